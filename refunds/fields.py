@@ -1,0 +1,260 @@
+"""Strict marshmallow fields: the one way in which anything from outside becomes a value.
+
+A policy file, a request body, a query and a configured value all pass through these. Nothing is converted
+silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit is a
+`Flaw` that says where and what to do, and never repeats what was sent.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import ValidationError, fields, validate
+
+from refunds import instants
+from refunds.business_days import WEEKDAYS, Week
+from refunds.errors import Flaw, InvalidInput
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
+
+
+class Coded(str):
+    """An error message that knows its stable code."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, text: str, code: str) -> "Coded":
+        message = super().__new__(cls, text)
+        message.code = code
+        return message
+
+
+def flawed(text: str, code: str = "invalid") -> ValidationError:
+    """The error that a field raises for a value that does not fit."""
+    return ValidationError(Coded(text, code))
+
+
+class StrictSchema(ma.Schema):
+    """A schema that refuses what it does not know."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own declaration
+        "unknown": Coded("unknown field: remove it, or check its spelling", "unknown_field"),
+        "type": Coded("must be an object", "wrong_type"),
+    }
+
+    def read(self, data: Any, **kwargs: Any) -> Any:
+        """What `load` gives; raises `InvalidInput` with a flaw for each place that does not fit."""
+        try:
+            return self.load(data, **kwargs)
+        except ValidationError as error:
+            raise InvalidInput(flaws(error)) from None
+
+
+def flaws(error: ValidationError) -> Iterator[Flaw]:
+    """Each message of a validation error at its JSON pointer (RFC 6901), in document order."""
+    yield from _walk(error.normalized_messages(), "")
+
+
+def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
+    if isinstance(messages, Mapping):
+        for key, nested in messages.items():
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else f"{pointer}/{step}")
+    elif isinstance(messages, list):
+        for nested in messages:
+            yield from _walk(nested, pointer)
+    else:
+        yield Flaw(pointer, str(messages), getattr(messages, "code", "invalid"))
+
+
+class _Strict:
+    """What all fields share: their messages carry codes."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own declaration
+        "required": Coded("is required", "required"),
+        "null": Coded("must not be null", "wrong_type"),
+    }
+
+    def make_error(self, key: str, **kwargs: Any) -> ValidationError:
+        """The error of this key, its code kept."""
+        return ValidationError(self.error_messages[key])  # type: ignore[attr-defined]
+
+
+def _checked(read: Callable[[str], Any], value: Any, shape: str) -> Any:
+    """What `read` makes of a text, its `ValueError` told as a flaw."""
+    if type(value) is not str:
+        raise flawed(shape, "wrong_type")
+    try:
+        return read(value)
+    except ValueError as error:
+        raise flawed(str(error)) from None
+
+
+class Instant(_Strict, fields.DateTime):
+    """An RFC 3339 date-time with its offset; an aware `datetime` in UTC. TOML's own kind is taken too."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise flawed("needs its offset, as in 2026-04-02T16:20:00+02:00")
+            return value.astimezone(instants.UTC)
+        instant: datetime = _checked(
+            instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
+        )
+        return instant
+
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return None if value is None else instants.format_instant(value)
+
+
+class LocalDate(_Strict, fields.Date):
+    """A date, `YYYY-MM-DD`; TOML's own kind is taken too."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        if type(value) is date:
+            return value
+        day: date = _checked(instants.parse_date, value, "must be a date such as 2026-12-24")
+        return day
+
+
+class Whole(_Strict, fields.Integer):
+    """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is none."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int:
+            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+        if not self.least <= value <= self.most:
+            raise flawed(f"must be from {self.least} to {self.most}", "out_of_range")
+        return value
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the bounds."""
+        return {"minimum": self.least, "maximum": self.most}
+
+
+class Flag(_Strict, fields.Boolean):
+    """True or false, and nothing that looks like it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if type(value) is not bool:
+            raise flawed("must be true or false", "wrong_type")
+        return value
+
+
+class Text(_Strict, fields.String):
+    """A text of 1 to `most` characters without control characters; `pattern`, if any, fits all of it."""
+
+    def __init__(self, most: int, pattern: str | None = None, shape: str = "", **kwargs: Any) -> None:
+        self.most, self.pattern, self.shape = most, pattern, shape
+        self._fits = re.compile(pattern).fullmatch if pattern else None
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if type(value) is not str:
+            raise flawed("must be a text", "wrong_type")
+        if not 1 <= len(value) <= self.most:
+            raise flawed(f"must have 1 to {self.most} characters", "out_of_range")
+        if _CONTROL.search(value):
+            raise flawed("must not hold control characters")
+        if self._fits and not self._fits(value):
+            raise flawed(self.shape)
+        return value
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of length and form."""
+        form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
+        return {"minLength": 1, "maxLength": self.most} | form
+
+
+class Choice(_Strict, fields.String):
+    """A member of an enumeration."""
+
+    def __init__(self, members: type[StrEnum], **kwargs: Any) -> None:
+        self.members = {str(member): member for member in members}
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
+        member = self.members.get(value) if type(value) is str else None
+        if member is None:
+            raise flawed(f"must be one of {', '.join(self.members)}", "unknown_value")
+        return member
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the members."""
+        return {"enum": list(self.members)}
+
+
+class TimeZone(_Strict, fields.String):
+    """The name of an IANA time zone."""
+
+    json_schema = {"minLength": 1, "maxLength": 64}  # noqa: RUF012 - constant
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return str(_checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
+
+
+class Weekdays(_Strict, fields.Field[Week]):
+    """A list of weekdays, or `"country"` for the statutory week."""
+
+    json_schema = {  # noqa: RUF012 - constant
+        "oneOf": [
+            {"type": "string", "const": "country"},
+            {
+                "type": "array",
+                "items": {"type": "string", "enum": list(WEEKDAYS)},
+                "minItems": 1,
+                "maxItems": 7,
+                "uniqueItems": True,
+            },
+        ]
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
+        if value == "country":
+            return "country"
+        if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
+            raise flawed(f'must be "country" or a list of weekdays from {", ".join(WEEKDAYS)}')
+        if len(set(value)) < len(value):
+            raise flawed("must name each weekday once")
+        return tuple(day for day in WEEKDAYS if day in value)
+
+
+class ListOf(_Strict, fields.List[Any]):
+    """A list of at most `most` values of one kind, as a tuple."""
+
+    def __init__(self, kind: fields.Field[Any], most: int, **kwargs: Any) -> None:
+        self.most = most
+        super().__init__(kind, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
+        if not isinstance(value, list):
+            raise flawed("must be a list", "wrong_type")
+        if len(value) > self.most:
+            raise flawed(f"must have at most {self.most} entries", "out_of_range")
+        return tuple(super()._deserialize(value, *args, **kwargs))
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the length."""
+        return {"maxItems": self.most}
+
+
+class Nested(_Strict, fields.Nested):
+    """An object with a schema of its own."""

@@ -1,0 +1,101 @@
+"""Instants and local dates: RFC 3339 in and out, and where a date begins in a time zone.
+
+Zones come from the pinned `tzdata` package alone, never from the machine, so that every process counts alike
+and the answer can name the data it was made from.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+import tzdata
+
+TZDATA_VERSION: str = tzdata.IANA_VERSION
+
+# Hours, minutes and seconds are bounded here and not left to `fromisoformat`, which in newer Pythons takes 24:00.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = timedelta(days=1)
+
+
+def parse_instant(text: str) -> datetime:
+    """The instant that an RFC 3339 date-time names, in UTC.
+
+    Raises `ValueError`, saying what is wrong, for anything else: no offset, 24:00, a leap second, more than
+    six fractional digits, a date that does not exist, an instant before year 1 or after 9999.
+    """
+    if not _INSTANT.fullmatch(text):
+        raise ValueError("not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("no such instant: check the day of the month and the year") from None
+
+
+def format_instant(instant: datetime) -> str:
+    """The instant in UTC with `Z`; microseconds only where there are some."""
+    return instant.astimezone(UTC).isoformat()[:-6] + "Z"
+
+
+def parse_date(text: str) -> date:
+    """The date that `YYYY-MM-DD` names; raises `ValueError` for any other spelling."""
+    if not _DATE.fullmatch(text):
+        raise ValueError("not a date: write it as 2026-12-24")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("no such date: check the day and the month") from None
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every IANA name that the zone data knows."""
+    return frozenset((files(tzdata) / "zones").read_text().split()) - {"Factory"}
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The time zone of this IANA name, exactly; raises `ValueError` where there is none."""
+    if name not in zone_names():
+        # Not echoed: the text may come from anyone.
+        raise ValueError("unknown time zone: use an IANA name such as Europe/Berlin")
+    with files(tzdata).joinpath("zoneinfo", *name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
+
+
+def local_date(instant: datetime, tz: ZoneInfo) -> date:
+    """The date of an instant in a zone; at the two ends of time, the nearest date there is."""
+    try:
+        return instant.astimezone(tz).date()
+    except OverflowError:
+        return instant.date()
+
+
+@lru_cache(maxsize=16_384)
+def end_of_day(day: date, tz: ZoneInfo) -> datetime:
+    """The exclusive end of a local date, in UTC: the first instant of the next.
+
+    Source: BGB section 188(1), "with the end of the last day".
+    """
+    return first_instant(day + _DAY, tz)
+
+
+def first_instant(day: date, tz: ZoneInfo) -> datetime:
+    """The first instant of a local date, in UTC.
+
+    Where the clocks skip midnight, the first instant that exists; where it comes twice, the first of the two.
+    """
+    midnight = datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(UTC)
+    if midnight.astimezone(tz).replace(tzinfo=None) == datetime(day.year, day.month, day.day):
+        return midnight
+    # The clocks jump over midnight. No two jumps are half a day apart, so from noon the local date only grows.
+    before, after = midnight - _DAY / 2, midnight
+    while after - before > timedelta(microseconds=1):
+        middle = before + (after - before) / 2
+        before, after = (before, middle) if middle.astimezone(tz).date() >= day else (middle, after)
+    return after
