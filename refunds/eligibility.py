@@ -7,7 +7,7 @@ fingerprint, the notices) is worked out from the decision when it is asked for.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -217,4 +217,4 @@ _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
 
 
 def _text(instant: datetime | None) -> str | None:
-    return instant and format_instant(instant)
+    return None if instant is None else format_instant(instant)

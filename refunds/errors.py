@@ -7,7 +7,11 @@ into the page `/problems/<code>`, and its `exit_code`, with which the command li
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import ClassVar
+
+MOST_FLAWS = 50
+"""Nobody mends more at once, and an answer must not grow with what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,14 @@ class RefundsError(Exception):
 
 
 class InvalidInput(RefundsError):
-    """The input breaks its contract; `flaws` names every place and the mend."""
+    """The input breaks its contract; `flaws` names the places (the first of very many) and the mend."""
 
     code = "validation-error"
     exit_code = 3
 
     def __init__(self, flaws: Iterable[Flaw]) -> None:
-        self.flaws = tuple(flaws)
-        super().__init__("; ".join(f"{f.pointer or '/'}: {f.detail}" for f in self.flaws))
+        self.flaws = tuple(islice(flaws, MOST_FLAWS))
+        super().__init__("; ".join(f"{f.pointer or '/'}: {f.detail}" for f in self.flaws[:3]))
 
 
 class UnknownRegion(InvalidInput):
@@ -63,9 +67,7 @@ class CalendarNotCovered(RefundsError):
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
-        super().__init__(
-            f"The holiday data of {region} covers {first} to {last}; this calculation would leave it."
-        )
+        super().__init__(f"The holiday data of {region} covers {first} to {last}; this calculation would leave it.")
 
 
 class NoPolicyInForce(RefundsError):

@@ -6,17 +6,20 @@ silently: no text becomes a number, no number a truth, no local time an instant.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import marshmallow as ma
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from refunds import instants
 from refunds.business_days import WEEKDAYS, Week
 from refunds.errors import Flaw, InvalidInput
+
+_LONGEST_STEP = 64
+"""A pointer repeats the keys that were sent, but no more of them than it takes to find the place."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
 
@@ -27,10 +30,14 @@ class Coded(str):
     __slots__ = ("code",)
     code: str
 
-    def __new__(cls, text: str, code: str) -> "Coded":
+    def __new__(cls, text: str, code: str) -> Self:
+        """A message with its code."""
         message = super().__new__(cls, text)
         message.code = code
         return message
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.code
 
 
 def flawed(text: str, code: str = "invalid") -> ValidationError:
@@ -42,6 +49,8 @@ class StrictSchema(ma.Schema):
     """A schema that refuses what it does not know."""
 
     class Meta:
+        """Marshmallow's own switch."""
+
         unknown = ma.RAISE
 
     error_messages = {  # noqa: RUF012 - marshmallow's own declaration
@@ -59,13 +68,13 @@ class StrictSchema(ma.Schema):
 
 def flaws(error: ValidationError) -> Iterator[Flaw]:
     """Each message of a validation error at its JSON pointer (RFC 6901), in document order."""
-    yield from _walk(error.normalized_messages(), "")
+    yield from _walk(error.normalized_messages(), "")  # type: ignore[no-untyped-call]
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
-            step = str(key).replace("~", "~0").replace("/", "~1")
+            step = str(key)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1")
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else f"{pointer}/{step}")
     elif isinstance(messages, list):
         for nested in messages:
@@ -74,17 +83,18 @@ def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
         yield Flaw(pointer, str(messages), getattr(messages, "code", "invalid"))
 
 
-class _Strict:
+_MESSAGES = {
+    "required": Coded("is required", "required"),
+    "null": Coded("must not be null", "wrong_type"),
+}
+
+
+class _Strict(fields.Field[Any]):
     """What all fields share: their messages carry codes."""
 
-    default_error_messages = {  # noqa: RUF012 - marshmallow's own declaration
-        "required": Coded("is required", "required"),
-        "null": Coded("must not be null", "wrong_type"),
-    }
-
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """The error of this key, its code kept."""
-        return ValidationError(self.error_messages[key])  # type: ignore[attr-defined]
+        """The error of this key, with its code."""
+        return ValidationError(_MESSAGES[key]) if key in _MESSAGES else super().make_error(key, **kwargs)
 
 
 def _checked(read: Callable[[str], Any], value: Any, shape: str) -> Any:
@@ -104,12 +114,11 @@ class Instant(_Strict, fields.DateTime):
         if isinstance(value, datetime):
             if value.tzinfo is None:
                 raise flawed("needs its offset, as in 2026-04-02T16:20:00+02:00")
-            return value.astimezone(instants.UTC)
+            return value.astimezone(UTC)
         instant: datetime = _checked(
             instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
         )
         return instant
-
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         return None if value is None else instants.format_instant(value)
@@ -204,7 +213,7 @@ class Choice(_Strict, fields.String):
 class TimeZone(_Strict, fields.String):
     """The name of an IANA time zone."""
 
-    json_schema = {"minLength": 1, "maxLength": 64}  # noqa: RUF012 - constant
+    json_schema: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": 64}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         return str(_checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
@@ -213,7 +222,7 @@ class TimeZone(_Strict, fields.String):
 class Weekdays(_Strict, fields.Field[Week]):
     """A list of weekdays, or `"country"` for the statutory week."""
 
-    json_schema = {  # noqa: RUF012 - constant
+    json_schema: ClassVar[dict[str, Any]] = {
         "oneOf": [
             {"type": "string", "const": "country"},
             {
@@ -258,3 +267,10 @@ class ListOf(_Strict, fields.List[Any]):
 
 class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
+
+
+class Unread(Nested):
+    """An object that is described by a schema and handed on as it came, to be read one at a time."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value

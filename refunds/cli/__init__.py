@@ -1,0 +1,34 @@
+"""The flask commands: the service at the command line, through the same use cases as the web.
+
+An error ends a command with the exit code of its class (see `refunds.errors`); click's own usage errors end with 2.
+"""
+
+import sys
+from typing import Any
+
+import click
+from flask import current_app
+
+from refunds.errors import RefundsError
+from refunds.service.policies import Policies
+
+
+class Command(click.Command):
+    """A command that tells an error in words, and ends with its exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except RefundsError as error:
+            for flaw in error.flaws:
+                click.echo(f"{flaw.pointer.strip('/') or 'input'}: {flaw.detail}", err=True)
+            if not error.flaws:
+                click.echo(str(error), err=True)
+            sys.exit(error.exit_code)
+
+
+def loaded_policies() -> Policies:
+    """The policies of this app."""
+    found: Policies = current_app.extensions["refunds.policies"]
+    return found

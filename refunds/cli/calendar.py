@@ -1,0 +1,41 @@
+"""`flask calendar`: the dates of a year that do not count, besides weekends."""
+
+from datetime import UTC, date, datetime
+
+import click
+from flask.cli import with_appcontext
+from rich.console import Console
+from rich.table import Table
+
+from refunds.business_days import Why
+from refunds.cli import Command, loaded_policies
+from refunds.holiday_source import holiday_name
+from refunds.service.checks import calendar_days, named_policy
+from refunds.wording import LANGUAGES, date_text, total_text, why_text
+
+
+@click.command("calendar", cls=Command)
+@click.argument("region")
+@click.option("--year", type=click.IntRange(1, 9999), help="Default: the present year.")
+@click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language.")
+@with_appcontext
+def command(region: str, year: int | None, policy: str | None, lang: str) -> None:
+    """List the public holidays and closures of a year in REGION, and count its business days.
+
+    REGION is a country, or a country and a subdivision, as in DE and DE-BY.
+    """
+    now = datetime.now(UTC)
+    year = year or now.year
+    terms = named_policy(loaded_policies(), policy).in_force(now).terms
+    _, days = calendar_days(terms, region, date(year, 1, 1), date(year, 12, 31))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for day, why in days:
+        named = holiday_name(region, day, lang)
+        if why is Why.WEEKEND and named:
+            table.add_row(date_text(day, lang), f"{named[0]} ({why_text(day, why, region, lang)})", style="dim")
+        elif why and why is not Why.WEEKEND:
+            table.add_row(date_text(day, lang), why_text(day, why, region, lang))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{region} {year}: {total_text(sum(why is None for _, why in days), lang)}")

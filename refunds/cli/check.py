@@ -1,0 +1,90 @@
+"""`flask check`: what would be decided, and why, day by day."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import orjson
+from flask.cli import with_appcontext
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from refunds import fields
+from refunds.business_days import Day, DayStatus
+from refunds.cli import Command, loaded_policies
+from refunds.eligibility import Decision
+from refunds.policy import Channel
+from refunds.service.checks import Check, check_eligibility
+from refunds.wording import LANGUAGES, date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
+
+
+class _OptionsSchema(fields.StrictSchema):
+    """The options whose form is more than click checks."""
+
+    provided = fields.Instant(required=True)
+    requested = fields.Instant()
+
+
+_MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
+
+
+@click.command("check", cls=Command)
+@click.option("--provided", required=True, metavar="INSTANT", help="When the service was provided, with its offset.")
+@click.option("--requested", metavar="INSTANT", help="When the customer asked. Default: now.")
+@click.option("--channel", type=click.Choice([channel.value for channel in Channel]), help="How the customer asked.")
+@click.option("--region", help="The customer's place, as in DE or DE-BY. Default: the policy's.")
+@click.option("--policy", help="The policy that judges. Default: the configured one.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language.")
+@click.option("--json", "as_json", is_flag=True, help="The decision as the API answers it.")
+@with_appcontext
+def command(provided: str, requested: str | None, lang: str, as_json: bool, **asked: str | None) -> None:
+    """Say whether an order is refundable, until when, and why.
+
+    Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00.
+    """
+    given = {"provided": provided} | ({"requested": requested} if requested else {})
+    read: Mapping[str, Any] = _OptionsSchema().read(given)
+    channel = asked.pop("channel")
+    decision = check_eligibility(
+        loaded_policies(),
+        Check(
+            service_provided_at=read["provided"],
+            requested_at=read.get("requested", datetime.now(UTC)),
+            channel=Channel(channel) if channel else None,
+            region=asked["region"],
+            policy=asked["policy"],
+        ),
+    )
+    if as_json:
+        click.echo(orjson.dumps(decision_data(decision, lang), option=orjson.OPT_INDENT_2))
+    else:
+        _show(decision, lang)
+
+
+def _show(decision: Decision, lang: str) -> None:
+    console = Console(highlight=False)
+    style = "bold green" if decision.eligible else "bold red"
+    console.print(Text(verdict(decision, lang), style=style))
+    console.print(reason_text(decision, lang), soft_wrap=True)
+    left = left_text(decision, lang)
+    if left:
+        console.print(left, soft_wrap=True)
+    if decision.window:
+        console.print(_table(decision, lang))
+    for notice in decision.notices:
+        console.print(Text(notice_text(notice, lang), style="dim"), soft_wrap=True)
+
+
+def _table(decision: Decision, lang: str) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for day in decision.days:
+        style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
+        table.add_row(_MARK[day.status], date_text(day.date, lang), _what(day, decision, lang), style=style)
+    return table
+
+
+def _what(day: Day, decision: Decision, lang: str) -> str:
+    assert decision.window
+    return day_text(day, decision.window.length, decision.calendar.region.region, lang)

@@ -1,0 +1,21 @@
+"""`flask openapi`: emit the API document."""
+
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from refunds.cli import Command
+
+
+@click.command("openapi", cls=Command)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
+@with_appcontext
+def command(output: Path | None) -> None:
+    """Emit the API document, as YAML."""
+    text = current_app.extensions["refunds.contract"].text()
+    if output:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)

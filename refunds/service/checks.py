@@ -1,0 +1,104 @@
+"""Checks: what would be decided, with no side effect; and why a date does or does not count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from refunds import contact_points, holiday_source
+from refunds.business_days import BusinessCalendar, Why
+from refunds.eligibility import Decision, Facts, decide
+from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
+from refunds.policy import Channel, Policy, PolicyVersion, Terms
+from refunds.service.policies import Policies
+
+MOST_CALENDAR_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A question: is an order of which this is known cancellable, asked at `requested_at`?
+
+    `region` is the customer's place, `terms` what single terms of the policy are replaced with, for a what-if.
+    """
+
+    service_provided_at: datetime | None
+    requested_at: datetime
+    channel: Channel | None = None
+    contact_point: str | None = None
+    ordered_at: datetime | None = None
+    region: str | None = None
+    policy: str | None = None
+    terms: Mapping[str, Any] | None = None
+
+
+def check_eligibility(policies: Policies, check: Check) -> Decision:
+    """The decision on a check.
+
+    Raises `InvalidInput` naming the place, `CalendarNotCovered`, `NoPolicyInForce`.
+    """
+    policy = named_policy(policies, check.policy)
+    version = policy.judging(check.requested_at, check.service_provided_at, check.ordered_at)
+    if check.terms:
+        version = version.what_if(check.terms)
+    facts = Facts(
+        service_provided_at=check.service_provided_at,
+        received_at=check.requested_at,
+        channel=check.channel,
+        contact_point=_canonical(check, version),
+    )
+    return decide(facts, version, calendar_of(version.terms, check.region), policy.in_force(check.requested_at))
+
+
+def named_policy(policies: Policies, policy_id: str | None) -> Policy:
+    """The policy that a request names, or the default one; raises `InvalidInput` at `/policy`."""
+    try:
+        return policies[policy_id or policies.default]
+    except NotFound as error:
+        raise InvalidInput([Flaw("/policy", str(error), "unknown_policy")]) from None
+
+
+def calendar_of(terms: Terms, order_region: str | None = None) -> BusinessCalendar:
+    """The calendar by which these terms count, for an order of this region, closures included.
+
+    Raises `UnknownRegion`, naming the place. A region that the terms do not follow must be a known one too.
+    """
+    if order_region is not None:
+        _known(order_region, "/region")
+    _known(terms.region, "/terms/region")
+    region = order_region if order_region and terms.follow_order_region else terms.region
+    calendar = holiday_source.business_calendar(region, terms.business_week, terms.end_week)
+    return calendar.closed_on(terms.closures) if terms.closures else calendar
+
+
+def calendar_days(
+    terms: Terms, region: str, first: date, last: date
+) -> tuple[BusinessCalendar, list[tuple[date, Why | None]]]:
+    """The calendar of a region, and of each date from the first to the last why it is no business day, if so.
+
+    Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for an empty or too long stretch.
+    """
+    length = (last - first).days + 1
+    if not 1 <= length <= MOST_CALENDAR_DAYS:
+        raise InvalidInput([Flaw("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")])
+    calendar = holiday_source.business_calendar(region, terms.business_week)
+    calendar = calendar.closed_on(terms.closures)
+    days = (first + timedelta(days=i) for i in range(length))
+    return calendar, [(day, calendar.why_not(day)) for day in days]
+
+
+def _known(region: str, pointer: str) -> None:
+    try:
+        holiday_source.known(region)
+    except UnknownRegion as error:
+        raise error.at(pointer) from None
+
+
+def _canonical(check: Check, version: PolicyVersion) -> str | None:
+    """The contact point in the policy's spelling; not judged where the channel is not told."""
+    if check.contact_point is None or check.channel is None:
+        return None
+    try:
+        return contact_points.canonical(check.channel, check.contact_point, version.terms.region[:2])
+    except ValueError as error:
+        raise InvalidInput([Flaw("/contact_point", str(error))]) from None

@@ -1,0 +1,33 @@
+"""The operations of the API, one file a subject: the schemas beside their views."""
+
+from typing import Any
+
+import orjson
+from flask import Response, current_app, request
+
+from refunds.service.policies import Policies
+from refunds.wording import LANGUAGES
+
+
+def reply(data: Any, *, etag: bool = False) -> Response:
+    """The data as JSON; with `etag`, 304 where the client has it already."""
+    response = Response(orjson.dumps(data), mimetype="application/json")
+    response.headers["Vary"] = "Accept-Language"
+    if etag:
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
+    return response
+
+
+def reader_language() -> str:
+    """The language of the reader among those that the service speaks."""
+    if "Accept-Language" not in request.headers:
+        return LANGUAGES[0]
+    return request.accept_languages.best_match(LANGUAGES, LANGUAGES[0]) or LANGUAGES[0]
+
+
+def loaded_policies() -> Policies:
+    """The policies of this app."""
+    found: Policies = current_app.extensions["refunds.policies"]
+    return found

@@ -1,0 +1,53 @@
+"""For operators: whether the service runs, and how it does."""
+
+import marshmallow as ma
+from flask import Response
+from flask_smorest import Blueprint
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from refunds.web import shown, telemetry
+from refunds.web.api import reply
+from refunds.web.openapi import Answer, operation
+
+blueprint = Blueprint("Service", __name__, description="For operators: whether the service runs, and how it does.")
+
+
+class HealthSchema(ma.Schema):
+    """How the service is."""
+
+    status = shown.Code(["ok"], "`ok`.")
+
+
+OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "value": {"status": "ok"}}})
+
+
+@operation(blueprint, "/livez", OK)
+def is_alive() -> Response:
+    """Tell whether the process runs
+
+    For a supervisor that restarts it when it does not answer.
+    """
+    return reply({"status": "ok"})
+
+
+@operation(blueprint, "/readyz", OK)
+def is_ready() -> Response:
+    """Tell whether requests can be answered
+
+    For a load balancer that sends requests only to instances that are ready. Policies and calendars are loaded
+    before the first request is taken, so an instance that answers is ready.
+    """
+    return reply({"status": "ok"})
+
+
+@operation(
+    blueprint,
+    "/metrics",
+    Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
+)
+def get_metrics() -> Response:
+    """Get the measurements
+
+    Requests, times and decisions since the process started, in the text format of Prometheus.
+    """
+    return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

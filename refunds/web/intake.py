@@ -1,0 +1,70 @@
+"""Strict intake: what arrives is exactly what was declared, or it is a problem.
+
+Nothing is read before the framing is known to be sound, because servers differ in how they cut bodies short.
+"""
+
+import json
+from typing import Any
+
+import orjson
+from flask import Request
+
+from refunds.errors import Flaw, InvalidInput
+from refunds.web.problems import Rejected
+
+
+def check_framing(request: Request) -> None:
+    """Refuse a request whose body has no declared length, before anything is read."""
+    if "Transfer-Encoding" in request.headers:
+        raise Rejected("length-required", "Send the body with a Content-Length and without a Transfer-Encoding.")
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """The query, in which every parameter may stand once; raises `InvalidInput`."""
+    if not request.query_string:
+        return {}
+    if len(request.args) < sum(1 for _ in request.args.items(multi=True)):
+        raise InvalidInput(
+            Flaw(f"/{name}", "must be given once", "repeated")
+            for name, values in request.args.lists()
+            if len(values) > 1
+        )
+    return request.args.to_dict()
+
+
+def json_body(request: Request) -> Any:
+    """The parsed body; raises `Rejected` for whatever is not one whole, unambiguous JSON text."""
+    if request.mimetype != "application/json":
+        raise Rejected("unsupported-media-type", "Send the body as Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Rejected("unsupported-media-type", "Send the body uncompressed.")
+    length = request.content_length
+    if length is None:
+        raise Rejected("length-required", "Send the body with its Content-Length.")
+    if length > (request.max_content_length or 0):
+        raise Rejected("body-too-large", f"Send at most {request.max_content_length} bytes at once.")
+    body = request.get_data(cache=False)
+    if len(body) != length:
+        raise Rejected("malformed-json", "The body is shorter than its Content-Length.")
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """What a JSON text holds; raises `Rejected` where it is none, or where a key stands twice in an object."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Rejected(
+            "malformed-json", f"The body is not JSON at line {error.lineno}, column {error.colno}."
+        ) from None
+    # orjson has vouched for all but one thing: it lets the last of two equal keys win.
+    try:
+        json.loads(body, object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise Rejected("malformed-json", "The body is nested too deeply.") from None
+    return data
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Rejected("duplicate-key", "An object in the body has the same key twice.")

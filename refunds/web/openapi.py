@@ -1,0 +1,228 @@
+"""The contract: operations declared beside their views, gathered into one OpenAPI 3.1 document.
+
+A view is declared with `@operation(...)`: its body or query schema does the intake, and everything said of it is
+what `openapi.yaml` says. The document is emitted from here and never edited by hand.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+import marshmallow as ma
+import yaml
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask, Response, request
+from flask_smorest import Blueprint
+
+from refunds.errors import Flaw, InvalidInput
+from refunds.fields import StrictSchema
+from refunds.web import intake
+from refunds.web.problems import PROBLEMS, problem_data
+from refunds.web.shown import Either
+
+VERSION = "1"
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+DESCRIPTION = """\
+Decides whether an order of an online service can still be cancelled and refunded: within the business days that the
+vendor's policy promises, counted by the public holidays of the customer's region, explained day by day.
+
+* Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
+* Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the mend.
+* Values marked `x-extensible-enum` may grow: treat a value you do not know as you would an unknown reason.
+* `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names; codes never change.
+"""
+
+ALWAYS = ("bad-request", "internal-error")
+WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-large", "unsupported-media-type")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers with when all is well."""
+
+    description: str
+    schema: type[ma.Schema] | Mapping[str, Any]
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    media_type: str = JSON
+    etag: bool = False
+    links: Mapping[str, Any] = field(default_factory=dict)
+
+
+def operation(
+    blueprint: Blueprint,
+    rule: str,
+    answer: Answer,
+    *,
+    method: str = "GET",
+    body: type[StrictSchema] | None = None,
+    body_examples: Mapping[str, Any] | None = None,
+    query: type[StrictSchema] | None = None,
+    path: Mapping[str, str] | None = None,
+    most_bytes: int = 2**16,
+    problems: Iterable[str] = (),
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Declare a view: its route, its strict intake and its entry in the document.
+
+    The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
+    description. It is called with what was read: `body`, `query`, and the parameters of the rule, which `path`
+    describes. A body has at most `most_bytes`. `problems` are the slugs that it can answer with besides those that
+    its intake brings.
+    """
+    read_query = query().read if query else None
+    read_body = body().read if body else None
+
+    def declare(view: Callable[..., Response]) -> Callable[..., Response]:
+        @wraps(view)
+        def with_intake(**arguments: Any) -> Response:
+            parameters = intake.parameters(request)
+            if read_query:
+                arguments["query"] = read_query(parameters)
+            elif parameters:
+                raise InvalidInput(
+                    Flaw(f"/{name}", "unknown parameter: remove it", "unknown_field") for name in parameters
+                )
+            if read_body:
+                request.max_content_length = most_bytes
+                arguments["body"] = read_body(intake.json_body(request))
+            return view(**arguments)
+
+        first, *others = view.__name__.split("_")
+        document: dict[str, Any] = {
+            "operationId": first + "".join(map(str.title, others)),
+            "parameters": [{"in": "query", "schema": query}] if query else [],
+            "responses": _responses(answer, [*ALWAYS, *(WITH_BODY if body else ()), "validation-error", *problems]),
+        }
+        if answer.etag:
+            document["parameters"].append("IfNoneMatch")
+        if body:
+            content = {"schema": body} | ({"examples": body_examples} if body_examples else {})
+            document["requestBody"] = {"required": True, "content": {JSON: content}}
+        described = [{"in": "path", "name": name, "description": text} for name, text in (path or {}).items()]
+        blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(with_intake))
+        return view
+
+    return declare
+
+
+def _responses(answer: Answer, slugs: Iterable[str]) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": answer.schema}
+    if answer.examples:
+        content["examples"] = answer.examples
+    ok: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
+    ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
+    if answer.links:
+        ok["links"] = answer.links
+    responses: dict[str, Any] = {"200": ok}
+    if answer.etag:
+        responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
+    by_status: dict[int, list[str]] = {}
+    for slug in dict.fromkeys(slugs):
+        by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
+    for status, named in sorted(by_status.items()):
+        examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in named}
+        responses[str(status)] = {
+            "description": f"{HTTPStatus(status).phrase}: {', '.join(named)}.",
+            "headers": {"X-Request-ID": "X-Request-ID"},
+            "content": {PROBLEM_JSON: {"schema": ProblemSchema, "examples": examples}},
+        }
+    return responses
+
+
+class FlawSchema(ma.Schema):
+    """One thing wrong with one place of the request."""
+
+    pointer = ma.fields.String(
+        required=True, metadata={"description": "A JSON pointer into the body, or `/` and the name of a parameter."}
+    )
+    detail = ma.fields.String(required=True, metadata={"description": "What is expected there."})
+    code = ma.fields.String(required=True, metadata={"description": "A stable code; more may be added."})
+
+
+class ProblemSchema(ma.Schema):
+    """A problem as RFC 9457 has it."""
+
+    type = ma.fields.String(
+        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the mend."}
+    )
+    title = ma.fields.String(required=True, metadata={"description": "What kind of problem it is."})
+    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
+    detail = ma.fields.String(required=True, metadata={"description": "What happened this time."})
+    instance = ma.fields.String(required=True, metadata={"description": "The request id, as in the log."})
+    errors = ma.fields.List(ma.fields.Nested(FlawSchema), metadata={"description": "Each place that does not fit."})
+
+
+class Contract(flask_smorest.Api):
+    """The operations of an app, and the document that is emitted from them."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = ProblemSchema
+
+    def __init__(self, app: Flask) -> None:
+        app.config.update(API_TITLE="Refund and cancellation policy", API_VERSION=VERSION, OPENAPI_VERSION="3.1.1")
+        super().__init__(
+            app,
+            spec_kwargs={
+                "info": {
+                    "description": DESCRIPTION,
+                    "summary": "Is this order still cancellable, until when, and why?",
+                },
+                "servers": [{"url": "/", "description": "The service that serves this document."}],
+                "security": [],
+                "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=_schema_name),
+            },
+        )
+        converter = self.ma_plugin.converter
+        assert converter
+        converter.add_attribute_function(_own_schema)
+        components = self.spec.components
+        components.header("X-Request-ID", {"description": "The request's id.", "schema": {"type": "string"}})
+        components.header("ETag", {"description": "Names this state of the resource.", "schema": {"type": "string"}})
+        components.parameter(
+            "IfNoneMatch",
+            "header",
+            {
+                "name": "If-None-Match",
+                "description": "An ETag received before: answers 304 where nothing has changed.",
+                "schema": {"type": "string"},
+            },
+        )
+        del components.schemas["PaginationMetadata"]  # flask-smorest's own way of paging, not ours
+        for slug, problem in PROBLEMS.items():
+            if slug == "method-not-allowed":  # no operation can answer with it
+                continue
+            example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
+            components.example(slug, {"summary": problem.title, "value": example})
+
+    def text(self) -> str:
+        """The document as YAML."""
+        return yaml.dump(self.spec.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and repeats instead of anchoring."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
+    name = schema.__name__ if isinstance(schema, type) else type(schema).__name__
+    return name.removesuffix("Schema")
+
+
+def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
+    """What a field of ours says of itself."""
+    if isinstance(field, Either):
+        return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
+    return getattr(field, "json_schema", {})

@@ -1,0 +1,64 @@
+"""Pages for people: the API document, and what each problem means."""
+
+import orjson
+from flask import Blueprint, Response, current_app, render_template
+from werkzeug.exceptions import NotFound
+
+from refunds.web.openapi import Contract
+from refunds.web.problems import PROBLEMS
+
+blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+
+# Redoc writes its styles into the page and searches in a worker of its own making; nothing leaves the host.
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """The way to everything else."""
+    return _page("index.html")
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    """The API document, for reading."""
+    return _page("docs.html", _DOCS_POLICY)
+
+
+@blueprint.get("/problems/")
+def problems() -> Response:
+    """Every kind of problem."""
+    return _page("problems.html", problems=PROBLEMS)
+
+
+@blueprint.get("/problems/<slug>")
+def problem(slug: str) -> Response:
+    """What a problem means, and the mend."""
+    if slug not in PROBLEMS:
+        raise NotFound
+    return _page("problem.html", slug=slug, problem=PROBLEMS[slug])
+
+
+@blueprint.get("/openapi.yaml")
+def openapi_yaml() -> Response:
+    """The API document as YAML."""
+    return Response(_contract().text(), mimetype="application/yaml")
+
+
+@blueprint.get("/openapi.json")
+def openapi_json() -> Response:
+    """The API document as JSON."""
+    return Response(orjson.dumps(_contract().spec.to_dict()), mimetype="application/json")
+
+
+def _contract() -> Contract:
+    contract: Contract = current_app.extensions["refunds.contract"]
+    return contract
+
+
+def _page(template: str, policy: str = _PAGE_POLICY, **values: object) -> Response:
+    return Response(render_template(template, **values), headers={"Content-Security-Policy": policy})

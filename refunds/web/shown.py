@@ -1,0 +1,35 @@
+"""Fields of answers: they are only described, as answers are written by hand. All are required unless said."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import marshmallow as ma
+
+
+def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
+    def make(description: str, *, required: bool = True, allow_none: bool = False) -> ma.fields.Field[Any]:
+        metadata = {"description": description} | (schema or {})
+        return kind(required=required, allow_none=allow_none, metadata=metadata)
+
+    return make
+
+
+String = _described(ma.fields.String)
+Integer = _described(ma.fields.Integer)
+Boolean = _described(ma.fields.Boolean)
+Date = _described(ma.fields.Date)
+Instant = _described(ma.fields.DateTime)
+
+
+def Code(members: Iterable[str], description: str, *, required: bool = True) -> ma.fields.String:  # noqa: N802
+    """A stable code out of a set that may grow."""
+    known = [str(member) for member in members]
+    return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
+
+
+class Either(ma.fields.Field[Any]):
+    """One of several objects."""
+
+    def __init__(self, *schemas: type[ma.Schema]) -> None:
+        self.schemas = schemas
+        super().__init__()

@@ -1,0 +1,95 @@
+"""What operators see: an id, a log line and a measurement for every request; and the headers of every answer.
+
+No client address, no body and nothing personal is logged or measured: only what was called and how it went.
+"""
+
+import re
+import secrets
+import sys
+from time import perf_counter
+
+import orjson
+import structlog
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Metrics:
+    """The measurements of one app, by operation; labels are never personal."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "refunds_requests", "Requests answered.", ["operation", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "refunds_request_seconds",
+            "Time from the first byte of a request to its answer.",
+            ["operation"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=self.registry)
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """One JSON object a line, on standard output."""
+    made: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.BytesLogger(sys.stdout.buffer),
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return made
+
+
+def metrics() -> Metrics:
+    """The measurements of the current app."""
+    found: Metrics = current_app.extensions["refunds.metrics"]
+    return found
+
+
+def register(app: Flask) -> None:
+    """Give every request its id, its log line, its measurement and its headers."""
+    measured = app.extensions["refunds.metrics"] = Metrics()
+    log = app.extensions["refunds.log"] = logger()
+
+    @app.before_request
+    def begin() -> None:
+        g.began = perf_counter()
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        operation = (request.endpoint or "unknown").rpartition(".")[2]
+        seconds = perf_counter() - g.began
+        measured.requests.labels(operation, response.status_code).inc()
+        measured.seconds.labels(operation).observe(seconds)
+        log.info(
+            "request",
+            request_id=g.request_id,
+            method=request.method,
+            operation=operation,
+            status=response.status_code,
+            milliseconds=round(seconds * 1000, 3),
+        )
+        return response

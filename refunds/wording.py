@@ -1,0 +1,214 @@
+"""Decisions as they are read: as data with its texts, and in words, in German and English.
+
+Codes never change with the language; texts are made when they are read, never stored.
+"""
+
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from babel.dates import format_date, get_timezone_location
+
+from refunds.business_days import Day, DayStatus, Why
+from refunds.eligibility import Decision, Notice, Reason, fingerprint
+from refunds.holiday_source import holiday_name
+from refunds.instants import TZDATA_VERSION, format_instant, zone
+from refunds.policy import Channel
+
+LANGUAGES = ("en", "de")
+"""What the service speaks; the first where the reader does not say."""
+
+_DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
+_ZONE = {"en": "{city} time", "de": "Ortszeit {city}"}
+_CHANNEL = {
+    "en": {Channel.PHONE: "by telephone", Channel.EMAIL: "by e-mail"},
+    "de": {Channel.PHONE: "per Telefon", Channel.EMAIL: "per E-Mail"},
+}
+
+_REASON = {
+    "en": {
+        Reason.ORDER_ALREADY_CANCELLED: "The order has already been cancelled.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Under this policy an order cannot be cancelled {channel}.",
+        Reason.UNOFFICIAL_CONTACT_POINT: "The customer did not use one of the vendor's official contact points. "
+        "The contact counts once a supervisor accepts it.",
+        Reason.SERVICE_NOT_YET_PROVIDED: "The service has not been provided yet, so the order can be cancelled.",
+        Reason.WINDOW_ELAPSED: "The contractual window ended at the end of {last_day} ({zone}).",
+        Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "The contact was made in time but entered more than "
+        "{late_entry_days} business days later: a supervisor must enter it.",
+        Reason.WITHIN_WINDOW: "The order can be cancelled until the end of {last_day} ({zone}).",
+    },
+    "de": {
+        Reason.ORDER_ALREADY_CANCELLED: "Die Bestellung ist bereits storniert.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Nach diesen Bedingungen kann eine Bestellung nicht {channel} storniert werden.",
+        Reason.UNOFFICIAL_CONTACT_POINT: "Der Kunde hat keinen der offiziellen Kontaktwege des Anbieters benutzt. "
+        "Der Kontakt zählt, sobald die Teamleitung ihn anerkennt.",
+        Reason.SERVICE_NOT_YET_PROVIDED: "Die Leistung wurde noch nicht erbracht, die Bestellung kann also storniert "
+        "werden.",
+        Reason.WINDOW_ELAPSED: "Die vertragliche Frist endete am {last_day}, um 24 Uhr ({zone}).",
+        Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "Der Kontakt war rechtzeitig, wurde aber mehr als {late_entry_days} "
+        "Werktage später eingetragen: Das muss die Teamleitung tun.",
+        Reason.WITHIN_WINDOW: "Die Bestellung kann bis {last_day}, 24 Uhr ({zone}) storniert werden.",
+    },
+}
+
+_VERDICT = {
+    "en": {True: "Refundable", False: "Not refundable"},
+    "de": {True: "Erstattbar", False: "Nicht erstattbar"},
+}
+_LEFT = {
+    "en": ("Today is the last day.", "Today and 1 more business day.", "Today and {left} more business days."),
+    "de": ("Heute ist der letzte Tag.", "Heute und noch 1 Werktag.", "Heute und noch {left} Werktage."),
+}
+
+_NOTICE = {
+    "en": {
+        Notice.CONTACT_POINT_UNCHECKED: "The policy names no official contact points, so this one was not checked.",
+        Notice.NATIONWIDE_HOLIDAYS_ONLY: "Only nationwide holidays were counted, as no subdivision was given.",
+        Notice.ESTIMATED_HOLIDAY: "The date of a holiday in this window is an estimate.",
+        Notice.STATUTORY_RIGHTS_NOT_ASSESSED: "Statutory rights were not assessed.",
+    },
+    "de": {
+        Notice.CONTACT_POINT_UNCHECKED: "Die Bedingungen nennen keine offiziellen Kontaktwege; dieser wurde nicht "
+        "geprüft.",
+        Notice.NATIONWIDE_HOLIDAYS_ONLY: "Nur landesweite Feiertage wurden gezählt, da kein Landesteil angegeben war.",
+        Notice.ESTIMATED_HOLIDAY: "Das Datum eines Feiertags in dieser Frist ist geschätzt.",
+        Notice.STATUTORY_RIGHTS_NOT_ASSESSED: "Gesetzliche Rechte wurden nicht geprüft.",
+    },
+}
+
+_DAY = {
+    "en": {
+        DayStatus.SERVICE_DAY: "service provided, does not count",
+        DayStatus.LAST_DAY: "the window ends",
+        Why.WEEKEND: "weekend",
+        Why.PUBLIC_HOLIDAY: "public holiday",
+        Why.CLOSURE: "the vendor is closed",
+    },
+    "de": {
+        DayStatus.SERVICE_DAY: "Leistung erbracht, zählt nicht mit",
+        DayStatus.LAST_DAY: "die Frist endet",
+        Why.WEEKEND: "Wochenende",
+        Why.PUBLIC_HOLIDAY: "Feiertag",
+        Why.CLOSURE: "Anbieter geschlossen",
+    },
+}
+_TOTAL = {"en": "{total} business days", "de": "{total} Werktage"}
+_COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal} von {length}"}
+
+
+def decision_data(decision: Decision, language: str, *, with_days: bool = True) -> dict[str, Any]:
+    """The decision as plain data, its texts in `language`; without its list of days where that is not wanted."""
+    days = decision.days
+    region, version = decision.calendar.region, decision.version
+    data = {
+        "eligible": decision.eligible,
+        "reason": decision.reason,
+        "reason_text": reason_text(decision, language),
+        "requested_at": format_instant(decision.requested_at),
+        "window": _window_data(decision),
+        "days": [_day_data(day, region.region, language) for day in days] if with_days else None,
+        "calendar": {
+            "region": region.region,
+            "holidays_version": region.data_version,
+            "tzdata_version": TZDATA_VERSION,
+            "fingerprint": fingerprint(days),
+        },
+        "policy": {"id": version.policy_id, "version": version.version, "overridden": version.overridden},
+        "notices": decision.notices,
+    }
+    if not with_days:
+        del data["days"]
+    return data
+
+
+def _window_data(decision: Decision) -> dict[str, Any] | None:
+    window, deadline = decision.window, decision.deadline
+    if window is None or deadline is None:
+        return None
+    tz = zone(decision.version.terms.time_zone)
+    return {
+        "length": window.length,
+        "unit": "business_day",
+        "service_day": window.service_day.isoformat(),
+        "first_counted_day": decision.calendar.nth_business_day_after(window.service_day, 1).isoformat(),
+        "last_day": window.last_day.isoformat(),
+        "deadline": format_instant(deadline),
+        "deadline_local": deadline.astimezone(tz).isoformat(),
+        "time_zone": decision.version.terms.time_zone,
+        "business_days_left": decision.business_days_left,
+    }
+
+
+def _day_data(day: Day, region: str, language: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
+    if day.ordinal:
+        data["ordinal"] = day.ordinal
+    if day.why:
+        data |= why_data(day.date, day.why, region, language)
+    if day.extension:
+        data["extension"] = True
+    return data
+
+
+def why_data(day: date, why: Why, region: str, language: str) -> dict[str, str]:
+    """Why a date does not count; a public holiday by its name, where the data still has one."""
+    named = holiday_name(region, day, language) if why is Why.PUBLIC_HOLIDAY else None
+    return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
+
+
+def reason_text(decision: Decision, language: str) -> str:
+    """The reason of a decision as a sentence."""
+    terms = decision.version.terms
+    return _REASON[language][decision.reason].format(
+        last_day=date_text(decision.window.last_day, language) if decision.window else "",
+        zone=zone_text(terms.time_zone, language),
+        channel=_CHANNEL[language][decision.facts.channel] if decision.facts.channel else "",
+        late_entry_days=terms.late_entry_days,
+    )
+
+
+def verdict(decision: Decision, language: str) -> str:
+    """The decision in a word or two."""
+    return _VERDICT[language][decision.eligible]
+
+
+def left_text(decision: Decision, language: str) -> str:
+    """How much of the window is left; empty where none runs any more, or not yet."""
+    left = decision.business_days_left
+    if left is None:
+        return ""
+    return _LEFT[language][min(left, 2)].format(left=left)
+
+
+def notice_text(notice: Notice, language: str) -> str:
+    """A notice as a sentence."""
+    return _NOTICE[language][notice]
+
+
+def day_text(day: Day, length: int, region: str, language: str) -> str:
+    """What a date is to a window of `length` days, in a few words."""
+    if day.status is DayStatus.COUNTED:
+        return _COUNTED[language].format(ordinal=day.ordinal, length=length)
+    return why_text(day.date, day.why, region, language) if day.why else _DAY[language][day.status]
+
+
+def why_text(day: date, why: Why, region: str, language: str) -> str:
+    """Why a date is no business day, a holiday by its name."""
+    return why_data(day, why, region, language).get("name") or _DAY[language][why]
+
+
+def total_text(total: int, language: str) -> str:
+    """A number of business days, in words."""
+    return _TOTAL[language].format(total=total)
+
+
+@lru_cache(maxsize=1024)
+def date_text(day: date, language: str) -> str:
+    """A date with its weekday, as in "Wednesday, 8 April 2026"."""
+    return format_date(day, _DATE[language], locale=language)
+
+
+@lru_cache(maxsize=1024)
+def zone_text(name: str, language: str) -> str:
+    """Whose time it is, as in "Berlin time"."""
+    return _ZONE[language].format(city=get_timezone_location(name, locale=language, return_city=True))
