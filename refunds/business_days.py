@@ -6,7 +6,7 @@ from then on the n-th business day after any date is two array look-ups, whateve
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -104,20 +104,24 @@ class _Table:
         self._closed: Sequence[int] = ()
         self._opens_before: Sequence[int] = ()
 
-    def closed_on(self, days: Iterable[int]) -> Self:
-        """The same table, sharing its arrays, in which these dates are no business days."""
+    def closed_on(self, days: Set[int]) -> Self:
+        """The same table, sharing its arrays, in which these dates, and only these, are closed."""
         overlay = copy(self)
-        overlay._closed = sorted(self._places[day - self._first] for day in days if self.is_business(day))
+        overlay._closed = sorted(place for place in map(self._place, days) if place is not None)
         overlay._opens_before = [place - rank for rank, place in enumerate(overlay._closed)]
         return overlay
 
+    def _place(self, day: int) -> int | None:
+        """The place of a business day, closures aside; None for any other date."""
+        i = day - self._first
+        if 0 <= i < len(self._places) - 1 and self._places[i + 1] > self._places[i]:
+            return self._places[i]
+        return None
+
     def is_business(self, day: int) -> bool:
         """Whether the date is a business day; one that the data does not hold is none."""
-        i = day - self._first
-        if not 0 <= i < len(self._places) - 1:
-            return False
-        place = self._places[i]
-        return self._places[i + 1] > place and not self._closed_between(place, place + 1)
+        place = self._place(day)
+        return place is not None and not self._closed_between(place, place + 1)
 
     def nth_after(self, day: int, n: int) -> int:
         """The n-th business day after a date; `IndexError` where the data does not hold both."""

@@ -33,7 +33,7 @@ vendor's policy promises, counted by the public holidays of the customer's regio
 
 * Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
 * Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the mend.
-* Values marked `x-extensible-enum` may grow: treat a value you do not know as you would an unknown reason.
+* Sets of codes marked `x-extensible-enum` may grow: be ready for a code that you do not know.
 * `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names; codes never change.
 """
 

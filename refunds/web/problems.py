@@ -78,8 +78,8 @@ PROBLEMS = {
     "validation-error": Problem(
         422,
         "The request does not keep to its contract",
-        "The request was understood, but some values do not fit. `errors` names each place by a JSON pointer into "
-        "the body (or the name of the parameter), says what is expected, and has a stable code. Nothing was changed.",
+        "The request was understood, but some values do not fit. The list of errors names each place by a JSON "
+        "pointer into the body (or by the name of the parameter), says what is expected, and has a stable code.",
         "Mend each place that is named, and send the request again.",
     ),
     "unknown-region": Problem(
@@ -106,7 +106,7 @@ PROBLEMS = {
         500,
         "The service failed",
         "Something went wrong that is not the request's fault. It was logged under the request id.",
-        "Try again later. If it persists, tell the operator the request id, which is the problem's `instance`.",
+        "Try again later. If it persists, tell the operator the request id, which is the problem's instance.",
     ),
 }
 

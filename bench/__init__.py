@@ -1,0 +1,11 @@
+"""The benchmarks: each figure is a ratio to a control that was measured in the same run.
+
+    __main__   options, the table, results.json
+    measure    timing in rounds; a comparison and its goal
+    decide     row 1: the decision alone, against what else could count the days
+    over_http  rows 2, 3 and 8: the service through its real server
+    server     starts and ends servers; asks them over keep-alive connections
+    apps       the control apps, and the server process that runs them
+
+The rows are those of the performance goals. Nothing here is a test: a shared machine has no absolute figures.
+"""

@@ -1,0 +1,89 @@
+"""`python -m bench`: measure, print one table, write `bench/results.json`."""
+
+import argparse
+import json
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import decide, over_http
+from bench.measure import Comparison
+
+RESULTS = Path(__file__).with_name("results.json")
+
+ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
+    1: decide.comparisons,
+    2: over_http.single_checks,
+    3: over_http.batches,
+    8: over_http.starts,
+}
+
+
+def main() -> None:
+    options = _options()
+    console = Console()
+    compared: list[Comparison] = []
+    with console.status("") as status:
+        for row in options.only:
+            status.update(f"Measuring row {row} of {', '.join(map(str, options.only))} ...")
+            compared += ROWS[row](quick=options.quick)
+    console.print(_table(compared))
+    _write(compared, quick=options.quick)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare the service with its controls.")
+    parser.add_argument("--only", type=_rows, default=list(ROWS), metavar="1,3", help="only these rows")
+    parser.add_argument("--quick", action="store_true", help="few rounds: whether it runs, not how fast it is")
+    return parser.parse_args()
+
+
+def _rows(text: str) -> list[int]:
+    """The rows that an option names."""
+    wanted = [int(row) for row in text.split(",")]
+    if not ROWS.keys() >= set(wanted):
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(map(str, ROWS))}")
+    return wanted
+
+
+def _table(compared: Iterable[Comparison]) -> Table:
+    table = Table("#", "what", "against", title="Best of interleaved rounds, each beside its control")
+    for name in ("measured", "goal"):
+        table.add_column(name, justify="right")
+    table.add_column("reached")
+    previous = None
+    for one in compared:
+        if previous not in (None, one.row):
+            table.add_section()
+        previous = one.row
+        table.add_row(str(one.row), one.what, one.against, _figure(one.measured, one.unit), _goal(one), _reached(one))
+    return table
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def _goal(one: Comparison) -> str:
+    return f"{one.goal.bound} {one.goal.value:g}" if one.goal else "–"
+
+
+def _reached(one: Comparison) -> str:
+    return {True: "[green]yes[/]", False: "[bold red]no[/]", None: ""}[one.reached]
+
+
+def _write(compared: Iterable[Comparison], *, quick: bool) -> None:
+    """Keep what was measured, with the figures that each ratio was made from."""
+    results = {
+        "python": platform.python_version(),
+        "quick": quick,
+        "comparisons": [one.data() for one in compared],
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

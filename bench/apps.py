@@ -1,0 +1,73 @@
+"""The control apps, and the process that serves one of them as `flask serve` serves the service.
+
+PORT=... python -m bench.apps service_with_no_op THREADS
+PORT=... python -m bench.apps bare THREADS
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import orjson
+from flask import Flask, Response, request
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+CHECKS = "/v1/eligibility-checks"
+NO_OP = "/no-op"
+ANSWERS = "BENCH_ANSWERS"
+"""The variable that names a JSON file in which the bare app finds its answers, by the body that asks for them."""
+
+
+def service_with_no_op() -> Flask:
+    """The service, with one more route that does nothing."""
+    # Not at the top: the bare app must not carry the service in its memory.
+    from refunds.config import load_settings  # noqa: PLC0415
+    from refunds.web import create_app  # noqa: PLC0415
+
+    app = create_app(load_settings())
+    app.post(NO_OP)(no_op)
+    return app
+
+
+def no_op() -> Response:
+    """Read a JSON body and answer with a small one."""
+    data = orjson.loads(request.get_data(cache=False))
+    return Response(orjson.dumps({"fields": len(data)}), mimetype="application/json")
+
+
+def bare() -> Flask:
+    """An app with nothing around it, which knows the very bytes that the service answers."""
+    app = Flask("bare", static_folder=None)
+    file = os.environ.get(ANSWERS)
+    known = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    answers = {body.encode(): answer.encode() for body, answer in known.items()}
+
+    @app.post(CHECKS)
+    def check() -> Response:
+        return Response(answers.get(request.get_data(cache=False), b"{}"), mimetype="application/json")
+
+    return app
+
+
+def serve(name: str, threads: int) -> None:
+    """Serve an app of this module until SIGTERM, with every option of `flask serve`."""
+    Server(
+        f"bench.apps:{name}",
+        factory=True,
+        address="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=1,
+        blocking_threads=threads,
+        log_level=LogLevels.error,
+        workers_kill_timeout=30,
+    ).serve()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,169 @@
+"""Row 1: `decide()` without the list of days, against four other ways to count business days.
+
+Every control gets what `decide()` gets and gives what it gives: the local date of the service, the deadline as the
+instant in UTC at which the day after the last one begins, and whether the request came before it.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import holidays
+import numpy as np
+from workalendar.europe import Bavaria
+
+from bench.measure import Comparison, Goal, at_least, at_most, best_seconds
+from refunds.eligibility import Facts, decide
+from refunds.holiday_source import business_calendar
+from refunds.policy import PolicyVersion
+from refunds.service.policies import load_policies
+
+CASES = 1000
+REGION = "DE-BY"
+YEAR = 2026
+LENGTHS = (2, 30, 366)
+BERLIN = ZoneInfo("Europe/Berlin")
+_DAY = timedelta(days=1)
+
+Answer = tuple[datetime, bool]
+LastDay = Callable[[date, int], date]
+
+
+class _Bavaria(Bavaria):
+    """Bavaria as the other calendars have it: Assumption is a holiday only in the Catholic part of its towns."""
+
+    include_assumption = False
+
+
+_CACHED = holidays.country_holidays("DE", subdiv="BY", years=range(YEAR, YEAR + 3))
+_WORKALENDAR = _Bavaria()
+_NUMPY = np.busdaycalendar(holidays=sorted(_CACHED))
+
+
+def per_request(day: date, n: int) -> date:
+    """The last day, by a `holidays` object that is built for this question."""
+    return holidays.country_holidays("DE", subdiv="BY").get_nth_working_day(day, n)
+
+
+def cached(day: date, n: int) -> date:
+    """The last day, by one `holidays` object that knows its years already."""
+    return _CACHED.get_nth_working_day(day, n)
+
+
+def workalendar(day: date, n: int) -> date:
+    """The last day, by workalendar, which keeps the holidays of a year once it has worked them out."""
+    return _WORKALENDAR.add_working_days(day, n)
+
+
+def numpy(day: date, n: int) -> date:
+    """The last day, by numpy's table of business days, one date at a time."""
+    return np.busday_offset(day, n, roll="preceding", busdaycal=_NUMPY).item()
+
+
+CONTROLS: Mapping[str, LastDay] = {
+    "a holidays object per request": per_request,
+    "one cached holidays object": cached,
+    "workalendar": workalendar,
+    "numpy.busday_offset": numpy,
+}
+
+GOALS: Mapping[tuple[int, LastDay], Goal] = {
+    (2, per_request): at_least(80),
+    (2, cached): at_least(2),
+    (2, workalendar): at_least(2),
+    (2, numpy): at_least(2),
+    (30, cached): at_least(10),
+}
+
+
+def by_control(last_day: LastDay, facts: Facts, n: int) -> Answer:
+    """The deadline and whether the request was in time, with the days counted by a control."""
+    day = facts.service_provided_at.astimezone(BERLIN).date()
+    deadline = datetime.combine(last_day(day, n) + _DAY, time.min, BERLIN).astimezone(UTC)
+    return deadline, facts.received_at < deadline
+
+
+def comparisons(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 1."""
+    asked, rounds = cases(CASES), 3 if quick else 15
+    for n in LENGTHS:
+        check_agreement(asked, n)
+    for n in LENGTHS[:-1]:
+        yield from _against_controls(asked, n, rounds)
+    yield from _against_itself(asked, 3 * rounds)
+
+
+def check_agreement(asked: Sequence[Facts], n: int) -> None:
+    """Stop where a control does not answer as `decide()` does: it would be no control."""
+    judging = version(n)
+    calendar = _calendar(judging)
+    for facts in asked:
+        decision = decide(facts, judging, calendar)
+        for name, last_day in CONTROLS.items():
+            answer = by_control(last_day, facts, n)
+            if answer != (decision.deadline, decision.eligible):
+                raise AssertionError(f"{name} answers {answer} where decide() has {decision}")
+
+
+def eligible(asked: Sequence[Facts], judging: PolicyVersion) -> list[bool]:
+    """What `decide()` makes of each case."""
+    calendar = _calendar(judging)
+    return [decide(facts, judging, calendar).eligible for facts in asked]
+
+
+def decide_all(asked: Sequence[Facts], judging: PolicyVersion) -> Callable[[], None]:
+    """A run that decides every case."""
+    calendar = _calendar(judging)
+
+    def run() -> None:
+        for facts in asked:
+            decide(facts, judging, calendar).eligible  # noqa: B018 - a property that decides
+
+    return run
+
+
+def cases(count: int) -> list[Facts]:
+    """Service instants all over a year, each with a request in the eight days after it."""
+    chance = random.Random(YEAR)
+    made = []
+    for _ in range(count):
+        provided = datetime(YEAR, 1, 1, tzinfo=UTC) + timedelta(seconds=chance.randrange(365 * 86_400))
+        received = provided + timedelta(seconds=chance.randrange(8 * 86_400))
+        made.append(Facts(service_provided_at=provided, received_at=received))
+    return made
+
+
+def version(n: int = LENGTHS[0]) -> PolicyVersion:
+    """The packaged policy with a window of n business days."""
+    policies = load_policies(None, "virtual-numbers")
+    return policies[policies.default].versions[-1].what_if({"window_business_days": n})
+
+
+def _against_controls(asked: Sequence[Facts], n: int, rounds: int) -> Iterator[Comparison]:
+    runs = {name: partial(_control_all, last_day, asked, n) for name, last_day in CONTROLS.items()}
+    best = best_seconds({"decide": decide_all(asked, version(n))} | runs, rounds)
+    ours = best.pop("decide")
+    for name, control in best.items():
+        figures = {"ours_us": ours / len(asked) * 1e6, "control_us": control / len(asked) * 1e6}
+        goal = GOALS.get((n, CONTROLS[name]))
+        yield Comparison(1, f"decide(), {n} days", name, control / ours, goal, figures=figures)
+
+
+def _against_itself(asked: Sequence[Facts], rounds: int) -> Iterator[Comparison]:
+    """The longest window against the shortest, where growth would show."""
+    few, *_, many = LENGTHS
+    best = best_seconds({n: decide_all(asked, version(n)) for n in (few, many)}, rounds)
+    figures = {f"days_{n}_us": best[n] / len(asked) * 1e6 for n in best}
+    ratio = best[many] / best[few]
+    yield Comparison(1, f"decide(), {many} days", f"itself, {few} days", ratio, at_most(1.2), "x the time", figures)
+
+
+def _control_all(last_day: LastDay, asked: Sequence[Facts], n: int) -> None:
+    for facts in asked:
+        by_control(last_day, facts, n)
+
+
+def _calendar(judging: PolicyVersion):
+    return business_calendar(REGION, judging.terms.business_week)

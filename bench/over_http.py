@@ -1,0 +1,159 @@
+"""Rows 2, 3 and 8: single checks and batches through the real server, its start and its memory."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle, islice
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench import decide
+from bench.apps import ANSWERS, CHECKS, NO_OP
+from bench.measure import Comparison, at_least, at_most, best_seconds, in_turn, seconds
+from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, post, running
+from refunds.eligibility import Facts
+from refunds.instants import format_instant
+from refunds.policy import Channel
+
+CONNECTIONS = 4
+ITEMS = 10_000
+
+
+@dataclass(slots=True)
+class Load:
+    """The best of what was seen under load: requests a second, and the 99th percentile of their seconds."""
+
+    requests: Sequence[bytes]
+    server: Running
+    per_second: float = 0
+    p99: float = inf
+
+    def measure(self) -> None:
+        """One round more."""
+        latencies: list[float] = []
+        took = seconds(lambda: latencies.extend(self.server.load(self.requests, CONNECTIONS)))
+        self.per_second = max(self.per_second, len(latencies) / took)
+        self.p99 = min(self.p99, sorted(latencies)[len(latencies) * 99 // 100])
+
+
+def single_checks(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 2."""
+    bodies = [json.dumps(_question(facts)).encode() for facts in _asked(decide.CASES)]
+    each = 500 if quick else 3000
+    checks, no_ops = ([post(path, body) for body in islice(cycle(bodies), each)] for path in (CHECKS, NO_OP))
+    with _service() as service, _bare(service, bodies) as bare:
+        loads = {
+            "checks": Load(checks, service),
+            "a no-op of the same app": Load(no_ops, service),
+            "a bare Flask app, same bytes": Load(checks, bare),
+        }
+        for name in in_turn(loads, 2 if quick else 6):
+            loads[name].measure()
+    yield from _compared(loads)
+
+
+def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
+    """Throughput and p99 of the checks beside each control; the goals are set against the no-op."""
+    ours, no_op, *_ = loads.values()
+    controls = [(name, load) for name, load in loads.items() if load is not ours]
+    for name, load in controls:
+        goal = at_least(0.6) if load is no_op else None
+        figures = {"ours_per_second": ours.per_second, "control_per_second": load.per_second}
+        ratio = ours.per_second / load.per_second
+        yield Comparison(2, "single checks, throughput", name, ratio, goal, figures=figures)
+    for name, load in controls:
+        goal = at_most(2) if load is no_op else None
+        figures = {"ours_ms": ours.p99 * 1e3, "control_ms": load.p99 * 1e3}
+        yield Comparison(2, "single checks, p99", name, ours.p99 / load.p99, goal, "x the time", figures)
+
+
+def batches(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 3."""
+    asked = _asked(ITEMS)
+    with _service() as service:
+        batch, singles = _batch_request(asked), [_check_request(facts) for facts in asked]
+        loop = decide.decide_all(asked, decide.version())
+        assert _eligible(service.ask([batch])[0]) == decide.eligible(asked, decide.version())
+        runs: dict[str, Callable[[], object]] = {
+            "batch": partial(service.load, [batch], 1),
+            "singles": partial(service.load, singles, 1),
+            "loop": loop,
+        }
+        best = best_seconds(runs, 1 if quick else 4)
+    figures = {f"{name}_us_an_item": best[name] / ITEMS * 1e6 for name in best}
+    what, ratio = f"batch of {ITEMS:,}", best["singles"] / best["batch"]
+    yield Comparison(3, what, "as many single checks", ratio, at_least(20), figures=figures)
+    yield Comparison(3, what, "decide() in a loop", best["batch"] / best["loop"], at_most(8), "x the time", figures)
+
+
+def starts(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 8."""
+    commands = {"service": SERVICE, "bare": BARE}
+    after, memory = (dict.fromkeys(commands, inf) for _ in range(2))
+    first = _check_request(_asked(1)[0])
+    for name in in_turn(commands, 2 if quick else 6):
+        with running(commands[name], first) as server:
+            after[name] = min(after[name], server.first_answer_after)
+            memory[name] = min(memory[name], server.resident_megabytes)
+    against = "the bare Flask app"
+    figures = {f"{name}_seconds": after[name] for name in after}
+    yield Comparison(8, "start to first answer", "the clock", after["service"], at_most(1.5), "s", figures)
+    ratio = after["service"] / after["bare"]
+    yield Comparison(8, "start to first answer", against, ratio, None, "x the time", figures)
+    figures = {f"{name}_megabytes": memory[name] for name in memory}
+    more = memory["service"] - memory["bare"]
+    yield Comparison(8, "resident memory, more than", against, more, at_most(60), "MB", figures)
+
+
+def _asked(count: int) -> list[Facts]:
+    return [replace(facts, channel=Channel.PHONE) for facts in decide.cases(count)]
+
+
+def _question(facts: Facts) -> dict[str, Any]:
+    """What a client sends to have these facts judged."""
+    assert facts.service_provided_at
+    return {
+        "service_provided_at": format_instant(facts.service_provided_at),
+        "requested_at": format_instant(facts.received_at),
+        "channel": facts.channel,
+        "region": decide.REGION,
+    }
+
+
+def _check_request(facts: Facts) -> bytes:
+    return post(CHECKS, json.dumps(_question(facts)).encode())
+
+
+def _batch_request(asked: Sequence[Facts]) -> bytes:
+    return post(f"{CHECKS}/batch", json.dumps({"items": [_question(facts) for facts in asked]}).encode())
+
+
+def _eligible(answer: bytes) -> list[bool]:
+    return [item["eligible"] for item in json.loads(answer)["items"]]
+
+
+@contextmanager
+def _service() -> Iterator[Running]:
+    """The service with the no-op beside it, warm."""
+    warm_up = [_check_request(facts) for facts in _asked(decide.CASES)]
+    with running(SERVICE_WITH_NO_OP, warm_up[0]) as service:
+        service.ask(warm_up)
+        yield service
+
+
+@contextmanager
+def _bare(service: Running, bodies: Sequence[bytes]) -> Iterator[Running]:
+    """The bare app, knowing the service's answers to these bodies, and warm."""
+    requests = [post(CHECKS, body) for body in bodies]
+    answers = service.ask(requests)
+    with TemporaryDirectory() as directory:
+        file = Path(directory, "answers.json")
+        known = {body.decode(): answer.decode() for body, answer in zip(bodies, answers, strict=True)}
+        file.write_text(json.dumps(known), encoding="utf-8")
+        with running(BARE, requests[0], {ANSWERS: str(file)}) as bare:
+            assert bare.ask(requests) == answers
+            yield bare

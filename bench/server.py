@@ -1,0 +1,169 @@
+"""Servers as processes of their own: started on a free port, asked over keep-alive connections, and ended."""
+
+import os
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Self
+
+from refunds.cli.serve import THREADS
+
+SERVICE = (str(Path(sys.executable).with_name("flask")), "serve")
+SERVICE_WITH_NO_OP = (sys.executable, "-m", "bench.apps", "service_with_no_op", str(THREADS))
+BARE = (sys.executable, "-m", "bench.apps", "bare", str(THREADS))
+
+PATIENCE = 30
+"""Seconds after which a server that does not start, answer or end is given up."""
+
+
+class Connection:
+    """One keep-alive connection, on which one request at a time is under way."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.close = self.socket.close
+
+    def send(self, request: bytes) -> Self:
+        """Send a request, and from then on wait for its answer."""
+        self._head, self._parts, self._missing = b"", [], 0
+        self.sent_at = perf_counter()
+        self.socket.sendall(request)
+        return self
+
+    def receive(self) -> bytes | None:
+        """Take what has arrived; the body once it is whole, None before. Only 200 is an answer."""
+        part = self.socket.recv(1 << 20)
+        if not part:
+            raise ConnectionResetError
+        if not self._parts:
+            self._head, blank_line, part = (self._head + part).partition(b"\r\n\r\n")
+            if not blank_line:
+                return None
+            self._missing = _length(self._head)
+        self._parts.append(part)
+        self._missing -= len(part)
+        return None if self._missing else b"".join(self._parts)
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and wait for the body of its answer."""
+        self.send(request)
+        while (body := self.receive()) is None:
+            pass
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that has answered; `first_answer_after` seconds after its start."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    first_answer_after: float
+
+    def ask(self, requests: Iterable[bytes]) -> list[bytes]:
+        """The answers to these requests, one after the other over one connection."""
+        with closing(Connection(self.port)) as connection:
+            return [connection.ask(request) for request in requests]
+
+    def load(self, requests: Sequence[bytes], connections: int) -> list[float]:
+        """The seconds that each of these requests took, over connections that each have always one under way."""
+        latencies, todo = [], iter(requests)
+        with ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            for _ in range(connections):
+                connection = stack.enter_context(closing(Connection(self.port)))
+                selector.register(connection.socket, selectors.EVENT_READ, connection.send(next(todo)))
+            while selector.get_map():
+                for key, _ in selector.select(PATIENCE):
+                    if key.data.receive() is None:
+                        continue
+                    latencies.append(perf_counter() - key.data.sent_at)
+                    request = next(todo, None)
+                    key.data.send(request) if request else selector.unregister(key.fileobj)
+        return latencies
+
+    @property
+    def resident_megabytes(self) -> float:
+        """The resident memory of the process that answers: the greatest child of the one that was started."""
+        return max(_children(self.process.pid).values()) / 1024
+
+
+def post(path: str, body: bytes) -> bytes:
+    """A request to be sent as it is."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+@contextmanager
+def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """A server, from the answer to its `first` request until it and its children have ended."""
+    port = _free_port()
+    began = perf_counter()
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"PORT": str(port)} | (environment or {}),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _await_answer(process, port, first)
+        yield Running(process, port, perf_counter() - began)
+    finally:
+        _end(process)
+
+
+def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -> None:
+    give_up_at = perf_counter() + PATIENCE
+    while perf_counter() < give_up_at:
+        if process.poll() is not None:
+            break
+        try:
+            with closing(Connection(port)) as connection:
+                connection.ask(request)
+                return
+        except ConnectionError:
+            sleep(0.002)
+    raise RuntimeError(f"the server has not answered: {' '.join(process.args)}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the server to end, and see to it that nothing of it is left."""
+    children = _children(process.pid)
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in children.keys() & _children().keys():
+        os.kill(child, 9)
+
+
+def _children(parent: int | None = None) -> dict[int, int]:
+    """The resident kilobytes of each child of a process, or of every process, by its id."""
+    ps = shutil.which("ps")
+    assert ps
+    listed = subprocess.run([ps, "-A", "-o", "ppid=,pid=,rss="], check=True, capture_output=True, text=True).stdout
+    processes = (map(int, line.split()) for line in listed.splitlines())
+    return {pid: rss for ppid, pid, rss in processes if parent in (None, ppid)}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def _length(head: bytes) -> int:
+    """The Content-Length of an answer; raises where it is not a 200."""
+    status, *headers = head.split(b"\r\n")
+    if status.split()[1] != b"200":
+        raise RuntimeError(f"the server answered {status.decode()}")
+    named = (line.lower().partition(b":") for line in headers)
+    return next(int(value) for name, _, value in named if name == b"content-length")

@@ -1,0 +1,140 @@
+"""The calendar table: a small one, made by hand."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from refunds.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, Why
+from refunds.errors import CalendarNotCovered
+
+MONDAY = date(2026, 3, 30)
+WEEK = WEEKDAYS[:5]
+
+
+def calendar(marks=None, week=WEEK, end_week=None, days=60):
+    """A calendar of 60 days from a Monday on, with marks on some of them (by day number)."""
+    data = bytearray(days)
+    for day, mark in (marks or {}).items():
+        data[day] |= mark
+    return BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(data), False, "test"), week, end_week)  # noqa: FBT003
+
+
+def day(n):
+    return MONDAY + timedelta(days=n)
+
+
+def shape(calendar, window):
+    """The days of a window in one letter each."""
+    letters = {DayStatus.SERVICE_DAY: "s", DayStatus.COUNTED: "c", DayStatus.SKIPPED: "-", DayStatus.LAST_DAY: "e"}
+    return "".join("x" if d.extension else letters[d.status] for d in calendar.explain(window))
+
+
+def test_the_service_day_never_counts():
+    assert calendar().window(day(0), 2).last_day == day(2)
+    assert calendar().window(day(5), 2).last_day == day(8), "provided on a Saturday"
+
+
+def test_weekends_and_holidays_are_skipped():
+    cal = calendar({4: Mark.HOLIDAY, 7: Mark.HOLIDAY})
+    window = cal.window(day(3), 2)
+    assert shape(cal, window) == "s----cc"
+    assert [d.why for d in cal.explain(window)][1:5] == [
+        Why.PUBLIC_HOLIDAY,
+        Why.WEEKEND,
+        Why.WEEKEND,
+        Why.PUBLIC_HOLIDAY,
+    ]
+    assert [d.ordinal for d in cal.explain(window)][5:] == [1, 2]
+
+
+def test_a_date_that_is_several_things_is_named_by_the_first():
+    cal = calendar({5: Mark.HOLIDAY, 7: Mark.HOLIDAY}).closed_on([day(5), day(7), day(8)])
+    assert cal.why_not(day(5)) is Why.WEEKEND
+    assert cal.why_not(day(7)) is Why.PUBLIC_HOLIDAY
+    assert cal.why_not(day(8)) is Why.CLOSURE
+    assert cal.why_not(day(9)) is None
+
+
+def test_a_decreed_working_weekend_counts_unless_it_is_closed():
+    cal = calendar({5: Mark.WORKING_WEEKEND})
+    assert cal.window(day(4), 1).last_day == day(5)
+    closed = cal.closed_on([day(5)])
+    assert closed.window(day(4), 1).last_day == day(7)
+    assert closed.why_not(day(5)) is Why.CLOSURE
+
+
+def test_the_statutory_week_is_that_of_each_date():
+    """A weekend that moves from Friday and Saturday to Saturday and Sunday."""
+    marks = dict.fromkeys((4, 5, 12, 13, 19, 20), Mark.WEEKEND)
+    cal = calendar(marks, week="country")
+    assert cal.window(day(3), 1).last_day == day(6), "the Sunday counts while Friday is off"
+    assert cal.window(day(10), 1).last_day == day(11), "the Friday counts from then on"
+    assert cal.why_not(day(12)) is Why.WEEKEND
+
+
+def test_end_week_moves_the_end_and_says_so():
+    cal = calendar(week=WEEKDAYS[:6], end_week=WEEK)
+    window = cal.window(day(3), 2)
+    assert window.last_day == day(7)
+    assert shape(cal, window) == "sccxe"
+    assert [cal.days_left(window, day(n)) for n in range(3, 9)] == [3, 2, 1, 1, 0, 0]
+
+
+def test_end_week_leaves_an_end_on_its_own_days_alone():
+    cal = calendar(week=WEEKDAYS[:6], end_week=WEEK)
+    window = cal.window(day(1), 2)
+    assert window.last_day == day(3)
+    assert shape(cal, window) == "scc"
+
+
+def test_an_end_cannot_fall_on_a_holiday_or_closure_either():
+    cal = calendar({7: Mark.HOLIDAY}, week=WEEKDAYS[:6], end_week=WEEK).closed_on([day(8)])
+    window = cal.window(day(3), 2)
+    assert window.last_day == day(9)
+    assert [d.why for d in cal.explain(window) if d.extension] == [Why.WEEKEND, Why.PUBLIC_HOLIDAY, Why.CLOSURE]
+
+
+def test_closures_add_up_and_leave_the_first_calendar_alone():
+    cal = calendar()
+    both = cal.closed_on([day(1)]).closed_on([day(2)])
+    assert both.closures == [day(1), day(2)]
+    assert both.window(day(0), 1).last_day == day(3)
+    assert cal.window(day(0), 1).last_day == day(1)
+
+
+def test_a_closure_outside_the_data_or_on_a_weekend_changes_nothing():
+    cal = calendar()
+    assert cal.closed_on([date(1900, 1, 1), date(2200, 1, 1), day(5)]).window(day(0), 7) == cal.window(day(0), 7)
+
+
+def test_days_left_counts_down_over_a_weekend():
+    cal = calendar()
+    window = cal.window(day(3), 2)
+    assert [cal.days_left(window, day(n)) for n in range(2, 9)] == [2, 2, 1, 1, 1, 0, 0]
+
+
+def test_the_data_has_two_ends():
+    cal = calendar()
+    assert cal.is_business_day(MONDAY)
+    for outside in (day(-1), day(60)):
+        with pytest.raises(CalendarNotCovered):
+            cal.window(outside, 1)
+        with pytest.raises(CalendarNotCovered):
+            cal.is_business_day(outside)
+        with pytest.raises(CalendarNotCovered):
+            cal.why_not(outside)
+    with pytest.raises(CalendarNotCovered) as error:
+        cal.window(day(50), 366)
+    assert (error.value.first, error.value.last) == (day(0), day(59))
+
+
+def test_an_end_that_would_leave_the_data_is_refused():
+    with pytest.raises(CalendarNotCovered):
+        calendar(week=WEEKDAYS, end_week=("mon",)).window(day(57), 1)
+
+
+def test_an_estimated_holiday_is_noticed_only_within_the_window():
+    cal = calendar({9: Mark.HOLIDAY | Mark.ESTIMATED})
+    assert not cal.is_estimated(cal.window(day(1), 2))
+    assert cal.is_estimated(cal.window(day(7), 2))
+    assert not cal.is_estimated(cal.window(day(9), 2)), "on the service day it does not matter"

@@ -1,0 +1,223 @@
+"""The decision: all vectors, every reason in its precedence, notices and the record."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from refunds.eligibility import Facts, Notice, Reason, decide, fingerprint
+from refunds.errors import CalendarNotCovered
+from refunds.holiday_source import business_calendar
+from refunds.instants import end_of_day, parse_date, parse_instant, zone
+from refunds.policy import Channel, ContactChannel, PolicyVersion, Terms, TimelyBy
+from tests.conftest import KIND, VECTORS, region, week
+
+PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
+DEADLINE = parse_instant("2026-04-09T00:00:00+02:00")
+IN_TIME = DEADLINE - timedelta(microseconds=1)
+LATE = DEADLINE
+OFFICIAL, OTHER = "+493012345678", "+493087654321"
+MICROSECOND = timedelta(microseconds=1)
+
+
+def judged(facts=None, terms=None, **changed):
+    """A decision on an order provided before Easter 2026 in Bavaria, asked for in time unless changed."""
+    terms = Terms(region="DE-BY", **terms or {})
+    facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME} | (facts or {}) | changed)
+    calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
+    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
+def test_every_vector_is_decided_as_expected(case):
+    terms = Terms(
+        window_business_days=case["window_days"],
+        business_week=week(case["weekmask"]),
+        end_week=week(case["end_weekmask"]),
+        region=region(case),
+        time_zone=case["timezone"],
+        closures=tuple(map(parse_date, case["company_closures"])),
+    )
+    calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
+    facts = Facts(
+        service_provided_at=parse_instant(case["provided_at"]), received_at=parse_instant(case["requested_at"])
+    )
+    decision = decide(facts, PolicyVersion("vectors", 1, None, terms), calendar)
+    expected = case["expected"]
+    assert str(decision.window.service_day) == expected["provided_local_date"]
+    assert str(decision.window.last_day) == expected["last_day"]
+    assert decision.deadline == parse_instant(expected["deadline_utc"]) == parse_instant(expected["deadline"])
+    assert decision.eligible is expected["eligible"]
+    assert [str(day.date) for day in decision.days if day.ordinal] == expected["counted_days"]
+    assert expected["counted_days"][0] == expected["first_counted_day"]
+    skipped = [(str(day.date), day.why, day.extension) for day in decision.days if day.why]
+    assert skipped == [
+        (day["date"], KIND[day["kind"]], extension)
+        for part, extension in (("skipped_days", False), ("extension_skipped_days", True))
+        for day in expected[part]
+    ]
+
+
+PHONE = {"phone": ContactChannel(points=(OFFICIAL,))}
+NO_PHONE = {"phone": ContactChannel(accepted=False, points=(OFFICIAL,))}
+RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
+"""Five business days after 8 April end with 15 April."""
+
+
+@pytest.mark.parametrize(
+    ("reason", "eligible", "facts", "terms"),
+    [
+        (Reason.WITHIN_WINDOW, True, {}, {}),
+        (Reason.WITHIN_WINDOW, True, {"received_at": PROVIDED}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE}, {}),
+        (Reason.SERVICE_NOT_YET_PROVIDED, True, {"service_provided_at": None}, {}),
+        (Reason.SERVICE_NOT_YET_PROVIDED, True, {"received_at": PROVIDED - MICROSECOND}, {}),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.PHONE}, NO_PHONE),
+        (Reason.WITHIN_WINDOW, True, {"channel": Channel.EMAIL}, NO_PHONE),
+        (Reason.UNOFFICIAL_CONTACT_POINT, False, {"channel": Channel.PHONE, "contact_point": OTHER}, PHONE),
+        (Reason.WITHIN_WINDOW, True, {"channel": Channel.PHONE, "contact_point": OFFICIAL}, PHONE),
+        (Reason.WITHIN_WINDOW, True, {"channel": Channel.PHONE, "contact_point": OTHER}, {}),
+        (Reason.WITHIN_WINDOW, True, {"channel": Channel.PHONE}, PHONE),
+        (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True}, {}),
+        (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {"recorded_at": RECORDED_LATE}, {}),
+        (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
+        (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
+        (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
+        # precedence: each pair of neighbours at once
+        (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True, "channel": Channel.PHONE}, NO_PHONE),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.PHONE, "contact_point": OTHER}, NO_PHONE),
+        (
+            Reason.UNOFFICIAL_CONTACT_POINT,
+            False,
+            {"channel": Channel.PHONE, "contact_point": OTHER, "service_provided_at": None},
+            PHONE,
+        ),
+        (Reason.UNOFFICIAL_CONTACT_POINT, False, {"channel": Channel.PHONE, "contact_point": OTHER, "received_at": LATE}, PHONE),
+        (Reason.SERVICE_NOT_YET_PROVIDED, True, {"service_provided_at": None, "recorded_at": LATE + timedelta(99)}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "recorded_at": LATE + timedelta(days=99)}, {}),
+    ],
+)  # fmt: skip
+def test_the_first_reason_that_applies_decides(reason, eligible, facts, terms):
+    decision = judged(facts, terms)
+    assert (decision.reason, decision.eligible) == (reason, eligible)
+
+
+def test_every_reason_has_its_row():
+    rows = test_the_first_reason_that_applies_decides.pytestmark[0].args[1]
+    assert {row[0] for row in rows} == set(Reason)
+
+
+def test_the_time_of_sending_is_judged_where_the_policy_says_so():
+    sent = {"sent_at": IN_TIME, "received_at": LATE}
+    assert judged(sent).reason is Reason.WINDOW_ELAPSED
+    by_sent = judged(sent, {"timely_by": TimelyBy.SENT})
+    assert (by_sent.reason, by_sent.requested_at) == (Reason.WITHIN_WINDOW, IN_TIME)
+    assert judged({"received_at": LATE}, {"timely_by": TimelyBy.SENT}).reason is Reason.WINDOW_ELAPSED
+
+
+def test_the_time_of_entry_never_decides_timeliness():
+    assert judged(recorded_at=LATE + timedelta(hours=1)).reason is Reason.WITHIN_WINDOW
+
+
+def test_the_official_points_of_the_version_at_the_contact_count_too():
+    older = PolicyVersion("brand", 1, None, Terms(phone=ContactChannel(points=(OTHER,))))
+    newer = PolicyVersion("brand", 2, None, Terms(phone=ContactChannel(points=(OFFICIAL,))))
+    calendar = business_calendar("DE", Terms().business_week)
+    for point in (OFFICIAL, OTHER):
+        facts = Facts(service_provided_at=PROVIDED, received_at=IN_TIME, channel=Channel.PHONE, contact_point=point)
+        assert decide(facts, older, calendar, newer).eligible
+    facts = Facts(service_provided_at=PROVIDED, received_at=IN_TIME, channel=Channel.PHONE, contact_point="+4940123456")
+    assert decide(facts, older, calendar, newer).reason is Reason.UNOFFICIAL_CONTACT_POINT
+
+
+def test_while_no_window_runs_there_is_none():
+    decision = judged(service_provided_at=None)
+    assert (decision.window, decision.deadline, decision.days) == (None, None, ())
+    assert decision.business_days_left is None
+    assert decision.record()["fingerprint"] is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ("2026-04-02T23:00:00+02:00", 2),
+        ("2026-04-05T12:00:00+02:00", 2),
+        ("2026-04-07T00:00:00+02:00", 1),
+        ("2026-04-07T22:30:00Z", 0),
+        ("2026-04-08T23:59:59.999999+02:00", 0),
+        ("2026-04-09T00:00:00+02:00", None),
+    ],
+)
+def test_the_days_left_are_those_after_the_local_date_of_the_request(asked, left):
+    assert judged(received_at=parse_instant(asked)).business_days_left == left
+
+
+@pytest.mark.parametrize(
+    ("notice", "facts", "terms"),
+    [
+        (Notice.CONTACT_POINT_UNCHECKED, {"channel": Channel.PHONE, "contact_point": OTHER}, {}),
+        (Notice.NATIONWIDE_HOLIDAYS_ONLY, {}, {"region": "DE"}),
+        (Notice.ESTIMATED_HOLIDAY, {"service_provided_at": parse_instant("2027-03-08T10:00:00+04:00"), "received_at": parse_instant("2027-03-08T11:00:00+04:00")}, {"region": "AE"}),
+        (Notice.STATUTORY_RIGHTS_NOT_ASSESSED, {}, {}),
+    ],
+)  # fmt: skip
+def test_a_notice_tells_what_a_reader_must_know(notice, facts, terms):
+    plain = {Notice.STATUTORY_RIGHTS_NOT_ASSESSED}
+    terms = Terms(**{"region": "DE-BY"} | terms)
+    calendar = business_calendar(terms.region, terms.business_week)
+    facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME} | facts)
+    assert set(decide(facts, PolicyVersion("brand", 1, None, terms), calendar).notices) == plain | {notice}
+
+
+def test_a_country_without_subdivisions_needs_no_notice():
+    calendar = business_calendar("LU", Terms().business_week)
+    facts = Facts(service_provided_at=PROVIDED, received_at=IN_TIME)
+    decision = decide(facts, PolicyVersion("brand", 1, None, Terms(region="LU")), calendar)
+    assert Notice.NATIONWIDE_HOLIDAYS_ONLY not in decision.notices
+
+
+def test_the_fingerprint_tells_calendars_apart_and_names_nothing_else():
+    assert fingerprint(judged().days) == fingerprint(judged(received_at=LATE).days)
+    assert fingerprint(judged().days) == "7725cb7e948971a2"
+    closed = judged(terms={"closures": (date(2026, 4, 8),)})
+    assert fingerprint(closed.days) != fingerprint(judged().days)
+
+
+def test_a_record_holds_all_that_the_decision_was_made_from():
+    """Made again from its own record, it is the same decision."""
+    made = judged(channel=Channel.PHONE, contact_point=OTHER, terms={"closures": (date(2026, 4, 7),)})
+    record = made.record()
+    calendar = business_calendar(record["region"], Terms().business_week)
+    facts = Facts(
+        service_provided_at=parse_instant(record["service_provided_at"]),
+        received_at=parse_instant(record["received_at"]),
+        channel=record["channel"],
+        contact_point=record["contact_point"],
+        cancelled=record["cancelled"],
+        entered_by_supervisor=record["entered_by_supervisor"],
+    )
+    again = decide(facts, made.version, calendar.closed_on(map(parse_date, record["closures"])))
+    assert again.record() == record
+    assert (record["policy"], record["version"], record["time_zone"]) == ("brand", 1, "Europe/Berlin")
+    assert record["holidays_version"]
+    assert record["tzdata_version"]
+    assert (record["sent_at"], record["recorded_at"]) == (None, None)
+
+
+def test_a_window_beyond_the_data_is_an_error_not_a_guess():
+    with pytest.raises(CalendarNotCovered):
+        judged(
+            service_provided_at=parse_instant("2100-12-30T10:00:00Z"), received_at=parse_instant("2101-01-01T00:00:00Z")
+        )
+    with pytest.raises(CalendarNotCovered):
+        judged(service_provided_at=parse_instant("1990-12-28T10:00:00Z"))
+
+
+def test_what_lies_beyond_the_data_does_not_matter_while_no_window_runs():
+    assert judged(service_provided_at=parse_instant("9999-12-31T23:59:59Z")).reason is Reason.SERVICE_NOT_YET_PROVIDED
+    assert judged(received_at=parse_instant("9999-12-31T23:59:59Z")).reason is Reason.WINDOW_ELAPSED
+
+
+def test_the_deadline_is_the_same_however_the_instant_was_written():
+    for written in ("2026-04-02T16:20:00+02:00", "2026-04-02T14:20:00Z", "2026-04-03T04:20:00+14:00"):
+        decision = judged(service_provided_at=parse_instant(written))
+        assert decision.deadline == DEADLINE == end_of_day(date(2026, 4, 8), zone("Europe/Berlin"))

@@ -1,0 +1,219 @@
+"""Calendars from the package: exact codes, covered years, names, threads."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from threading import Barrier
+
+import holidays
+import pytest
+
+from refunds import holiday_source
+from refunds.business_days import WEEKDAYS, BusinessCalendar, Why
+from refunds.errors import CalendarNotCovered, UnknownRegion
+from refunds.holiday_source import business_calendar, holiday_name, known
+from tests.conftest import ROOT
+
+WEEK = WEEKDAYS[:5]
+ALL = {
+    country: subdivisions for country, subdivisions in holidays.list_supported_countries(include_aliases=False).items()
+}
+
+
+def forget():
+    """Empty the caches, as in a new process."""
+    for cached in (holiday_source._calendar, holiday_source._region_days, holiday_source._holidays):
+        cached.cache.clear()
+
+
+def test_every_code_of_the_package_is_known_exactly():
+    for country, subdivisions in ALL.items():
+        assert known(country) == (country, None)
+        for subdivision in subdivisions:
+            assert known(f"{country}-{subdivision}") == (country, subdivision)
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["XX", "de", "DEU", "Germany", "GERMANY", "HolidayBase", "NYSE", "XNYS", "ECB", "UK", "DE-", "DE-by", "DE-Bavaria",
+     "DE-XX", "DE-BY-", "DE_BY", "DE BY", " DE", "DE\n", "", "-", "-BY", "LU-XX", "__class__", "registry", "D\u0415"],
+)  # fmt: skip
+def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
+    with pytest.raises(UnknownRegion):
+        known(region)
+
+
+@pytest.mark.parametrize(
+    ("region", "hint"),
+    [("de", "did you mean DE?"), ("Germany", "did you mean DE?"), ("DE-Bayern", "did you mean DE-BY?"), ("DE-XX", "DE-(BB|BE|"), ("LU-XX", "use LU")],
+)  # fmt: skip
+def test_an_unknown_region_is_answered_with_the_mend(region, hint):
+    with pytest.raises(UnknownRegion) as error:
+        known(region)
+    assert hint in error.value.flaws[0].detail
+
+
+@pytest.mark.parametrize(
+    "region", ["DE-BY", "AE", "CN", "TW", "MY-01", "AU-NSW Western", "BR-São Paulo Capital", "LK", "US-CA"]
+)
+def test_the_table_says_what_the_package_says(region):
+    """Every date of some years, under the statutory week, against the package's own verdict."""
+    country, subdivision = known(region)
+    years = range(2010, 2027)
+    theirs = holidays.country_holidays(country, subdiv=subdivision, years=years, language="en")
+    ours = business_calendar(region, "country")
+    for ordinal in range(date(2010, 1, 1).toordinal(), date(2026, 12, 31).toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        assert ours.is_business_day(day) is theirs.is_working_day(day), day
+
+
+@pytest.mark.parametrize("subdivision", [None, *ALL["DE"]])
+def test_half_days_and_optional_days_count_in_germany(subdivision):
+    region = f"DE-{subdivision}" if subdivision else "DE"
+    calendar = business_calendar(region, WEEK)
+    assert calendar.is_business_day(date(2026, 12, 24))
+    assert calendar.is_business_day(date(2026, 12, 31))
+
+
+def test_a_catholic_holiday_counts_in_bavaria_and_not_in_the_saarland():
+    assert business_calendar("DE-BY", WEEK).is_business_day(date(2025, 8, 15))
+    assert business_calendar("DE-SL", WEEK).why_not(date(2025, 8, 15)) is Why.PUBLIC_HOLIDAY
+
+
+@pytest.mark.parametrize(
+    ("region", "first", "last"),
+    [
+        ("DE", 1991, 2100),
+        ("LK", 2003, 2026),
+        ("IN", 2001, 2035),
+        ("NP", 2010, 2035),
+        ("MU", 2001, 2035),
+        ("ID", 1946, 2050),
+    ],
+)
+def test_years_outside_the_data_are_refused(region, first, last):
+    calendar = business_calendar(region, WEEK)
+    assert date.fromordinal(calendar.region.last) == date(last, 12, 31)
+    assert date.fromordinal(calendar.region.first) == date(max(first, getattr(holidays, region).start_year), 1, 1)
+    with pytest.raises(CalendarNotCovered) as error:
+        calendar.window(date(last, 12, 30), 5)
+    assert error.value.last == date(last, 12, 31)
+
+
+@pytest.mark.parametrize("country", sorted(holiday_source._COVERED))
+def test_the_package_goes_silent_where_we_say_it_does(country, recwarn):
+    """Past the end of its lunar tables it lists fewer holidays; if it ever does not, our bound may move."""
+    end = holiday_source._COVERED[country][1]
+    count = [len(holidays.country_holidays(country, years=year, language="en")) for year in (end - 1, end + 2)]
+    assert count[1] < count[0]
+
+
+@pytest.mark.parametrize(
+    ("region", "day", "language", "named"),
+    [
+        ("DE-BY", date(2026, 4, 3), "de", ("Karfreitag", "de")),
+        ("DE-BY", date(2026, 4, 3), "en", ("Good Friday", "en")),
+        ("FR", date(2026, 7, 14), "de", ("National Day", "en")),
+        ("AT", date(2026, 10, 26), "de", ("Nationalfeiertag", "de")),
+        ("NZ", date(2026, 12, 25), "de", ("Christmas Day", "en")),
+        ("DE-BY", date(2026, 4, 7), "de", None),
+    ],
+)
+def test_a_holiday_is_named_in_the_readers_language_where_the_package_knows_it(region, day, language, named):
+    assert holiday_name(region, day, language) == named
+
+
+def test_names_do_not_follow_the_servers_locale():
+    code = (
+        "import datetime, refunds.holiday_source as h; print(h.holiday_name('DE-BY', datetime.date(2026, 4, 3), 'en'))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env={"LANGUAGE": locale, "LANG": locale}, text=True, capture_output=True, check=True
+        ).stdout
+        for locale in ("de", "th", "uk", "C")
+    }  # fmt: skip
+    assert printed == {"('Good Friday', 'en')\n"}
+
+
+def cold(make):
+    """What 8 threads get that ask for many calendars at once, from nothing."""
+    start = Barrier(8)
+
+    def ask(i):
+        start.wait()
+        return [make(region)[i % 2 :] for region in REGIONS]
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(ask, range(8)))
+
+
+REGIONS = ["DE-BY", "AE", "CN", "US-CA", "IL", "GB-SCT", "BR", "TW"]
+DAYS = [date(2020 + i % 7, 1 + i % 12, 1 + i % 28) for i in range(500)]
+
+
+def test_8_threads_asking_cold_get_no_wrong_answer():
+    truth = {region: [business_calendar(region, WEEK).window(day, 3).last_day for day in DAYS] for region in REGIONS}
+    for _ in range(5):
+        forget()
+        answers = cold(lambda region: [business_calendar(region, WEEK).window(day, 3).last_day for day in DAYS])
+        for i, answer in enumerate(answers):
+            assert answer == [truth[region][i % 2 :] for region in REGIONS]
+
+
+def test_control_a_shared_lazy_object_gives_wrong_answers_or_breaks():
+    """The same question to one lazily growing object of the package, shared by 8 threads, fails within few trials."""
+    truth = holidays.country_holidays("DE", subdiv="BY", years=range(1991, 2101), expand=False, language="de")
+    expected = {
+        day: day in truth for day in (date(year, month, 1) for year in range(1991, 2101) for month in (1, 5, 11))
+    }
+
+    def trial():
+        shared = holidays.country_holidays("DE", subdiv="BY", language="de")
+        start = Barrier(8)
+
+        def ask(_):
+            start.wait()
+            return {day: day in shared for day in expected}
+
+        with ThreadPoolExecutor(8) as pool:
+            return all(answer == expected for answer in pool.map(ask, range(8)))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        assert not all(survived(trial) for _ in range(300))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def survived(trial):
+    """Whether a trial went well; an error counts as not."""
+    try:
+        return trial()
+    except (RuntimeError, KeyError, AttributeError, ValueError, TypeError):
+        return False
+
+
+def test_a_calendar_asked_for_by_many_is_built_once(monkeypatch):
+    forget()
+    built = []
+    original = BusinessCalendar.__init__
+
+    def counting(self, *args):
+        built.append(args)
+        original(self, *args)
+
+    monkeypatch.setattr(BusinessCalendar, "__init__", counting)
+    with ThreadPoolExecutor(8) as pool:
+        calendars = set(pool.map(lambda _: business_calendar("DE-HH", WEEK), range(64)))
+    assert len(built) == len(calendars) == 1
+
+
+def test_whatever_callers_ask_the_memory_is_bounded():
+    for country in sorted(ALL):
+        for week in (WEEK, WEEKDAYS[:6], ("mon",)):
+            business_calendar(country, week)
+    for cached in (holiday_source._calendar, holiday_source._region_days, holiday_source._holidays):
+        assert len(cached.cache) <= 64

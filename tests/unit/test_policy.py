@@ -1,0 +1,228 @@
+"""Policy files, versions, and which of them is in force."""
+
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from refunds.errors import InvalidInput, NoPolicyInForce, NotFound
+from refunds.instants import parse_instant
+from refunds.policy import (
+    TERM_NAMES,
+    Channel,
+    JudgedBy,
+    PolicyVersion,
+    Terms,
+    TermsSchema,
+    policy_of,
+    read_policy,
+    version_data,
+)
+
+HEAD = 'policy = "brand"\nversion = 1\n'
+FIRST = parse_instant("2026-01-01T00:00:00+01:00")
+SECOND = parse_instant("2026-07-01T00:00:00+02:00")
+
+
+def version(number, effective_from, **terms):
+    return PolicyVersion("brand", number, effective_from, Terms(**terms))
+
+
+def test_the_packaged_policy_says_what_the_vendor_promises(packaged):
+    assert (packaged.policy_id, packaged.version, packaged.effective_from) == ("virtual-numbers", 1, None)
+    terms = packaged.terms
+    assert terms.window_business_days == 2
+    assert terms.business_week == ("mon", "tue", "wed", "thu", "fri")
+    assert all(terms.channel(channel).accepted for channel in Channel)
+    assert "2 Werktagen (Montag bis Freitag)" in terms.texts.de
+    assert "2 business days (Monday to Friday)" in terms.texts.en
+
+
+def test_a_file_may_leave_every_term_to_its_default():
+    assert read_policy(HEAD).terms == Terms()
+
+
+def test_every_term_is_read_from_a_file():
+    text = (
+        HEAD
+        + """
+effective_from = 2026-05-01T00:00:00+02:00
+window_business_days = 3
+business_week = ["sat", "mon", "tue"]
+end_week = "country"
+region = "DE-Augsburg"
+follow_order_region = false
+time_zone = "Europe/Vienna"
+closures = [2026-12-24, "2026-12-31"]
+timely_by = "sent"
+judged_by = "ordered"
+late_entry_days = 7
+evidence_after_deadline = false
+refund_due_days = 30
+vendor_name = "Example"
+page_url = "https://example.com/refunds"
+page_published_at = 2026-04-30T12:00:00Z
+[phone]
+accepted = false
+[email]
+points = ["Help@Example.com", "help@example.com"]
+[texts]
+de = "Klausel"
+en = "Clause"
+"""
+    )
+    terms = read_policy(text).terms
+    assert terms.business_week == ("mon", "tue", "sat")
+    assert terms.closures == (date(2026, 12, 24), date(2026, 12, 31))
+    assert terms.email.points == ("help@example.com",), "compared without case"
+    assert not terms.phone.accepted
+    changed = {f.name for f in fields(Terms) if getattr(terms, f.name) != getattr(Terms(), f.name)}
+    assert changed == set(TERM_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "mend"),
+    [
+        ("window_business_days = 0", "/window_business_days", "from 1 to 366"),
+        ("window_business_days = 100000", "/window_business_days", "from 1 to 366"),
+        ('window_business_days = "2"', "/window_business_days", "whole number"),
+        ("window_business_days = true", "/window_business_days", "whole number"),
+        ("window_days = 2", "/window_days", "did you mean window_business_days?"),
+        ("zzz = 2", "/zzz", "the terms are window_business_days"),
+        ('closures = ["2026-02-30"]', "/closures/0", "no such date"),
+        ('closures = ["soon"]', "/closures/0", "write it as 2026-12-24"),
+        ("closures = [2026-12-24T00:00:00Z]", "/closures/0", "must be a date"),
+        ("closures = 2026-12-24", "/closures", "must be a list"),
+        ("closures = [2026-02-30]", "", "not a TOML file"),
+        ("effective_from = 2026-01-01T00:00:00", "/effective_from", "needs its offset"),
+        ("effective_from = 2026-01-01", "/effective_from", "must be a date-time"),
+        ('time_zone = "Europe/Berln"', "/time_zone", "IANA name"),
+        ("time_zone = 1", "/time_zone", "IANA"),
+        ("business_week = []", "/business_week", '"country" or a list'),
+        ('business_week = ["monday"]', "/business_week", "mon, tue"),
+        ('business_week = ["mon", "mon"]', "/business_week", "once"),
+        ('end_week = "mon"', "/end_week", '"country" or a list'),
+        ('timely_by = "posted"', "/timely_by", "received, sent"),
+        ("follow_order_region = 1", "/follow_order_region", "true or false"),
+        ("phone = true", "/phone", "must be an object"),
+        ("[phone]\nnumber = 1", "/phone/number", "unknown term"),
+        ('[phone]\npoints = ["030 123456"]', "/phone/points/0", "E.164"),
+        ('[email]\npoints = ["nobody"]', "/email/points/0", "e-mail address"),
+        ('page_url = "javascript:alert(1)"', "/page_url", "http"),
+        ('vendor_name = ""', "/vendor_name", "1 to 200"),
+        ('vendor_name = "a\\u0000b"', "/vendor_name", "control characters"),
+        (
+            "effective_from = 2026-01-01T00:00:00Z\npage_published_at = 2026-02-01T00:00:00Z",
+            "/effective_from",
+            "not be earlier than page_published_at",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_mend(text, place, mend):
+    with pytest.raises(InvalidInput) as error:
+        read_policy(HEAD + text)
+    assert [flaw.pointer for flaw in error.value.flaws] == [place]
+    assert mend in error.value.flaws[0].detail
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("version = 1", "/policy"),
+        ('policy = "brand"', "/version"),
+        ('policy = "Brand X"\nversion = 1', "/policy"),
+        ('policy = "brand"\nversion = 0', "/version"),
+        ('policy = "brand"\nversion = 2', "/effective_from"),
+        ("policy =", ""),
+    ],
+)
+def test_a_file_names_its_policy_and_version(text, place):
+    with pytest.raises(InvalidInput) as error:
+        read_policy(text)
+    assert error.value.flaws[0].pointer == place
+
+
+def test_all_flaws_of_a_file_are_told_at_once():
+    with pytest.raises(InvalidInput) as error:
+        read_policy(HEAD + "window_business_days = 0\ntime_zone = 'x'\nfoo = 1")
+    assert [flaw.pointer for flaw in error.value.flaws] == ["/window_business_days", "/time_zone", "/foo"]
+
+
+def test_at_the_instant_of_a_change_the_newer_version_holds():
+    policy = policy_of([version(2, SECOND), version(1, FIRST)])
+    assert policy.in_force(FIRST).version == 1
+    assert policy.in_force(SECOND - timedelta(microseconds=1)).version == 1
+    assert policy.in_force(SECOND).version == 2
+
+
+def test_before_the_first_version_no_policy_holds_and_the_first_date_is_named():
+    policy = policy_of([version(1, FIRST)])
+    with pytest.raises(NoPolicyInForce) as error:
+        policy.in_force(FIRST - timedelta(microseconds=1))
+    assert error.value.first == FIRST
+
+
+def test_version_one_may_hold_from_the_beginning():
+    policy = policy_of([version(1, None), version(2, SECOND)])
+    assert policy.in_force(datetime.min.replace(tzinfo=UTC)).version == 1
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        [version(2, SECOND)],
+        [version(1, FIRST), version(3, SECOND)],
+        [version(1, FIRST), version(2, FIRST)],
+        [version(1, SECOND), version(2, FIRST)],
+        [version(1, FIRST), replace(version(1, FIRST), terms=Terms(window_business_days=3))],
+    ],
+)
+def test_versions_count_from_one_and_follow_each_other(versions):
+    with pytest.raises(InvalidInput):
+        policy_of(versions)
+
+
+def test_an_order_is_judged_by_the_version_in_force_when_its_service_was_provided():
+    policy = policy_of([version(1, FIRST), version(2, SECOND)])
+    asked = SECOND + timedelta(days=1)
+    assert policy.judging(asked, SECOND - timedelta(seconds=1)).version == 1
+    assert policy.judging(asked, SECOND).version == 2
+
+
+def test_a_service_not_yet_provided_is_judged_by_the_version_in_force_at_the_request():
+    policy = policy_of([version(1, FIRST), version(2, SECOND)])
+    assert policy.judging(SECOND - timedelta(days=1), None).version == 1
+    assert policy.judging(SECOND - timedelta(days=1), SECOND).version == 1
+
+
+def test_the_time_of_the_order_decides_where_the_terms_say_so():
+    policy = policy_of([version(1, FIRST), version(2, SECOND, judged_by=JudgedBy.ORDERED)])
+    ordered, provided = SECOND - timedelta(days=1), SECOND + timedelta(days=1)
+    asked = provided + timedelta(days=1)
+    assert policy.judging(asked, provided, ordered).version == 1
+    assert policy.judging(asked, provided).version == 2, "not known when it was ordered"
+    assert policy_of([version(1, FIRST), version(2, SECOND)]).judging(asked, provided, ordered).version == 2
+
+
+def test_a_what_if_replaces_single_terms_and_names_them(packaged):
+    changed = packaged.what_if(TermsSchema().read({"window_business_days": 3, "region": "DE-BY"}))
+    assert changed.overridden == ("window_business_days", "region")
+    assert (changed.terms.window_business_days, changed.terms.region) == (3, "DE-BY")
+    assert packaged.terms.window_business_days == 2
+
+
+def test_equal_content_has_an_equal_hash():
+    assert version(1, FIRST).content_hash == version(1, FIRST).content_hash
+    assert version(1, FIRST).content_hash != version(1, FIRST, window_business_days=3).content_hash
+    assert version(1, FIRST).content_hash != version(1, SECOND).content_hash
+
+
+def test_what_a_version_shows_can_be_read_back(packaged):
+    data = version_data(packaged)
+    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in data["terms"].items()}
+    assert TermsSchema().read(shown)["texts"].de == packaged.terms.texts.de
+
+
+def test_an_unknown_version_is_not_found():
+    with pytest.raises(NotFound):
+        policy_of([version(1, FIRST)]).version(2)
