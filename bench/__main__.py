@@ -4,8 +4,10 @@ import argparse
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -50,25 +52,25 @@ def _rows(text: str) -> list[int]:
 
 
 def _table(compared: Iterable[Comparison]) -> Table:
-    table = Table("#", "what", "against", title="Best of interleaved rounds, each beside its control")
+    table = Table("#", "what", "against", title="Best of interleaved rounds", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measured", "goal"):
         table.add_column(name, justify="right")
     table.add_column("reached")
-    previous = None
-    for one in compared:
-        if previous not in (None, one.row):
-            table.add_section()
-        previous = one.row
-        table.add_row(str(one.row), one.what, one.against, _figure(one.measured, one.unit), _goal(one), _reached(one))
+    for row, of_one_row in groupby(compared, key=lambda one: one.row):
+        for one in of_one_row:
+            table.add_row(str(row), one.what, one.against, _figure(one), _goal(one), _reached(one))
+        table.add_section()
     return table
 
 
-def _figure(value: float, unit: str) -> str:
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+def _figure(one: Comparison) -> str:
+    digits = 0 if one.measured >= 100 else 1 if one.measured >= 10 else 2
+    return f"{one.measured:.{digits}f} {one.unit}"
 
 
 def _goal(one: Comparison) -> str:
-    return f"{one.goal.bound} {one.goal.value:g}" if one.goal else "–"
+    sign = {"at least": "≥", "at most": "≤"}
+    return f"{sign[one.goal.bound]} {one.goal.value:g}" if one.goal else ""
 
 
 def _reached(one: Comparison) -> str:

@@ -107,7 +107,7 @@ def running(command: Sequence[str], first: bytes, environment: Mapping[str, str]
     """A server, from the answer to its `first` request until it and its children have ended."""
     port = _free_port()
     began = perf_counter()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - commands of this file
         command,
         env=os.environ | {"PORT": str(port)} | (environment or {}),
         stdout=subprocess.DEVNULL,
@@ -150,8 +150,9 @@ def _children(parent: int | None = None) -> dict[int, int]:
     """The resident kilobytes of each child of a process, or of every process, by its id."""
     ps = shutil.which("ps")
     assert ps
-    listed = subprocess.run([ps, "-A", "-o", "ppid=,pid=,rss="], check=True, capture_output=True, text=True).stdout
-    processes = (map(int, line.split()) for line in listed.splitlines())
+    command = [ps, "-A", "-o", "ppid=,pid=,rss="]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - as above
+    processes = (map(int, line.split()) for line in listed.stdout.splitlines())
     return {pid: rss for ppid, pid, rss in processes if parent in (None, ppid)}
 
 

@@ -69,6 +69,9 @@ def register(app: Flask) -> None:
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = logger()
 
+    # The app's failures go where everything else goes, once.
+    app.log_exception = lambda info: log.error("failure", request_id=g.request_id, exc_info=info)  # type: ignore[method-assign]
+
     @app.before_request
     def begin() -> None:
         g.began = perf_counter()

@@ -24,7 +24,10 @@ def reader_language() -> str:
     """The language of the reader among those that the service speaks."""
     if "Accept-Language" not in request.headers:
         return LANGUAGES[0]
-    return request.accept_languages.best_match(LANGUAGES, LANGUAGES[0]) or LANGUAGES[0]
+    # In the reader's order of preference, de-AT being German: werkzeug's own choice would rather take an exact
+    # second language than a first one of a region.
+    wished = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
+    return next((language for language in wished if language in LANGUAGES), LANGUAGES[0])
 
 
 def loaded_policies() -> Policies:

@@ -1,0 +1,206 @@
+"""Framing, JSON, headers and errors: always a problem, never a 500, nothing silently converted."""
+
+import json
+
+import pytest
+
+from refunds.errors import RefundsError
+from refunds.web import create_app
+from refunds.web.problems import PROBLEMS
+from tests.conftest import settings
+
+URL = "/v1/eligibility-checks"
+GOOD = b'{"service_provided_at": null}'
+
+
+def post(client, body, content_type="application/json", **headers):
+    return client.post(URL, data=body, content_type=content_type, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "slug"),
+    [
+        (b"{", "malformed-json"),
+        (b"{} {}", "malformed-json"),
+        (b"\xef\xbb\xbf{}", "malformed-json"),
+        ('{"service_provided_at": null}'.encode("utf-16"), "malformed-json"),
+        (b'{"a": "\xff"}', "malformed-json"),
+        (b'{"a": NaN}', "malformed-json"),
+        (b'{"a": Infinity}', "malformed-json"),
+        (b'{"a": 1e999}', "malformed-json"),
+        (b'{"a": "\\ud800"}', "malformed-json"),
+        (b"[" * 20_000, "malformed-json"),
+        (b"[" * 1020 + b"]" * 1020, "malformed-json"),
+        (b'{"a": 1, "a": 1}', "duplicate-key"),
+        (b'{"a": 1, "\\u0061": 1}', "duplicate-key"),
+        (b'{"terms": {"region": "DE", "region": "AT"}}', "duplicate-key"),
+    ],
+)
+def test_what_is_not_one_unambiguous_json_text_is_refused(client, body, slug):
+    response = post(client, body)
+    assert (response.status_code, response.json["type"]) == (400, f"/problems/{slug}")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"x"', b"true", b"[" * 900 + b"]" * 900])
+def test_a_body_must_be_an_object(client, body):
+    response = post(client, body)
+    assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "headers"),
+    [
+        ("text/plain", {}),
+        ("application/x-www-form-urlencoded", {}),
+        ("", {}),
+        ("application/jsonx", {}),
+        ("application/problem+json", {}),
+        ("application/json", {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_only_plain_json_is_taken(client, content_type, headers):
+    response = post(client, GOOD, content_type, **headers)
+    assert (response.status_code, response.json["type"]) == (415, "/problems/unsupported-media-type")
+
+
+def test_parameters_of_the_content_type_do_not_matter(client):
+    assert post(client, GOOD, "application/json; charset=utf-8").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["post", "get"])
+def test_a_transfer_encoding_is_refused_before_anything_is_read(client, method):
+    path = URL if method == "post" else "/v1/policies"
+    response = getattr(client, method)(path, data=GOOD, headers={"Transfer-Encoding": "chunked"})
+    assert (response.status_code, response.json["type"]) == (411, "/problems/length-required")
+
+
+def test_a_body_without_a_length_is_refused(client):
+    response = client.post(URL, content_type="application/json")
+    assert (response.status_code, response.json["type"]) == (411, "/problems/length-required")
+
+
+def test_a_large_body_is_refused_by_its_length(client):
+    response = post(client, b" " * (2**16 + 1))
+    assert (response.status_code, response.json["type"]) == (413, "/problems/body-too-large")
+
+
+def test_a_hundred_thousand_unknown_keys_make_a_short_answer(client):
+    body = json.dumps({"items": [dict.fromkeys(map(str, range(100_000)))]}).encode()
+    response = client.post("/v1/eligibility-checks/batch", data=body, content_type="application/json")
+    assert response.status_code == 200
+    assert len(response.data) < 10_000
+
+
+def test_what_was_sent_is_not_echoed(client):
+    secret = "4111-1111-1111-1111"
+    body = {"service_provided_at": secret, "channel": secret, "region": secret, "policy": secret, "x" * 500: secret}
+    response = client.post(URL, json=body | {"terms": {"time_zone": secret, "closures": [secret], "end_week": secret}})
+    assert response.status_code == 422
+    assert secret not in response.text
+    assert "x" * 65 not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", "/nowhere", 404),
+        ("get", "/v1/policies/", 404),
+        ("get", "/v1//policies", 404),
+        ("get", "/problems/nothing", 404),
+        ("get", "/problems/<script>", 404),
+        ("get", "/static/../app.py", 404),
+        ("get", URL, 405),
+        ("delete", "/v1/policies", 405),
+        ("put", "/docs", 405),
+    ],
+)
+def test_every_error_is_a_problem_with_a_page(client, method, path, status):
+    response = getattr(client, method)(path)
+    assert response.status_code == response.json["status"] == status
+    assert response.content_type == "application/problem+json"
+    assert client.get(response.json["type"]).status_code == 200
+    assert response.json["instance"] == response.headers["X-Request-ID"]
+
+
+def test_a_method_that_is_not_taken_is_answered_with_those_that_are(client):
+    assert set(client.get(URL).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+def test_a_foreign_host_name_is_refused(client):
+    response = client.get("/livez", headers={"Host": "evil.example"})
+    assert (response.status_code, response.json["type"]) == (400, "/problems/bad-request")
+
+
+def fail(monkeypatch):
+    """The answer of a service whose decisions fail."""
+    monkeypatch.setattr("refunds.service.checks.decide", lambda *_: 1 / 0)
+    return create_app(settings()).test_client().post(URL, json={"service_provided_at": None})
+
+
+def test_a_failure_is_a_problem_without_its_cause(monkeypatch):
+    response = fail(monkeypatch)
+    assert (response.status_code, response.json["type"]) == (500, "/problems/internal-error")
+    assert "division" not in response.text
+
+
+def test_a_failure_is_logged_with_its_cause_under_the_request_id(monkeypatch, capsysbinary):
+    response = fail(monkeypatch)
+    lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["failure", "request"]
+    assert {line["request_id"] for line in lines} == {response.headers["X-Request-ID"]}
+    assert "ZeroDivisionError" in lines[0]["exception"]
+
+
+@pytest.mark.parametrize("given", ["abc-1.2_3", "f" * 64])
+def test_a_sane_request_id_is_kept(client, given):
+    assert client.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "f" * 65, "a b", "<script>", "ä", "a;b"])
+def test_any_other_request_id_is_replaced(client, given):
+    made = client.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert made != given
+    assert len(made) == 16
+
+
+def test_every_error_of_the_tree_has_a_problem():
+    def tree(error):
+        return [error, *(found for child in error.__subclasses__() for found in tree(child))]
+
+    started = {error.code for error in tree(RefundsError)} - {"configuration-error"}
+    assert started <= set(PROBLEMS), "a configuration error ends the start, so it has no page"
+
+
+def test_every_problem_has_a_page_that_says_what_to_do(client):
+    index = client.get("/problems/").text
+    for slug, problem in PROBLEMS.items():
+        page = client.get(f"/problems/{slug}")
+        assert page.status_code == 200
+        assert problem.title in page.text
+        assert f'href="/problems/{slug}"' in index
+
+
+def test_answers_carry_the_security_headers(client):
+    for path in ("/livez", "/docs", "/problems/", "/nowhere", "/static/page.css"):
+        with client.get(path) as response:
+            headers = response.headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe-inline" not in headers["Content-Security-Policy"].partition("style-src")[0]
+
+
+def test_nothing_personal_is_logged_or_measured(capsysbinary):
+    client = create_app(settings()).test_client()
+    client.post(URL, json={"service_provided_at": None, "channel": "phone", "contact_point": "+493012345678"})
+    line = json.loads(capsysbinary.readouterr().out)
+    assert set(line) == {"request_id", "method", "operation", "status", "milliseconds", "event", "at", "level"}
+    assert (line["operation"], line["status"]) == ("check_eligibility", 200)
+    assert b"12345678" not in client.get("/metrics").data
+
+
+def test_decisions_and_requests_are_measured(client):
+    client.post(URL, json={"service_provided_at": None})
+    text = client.get("/metrics").text
+    assert 'refunds_decisions_total{reason="service_not_yet_provided"}' in text
+    assert 'refunds_requests_total{operation="check_eligibility",status="200"}' in text

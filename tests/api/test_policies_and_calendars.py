@@ -1,0 +1,143 @@
+"""Policies and calendars over HTTP."""
+
+import pytest
+
+from refunds.web import create_app
+from tests.conftest import settings
+
+SECOND = """
+policy = "virtual-numbers"
+version = 2
+effective_from = 2026-07-01T00:00:00+02:00
+page_published_at = 2026-06-15T12:00:00Z
+window_business_days = 3
+closures = [2026-07-06]
+"""
+
+
+@pytest.fixture
+def two_versions(tmp_path):
+    """A client of a service with a second version of the packaged policy, and another brand."""
+    (tmp_path / "second.toml").write_text(SECOND)
+    (tmp_path / "brand.toml").write_text('policy = "brand"\nversion = 1\neffective_from = 2026-01-01T00:00:00Z\n')
+    return create_app(settings(policies=tmp_path)).test_client()
+
+
+def test_policies_are_listed_with_their_versions_and_dates(two_versions):
+    listed = two_versions.get("/v1/policies").json
+    assert [(policy["id"], policy["default"], policy["last_updated"]) for policy in listed["items"]] == [
+        ("brand", False, "2026-01-01T00:00:00Z"),
+        ("virtual-numbers", True, "2026-06-15T12:00:00Z"),
+    ]
+    assert [v["effective_from"] for v in listed["items"][1]["versions"]] == [None, "2026-06-30T22:00:00Z"]
+    assert listed["next"] is None
+    assert two_versions.get("/v1/policies/brand").json == listed["items"][0]
+
+
+def test_a_version_shows_every_term(two_versions):
+    version = two_versions.get("/v1/policies/virtual-numbers/versions/2").json
+    assert version["terms"]["window_business_days"] == 3
+    assert version["terms"]["closures"] == ["2026-07-06"]
+    assert version["terms"]["late_entry_days"] == 5
+    assert version["effective_from"] == "2026-06-30T22:00:00Z"
+
+
+def test_an_order_is_judged_by_the_version_of_its_day(two_versions):
+    for provided, version, last_day in (
+        ("2026-06-30T23:59:59+02:00", 1, "2026-07-02"),
+        ("2026-07-01T00:00:00+02:00", 2, "2026-07-07"),
+    ):
+        body = {"service_provided_at": provided, "requested_at": "2026-07-02T10:00:00Z"}
+        answer = two_versions.post("/v1/eligibility-checks", json=body).json
+        assert (answer["policy"]["version"], answer["window"]["last_day"]) == (version, last_day)
+
+
+def test_before_the_first_version_there_is_no_policy_in_force(two_versions):
+    body = {"policy": "brand", "service_provided_at": "2025-12-31T10:00:00Z", "requested_at": "2026-01-02T10:00:00Z"}
+    problem = two_versions.post("/v1/eligibility-checks", json=body).json
+    assert problem["type"] == "/problems/no-policy-in-force"
+    assert "2026-01-01" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/policies/nobodys", "/v1/policies/virtual-numbers/versions/2", "/v1/policies/virtual-numbers/versions/0",
+             "/v1/policies/virtual-numbers/versions/x", "/v1/policies/virtual-numbers/versions/99999999999999999999999"],
+)  # fmt: skip
+def test_what_does_not_exist_is_not_found(client, path):
+    response = client.get(path)
+    assert (response.status_code, response.json["type"]) == (404, "/problems/not-found")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/policies", "/v1/policies/virtual-numbers", "/v1/policies/virtual-numbers/versions/1"]
+)
+def test_an_unchanged_resource_is_not_sent_again(client, path):
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def days(client, region="DE-BY", **query):
+    """The answer for the days of a calendar."""
+    return client.get(f"/v1/calendars/{region}/days", query_string=query)
+
+
+def test_each_date_says_why_it_is_no_business_day(client):
+    answer = days(client, **{"from": "2026-04-02", "to": "2026-04-07"}).json
+    assert [(day["date"], day["business_day"], day.get("why"), day.get("name")) for day in answer["items"]] == [
+        ("2026-04-02", True, None, None),
+        ("2026-04-03", False, "public_holiday", "Good Friday"),
+        ("2026-04-04", False, "weekend", None),
+        ("2026-04-05", False, "weekend", None),
+        ("2026-04-06", False, "public_holiday", "Easter Monday"),
+        ("2026-04-07", True, None, None),
+    ]
+
+
+def test_a_policys_week_and_closures_count(two_versions):
+    query = {"from": "2026-07-06", "to": "2026-07-06"}
+    assert days(two_versions, **query).json["items"][0]["why"] == "closure"
+    assert days(two_versions, **query, policy="brand").json["items"][0]["business_day"]
+
+
+@pytest.mark.parametrize(
+    "region", ["AU-NSW%20Western", "BR-S%C3%A3o%20Paulo%20Capital", "FR-Zone%20A", "CH-Stadt%20Zurich"]
+)
+def test_codes_with_spaces_and_accents_are_percent_encoded(client, region):
+    response = client.get(f"/v1/calendars/{region}/days?from=2026-01-01&to=2026-01-01")
+    assert response.json["items"][0]["why"] == "public_holiday"
+
+
+@pytest.mark.parametrize(
+    ("query", "slug", "pointer"),
+    [
+        ({"from": "2026-01-01"}, "validation-error", "/to"),
+        ({"from": "2026-01-01", "to": "2025-12-31"}, "validation-error", "/to"),
+        ({"from": "2026-01-01", "to": "2027-02-05"}, "validation-error", "/to"),
+        ({"from": "0001-01-01", "to": "9999-12-31"}, "validation-error", "/to"),
+        ({"from": "1.1.2026", "to": "2026-01-01"}, "validation-error", "/from"),
+        ({"from": "2026-01-01", "to": "2026-01-01", "polcy": "x"}, "validation-error", "/polcy"),
+        ({"from": "2026-01-01", "to": "2026-01-01", "policy": "nobodys"}, "validation-error", "/policy"),
+        ({"from": ["2026-01-01", "2026-01-02"], "to": "2026-01-01"}, "validation-error", "/from"),
+        ({"from": "1990-12-31", "to": "1991-01-01"}, "calendar-not-covered", None),
+    ],
+)
+def test_bad_queries_are_problems(client, query, slug, pointer):
+    response = days(client, **query)
+    assert (response.status_code, response.json["type"]) == (422, f"/problems/{slug}")
+    assert [error["pointer"] for error in response.json.get("errors", [])] == ([pointer] if pointer else [])
+
+
+def test_400_days_are_the_most(client):
+    assert len(days(client, **{"from": "2026-01-01", "to": "2027-02-04"}).json["items"]) == 400
+
+
+def test_an_unknown_region_is_a_problem(client):
+    response = days(client, "Germany", **{"from": "2026-01-01", "to": "2026-01-01"})
+    assert (response.status_code, response.json["type"]) == (422, "/problems/unknown-region")
+
+
+def test_an_operation_without_parameters_takes_none(client):
+    response = client.get("/v1/policies?limit=5")
+    assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/limit")
