@@ -81,8 +81,8 @@ def calendar_days(
     length = (last - first).days + 1
     if not 1 <= length <= MOST_CALENDAR_DAYS:
         raise InvalidInput([Flaw("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")])
-    calendar = holiday_source.business_calendar(region, terms.business_week)
-    calendar = calendar.closed_on(terms.closures)
+    _known(region, "/region")
+    calendar = holiday_source.business_calendar(region, terms.business_week).closed_on(terms.closures)
     days = (first + timedelta(days=i) for i in range(length))
     return calendar, [(day, calendar.why_not(day)) for day in days]
 

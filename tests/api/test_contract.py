@@ -38,9 +38,9 @@ def operations():
 
 def test_examples_of_requests_are_answered_as_the_examples_say(client):
     for path, method, operation in operations():
-        for name, example in operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get(
-            "examples", {}
-        ).items():
+        for name, example in (
+            operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {}).items()
+        ):
             answer = getattr(client, method)(path, json=example["value"])
             assert answer.status_code == 200, (path, name)
             shown = operation["responses"]["200"]["content"]["application/json"]["examples"].get(name)
@@ -78,7 +78,10 @@ def undocumented(data, schema, path=""):
     known = properties(schema)
     unknown = [f"{path}/{name}" for name in data if name not in known]
     return unknown + [
-        found for name, value in data.items() if name in known for found in undocumented(value, known[name], f"{path}/{name}")
+        found
+        for name, value in data.items()
+        if name in known
+        for found in undocumented(value, known[name], f"{path}/{name}")
     ]
 
 

@@ -1,0 +1,89 @@
+"""The command line: what a person sees, and how commands end."""
+
+import json
+
+import pytest
+import yaml
+
+from app import app as service
+from tests.conftest import ROOT
+
+PROVIDED = "2026-04-02T16:20:00+02:00"
+IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
+
+
+def run(*arguments):
+    """What a command prints, what it complains of, and its exit code."""
+    result = service.test_cli_runner().invoke(args=list(arguments))
+    return result.stdout, result.stderr, result.exit_code
+
+
+def test_a_check_shows_the_verdict_and_the_days():
+    out, _, code = run("check", *IN_TIME, "--channel", "phone")
+    assert code == 0
+    assert [" ".join(line.split()) for line in out.splitlines()] == [
+        "Refundable",
+        "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
+        "Today is the last day.",
+        "○ Thursday, 2 April 2026 service provided, does not count",
+        "· Friday, 3 April 2026 Good Friday",
+        "· Saturday, 4 April 2026 weekend",
+        "· Sunday, 5 April 2026 weekend",
+        "· Monday, 6 April 2026 Easter Monday",
+        "● Tuesday, 7 April 2026 business day 1 of 2",
+        "● Wednesday, 8 April 2026 business day 2 of 2",
+        "Statutory rights were not assessed.",
+    ]
+
+
+def test_a_refusal_is_an_answer_and_not_an_error():
+    out, _, code = run("check", "--provided", PROVIDED, "--requested", "2026-04-09T00:00:00+02:00", "--lang", "de")
+    assert code == 0
+    assert out.startswith("Nicht erstattbar\nDie vertragliche Frist endete am Mittwoch, 8. April 2026, um 24 Uhr")
+    assert "Gesetzliche Rechte wurden nicht geprüft." in out
+
+
+def test_json_is_what_the_api_answers(client):
+    out, _, _ = run("check", *IN_TIME, "--json", "--lang", "de")
+    body = {"service_provided_at": PROVIDED, "requested_at": "2026-04-08T21:05:00Z", "region": "DE-BY"}
+    assert json.loads(out) == client.post("/v1/eligibility-checks", json=body, headers={"Accept-Language": "de"}).json
+
+
+def test_a_calendar_lists_the_holidays_of_a_year():
+    out, _, code = run("calendar", "DE-BY", "--year", "2026", "--lang", "de")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0
+    assert "Freitag, 3. April 2026 Karfreitag" in lines
+    assert "Samstag, 3. Oktober 2026 Tag der Deutschen Einheit (Wochenende)" in lines
+    assert lines[-1] == "DE-BY 2026: 252 Werktage"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["check"], 2, "Missing option '--provided'"),
+        (["check", "--provided", PROVIDED, "--channel", "fax"], 2, "'fax' is not one of 'phone', 'email'"),
+        (["check", "--provided", "2026-04-02"], 3, "provided: not an RFC 3339 date-time"),
+        (["check", "--provided", PROVIDED, "--requested", "now"], 3, "requested: not an RFC 3339 date-time"),
+        (["check", "--provided", PROVIDED, "--region", "Bavaria"], 3, "region: unknown country"),
+        (["check", "--provided", PROVIDED, "--policy", "nobodys"], 3, "policy: there is no such policy"),
+        (["check", "--provided", "1980-01-01T00:00:00Z"], 3, "covers 1991-01-01 to 2100-12-31"),
+        (["calendar", "XX"], 3, "region: unknown country"),
+        (["calendar", "DE", "--year", "1950"], 3, "covers 1991-01-01 to 2100-12-31"),
+        (["calendar", "DE", "--year", "0"], 2, "not in the range"),
+    ],
+)
+def test_bad_input_is_told_with_its_exit_code(arguments, code, complaint):
+    out, complained, ended = run(*arguments)
+    assert (out, ended) == ("", code)
+    assert complaint in complained
+    assert "Traceback" not in complained
+
+
+def test_the_document_is_emitted_as_it_stands_in_the_repository(tmp_path):
+    """When this fails, run `make openapi`."""
+    out, _, _ = run("openapi")
+    assert out == (ROOT / "openapi.yaml").read_text()
+    assert yaml.safe_load(out)["openapi"].startswith("3.1")
+    run("openapi", "--output", str(tmp_path / "openapi.yaml"))
+    assert (tmp_path / "openapi.yaml").read_text() == out

@@ -1,0 +1,247 @@
+"""The real server: how it starts, what it refuses on the wire, how it stops."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+CHECK = json.dumps(
+    {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
+).encode()
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(**environment):
+    """The service as `make serve` starts it."""
+    return subprocess.Popen(
+        [FLASK, "serve"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def serving():
+    """A running service and its port; ended by its process id."""
+    port = free_port()
+    process = start(PORT=str(port))
+    try:
+        until(lambda: get(port, "/livez")[0] == 200)
+        yield process, port
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def until(holds, seconds=20):
+    """Wait until something holds; errors of a server that is not there yet do not count."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if holds():
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    pytest.fail("it took too long")
+
+
+def get(port, path, method="GET", body=None, **headers):
+    """The status and the body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def port():
+    """The port of a service that serves all tests of this module."""
+    with serving() as (_, port):
+        yield port
+
+
+def raw(port, text):
+    """What comes back for bytes on the wire."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+        wire.sendall(text)
+        answer = b""
+        try:
+            while not answer.endswith(b"}") and (part := wire.recv(65536)):
+                answer += part
+        except TimeoutError:
+            pass
+        return answer
+
+
+def head(extra, length=len(CHECK)):
+    """The head of a check with some lines more."""
+    return (
+        b"POST /v1/eligibility-checks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + (b"Content-Length: %d\r\n" % length if length is not None else b"")
+        + extra
+        + b"\r\n"
+    )
+
+
+def test_it_decides(port):
+    status, body = get(port, "/v1/eligibility-checks", "POST", CHECK, **{"Content-Type": "application/json"})
+    assert (status, json.loads(body)["eligible"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        head(b"Transfer-Encoding: chunked\r\n", None) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(CHECK), CHECK),
+        head(b"Transfer-Encoding: chunked\r\n", None) + b"zz\r\n" + CHECK,
+        head(b"Transfer-Encoding: chunked\r\n") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(CHECK), CHECK),
+        head(b"Transfer-Encoding: gzip, chunked\r\n", None) + b"0\r\n\r\n",
+        head(b"", None) + b"",
+    ],
+)
+def test_a_body_of_undeclared_length_is_never_taken(port, request_bytes):
+    answer = raw(port, request_bytes)
+    assert answer.split()[1] in {b"400", b"411"}
+
+
+def test_contradicting_lengths_are_refused(port):
+    assert raw(port, head(b"Content-Length: 5\r\n") + CHECK).split()[1] == b"400"
+
+
+def test_a_body_cut_short_is_not_taken(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+        wire.sendall(head(b"", len(CHECK) + 10) + CHECK)
+        wire.shutdown(socket.SHUT_WR)
+        answer = wire.recv(65536)
+    assert answer == b"" or answer.split()[1] == b"400"
+
+
+def test_other_paths_stay_problems_on_the_wire(port):
+    for path in (
+        b"/v1/../app.py",
+        b"/%2e%2e/app.py",
+        b"/v1/policies%00",
+        b"/v1/calendars/DE%2FBY/days",
+    ):
+        answer = raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer.split()[1] == b"404", path
+        assert b"application/problem+json" in answer
+
+
+def test_it_listens_on_loopback_alone(port):
+    """The socket is bound to 127.0.0.1 and nothing else, as the kernel tells."""
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    bound = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port:04X}")]
+    assert bound == [f"0100007F:{port:04X}"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly(stop):
+    """On SIGTERM and Ctrl-C it ends with 0, and leaves no process and no listener behind."""
+    with serving() as (process, port):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert "Traceback" not in out + err
+        assert not any(Path(f"/proc/{child}").exists() for child in children)
+        with pytest.raises(ConnectionRefusedError):
+            get(port, "/livez")
+
+
+def test_a_request_under_way_is_finished_before_it_stops():
+    items = json.dumps({"items": [json.loads(CHECK)] * 10_000, "include_days": True}).encode()
+    with serving() as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/v1/eligibility-checks/batch", items, {"Content-Type": "application/json"})
+        time.sleep(0.2)
+        process.terminate()
+        response = connection.getresponse()
+        assert len(json.loads(response.read())["items"]) == 10_000
+        process.communicate(timeout=30)
+
+
+def test_start_tells_where_to_go():
+    with serving() as (process, port):
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert f"http://127.0.0.1:{port}/docs" in out
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "complaint"),
+    [
+        ({"PORT": "0"}, "", "PORT: must be from 1 to 65535"),
+        ({"PORT": "http"}, "", "PORT: Not a valid integer."),
+        ({"REFUNDS_POLICY": "nobodys"}, "", "REFUNDS_POLICY: there is no such policy; known: virtual-numbers"),
+        ({"REFUNDS_POLICIES": "nowhere"}, "", "REFUNDS_POLICIES: nowhere is no directory"),
+        ({}, "window_days = 2", "brand.toml: window_days: unknown term: did you mean window_business_days?"),
+        ({}, "window_business_days = 0", "brand.toml: window_business_days: must be from 1 to 366"),
+        ({}, "window_business_days = 100_000", "brand.toml: window_business_days: must be from 1 to 366"),
+        ({}, 'closures = ["soon"]', "brand.toml: closures/0: not a date: write it as 2026-12-24"),
+        ({}, "effective_from = 2026-01-01T00:00:00", "brand.toml: effective_from: needs its offset"),
+        ({}, 'time_zone = "Mars/Olympus"', "brand.toml: time_zone: unknown time zone"),
+        ({}, 'region = "Germany"', "brand.toml: region: unknown country: use the two capital letters"),
+        ({}, "version 1", "brand.toml: file: not a TOML file"),
+    ],
+)
+def test_it_refuses_to_start_as_it_is_misconfigured(tmp_path, environment, file, complaint):
+    """Exit code 4, and one line for each thing that is wrong, with the place and the mend."""
+    if file:
+        (tmp_path / "brand.toml").write_text(f'policy = "brand"\nversion = 1\n{file}\n')
+        environment = {"REFUNDS_POLICIES": str(tmp_path)}
+    process = start(**environment)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert complaint in err
+    assert "Traceback" not in err
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path):
+    (tmp_path / "a.toml").write_text("x = 1")
+    (tmp_path / "b.toml").write_text('policy = "virtual-numbers"\nversion = 2\n')
+    (tmp_path / "c.toml").write_bytes(b"\xff")
+    (tmp_path / "notes.txt").write_text("no policy")
+    process = start(REFUNDS_POLICIES=str(tmp_path))
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert [line.partition(".toml: ")[2].partition(":")[0] for line in err.splitlines()[1:]] == [
+        "policy",
+        "version",
+        "x",
+        "effective_from",
+        "file",
+    ]
+
+
+def test_two_files_of_one_version_are_refused(tmp_path):
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text('policy = "brand"\nversion = 1\n')
+    process = start(REFUNDS_POLICIES=str(tmp_path))
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert "b.toml: version: another file holds version 1 of brand too" in err
