@@ -6,7 +6,8 @@ from then on the n-th business day after any date is two array look-ups, whateve
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -104,7 +105,7 @@ class _Table:
         self._closed: Sequence[int] = ()
         self._opens_before: Sequence[int] = ()
 
-    def closed_on(self, days: Set[int]) -> Self:
+    def closed_on(self, days: AbstractSet[int]) -> Self:
         """The same table, sharing its arrays, in which these dates, and only these, are closed."""
         overlay = copy(self)
         overlay._closed = sorted(place for place in map(self._place, days) if place is not None)

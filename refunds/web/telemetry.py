@@ -7,11 +7,14 @@ import re
 import secrets
 import sys
 from time import perf_counter
+from types import TracebackType
 
 import orjson
 import structlog
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -69,8 +72,10 @@ def register(app: Flask) -> None:
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = logger()
 
-    # The app's failures go where everything else goes, once.
-    app.log_exception = lambda info: log.error("failure", request_id=g.request_id, exc_info=info)  # type: ignore[method-assign]
+    def log_failure(exc_info: _ExcInfo) -> None:
+        log.error("failure", request_id=g.request_id, exc_info=exc_info)
+
+    app.log_exception = log_failure  # type: ignore[method-assign] # failures go where everything else goes
 
     @app.before_request
     def begin() -> None:

@@ -1,8 +1,7 @@
 """Checks over HTTP: the vectors as what-ifs, the answer's shape, languages, batches."""
 
-import time_machine
-
 import pytest
+import time_machine
 
 from refunds.eligibility import Reason
 from tests.conftest import KIND, VECTORS, region, week

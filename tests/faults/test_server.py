@@ -19,6 +19,7 @@ FLASK = str(Path(sys.executable).with_name("flask"))
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 ).encode()
+LENGTH = len(CHECK)
 
 
 def free_port():
@@ -97,7 +98,7 @@ def raw(port, text):
         return answer
 
 
-def head(extra, length=len(CHECK)):
+def head(extra, length=LENGTH):
     """The head of a check with some lines more."""
     return (
         b"POST /v1/eligibility-checks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -24,7 +24,7 @@ days = offsets.map(lambda n: FIRST + n * DAY)
 
 
 def made(data, week, end_week, closures):
-    region = RegionDays("XX", FIRST.toordinal(), data, False, "test")  # noqa: FBT003
+    region = RegionDays("XX", FIRST.toordinal(), data, False, "test")
     return BusinessCalendar(region, week, end_week).closed_on(closures)
 
 

@@ -16,7 +16,7 @@ def calendar(marks=None, week=WEEK, end_week=None, days=60):
     data = bytearray(days)
     for day, mark in (marks or {}).items():
         data[day] |= mark
-    return BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(data), False, "test"), week, end_week)  # noqa: FBT003
+    return BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(data), False, "test"), week, end_week)
 
 
 def day(n):

@@ -1,0 +1,106 @@
+"""The documentation is complete, and what it shows is what happens."""
+
+import json
+import re
+import shlex
+from dataclasses import fields
+
+import pytest
+import time_machine
+
+from app import app as service
+from refunds.config import Settings
+from refunds.policy import PolicyVersion, Terms, version_data
+from tests.conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def examples():
+    """Each command of each page with what the page says it prints."""
+    for page in PAGES:
+        for block in EXAMPLE.findall(page.read_text()):
+            for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                words, printed = parted(re.sub(r"\\\n\s*", "", shown))
+                yield pytest.param(words, printed, id=f"{page.name}: {' '.join(words)[:60]}")
+
+
+def parted(shown):
+    """The words of a command, which ends with the first line that closes its quotes, and what follows."""
+    lines = shown.splitlines(keepends=True)
+    for end in range(1, len(lines) + 1):
+        try:
+            return shlex.split("".join(lines[:end])), "".join(lines[end:])
+        except ValueError:
+            continue
+    raise AssertionError(shown)
+
+
+def curl(words):
+    """What the service answers to a curl command."""
+    client, url, options, body = service.test_client(), "", {}, None
+    rest = iter(words)
+    for word in rest:
+        if word == "-H":
+            name, _, value = next(rest).partition(": ")
+            options[name] = value
+        elif word == "-d":
+            body = next(rest)
+        elif not word.startswith("-"):
+            url = word
+    path = url.replace("http://localhost:8000", "")
+    assert path.startswith("/"), url
+    return client.open(path, method="POST" if body else "GET", data=body, headers=options)
+
+
+def squeezed(text):
+    """A text without the spaces that only lay it out."""
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("words", "printed"), list(examples()))
+def test_an_example_prints_what_the_page_shows(words, printed):
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[0] == "curl":
+        assert_answer(curl(words[1:]).get_data(as_text=True), printed)
+    else:
+        assert words[0] == ".venv/bin/flask"
+        with time_machine.travel("2026-04-08T12:00:00Z", tick=False):
+            result = service.test_cli_runner().invoke(args=words[1:])
+        assert squeezed(result.output) == squeezed(printed)
+
+
+def assert_answer(answer, printed):
+    """JSON is compared as such; `…` stands for whatever is there."""
+    if "…" not in printed:
+        assert json.loads(answer) == json.loads(printed)
+        return
+    pattern = ".*".join(re.escape(re.sub(r"\s", "", part)) for part in printed.split("…"))
+    assert re.fullmatch(pattern, re.sub(r"\s", "", json.dumps(json.loads(answer), ensure_ascii=False)), re.DOTALL)
+
+
+def test_the_readme_shows_a_call_and_its_answer():
+    assert "curl" in (ROOT / "README.md").read_text()
+    assert len(list(examples())) >= 6
+
+
+@pytest.mark.parametrize("setting", fields(Settings), ids=lambda field: field.metadata["name"])
+def test_every_setting_has_its_line(setting):
+    rows = [row for row in (ROOT / "docs/operating.md").read_text().splitlines() if setting.metadata["name"] in row]
+    assert any(re.sub(r"\[(.*?)\]\(.*?\)", r"\1", row).endswith(f"| {setting.metadata['help']} |") for row in rows)
+
+
+@pytest.mark.parametrize("term", fields(Terms), ids=lambda field: field.name)
+def test_every_term_has_its_line_with_its_default(term):
+    default = version_data(PolicyVersion("x", 1, None, Terms()))["terms"][term.name]
+    shown = f"`{json.dumps(default)}`" if default not in (None, {"de": None, "en": None}) else "–"
+    meaning = term.metadata["reader"].metadata["description"]
+    assert f"| `{term.name}` | {shown} | {meaning} |\n" in (ROOT / "docs/policies.md").read_text()
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
