@@ -222,18 +222,13 @@ class TimeZone(_Strict, fields.String):
 class Weekdays(_Strict, fields.Field[Week]):
     """A list of weekdays, or `"country"` for the statutory week."""
 
-    json_schema: ClassVar[dict[str, Any]] = {
-        "oneOf": [
-            {"type": "string", "const": "country"},
-            {
-                "type": "array",
-                "items": {"type": "string", "enum": list(WEEKDAYS)},
-                "minItems": 1,
-                "maxItems": 7,
-                "uniqueItems": True,
-            },
-        ]
-    }
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the two forms, and of none."""
+        days = {"type": "string", "enum": list(WEEKDAYS)}
+        some = {"type": "array", "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
+        none = [{"type": "null"}] if self.allow_none else []
+        return {"oneOf": [{"type": "string", "const": "country"}, some, *none]}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
         if value == "country":

@@ -78,8 +78,8 @@ class Texts:
 class TextsSchema(StrictSchema):
     """The texts of a policy, by language."""
 
-    de = Text(10_000, metadata={"description": "In German."})
-    en = Text(10_000, metadata={"description": "In English."})
+    de = Text(10_000, allow_none=True, metadata={"description": "In German."})
+    en = Text(10_000, allow_none=True, metadata={"description": "In English."})
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Texts:

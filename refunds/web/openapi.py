@@ -17,7 +17,6 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response, request
 from flask_smorest import Blueprint
 
-from refunds.errors import Flaw, InvalidInput
 from refunds.fields import StrictSchema
 from refunds.web import intake
 from refunds.web.problems import PROBLEMS, problem_data
@@ -39,6 +38,9 @@ vendor's policy promises, counted by the public holidays of the customer's regio
 
 ALWAYS = ("bad-request", "internal-error")
 WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-large", "unsupported-media-type")
+
+
+View = Callable[..., Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def operation(
     path: Mapping[str, str] | None = None,
     most_bytes: int = 2**16,
     problems: Iterable[str] = (),
-) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+) -> Callable[[View], View]:
     """Declare a view: its route, its strict intake and its entry in the document.
 
     The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
@@ -73,24 +75,8 @@ def operation(
     describes. A body has at most `most_bytes`. `problems` are the slugs that it can answer with besides those that
     its intake brings.
     """
-    read_query = query().read if query else None
-    read_body = body().read if body else None
 
-    def declare(view: Callable[..., Response]) -> Callable[..., Response]:
-        @wraps(view)
-        def with_intake(**arguments: Any) -> Response:
-            parameters = intake.parameters(request)
-            if read_query:
-                arguments["query"] = read_query(parameters)
-            elif parameters:
-                raise InvalidInput(
-                    Flaw(f"/{name}", "unknown parameter: remove it", "unknown_field") for name in parameters
-                )
-            if read_body:
-                request.max_content_length = most_bytes
-                arguments["body"] = read_body(intake.json_body(request))
-            return view(**arguments)
-
+    def declare(view: View) -> View:
         first, *others = view.__name__.split("_")
         document: dict[str, Any] = {
             "operationId": first + "".join(map(str.title, others)),
@@ -103,10 +89,35 @@ def operation(
             content = {"schema": body} | ({"examples": body_examples} if body_examples else {})
             document["requestBody"] = {"required": True, "content": {JSON: content}}
         described = [{"in": "path", "name": name, "description": text} for name, text in (path or {}).items()]
-        blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(with_intake))
+        taking = _with_intake(view, body, query, most_bytes)
+        blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(taking))
         return view
 
     return declare
+
+
+def _with_intake(
+    view: View, body: type[StrictSchema] | None, query: type[StrictSchema] | None, most_bytes: int
+) -> View:
+    """The view, called with the body and the query that were read strictly."""
+    read_query = (query or _NoParameters)().read
+    read_body = body().read if body else None
+
+    @wraps(view)
+    def taking(**arguments: Any) -> Response:
+        parameters = intake.parameters(request)
+        if query or parameters:
+            arguments["query"] = read_query(parameters)
+        if read_body:
+            request.max_content_length = most_bytes
+            arguments["body"] = read_body(intake.json_body(request))
+        return view(**arguments)
+
+    return taking
+
+
+class _NoParameters(StrictSchema):
+    """The query of an operation that takes none."""
 
 
 def _responses(answer: Answer, slugs: Iterable[str]) -> dict[str, Any]:
