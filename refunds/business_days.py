@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
-from enum import IntFlag, StrEnum
+from enum import IntEnum, StrEnum
 from itertools import accumulate, compress, count
 from typing import Literal, NamedTuple, Self
 
@@ -23,8 +23,8 @@ Week = tuple[str, ...] | Literal["country"]
 """Names from `WEEKDAYS`, or `"country"`: the statutory week of the region as valid on each date."""
 
 
-class Mark(IntFlag):
-    """What is known of one date of a region, in one byte."""
+class Mark(IntEnum):
+    """What is known of one date of a region: the bits of one byte."""
 
     HOLIDAY = 1
     ESTIMATED = 2
@@ -69,8 +69,7 @@ class Why(StrEnum):
     CLOSURE = "closure"
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(NamedTuple):
     """One date of a window; `extension` where only `end_week` passes over it."""
 
     date: date

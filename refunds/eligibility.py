@@ -170,8 +170,10 @@ def fingerprint(days: tuple[Day, ...]) -> str | None:
 
     Two decisions with the same fingerprint were counted on the same calendar.
     """
-    lines = (f"{day.date} {day.status} {day.why or ''} {day.extension:d}\n" for day in days)
-    return sha256("".join(lines).encode()).hexdigest()[:16] if days else None
+    if not days:
+        return None
+    parts = [part for day in days for part in (day.date.isoformat(), day.status, day.why or "", "+" * day.extension)]
+    return sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def _already_cancelled(case: Decision) -> bool:

@@ -205,7 +205,7 @@ DECISION = {
         "region": "DE-BY",
         "holidays_version": "0.109",
         "tzdata_version": "2026f",
-        "fingerprint": "7725cb7e948971a2",
+        "fingerprint": "c6ed693000231f46",
     },
     "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
     "notices": ["statutory_rights_not_assessed"],
