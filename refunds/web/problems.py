@@ -6,6 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from flask import Flask, Response, g
@@ -121,10 +122,10 @@ class Rejected(Exception):
         super().__init__(detail)
 
 
-def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id: str = "") -> dict[str, object]:
+def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id: str = "") -> dict[str, Any]:
     """The problem as the API shows it, for the request under way."""
     problem = PROBLEMS[slug]
-    data: dict[str, object] = {
+    data: dict[str, Any] = {
         "type": f"/problems/{slug}",
         "title": problem.title,
         "status": problem.status,
@@ -135,13 +136,13 @@ def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id:
     return data | {"errors": errors} if errors else data
 
 
-def error_data(error: RefundsError, within: str = "") -> dict[str, object]:
+def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     """The problem that an error of the tree is; its places seen from the document that holds it at `within`."""
     return problem_data(error.code, str(error), [flaw.under(within) for flaw in error.flaws])
 
 
-def _answer(data: dict[str, object]) -> Response:
-    return Response(orjson.dumps(data), data["status"], mimetype="application/problem+json")  # type: ignore[arg-type]
+def _answer(data: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(data), data["status"], mimetype="application/problem+json")
 
 
 def register(app: Flask) -> None:

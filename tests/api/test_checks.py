@@ -244,3 +244,10 @@ def test_a_batch_that_breaks_its_contract_is_refused_whole(client, body, pointer
 def test_a_batch_of_ten_thousand_and_of_none(client):
     assert batch(client, [])["items"] == []
     assert len(batch(client, [CHECK] * 10_000)["items"]) == 10_000
+
+
+def test_a_batch_does_not_list_days_without_end(client):
+    items = [CHECK] * 1000
+    problem = batch(client, items, 422, terms={"window_business_days": 366}, include_days=True)
+    assert problem["errors"][0]["pointer"] == "/include_days"
+    assert len(batch(client, items, terms={"window_business_days": 366})["items"]) == 1000

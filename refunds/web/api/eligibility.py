@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
+import orjson
 from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.business_days import DayStatus, Why
 from refunds.eligibility import Decision, Notice, Reason
-from refunds.errors import RefundsError
+from refunds.errors import Flaw, InvalidInput, RefundsError
 from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
 from refunds.policy import POLICY_ID, Channel, TermsSchema
 from refunds.service import checks
@@ -21,6 +22,8 @@ from refunds.web.problems import error_data
 from refunds.wording import decision_data
 
 MOST_ITEMS = 10_000
+MOST_DAYS = 250_000
+"""In one batch, so that long windows of many orders do not fill the memory."""
 
 blueprint = Blueprint("Eligibility", __name__, description="Whether an order can be cancelled, until when, and why.")
 
@@ -70,7 +73,9 @@ class BatchSchema(StrictSchema):
         Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The questions, in order."}
     )
     terms = Nested(TermsSchema, metadata={"description": "Terms to replace for all items, for a what-if."})
-    include_days = Flag(metadata={"description": "Whether each decision lists its days. Default false."})
+    include_days = Flag(
+        metadata={"description": f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false."}
+    )
 
 
 class WindowSchema(ma.Schema):
@@ -253,17 +258,22 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     Up to 10,000 items. An item that cannot be decided has a problem in its place and does not hinder the others.
     """
-    now, language, terms = datetime.now(UTC), reader_language(), body.get("terms")
-    with_days = body.get("include_days", False)
-    read = CheckItemSchema().read
-
-    def answer(i: int, item: Any) -> dict[str, Any]:
+    now, terms, with_days = datetime.now(UTC), body.get("terms"), body.get("include_days", False)
+    answers, listed = [], 0
+    for i, item in enumerate(body["items"]):
         try:
-            return decision_data(_decide(read(item) | {"terms": terms}, now), language, with_days=with_days)
+            decision = _decide(_read_item(item) | {"terms": terms}, now)
+            data = decision_data(decision, reader_language(), with_days=with_days)
         except RefundsError as error:
-            return error_data(error, f"/items/{i}")
+            data = error_data(error, f"/items/{i}")
+        listed += len(data.get("days", ()))
+        if listed > MOST_DAYS:
+            raise InvalidInput([Flaw("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")])
+        answers.append(orjson.Fragment(orjson.dumps(data)))
+    return reply({"items": answers})
 
-    return reply({"items": [answer(i, item) for i, item in enumerate(body["items"])]})
+
+_read_item = CheckItemSchema().read
 
 
 def _decide(asked: dict[str, Any], now: datetime) -> Decision:
