@@ -45,10 +45,11 @@ def _options() -> argparse.Namespace:
 
 def _rows(text: str) -> list[int]:
     """The rows that an option names."""
-    wanted = [int(row) for row in text.split(",")]
-    if not ROWS.keys() >= set(wanted):
-        raise argparse.ArgumentTypeError(f"choose from {', '.join(map(str, ROWS))}")
-    return wanted
+    known = {str(row): row for row in ROWS}
+    wanted = text.split(",")
+    if not known.keys() >= set(wanted):
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}")
+    return [known[row] for row in wanted]
 
 
 def _table(compared: Iterable[Comparison]) -> Table:

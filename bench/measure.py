@@ -2,13 +2,13 @@
 
 import gc
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from time import perf_counter
 from typing import Any, Literal, TypeVar
 
-Name = TypeVar("Name", str, int)
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +60,27 @@ def in_turn(names: Iterable[Name], rounds: int) -> list[Name]:
     return [name for _ in range(rounds) for name in order.sample(one_round, len(one_round))]
 
 
-def best_seconds(runs: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, float]:
-    """The shortest time of each run, in seconds, of several interleaved rounds."""
+def best_seconds(runs: Mapping[Name, Callable[[], object]], rounds: int, least: float) -> dict[Name, float]:
+    """The shortest time of each run, in seconds, of several interleaved rounds; `least` as in `seconds`."""
     best = dict.fromkeys(runs, inf)
     for name in in_turn(runs, rounds):
-        best[name] = min(best[name], seconds(runs[name]))
+        best[name] = min(best[name], seconds(runs[name], least))
     return best
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """How long one run takes, with no garbage collection in it."""
+def seconds(run: Callable[[], object], least: float = 0) -> float:
+    """How long one run takes, with no garbage collection in it.
+
+    A run that takes less than `least` seconds is repeated and their mean taken: a short run would find a quiet
+    moment on a busy machine where a longer one beside it would not.
+    """
     gc.collect()
     gc.disable()
     try:
-        began = perf_counter()
-        run()
-        return perf_counter() - began
+        runs, began = 0, perf_counter()
+        while (took := perf_counter() - began) < least or not runs:
+            run()
+            runs += 1
+        return took / runs
     finally:
         gc.enable()
