@@ -7,7 +7,6 @@ from then on the n-th business day after any date is two array look-ups, whateve
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -87,41 +86,44 @@ class Window(NamedTuple):
     last_day: date
 
 
+BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
+"""What a date is, in one letter; in capitals where only `end_week` passes over it."""
+
+_WHY = {WEEKEND: Why.WEEKEND, HOLIDAY: Why.PUBLIC_HOLIDAY, CLOSED: Why.CLOSURE}
+
+
 class _Table:
-    """The business days of one week, and how many of them lie up to each date; dates are ordinals.
+    """What each date is under one week, and how many business days lie before it; dates are ordinals.
 
     A date's place is the number of business days before it, and so the index in `days` of the first from it on.
     Closures do not rebuild the table: `closed` holds the places that are closed, and the n-th open place is found
     by bisection, because the number of open places before a closed one only grows.
     """
 
-    __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places")
+    __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places", "letters")
 
-    def __init__(self, first: int, business: bytes) -> None:
+    def __init__(self, first: int, letters: bytes) -> None:
+        business = letters.translate(_IS_BUSINESS)
+        self.letters = letters
         self._first = first
         self._places = array("I", accumulate(business, initial=0))
         self._days = array("I", compress(count(first), business))
         self._closed: Sequence[int] = ()
         self._opens_before: Sequence[int] = ()
 
-    def closed_on(self, days: AbstractSet[int]) -> Self:
-        """The same table, sharing its arrays, in which these dates, and only these, are closed."""
+    def closed_on(self, days: Iterable[int]) -> Self:
+        """This table in which more dates are no business days; the large arrays are shared."""
+        letters = bytearray(self.letters)
+        closed = list(self._closed)
+        for i in (day - self._first for day in days):
+            if 0 <= i < len(letters) and letters[i] == BUSINESS:
+                letters[i] = CLOSED
+                closed.append(self._places[i])
         overlay = copy(self)
-        overlay._closed = sorted(place for place in map(self._place, days) if place is not None)
+        overlay.letters = bytes(letters)
+        overlay._closed = sorted(closed)
         overlay._opens_before = [place - rank for rank, place in enumerate(overlay._closed)]
         return overlay
-
-    def _place(self, day: int) -> int | None:
-        """The place of a business day, closures aside; None for any other date."""
-        i = day - self._first
-        if 0 <= i < len(self._places) - 1 and self._places[i + 1] > self._places[i]:
-            return self._places[i]
-        return None
-
-    def is_business(self, day: int) -> bool:
-        """Whether the date is a business day; one that the data does not hold is none."""
-        place = self._place(day)
-        return place is not None and not self._closed_between(place, place + 1)
 
     def nth_after(self, day: int, n: int) -> int:
         """The n-th business day after a date; `IndexError` where the data does not hold both."""
@@ -134,13 +136,9 @@ class _Table:
             wanted += bisect_right(self._opens_before, wanted - passed) - passed
         return self._days[wanted]
 
-    def between(self, after: int, through: int) -> int:
-        """How many business days lie after one date, up to and including another."""
-        low, high = self._places[after + 1 - self._first], self._places[through + 1 - self._first]
-        return high - low - self._closed_between(low, high)
-
-    def _closed_between(self, low: int, high: int) -> int:
-        return bisect_left(self._closed, high) - bisect_left(self._closed, low)
+    def between(self, after: int, before: int) -> bytes:
+        """What the dates are that lie after one and before another."""
+        return self.letters[after + 1 - self._first : before - self._first]
 
 
 class BusinessCalendar:
@@ -150,26 +148,23 @@ class BusinessCalendar:
     Dates that the region's data does not cover raise `CalendarNotCovered`.
     """
 
-    __slots__ = ("_business", "_closures", "_ends", "_estimated", "end_week", "region", "week")
+    __slots__ = ("_business", "_closures", "_ends", "_estimated", "region")
 
     def __init__(self, region: RegionDays, week: Week, end_week: Week | None = None) -> None:
-        self.region, self.week, self.end_week = region, week, end_week
-        self._business = _Table(region.first, _business(region, week))
-        self._ends = _Table(region.first, _business(region, end_week)) if end_week else None
+        self.region = region
+        self._business = _Table(region.first, _letters(region, week))
+        self._ends = _Table(region.first, _letters(region, end_week)) if end_week else None
         self._closures: frozenset[int] = frozenset()
         self._estimated = list(compress(count(region.first), region.marks.translate(_IS_ESTIMATED)))
 
     def closed_on(self, closures: Iterable[date]) -> Self:
-        """This calendar with more dates on which the vendor is closed; the tables are shared, not copied."""
+        """This calendar with more dates on which the vendor is closed."""
+        days = {day.toordinal() for day in closures}
         overlay = copy(self)
-        overlay._closures = self._closures | {day.toordinal() for day in closures}
-        overlay._business = self._business.closed_on(overlay._closures)
-        overlay._ends = self._ends and self._ends.closed_on(overlay._closures)
+        overlay._closures = self._closures | days
+        overlay._business = self._business.closed_on(days)
+        overlay._ends = self._ends and self._ends.closed_on(days)
         return overlay
-
-    def is_business_day(self, day: date) -> bool:
-        """Whether the date counts."""
-        return self._business.is_business(self._covered(day))
 
     def nth_business_day_after(self, day: date, n: int) -> date:
         """The n-th business day after a date, in O(1) for any n from 1."""
@@ -191,20 +186,29 @@ class BusinessCalendar:
             raise self._not_covered() from None
         return Window(service_day, length, date.fromordinal(last))
 
+    def letters(self, window: Window) -> bytes:
+        """What each date after the service day is to the window, up to its last day, in one letter a date."""
+        start, last = window.service_day.toordinal(), window.last_day.toordinal()
+        if self._ends is None:
+            return self._business.between(start, last + 1)
+        counted = self._business.nth_after(start, window.length)
+        passed_over = self._ends.between(counted, last).upper() + bytes([MOVED_END]) if counted < last else b""
+        return self._business.between(start, counted + 1) + passed_over
+
     def explain(self, window: Window) -> tuple[Day, ...]:
         """Each date from the service day to the last day, and what it is to the window."""
         days = [Day(window.service_day, DayStatus.SERVICE_DAY)]
         counted = 0
-        for ordinal in range(window.service_day.toordinal() + 1, window.last_day.toordinal() + 1):
-            day, extension = date.fromordinal(ordinal), counted == window.length
-            if extension and day == window.last_day:
-                days.append(Day(day, DayStatus.LAST_DAY))
-            elif not extension and self._business.is_business(ordinal):
+        for ordinal, letter in enumerate(self.letters(window), window.service_day.toordinal() + 1):
+            day = date.fromordinal(ordinal)
+            if letter == BUSINESS:
                 counted += 1
-                days.append(Day(day, DayStatus.COUNTED, ordinal=counted))
+                days.append(Day(day, DayStatus.COUNTED, counted))
+            elif letter == MOVED_END:
+                days.append(Day(day, DayStatus.LAST_DAY))
             else:
-                why = self._why_not(ordinal, self.end_week if extension and self.end_week else self.week)
-                days.append(Day(day, DayStatus.SKIPPED, why=why, extension=extension))
+                plain = letter | _SMALL
+                days.append(Day(day, DayStatus.SKIPPED, None, _WHY[plain], letter != plain))
         return tuple(days)
 
     def days_left(self, window: Window, today: date) -> int:
@@ -212,17 +216,15 @@ class BusinessCalendar:
 
         The days of a window are its counted days and, where `end_week` moved the end, the last day.
         """
-        today = max(today, window.service_day)
-        if today >= window.last_day:
-            return 0
-        counted = self._business.between(window.service_day.toordinal(), today.toordinal())
-        moved_end = self.nth_business_day_after(window.service_day, window.length) < window.last_day
-        return max(0, window.length - counted) + moved_end
+        ahead = self.letters(window)[max(0, (today - window.service_day).days) :]
+        return ahead.count(BUSINESS) + ahead.count(MOVED_END)
 
     def why_not(self, day: date) -> Why | None:
         """Why a date is no business day: the first of weekend, public holiday, closure; None where it is one."""
-        ordinal = self._covered(day)
-        return None if self._business.is_business(ordinal) else self._why_not(ordinal, self.week)
+        i = day.toordinal() - self.region.first
+        if not 0 <= i < len(self.region.marks):
+            raise self._not_covered()
+        return _WHY.get(self._business.letters[i])
 
     def is_estimated(self, window: Window) -> bool:
         """Whether a holiday between the service day and the last day may yet move."""
@@ -234,41 +236,39 @@ class BusinessCalendar:
         """The vendor's closed dates that are laid over the calendar, in order."""
         return [date.fromordinal(ordinal) for ordinal in sorted(self._closures)]
 
-    def _why_not(self, ordinal: int, week: Week) -> Why:
-        mark = self.region.marks[ordinal - self.region.first]
-        if mark & Mark.WORKING_WEEKEND:
-            return Why.CLOSURE
-        weekend = mark & Mark.WEEKEND if week == "country" else WEEKDAYS[(ordinal - 1) % 7] not in week
-        return Why.WEEKEND if weekend else Why.PUBLIC_HOLIDAY if mark & Mark.HOLIDAY else Why.CLOSURE
-
-    def _covered(self, day: date) -> int:
-        ordinal = day.toordinal()
-        if self.region.first <= ordinal <= self.region.last:
-            return ordinal
-        raise self._not_covered()
-
     def _not_covered(self) -> CalendarNotCovered:
         first, last = date.fromordinal(self.region.first), date.fromordinal(self.region.last)
         return CalendarNotCovered(self.region.region, first, last)
 
 
-def _business(region: RegionDays, week: Week) -> bytes:
-    """One byte a date: 1 for a business day of the region in this week, closures aside."""
+def _letters(region: RegionDays, week: Week) -> bytes:
+    """What each date of the region is in this week, closures aside."""
     if week == "country":
         return region.marks.translate(_COUNTRY_WEEK)
-    business = bytearray(len(region.marks))
+    letters = bytearray(len(region.marks))
     for weekday, name in enumerate(WEEKDAYS):
         start = (weekday + 1 - region.first) % 7  # the ordinal 1 was a Monday
-        business[start::7] = region.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
-    return bytes(business)
+        letters[start::7] = region.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
+    return bytes(letters)
 
 
-def _by_mark(holds: Callable[[int], bool]) -> bytes:
-    """A table for `bytes.translate`: 1 for each mark of which this holds."""
-    return bytes(holds(mark) for mark in range(256))
+def _by_byte(made: Callable[[int], int]) -> bytes:
+    """A table for `bytes.translate`: what is made of each byte."""
+    return bytes(map(made, range(256)))
 
 
-_IN_WEEK = _by_mark(lambda mark: bool(mark & Mark.WORKING_WEEKEND) or not mark & Mark.HOLIDAY)
-_OFF_WEEK = _by_mark(lambda mark: bool(mark & Mark.WORKING_WEEKEND))
-_COUNTRY_WEEK = _by_mark(lambda mark: bool(mark & Mark.WORKING_WEEKEND) or not mark & (Mark.HOLIDAY | Mark.WEEKEND))
-_IS_ESTIMATED = _by_mark(lambda mark: bool(mark & Mark.ESTIMATED))
+def _in_week(mark: int) -> int:
+    return HOLIDAY if mark & Mark.HOLIDAY and not mark & Mark.WORKING_WEEKEND else BUSINESS
+
+
+def _off_week(mark: int) -> int:
+    return BUSINESS if mark & Mark.WORKING_WEEKEND else WEEKEND
+
+
+_IN_WEEK = _by_byte(_in_week)
+_OFF_WEEK = _by_byte(_off_week)
+_COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & Mark.WEEKEND else _in_week(mark))
+_IS_ESTIMATED = _by_byte(lambda mark: bool(mark & Mark.ESTIMATED))
+_IS_BUSINESS = _by_byte(lambda letter: letter == BUSINESS)
+_SMALL = 0x20
+"""The bit that tells a small letter from its capital."""

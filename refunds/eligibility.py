@@ -94,6 +94,14 @@ class Decision(NamedTuple):
         return self.calendar.explain(self.window) if self.window else ()
 
     @property
+    def fingerprint(self) -> str | None:
+        """A digest of the days and what each is, without names: another one, another calendar; None of no days."""
+        if self.window is None:
+            return None
+        counted = f"{self.window.service_day} {self.calendar.letters(self.window).decode()}"
+        return sha256(counted.encode()).hexdigest()[:16]
+
+    @property
     def business_days_left(self) -> int | None:
         """Window days after the local date of the request: 0 on the last day, None once it has ended."""
         if self.window is None or _elapsed(self):
@@ -141,7 +149,7 @@ class Decision(NamedTuple):
             "closures": [day.isoformat() for day in self.calendar.closures],
             "holidays_version": region.data_version,
             "tzdata_version": TZDATA_VERSION,
-            "fingerprint": fingerprint(self.days),
+            "fingerprint": self.fingerprint,
         }
 
 
@@ -163,17 +171,6 @@ def decide(
         window = calendar.window(local_date(provided_at, tz), terms.window_business_days)
         deadline = end_of_day(window.last_day, tz)
     return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline)
-
-
-def fingerprint(days: tuple[Day, ...]) -> str | None:
-    """A digest of the dates and what each of them is, without names; None of no days.
-
-    Two decisions with the same fingerprint were counted on the same calendar.
-    """
-    if not days:
-        return None
-    parts = [part for day in days for part in (day.date.isoformat(), day.status, day.why or "", "+" * day.extension)]
-    return sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def _already_cancelled(case: Decision) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from babel.dates import format_date, get_timezone_location
 
 from refunds.business_days import Day, DayStatus, Why
-from refunds.eligibility import Decision, Notice, Reason, fingerprint
+from refunds.eligibility import ELIGIBLE, Decision, Notice, Reason
 from refunds.holiday_source import holiday_name
 from refunds.instants import TZDATA_VERSION, format_instant, zone
 from refunds.policy import Channel
@@ -98,20 +98,20 @@ _COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal}
 
 def decision_data(decision: Decision, language: str, *, with_days: bool = True) -> dict[str, Any]:
     """The decision as plain data, its texts in `language`; without its list of days where that is not wanted."""
-    days = decision.days
     region, version = decision.calendar.region, decision.version
+    reason = decision.reason
     data = {
-        "eligible": decision.eligible,
-        "reason": decision.reason,
+        "eligible": reason in ELIGIBLE,
+        "reason": reason,
         "reason_text": reason_text(decision, language),
         "requested_at": format_instant(decision.requested_at),
         "window": _window_data(decision),
-        "days": [_day_data(day, region.region, language) for day in days] if with_days else None,
+        "days": [_day_data(day, region.region, language) for day in decision.days] if with_days else None,
         "calendar": {
             "region": region.region,
             "holidays_version": region.data_version,
             "tzdata_version": TZDATA_VERSION,
-            "fingerprint": fingerprint(days),
+            "fingerprint": decision.fingerprint,
         },
         "policy": {"id": version.policy_id, "version": version.version, "overridden": version.overridden},
         "notices": decision.notices,

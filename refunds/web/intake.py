@@ -59,7 +59,7 @@ def parse_json(body: bytes) -> Any:
         ) from None
     # orjson has vouched for all but one thing: it lets the last of two equal keys win.
     try:
-        json.loads(body, object_pairs_hook=_without_duplicates)
+        _FINDS_DUPLICATES.decode(body.decode())
     except RecursionError:
         raise Rejected("malformed-json", "The body is nested too deeply.") from None
     return data
@@ -68,3 +68,6 @@ def parse_json(body: bytes) -> Any:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
         raise Rejected("duplicate-key", "An object in the body has the same key twice.")
+
+
+_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_without_duplicates)

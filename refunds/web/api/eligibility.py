@@ -210,7 +210,7 @@ DECISION = {
         "region": "DE-BY",
         "holidays_version": "0.109",
         "tzdata_version": "2026f",
-        "fingerprint": "c6ed693000231f46",
+        "fingerprint": "7924896711d4ab13",
     },
     "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
     "notices": ["statutory_rights_not_assessed"],
