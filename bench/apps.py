@@ -1,7 +1,7 @@
 """The control apps, and the process that serves one of them as `flask serve` serves the service.
 
-PORT=... python -m bench.apps service_with_no_op THREADS
-PORT=... python -m bench.apps bare THREADS
+PORT=... python -m bench.apps service_with_no_op
+PORT=... python -m bench.apps bare
 """
 
 import json
@@ -11,9 +11,6 @@ from pathlib import Path
 
 import orjson
 from flask import Flask, Response, request
-from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
-from granian.server import Server
 
 CHECKS = "/v1/eligibility-checks"
 NO_OP = "/no-op"
@@ -52,22 +49,12 @@ def bare() -> Flask:
     return app
 
 
-def serve(name: str, threads: int) -> None:
-    """Serve an app of this module until SIGTERM, with every option of `flask serve`."""
-    Server(
-        f"bench.apps:{name}",
-        factory=True,
-        address="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=1,
-        blocking_threads=threads,
-        log_level=LogLevels.error,
-        workers_kill_timeout=30,
-    ).serve()
+def serve(name: str) -> None:
+    """Serve an app of this module until SIGTERM, on the server of `flask serve`."""
+    from refunds.cli.serve import server  # noqa: PLC0415
+
+    server(f"bench.apps:{name}", int(os.environ["PORT"]), factory=True).serve()
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1])

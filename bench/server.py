@@ -13,11 +13,9 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Self
 
-from refunds.cli.serve import THREADS
-
 SERVICE = (str(Path(sys.executable).with_name("flask")), "serve")
-SERVICE_WITH_NO_OP = (sys.executable, "-m", "bench.apps", "service_with_no_op", str(THREADS))
-BARE = (sys.executable, "-m", "bench.apps", "bare", str(THREADS))
+SERVICE_WITH_NO_OP = (sys.executable, "-m", "bench.apps", "service_with_no_op")
+BARE = (sys.executable, "-m", "bench.apps", "bare")
 
 PATIENCE = 30
 """Seconds after which a server that does not start, answer or end is given up."""

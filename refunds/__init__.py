@@ -3,11 +3,11 @@
     errors           the error tree, with stable codes; no HTTP
     instants         RFC 3339 in and out; where a local date begins and ends              pure
     business_days    BusinessCalendar: the table, window(), explain()                     pure
+    contact_points   channels; telephone numbers and e-mail addresses in one spelling      pure
     fields           strict marshmallow fields: how anything from outside becomes a value pure
     policy           policy terms and versions, which one is in force                     pure
     eligibility      decide(): facts + version + calendar -> Decision                     pure
     holiday_source   the only importer of `holidays`; builds and keeps BusinessCalendars
-    contact_points   telephone numbers and e-mail addresses
     config           every setting with its help; from the environment
     wording          decisions as data and in words, in German and English
     service/         the use cases, one file a subject: checks, policies
@@ -20,11 +20,11 @@ Who may import whom, each only from the lines below it (`tests/repo/test_house.p
 
     web | cli
     service | wording
-    holiday_source | contact_points | config
+    holiday_source | config
     eligibility
     policy
     fields
-    business_days
+    business_days | contact_points
     instants
     errors
 """

@@ -1,10 +1,12 @@
 """Every setting, with its help; read from the environment, all that is wrong told at once."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from environs import Env, EnvValidationError, validate
+from marshmallow import ValidationError
 
 from refunds.errors import ConfigurationError
 
@@ -31,12 +33,12 @@ def load_settings() -> Settings:
     """The settings that the environment holds; raises `ConfigurationError` naming every one that does not fit."""
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
-    port_number = validate.Range(1, 65_535, error="must be from 1 to 65535")
+    some = validate.Length(min=1, error="must not be empty: unset it for the default")
     read: dict[str, Any] = {
-        "port": env.int(name["port"], 8000, validate=port_number),
-        "policy": env.str(name["policy"], "virtual-numbers", validate=validate.Length(min=1)),
-        "policies": env.path(name["policies"], None),
-        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"]),
+        "port": env.str(name["port"], "8000", validate=_port),
+        "policy": env.str(name["policy"], "virtual-numbers", validate=some),
+        "policies": env.str(name["policies"], None, validate=some),
+        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
     try:
         env.seal()
@@ -44,4 +46,10 @@ def load_settings() -> Settings:
         flaws: Any = error.error_messages
         lines = [f"{variable}: {' '.join(messages)}" for variable, messages in flaws.items()]
         raise ConfigurationError("\n".join(lines)) from None
-    return Settings(**read)
+    directory = read["policies"]
+    return Settings(**read | {"port": int(read["port"]), "policies": None if directory is None else Path(directory)})
+
+
+def _port(text: str) -> None:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
+        raise ValidationError("must be a number from 1 to 65535")

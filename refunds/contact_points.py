@@ -1,26 +1,43 @@
-"""Telephone numbers and e-mail addresses, in the one spelling in which they are compared."""
+"""Telephone numbers and e-mail addresses, each in the one spelling in which it is stored and compared."""
+
+import re
+from enum import StrEnum
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-from refunds.policy import Channel
+_DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}|\(0[0-9 ()./-]{1,30}")
 
 
-def canonical(channel: Channel, text: str, country: str) -> str:
-    """The contact point in the spelling of a policy: a number in E.164, an address in lower case.
+class Channel(StrEnum):
+    """How a customer may make contact."""
 
-    A number without a country code is taken as one of `country` (two letters). Raises `ValueError`, saying
-    what is expected, for what is neither.
+    PHONE = "phone"
+    EMAIL = "email"
+
+
+def canonical(channel: Channel, text: str, country: str | None = None) -> str:
+    """The contact point in its one spelling: a number in E.164, an address with its domain in Unicode, lower case.
+
+    A number without a country code is taken as one of `country` (two letters), if given. Raises `ValueError`,
+    saying what is expected, for whatever is neither: nothing is guessed out of a text around a number.
     """
-    if channel is Channel.EMAIL:
-        try:
-            return validate_email(text, check_deliverability=False).normalized.casefold()
-        except EmailNotValidError:
-            raise ValueError("must be an e-mail address, as the channel is email") from None
+    return _number(text, country) if channel is Channel.PHONE else _address(text)
+
+
+def _address(text: str) -> str:
     try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
-        raise ValueError("must be a telephone number such as +493012345678, as the channel is phone")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
+    except EmailNotValidError:
+        raise ValueError("must be an e-mail address") from None
+
+
+def _number(text: str, country: str | None) -> str:
+    if _DIALLED.fullmatch(text):
+        try:
+            number = phonenumbers.parse(text, country)
+        except phonenumbers.NumberParseException:
+            pass
+        else:
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    raise ValueError("must be a telephone number, such as +493012345678")

@@ -13,8 +13,9 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from refunds.business_days import BusinessCalendar, Day, Window
+from refunds.contact_points import Channel
 from refunds.instants import TZDATA_VERSION, end_of_day, format_instant, local_date, zone
-from refunds.policy import Channel, PolicyVersion, TimelyBy
+from refunds.policy import PolicyVersion, TimelyBy
 
 
 class Reason(StrEnum):
@@ -121,11 +122,14 @@ class Decision(NamedTuple):
 
     @property
     def official_points(self) -> frozenset[str]:
-        """The vendor's numbers or addresses that count for this channel; empty: not checked."""
+        """The vendor's numbers or addresses that count for this channel; empty: not checked.
+
+        Those of both versions; where one of them names none, the customer could not know better.
+        """
         if self.facts.channel is None:
             return frozenset()
-        versions = (self.version, self.contact_version)
-        return frozenset(point for v in versions for point in v.terms.channel(self.facts.channel).points)
+        judging, at_contact = (v.terms.channel(self.facts.channel).points for v in (self.version, self.contact_version))
+        return frozenset(judging + at_contact if judging and at_contact else ())
 
     def record(self) -> dict[str, Any]:
         """Everything that the decision was made from, as plain data in codes: enough to make it again."""

@@ -43,7 +43,12 @@ class InvalidInput(RefundsError):
 
     def __init__(self, flaws: Iterable[Flaw]) -> None:
         self.flaws = tuple(islice(flaws, MOST_FLAWS))
-        super().__init__("; ".join(f"{f.pointer or '/'}: {f.detail}" for f in self.flaws[:3]))
+        super().__init__(told(self.flaws))
+
+
+def told(flaws: Iterable[Flaw]) -> str:
+    """The first flaws in one line."""
+    return "; ".join(f"{flaw.pointer}: {flaw.detail}".removeprefix(": ") for flaw in islice(flaws, 3))
 
 
 class UnknownRegion(InvalidInput):
@@ -79,8 +84,8 @@ class NoPolicyInForce(RefundsError):
     def __init__(self, policy_id: str, at: datetime, first: datetime) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
         super().__init__(
-            f"No version of the policy {policy_id} was in force at {at.isoformat()}; "
-            f"the first takes effect at {first.isoformat()}."
+            f"No version of the policy {policy_id} was in force at {at:%Y-%m-%dT%H:%M:%SZ}; "
+            f"the first takes effect at {first:%Y-%m-%dT%H:%M:%SZ}."
         )
 
 

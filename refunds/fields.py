@@ -58,12 +58,35 @@ class StrictSchema(ma.Schema):
         "type": Coded("must be an object", "wrong_type"),
     }
 
-    def read(self, data: Any, **kwargs: Any) -> Any:
-        """What `load` gives; raises `InvalidInput` with a flaw for each place that does not fit."""
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._readers = {f.data_key or name: (name, f.deserialize) for name, f in self.load_fields.items()}
+        self._required = {name for name, f in self.load_fields.items() if f.required}
+
+    def read(self, data: Any) -> dict[str, Any]:
+        """What `data` holds, by the names of the fields; for schemas without hooks of their own.
+
+        Where all is well the fields are read one by one, which takes half of marshmallow's time. Whatever does
+        not fit is left to `load`: `InvalidInput`, with a flaw for each place.
+        """
         try:
-            return self.load(data, **kwargs)
+            return self._read_plainly(data)
+        except (KeyError, AttributeError, ValidationError):
+            pass
+        try:
+            loaded: dict[str, Any] = self.load(data)
         except ValidationError as error:
             raise InvalidInput(flaws(error)) from None
+        return loaded
+
+    def _read_plainly(self, data: Any) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for key, value in data.items():
+            name, reader = self._readers[key]
+            read[name] = reader(value)
+        if not read.keys() >= self._required:
+            raise KeyError
+        return read
 
 
 def flaws(error: ValidationError) -> Iterator[Flaw]:
@@ -74,8 +97,7 @@ def flaws(error: ValidationError) -> Iterator[Flaw]:
 def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
-            step = str(key)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1")
-            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else f"{pointer}/{step}")
+            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
     elif isinstance(messages, list):
         for nested in messages:
             yield from _walk(nested, pointer)
@@ -87,6 +109,11 @@ _MESSAGES = {
     "required": Coded("is required", "required"),
     "null": Coded("must not be null", "wrong_type"),
 }
+
+
+def step(key: str | int) -> str:
+    """The step of a JSON pointer that leads to a key."""
+    return "/" + str(key)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1")
 
 
 class _Strict(fields.Field[Any]):
@@ -114,7 +141,10 @@ class Instant(_Strict, fields.DateTime):
         if isinstance(value, datetime):
             if value.tzinfo is None:
                 raise flawed("needs its offset, as in 2026-04-02T16:20:00+02:00")
-            return value.astimezone(UTC)
+            try:
+                return value.astimezone(UTC)
+            except OverflowError:
+                raise flawed("no such instant: check the year") from None
         instant: datetime = _checked(
             instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
         )
@@ -265,7 +295,8 @@ class Nested(_Strict, fields.Nested):
 
 
 class Unread(Nested):
-    """An object that is described by a schema and handed on as it came, to be read one at a time."""
+    """Whatever stands in the place of an object that a schema describes, to be read one at a time."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        """The value as it came."""
         return value

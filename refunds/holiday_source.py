@@ -33,7 +33,9 @@ _COVERED = {
     "IN": (2001, 2035),
     "MU": (2001, 2035),
     "NP": (2001, 2035),
+    "NZ": (1894, 2052),
     "SR": (2001, 2035),
+    "US-CA": (1777, 2035),
 }
 
 _ESTIMATED = re.compile(r"\bestimated\)")
@@ -113,7 +115,8 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> 
 @cached(LRUCache(maxsize=64), condition=Condition())
 def _holidays(country: str, subdivision: str | None, language: str | None) -> _Holidays:
     entity = getattr(holidays, country)
-    first, last = _COVERED.get(country, (entity.start_year, entity.end_year))
+    known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
+    first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
     first, last = max(first, entity.start_year), min(last, entity.end_year)
     with _building:
         # A language is always passed: without one the package reads the server's locale.

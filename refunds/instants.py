@@ -5,7 +5,7 @@ and the answer can name the data it was made from.
 """
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -21,6 +21,8 @@ _INSTANT = re.compile(
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
+_NONE = timedelta()
 
 
 def parse_instant(text: str) -> datetime:
@@ -40,6 +42,13 @@ def parse_instant(text: str) -> datetime:
 def format_instant(instant: datetime) -> str:
     """The instant in UTC with `Z`; microseconds only where there are some."""
     return instant.astimezone(UTC).isoformat()[:-6] + "Z"
+
+
+def format_local(instant: datetime, tz: ZoneInfo) -> str:
+    """The instant in the offset of a zone, which RFC 3339 can only write in whole minutes."""
+    local = instant.astimezone(tz)
+    seconds = (local.utcoffset() or _NONE) % _MINUTE
+    return (local.astimezone(timezone((local.utcoffset() or _NONE) - seconds)) if seconds else local).isoformat()
 
 
 def parse_date(text: str) -> date:

@@ -10,10 +10,10 @@ from typing import Any
 from babel.dates import format_date, get_timezone_location
 
 from refunds.business_days import Day, DayStatus, Why
+from refunds.contact_points import Channel
 from refunds.eligibility import ELIGIBLE, Decision, Notice, Reason
 from refunds.holiday_source import holiday_name
-from refunds.instants import TZDATA_VERSION, format_instant, zone
-from refunds.policy import Channel
+from refunds.instants import TZDATA_VERSION, format_instant, format_local, zone
 
 LANGUAGES = ("en", "de")
 """What the service speaks; the first where the reader does not say."""
@@ -133,7 +133,7 @@ def _window_data(decision: Decision) -> dict[str, Any] | None:
         "first_counted_day": decision.calendar.nth_business_day_after(window.service_day, 1).isoformat(),
         "last_day": window.last_day.isoformat(),
         "deadline": format_instant(deadline),
-        "deadline_local": deadline.astimezone(tz).isoformat(),
+        "deadline_local": format_local(deadline, tz),
         "time_zone": decision.version.terms.time_zone,
         "business_days_left": decision.business_days_left,
     }

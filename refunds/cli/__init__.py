@@ -4,6 +4,7 @@ An error ends a command with the exit code of its class (see `refunds.errors`); 
 """
 
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -18,8 +19,14 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows a `?`
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
+        except OSError as error:
+            click.echo(f"{error.filename or 'output'}: {error.strerror}", err=True)
+            sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for flaw in error.flaws:
                 click.echo(f"{flaw.pointer.strip('/') or 'input'}: {flaw.detail}", err=True)

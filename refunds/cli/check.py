@@ -14,8 +14,8 @@ from rich.text import Text
 from refunds import fields
 from refunds.business_days import Day, DayStatus
 from refunds.cli import Command, loaded_policies
+from refunds.contact_points import Channel
 from refunds.eligibility import Decision
-from refunds.policy import Channel
 from refunds.service.checks import Check, check_eligibility
 from refunds.wording import LANGUAGES, date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
 
@@ -44,7 +44,7 @@ def command(provided: str, requested: str | None, lang: str, as_json: bool, **as
 
     Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00.
     """
-    given = {"provided": provided} | ({"requested": requested} if requested else {})
+    given = {"provided": provided} | ({"requested": requested} if requested is not None else {})
     read: Mapping[str, Any] = _OptionsSchema().read(given)
     channel = asked.pop("channel")
     decision = check_eligibility(

@@ -14,7 +14,7 @@ from refunds.cli import Command
 @with_appcontext
 def command(output: Path | None) -> None:
     """Emit the API document, as YAML."""
-    text = current_app.extensions["refunds.contract"].text()
+    text = current_app.extensions["refunds.contract"].text
     if output:
         output.write_text(text, encoding="utf-8")
     else:

@@ -7,9 +7,10 @@ from typing import Any
 
 from refunds import contact_points, holiday_source
 from refunds.business_days import BusinessCalendar, Why
+from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts, decide
 from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
-from refunds.policy import Channel, Policy, PolicyVersion, Terms
+from refunds.policy import Policy, PolicyVersion, Terms
 from refunds.service.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
@@ -37,23 +38,24 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
 
     Raises `InvalidInput` naming the place, `CalendarNotCovered`, `NoPolicyInForce`.
     """
-    policy = named_policy(policies, check.policy)
-    version = policy.judging(check.requested_at, check.service_provided_at, check.ordered_at)
-    if check.terms:
-        version = version.what_if(check.terms)
+    policy, terms = named_policy(policies, check.policy), check.terms or {}
+    version = policy.judging(
+        check.requested_at, check.service_provided_at, check.ordered_at, terms.get("judged_by")
+    ).what_if(terms)
+    contact_version = policy.in_force(check.requested_at).what_if(terms)
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,
         channel=check.channel,
         contact_point=_canonical(check, version),
     )
-    return decide(facts, version, calendar_of(version.terms, check.region), policy.in_force(check.requested_at))
+    return decide(facts, version, calendar_of(version.terms, check.region), contact_version)
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
     """The policy that a request names, or the default one; raises `InvalidInput` at `/policy`."""
     try:
-        return policies[policy_id or policies.default]
+        return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
         raise InvalidInput([Flaw("/policy", str(error), "unknown_policy")]) from None
 
@@ -64,8 +66,8 @@ def calendar_of(terms: Terms, order_region: str | None = None) -> BusinessCalend
     Raises `UnknownRegion`, naming the place. A region that the terms do not follow must be a known one too.
     """
     if order_region is not None:
-        _known(order_region, "/region")
-    _known(terms.region, "/terms/region")
+        require_region(order_region, "/region")
+    require_region(terms.region, "/terms/region")
     region = order_region if order_region and terms.follow_order_region else terms.region
     calendar = holiday_source.business_calendar(region, terms.business_week, terms.end_week)
     return calendar.closed_on(terms.closures) if terms.closures else calendar
@@ -81,13 +83,14 @@ def calendar_days(
     length = (last - first).days + 1
     if not 1 <= length <= MOST_CALENDAR_DAYS:
         raise InvalidInput([Flaw("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")])
-    _known(region, "/region")
+    require_region(region, "/region")
     calendar = holiday_source.business_calendar(region, terms.business_week).closed_on(terms.closures)
     days = (first + timedelta(days=i) for i in range(length))
     return calendar, [(day, calendar.why_not(day)) for day in days]
 
 
-def _known(region: str, pointer: str) -> None:
+def require_region(region: str, pointer: str) -> None:
+    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
     try:
         holiday_source.known(region)
     except UnknownRegion as error:

@@ -70,7 +70,7 @@ def _read_directory(directory: Traversable) -> dict[tuple[str, int], PolicyVersi
     versions: dict[tuple[str, int], PolicyVersion] = {}
     problems: list[str] = []
     for file in sorted(directory.iterdir(), key=lambda file: file.name):
-        if not file.name.endswith(".toml"):
+        if not file.name.endswith(".toml") or not file.is_file():
             continue
         try:
             version = read_policy_file(file)

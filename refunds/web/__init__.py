@@ -1,6 +1,7 @@
 """The service over HTTP: `create_app()` puts it together."""
 
 from flask import Flask, request
+from werkzeug.routing import IntegerConverter
 
 from refunds.config import Settings
 from refunds.service import checks
@@ -12,10 +13,17 @@ from refunds.web.openapi import Contract
 MOST_BYTES = 2**16
 
 
+class Number(IntegerConverter):
+    """A number from 1 in a path, in plain digits without leading zeros."""
+
+    regex = "[1-9][0-9]{0,8}"
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application; raises `ConfigurationError` where it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.url_map.converters["number"] = Number
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     loaded = app.extensions["refunds.policies"] = load_policies(settings.policies, settings.policy)

@@ -10,6 +10,7 @@ import orjson
 from flask import Request
 
 from refunds.errors import Flaw, InvalidInput
+from refunds.fields import step
 from refunds.web.problems import Rejected
 
 
@@ -17,6 +18,9 @@ def check_framing(request: Request) -> None:
     """Refuse a request whose body has no declared length, before anything is read."""
     if "Transfer-Encoding" in request.headers:
         raise Rejected("length-required", "Send the body with a Content-Length and without a Transfer-Encoding.")
+    if request.method in {"GET", "HEAD"}:
+        for ignored in ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MATCH"):  # nothing here is served in parts
+            request.environ.pop(ignored, None)
 
 
 def parameters(request: Request) -> dict[str, str]:
@@ -25,7 +29,7 @@ def parameters(request: Request) -> dict[str, str]:
         return {}
     if len(request.args) < sum(1 for _ in request.args.items(multi=True)):
         raise InvalidInput(
-            Flaw(f"/{name}", "must be given once", "repeated")
+            Flaw(step(name), "must be given once", "repeated")
             for name, values in request.args.lists()
             if len(values) > 1
         )
@@ -34,9 +38,9 @@ def parameters(request: Request) -> dict[str, str]:
 
 def json_body(request: Request) -> Any:
     """The parsed body; raises `Rejected` for whatever is not one whole, unambiguous JSON text."""
-    if request.mimetype != "application/json":
+    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
         raise Rejected("unsupported-media-type", "Send the body as Content-Type: application/json.")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise Rejected("unsupported-media-type", "Send the body uncompressed.")
     length = request.content_length
     if length is None:

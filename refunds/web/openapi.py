@@ -6,7 +6,7 @@ what `openapi.yaml` says. The document is emitted from here and never edited by 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from http import HTTPStatus
 from typing import Any
 
@@ -209,6 +209,7 @@ class Contract(flask_smorest.Api):
             example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
             components.example(slug, {"summary": problem.title, "value": example})
 
+    @cached_property
     def text(self) -> str:
         """The document as YAML."""
         return yaml.dump(self.spec.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

@@ -46,7 +46,7 @@ def problem(slug: str) -> Response:
 @blueprint.get("/openapi.yaml")
 def openapi_yaml() -> Response:
     """The API document as YAML."""
-    return Response(_contract().text(), mimetype="application/yaml")
+    return Response(_contract().text, mimetype="application/yaml")
 
 
 @blueprint.get("/openapi.json")

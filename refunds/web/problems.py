@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import Flaw, RefundsError
+from refunds.errors import Flaw, RefundsError, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,8 @@ def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id:
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     """The problem that an error of the tree is; its places seen from the document that holds it at `within`."""
-    return problem_data(error.code, str(error), [flaw.under(within) for flaw in error.flaws])
+    flaws = [flaw.under(within) for flaw in error.flaws]
+    return problem_data(error.code, told(flaws) or str(error), flaws)
 
 
 def _answer(data: dict[str, Any]) -> Response:

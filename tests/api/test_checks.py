@@ -109,11 +109,33 @@ def test_a_policy_may_keep_to_its_own_region(client):
     assert answer["calendar"]["region"] == "DE-HH"
 
 
-@pytest.mark.parametrize("point", ["+49 30 123456-78", "030 12345678", "004930 12345678"])
+@pytest.mark.parametrize("point", ["+49 30 123456-78", "030 12345678", "004930 12345678", "(030) 123456/78"])
 def test_a_contact_point_is_compared_however_it_is_written(client, point):
     terms = {"phone": {"points": ["+493012345678"]}}
     assert check(client, contact_point=point, terms=terms)["reason"] == "within_window"
     assert check(client, contact_point="+49 30 999999", terms=terms)["reason"] == "unofficial_contact_point"
+
+
+@pytest.mark.parametrize(
+    ("channel", "point"),
+    [("phone", "+4903012345678"), ("phone", "+5215512345678"), ("email", "info@xn--mnchen-3ya.de")],
+)
+def test_the_official_point_itself_is_official_however_odd_its_spelling(client, channel, point):
+    terms = {channel: {"points": [point]}}
+    answer = check(client, channel=channel, contact_point=point, terms=terms)
+    assert (answer["reason"], "contact_point_unchecked" in answer["notices"]) == ("within_window", False)
+
+
+@pytest.mark.parametrize(
+    "point", ["hello +493012345678", "+493012345678 hello", "+493012345678 ext. 5", "+493012345678\n", "+٤٩٣٠١٢٣٤٥٦٧٨"]
+)
+def test_no_number_is_guessed_out_of_a_text(client, point):
+    assert check(client, 422, contact_point=point)["errors"][0]["pointer"] == "/contact_point"
+
+
+def test_addresses_of_different_domains_stay_different(client):
+    terms = {"email": {"points": ["info@strasse.de"]}}
+    assert not check(client, channel="email", contact_point="info@straße.de", terms=terms)["eligible"]
 
 
 def test_an_address_is_compared_without_case(client):
@@ -208,13 +230,12 @@ def test_a_batch_answers_each_item_in_order(client):
 
 
 def test_a_bad_item_has_a_problem_in_its_place(client):
-    answers = batch(client, [CHECK, CHECK | {"channel": "fax"}, 5, CHECK | {"region": "XX"}, CHECK])["items"]
-    assert [answer.get("status") for answer in answers] == [None, 422, 422, 422, None]
-    assert [answer["errors"][0]["pointer"] for answer in answers[1:4]] == [
-        "/items/1/channel",
-        "/items/2",
-        "/items/3/region",
-    ]
+    items = [CHECK, CHECK | {"channel": "fax"}, 5, CHECK | {"region": "XX"}, None, CHECK]
+    answers = batch(client, items)["items"]
+    assert [answer.get("status") for answer in answers] == [None, 422, 422, 422, 422, None]
+    pointers = ["/items/1/channel", "/items/2", "/items/3/region", "/items/4"]
+    assert [answer["errors"][0]["pointer"] for answer in answers[1:5]] == pointers
+    assert all(pointer in answer["detail"] for pointer, answer in zip(pointers, answers[1:5], strict=True))
 
 
 def test_a_batch_has_one_what_if_for_all(client):
@@ -232,6 +253,7 @@ def test_a_batch_has_one_what_if_for_all(client):
         ({"items": [CHECK] * 10_001}, "/items"),
         ({"items": [], "terms": {"window_business_days": 0}}, "/terms/window_business_days"),
         ({"items": [], "include_days": "yes"}, "/include_days"),
+        ({"items": [], "terms": {"region": "XX"}}, "/terms/region"),
         ({"items": [], "more": 1}, "/more"),
     ],
 )
@@ -251,3 +273,11 @@ def test_a_batch_does_not_list_days_without_end(client):
     problem = batch(client, items, 422, terms={"window_business_days": 366}, include_days=True)
     assert problem["errors"][0]["pointer"] == "/include_days"
     assert len(batch(client, items, terms={"window_business_days": 366})["items"]) == 1000
+
+
+def test_a_local_deadline_can_be_written_in_the_days_of_odd_offsets(client):
+    """RFC 3339 writes offsets in whole minutes; Monrovia's was -00:44:30 until 1972."""
+    terms = {"region": "LR", "time_zone": "Africa/Monrovia"}
+    at = "1960-04-04T12:00:00Z"
+    window = check(client, service_provided_at=at, requested_at=at, region="LR", terms=terms)["window"]
+    assert (window["deadline"], window["deadline_local"]) == ("1960-04-07T00:44:30Z", "1960-04-06T23:59:30-00:45")

@@ -122,6 +122,19 @@ def test_every_error_is_a_problem_with_a_page(client, method, path, status):
     assert response.json["instance"] == response.headers["X-Request-ID"]
 
 
+def test_what_makes_no_sense_here_is_passed_over(client):
+    """Nothing is served in parts, and reading has no precondition but If-None-Match."""
+    for headers in ({"If-Match": '"x"'}, {"Range": "bytes=9999999-"}, {"If-Range": '"x"', "Range": "bytes=0-1"}):
+        for path in ("/v1/policies", "/static/page.css"):
+            with client.get(path, headers=headers) as response:
+                assert response.status_code == 200
+
+
+def test_a_repeated_parameter_is_named_briefly(client):
+    problem = client.get(f"/livez?a/b~c=1&a/b~c=2&{'q' * 30_000}=1&{'q' * 30_000}=2").json
+    assert [error["pointer"] for error in problem["errors"]] == ["/a~1b~0c", "/" + "q" * 64]
+
+
 def test_a_method_that_is_not_taken_is_answered_with_those_that_are(client):
     assert set(client.get(URL).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 

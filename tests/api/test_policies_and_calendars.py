@@ -52,6 +52,16 @@ def test_an_order_is_judged_by_the_version_of_its_day(two_versions):
         assert (answer["policy"]["version"], answer["window"]["last_day"]) == (version, last_day)
 
 
+def test_a_what_if_on_the_judging_instant_or_the_contact_points_holds_for_both_versions(two_versions):
+    check = {"service_provided_at": "2026-07-01T10:00:00Z", "requested_at": "2026-07-02T10:00:00Z"}
+    ordered = check | {"ordered_at": "2026-06-30T10:00:00Z", "terms": {"judged_by": "ordered"}}
+    assert two_versions.post("/v1/eligibility-checks", json=ordered).json["policy"]["version"] == 1
+    older = {"service_provided_at": "2026-06-30T10:00:00Z", "requested_at": "2026-07-01T10:00:00Z"}
+    contact = {"channel": "phone", "contact_point": "+4930123456", "terms": {"phone": {"points": ["+4930999999"]}}}
+    answer = two_versions.post("/v1/eligibility-checks", json=older | contact).json
+    assert answer["reason"] == "unofficial_contact_point"
+
+
 def test_before_the_first_version_there_is_no_policy_in_force(two_versions):
     body = {"policy": "brand", "service_provided_at": "2025-12-31T10:00:00Z", "requested_at": "2026-01-02T10:00:00Z"}
     problem = two_versions.post("/v1/eligibility-checks", json=body).json
@@ -61,7 +71,9 @@ def test_before_the_first_version_there_is_no_policy_in_force(two_versions):
 
 @pytest.mark.parametrize(
     "path", ["/v1/policies/nobodys", "/v1/policies/virtual-numbers/versions/2", "/v1/policies/virtual-numbers/versions/0",
-             "/v1/policies/virtual-numbers/versions/x", "/v1/policies/virtual-numbers/versions/99999999999999999999999"],
+             "/v1/policies/virtual-numbers/versions/01",
+        "/v1/policies/virtual-numbers/versions/%D9%A1",
+        "/v1/policies/virtual-numbers/versions/x", "/v1/policies/virtual-numbers/versions/99999999999999999999999"],
 )  # fmt: skip
 def test_what_does_not_exist_is_not_found(client, path):
     response = client.get(path)

@@ -196,8 +196,10 @@ def test_start_tells_where_to_go():
 @pytest.mark.parametrize(
     ("environment", "file", "complaint"),
     [
-        ({"PORT": "0"}, "", "PORT: must be from 1 to 65535"),
-        ({"PORT": "http"}, "", "PORT: Not a valid integer."),
+        ({"PORT": "0"}, "", "PORT: must be a number from 1 to 65535"),
+        ({"PORT": "8_000"}, "", "PORT: must be a number from 1 to 65535"),
+        ({"REFUNDS_TRUSTED_HOSTS": ""}, "", "REFUNDS_TRUSTED_HOSTS: must not be empty"),
+        ({"REFUNDS_POLICIES": ""}, "", "REFUNDS_POLICIES: must not be empty"),
         ({"REFUNDS_POLICY": "nobodys"}, "", "REFUNDS_POLICY: there is no such policy; known: virtual-numbers"),
         ({"REFUNDS_POLICIES": "nowhere"}, "", "REFUNDS_POLICIES: nowhere is no directory"),
         ({}, "window_days = 2", "brand.toml: window_days: unknown term: did you mean window_business_days?"),
@@ -208,6 +210,9 @@ def test_start_tells_where_to_go():
         ({}, 'time_zone = "Mars/Olympus"', "brand.toml: time_zone: unknown time zone"),
         ({}, 'region = "Germany"', "brand.toml: region: unknown country: use the two capital letters"),
         ({}, "version 1", "brand.toml: file: not a TOML file"),
+        ({}, f"closures = {'[' * 20_000}", "brand.toml: file: not a TOML file"),
+        ({}, "effective_from = 0001-01-01T00:00:00+23:59", "brand.toml: effective_from: no such instant"),
+        ({}, "[phone]\npoints = ['030 123456']", "brand.toml: phone/points/0: must be a telephone number"),
     ],
 )
 def test_it_refuses_to_start_as_it_is_misconfigured(tmp_path, environment, file, complaint):
@@ -220,6 +225,14 @@ def test_it_refuses_to_start_as_it_is_misconfigured(tmp_path, environment, file,
     assert process.returncode == 4
     assert complaint in err
     assert "Traceback" not in err
+
+
+def test_a_port_in_use_is_not_shared(port):
+    """Two servers on one port would answer by turns, each with its own configuration."""
+    process = start(PORT=str(port))
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert f"PORT: {port} cannot be listened on" in err
 
 
 def test_everything_that_is_wrong_is_told_at_once(tmp_path):

@@ -15,11 +15,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     {"web", "cli"},
     {"service", "wording"},
-    {"holiday_source", "contact_points", "config"},
+    {"holiday_source", "config"},
     {"eligibility"},
     {"policy"},
     {"fields"},
-    {"business_days"},
+    {"business_days", "contact_points"},
     {"instants"},
     {"errors"},
 ]
@@ -33,7 +33,7 @@ HOMES = {
     "orjson": {"web", "cli"},
     "structlog": {"web"},
     "prometheus_client": {"web"},
-    "marshmallow": {"fields", "policy", "web"},
+    "marshmallow": {"fields", "policy", "web", "config"},
     "holidays": {"holiday_source"},
     "cachetools": {"holiday_source"},
     "tzdata": {"instants"},

@@ -4,11 +4,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from refunds.contact_points import Channel
 from refunds.eligibility import Facts, Notice, Reason, decide
 from refunds.errors import CalendarNotCovered
 from refunds.holiday_source import business_calendar
 from refunds.instants import end_of_day, parse_date, parse_instant, zone
-from refunds.policy import Channel, ContactChannel, PolicyVersion, Terms, TimelyBy
+from refunds.policy import ContactChannel, PolicyVersion, Terms, TimelyBy
 from tests.conftest import KIND, VECTORS, region, week
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
@@ -127,6 +128,17 @@ def test_the_official_points_of_the_version_at_the_contact_count_too():
         assert decide(facts, older, calendar, newer).eligible
     facts = Facts(service_provided_at=PROVIDED, received_at=IN_TIME, channel=Channel.PHONE, contact_point="+4940123456")
     assert decide(facts, older, calendar, newer).reason is Reason.UNOFFICIAL_CONTACT_POINT
+
+
+def test_where_one_of_the_versions_names_no_point_none_is_checked():
+    named = PolicyVersion("brand", 1, None, Terms(phone=ContactChannel(points=(OFFICIAL,))))
+    unnamed = PolicyVersion("brand", 2, None, Terms())
+    calendar = business_calendar("DE", Terms().business_week)
+    facts = Facts(service_provided_at=PROVIDED, received_at=IN_TIME, channel=Channel.PHONE, contact_point=OTHER)
+    for judging, at_contact in ((named, unnamed), (unnamed, named)):
+        decision = decide(facts, judging, calendar, at_contact)
+        assert decision.eligible
+        assert Notice.CONTACT_POINT_UNCHECKED in decision.notices
 
 
 def test_while_no_window_runs_there_is_none():

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from refunds.contact_points import Channel
 from refunds.errors import InvalidInput, NoPolicyInForce, NotFound
 from refunds.instants import parse_instant
 from refunds.policy import (
     TERM_NAMES,
-    Channel,
     JudgedBy,
     PolicyVersion,
     Terms,
@@ -106,7 +106,7 @@ en = "Clause"
         ("follow_order_region = 1", "/follow_order_region", "true or false"),
         ("phone = true", "/phone", "must be an object"),
         ("[phone]\nnumber = 1", "/phone/number", "unknown term"),
-        ('[phone]\npoints = ["030 123456"]', "/phone/points/0", "E.164"),
+        ('[phone]\npoints = ["030 123456"]', "/phone/points/0", "telephone number, such as +49"),
         ('[email]\npoints = ["nobody"]', "/email/points/0", "e-mail address"),
         ('page_url = "javascript:alert(1)"', "/page_url", "http"),
         ('vendor_name = ""', "/vendor_name", "1 to 200"),

@@ -9,10 +9,11 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.business_days import DayStatus, Why
+from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Notice, Reason
 from refunds.errors import Flaw, InvalidInput, RefundsError
 from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
-from refunds.policy import POLICY_ID, Channel, TermsSchema
+from refunds.policy import POLICY_ID, TermsSchema
 from refunds.service import checks
 from refunds.service.checks import Check
 from refunds.web import shown, telemetry
@@ -258,22 +259,33 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     Up to 10,000 items. An item that cannot be decided has a problem in its place and does not hinder the others.
     """
-    now, terms, with_days = datetime.now(UTC), body.get("terms"), body.get("include_days", False)
-    answers, listed = [], 0
-    for i, item in enumerate(body["items"]):
+    now, terms, language = datetime.now(UTC), body.get("terms"), reader_language()
+    if terms and "region" in terms:
+        checks.require_region(terms["region"], "/terms/region")
+
+    def answer(i: int, item: Any) -> dict[str, Any]:
         try:
             decision = _decide(_read_item(item) | {"terms": terms}, now)
-            data = decision_data(decision, reader_language(), with_days=with_days)
+            return decision_data(decision, language, with_days=body.get("include_days", False))
         except RefundsError as error:
-            data = error_data(error, f"/items/{i}")
+            return error_data(error, f"/items/{i}")
+
+    answers, listed = {}, 0
+    # Region by region, so that each calendar is built once however they are mixed.
+    for i, item in sorted(enumerate(body["items"]), key=_region):
+        data = answer(i, item)
         listed += len(data.get("days", ()))
         if listed > MOST_DAYS:
             raise InvalidInput([Flaw("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")])
-        answers.append(orjson.Fragment(orjson.dumps(data)))
-    return reply({"items": answers})
+        answers[i] = orjson.Fragment(orjson.dumps(data))
+    return reply({"items": [answers[i] for i in range(len(answers))]})
 
 
 _read_item = CheckItemSchema().read
+
+
+def _region(numbered: tuple[int, Any]) -> str:
+    return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""
 
 
 def _decide(asked: dict[str, Any], now: datetime) -> Decision:

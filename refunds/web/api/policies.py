@@ -111,7 +111,7 @@ def get_policy(policy_id: str) -> Response:
 
 @operation(
     blueprint,
-    "/v1/policies/<string:policy_id>/versions/<int:version>",
+    "/v1/policies/<string:policy_id>/versions/<number:version>",
     Answer("The version.", PolicyVersionSchema, etag=True),
     path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found",),
