@@ -103,7 +103,7 @@ def decision_data(decision: Decision, language: str, *, with_days: bool = True) 
     data = {
         "eligible": reason in ELIGIBLE,
         "reason": reason,
-        "reason_text": reason_text(decision, language),
+        "reason_text": _reason_text(decision, reason, language),
         "requested_at": format_instant(decision.requested_at),
         "window": _window_data(decision),
         "days": [_day_data(day, region.region, language) for day in decision.days] if with_days else None,
@@ -158,8 +158,12 @@ def why_data(day: date, why: Why, region: str, language: str) -> dict[str, str]:
 
 def reason_text(decision: Decision, language: str) -> str:
     """The reason of a decision as a sentence."""
+    return _reason_text(decision, decision.reason, language)
+
+
+def _reason_text(decision: Decision, reason: Reason, language: str) -> str:
     terms = decision.version.terms
-    return _REASON[language][decision.reason].format(
+    return _REASON[language][reason].format(
         last_day=date_text(decision.window.last_day, language) if decision.window else "",
         zone=zone_text(terms.time_zone, language),
         channel=_CHANNEL[language][decision.facts.channel] if decision.facts.channel else "",

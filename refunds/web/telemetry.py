@@ -3,9 +3,11 @@
 No client address, no body and nothing personal is logged or measured: only what was called and how it went.
 """
 
+import collections
 import re
 import secrets
 import sys
+from collections.abc import Iterable
 from time import perf_counter
 from types import TracebackType
 
@@ -65,6 +67,12 @@ def metrics() -> Metrics:
     """The measurements of the current app."""
     found: Metrics = current_app.extensions["refunds.metrics"]
     return found
+
+
+def count_decisions(reasons: Iterable[str]) -> None:
+    """Measure decisions that were made, by their reasons."""
+    for reason, times in collections.Counter(reasons).items():
+        metrics().decisions.labels(reason).inc(times)
 
 
 def register(app: Flask) -> None:

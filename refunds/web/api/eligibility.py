@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from refunds.business_days import DayStatus, Why
 from refunds.contact_points import Channel
-from refunds.eligibility import Decision, Notice, Reason
+from refunds.eligibility import Notice, Reason
 from refunds.errors import Flaw, InvalidInput, RefundsError
 from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
 from refunds.policy import POLICY_ID, TermsSchema
@@ -236,8 +236,11 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     Counts the business days after the service was provided, by the public holidays of the region, and explains each
     day. Nothing is stored.
     """
-    decision = _decide(body, datetime.now(UTC))
-    return reply(decision_data(decision, reader_language()))
+    given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
+    check = Check(**given | body)
+    data = decision_data(checks.check_eligibility(loaded_policies(), check), reader_language())
+    telemetry.count_decisions([data["reason"]])
+    return reply(data)
 
 
 @operation(
@@ -259,25 +262,30 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     Up to 10,000 items. An item that cannot be decided has a problem in its place and does not hinder the others.
     """
-    now, terms, language = datetime.now(UTC), body.get("terms"), reader_language()
-    if terms and "region" in terms:
+    terms: dict[str, Any] = body.get("terms", {})
+    if "region" in terms:
         checks.require_region(terms["region"], "/terms/region")
+    given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
+    policies, language, with_days = loaded_policies(), reader_language(), body.get("include_days", False)
 
     def answer(i: int, item: Any) -> dict[str, Any]:
         try:
-            decision = _decide(_read_item(item) | {"terms": terms}, now)
-            return decision_data(decision, language, with_days=body.get("include_days", False))
+            decision = checks.check_eligibility(policies, Check(**given | _read_item(item)))
         except RefundsError as error:
             return error_data(error, f"/items/{i}")
+        return decision_data(decision, language, with_days=with_days)
 
-    answers, listed = {}, 0
+    answers, reasons, listed = {}, [], 0
     # Region by region, so that each calendar is built once however they are mixed.
     for i, item in sorted(enumerate(body["items"]), key=_region):
         data = answer(i, item)
         listed += len(data.get("days", ()))
         if listed > MOST_DAYS:
             raise InvalidInput([Flaw("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")])
+        if "reason" in data:
+            reasons.append(data["reason"])
         answers[i] = orjson.Fragment(orjson.dumps(data))
+    telemetry.count_decisions(reasons)
     return reply({"items": [answers[i] for i in range(len(answers))]})
 
 
@@ -286,9 +294,3 @@ _read_item = CheckItemSchema().read
 
 def _region(numbered: tuple[int, Any]) -> str:
     return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""
-
-
-def _decide(asked: dict[str, Any], now: datetime) -> Decision:
-    decision = checks.check_eligibility(loaded_policies(), Check(**{"requested_at": now} | asked))
-    telemetry.metrics().decisions.labels(decision.reason).inc()
-    return decision
