@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from threading import Condition, Lock
 from types import MappingProxyType
@@ -52,6 +52,7 @@ def business_calendar(region: str, week: Week, end_week: Week | None = None) -> 
     return _calendar(country, subdivision, week, end_week)
 
 
+@lru_cache(maxsize=2048)
 def known(region: str) -> tuple[str, str | None]:
     """The country and subdivision code of a region; raises `UnknownRegion` for anything not exactly one."""
     country, dash, subdivision = region.partition("-")

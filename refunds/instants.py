@@ -41,7 +41,8 @@ def parse_instant(text: str) -> datetime:
 
 def format_instant(instant: datetime) -> str:
     """The instant in UTC with `Z`; microseconds only where there are some."""
-    return instant.astimezone(UTC).isoformat()[:-6] + "Z"
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return in_utc.isoformat()[:-6] + "Z"
 
 
 def format_local(instant: datetime, tz: ZoneInfo) -> str:
