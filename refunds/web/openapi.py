@@ -7,7 +7,6 @@ what `openapi.yaml` says. The document is emitted from here and never edited by 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
@@ -137,7 +136,7 @@ def _responses(answer: Answer, slugs: Iterable[str]) -> dict[str, Any]:
     for status, named in sorted(by_status.items()):
         examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in named}
         responses[str(status)] = {
-            "description": f"{HTTPStatus(status).phrase}: {', '.join(named)}.",
+            "description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in named),
             "headers": {"X-Request-ID": "X-Request-ID"},
             "content": {PROBLEM_JSON: {"schema": ProblemSchema, "examples": examples}},
         }
