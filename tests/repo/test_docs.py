@@ -6,7 +6,6 @@ import shlex
 from dataclasses import fields
 
 import pytest
-import time_machine
 
 from app import app as service
 from refunds.config import Settings
@@ -67,8 +66,7 @@ def test_an_example_prints_what_the_page_shows(words, printed):
         assert_answer(curl(words[1:]).get_data(as_text=True), printed)
     else:
         assert words[0] == ".venv/bin/flask"
-        with time_machine.travel("2026-04-08T12:00:00Z", tick=False):
-            result = service.test_cli_runner().invoke(args=words[1:])
+        result = service.test_cli_runner().invoke(args=words[1:])
         assert squeezed(result.output) == squeezed(printed)
 
 
