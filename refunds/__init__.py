@@ -12,7 +12,7 @@
     wording          decisions as data and in words, in German and English
     service/         the use cases, one file a subject: checks, policies
     web/             create_app(); api/ (one file a subject: schemas beside their views), intake, problems,
-                     openapi, telemetry, pages with templates/ and static/
+                     openapi, shown, telemetry, pages with templates/ and static/
     cli/             flask commands, one file a subject
     policies/        the packaged default policy (TOML)
 

@@ -163,7 +163,7 @@ class BusinessCalendar:
         self._ends = _Table(region.first, _letters(region, end_week)) if end_week else None
         self._closures: frozenset[int] = frozenset()
         self._estimated = list(compress(count(region.first), region.marks.translate(_IS_ESTIMATED)))
-        self.window = lru_cache(maxsize=512)(self._window)
+        self.window = _windows(region, self._business, self._ends)
 
     def closed_on(self, closures: Iterable[date]) -> Self:
         """This calendar with more dates on which the vendor is closed."""
@@ -172,7 +172,7 @@ class BusinessCalendar:
         overlay._closures = self._closures | days
         overlay._business = self._business.closed_on(days)
         overlay._ends = self._ends and self._ends.closed_on(days)
-        overlay.window = lru_cache(maxsize=512)(overlay._window)
+        overlay.window = _windows(overlay.region, overlay._business, overlay._ends)
         return overlay
 
     def nth_business_day_after(self, day: date, n: int) -> date:
@@ -180,17 +180,7 @@ class BusinessCalendar:
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:
-            raise self._not_covered() from None
-
-    def _window(self, service_day: date, length: int) -> Window:
-        """Source: BGB section 187(1) for the day after, section 188(1) for the end, section 193 for `end_week`."""
-        try:
-            last = self._business.nth_after(service_day.toordinal(), length)
-            if self._ends is not None:
-                last = self._ends.nth_after(last - 1, 1)
-        except IndexError:
-            raise self._not_covered() from None
-        return Window(service_day, length, date.fromordinal(last))
+            raise _not_covered(self.region) from None
 
     def letters(self, window: Window) -> bytes:
         """What each date after the service day is to the window, up to its last day, in one letter a date."""
@@ -229,22 +219,39 @@ class BusinessCalendar:
         """Why a date is no business day: the first of weekend, public holiday, closure; None where it is one."""
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
-            raise self._not_covered()
+            raise _not_covered(self.region)
         return _WHY.get(self._business.letters[i])
 
     def is_estimated(self, window: Window) -> bool:
-        """Whether a holiday between the service day and the last day may yet move."""
-        i = bisect_right(self._estimated, window.service_day.toordinal())
-        return i < len(self._estimated) and self._estimated[i] <= window.last_day.toordinal()
+        """Whether a holiday from the service day to the day after the last may yet move: by a day, as moons go."""
+        i = bisect_left(self._estimated, window.service_day.toordinal())
+        return i < len(self._estimated) and self._estimated[i] <= window.last_day.toordinal() + 1
 
     @property
     def closures(self) -> list[date]:
         """The vendor's closed dates that are laid over the calendar, in order."""
         return [date.fromordinal(ordinal) for ordinal in sorted(self._closures)]
 
-    def _not_covered(self) -> CalendarNotCovered:
-        first, last = date.fromordinal(self.region.first), date.fromordinal(self.region.last)
-        return CalendarNotCovered(self.region.region, first, last)
+
+def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Callable[[date, int], Window]:
+    """The `window` of a calendar; it holds no calendar, so that one laid over for a moment goes at once."""
+
+    @lru_cache(maxsize=512)
+    def window(service_day: date, length: int) -> Window:
+        # BGB section 187(1) for the day after, section 188(1) for the end, section 193 for the end week.
+        try:
+            last = business.nth_after(service_day.toordinal(), length)
+            if ends is not None:
+                last = ends.nth_after(last - 1, 1)
+        except IndexError:
+            raise _not_covered(region) from None
+        return Window(service_day, length, date.fromordinal(last))
+
+    return window
+
+
+def _not_covered(region: RegionDays) -> CalendarNotCovered:
+    return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 
 def _letters(region: RegionDays, week: Week) -> bytes:

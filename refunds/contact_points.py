@@ -22,7 +22,11 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
     A number without a country code is taken as one of `country` (two letters), if given. Raises `ValueError`,
     saying what is expected, for whatever is neither: nothing is guessed out of a text around a number.
     """
-    return _number(text, country) if channel is Channel.PHONE else _address(text)
+    match channel:
+        case Channel.PHONE:
+            return _number(text, country)
+        case Channel.EMAIL:
+            return _address(text)
 
 
 def _address(text: str) -> str:

@@ -114,7 +114,7 @@ class Decision(NamedTuple):
         """What a reader must know besides."""
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
-            Notice.NATIONWIDE_HOLIDAYS_ONLY: self.calendar.region.nationwide_only,
+            Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
             Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
             Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
         }
@@ -162,7 +162,8 @@ def decide(
 ) -> Decision:
     """Judge the facts by a policy version, on the calendar of the region with its closures.
 
-    Raises `CalendarNotCovered` where the window would leave the years that the calendar knows.
+    Raises `CalendarNotCovered` where the window would leave the years that the calendar knows; so does the reason,
+    of a contact whose latest entry would.
     """
     terms = version.terms
     requested_at = facts.received_at

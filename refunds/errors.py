@@ -84,8 +84,8 @@ class NoPolicyInForce(RefundsError):
     def __init__(self, policy_id: str, at: datetime, first: datetime) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
         super().__init__(
-            f"No version of the policy {policy_id} was in force at {at:%Y-%m-%dT%H:%M:%SZ}; "
-            f"the first takes effect at {first:%Y-%m-%dT%H:%M:%SZ}."
+            f"No version of the policy {policy_id} was in force at {at.isoformat()[:19]}Z; "
+            f"the first takes effect at {first.isoformat()[:19]}Z."
         )
 
 

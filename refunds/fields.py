@@ -1,8 +1,8 @@
 """Strict marshmallow fields: the one way in which anything from outside becomes a value.
 
-A policy file, a request body, a query and a configured value all pass through these. Nothing is converted
-silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit is a
-`Flaw` that says where and what to do, and never repeats what was sent.
+Policy files, request bodies, queries and the instants of the command line all pass through these. Nothing is
+converted silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit
+is a `Flaw` that says where and what to do, and never repeats a value that was sent.
 """
 
 import re
@@ -35,9 +35,6 @@ class Coded(str):
         message = super().__new__(cls, text)
         message.code = code
         return message
-
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return str(self), self.code
 
 
 def flawed(text: str, code: str = "invalid") -> ValidationError:

@@ -192,7 +192,11 @@ class Terms:
 
     def channel(self, channel: Channel) -> ContactChannel:
         """What the policy says of a channel."""
-        return self.phone if channel is Channel.PHONE else self.email
+        match channel:
+            case Channel.PHONE:
+                return self.phone
+            case Channel.EMAIL:
+                return self.email
 
 
 TERM_NAMES = tuple(f.name for f in fields(Terms))
@@ -336,8 +340,8 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 def _with_hint(flaw: Flaw) -> Flaw:
     """The flaw, a misspelt term answered with the one that was meant."""
-    if flaw.code != "unknown_field":
+    if flaw.code != "unknown_field" or flaw.pointer.count("/") > 1:
         return flaw
-    close = get_close_matches(flaw.pointer.rpartition("/")[2], _policy_file.fields, n=1)
+    close = get_close_matches(flaw.pointer[1:], _policy_file.fields, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(TERM_NAMES)}"
     return Flaw(flaw.pointer, f"unknown term: {hint}", flaw.code)

@@ -62,16 +62,15 @@ _LEFT = {
 
 _NOTICE = {
     "en": {
-        Notice.CONTACT_POINT_UNCHECKED: "The policy names no official contact points, so this one was not checked.",
+        Notice.CONTACT_POINT_UNCHECKED: "No official contact point is known to compare with: it was not checked.",
         Notice.NATIONWIDE_HOLIDAYS_ONLY: "Only nationwide holidays were counted, as no subdivision was given.",
-        Notice.ESTIMATED_HOLIDAY: "The date of a holiday in this window is an estimate.",
+        Notice.ESTIMATED_HOLIDAY: "The date of a holiday in or next to this window is an estimate.",
         Notice.STATUTORY_RIGHTS_NOT_ASSESSED: "Statutory rights were not assessed.",
     },
     "de": {
-        Notice.CONTACT_POINT_UNCHECKED: "Die Bedingungen nennen keine offiziellen Kontaktwege; dieser wurde nicht "
-        "geprüft.",
+        Notice.CONTACT_POINT_UNCHECKED: "Es ist kein offizieller Kontaktweg zum Vergleich bekannt: nicht geprüft.",
         Notice.NATIONWIDE_HOLIDAYS_ONLY: "Nur landesweite Feiertage wurden gezählt, da kein Landesteil angegeben war.",
-        Notice.ESTIMATED_HOLIDAY: "Das Datum eines Feiertags in dieser Frist ist geschätzt.",
+        Notice.ESTIMATED_HOLIDAY: "Das Datum eines Feiertags in oder neben dieser Frist ist geschätzt.",
         Notice.STATUTORY_RIGHTS_NOT_ASSESSED: "Gesetzliche Rechte wurden nicht geprüft.",
     },
 }

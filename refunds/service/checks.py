@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from refunds import contact_points, holiday_source
@@ -49,7 +50,7 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
         channel=check.channel,
         contact_point=_canonical(check, version),
     )
-    return decide(facts, version, calendar_of(version.terms, check.region), contact_version)
+    return decide(facts, version, calendar_of(version, check.region), contact_version)
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
@@ -60,17 +61,26 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
         raise InvalidInput([Flaw("/policy", str(error), "unknown_policy")]) from None
 
 
-def calendar_of(terms: Terms, order_region: str | None = None) -> BusinessCalendar:
-    """The calendar by which these terms count, for an order of this region, closures included.
+def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
+    """The calendar by which a version counts, for an order of this region, closures included.
 
     Raises `UnknownRegion`, naming the place. A region that the terms do not follow must be a known one too.
     """
+    terms = version.terms
     if order_region is not None:
         require_region(order_region, "/region")
     require_region(terms.region, "/terms/region")
     region = order_region if order_region and terms.follow_order_region else terms.region
     calendar = holiday_source.business_calendar(region, terms.business_week, terms.end_week)
-    return calendar.closed_on(terms.closures) if terms.closures else calendar
+    if not terms.closures:
+        return calendar
+    # Those of a what-if are laid over for the moment; kept calendars must not be as many as callers can think of.
+    return calendar.closed_on(terms.closures) if "closures" in version.overridden else _closed(calendar, terms.closures)
+
+
+@lru_cache(maxsize=32)
+def _closed(calendar: BusinessCalendar, closures: tuple[date, ...]) -> BusinessCalendar:
+    return calendar.closed_on(closures)
 
 
 def calendar_days(

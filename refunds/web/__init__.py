@@ -10,8 +10,6 @@ from refunds.web import intake, pages, problems, telemetry
 from refunds.web.api import calendars, eligibility, policies, service
 from refunds.web.openapi import Contract
 
-MOST_BYTES = 2**16
-
 
 class Number(IntegerConverter):
     """A number from 1 in a path, in plain digits without leading zeros."""
@@ -22,13 +20,13 @@ class Number(IntegerConverter):
 def create_app(settings: Settings) -> Flask:
     """The WSGI application; raises `ConfigurationError` where it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
     app.url_map.converters["number"] = Number
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     loaded = app.extensions["refunds.policies"] = load_policies(settings.policies, settings.policy)
-    # The calendar most asked for is built before the first request, not by it.
-    checks.calendar_of(loaded[loaded.default].versions[-1].terms)
+    for version in loaded[loaded.default].versions:
+        checks.calendar_of(version)  # built before the first request, not by it
 
     telemetry.register(app)
     app.before_request(lambda: intake.check_framing(request))

@@ -36,7 +36,7 @@ def parameters(request: Request) -> dict[str, str]:
     return request.args.to_dict()
 
 
-def json_body(request: Request) -> Any:
+def json_body(request: Request, most_bytes: int) -> Any:
     """The parsed body; raises `Rejected` for whatever is not one whole, unambiguous JSON text."""
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
         raise Rejected("unsupported-media-type", "Send the body as Content-Type: application/json.")
@@ -45,8 +45,8 @@ def json_body(request: Request) -> Any:
     length = request.content_length
     if length is None:
         raise Rejected("length-required", "Send the body with its Content-Length.")
-    if length > (request.max_content_length or 0):
-        raise Rejected("body-too-large", f"Send at most {request.max_content_length} bytes at once.")
+    if length > most_bytes:
+        raise Rejected("body-too-large", f"Send at most {most_bytes} bytes at once.")
     body = request.get_data(cache=False)
     if len(body) != length:
         raise Rejected("malformed-json", "The body is shorter than its Content-Length.")

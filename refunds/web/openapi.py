@@ -108,8 +108,7 @@ def _with_intake(
         if query or parameters:
             arguments["query"] = read_query(parameters)
         if read_body:
-            request.max_content_length = most_bytes
-            arguments["body"] = read_body(intake.json_body(request))
+            arguments["body"] = read_body(intake.json_body(request, most_bytes))
         return view(**arguments)
 
     return taking

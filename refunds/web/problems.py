@@ -62,7 +62,7 @@ PROBLEMS = {
         "The body has no known length",
         "The request has a body but no Content-Length, or it uses a Transfer-Encoding. Bodies of unknown length are "
         "not accepted, so that none can be cut short unnoticed.",
-        "Send Content-Length and no Transfer-Encoding. With curl: -d @file, without --data-raw from a pipe.",
+        "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe.",
     ),
     "body-too-large": Problem(
         413,

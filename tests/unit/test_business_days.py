@@ -131,8 +131,10 @@ def test_an_end_that_would_leave_the_data_is_refused():
         calendar(week=WEEKDAYS, end_week=("mon",)).window(day(57), 1)
 
 
-def test_an_estimated_holiday_is_noticed_only_within_the_window():
+def test_an_estimated_holiday_is_noticed_where_it_may_move_the_end():
     cal = calendar({9: Mark.HOLIDAY | Mark.ESTIMATED})
-    assert not cal.is_estimated(cal.window(day(1), 2))
+    assert not cal.is_estimated(cal.window(day(3), 1))
+    assert cal.is_estimated(cal.window(day(4), 2)), "the day after the last, it may move into the window"
     assert cal.is_estimated(cal.window(day(7), 2))
-    assert not cal.is_estimated(cal.window(day(9), 2)), "on the service day it does not matter"
+    assert cal.is_estimated(cal.window(day(9), 2)), "on the service day, it may move into the window"
+    assert not cal.is_estimated(cal.window(day(10), 2))

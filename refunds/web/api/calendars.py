@@ -43,7 +43,9 @@ class CalendarDaySchema(ma.Schema):
     business_day = shown.Boolean("Whether it is a business day.")
     why = shown.Code(Why, "Why it is none: of several reasons the first.", required=False)
     name = shown.String("The name of the public holiday.", required=False)
-    name_language = shown.String("The language of the name: the reader's, else English.", required=False)
+    name_language = shown.String(
+        "The language of the name: the reader's, else English, else the country's.", required=False
+    )
 
 
 class CalendarDaysSchema(ma.Schema):

@@ -106,7 +106,9 @@ class DaySchema(ma.Schema):
     ordinal = shown.Integer("Which of the counted days it is, from 1.", required=False)
     why = shown.Code(Why, "Why a skipped date is no business day: of several reasons the first.", required=False)
     name = shown.String("The name of the public holiday.", required=False)
-    name_language = shown.String("The language of the name: the reader's, else English.", required=False)
+    name_language = shown.String(
+        "The language of the name: the reader's, else English, else the country's.", required=False
+    )
     extension = shown.Boolean("True for dates that only `end_week` passes over.", required=False)
 
 

@@ -34,8 +34,8 @@ def is_alive() -> Response:
 def is_ready() -> Response:
     """Tell whether requests can be answered
 
-    For a load balancer that sends requests only to instances that are ready. Policies and calendars are loaded
-    before the first request is taken, so an instance that answers is ready.
+    For a load balancer that sends requests only to instances that are ready. Policies and the calendars of
+    the default one are loaded before the first request is taken, so an instance that answers is ready.
     """
     return reply({"status": "ok"})
 
