@@ -81,6 +81,14 @@ class TextsSchema(StrictSchema):
         return Texts(**data)
 
 
+class PolicyId(Text):
+    """The id by which a request names a policy."""
+
+    def __init__(self, description: str) -> None:
+        shape = "must be the id of a policy, such as virtual-numbers"
+        super().__init__(64, POLICY_ID, shape, metadata={"description": description})
+
+
 class ContactPoint(Text):
     """An official telephone number or e-mail address of the vendor, in its one spelling."""
 

@@ -99,13 +99,13 @@ def decision_data(decision: Decision, language: str, *, with_days: bool = True) 
     """The decision as plain data, its texts in `language`; without its list of days where that is not wanted."""
     region, version = decision.calendar.region, decision.version
     reason = decision.reason
-    data = {
+    return {
         "eligible": reason in ELIGIBLE,
         "reason": reason,
         "reason_text": _reason_text(decision, reason, language),
         "requested_at": format_instant(decision.requested_at),
         "window": _window_data(decision),
-        "days": [_day_data(day, region.region, language) for day in decision.days] if with_days else None,
+        **({"days": [_day_data(day, region.region, language) for day in decision.days]} if with_days else {}),
         "calendar": {
             "region": region.region,
             "holidays_version": region.data_version,
@@ -115,9 +115,6 @@ def decision_data(decision: Decision, language: str, *, with_days: bool = True) 
         "policy": {"id": version.policy_id, "version": version.version, "overridden": version.overridden},
         "notices": decision.notices,
     }
-    if not with_days:
-        del data["days"]
-    return data
 
 
 def _window_data(decision: Decision) -> dict[str, Any] | None:

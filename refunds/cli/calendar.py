@@ -1,4 +1,4 @@
-"""`flask calendar`: the dates of a year that do not count, besides weekends."""
+"""`flask calendar`: the public holidays and closures of a year."""
 
 from datetime import UTC, date, datetime
 
@@ -27,8 +27,8 @@ def command(region: str, year: int | None, policy: str | None, lang: str) -> Non
     """
     now = datetime.now(UTC)
     year = year or now.year
-    terms = named_policy(loaded_policies(), policy).in_force(now).terms
-    _, days = calendar_days(terms, region, date(year, 1, 1), date(year, 12, 31))
+    version = named_policy(loaded_policies(), policy).in_force(now)
+    _, days = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in days:
         named = holiday_name(region, day, lang)

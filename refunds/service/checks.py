@@ -11,7 +11,7 @@ from refunds.business_days import BusinessCalendar, Why
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts, decide
 from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
-from refunds.policy import Policy, PolicyVersion, Terms
+from refunds.policy import Policy, PolicyVersion
 from refunds.service.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
@@ -70,7 +70,11 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     if order_region is not None:
         require_region(order_region, "/region")
     require_region(terms.region, "/terms/region")
-    region = order_region if order_region and terms.follow_order_region else terms.region
+    return _calendar(version, order_region if order_region and terms.follow_order_region else terms.region)
+
+
+def _calendar(version: PolicyVersion, region: str) -> BusinessCalendar:
+    terms = version.terms
     calendar = holiday_source.business_calendar(region, terms.business_week, terms.end_week)
     if not terms.closures:
         return calendar
@@ -84,9 +88,9 @@ def _closed(calendar: BusinessCalendar, closures: tuple[date, ...]) -> BusinessC
 
 
 def calendar_days(
-    terms: Terms, region: str, first: date, last: date
+    version: PolicyVersion, region: str, first: date, last: date
 ) -> tuple[BusinessCalendar, list[tuple[date, Why | None]]]:
-    """The calendar of a region, and of each date from the first to the last why it is no business day, if so.
+    """A region's calendar under a policy version, and why each date from the first to the last does not count, if so.
 
     Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for an empty or too long stretch.
     """
@@ -94,7 +98,7 @@ def calendar_days(
     if not 1 <= length <= MOST_CALENDAR_DAYS:
         raise InvalidInput([Flaw("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")])
     require_region(region, "/region")
-    calendar = holiday_source.business_calendar(region, terms.business_week).closed_on(terms.closures)
+    calendar = _calendar(version, region)
     days = (first + timedelta(days=i) for i in range(length))
     return calendar, [(day, calendar.why_not(day)) for day in days]
 

@@ -8,8 +8,8 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.business_days import Why
-from refunds.fields import LocalDate, StrictSchema, Text
-from refunds.policy import POLICY_ID
+from refunds.fields import LocalDate, StrictSchema
+from refunds.policy import PolicyId
 from refunds.service import checks
 from refunds.web import shown
 from refunds.web.api import loaded_policies, reader_language, reply
@@ -28,12 +28,7 @@ class DaysQuerySchema(StrictSchema):
         data_key="to",
         metadata={"description": f"The last date, at most {checks.MOST_CALENDAR_DAYS - 1} days after the first."},
     )
-    policy = Text(
-        64,
-        POLICY_ID,
-        "must be the id of a policy, such as virtual-numbers",
-        metadata={"description": "The policy whose business week and closures count. Default: the configured one."},
-    )
+    policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
 
 
 class CalendarDaySchema(ma.Schema):
@@ -92,9 +87,8 @@ def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
 
     Each date of a region, whether it is a business day under the policy in force now, and why not.
     """
-    policy = checks.named_policy(loaded_policies(), query.get("policy"))
-    terms = policy.in_force(datetime.now(UTC)).terms
-    calendar, days = checks.calendar_days(terms, region, query["first"], query["last"])
+    version = checks.named_policy(loaded_policies(), query.get("policy")).in_force(datetime.now(UTC))
+    calendar, days = checks.calendar_days(version, region, query["first"], query["last"])
     language = reader_language()
     items = [
         {"date": day.isoformat(), "business_day": why is None} | (why_data(day, why, region, language) if why else {})

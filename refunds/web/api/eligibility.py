@@ -13,7 +13,7 @@ from refunds.contact_points import Channel
 from refunds.eligibility import Notice, Reason
 from refunds.errors import Flaw, InvalidInput, RefundsError
 from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
-from refunds.policy import POLICY_ID, TermsSchema
+from refunds.policy import PolicyId, TermsSchema
 from refunds.service import checks
 from refunds.service.checks import Check
 from refunds.web import shown, telemetry
@@ -51,12 +51,7 @@ class CheckItemSchema(StrictSchema):
     region = Text(
         40, metadata={"description": "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region."}
     )
-    policy = Text(
-        64,
-        POLICY_ID,
-        "must be the id of a policy, such as virtual-numbers",
-        metadata={"description": "The policy that judges. Default: the configured one."},
-    )
+    policy = PolicyId("The policy that judges. Default: the configured one.")
 
 
 class CheckSchema(CheckItemSchema):
