@@ -1,16 +1,33 @@
 """The WSGI entry: what the server serves and the flask command finds."""
 
 import sys
+from typing import NoReturn
 
-from refunds.cli import calendar, check, openapi, serve
+from flask import Flask
+
+from refunds.cli import audit, calendar, check, openapi, serve, tokens
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError
 from refunds.web import create_app
 
-try:
-    app = create_app(load_settings())
-    for module in (calendar, check, openapi, serve):
-        app.cli.add_command(module.command)
-except ConfigurationError as error:
+
+def serving() -> Flask:
+    """The app with its records opened, for servers: what is wrong with them ends the start, and not a request."""
+    try:
+        app.extensions["refunds.books"].open()
+    except ConfigurationError as error:
+        _refuse(error)
+    return app
+
+
+def _refuse(error: ConfigurationError) -> NoReturn:
     print(f"The service cannot start as it is configured:\n{error}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+try:
+    app = create_app(load_settings())
+    for module in (audit, calendar, check, openapi, serve, tokens):
+        app.cli.add_command(module.command)
+except ConfigurationError as error:
+    _refuse(error)

@@ -7,12 +7,17 @@
     fields           strict marshmallow fields: how anything from outside becomes a value pure
     policy           policy terms and versions, which one is in force                     pure
     eligibility      decide(): facts + version + calendar -> Decision                     pure
+    secrecy          the master key and the keys it wraps, encrypted fields, keyed digests, tokens
+    access           scopes, the roles that bundle them, principals                        pure
+    records          orders, contacts, cancellations, clients: frozen values               pure
+    journal          event types, the hash chain, digests of records                       pure
     holiday_source   the only importer of `holidays`; builds and keeps BusinessCalendars
     config           every setting with its help; from the environment
     wording          decisions as data and in words, in German and English
-    service/         the use cases, one file a subject: checks, policies
-    web/             create_app(); api/ (one file a subject: schemas beside their views), intake, problems,
-                     openapi, shown, telemetry, pages with templates/ and static/
+    storage/         engines and transactions; migrations; how records become rows; queries, one file a record
+    service/         the use cases, one file a subject; books: one transaction with its journal, keys and clock
+    web/             create_app(); api/ (one file a subject: schemas beside their views), auth, idempotency, cursors,
+                     intake, problems, openapi, asked, shown, telemetry, pages with templates/ and static/
     cli/             flask commands, one file a subject
     policies/        the packaged default policy (TOML)
 
@@ -20,11 +25,12 @@ Who may import whom, each only from the lines below it (`tests/repo/test_house.p
 
     web | cli
     service | wording
-    holiday_source | config
+    storage | holiday_source | config
+    journal | records
     eligibility
     policy
     fields
     business_days | contact_points
-    instants
+    instants | secrecy | access
     errors
 """

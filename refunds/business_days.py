@@ -142,6 +142,32 @@ class _Table:
         return self.letters[after + 1 - self._first : before - self._first]
 
 
+def explained(service_day: date, letters: bytes) -> tuple[Day, ...]:
+    """Each date from the service day to the last day, told from the letters of a window, and what it is to it."""
+    days = [Day(service_day, DayStatus.SERVICE_DAY)]
+    counted = 0
+    for ordinal, letter in enumerate(letters, service_day.toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        if letter == BUSINESS:
+            counted += 1
+            days.append(Day(day, DayStatus.COUNTED, counted))
+        elif letter == MOVED_END:
+            days.append(Day(day, DayStatus.LAST_DAY))
+        else:
+            plain = letter | _SMALL
+            days.append(Day(day, DayStatus.SKIPPED, None, _WHY[plain], letter != plain))
+    return tuple(days)
+
+
+def days_ahead(service_day: date, letters: bytes, today: date) -> int:
+    """How many days of a window lie after `today`; 0 where today is the last.
+
+    The days of a window are its counted days and, where `end_week` moved the end, the last day.
+    """
+    ahead = letters[max(0, (today - service_day).days) :]
+    return ahead.count(BUSINESS) + ahead.count(MOVED_END)
+
+
 class BusinessCalendar:
     """The dates of one region under one business week, with the vendor's closures laid over them.
 
@@ -190,30 +216,6 @@ class BusinessCalendar:
         counted = self._business.nth_after(start, window.length)
         passed_over = self._ends.between(counted, last).upper() + bytes([MOVED_END]) if counted < last else b""
         return self._business.between(start, counted + 1) + passed_over
-
-    def explain(self, window: Window) -> tuple[Day, ...]:
-        """Each date from the service day to the last day, and what it is to the window."""
-        days = [Day(window.service_day, DayStatus.SERVICE_DAY)]
-        counted = 0
-        for ordinal, letter in enumerate(self.letters(window), window.service_day.toordinal() + 1):
-            day = date.fromordinal(ordinal)
-            if letter == BUSINESS:
-                counted += 1
-                days.append(Day(day, DayStatus.COUNTED, counted))
-            elif letter == MOVED_END:
-                days.append(Day(day, DayStatus.LAST_DAY))
-            else:
-                plain = letter | _SMALL
-                days.append(Day(day, DayStatus.SKIPPED, None, _WHY[plain], letter != plain))
-        return tuple(days)
-
-    def days_left(self, window: Window, today: date) -> int:
-        """How many days of the window lie after `today`; 0 where today is the last.
-
-        The days of a window are its counted days and, where `end_week` moved the end, the last day.
-        """
-        ahead = self.letters(window)[max(0, (today - window.service_day).days) :]
-        return ahead.count(BUSINESS) + ahead.count(MOVED_END)
 
     def why_not(self, day: date) -> Why | None:
         """Why a date is no business day: the first of weekend, public holiday, closure; None where it is one."""

@@ -24,9 +24,27 @@ class Settings:
     policies: Path | None = _setting(
         "REFUNDS_POLICIES", "A directory of policy files (`*.toml`), one a version, besides the packaged ones."
     )
+    env: str = _setting("REFUNDS_ENV", "`development` or `production`, where nothing is made up for you.")
+    database: str = _setting("REFUNDS_DATABASE", "Where the records are: `sqlite:///PATH`.")
+    master_key_file: Path | None = _setting(
+        "REFUNDS_MASTER_KEY_FILE",
+        "The file of the master key, which its owner alone can read; keep it and its copies apart from the database.",
+    )
+    ledger_dir: Path = _setting(
+        "REFUNDS_LEDGER_DIR", "The directory of the journal's anchors; keep it apart from the database."
+    )
+    rate_limit: int = _setting(
+        "REFUNDS_RATE_LIMIT",
+        "How many requests a second each client may make, after a burst of as many; 0: any number.",
+    )
     trusted_hosts: list[str] = _setting(
         "REFUNDS_TRUSTED_HOSTS", "The host names under which the service answers, separated by commas."
     )
+
+    @property
+    def production(self) -> bool:
+        """Whether nothing may be made up."""
+        return self.env == "production"
 
 
 def load_settings() -> Settings:
@@ -38,6 +56,11 @@ def load_settings() -> Settings:
         "port": env.str(name["port"], "8000", validate=_port),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
         "policies": env.str(name["policies"], None, validate=some),
+        "env": env.str(name["env"], "development", validate=validate.OneOf(["development", "production"])),
+        "database": env.str(name["database"], "sqlite:///instance/refunds.db", validate=some),
+        "master_key_file": env.str(name["master_key_file"], None, validate=some),
+        "ledger_dir": env.str(name["ledger_dir"], "instance/ledger", validate=some),
+        "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
     try:
@@ -46,10 +69,18 @@ def load_settings() -> Settings:
         flaws: Any = error.error_messages
         lines = [f"{variable}: {' '.join(messages)}" for variable, messages in flaws.items()]
         raise ConfigurationError("\n".join(lines)) from None
-    directory = read["policies"]
-    return Settings(**read | {"port": int(read["port"]), "policies": None if directory is None else Path(directory)})
+    if read["master_key_file"] is None and read["env"] == "development":
+        read["master_key_file"] = "instance/master.key"
+    for path in ("policies", "master_key_file", "ledger_dir"):
+        read[path] = read[path] and Path(read[path])
+    return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
 
 
 def _port(text: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValidationError("must be a number from 1 to 65535")
+
+
+def _rate(text: str) -> None:
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise ValidationError("must be a number from 0 to 999999")

@@ -1,12 +1,19 @@
-"""Telephone numbers and e-mail addresses, each in the one spelling in which it is stored and compared."""
+"""Telephone numbers and e-mail addresses, each in one spelling; and payment data, which has no place in any text."""
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from enum import StrEnum
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from stdnum import iban, luhn
 
 _DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}|\(0[0-9 ()./-]{1,30}")
+
+
+_LONGEST_NUMBER = len("+") + 15
+"""Source: ITU-T E.164, section 6."""
 
 
 class Channel(StrEnum):
@@ -43,5 +50,90 @@ def _number(text: str, country: str | None) -> str:
         except phonenumbers.NumberParseException:
             pass
         else:
-            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            if len(spelt) <= _LONGEST_NUMBER:
+                return spelt
     raise ValueError("must be a telephone number, such as +493012345678")
+
+
+def customers_detail(text: str, country: str | None = None) -> str:
+    """A customer's telephone number or e-mail address in its one spelling; raises `ValueError`."""
+    try:
+        return canonical(Channel.EMAIL if "@" in text else Channel.PHONE, text, country)
+    except ValueError:
+        raise ValueError("must be a telephone number with its country code, or an e-mail address") from None
+
+
+_ISSUED = tuple(
+    (re.compile(prefix), lengths)
+    for prefix, lengths in (
+        (r"4", {13, 16, 18, 19}),  # Visa
+        (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", {16}),  # Mastercard
+        (r"3[47]", {15}),  # American Express
+        (r"3(?:0[0-5]|095|[689])", {14, 15, 16, 17, 18, 19}),  # Diners Club
+        (r"6011|64[4-9]|65", {16, 17, 18, 19}),  # Discover
+        (r"35(?:2[89]|[3-8])", {16, 17, 18, 19}),  # JCB
+        (r"62|81", {16, 17, 18, 19}),  # UnionPay
+        (r"50(?:18|20|38)|5893|6304|6759|676[1-3]", {13, 14, 15, 16, 17, 18, 19}),  # Maestro
+        (r"220[0-4]", {16, 17, 18, 19}),  # Mir
+    )
+)
+_SEPARATORS = r"[ .\-\u2010-\u2015\u2212]{0,3}"
+_DIGITS = re.compile(rf"[0-9](?:{_SEPARATORS}[0-9])*")
+_GROUP = re.compile(r"[0-9]+")
+_SHORTEST_CARD, _LONGEST_CARD = 13, 19
+_DIALLING = re.compile(r"(?:\+|(?<![0-9])00)[ .-]?\Z")
+_IBAN = re.compile(rf"(?<![A-Z0-9])[A-Z]{{2}}{_SEPARATORS}[0-9]{_SEPARATORS}[0-9](?:{_SEPARATORS}[A-Z0-9]){{11,30}}")
+_SHORTEST_IBAN = 15
+
+
+def holds_payment_data(text: str) -> bool:
+    """Whether a text holds a payment card's number or an IBAN, however it is spaced.
+
+    A card's number has a known issuer's prefix and length and passes its check, and is no telephone number after
+    `+` or `00`. Without the prefixes one in ten German mobile numbers would be taken for one.
+    """
+    plain = _plain(text)
+    return any(
+        _is_card(digits) and not _is_dialled(plain[:start], digits) for start, digits in _card_candidates(plain)
+    ) or any(map(iban.is_valid, _iban_candidates(plain.upper())))
+
+
+def _plain(text: str) -> str:
+    """The text without invisible characters, its digits and letters in their plain forms."""
+    visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return "".join(str(unicodedata.decimal(c, c)) for c in visible)
+
+
+def _card_candidates(text: str) -> Iterator[tuple[int, str]]:
+    """Every stretch of whole groups of digits as long as a card's number, and where it begins."""
+    for run in _DIGITS.finditer(text):
+        groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
+        for i, (start, _) in enumerate(groups):
+            for _, end in groups[i:]:
+                digits = "".join(_GROUP.findall(text[start:end]))
+                if len(digits) > _LONGEST_CARD:
+                    break
+                if len(digits) >= _SHORTEST_CARD:
+                    yield start, digits
+
+
+def _is_dialled(before: str, digits: str) -> bool:
+    if not _DIALLING.search(before):
+        return False
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse("+" + digits))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _is_card(digits: str) -> bool:
+    issued = any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _ISSUED)
+    return issued and bool(luhn.is_valid(digits))
+
+
+def _iban_candidates(text: str) -> Iterator[str]:
+    """What begins like an IBAN, at every length that its groups allow or that its country may have."""
+    for found in _IBAN.finditer(text):
+        compact = re.sub(_SEPARATORS, "", found[0])
+        yield from (compact[:length] for length in range(_SHORTEST_IBAN, len(compact) + 1))

@@ -1,20 +1,20 @@
 """The decision: is this order cancellable, until when, and why.
 
 `decide()` is pure. It is given the facts, the policy version that judges and the calendar of the region, and
-gives a value; a refusal is a value too. What costs time and is not always wanted (the list of days, its
-fingerprint, the notices) is worked out from the decision when it is asked for.
+gives a value; a refusal is a value too. What costs time and is not always wanted (the days, their fingerprint,
+the notices) is worked out when the outcome is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from refunds.business_days import BusinessCalendar, Day, Window
+from refunds.business_days import BusinessCalendar, Day, Window, days_ahead, explained
 from refunds.contact_points import Channel
-from refunds.instants import TZDATA_VERSION, end_of_day, format_instant, local_date, zone
+from refunds.instants import TZDATA_VERSION, end_of_day, format_instant, local_date, parse_date, parse_instant, zone
 from refunds.policy import PolicyVersion, TimelyBy
 
 
@@ -47,7 +47,8 @@ class Facts:
     """What is known of an order and of the customer's contact; instants are absolute.
 
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
-    mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known.
+    mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
+    unofficial one counts if it was `accepted` by a supervisor.
     """
 
     service_provided_at: datetime | None
@@ -56,6 +57,7 @@ class Facts:
     recorded_at: datetime | None = None
     channel: Channel | None = None
     contact_point: str | None = None
+    contact_point_accepted: bool = False
     cancelled: bool = False
     entered_by_supervisor: bool = False
 
@@ -90,24 +92,9 @@ class Decision(NamedTuple):
         return self.reason in ELIGIBLE
 
     @property
-    def days(self) -> tuple[Day, ...]:
-        """Each date from the service day to the last day, and what it is; empty while no window runs."""
-        return self.calendar.explain(self.window) if self.window else ()
-
-    @property
-    def fingerprint(self) -> str | None:
-        """A digest of the days and what each is, without names: another one, another calendar; None of no days."""
-        if self.window is None:
-            return None
-        counted = f"{self.window.service_day} {self.calendar.letters(self.window).decode()}"
-        return sha256(counted.encode()).hexdigest()[:16]
-
-    @property
-    def business_days_left(self) -> int | None:
-        """Window days after the local date of the request: 0 on the last day, None once it has ended."""
-        if self.window is None or _elapsed(self):
-            return None
-        return self.calendar.days_left(self.window, local_date(self.requested_at, zone(self.version.terms.time_zone)))
+    def letters(self) -> bytes:
+        """What each date after the service day is to the window, in one letter; empty while no window runs."""
+        return self.calendar.letters(self.window) if self.window else b""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -131,30 +118,124 @@ class Decision(NamedTuple):
         judging, at_contact = (v.terms.channel(self.facts.channel).points for v in (self.version, self.contact_version))
         return frozenset(judging + at_contact if judging and at_contact else ())
 
+    @property
+    def backdated(self) -> bool:
+        """Whether the request was made before the deadline and recorded after it."""
+        deadline, recorded_at = self.deadline, self.facts.recorded_at
+        return deadline is not None and recorded_at is not None and self.requested_at < deadline <= recorded_at
+
+    @property
+    def outcome(self) -> "Outcome":
+        """What the decision says, on its own."""
+        version, region, letters, window = self.version, self.calendar.region, self.letters, self.window
+        left = fingerprint = None
+        if window is not None:
+            fingerprint = sha256(f"{window.service_day} {letters.decode()}".encode()).hexdigest()[:16]
+            if not _elapsed(self):
+                today = local_date(self.requested_at, zone(version.terms.time_zone))
+                left = days_ahead(window.service_day, letters, today)
+        return Outcome(
+            self.reason,
+            self.requested_at,
+            self.facts.channel,
+            version.policy_id,
+            version.version,
+            version.overridden,
+            version.terms.late_entry_days,
+            version.terms.time_zone,
+            region.region,
+            region.data_version,
+            TZDATA_VERSION,
+            fingerprint,
+            self.notices,
+            window,
+            letters,
+            self.deadline,
+            left,
+        )
+
     def record(self) -> dict[str, Any]:
-        """Everything that the decision was made from, as plain data in codes: enough to make it again."""
-        facts, region = self.facts, self.calendar.region
+        """The facts and the outcome as plain data in codes: enough to make the decision again, and to tell it."""
+        facts = self.facts
         return {
-            "reason": self.reason,
-            "requested_at": _text(self.requested_at),
-            "service_provided_at": _text(facts.service_provided_at),
-            "sent_at": _text(facts.sent_at),
-            "received_at": _text(facts.received_at),
-            "recorded_at": _text(facts.recorded_at),
-            "channel": facts.channel,
-            "contact_point": facts.contact_point,
-            "cancelled": facts.cancelled,
-            "entered_by_supervisor": facts.entered_by_supervisor,
-            "policy": self.version.policy_id,
-            "version": self.version.version,
-            "contact_version": self.contact_version.version,
-            "region": region.region,
-            "time_zone": self.version.terms.time_zone,
-            "closures": [day.isoformat() for day in self.calendar.closures],
-            "holidays_version": region.data_version,
-            "tzdata_version": TZDATA_VERSION,
-            "fingerprint": self.fingerprint,
+            "facts": {
+                "service_provided_at": _text(facts.service_provided_at),
+                "sent_at": _text(facts.sent_at),
+                "received_at": _text(facts.received_at),
+                "recorded_at": _text(facts.recorded_at),
+                "channel": facts.channel,
+                "contact_point": facts.contact_point,
+                "contact_point_accepted": facts.contact_point_accepted,
+                "cancelled": facts.cancelled,
+                "entered_by_supervisor": facts.entered_by_supervisor,
+                "contact_version": self.contact_version.version,
+                "closures": [day.isoformat() for day in self.calendar.closures],
+            },
+            "outcome": self.outcome.data(),
         }
+
+
+class Outcome(NamedTuple):
+    """What a decision says, with no policy or calendar behind it: what is stored, and what is told.
+
+    `letters` tell what each date after the service day is (`business_days.explained`). `business_days_left` are the
+    window days after the local date of the request: 0 on the last day, None once it has ended or while none runs.
+    `fingerprint` is a digest of the days, without names: another one, another calendar.
+    """
+
+    reason: Reason
+    requested_at: datetime
+    channel: Channel | None
+    policy: str
+    version: int
+    overridden: tuple[str, ...]
+    late_entry_days: int
+    time_zone: str
+    region: str
+    holidays_version: str
+    tzdata_version: str
+    fingerprint: str | None
+    notices: tuple[Notice, ...]
+    window: Window | None
+    letters: bytes
+    deadline: datetime | None
+    business_days_left: int | None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the order may be cancelled as of right."""
+        return self.reason in ELIGIBLE
+
+    @property
+    def days(self) -> tuple[Day, ...]:
+        """Each date from the service day to the last day, and what it is; empty while no window runs."""
+        return explained(self.window.service_day, self.letters) if self.window else ()
+
+    def data(self) -> dict[str, Any]:
+        """The outcome as plain data, to be stored."""
+        window = self.window
+        return self._asdict() | {
+            "requested_at": format_instant(self.requested_at),
+            "window": window and [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
+            "letters": self.letters.decode(),
+            "deadline": _text(self.deadline),
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The outcome that was stored."""
+        deadline, window = data["deadline"], data["window"]
+        given: dict[str, Any] = dict(data) | {
+            "reason": Reason(data["reason"]),
+            "requested_at": parse_instant(data["requested_at"]),
+            "channel": data["channel"] and Channel(data["channel"]),
+            "overridden": tuple(data["overridden"]),
+            "notices": tuple(map(Notice, data["notices"])),
+            "window": window and Window(parse_date(window[0]), window[1], parse_date(window[2])),
+            "letters": data["letters"].encode(),
+            "deadline": deadline and parse_instant(deadline),
+        }
+        return cls(**given)
 
 
 def decide(
@@ -189,7 +270,9 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 def _unofficial_contact_point(case: Decision) -> bool:
     point = case.facts.contact_point
-    return point is not None and bool(case.official_points) and point not in case.official_points
+    if point is None or case.facts.contact_point_accepted:
+        return False
+    return bool(case.official_points) and point not in case.official_points
 
 
 def _not_yet_provided(case: Decision) -> bool:

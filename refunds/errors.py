@@ -5,6 +5,7 @@ into the page `/problems/<code>`, and its `exit_code`, with which the command li
 """
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -45,6 +46,29 @@ class InvalidInput(RefundsError):
         self.flaws = tuple(islice(flaws, MOST_FLAWS))
         super().__init__(told(self.flaws))
 
+    def under(self, prefix: str) -> "InvalidInput":
+        """The same error, its places seen from the document that holds them at `prefix`."""
+        moved = copy(self)
+        moved.flaws = tuple(flaw.under(prefix) for flaw in self.flaws)
+        moved.args = (told(moved.flaws),)
+        return moved
+
+
+PAYMENT_DATA = "payment_data"
+"""The code of the flaw that makes an input a `PaymentDataRefused`."""
+
+
+class PaymentDataRefused(InvalidInput):
+    """A text holds a payment card's number or an IBAN, which are stored nowhere; it is never repeated."""
+
+    code = "payment-data-refused"
+
+
+class EvidenceRequired(InvalidInput):
+    """A contact from before the deadline is entered after it, and nothing shows that it was made."""
+
+    code = "evidence-required"
+
 
 def told(flaws: Iterable[Flaw]) -> str:
     """The first flaws in one line."""
@@ -56,12 +80,8 @@ class UnknownRegion(InvalidInput):
 
     code = "unknown-region"
 
-    def __init__(self, detail: str, pointer: str = "") -> None:
-        super().__init__([Flaw(pointer, detail, "unknown_region")])
-
-    def at(self, pointer: str) -> "UnknownRegion":
-        """The same error, found at `pointer`."""
-        return UnknownRegion(self.flaws[0].detail, pointer)
+    def __init__(self, detail: str) -> None:
+        super().__init__([Flaw("", detail, "unknown_region")])
 
 
 class CalendarNotCovered(RefundsError):
@@ -94,6 +114,99 @@ class NotFound(RefundsError):
 
     code = "not-found"
     exit_code = 3
+
+
+class OrderFactsConflict(RefundsError):
+    """What is said of an order differs from what was said before; `flaws` name what differs."""
+
+    code = "order-facts-conflict"
+    exit_code = 3
+
+    def __init__(self, order_id: str, flaws: Iterable[Flaw]) -> None:
+        self.flaws = tuple(flaws)
+        super().__init__(f"The order {order_id} is registered with other facts: {told(self.flaws)}")
+
+
+class OrderFrozen(RefundsError):
+    """The facts of an order cannot change while a cancellation rests on them."""
+
+    code = "order-frozen"
+    exit_code = 3
+
+    def __init__(self, order_id: str, cancellation_id: str) -> None:
+        super().__init__(f"The order {order_id} is cancelled by {cancellation_id}, which rests on its facts.")
+
+
+class ContactStateConflict(RefundsError):
+    """A contact is not in the state that this would need."""
+
+    code = "contact-state-conflict"
+    exit_code = 3
+
+
+class CancellationStateConflict(RefundsError):
+    """A cancellation is not in the state that this would need."""
+
+    code = "cancellation-state-conflict"
+    exit_code = 3
+
+
+class PreconditionFailed(RefundsError):
+    """The record is no longer what the caller has seen."""
+
+    code = "precondition-failed"
+    exit_code = 3
+
+
+class PreconditionRequired(RefundsError):
+    """The caller has to say which state of the record it has seen."""
+
+    code = "precondition-required"
+    exit_code = 3
+
+
+class InvalidCursor(RefundsError):
+    """A cursor that this list has not given."""
+
+    code = "invalid-cursor"
+    exit_code = 3
+
+
+class IdempotencyKeyReused(RefundsError):
+    """A key that has come with another request before."""
+
+    code = "idempotency-key-reused"
+    exit_code = 3
+
+
+class Unauthenticated(RefundsError):
+    """The caller is not known: no token, or one that does not hold (any more)."""
+
+    code = "unauthenticated"
+    exit_code = 3
+
+
+class Forbidden(RefundsError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+    exit_code = 3
+
+
+class StorageUnavailable(RefundsError):
+    """The storage cannot serve just now; nothing was changed, or it is not known whether; try again."""
+
+    code = "storage-unavailable"
+    retry_after: ClassVar[int] = 1
+    """Seconds."""
+
+
+class Conflict(StorageUnavailable):
+    """Another transaction was first: `constraint` is what the two cannot both keep. Trying again finds its result."""
+
+    def __init__(self, constraint: str) -> None:
+        self.constraint = constraint
+        super().__init__("Another request changed the same record at the same moment.")
 
 
 class ConfigurationError(RefundsError):

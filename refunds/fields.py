@@ -6,7 +6,8 @@ is a `Flaw` that says where and what to do, and never repeats a value that was s
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
@@ -14,13 +15,14 @@ from typing import Any, ClassVar, Self
 import marshmallow as ma
 from marshmallow import ValidationError, fields
 
-from refunds import instants
+from refunds import contact_points, instants
 from refunds.business_days import WEEKDAYS, Week
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import PAYMENT_DATA, Flaw, InvalidInput, PaymentDataRefused
 
 _LONGEST_STEP = 64
 """A pointer repeats the keys that were sent, but no more of them than it takes to find the place."""
 
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
 
 
@@ -73,7 +75,7 @@ class StrictSchema(ma.Schema):
         try:
             loaded: dict[str, Any] = self.load(data)
         except ValidationError as error:
-            raise InvalidInput(flaws(error)) from None
+            raise refused(flaws(error)) from None
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
@@ -84,6 +86,12 @@ class StrictSchema(ma.Schema):
         if not read.keys() >= self._required:
             raise KeyError
         return read
+
+
+def refused(found: Iterable[Flaw]) -> InvalidInput:
+    """The error of these flaws: payment data is told apart, as whoever sent it must know."""
+    listed = tuple(found)
+    return (PaymentDataRefused if any(flaw.code == PAYMENT_DATA for flaw in listed) else InvalidInput)(listed)
 
 
 def flaws(error: ValidationError) -> Iterator[Flaw]:
@@ -198,6 +206,24 @@ class Flag(_Strict, fields.Boolean):
         return value
 
 
+class WholeText(Whole):
+    """A whole number in a query, where everything is text: in plain digits."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if not _DIGITS.fullmatch(value):
+            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+        return super()._deserialize(int(value), *args, **kwargs)
+
+
+class FlagText(Flag):
+    """True or false in a query, where everything is text."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if value not in {"true", "false"}:
+            raise flawed("must be true or false", "wrong_type")
+        return bool(value == "true")
+
+
 class Text(_Strict, fields.String):
     """A text of 1 to `most` characters without control characters; `pattern`, if any, fits all of it."""
 
@@ -222,6 +248,30 @@ class Text(_Strict, fields.String):
         """What the document says of length and form."""
         form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
         return {"minLength": 1, "maxLength": self.most} | form
+
+
+class FreeText(Text):
+    """A text that a person wrote: nothing that pays may stand in it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
+        if contact_points.holds_payment_data(text):
+            raise flawed(
+                "must not hold what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
+                "a telephone number is known by the + in front",
+                PAYMENT_DATA,
+            )
+        return text
+
+
+class Line(FreeText):
+    """One line of visible characters without spaces at its ends, in one spelling (NFC)."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = unicodedata.normalize("NFC", super()._deserialize(value, *args, **kwargs))
+        if not text.isprintable() or text != text.strip():
+            raise flawed("must be one line of visible characters, without spaces at its ends")
+        return text
 
 
 class Choice(_Strict, fields.String):

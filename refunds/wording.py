@@ -9,11 +9,11 @@ from typing import Any
 
 from babel.dates import format_date, get_timezone_location
 
-from refunds.business_days import Day, DayStatus, Why
+from refunds.business_days import BUSINESS, Day, DayStatus, Why
 from refunds.contact_points import Channel
-from refunds.eligibility import ELIGIBLE, Decision, Notice, Reason
+from refunds.eligibility import Notice, Outcome, Reason
 from refunds.holiday_source import holiday_name
-from refunds.instants import TZDATA_VERSION, format_instant, format_local, zone
+from refunds.instants import format_instant, format_local, zone
 
 LANGUAGES = ("en", "de")
 """What the service speaks; the first where the reader does not say."""
@@ -95,43 +95,41 @@ _TOTAL = {"en": "{total} business days", "de": "{total} Werktage"}
 _COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal} von {length}"}
 
 
-def decision_data(decision: Decision, language: str, *, with_days: bool = True) -> dict[str, Any]:
-    """The decision as plain data, its texts in `language`; without its list of days where that is not wanted."""
-    region, version = decision.calendar.region, decision.version
-    reason = decision.reason
+def decision_data(outcome: Outcome, language: str, *, with_days: bool = True) -> dict[str, Any]:
+    """What a decision says as plain data, its texts in `language`; without its list of days where not wanted."""
     return {
-        "eligible": reason in ELIGIBLE,
-        "reason": reason,
-        "reason_text": _reason_text(decision, reason, language),
-        "requested_at": format_instant(decision.requested_at),
-        "window": _window_data(decision),
-        **({"days": [_day_data(day, region.region, language) for day in decision.days]} if with_days else {}),
+        "eligible": outcome.eligible,
+        "reason": outcome.reason,
+        "reason_text": reason_text(outcome, language),
+        "requested_at": format_instant(outcome.requested_at),
+        "window": _window_data(outcome),
+        **({"days": [_day_data(day, outcome.region, language) for day in outcome.days]} if with_days else {}),
         "calendar": {
-            "region": region.region,
-            "holidays_version": region.data_version,
-            "tzdata_version": TZDATA_VERSION,
-            "fingerprint": decision.fingerprint,
+            "region": outcome.region,
+            "holidays_version": outcome.holidays_version,
+            "tzdata_version": outcome.tzdata_version,
+            "fingerprint": outcome.fingerprint,
         },
-        "policy": {"id": version.policy_id, "version": version.version, "overridden": version.overridden},
-        "notices": decision.notices,
+        "policy": {"id": outcome.policy, "version": outcome.version, "overridden": outcome.overridden},
+        "notices": outcome.notices,
     }
 
 
-def _window_data(decision: Decision) -> dict[str, Any] | None:
-    window, deadline = decision.window, decision.deadline
+def _window_data(outcome: Outcome) -> dict[str, Any] | None:
+    window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None
-    tz = zone(decision.version.terms.time_zone)
+    first_counted = window.service_day.toordinal() + 1 + outcome.letters.index(BUSINESS)
     return {
         "length": window.length,
         "unit": "business_day",
         "service_day": window.service_day.isoformat(),
-        "first_counted_day": decision.calendar.nth_business_day_after(window.service_day, 1).isoformat(),
+        "first_counted_day": date.fromordinal(first_counted).isoformat(),
         "last_day": window.last_day.isoformat(),
         "deadline": format_instant(deadline),
-        "deadline_local": format_local(deadline, tz),
-        "time_zone": decision.version.terms.time_zone,
-        "business_days_left": decision.business_days_left,
+        "deadline_local": format_local(deadline, zone(outcome.time_zone)),
+        "time_zone": outcome.time_zone,
+        "business_days_left": outcome.business_days_left,
     }
 
 
@@ -152,29 +150,24 @@ def why_data(day: date, why: Why, region: str, language: str) -> dict[str, str]:
     return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
 
 
-def reason_text(decision: Decision, language: str) -> str:
+def reason_text(outcome: Outcome, language: str) -> str:
     """The reason of a decision as a sentence."""
-    return _reason_text(decision, decision.reason, language)
-
-
-def _reason_text(decision: Decision, reason: Reason, language: str) -> str:
-    terms = decision.version.terms
-    return _REASON[language][reason].format(
-        last_day=date_text(decision.window.last_day, language) if decision.window else "",
-        zone=zone_text(terms.time_zone, language),
-        channel=_CHANNEL[language][decision.facts.channel] if decision.facts.channel else "",
-        late_entry_days=terms.late_entry_days,
+    return _REASON[language][outcome.reason].format(
+        last_day=date_text(outcome.window.last_day, language) if outcome.window else "",
+        zone=zone_text(outcome.time_zone, language),
+        channel=_CHANNEL[language][outcome.channel] if outcome.channel else "",
+        late_entry_days=outcome.late_entry_days,
     )
 
 
-def verdict(decision: Decision, language: str) -> str:
+def verdict(outcome: Outcome, language: str) -> str:
     """The decision in a word or two."""
-    return _VERDICT[language][decision.eligible]
+    return _VERDICT[language][outcome.eligible]
 
 
-def left_text(decision: Decision, language: str) -> str:
+def left_text(outcome: Outcome, language: str) -> str:
     """How much of the window is left; empty where none runs any more, or not yet."""
-    left = decision.business_days_left
+    left = outcome.business_days_left
     if left is None:
         return ""
     return _LEFT[language][min(left, 2)].format(left=left)

@@ -1,7 +1,10 @@
 """What the tests share: the vectors, the packaged policy, an app and its client."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -11,10 +14,22 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from refunds.access import COMMAND_LINE, Role
 from refunds.business_days import WEEKDAYS, Week
 from refunds.config import Settings
 from refunds.policy import PolicyVersion, read_policy
+from refunds.service import clients
 from refunds.web import create_app
+
+# Whatever a test starts as configured by the environment has its records here, not with the developer's own.
+HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
+atexit.register(shutil.rmtree, HERE, ignore_errors=True)
+INSTALLED = {
+    "REFUNDS_DATABASE": f"sqlite:///{HERE}/refunds.db",
+    "REFUNDS_MASTER_KEY_FILE": f"{HERE}/master.key",
+    "REFUNDS_LEDGER_DIR": f"{HERE}/ledger",
+}
+os.environ |= INSTALLED
 
 # In continuous integration the same random cases every time: it judges a change, not its luck. New ones are for
 # whoever works on it.
@@ -39,10 +54,37 @@ def region(case: dict) -> str:
     return f"{case['country']}-{case['subdivision']}" if case["subdivision"] else case["country"]
 
 
-def settings(**changed: object) -> Settings:
-    """The settings of a test, with some changed."""
-    given = {"port": 8000, "policy": "virtual-numbers", "policies": None, "trusted_hosts": ["localhost"]}
+def settings(directory: Path | None = None, **changed: object) -> Settings:
+    """The settings of a test whose records are in a directory, with some changed."""
+    directory = directory or Path(tempfile.mkdtemp(dir=HERE))
+    given = {
+        "port": 8000,
+        "policy": "virtual-numbers",
+        "policies": None,
+        "env": "development",
+        "database": f"sqlite:///{directory}/refunds.db",
+        "master_key_file": directory / "master.key",
+        "ledger_dir": directory / "ledger",
+        "rate_limit": 0,
+        "trusted_hosts": ["localhost"],
+    }
     return Settings(**given | changed)
+
+
+def token(app: Flask, role: str) -> str:
+    """A token of a client that has this role in an app."""
+    made: dict[str, str] = app.extensions.setdefault("refunds.tests.tokens", {})
+    if role not in made:
+        with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
+            made[role] = clients.create_token(work, Role(role), f"{role} of the tests", 365)
+    return made[role]
+
+
+def client_of(app: Flask, role: str = "admin") -> FlaskClient:
+    """A client of an app that sends the token of this role."""
+    client = app.test_client()
+    client.environ_base = {"HTTP_AUTHORIZATION": f"Bearer {token(app, role)}"}
+    return client
 
 
 @pytest.fixture(scope="session")
@@ -60,5 +102,5 @@ def app() -> Flask:
 @pytest.fixture
 def client(app: Flask) -> Iterator[FlaskClient]:
     """A client of the service."""
-    with app.test_client() as client:
+    with client_of(app) as client:
         yield client

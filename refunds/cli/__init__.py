@@ -11,6 +11,7 @@ import click
 from flask import current_app
 
 from refunds.errors import RefundsError
+from refunds.service.books import Books
 from refunds.service.policies import Policies
 
 
@@ -38,4 +39,10 @@ class Command(click.Command):
 def loaded_policies() -> Policies:
     """The policies of this app."""
     found: Policies = current_app.extensions["refunds.policies"]
+    return found
+
+
+def loaded_books() -> Books:
+    """The books of this app."""
+    found: Books = current_app.extensions["refunds.books"]
     return found

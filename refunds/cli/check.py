@@ -15,7 +15,7 @@ from refunds import fields
 from refunds.business_days import Day, DayStatus
 from refunds.cli import Command, loaded_policies
 from refunds.contact_points import Channel
-from refunds.eligibility import Decision
+from refunds.eligibility import Outcome
 from refunds.service.checks import Check, check_eligibility
 from refunds.wording import LANGUAGES, date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
 
@@ -47,7 +47,7 @@ def command(provided: str, requested: str | None, lang: str, as_json: bool, **as
     given = {"provided": provided} | ({"requested": requested} if requested is not None else {})
     read: Mapping[str, Any] = _OptionsSchema().read(given)
     channel = asked.pop("channel")
-    decision = check_eligibility(
+    outcome = check_eligibility(
         loaded_policies(),
         Check(
             service_provided_at=read["provided"],
@@ -56,35 +56,35 @@ def command(provided: str, requested: str | None, lang: str, as_json: bool, **as
             region=asked["region"],
             policy=asked["policy"],
         ),
-    )
+    ).outcome
     if as_json:
-        click.echo(orjson.dumps(decision_data(decision, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(decision_data(outcome, lang), option=orjson.OPT_INDENT_2))
     else:
-        _show(decision, lang)
+        _show(outcome, lang)
 
 
-def _show(decision: Decision, lang: str) -> None:
+def _show(outcome: Outcome, lang: str) -> None:
     console = Console(highlight=False)
-    style = "bold green" if decision.eligible else "bold red"
-    console.print(Text(verdict(decision, lang), style=style))
-    console.print(reason_text(decision, lang), soft_wrap=True)
-    left = left_text(decision, lang)
+    style = "bold green" if outcome.eligible else "bold red"
+    console.print(Text(verdict(outcome, lang), style=style))
+    console.print(reason_text(outcome, lang), soft_wrap=True)
+    left = left_text(outcome, lang)
     if left:
         console.print(left, soft_wrap=True)
-    if decision.window:
-        console.print(_table(decision, lang))
-    for notice in decision.notices:
+    if outcome.window:
+        console.print(_table(outcome, lang))
+    for notice in outcome.notices:
         console.print(Text(notice_text(notice, lang), style="dim"), soft_wrap=True)
 
 
-def _table(decision: Decision, lang: str) -> Table:
+def _table(outcome: Outcome, lang: str) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for day in decision.days:
+    for day in outcome.days:
         style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
-        table.add_row(_MARK[day.status], date_text(day.date, lang), _what(day, decision, lang), style=style)
+        table.add_row(_MARK[day.status], date_text(day.date, lang), _what(day, outcome, lang), style=style)
     return table
 
 
-def _what(day: Day, decision: Decision, lang: str) -> str:
-    assert decision.window
-    return day_text(day, decision.window.length, decision.calendar.region.region, lang)
+def _what(day: Day, outcome: Outcome, lang: str) -> str:
+    assert outcome.window
+    return day_text(day, outcome.window.length, outcome.region, lang)

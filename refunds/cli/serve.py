@@ -11,8 +11,12 @@ from granian.log import LogLevels
 from granian.server import Server
 from granian.server.common import AbstractServer
 
-from refunds.cli import Command
+from refunds.access import COMMAND_LINE
+from refunds.cli import Command, loaded_books
+from refunds.cli.tokens import DAYS
 from refunds.errors import ConfigurationError
+from refunds.service import clients
+from refunds.service.books import Books
 
 THREADS = 32
 """Requests are short, but a slow client holds a thread while its body arrives."""
@@ -25,15 +29,39 @@ def command() -> None:
 
     Requests under way are finished first.
     """
-    port = current_app.extensions["refunds.settings"].port
+    settings, books = current_app.extensions["refunds.settings"], loaded_books()
+    _require_free(settings.port)
+    books.open()
     click.echo(
-        f"The refund and cancellation policy service is at http://127.0.0.1:{port}/\n"
-        f"  the API document   http://127.0.0.1:{port}/docs\n"
-        f"  no sign-in is needed: it listens on this machine only\n"
-        f"  stop it with Ctrl-C"
+        f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
+        f"  the API document   http://127.0.0.1:{settings.port}/docs\n"
+        f"  the records        {settings.database}"
     )
-    _require_free(port)
-    server("app:app", port).serve()
+    if books.created_key:
+        click.echo(f"  the master key     {settings.master_key_file}, made for development: the records need it")
+    _show_first_tokens(books, production=settings.production)
+    click.echo("  stop it with Ctrl-C")
+    books.anchor()
+    books.close()  # the process that serves opens them for itself
+    try:
+        server("app:serving", settings.port, factory=True).serve()
+    finally:
+        books.anchor()
+        books.close()
+
+
+def _show_first_tokens(books: Books, *, production: bool) -> None:
+    """How to sign in: on a new installation, with the tokens that are made for it."""
+    first = {}
+    if not production:
+        with books.write(COMMAND_LINE) as work:
+            first = clients.first_tokens(work, DAYS)
+    if first:
+        click.echo("  to sign in, send Authorization: Bearer and a token; these are shown this once:")
+        for role, token in first.items():
+            click.echo(f"    {role:<10} {token}")
+    else:
+        click.echo("  to sign in, send Authorization: Bearer and a token: flask tokens create --role billing")
 
 
 def server(target: str, port: int, *, factory: bool = False) -> AbstractServer[Any]:

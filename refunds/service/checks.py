@@ -1,7 +1,7 @@
 """Checks: what would be decided, with no side effect; and why a date does or does not count."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -39,18 +39,36 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
 
     Raises `InvalidInput` naming the place, `CalendarNotCovered`, `NoPolicyInForce`.
     """
-    policy, terms = named_policy(policies, check.policy), check.terms or {}
-    version = policy.judging(
-        check.requested_at, check.service_provided_at, check.ordered_at, terms.get("judged_by")
-    ).what_if(terms)
-    contact_version = policy.in_force(check.requested_at).what_if(terms)
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,
         channel=check.channel,
-        contact_point=_canonical(check, version),
+        contact_point=check.contact_point if check.channel else None,
     )
-    return decide(facts, version, calendar_of(version, check.region), contact_version)
+    return judge(named_policy(policies, check.policy), facts, check.ordered_at, check.region, check.terms or {})
+
+
+_NO_TERMS: Mapping[str, Any] = {}
+
+
+def judge(
+    policy: Policy,
+    facts: Facts,
+    ordered_at: datetime | None,
+    region: str | None,
+    terms: Mapping[str, Any] = _NO_TERMS,
+) -> Decision:
+    """The decision on these facts, by the versions of a policy that they call for, its `terms` replaced.
+
+    The contact point of the facts is put into its one spelling. Raises as `check_eligibility`.
+    """
+    version = policy.judging(facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")).what_if(
+        terms
+    )
+    contact_version = policy.in_force(facts.received_at).what_if(terms)
+    if facts.contact_point is not None:
+        facts = replace(facts, contact_point=_canonical(facts, version))
+    return decide(facts, version, calendar_of(version, region), contact_version)
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
@@ -108,14 +126,14 @@ def require_region(region: str, pointer: str) -> None:
     try:
         holiday_source.known(region)
     except UnknownRegion as error:
-        raise error.at(pointer) from None
+        raise error.under(pointer) from None
 
 
-def _canonical(check: Check, version: PolicyVersion) -> str | None:
-    """The contact point in the policy's spelling; not judged where the channel is not told."""
-    if check.contact_point is None or check.channel is None:
-        return None
+def _canonical(facts: Facts, version: PolicyVersion) -> str:
+    """The contact point in the policy's spelling."""
+    assert facts.channel
+    assert facts.contact_point
     try:
-        return contact_points.canonical(check.channel, check.contact_point, version.terms.region[:2])
+        return contact_points.canonical(facts.channel, facts.contact_point, version.terms.region[:2])
     except ValueError as error:
         raise InvalidInput([Flaw("/contact_point", str(error))]) from None

@@ -62,7 +62,7 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
     try:
         holiday_source.known(version.terms.region)
     except UnknownRegion as error:
-        raise error.at("/region") from None
+        raise error.under("/region") from None
     return version
 
 

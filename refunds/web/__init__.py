@@ -5,9 +5,21 @@ from werkzeug.routing import IntegerConverter
 
 from refunds.config import Settings
 from refunds.service import checks
+from refunds.service.books import Books
 from refunds.service.policies import load_policies
-from refunds.web import intake, pages, problems, telemetry
-from refunds.web.api import calendars, eligibility, policies, service
+from refunds.web import auth, intake, pages, problems, telemetry
+from refunds.web.api import (
+    access,
+    calendars,
+    cancellations,
+    contacts,
+    eligibility,
+    events,
+    orders,
+    policies,
+    service,
+    settlements,
+)
 from refunds.web.openapi import Contract
 
 
@@ -28,10 +40,24 @@ def create_app(settings: Settings) -> Flask:
     for version in loaded[loaded.default].versions:
         checks.calendar_of(version)  # built before the first request, not by it
 
+    app.extensions["refunds.books"] = Books(settings, loaded)
+
     telemetry.register(app)
     app.before_request(lambda: intake.check_framing(request))
+    auth.register(app)
     contract = app.extensions["refunds.contract"] = Contract(app)
-    for module in (eligibility, policies, calendars, service):
+    for module in (
+        access,
+        eligibility,
+        orders,
+        contacts,
+        cancellations,
+        settlements,
+        events,
+        policies,
+        calendars,
+        service,
+    ):
         contract.register_blueprint(module.blueprint)
     app.register_blueprint(pages.blueprint)
     problems.register(app)

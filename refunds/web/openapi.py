@@ -6,18 +6,21 @@ what `openapi.yaml` says. The document is emitted from here and never edited by 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from enum import StrEnum
+from functools import cached_property, partial, wraps
+from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
 import marshmallow as ma
 import yaml
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_smorest import Blueprint
 
 from refunds.fields import StrictSchema
-from refunds.web import intake
+from refunds.web import auth, idempotency, intake
+from refunds.web.auth import Scopes
 from refunds.web.problems import PROBLEMS, problem_data
 from refunds.web.shown import Either
 
@@ -32,10 +35,14 @@ vendor's policy promises, counted by the public holidays of the customer's regio
 * Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
 * Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the mend.
 * Sets of codes marked `x-extensible-enum` may grow: be ready for a code that you do not know.
+* Every call needs a client's token: `Authorization: Bearer …`. What its role may not see is null.
+* What leaves a record can be sent again safely: facts by `PUT`, the rest with an `Idempotency-Key`.
 * `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names; codes never change.
 """
 
 ALWAYS = ("bad-request", "internal-error")
+WITH_TOKEN = ("unauthenticated", "rate-limited", "storage-unavailable")
+WITH_KEY = ("idempotency-key-missing", "idempotency-key-invalid", "idempotency-key-reused")
 WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-large", "unsupported-media-type")
 
 
@@ -52,43 +59,71 @@ class Answer:
     media_type: str = JSON
     etag: bool = False
     links: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+class Transacted(StrEnum):
+    """In what kind of transaction a view works; it is then given its `work`."""
+
+    READ = "read"
+    WRITE = "write"
+    ONCE = "once"
+    """A write whose request comes with a key, so that it happens once however often it is sent."""
 
 
 def operation(
     blueprint: Blueprint,
     rule: str,
-    answer: Answer,
-    *,
+    *answers: Answer,
+    scopes: Scopes,
+    work: Transacted | None = None,
     method: str = "GET",
     body: type[StrictSchema] | None = None,
     body_examples: Mapping[str, Any] | None = None,
     query: type[StrictSchema] | None = None,
     path: Mapping[str, str] | None = None,
+    headers: Iterable[str] = (),
     most_bytes: int = 2**16,
+    refusal: type[ma.Schema] | None = None,
     problems: Iterable[str] = (),
 ) -> Callable[[View], View]:
     """Declare a view: its route, its strict intake and its entry in the document.
 
     The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
-    description. It is called with what was read: `body`, `query`, and the parameters of the rule, which `path`
-    describes. A body has at most `most_bytes`. `problems` are the slugs that it can answer with besides those that
-    its intake brings.
+    description. It is called with what was read: `body`, `query`, the parameters of the rule, which `path`
+    describes, and its `work`. `scopes`: one of them is needed; none at all of whoever has a token; None of anybody.
+    A body has at most `most_bytes`. `refusal` is what a conflict looks like, if not like any problem. `problems` are
+    the slugs that it can answer with besides those that its intake brings.
     """
+    slugs = [
+        *ALWAYS,
+        *(WITH_TOKEN if scopes is not None else ()),
+        *(["forbidden"] if scopes else ()),
+        *(WITH_BODY if body else ()),
+        *(WITH_KEY if work is Transacted.ONCE else ()),
+        "validation-error",
+        *problems,
+    ]
 
     def declare(view: View) -> View:
         first, *others = view.__name__.split("_")
         document: dict[str, Any] = {
             "operationId": first + "".join(map(str.title, others)),
             "parameters": [{"in": "query", "schema": query}] if query else [],
-            "responses": _responses(answer, [*ALWAYS, *(WITH_BODY if body else ()), "validation-error", *problems]),
+            "responses": _responses(answers, slugs, refusal or ProblemSchema),
+            "security": [] if scopes is None else [{"token": [scope]} for scope in scopes] or [{"token": []}],
         }
-        if answer.etag:
+        if method == "GET" and answers[0].etag:
             document["parameters"].append("IfNoneMatch")
+        if work is Transacted.ONCE:
+            document["parameters"].append("IdempotencyKey")
+        document["parameters"] += headers
         if body:
             content = {"schema": body} | ({"examples": body_examples} if body_examples else {})
             document["requestBody"] = {"required": True, "content": {JSON: content}}
         described = [{"in": "path", "name": name, "description": text} for name, text in (path or {}).items()]
-        taking = _with_intake(view, body, query, most_bytes)
+        taking = _with_intake(view, body, query, most_bytes, work)
+        taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
         blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(taking))
         return view
 
@@ -96,20 +131,32 @@ def operation(
 
 
 def _with_intake(
-    view: View, body: type[StrictSchema] | None, query: type[StrictSchema] | None, most_bytes: int
+    view: View,
+    body: type[StrictSchema] | None,
+    query: type[StrictSchema] | None,
+    most_bytes: int,
+    work: Transacted | None,
 ) -> View:
-    """The view, called with the body and the query that were read strictly."""
+    """The view, called with the body and the query that were read strictly, in its transaction."""
     read_query = (query or _NoParameters)().read
     read_body = body().read if body else None
 
     @wraps(view)
     def taking(**arguments: Any) -> Response:
+        key = idempotency.key_of(request) if work is Transacted.ONCE else ""
         parameters = intake.parameters(request)
         if query or parameters:
             arguments["query"] = read_query(parameters)
+        sent = None
         if read_body:
-            arguments["body"] = read_body(intake.json_body(request, most_bytes))
-        return view(**arguments)
+            sent = intake.json_body(request, most_bytes)
+            arguments["body"] = read_body(sent)
+        if work is None:
+            return view(**arguments)
+        books = auth.books()
+        with (books.read if work is Transacted.READ else books.write)(g.principal) as under_way:
+            perform = partial(view, work=under_way, **arguments)
+            return idempotency.once(under_way, request, key, sent, perform) if key else perform()
 
     return taking
 
@@ -118,17 +165,21 @@ class _NoParameters(StrictSchema):
     """The query of an operation that takes none."""
 
 
-def _responses(answer: Answer, slugs: Iterable[str]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": answer.schema}
-    if answer.examples:
-        content["examples"] = answer.examples
-    ok: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
-    ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
-    if answer.links:
-        ok["links"] = answer.links
-    responses: dict[str, Any] = {"200": ok}
-    if answer.etag:
-        responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
+def _responses(answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma.Schema]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for answer in answers:
+        content: dict[str, Any] = {"schema": answer.schema}
+        if answer.examples:
+            content["examples"] = answer.examples
+        ok: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
+        ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
+        if answer.status == HTTPStatus.CREATED:
+            ok["headers"]["Location"] = "Location"
+        if answer.links:
+            ok["links"] = answer.links
+        responses[str(answer.status)] = ok
+        if answer.etag and answer.status == HTTPStatus.OK:
+            responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys(slugs):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -137,9 +188,31 @@ def _responses(answer: Answer, slugs: Iterable[str]) -> dict[str, Any]:
         responses[str(status)] = {
             "description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in named),
             "headers": {"X-Request-ID": "X-Request-ID"},
-            "content": {PROBLEM_JSON: {"schema": ProblemSchema, "examples": examples}},
+            "content": {
+                PROBLEM_JSON: {
+                    "schema": refusal if status == HTTPStatus.CONFLICT else ProblemSchema,
+                    "examples": examples,
+                }
+            },
         }
+        if status in _PATIENT:
+            responses[str(status)]["headers"]["Retry-After"] = "Retry-After"
     return responses
+
+
+_HEADER_PARAMETERS = {
+    "IfNoneMatch": ("If-None-Match", False, "An ETag received before: answers 304 where nothing has changed."),
+    "IfMatch": ("If-Match", False, "The ETag of the state that a correction was made on."),
+    "IdempotencyKey": (
+        "Idempotency-Key",
+        True,
+        (
+            "A value of your own making, a UUID for example, that is the same for every attempt at one request. Sent "
+            "again, the request gets its first answer, with `Idempotent-Replayed: true`. Kept for 30 days."
+        ),
+    ),
+}
+_PATIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class FlawSchema(ma.Schema):
@@ -191,15 +264,22 @@ class Contract(flask_smorest.Api):
         components = self.spec.components
         components.header("X-Request-ID", {"description": "The request's id.", "schema": {"type": "string"}})
         components.header("ETag", {"description": "Names this state of the resource.", "schema": {"type": "string"}})
-        components.parameter(
-            "IfNoneMatch",
-            "header",
+        components.header("Location", {"description": "Where the record is.", "schema": {"type": "string"}})
+        components.header(
+            "Retry-After", {"description": "After how many seconds to try again.", "schema": {"type": "integer"}}
+        )
+        components.security_scheme(
+            "token",
             {
-                "name": "If-None-Match",
-                "description": "An ETag received before: answers 304 where nothing has changed.",
-                "schema": {"type": "string"},
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A client's token, from `flask tokens create`. Each operation names its scope; "
+                "`GET /v1/me` tells which ones a token's role has.",
             },
         )
+        for component, (name, required, text) in _HEADER_PARAMETERS.items():
+            described = {"name": name, "required": required, "description": text, "schema": {"type": "string"}}
+            components.parameter(component, "header", described)
         del components.schemas["PaginationMetadata"]  # flask-smorest's own way of paging, not ours
         for slug, problem in PROBLEMS.items():
             if slug == "method-not-allowed":  # no operation can answer with it
@@ -224,6 +304,7 @@ _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
+_Dumper.add_multi_representer(StrEnum, lambda dumper, code: dumper.represent_str(str(code)))
 
 
 def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:

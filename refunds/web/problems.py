@@ -3,7 +3,7 @@
 `PROBLEMS` maps the code of every error in the tree to its status, and says what happened and how to mend it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import Flaw, RefundsError, told
+from refunds.errors import Flaw, RefundsError, StorageUnavailable, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,38 @@ PROBLEMS = {
         "An object in the body has the same key twice. Readers of JSON disagree on which one counts, so none does.",
         "Send every key once.",
     ),
+    "idempotency-key-missing": Problem(
+        400,
+        "The request needs a key of its own",
+        "This operation leaves a record, and the network may lose its answer. With a key, sending the same request "
+        "again gives the first answer and leaves no second record.",
+        "Send Idempotency-Key: and a value of your own making, a UUID for example: the same for every attempt at one "
+        "request, another for every other request.",
+    ),
+    "idempotency-key-invalid": Problem(
+        400,
+        "The key of the request is malformed",
+        "The Idempotency-Key is not 1 to 128 letters, digits and simple signs, with or without quotes around them.",
+        "Use a UUID, for example.",
+    ),
+    "invalid-cursor": Problem(
+        400,
+        "The cursor is not one of this list's",
+        "The value of after was not given by this list with these filters, or it was changed.",
+        "Leave it out to begin again, and then pass on each page's next as it is, with the same filters.",
+    ),
+    "unauthenticated": Problem(
+        401,
+        "The caller is not known",
+        "The request has no token, or one that is misspelt, revoked or expired.",
+        "Send Authorization: Bearer and the token. An operator makes one with: flask tokens create",
+    ),
+    "forbidden": Problem(
+        403,
+        "The caller may not do this",
+        "The token is sound, but its role does not have the scope that this takes.",
+        "Ask someone whose role does. The API document names the scope of every operation; GET /v1/me tells yours.",
+    ),
     "not-found": Problem(
         404,
         "Nothing is here",
@@ -57,12 +89,55 @@ PROBLEMS = {
         "The path exists, but not for this method. The Allow header lists those it takes.",
         "Use a method from the Allow header.",
     ),
+    "order-facts-conflict": Problem(
+        409,
+        "The order is registered with other facts",
+        "An order of this id is registered, and what was sent differs from it. The list of errors names what differs.",
+        "Check the order's id. If the facts were wrong, correct them: with If-Match and a correction_reason.",
+    ),
+    "order-frozen": Problem(
+        409,
+        "The order's facts cannot change while it is cancelled",
+        "A cancellation rests on the facts of this order.",
+        "If the cancellation should not be, revoke it; then correct the order.",
+    ),
+    "not-refundable": Problem(
+        409,
+        "The order cannot be cancelled as of right",
+        "The contact was recorded with its decision, which the problem shows: the contractual window has ended, or the "
+        "contact does not count. Statutory rights were not assessed.",
+        "Tell the customer the reason. A supervisor may override: pass the contact_id and an override.",
+    ),
+    "order-already-cancelled": Problem(
+        409,
+        "The order is already cancelled",
+        "The order has a cancellation, which the problem names with its reference. The contact was recorded.",
+        "Tell the customer that reference. Nothing more is needed.",
+    ),
+    "contact-state-conflict": Problem(
+        409,
+        "The contact is not in the state that this needs",
+        "The contact has been superseded or resolved, asks for nothing, or a cancellation rests on it.",
+        "Read the contact again. The detail says what stands in the way.",
+    ),
+    "cancellation-state-conflict": Problem(
+        409,
+        "The cancellation is not in the state that this needs",
+        "A revoked cancellation cannot be settled, a settled one cannot be revoked or settled otherwise.",
+        "Read the cancellation again. The detail names its state.",
+    ),
     "length-required": Problem(
         411,
         "The body has no known length",
         "The request has a body but no Content-Length, or it uses a Transfer-Encoding. Bodies of unknown length are "
         "not accepted, so that none can be cut short unnoticed.",
         "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe.",
+    ),
+    "precondition-failed": Problem(
+        412,
+        "The record is not what you have seen",
+        "The If-Match does not name the present state of the record: someone has changed it.",
+        "Read the record again, compare, and send the change with the new ETag.",
     ),
     "body-too-large": Problem(
         413,
@@ -82,6 +157,25 @@ PROBLEMS = {
         "The request was understood, but some values do not fit. The list of errors names each place by a JSON "
         "pointer into the body (or by the name of the parameter), says what is expected, and has a stable code.",
         "Mend each place that is named, and send the request again.",
+    ),
+    "payment-data-refused": Problem(
+        422,
+        "A text holds payment data",
+        "A text holds what looks like a payment card's number or an IBAN. The service stores none, anywhere, and "
+        "nothing of this request was stored.",
+        "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code.",
+    ),
+    "evidence-required": Problem(
+        422,
+        "A late entry needs evidence",
+        "The contact was received before the deadline but is entered after it, and the policy then asks for a ticket.",
+        "Add the ticket_ref of the call or e-mail.",
+    ),
+    "idempotency-key-reused": Problem(
+        422,
+        "The key has come with another request",
+        "This Idempotency-Key was used for a request with another content. Nothing was done.",
+        "Use a new key for a new request; repeat a request exactly as it was.",
     ),
     "unknown-region": Problem(
         422,
@@ -103,11 +197,29 @@ PROBLEMS = {
         "The instant that decides which version judges lies before the first version took effect.",
         "Check the dates. The detail says when the first version takes effect.",
     ),
+    "precondition-required": Problem(
+        428,
+        "A correction needs the state that it corrects",
+        "The correction does not say which state of the order it was made on, so it might undo someone else's.",
+        "Read the order and send its ETag as If-Match.",
+    ),
+    "rate-limited": Problem(
+        429,
+        "Too many requests",
+        "The client has made more requests than it may in a second.",
+        "Wait as many seconds as Retry-After says. Many checks fit into one batch.",
+    ),
     "internal-error": Problem(
         500,
         "The service failed",
         "Something went wrong that is not the request's fault. It was logged under the request id.",
         "Try again later. If it persists, tell the operator the request id, which is the problem's instance.",
+    ),
+    "storage-unavailable": Problem(
+        503,
+        "The records cannot be reached",
+        "The storage is busy, full or away. What was asked was not done, or it is not known whether it was.",
+        "Send the same request again after as many seconds as Retry-After says, with the same Idempotency-Key.",
     ),
 }
 
@@ -117,8 +229,8 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 class Rejected(Exception):
     """A request that is turned away before its content is looked at, with the slug of the problem."""
 
-    def __init__(self, slug: str, detail: str) -> None:
-        self.slug = slug
+    def __init__(self, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.slug, self.headers = slug, headers
         super().__init__(detail)
 
 
@@ -142,8 +254,15 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     return problem_data(error.code, told(flaws) or str(error), flaws)
 
 
-def _answer(data: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(data), data["status"], mimetype="application/problem+json")
+def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """A problem as the answer to the request."""
+    return Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
+
+
+_HEADERS = {
+    "unauthenticated": {"WWW-Authenticate": "Bearer"},
+    "storage-unavailable": {"Retry-After": str(StorageUnavailable.retry_after)},
+}
 
 
 def register(app: Flask) -> None:
@@ -151,18 +270,18 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(RefundsError)
     def refunds_error(error: RefundsError) -> Response:
-        return _answer(error_data(error))
+        return problem_answer(error_data(error), _HEADERS.get(error.code))
 
     @app.errorhandler(Rejected)
     def rejected(error: Rejected) -> Response:
-        return _answer(problem_data(error.slug, str(error)))
+        return problem_answer(problem_data(error.slug, str(error)), error.headers)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response | HTTPException:
         if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
             return error
         slug = _BY_STATUS.get(error.code, "bad-request")
-        response = _answer(problem_data(slug, PROBLEMS[slug].happened))
+        response = problem_answer(problem_data(slug, PROBLEMS[slug].happened))
         for name, value in error.get_headers():
             if name == "Allow":
                 response.headers[name] = value

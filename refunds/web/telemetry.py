@@ -79,6 +79,9 @@ def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = logger()
+    app.extensions["refunds.books"].on_anchor = lambda anchor: log.info(
+        "anchor", position=anchor.position, hash=anchor.hash.hex()
+    )
 
     def log_failure(exc_info: _ExcInfo) -> None:
         log.error("failure", request_id=g.request_id, exc_info=exc_info)
@@ -107,5 +110,6 @@ def register(app: Flask) -> None:
             operation=operation,
             status=response.status_code,
             milliseconds=round(seconds * 1000, 3),
+            actor=g.principal.actor if "principal" in g else None,
         )
         return response

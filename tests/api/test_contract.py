@@ -24,6 +24,7 @@ def test_the_service_keeps_to_its_contract(case):
     refused for an item that does not fit.
     """
     batch = case.operation.path.endswith("/batch")
+    case.headers["Authorization"] = f"Bearer {conftest.token(app, 'admin')}"
     case.call_and_validate(excluded_checks=[positive_data_acceptance, *([negative_data_rejection] if batch else [])])
 
 

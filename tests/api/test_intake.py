@@ -1,5 +1,6 @@
 """Framing, JSON, headers and errors: always a problem, never a 500, nothing silently converted."""
 
+import html
 import json
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from refunds.errors import RefundsError
 from refunds.web import create_app
 from refunds.web.problems import PROBLEMS
-from tests.conftest import settings
+from tests.conftest import client_of, settings
 
 URL = "/v1/eligibility-checks"
 GOOD = b'{"service_provided_at": null}'
@@ -150,7 +151,7 @@ def test_a_foreign_host_name_is_refused(client):
 def fail(monkeypatch):
     """The answer of a service whose decisions fail."""
     monkeypatch.setattr("refunds.service.checks.decide", lambda *_: 1 / 0)
-    return create_app(settings()).test_client().post(URL, json={"service_provided_at": None})
+    return client_of(create_app(settings())).post(URL, json={"service_provided_at": None})
 
 
 def test_a_failure_is_a_problem_without_its_cause(monkeypatch):
@@ -192,7 +193,7 @@ def test_every_problem_has_a_page_that_says_what_to_do(client):
     for slug, problem in PROBLEMS.items():
         page = client.get(f"/problems/{slug}")
         assert page.status_code == 200
-        assert problem.title in page.text
+        assert problem.title in html.unescape(page.text)
         assert f'href="/problems/{slug}"' in index
 
 
@@ -207,10 +208,11 @@ def test_answers_carry_the_security_headers(client):
 
 
 def test_nothing_personal_is_logged_or_measured(capsysbinary):
-    client = create_app(settings()).test_client()
+    client = client_of(create_app(settings()))
     client.post(URL, json={"service_provided_at": None, "channel": "phone", "contact_point": "+493012345678"})
     line = json.loads(capsysbinary.readouterr().out)
-    assert set(line) == {"request_id", "method", "operation", "status", "milliseconds", "event", "at", "level"}
+    assert set(line) == {"request_id", "method", "operation", "status", "milliseconds", "actor", "event", "at", "level"}
+    assert line["actor"].startswith("cli_")
     assert (line["operation"], line["status"]) == ("check_eligibility", 200)
     assert b"12345678" not in client.get("/metrics").data
 

@@ -3,7 +3,7 @@
 import pytest
 
 from refunds.web import create_app
-from tests.conftest import settings
+from tests.conftest import client_of, settings
 
 SECOND = """
 policy = "virtual-numbers"
@@ -20,7 +20,7 @@ def two_versions(tmp_path):
     """A client of a service with a second version of the packaged policy, and another brand."""
     (tmp_path / "second.toml").write_text(SECOND)
     (tmp_path / "brand.toml").write_text('policy = "brand"\nversion = 1\neffective_from = 2026-01-01T00:00:00Z\n')
-    return create_app(settings(policies=tmp_path)).test_client()
+    return client_of(create_app(settings(policies=tmp_path)))
 
 
 def test_policies_are_listed_with_their_versions_and_dates(two_versions):

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from app import app as service
+from tests.conftest import ROOT, token
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 ).encode()
 LENGTH = len(CHECK)
+
+
+SIGNED_IN = {"Authorization": f"Bearer {token(service, 'billing')}"}
+"""For every service that is started on the records of the environment."""
 
 
 def free_port():
@@ -42,10 +47,10 @@ def start(**environment):
 
 
 @contextmanager
-def serving():
+def serving(**environment):
     """A running service and its port; ended by its process id."""
     port = free_port()
-    process = start(PORT=str(port))
+    process = start(PORT=str(port), **environment)
     try:
         until(lambda: get(port, "/livez")[0] == 200)
         yield process, port
@@ -71,7 +76,7 @@ def get(port, path, method="GET", body=None, **headers):
     """The status and the body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, SIGNED_IN | headers)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -102,6 +107,7 @@ def head(extra, length=LENGTH):
     """The head of a check with some lines more."""
     return (
         b"POST /v1/eligibility-checks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + f"Authorization: {SIGNED_IN['Authorization']}\r\n".encode()
         + (b"Content-Length: %d\r\n" % length if length is not None else b"")
         + extra
         + b"\r\n"
@@ -178,7 +184,9 @@ def test_a_request_under_way_is_finished_before_it_stops():
     items = json.dumps({"items": [json.loads(CHECK)] * 10_000, "include_days": True}).encode()
     with serving() as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request("POST", "/v1/eligibility-checks/batch", items, {"Content-Type": "application/json"})
+        connection.request(
+            "POST", "/v1/eligibility-checks/batch", items, SIGNED_IN | {"Content-Type": "application/json"}
+        )
         time.sleep(0.2)
         process.terminate()
         response = connection.getresponse()

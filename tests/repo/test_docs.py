@@ -10,7 +10,7 @@ import pytest
 from app import app as service
 from refunds.config import Settings
 from refunds.policy import PolicyVersion, Terms, version_data
-from tests.conftest import ROOT
+from tests.conftest import ROOT, token
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -43,7 +43,7 @@ def curl(words):
     for word in rest:
         if word == "-H":
             name, _, value = next(rest).partition(": ")
-            options[name] = value
+            options[name] = re.sub(r"\$([A-Z]+)", lambda role: token(service, role[1].lower()), value)
         elif word == "-d":
             body = next(rest)
         elif not word.startswith("-"):

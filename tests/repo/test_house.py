@@ -15,12 +15,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     {"web", "cli"},
     {"service", "wording"},
-    {"holiday_source", "config"},
+    {"storage", "holiday_source", "config"},
+    {"journal", "records"},
     {"eligibility"},
     {"policy"},
     {"fields"},
     {"business_days", "contact_points"},
-    {"instants"},
+    {"instants", "secrecy", "access"},
     {"errors"},
 ]
 
@@ -30,7 +31,11 @@ HOMES = {
     "apispec": {"web"},
     "yaml": {"web"},
     "werkzeug": {"web"},
-    "orjson": {"web", "cli"},
+    "orjson": {"web", "cli", "storage", "service"},
+    "sqlite_utils": {"storage"},
+    "cryptography": {"secrecy"},
+    "ulid": {"storage", "service"},
+    "stdnum": {"contact_points", "records"},
     "structlog": {"web"},
     "prometheus_client": {"web"},
     "marshmallow": {"fields", "policy", "web", "config"},

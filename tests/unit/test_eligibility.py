@@ -1,11 +1,12 @@
 """The decision: all vectors, every reason in its precedence, notices and the record."""
 
+import json
 from datetime import date, timedelta
 
 import pytest
 
 from refunds.contact_points import Channel
-from refunds.eligibility import Facts, Notice, Reason, decide
+from refunds.eligibility import Facts, Notice, Outcome, Reason, decide
 from refunds.errors import CalendarNotCovered
 from refunds.holiday_source import business_calendar
 from refunds.instants import end_of_day, parse_date, parse_instant, zone
@@ -48,9 +49,9 @@ def test_every_vector_is_decided_as_expected(case):
     assert str(decision.window.last_day) == expected["last_day"]
     assert decision.deadline == parse_instant(expected["deadline_utc"]) == parse_instant(expected["deadline"])
     assert decision.eligible is expected["eligible"]
-    assert [str(day.date) for day in decision.days if day.ordinal] == expected["counted_days"]
+    assert [str(day.date) for day in decision.outcome.days if day.ordinal] == expected["counted_days"]
     assert expected["counted_days"][0] == expected["first_counted_day"]
-    skipped = [(str(day.date), day.why, day.extension) for day in decision.days if day.why]
+    skipped = [(str(day.date), day.why, day.extension) for day in decision.outcome.days if day.why]
     assert skipped == [
         (day["date"], KIND[day["kind"]], extension)
         for part, extension in (("skipped_days", False), ("extension_skipped_days", True))
@@ -143,9 +144,9 @@ def test_where_one_of_the_versions_names_no_point_none_is_checked():
 
 def test_while_no_window_runs_there_is_none():
     decision = judged(service_provided_at=None)
-    assert (decision.window, decision.deadline, decision.days) == (None, None, ())
-    assert decision.business_days_left is None
-    assert decision.record()["fingerprint"] is None
+    assert (decision.window, decision.deadline, decision.outcome.days) == (None, None, ())
+    assert decision.outcome.business_days_left is None
+    assert decision.outcome.fingerprint is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_while_no_window_runs_there_is_none():
     ],
 )
 def test_the_days_left_are_those_after_the_local_date_of_the_request(asked, left):
-    assert judged(received_at=parse_instant(asked)).business_days_left == left
+    assert judged(received_at=parse_instant(asked)).outcome.business_days_left == left
 
 
 @pytest.mark.parametrize(
@@ -188,31 +189,50 @@ def test_a_country_without_subdivisions_needs_no_notice():
 
 
 def test_the_fingerprint_tells_calendars_apart_and_names_nothing_else():
-    assert judged().fingerprint == judged(received_at=LATE).fingerprint
-    assert judged().fingerprint == "7924896711d4ab13"
+    assert judged().outcome.fingerprint == judged(received_at=LATE).outcome.fingerprint
+    assert judged().outcome.fingerprint == "7924896711d4ab13"
     closed = judged(terms={"closures": (date(2026, 4, 8),)})
-    assert closed.fingerprint != judged().fingerprint
+    assert closed.outcome.fingerprint != judged().outcome.fingerprint
 
 
 def test_a_record_holds_all_that_the_decision_was_made_from():
-    """Made again from its own record, it is the same decision."""
+    """Made again from its own record, it is the same decision; and the record tells what the decision told."""
     made = judged(channel=Channel.PHONE, contact_point=OTHER, terms={"closures": (date(2026, 4, 7),)})
-    record = made.record()
-    calendar = business_calendar(record["region"], Terms().business_week)
-    facts = Facts(
-        service_provided_at=parse_instant(record["service_provided_at"]),
-        received_at=parse_instant(record["received_at"]),
-        channel=record["channel"],
-        contact_point=record["contact_point"],
-        cancelled=record["cancelled"],
-        entered_by_supervisor=record["entered_by_supervisor"],
+    record = json.loads(json.dumps(made.record()))
+    facts, outcome = record["facts"], Outcome.of(record["outcome"])
+    assert outcome == made.outcome
+    calendar = business_calendar(outcome.region, Terms().business_week)
+    again = decide(
+        Facts(
+            service_provided_at=parse_instant(facts["service_provided_at"]),
+            received_at=parse_instant(facts["received_at"]),
+            channel=outcome.channel,
+            contact_point=facts["contact_point"],
+            contact_point_accepted=facts["contact_point_accepted"],
+            cancelled=facts["cancelled"],
+            entered_by_supervisor=facts["entered_by_supervisor"],
+        ),
+        made.version,
+        calendar.closed_on(map(parse_date, facts["closures"])),
     )
-    again = decide(facts, made.version, calendar.closed_on(map(parse_date, record["closures"])))
-    assert again.record() == record
-    assert (record["policy"], record["version"], record["time_zone"]) == ("brand", 1, "Europe/Berlin")
-    assert record["holidays_version"]
-    assert record["tzdata_version"]
-    assert (record["sent_at"], record["recorded_at"]) == (None, None)
+    assert again.record() == made.record()
+    assert (outcome.policy, outcome.version, outcome.time_zone) == ("brand", 1, "Europe/Berlin")
+    assert outcome.holidays_version
+    assert outcome.tzdata_version
+    assert (facts["sent_at"], facts["recorded_at"]) == (None, None)
+
+
+def test_a_record_without_a_window_is_read_back_whole():
+    made = judged(service_provided_at=None)
+    assert Outcome.of(json.loads(json.dumps(made.outcome.data()))) == made.outcome
+
+
+def test_an_unofficial_contact_point_counts_once_it_is_accepted():
+    terms = {"phone": ContactChannel(points=(OFFICIAL,))}
+    asked = {"channel": Channel.PHONE, "contact_point": OTHER}
+    assert judged(asked, terms).reason is Reason.UNOFFICIAL_CONTACT_POINT
+    assert judged(asked, terms, contact_point_accepted=True).reason is Reason.WITHIN_WINDOW
+    assert judged(asked, terms, contact_point_accepted=True, received_at=LATE).reason is Reason.WINDOW_ELAPSED
 
 
 def test_a_window_beyond_the_data_is_an_error_not_a_guess():

@@ -1,5 +1,6 @@
 """The operations of the API, one file a subject: the schemas beside their views."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -9,15 +10,32 @@ from refunds.service.policies import Policies
 from refunds.wording import LANGUAGES
 
 
-def reply(data: Any, *, etag: bool = False) -> Response:
-    """The data as JSON; with `etag`, 304 where the client has it already."""
-    response = Response(orjson.dumps(data), mimetype="application/json")
-    response.headers["Vary"] = "Accept-Language"
+def reply(
+    data: Any, *, etag: bool | str = False, public: bool = False, status: int = 200, location: str | None = None
+) -> Response:
+    """The data as JSON; with `etag` (of its own, or made of the data), 304 where the client has it already.
+
+    Only what is `public` may be kept by caches on the way, if they ask before they use it.
+    """
+    response = Response(orjson.dumps(data), status, mimetype="application/json")
+    response.headers["Vary"] = "Accept-Language, Authorization"
+    if location:
+        response.headers["Location"] = location
     if etag:
-        response.headers["Cache-Control"] = "no-cache"
-        response.add_etag()
-        response.make_conditional(request)
+        if public:
+            response.headers["Cache-Control"] = "no-cache"
+        if isinstance(etag, str):
+            response.set_etag(etag)
+        else:
+            response.add_etag()
+        if request.method == "GET":
+            response.make_conditional(request)
     return response
+
+
+def page_data(items: list[Any], limit: int, cursor: Callable[[], str]) -> dict[str, Any]:
+    """A page of a list, of which one item more than `limit` was asked for, to know whether another follows."""
+    return {"items": items[:limit], "next": cursor() if len(items) > limit else None}
 
 
 def reader_language() -> str:

@@ -7,6 +7,7 @@ import marshmallow as ma
 from flask import Response
 from flask_smorest import Blueprint
 
+from refunds.access import Scope
 from refunds.business_days import Why
 from refunds.fields import LocalDate, StrictSchema
 from refunds.policy import PolicyId
@@ -78,6 +79,7 @@ EASTER = {
         CalendarDaysSchema,
         {"easter": {"summary": "Easter in Bavaria", "value": EASTER}},
     ),
+    scopes=(Scope.POLICIES_READ,),
     query=DaysQuerySchema,
     path={"region": "A country or a country and a subdivision, percent-encoded, as in `DE` and `DE-BY`."},
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),

@@ -8,6 +8,7 @@ import orjson
 from flask import Response
 from flask_smorest import Blueprint
 
+from refunds.access import Scope
 from refunds.business_days import DayStatus, Why
 from refunds.contact_points import Channel
 from refunds.eligibility import Notice, Reason
@@ -219,6 +220,7 @@ DECISION = {
     blueprint,
     "/v1/eligibility-checks",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
+    scopes=(Scope.CHECKS_RUN,),
     method="POST",
     body=CheckSchema,
     body_examples={
@@ -235,7 +237,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
-    data = decision_data(checks.check_eligibility(loaded_policies(), check), reader_language())
+    data = decision_data(checks.check_eligibility(loaded_policies(), check).outcome, reader_language())
     telemetry.count_decisions([data["reason"]])
     return reply(data)
 
@@ -248,6 +250,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
         BatchResultSchema,
         {"one": {"summary": "One item", "value": {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}}},
     ),
+    scopes=(Scope.CHECKS_RUN,),
     method="POST",
     body=BatchSchema,
     body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
@@ -270,7 +273,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
             decision = checks.check_eligibility(policies, Check(**given | _read_item(item)))
         except RefundsError as error:
             return error_data(error, f"/items/{i}")
-        return decision_data(decision, language, with_days=with_days)
+        return decision_data(decision.outcome, language, with_days=with_days)
 
     answers, reasons, listed = {}, [], 0
     # Region by region, so that each calendar is built once however they are mixed.

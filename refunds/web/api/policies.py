@@ -6,6 +6,7 @@ import marshmallow as ma
 from flask import Response
 from flask_smorest import Blueprint
 
+from refunds.access import Scope
 from refunds.instants import format_instant
 from refunds.policy import Policy, PolicyVersion, TermsSchema, version_data
 from refunds.web import shown
@@ -79,13 +80,16 @@ POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
         {"packaged": {"summary": "The packaged policy alone", "value": {"items": [POLICY], "next": None}}},
         etag=True,
     ),
+    scopes=(Scope.POLICIES_READ,),
 )
 def list_policies() -> Response:
     """List the policies
 
     Each with its versions and their dates.
     """
-    return reply({"items": [_policy_data(policy) for policy in loaded_policies().values()], "next": None}, etag=True)
+    return reply(
+        {"items": [_policy_data(policy) for policy in loaded_policies().values()], "next": None}, etag=True, public=True
+    )
 
 
 @operation(
@@ -98,6 +102,7 @@ def list_policies() -> Response:
         etag=True,
         links=VERSION_LINK,
     ),
+    scopes=(Scope.POLICIES_READ,),
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
@@ -106,13 +111,14 @@ def get_policy(policy_id: str) -> Response:
 
     Its versions, since when each holds, and when the policy was last updated.
     """
-    return reply(_policy_data(loaded_policies()[policy_id]), etag=True)
+    return reply(_policy_data(loaded_policies()[policy_id]), etag=True, public=True)
 
 
 @operation(
     blueprint,
     "/v1/policies/<string:policy_id>/versions/<number:version>",
     Answer("The version.", PolicyVersionSchema, etag=True),
+    scopes=(Scope.POLICIES_READ,),
     path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found",),
 )
@@ -122,7 +128,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     Every term it sets, with the defaults filled in, and the clause as customers read it.
     """
     found = loaded_policies()[policy_id].version(version)
-    return reply(version_data(found) | {"content_hash": found.content_hash}, etag=True)
+    return reply(version_data(found) | {"content_hash": found.content_hash}, etag=True, public=True)
 
 
 def _policy_data(policy: Policy) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from flask import Response
 from flask_smorest import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from refunds.web import shown, telemetry
+from refunds.access import COMMAND_LINE, Scope
+from refunds.service import feed
+from refunds.web import auth, shown, telemetry
 from refunds.web.api import reply
 from refunds.web.openapi import Answer, operation
 
@@ -21,7 +23,7 @@ class HealthSchema(ma.Schema):
 OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "value": {"status": "ok"}}})
 
 
-@operation(blueprint, "/livez", OK)
+@operation(blueprint, "/livez", OK, scopes=None)
 def is_alive() -> Response:
     """Tell whether the process runs
 
@@ -30,13 +32,15 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@operation(blueprint, "/readyz", OK)
+@operation(blueprint, "/readyz", OK, scopes=None, problems=("storage-unavailable",))
 def is_ready() -> Response:
     """Tell whether requests can be answered
 
-    For a load balancer that sends requests only to instances that are ready. Policies and the calendars of
-    the default one are loaded before the first request is taken, so an instance that answers is ready.
+    For a load balancer that sends requests only to instances that are ready: the records can be read. Policies and
+    the calendars of the default one are loaded before the first request is taken.
     """
+    with auth.books().read(COMMAND_LINE) as work:
+        feed.read(work, 0, 1, None)
     return reply({"status": "ok"})
 
 
@@ -44,6 +48,7 @@ def is_ready() -> Response:
     blueprint,
     "/metrics",
     Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
+    scopes=(Scope.METRICS_READ,),
 )
 def get_metrics() -> Response:
     """Get the measurements

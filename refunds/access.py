@@ -1,0 +1,92 @@
+"""Who may do what: scopes, the roles that bundle them, and the principal that acts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from refunds.errors import Forbidden
+
+
+class Scope(StrEnum):
+    """One thing that a client may do."""
+
+    CHECKS_RUN = "checks:run"
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+    CONTACTS_READ = "contacts:read"
+    CONTACTS_WRITE = "contacts:write"
+    CONTACTS_LATE_ENTRY = "contacts:late-entry"
+    CANCELLATIONS_READ = "cancellations:read"
+    CANCELLATIONS_ISSUE = "cancellations:issue"
+    CANCELLATIONS_OVERRIDE = "cancellations:override"
+    CANCELLATIONS_SETTLE = "cancellations:settle"
+    CANCELLATIONS_REVOKE = "cancellations:revoke"
+    EVENTS_READ = "events:read"
+    AUDIT_READ = "audit:read"
+    PERSONAL_READ = "personal:read"
+    """To see the personal fields of what may be read."""
+    POLICIES_READ = "policies:read"
+    METRICS_READ = "metrics:read"
+
+
+class Role(StrEnum):
+    """What a client is to the vendor."""
+
+    BILLING = "billing"
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    PRODUCT = "product"
+    PRIVACY = "privacy"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+_AGENT = {
+    Scope.CHECKS_RUN,
+    Scope.ORDERS_READ,
+    Scope.ORDERS_WRITE,
+    Scope.CONTACTS_READ,
+    Scope.CONTACTS_WRITE,
+    Scope.CANCELLATIONS_READ,
+    Scope.CANCELLATIONS_ISSUE,
+    Scope.PERSONAL_READ,
+    Scope.POLICIES_READ,
+}
+
+SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.BILLING: frozenset(_AGENT | {Scope.CANCELLATIONS_SETTLE, Scope.EVENTS_READ}),
+    Role.AGENT: frozenset(_AGENT),
+    Role.SUPERVISOR: frozenset(
+        _AGENT | {Scope.CANCELLATIONS_OVERRIDE, Scope.CONTACTS_LATE_ENTRY, Scope.CANCELLATIONS_REVOKE}
+    ),
+    Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ}),
+    Role.PRIVACY: frozenset({Scope.ORDERS_READ, Scope.PERSONAL_READ}),
+    Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")) - {Scope.PERSONAL_READ},
+    Role.OPERATOR: frozenset({Scope.METRICS_READ}),
+    Role.ADMIN: frozenset(Scope),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: an opaque id that goes on every record, and what it may do."""
+
+    actor: str
+    name: str
+    role: Role
+    token_id: str | None = None
+    expires_at: datetime | None = None
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether it has one of the scopes."""
+        return not SCOPES[self.role].isdisjoint(scopes)
+
+    def require(self, *scopes: Scope) -> None:
+        """Raise `Forbidden` unless it has one of the scopes."""
+        if not self.may(*scopes):
+            raise Forbidden(f"The role {self.role} does not have the scope {' or '.join(scopes)}.")
+
+
+COMMAND_LINE = Principal("command-line", "the command line", Role.ADMIN)
+"""Whoever can run the service's commands where its files are."""

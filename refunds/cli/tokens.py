@@ -1,0 +1,55 @@
+"""`flask tokens`: who may call the service."""
+
+import click
+from flask.cli import with_appcontext
+from rich.console import Console
+from rich.table import Table
+
+from refunds.access import COMMAND_LINE, Role
+from refunds.cli import Command, loaded_books
+from refunds.service import clients
+
+DAYS = 365
+
+
+@click.group("tokens")
+def command() -> None:
+    """Create, list and revoke the tokens of clients."""
+
+
+@command.command("create", cls=Command)
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What the client may do.")
+@click.option("--client", help="Its name, which tells its tokens apart from others'. Default: the role.")
+@click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it holds.")
+@with_appcontext
+def create(role: str, client: str | None, days: int) -> None:
+    """Create a token and print it: the only time it is seen.
+
+    A client may have two at a time, to change from one to the next.
+    """
+    with loaded_books().write(COMMAND_LINE) as work:
+        token = clients.create_token(work, Role(role), client or role, days)
+    click.echo(token)
+
+
+@command.command("list", cls=Command)
+@with_appcontext
+def list_() -> None:
+    """List the tokens, without their secrets."""
+    with loaded_books().read(COMMAND_LINE) as work:
+        table = Table("token", "client", "role", "client id", "expires", "state", box=None, pad_edge=False)
+        for client, token in clients.tokens(work):
+            state = "revoked" if token.revoked_at else "expired" if token.expires_at <= work.now else "active"
+            expires = token.expires_at.date().isoformat()
+            table.add_row(token.token_id, client.name, client.role, client.client_id, expires, state)
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+@command.command("revoke", cls=Command)
+@click.argument("token_id")
+@with_appcontext
+def revoke(token_id: str) -> None:
+    """End a token, by its id: the next request with it is turned away."""
+    with loaded_books().write(COMMAND_LINE) as work:
+        clients.revoke_token(work, token_id)
+    click.echo(f"{token_id} is revoked.")

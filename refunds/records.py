@@ -1,0 +1,201 @@
+"""The records: orders, contacts and cancellations, as frozen values; and the reference that is read aloud.
+
+A field marked `personal` is stored encrypted under its customer's key; it is None for readers who may not see it.
+Everything else is plain: it enters the digests by which the journal vouches for a record.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from stdnum import damm
+
+from refunds.access import Role
+from refunds.contact_points import Channel
+from refunds.eligibility import Outcome
+
+
+def personal() -> Any:
+    """A field that is personal."""
+    return field(default=None, metadata={"personal": True})
+
+
+def derived() -> Any:
+    """A field that follows from other records, and is kept only to be found by."""
+    return field(metadata={"derived": True})
+
+
+class Intent(StrEnum):
+    """What the customer wanted of a contact."""
+
+    CANCEL = "cancel"
+    QUESTION = "question"
+
+
+class State(StrEnum):
+    """Where a cancellation is in its life."""
+
+    ISSUED = "issued"
+    SETTLED = "settled"
+    REVOKED = "revoked"
+
+
+class Basis(StrEnum):
+    """On what a cancellation rests."""
+
+    POLICY = "policy"
+    GOODWILL = "goodwill"
+
+
+class OverrideKind(StrEnum):
+    """What a supervisor puts in the place of a refusal."""
+
+    GOODWILL = "goodwill"
+    CONTACT_POINT_ACCEPTED = "contact_point_accepted"
+
+
+class RevocationReason(StrEnum):
+    """Why a cancellation was revoked."""
+
+    ENTERED_IN_ERROR = "entered_in_error"
+    CUSTOMER_WITHDREW = "customer_withdrew"
+
+
+class UnsettleReason(StrEnum):
+    """Why a settlement was undone."""
+
+    ENTERED_IN_ERROR = "entered_in_error"
+    REFUND_FAILED = "refund_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What billing says of an order; facts only, no amounts. `revision` counts its states from 1."""
+
+    order_id: str
+    customer_id: str
+    customer_ref: str | None = personal()
+    policy: str
+    region: str | None
+    ordered_at: datetime | None
+    service_provided_at: datetime | None
+    registered_at: datetime
+    asserted_by: str
+    revision: int
+    correction_reason: str | None = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A telephone call or an e-mail of a customer about an order, and what was decided on it.
+
+    `recorded_at` is the service's clock. `backdated`: received before the deadline, entered after it. `is_open`: it
+    asks for a cancellation, and the order is not cancelled, nor the contact resolved or superseded.
+    """
+
+    contact_id: str
+    order_id: str
+    intent: Intent
+    channel: Channel
+    sent_at: datetime | None
+    received_at: datetime
+    recorded_at: datetime
+    recorded_by: str
+    contact_point: str | None
+    from_detail: str | None = personal()
+    ticket_ref: str | None = personal()
+    note: str | None = personal()
+    supersedes: str | None
+    decision: Mapping[str, Any]
+    backdated: bool
+    is_open: bool = derived()
+    superseded_by: str | None = derived()
+    resolution_reason: str | None = personal()
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was decided when it was recorded."""
+        return Outcome.of(self.decision["outcome"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """The cancellation of an order, on which billing refunds; `refund_due_by` is a target, `overdue_at` its end."""
+
+    cancellation_id: str
+    reference: str
+    order_id: str
+    contact_id: str
+    decision: Mapping[str, Any]
+    basis: Basis
+    state: State
+    issued_at: datetime
+    issued_by: str
+    refund_due_by: date
+    overdue_at: datetime
+    override_kind: OverrideKind | None = None
+    override_reason: str | None = personal()
+    override_by: str | None = None
+    settled_at: datetime | None = None
+    settled_by: str | None = None
+    billing_ref: str | None = personal()
+    revocation_code: RevocationReason | None = None
+    revocation_reason: str | None = personal()
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was decided when it was issued."""
+        return Outcome.of(self.decision["outcome"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A system or person that calls the service, and its role."""
+
+    client_id: str
+    name: str
+    role: Role
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientToken:
+    """A token of a client; the secret itself is not stored."""
+
+    token_id: str
+    client_id: str
+    secret_digest: bytes
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+_RANDOM_DIGITS = 9
+
+
+def new_reference() -> str:
+    """Nine random digits and a check digit that finds any mistyped digit and any two swapped ones (Damm, 2004)."""
+    digits = f"{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}}"
+    return digits + str(damm.calc_check_digit(digits))
+
+
+def spoken(reference: str) -> str:
+    """A reference as it is read aloud: 3-3-4."""
+    return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
+
+
+def heard(text: str) -> str:
+    """The reference that a text gives, with or without dashes and spaces; raises `ValueError`."""
+    digits = text.replace("-", "").replace(" ", "")
+    if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
+        raise ValueError("must be a reference of ten digits, such as 123-456-7894")
+    if not damm.is_valid(digits):
+        raise ValueError("the check digit does not fit: compare the digits one by one")
+    return digits

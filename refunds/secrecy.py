@@ -1,0 +1,175 @@
+"""Secrets: the master key and the keys it wraps, fields encrypted under them, keyed digests, tokens.
+
+A sealed value is one byte of format version, a random nonce, and the ciphertext with its tag. It opens only at the
+place it was sealed for: its table, column and row are authenticated with it, so that values cannot be swapped.
+"""
+
+import hmac
+import os
+import secrets
+import stat
+import zlib
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from refunds.errors import ConfigurationError, RefundsError
+
+_FORMAT = b"\x01"
+_NONCE = 12
+_KEY = 32
+
+
+class Tampered(RefundsError):
+    """A sealed value does not open: it, its place or its key is not what it was."""
+
+
+def new_key() -> bytes:
+    """A random key of 256 bits."""
+    return secrets.token_bytes(_KEY)
+
+
+def place(table: str, column: str, row: str) -> bytes:
+    """Where a sealed value stands."""
+    return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
+
+
+def seal(key: bytes, value: bytes, where: bytes) -> bytes:
+    """The value encrypted, to be opened at this place only."""
+    nonce = os.urandom(_NONCE)
+    return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
+
+
+def unseal(key: bytes, sealed: bytes, where: bytes) -> bytes:
+    """The value that was sealed; raises `Tampered`."""
+    if not sealed.startswith(_FORMAT):
+        raise Tampered(f"not a sealed value: {where.decode()}")
+    try:
+        return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], where)
+    except (InvalidTag, ValueError):
+        raise Tampered(f"does not open: {where.decode()}") from None
+
+
+def keyed_digest(key: bytes, *parts: bytes) -> bytes:
+    """HMAC-SHA256 over the parts, each with its length, so that no two lists of parts are told alike."""
+    told = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.digest(key, told, "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The master key, and the keys of the service that it wraps, each for one purpose."""
+
+    master: bytes
+    lookup: bytes
+    """Finds a customer by a reference that is not stored in clear."""
+    audit: bytes
+    """Chains the journal."""
+    idempotency: bytes
+    """Recognises a request that was sent before."""
+    cursor: bytes
+    """Marks the cursors of lists as the service's own."""
+
+
+SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor")
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """What opens and closes the personal fields of one customer; without a key it opens none."""
+
+    key: bytes | None
+
+    def seal(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
+        """The text encrypted for its place."""
+        assert self.key is not None
+        return None if text is None else seal(self.key, text.encode(), place(table, column, row))
+
+    def unseal(self, sealed: bytes | None, table: str, column: str, row: str) -> str | None:
+        """The text; None where there is none, or where it is not for this reader."""
+        if sealed is None or self.key is None:
+            return None
+        return unseal(self.key, sealed, place(table, column, row)).decode()
+
+
+def read_master_key(path: Path) -> bytes:
+    """The key in a file that its owner alone can read; raises `ConfigurationError`."""
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
+            f"for a new one make it: (umask 077; openssl rand -hex {_KEY} > {path})"
+        ) from None
+    except (OSError, ValueError):
+        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: others can read {path}: chmod 600 {path}")
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY:
+        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} does not hold {_KEY} bytes in hexadecimal digits")
+    return key
+
+
+def create_master_key(path: Path) -> None:
+    """Make a master key where there is none yet, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(new_key().hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # whole or not at all, and of several processes the first wins
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID, _SECRET, _CHECK = 8, 43, 6
+_PREFIX = "rfd"
+
+
+class Token(NamedTuple):
+    """A token, of which only the id and the digest of its secret are stored."""
+
+    token_id: str
+    text: str
+    secret_digest: bytes
+
+
+def new_token() -> Token:
+    """A token with 256 random bits: `rfd_<id>_<secret>_<checksum>`."""
+    token_id, secret = ("".join(secrets.choice(_ALPHABET) for _ in range(length)) for length in (_ID, _SECRET))
+    return _token(token_id, secret)
+
+
+def read_token(text: str) -> Token | None:
+    """The token that a text is; None where it is none, which its checksum tells without a look-up."""
+    parts = text.split("_")
+    if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK] or not text.isascii():  # noqa: PLR2004
+        return None
+    token = _token(parts[1], parts[2])
+    return token if hmac.compare_digest(token.text.encode(), text.encode()) else None
+
+
+def _token(token_id: str, secret: str) -> Token:
+    body = f"{_PREFIX}_{token_id}_{secret}"
+    return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    for _ in range(_CHECK):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

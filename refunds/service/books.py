@@ -1,0 +1,131 @@
+"""The books: the records and their journal, and one use case at a time upon them.
+
+`write()` and `read()` give a `Work`: a transaction with all that a use case needs besides what it is asked. What a
+use case enters in the journal is chained and stored last, so that the head is held for as short as can be.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+from refunds.access import Principal, Scope
+from refunds.config import Settings
+from refunds.errors import ConfigurationError
+from refunds.journal import Entry, Event, EventType, chained
+from refunds.secrecy import Keyring, Vault, create_master_key, read_master_key
+from refunds.service.policies import Policies
+from refunds.storage import Engine, Row, Transaction, events, keys, open_engine
+from refunds.storage.anchors import EVERY, Anchor, Anchors
+from refunds.storage.migrations import migrate
+
+
+@dataclass(slots=True)
+class Work:
+    """A use case under way: who does it, when, and the transaction in which all of it happens or nothing."""
+
+    tx: Transaction
+    keys: Keyring
+    policies: Policies
+    principal: Principal
+    now: datetime
+    entries: list[Entry] = field(default_factory=list)
+
+    def vault(self, row: Row) -> Vault:
+        """What opens the personal fields of a row's customer; closed to those who may not see them."""
+        return keys.vault(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else Vault(None)
+
+    def enter(self, event: EventType, subject: str, order_id: str | None, digest: bytes, **data: Any) -> None:
+        """Enter in the journal what has happened to a record, now with this digest; nothing personal."""
+        self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
+
+
+class Books:
+    """The records of one installation; opened at first use."""
+
+    def __init__(self, settings: Settings, policies: Policies) -> None:
+        self.policies = policies
+        self.anchors = Anchors(settings.ledger_dir)
+        self.on_anchor: Callable[[Anchor], None] = lambda _: None
+        self.name = settings.database
+        self.created_key = False
+        """Whether opening them made a master key for development."""
+        self._settings = settings
+        self._opening = Lock()
+        self._opened: tuple[Engine, Keyring] | None = None
+
+    def open(self) -> tuple[Engine, Keyring]:
+        """The database with its schema up to date, and the keys; raises `ConfigurationError`."""
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    self._opened = self._open()
+        return self._opened
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._opened is not None:
+            self._opened[0].close()
+            self._opened = None
+
+    @contextmanager
+    def read(self, principal: Principal) -> Iterator[Work]:
+        """A use case that changes nothing."""
+        engine, keyring = self.open()
+        with engine.read() as tx:
+            yield Work(tx, keyring, self.policies, principal, datetime.now(UTC))
+
+    @contextmanager
+    def write(self, principal: Principal) -> Iterator[Work]:
+        """A use case that is stored and journalled as a whole at the end of the block, or not at all."""
+        engine, keyring = self.open()
+        anchor = None
+        with engine.write() as tx:
+            work = Work(tx, keyring, self.policies, principal, datetime.now(UTC))
+            yield work
+            if work.entries:
+                anchor = _journal(work)
+        if anchor is not None:
+            self._anchor(anchor)
+
+    def anchor(self) -> None:
+        """Anchor the journal as it is now."""
+        engine, _ = self.open()
+        with engine.read() as tx:
+            position, last_hash = events.head(tx)
+        if position:
+            self._anchor(Anchor(position, last_hash, datetime.now(UTC)))
+
+    def _anchor(self, anchor: Anchor) -> None:
+        self.anchors.append(anchor)
+        self.on_anchor(anchor)
+
+    def _open(self) -> tuple[Engine, Keyring]:
+        path, production = self._settings.master_key_file, self._settings.production
+        if path is None:
+            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        if production or path.exists():
+            read_master_key(path)  # before anything is made
+        engine = open_engine(self._settings.database)
+        migrate(engine)
+        with engine.write() as tx:
+            if not (production or path.exists() or keys.any_stored(tx)):
+                create_master_key(path)
+                self.created_key = True
+            return engine, keys.open_keyring(tx, read_master_key(path))
+
+
+def _journal(work: Work) -> Anchor | None:
+    """Chain the entries of a use case and store them; an anchor where one is due."""
+    before, last_hash = events.head(work.tx)
+    told: list[Event] = []
+    for position, entry in enumerate(work.entries, before + 1):
+        told.append(
+            chained(entry, work.keys.audit, work.now, work.principal.actor, position=position, previous=last_hash)
+        )
+        last_hash = told[-1].hash
+    events.append(work.tx, told)
+    last = told[-1]
+    return Anchor(last.position, last.hash, work.now) if last.position // EVERY > before // EVERY else None

@@ -1,0 +1,232 @@
+"""Contacts: every call and e-mail is kept with what was decided on it, also one that came too late."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ulid import ULID
+
+from refunds import contact_points
+from refunds.access import Scope
+from refunds.contact_points import Channel
+from refunds.eligibility import Decision, Facts
+from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput, NotFound
+from refunds.journal import EventType
+from refunds.records import Contact, Intent, Order
+from refunds.service import orders
+from refunds.service.books import Work
+from refunds.service.orders import Filed
+from refunds.storage import contacts
+from refunds.storage.contacts import CONTACTS
+
+AHEAD = timedelta(minutes=1)
+"""How far the clocks of others may be ahead."""
+
+BEFORE_ORDER = timedelta(days=365)
+"""A contact from longer before all that is known of the order is a slip of the pen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewContact:
+    """A contact as it is told; `received_at` None is now.
+
+    `contact_point` is the vendor's number or address, `from_detail` the customer's.
+    """
+
+    channel: Channel
+    intent: Intent = Intent.CANCEL
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    contact_point: str | None = None
+    from_detail: str | None = None
+    ticket_ref: str | None = None
+    note: str | None = None
+    supersedes: str | None = None
+
+
+def record(work: Work, order_id: str, told: NewContact) -> Contact:
+    """Record a contact about an order, and what is decided on it.
+
+    Raises `NotFound`, `InvalidInput` naming what cannot be, `EvidenceRequired`, `ContactStateConflict`.
+    """
+    return add(work, orders.file(work, order_id), told)[0]
+
+
+def add(work: Work, filed: Filed, told: NewContact) -> tuple[Contact, Decision]:
+    """Record a contact about an order that is held, as `record`; with the decision itself."""
+    decision = _decided(work, filed, told)
+    contact = _made(work, filed, told, decision)
+    earlier = _to_supersede(work, filed, told.supersedes)
+    digest = CONTACTS.insert(work.tx, contact, filed.vault)
+    if earlier is not None:
+        _supersede(work, filed, earlier, contact)
+    work.enter(
+        EventType.CONTACT_RECORDED,
+        contact.contact_id,
+        contact.order_id,
+        digest,
+        intent=contact.intent,
+        channel=contact.channel,
+        eligible=decision.eligible,
+        reason=decision.reason,
+        supersedes=contact.supersedes,
+    )
+    return contact, decision
+
+
+def get(work: Work, contact_id: str) -> Contact:
+    """The contact of this id; raises `NotFound`."""
+    row = contacts.by_id(work.tx, contact_id)
+    if row is None:
+        raise NotFound("there is no contact of this id")
+    return CONTACTS.read(row, work.vault(row))
+
+
+def listed(
+    work: Work, *, after: str, limit: int, order_id: str | None, is_open: bool | None, backdated: bool | None
+) -> list[Contact]:
+    """Up to `limit` contacts after one, in the order in which they were recorded."""
+    rows = contacts.listed(work.tx, after=after, limit=limit, order_id=order_id, is_open=is_open, backdated=backdated)
+    return [CONTACTS.read(row, work.vault(row)) for row in rows]
+
+
+def resolve(work: Work, contact_id: str, reason: str) -> Contact:
+    """Take an open contact off the list for a reason; the same reason again changes nothing.
+
+    Raises `NotFound`, `ContactStateConflict`.
+    """
+    contact, filed = held(work, contact_id)
+    if contact.resolved_at is not None and contact.resolution_reason == reason:
+        return contact
+    if not contact.is_open:
+        raise ContactStateConflict(f"The contact {contact_id} is not open: {_why_closed(contact)}.")
+    return settle(work, filed, contact, reason)
+
+
+def settle(work: Work, filed: Filed, contact: Contact, reason: str) -> Contact:
+    """Resolve a contact whose order is held."""
+    resolved, digest = CONTACTS.change(
+        work.tx,
+        contact,
+        filed.vault,
+        is_open=False,
+        resolution_reason=reason,
+        resolved_at=work.now,
+        resolved_by=work.principal.actor,
+    )
+    work.enter(EventType.CONTACT_RESOLVED, contact.contact_id, contact.order_id, digest)
+    return resolved
+
+
+def held(work: Work, contact_id: str) -> tuple[Contact, Filed]:
+    """A contact, and its order, held; raises `NotFound`."""
+    filed = orders.file(work, get(work, contact_id).order_id)
+    return get(work, contact_id), filed  # read again, now that nobody else can change it
+
+
+def _decided(work: Work, filed: Filed, told: NewContact) -> Decision:
+    """What is decided on a contact that is entered now; evidence for a late entry is asked for."""
+    order, received_at = filed.order, told.received_at or work.now
+    _require_possible_times(order, told.sent_at, received_at, work.now)
+    facts = Facts(
+        service_provided_at=order.service_provided_at,
+        received_at=received_at,
+        sent_at=told.sent_at,
+        recorded_at=work.now,
+        channel=told.channel,
+        contact_point=told.contact_point,
+        cancelled=filed.active is not None,
+        entered_by_supervisor=work.principal.may(Scope.CONTACTS_LATE_ENTRY),
+    )
+    decision = orders.decided(work, order, facts)
+    needs_evidence = told.intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
+    if decision.backdated and needs_evidence and told.ticket_ref is None:
+        detail = "is required: the contact was received before the deadline and is entered after it"
+        raise EvidenceRequired([Flaw("/ticket_ref", detail, "required")])
+    return decision
+
+
+def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Contact:
+    asks = told.intent is Intent.CANCEL
+    return Contact(
+        contact_id=f"con_{ULID()}",
+        order_id=filed.order.order_id,
+        intent=told.intent,
+        channel=told.channel,
+        sent_at=told.sent_at,
+        received_at=decision.facts.received_at,
+        recorded_at=work.now,
+        recorded_by=work.principal.actor,
+        contact_point=decision.facts.contact_point,
+        from_detail=_spelt(told.from_detail, decision.version.terms.region[:2]),
+        ticket_ref=told.ticket_ref,
+        note=told.note,
+        supersedes=told.supersedes,
+        decision=decision.record(),
+        backdated=asks and decision.backdated,
+        is_open=asks and filed.active is None,
+        superseded_by=None,
+    )
+
+
+def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
+    known = [at for at in (order.ordered_at, order.service_provided_at, order.registered_at) if at is not None]
+    first = min(known) - BEFORE_ORDER
+    flaws = {
+        "/received_at": "must not be more than a minute in the future" if received_at > now + AHEAD else None,
+        "/sent_at": "must not be later than received_at" if sent_at and sent_at > received_at else None,
+    }
+    long_before = "must not be more than a year before the order"
+    if received_at < first:
+        flaws["/received_at"] = long_before
+    if sent_at and sent_at < first:
+        flaws["/sent_at"] = long_before
+    found = [Flaw(pointer, detail, "impossible_time") for pointer, detail in flaws.items() if detail]
+    if found:
+        raise InvalidInput(found)
+
+
+def _spelt(from_detail: str | None, country: str) -> str | None:
+    """The customer's number or address in its one spelling."""
+    if from_detail is None:
+        return None
+    try:
+        return contact_points.customers_detail(from_detail, country)
+    except ValueError as error:
+        raise InvalidInput([Flaw("/from_detail", str(error))]) from None
+
+
+def _to_supersede(work: Work, filed: Filed, contact_id: str | None) -> Contact | None:
+    """The contact that is to be superseded."""
+    if contact_id is None:
+        return None
+    row = contacts.by_id(work.tx, contact_id)
+    if row is None or row["order_id"] != filed.order.order_id:
+        raise InvalidInput([Flaw("/supersedes", "must be the id of a contact about this order", "unknown_contact")])
+    earlier = CONTACTS.read(row, filed.vault)
+    if earlier.superseded_by is not None:
+        raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
+    if filed.active is not None and filed.active.contact_id == contact_id:
+        cancellation_id = filed.active.cancellation_id
+        raise ContactStateConflict(f"The cancellation {cancellation_id} rests on this contact: revoke it first.")
+    return earlier
+
+
+def _supersede(work: Work, filed: Filed, earlier: Contact, contact: Contact) -> None:
+    _, digest = CONTACTS.change(work.tx, earlier, filed.vault, is_open=False, superseded_by=contact.contact_id)
+    work.enter(
+        EventType.CONTACT_SUPERSEDED,
+        earlier.contact_id,
+        earlier.order_id,
+        digest,
+        superseded_by=contact.contact_id,
+    )
+
+
+def _why_closed(contact: Contact) -> str:
+    if contact.intent is not Intent.CANCEL:
+        return "it asks for nothing"
+    if contact.superseded_by is not None:
+        return f"it has been superseded by {contact.superseded_by}"
+    if contact.resolved_at is not None:
+        return "it has been resolved for another reason"
+    return "its order is cancelled"

@@ -1,0 +1,56 @@
+"""The journal as it is stored: the events, and the head that the next one is chained to."""
+
+from collections.abc import Iterator, Sequence
+
+from refunds.journal import FOR_AUDITORS, GENESIS, Event
+from refunds.secrecy import Vault
+from refunds.storage import Row, Transaction
+from refunds.storage.table import Table
+
+EVENTS = Table(Event, "events")
+_OPEN = Vault(None)
+"""Nothing in the journal is personal."""
+
+
+def head(tx: Transaction) -> tuple[int, bytes]:
+    """The position and the hash of the last event; in a write, held until it ends."""
+    row = tx.one("SELECT position, hash FROM journal_head WHERE id = 1 {for_update}")
+    return (row["position"], bytes(row["hash"])) if row else (-1, GENESIS)
+
+
+def append(tx: Transaction, events: Sequence[Event]) -> None:
+    """Add events, and move the head to the last of them."""
+    for event in events:
+        EVENTS.insert(tx, event, _OPEN)
+    last = events[-1]
+    tx.run(
+        "UPDATE journal_head SET position = :position, hash = :hash WHERE id = 1",
+        position=last.position,
+        hash=last.hash,
+    )
+
+
+def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
+    """Up to `limit` events after a position, in order; of these types, and those for auditors only with `audit`."""
+    if types is not None:
+        # One indexed stretch a type: a rare type is found without reading what lies between.
+        asked = types if audit else [name for name in types if name not in FOR_AUDITORS]
+        stretches = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :type{i} AND position > :after"  # noqa: S608
+            " ORDER BY position LIMIT :limit) AS t"
+            f"{i}"
+            for i in range(len(asked))
+        )
+        sql, given = f"{stretches} ORDER BY position LIMIT :limit", {f"type{i}": name for i, name in enumerate(asked)}
+        if not asked:
+            return []
+    else:
+        hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
+        sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden} ORDER BY position LIMIT :limit"  # noqa: S608
+        given = {}
+    return [EVENTS.read(row, _OPEN) for row in tx.all(sql, after=position, limit=limit, **given)]
+
+
+def every(tx: Transaction) -> Iterator[Row]:
+    """The row of every event, from the first."""
+    return tx.each(f"SELECT {EVENTS.columns} FROM events ORDER BY position")  # noqa: S608

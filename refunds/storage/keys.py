@@ -1,0 +1,72 @@
+"""The keys that the master key wraps: the service's own, and one for each customer."""
+
+from collections.abc import Iterator
+
+from ulid import ULID
+
+from refunds.errors import ConfigurationError
+from refunds.secrecy import SERVICE_KEYS, Keyring, Tampered, Vault, keyed_digest, new_key, place, seal, unseal
+from refunds.storage import Row, Transaction
+
+
+def any_stored(tx: Transaction) -> bool:
+    """Whether the database already has keys, and so a master key that they belong to."""
+    return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
+
+
+def open_keyring(tx: Transaction, master: bytes) -> Keyring:
+    """The service's keys, those that are missing made; raises `ConfigurationError` for another master key."""
+    stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
+    keys: dict[str, bytes] = {}
+    for name in SERVICE_KEYS:
+        where = place("keys", "wrapped", name)
+        if name in stored:
+            try:
+                keys[name] = unseal(master, stored[name], where)
+            except Tampered:
+                raise ConfigurationError(
+                    "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database: use the one it was made with"
+                ) from None
+        else:
+            keys[name] = new_key()
+            tx.run(
+                "INSERT INTO keys (name, wrapped) VALUES (:name, :wrapped)",
+                name=name,
+                wrapped=seal(master, keys[name], where),
+            )
+    return Keyring(master, **keys)
+
+
+def find_customer(tx: Transaction, keys: Keyring, customer_ref: str) -> Row | None:
+    """The row of the customer whom billing refers to by this text."""
+    return tx.one(
+        "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest {for_update}",
+        digest=keyed_digest(keys.lookup, customer_ref.encode()),
+    )
+
+
+def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Vault]:
+    """The opaque id and the vault of a customer, both made where the customer is new."""
+    found = find_customer(tx, keys, customer_ref)
+    if found is None:
+        customer_id = f"cus_{ULID()}"
+        tx.run(
+            "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
+            " ON CONFLICT (digest) DO NOTHING",
+            customer_id=customer_id,
+            digest=keyed_digest(keys.lookup, customer_ref.encode()),
+            wrapped_key=seal(keys.master, new_key(), place("customers", "wrapped_key", customer_id)),
+        )
+        found = find_customer(tx, keys, customer_ref)
+        assert found is not None
+    return found["customer_id"], vault(keys, found)
+
+
+def vault(keys: Keyring, row: Row) -> Vault:
+    """The vault of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
+    return Vault(unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"])))
+
+
+def customer_ids(tx: Transaction) -> Iterator[str]:
+    """The id of every customer."""
+    return (row["customer_id"] for row in tx.each("SELECT customer_id FROM customers ORDER BY customer_id"))

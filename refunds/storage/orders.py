@@ -1,0 +1,34 @@
+"""Orders, each with its customer's key."""
+
+from collections.abc import Iterator
+
+from refunds.records import Order
+from refunds.storage import Row, Transaction
+from refunds.storage.table import Table
+
+ORDERS = Table(Order, "orders")
+
+_WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
+
+
+def by_id(tx: Transaction, order_id: str) -> Row | None:
+    """The row of an order; in a write, held with its customer's until the transaction ends."""
+    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id {{for_update}}", order_id=order_id)
+
+
+def of_customer(tx: Transaction, customer_id: str, after: str, limit: int) -> list[Row]:
+    """Up to `limit` orders of a customer, by id."""
+    return tx.all(
+        f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit",
+        customer_id=customer_id,
+        after=after,
+        limit=limit,
+    )
+
+
+def every(tx: Transaction) -> Iterator[Row]:
+    """The row of every order, and the digest by which its customer is found."""
+    return tx.each(
+        f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
+        " FROM orders JOIN customers USING (customer_id) ORDER BY order_id"
+    )

@@ -1,0 +1,204 @@
+"""The SQLite engine: one file, many readers, and writers in a queue of their own.
+
+SQLite lets one transaction write at a time and leaves it to chance which of those waiting comes next. So every
+write first takes a ticket: a lock within the process, then a lock on a file beside the database for all processes.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
+
+from refunds.errors import Conflict, StorageUnavailable
+from refunds.storage import Row
+
+PATIENCE = 10.0
+"""Seconds that a write waits for its ticket before it is told to try again."""
+
+_SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
+_DIALECT = {"bigint": "INTEGER", "bytes": "BLOB", "key": "TEXT", "for_update": ""}
+
+# Rows that are too old, a full disk, a file that is locked, gone or unreadable: not the caller's fault.
+_OUT_OF_ORDER = frozenset(
+    {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CORRUPT"}
+    | {"SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL", "SQLITE_NOTADB"}
+)
+
+
+def wal_is_sound(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite keeps a write-ahead log whole when several connections write and checkpoint it.
+
+    Source: the WAL-reset bug, mended in 3.51.3 and in the branches 3.44.6 and 3.50.7.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+class SQLite:
+    """A database in one file."""
+
+    def __init__(self, path: str, *, patience: float = PATIENCE, sound: bool | None = None) -> None:
+        self.name = path
+        self._path = Path(path)
+        self._patience = patience
+        sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
+        self._journal_mode = "WAL" if sound else "TRUNCATE"
+        self._ticket = threading.Lock()
+        self._ticket_file: int | None = None
+        self._writer: _Connection | None = None
+        self._readers: list[_Connection] = []
+
+    @contextmanager
+    def read(self) -> Iterator["_Connection"]:
+        """A transaction that sees one state of the records and changes nothing."""
+        with _translated():
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = self._connect(readonly=True)
+            try:
+                reader.execute("BEGIN")
+                yield reader
+            finally:
+                reader.rollback()
+                self._readers.append(reader)
+
+    @contextmanager
+    def write(self) -> Iterator["_Connection"]:
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+        with _translated(), self._queue():
+            if self._writer is None:
+                self._writer = self._connect()
+            writer = self._writer
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield writer
+                writer.execute("COMMIT")
+            except BaseException:
+                writer.rollback()
+                raise
+
+    def close(self) -> None:
+        """Let go of every connection; they are opened anew when needed."""
+        with self._ticket:
+            while self._readers:
+                self._readers.pop().close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            if self._ticket_file is not None:
+                os.close(self._ticket_file)
+                self._ticket_file = None
+
+    @contextmanager
+    def _queue(self) -> Iterator[None]:
+        """Hold the ticket: no other thread and no other process writes meanwhile."""
+        deadline = monotonic() + self._patience
+        if not self._ticket.acquire(timeout=self._patience):
+            raise StorageUnavailable("Too many writes are waiting.")
+        try:
+            if self._ticket_file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._ticket_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _lock_file(self._ticket_file, deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._ticket_file, fcntl.LOCK_UN)
+        finally:
+            self._ticket.release()
+
+    def _connect(self, *, readonly: bool = False) -> "_Connection":
+        if not readonly:  # what the file holds is for its owner alone
+            os.close(os.open(self._path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
+        )
+        opened = _Connection(Database(connection, execute_plugins=False))
+        # FULL: with NORMAL, a power cut takes acknowledged commits with it. secure_delete: erased is erased.
+        for pragma in (
+            f"journal_mode = {self._journal_mode}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "trusted_schema = OFF",
+            f"query_only = {'ON' if readonly else 'OFF'}",
+        ):
+            opened.execute(f"PRAGMA {pragma}")
+        return opened
+
+
+class _Connection:
+    """A connection, and the transaction that is under way on it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.close = database.conn.close
+
+    def execute(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
+        cursor = self.database.conn.execute(sql, parameters or {})
+        cursor.row_factory = _as_dict
+        return cursor
+
+    def rollback(self) -> None:
+        # After some errors (a full disk) SQLite has already done it.
+        if self.database.conn.in_transaction:
+            self.execute("ROLLBACK")
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        row: Row | None = self.execute(_rendered(sql), parameters).fetchone()
+        return row
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        rows: list[Row] = self.execute(_rendered(sql), parameters).fetchall()
+        return rows
+
+    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        yield from self.execute(_rendered(sql), parameters)
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        changed: int = self.execute(_rendered(sql), parameters).rowcount
+        return changed
+
+
+@lru_cache(maxsize=1024)
+def _rendered(sql: str) -> str:
+    return sql.format_map(_DIALECT)
+
+
+def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def _lock_file(file: int, deadline: float) -> None:
+    nap = _SHORTEST_NAP
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if monotonic() > deadline:
+            raise StorageUnavailable("Another process has been writing for too long.")
+        sleep(nap)
+        nap = min(nap * 2, _LONGEST_NAP)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the driver, told as the service's own."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Conflict(str(error).rpartition(": ")[2]) from error
+    except OSError as error:
+        raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "").startswith(tuple(_OUT_OF_ORDER)):
+            raise StorageUnavailable("The database cannot serve at the moment.") from error
+        raise

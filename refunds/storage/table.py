@@ -1,0 +1,153 @@
+"""How a record becomes a row and back: each field of its dataclass is a column of the same name.
+
+Instants are microseconds since 1970, dates and codes are texts, mappings JSON; personal fields are sealed in the
+customer's vault. One declaration of a record is enough for all of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+import orjson
+
+from refunds.errors import StorageUnavailable
+from refunds.journal import record_digest
+from refunds.secrecy import Vault
+from refunds.storage import Row, Transaction
+
+R = TypeVar("R")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(instant: datetime) -> int:
+    """An instant as it is stored: microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant(stored: int) -> datetime:
+    """The instant that was stored."""
+    return _EPOCH + stored * _MICROSECOND
+
+
+class _Kind(NamedTuple):
+    """How values of a type are stored and read."""
+
+    store: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+_KINDS: dict[type, _Kind] = {
+    str: _Kind(_as_is, _as_is),
+    int: _Kind(_as_is, _as_is),
+    bytes: _Kind(_as_is, bytes),
+    bool: _Kind(int, bool),
+    datetime: _Kind(micros, instant),
+    date: _Kind(date.isoformat, date.fromisoformat),
+    dict: _Kind(lambda value: orjson.dumps(value).decode(), orjson.loads),
+}
+
+
+def _kind(hint: Any) -> _Kind:
+    """The kind of a field; None is always stored as such."""
+    if isinstance(hint, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    if get_origin(hint) is Mapping:
+        hint = dict
+    return _Kind(str, hint) if issubclass(hint, StrEnum) else _KINDS[hint]
+
+
+class Table(Generic[R]):
+    """The table of a record, whose first field is its key."""
+
+    def __init__(self, record: type[R], name: str) -> None:
+        hints, columns = get_type_hints(record), fields(record)  # type: ignore[arg-type] # records are dataclasses
+        self.record, self.name, self.key = record, name, columns[0].name
+        self._personal = {f.name for f in columns if f.metadata.get("personal")}
+        self._derived = {f.name for f in columns if f.metadata.get("derived")}
+        self._kinds = {name: _kind(hint) for name, hint in hints.items()}
+        self.columns = ", ".join(f"{name}.{column}" for column in self._kinds)
+        names = ", ".join(self._kinds)
+        self._insert = f"INSERT INTO {name} ({names}) VALUES ({', '.join(':' + n for n in self._kinds)})"  # noqa: S608
+
+    def insert(self, tx: Transaction, record: R, vault: Vault) -> bytes:
+        """Store a new record; its digest."""
+        row = self._row(record, vault)
+        tx.run(self._insert, **row)
+        return self.digest(row)
+
+    def insert_new(self, tx: Transaction, record: R, vault: Vault) -> bytes | None:
+        """Store a record unless there is one of its key, waiting for whoever is storing that; its digest, or None."""
+        row = self._row(record, vault)
+        if not tx.run(f"{self._insert} ON CONFLICT ({self.key}) DO NOTHING", **row):
+            return None
+        return self.digest(row)
+
+    def change(self, tx: Transaction, before: R, vault: Vault, **changes: Any) -> tuple[R, bytes]:
+        """Store what changes of a record, if it still is what it was before; the record now, and its digest.
+
+        Raises `StorageUnavailable` where another transaction was quicker.
+        """
+        after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
+        old, new = self._row(before, vault), self._row(after, vault)
+        plain = [name for name in changes if name not in self._personal]
+        guards = [f"{self.key} = :{self.key}", *(f"{name} IS NOT DISTINCT FROM :old_{name}" for name in plain)]
+        settings = ", ".join(f"{name} = :{name}" for name in changes)
+        given = {name: new[name] for name in (self.key, *changes)} | {f"old_{name}": old[name] for name in plain}
+        if tx.run(f"UPDATE {self.name} SET {settings} WHERE {' AND '.join(guards)}", **given) != 1:  # noqa: S608
+            raise StorageUnavailable("Another request changed the same record at the same moment.")
+        return after, self.digest(new)
+
+    def reseal(self, tx: Transaction, row: Row, vault: Vault, to: Vault) -> None:
+        """Seal the personal fields of a row anew, in another customer's vault."""
+        key = row[self.key]
+        for name in self._personal:
+            if row[name] is not None:
+                text = vault.unseal(row[name], self.name, name, key)
+                sealed = to.seal(text, self.name, name, key)
+                tx.run(f"UPDATE {self.name} SET {name} = :sealed WHERE {self.key} = :key", sealed=sealed, key=key)  # noqa: S608
+
+    def read(self, row: Row, vault: Vault) -> R:
+        """The record that a row holds."""
+        key = row[self.key]
+        values = {
+            name: vault.unseal(row[name], self.name, name, key)
+            if name in self._personal
+            else (None if row[name] is None else kind.read(row[name]))
+            for name, kind in self._kinds.items()
+        }
+        return self.record(**values)
+
+    def digest(self, row: Row) -> bytes:
+        """The digest of a row's plain columns, and of which personal ones are there.
+
+        Derived columns are left out: the audit works them out again.
+        """
+        plain = {name: row[name] for name in self._kinds if name not in self._personal and name not in self._derived}
+        held = [name for name in self._kinds if name in self._personal and row[name] is not None]
+        return record_digest(self.name, plain | {"personal": held})
+
+    def unseal_all(self, row: Row, vault: Vault) -> None:
+        """Open every personal field of a row; raises `Tampered`."""
+        for name in self._personal:
+            vault.unseal(row[name], self.name, name, row[self.key])
+
+    def _row(self, record: R, vault: Vault) -> dict[str, Any]:
+        key = getattr(record, self.key)
+        row: dict[str, Any] = {}
+        for name, kind in self._kinds.items():
+            value = getattr(record, name)
+            if name in self._personal:
+                value = vault.seal(value, self.name, name, key)
+            elif value is not None:
+                value = kind.store(value)
+            row[name] = value
+        return row

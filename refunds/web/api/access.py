@@ -1,0 +1,58 @@
+"""Access over HTTP: who the caller is."""
+
+import marshmallow as ma
+from flask import Response, g
+from flask_smorest import Blueprint
+
+from refunds.access import SCOPES, Role, Scope
+from refunds.instants import format_instant
+from refunds.web import shown
+from refunds.web.api import reply
+from refunds.web.openapi import Answer, operation
+
+blueprint = Blueprint("Access", __name__, description="Who the caller is, and what it may do.")
+
+
+class MeSchema(ma.Schema):
+    """The caller, as its token tells."""
+
+    client_id = shown.String("The client; what it does bears this id.")
+    name = shown.String("Its name.")
+    role = shown.Code(Role, "Its role.")
+    scopes = ma.fields.List(shown.Code(Scope, "What it may do."), required=True)
+    token_id = shown.String("The token of this request.")
+    expires_at = shown.Instant("Until when the token holds.")
+
+
+ME = {
+    "client_id": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
+    "name": "console metrics",
+    "role": "operator",
+    "scopes": ["metrics:read"],
+    "token_id": "k3Zp8QwX",
+    "expires_at": "2027-11-22T09:00:00Z",
+}
+
+
+@operation(
+    blueprint,
+    "/v1/me",
+    Answer("The caller.", MeSchema, {"operator": {"summary": "An operator's client", "value": ME}}),
+    scopes=(),
+)
+def who_am_i() -> Response:
+    """Tell who is calling
+
+    The client, its role and scopes, and until when its token holds.
+    """
+    principal = g.principal
+    return reply(
+        {
+            "client_id": principal.actor,
+            "name": principal.name,
+            "role": principal.role,
+            "scopes": sorted(SCOPES[principal.role]),
+            "token_id": principal.token_id,
+            "expires_at": format_instant(principal.expires_at),
+        }
+    )

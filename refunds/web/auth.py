@@ -1,0 +1,82 @@
+"""Who calls: every route but the public ones wants a token whose role has the route's scope.
+
+It is asked for before the body is touched, so that strangers cannot keep a thread waiting for theirs.
+"""
+
+from threading import Lock
+from time import monotonic
+
+from flask import Flask, Response, current_app, g, request
+
+from refunds.access import Principal, Scope
+from refunds.errors import Forbidden, Unauthenticated
+from refunds.service.books import Books
+from refunds.service.clients import authenticate
+from refunds.web.problems import Rejected
+
+Scopes = tuple[Scope, ...] | None
+"""One of which a route wants: none at all of whoever has a token, and None of the public."""
+
+PUBLIC_BLUEPRINTS = {"pages"}
+"""Pages for people that say nothing of any record."""
+
+
+class Limiter:
+    """A bucket of tokens for each client: full it holds `rate` of them, and it fills at `rate` a second."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._lock = Lock()
+
+    def take(self, actor: str) -> float:
+        """How many requests are left after this one; below 0, it is one too many."""
+        now = monotonic()
+        with self._lock:
+            left, since = self._buckets.get(actor, (float(self.rate), now))
+            left = min(left + (now - since) * self.rate, self.rate) - 1
+            self._buckets[actor] = max(left, 0), now
+        return left
+
+
+def register(app: Flask) -> None:
+    """Admit requests to the routes of an app, or turn them away."""
+    limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
+    policy = f'"requests";q={limiter.rate};w=1'
+
+    @app.before_request
+    def admit() -> None:
+        if request.endpoint is None or request.blueprint in PUBLIC_BLUEPRINTS:
+            return
+        view = current_app.view_functions[request.endpoint]
+        if getattr(view, "scopes", ()) is None:
+            return
+        g.principal = _caller()
+        if limiter.rate:
+            g.requests_left = limiter.take(g.principal.actor)
+            if g.requests_left < 0:
+                raise Rejected("rate-limited", f"At most {limiter.rate} requests a second.", {"Retry-After": "1"})
+        if not hasattr(view, "scopes"):
+            raise Forbidden("This route names no scope.")
+        if view.scopes:
+            g.principal.require(*view.scopes)
+
+    @app.after_request
+    def tell_limits(response: Response) -> Response:
+        if "requests_left" in g:
+            response.headers["RateLimit-Policy"] = policy
+            response.headers["RateLimit"] = f'"requests";r={max(int(g.requests_left), 0)};t=1'
+        return response
+
+
+def _caller() -> Principal:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send the client's token: Authorization: Bearer rfd_...")
+    return authenticate(books(), token.strip())
+
+
+def books() -> Books:
+    """The books of this app."""
+    found: Books = current_app.extensions["refunds.books"]
+    return found
