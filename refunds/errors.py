@@ -5,7 +5,6 @@ into the page `/problems/<code>`, and its `exit_code`, with which the command li
 """
 
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -48,9 +47,8 @@ class InvalidInput(RefundsError):
 
     def under(self, prefix: str) -> "InvalidInput":
         """The same error, its places seen from the document that holds them at `prefix`."""
-        moved = copy(self)
-        moved.flaws = tuple(flaw.under(prefix) for flaw in self.flaws)
-        moved.args = (told(moved.flaws),)
+        moved = type(self).__new__(type(self))  # subclasses are made of other things than flaws
+        InvalidInput.__init__(moved, (flaw.under(prefix) for flaw in self.flaws))
         return moved
 
 
