@@ -58,10 +58,14 @@ def _number(text: str, country: str | None) -> str:
 
 def customers_detail(text: str, country: str | None = None) -> str:
     """A customer's telephone number or e-mail address in its one spelling; raises `ValueError`."""
+    channel = Channel.EMAIL if "@" in text else Channel.PHONE
     try:
-        return canonical(Channel.EMAIL if "@" in text else Channel.PHONE, text, country)
+        spelt = canonical(channel, text, country)
     except ValueError:
-        raise ValueError("must be a telephone number with its country code, or an e-mail address") from None
+        spelt = ""
+    if not spelt or (channel is Channel.PHONE and not phonenumbers.is_possible_number(phonenumbers.parse(spelt))):
+        raise ValueError("must be a telephone number with its country code, or an e-mail address")
+    return spelt
 
 
 _ISSUED = tuple(

@@ -4,6 +4,7 @@ A view is declared with `@operation(...)`: its body or query schema does the int
 what `openapi.yaml` says. The document is emitted from here and never edited by hand.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -111,7 +112,9 @@ def operation(
             "operationId": first + "".join(map(str.title, others)),
             "parameters": [{"in": "query", "schema": query}] if query else [],
             "responses": _responses(answers, slugs, refusal or ProblemSchema),
-            "security": [] if scopes is None else [{"token": [scope]} for scope in scopes] or [{"token": []}],
+            "description": _description(view, scopes),
+            "security": [] if scopes is None else [{"token": []}],
+            "x-scopes": list(map(str, scopes or ())),
         }
         if method == "GET" and answers[0].etag:
             document["parameters"].append("IfNoneMatch")
@@ -128,6 +131,14 @@ def operation(
         return view
 
     return declare
+
+
+def _description(view: View, scopes: Scopes) -> str:
+    """What the docstring says after its first line, and what the operation takes."""
+    text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
+    if scopes is None:
+        return f"{text}\n\nNo token is needed."
+    return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}."
 
 
 def _with_intake(

@@ -8,6 +8,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from refunds.web import create_app
 from tests import conftest
+from tests.api.conftest import Desk
 from tests.conftest import ROOT
 
 app = create_app(conftest.settings())
@@ -50,15 +51,99 @@ def operations():
     ]
 
 
-def test_examples_of_requests_are_answered_as_the_examples_say(client):
-    for path, method, operation in operations():
-        for name, example in (
-            operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {}).items()
-        ):
-            answer = getattr(client, method)(path, json=example["value"])
+def closed(schema):
+    """A schema in which no object may hold more than is documented."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shut = {"additionalProperties": False} if "properties" in schema else {}
+    return {name: closed(part) for name, part in schema.items()} | shut
+
+
+def validator(name):
+    """A validator of a documented schema in which no object may hold more than is documented."""
+    root = {"$ref": f"#/components/schemas/{name}", "components": closed(document["components"])}
+    return jsonschema_rs.Draft202012Validator(root)
+
+
+def test_examples_of_checks_are_answered_as_the_examples_say(client):
+    for path in ("/v1/eligibility-checks", "/v1/eligibility-checks/batch"):
+        operation = document["paths"][path]["post"]
+        for name, example in operation["requestBody"]["content"]["application/json"]["examples"].items():
+            answer = client.post(path, json=example["value"])
             assert answer.status_code == 200, (path, name)
             shown = operation["responses"]["200"]["content"]["application/json"]["examples"].get(name)
             assert not shown or answer.json == shown["value"], (path, name)
+
+
+def test_every_example_fits_its_schema():
+    checked = 0
+    for path, _, operation in operations():
+        contents = [("body", operation.get("requestBody", {})), *operation["responses"].items()]
+        for where, content in contents:
+            for media in content.get("content", {}).values():
+                root = media["schema"] | {"components": closed(document["components"])}
+                for name, example in media.get("examples", {}).items():
+                    value = document["components"]["examples"][name] if "$ref" in example else example
+                    errors = [
+                        error.message for error in jsonschema_rs.Draft202012Validator(root).iter_errors(value["value"])
+                    ]
+                    assert not errors, (path, where, name, errors)
+                    checked += 1
+    assert checked > 200
+
+
+def test_the_examples_of_records_tell_a_story_that_happens(app, now):
+    """The bodies of the examples, sent one after the other, are answered in the documented form."""
+    desk = Desk(conftest.client_of(app, "admin"), now)
+    paths = document["paths"]
+
+    def body(path, method, name):
+        return paths[path][method]["requestBody"]["content"]["application/json"]["examples"][name]["value"]
+
+    order = desk.put("/v1/orders/A-1001", json=body("/v1/orders/{order_id}", "put", "register"))
+    contact = desk.post("/v1/orders/A-1001/contacts", body("/v1/orders/{order_id}/contacts", "post", "call"))
+    asked = body("/v1/cancellations", "post", "stored") | {"contact_id": contact.json["contact_id"]}
+    issued = desk.post("/v1/cancellations", asked)
+    again = desk.post("/v1/cancellations", body("/v1/cancellations", "post", "inline"))
+    url = f"/v1/cancellations/{issued.json['cancellation_id']}"
+    life = "/v1/cancellations/{cancellation_id}"
+    now.move_to("2026-04-10T08:00:00Z")
+    settled = desk.put(f"{url}/settlement", json=body(f"{life}/settlement", "put", "settled"))
+    undone = desk.delete(f"{url}/settlement?reason_code=refund_failed")
+    revoked = desk.put(f"{url}/revocation", json=body(f"{life}/revocation", "put", "revoked"))
+    refused = desk.issue("A-1001")
+    supervised = desk.post(
+        "/v1/cancellations",
+        body("/v1/cancellations", "post", "goodwill") | {"contact_id": refused.json["contact_id"]},
+    )
+    late = desk.register("A-1002", service_provided_at="2026-03-02T16:20:00+01:00")
+    resolution = body("/v1/contacts/{contact_id}/resolution", "put", "stays")
+    resolved = desk.put(f"/v1/contacts/{desk.record(late).json['contact_id']}/resolution", json=resolution)
+    for name, status, answer in (
+        ("Order", 201, order),
+        ("Contact", 201, contact),
+        ("Cancellation", 201, issued),
+        ("Refusal", 409, again),
+        ("Cancellation", 200, settled),
+        ("Cancellation", 200, undone),
+        ("Cancellation", 200, revoked),
+        ("Refusal", 409, refused),
+        ("Cancellation", 201, supervised),
+        ("Contact", 200, resolved),
+        ("Decision", 200, desk.get("/v1/orders/A-1001/eligibility")),
+        ("Order", 200, desk.get("/v1/orders/A-1001")),
+        ("Contact", 200, desk.get(contact.headers["Location"])),
+        ("Cancellation", 200, desk.get(url)),
+        ("ContactList", 200, desk.get("/v1/contacts")),
+        ("CancellationList", 200, desk.get("/v1/cancellations")),
+        ("Feed", 200, desk.get("/v1/events")),
+        ("Customer", 200, desk.client.post("/v1/customers/lookup", json={"customer_ref": "K-20391"})),
+        ("Me", 200, desk.get("/v1/me")),
+    ):
+        assert answer.status_code == status, (name, answer.text)
+        validator(name).validate(answer.json)
 
 
 def test_examples_of_answers_are_true(client):
@@ -70,16 +155,6 @@ def test_examples_of_answers_are_true(client):
         "application/json"
     ]["examples"].values()
     assert client.get("/v1/calendars/DE-BY/days?from=2026-04-02&to=2026-04-04").json == example["value"]
-
-
-def closed(schema):
-    """A schema in which no object may hold more than is documented."""
-    if isinstance(schema, list):
-        return [closed(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    shut = {"additionalProperties": False} if "properties" in schema else {}
-    return {name: closed(part) for name, part in schema.items()} | shut
 
 
 def test_answers_hold_what_is_documented_and_nothing_more(client):
@@ -95,8 +170,7 @@ def test_answers_hold_what_is_documented_and_nothing_more(client):
         ("PolicyVersion", client.get("/v1/policies/virtual-numbers/versions/1")),
         ("CalendarDays", client.get("/v1/calendars/DE/days?from=2026-04-01&to=2026-04-09")),
     ):
-        root = {"$ref": f"#/components/schemas/{documented}", "components": closed(document["components"])}
-        jsonschema_rs.Draft202012Validator(root).validate(answer.json)
+        validator(documented).validate(answer.json)
 
 
 def test_every_operation_is_fully_described():

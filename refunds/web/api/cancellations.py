@@ -160,7 +160,7 @@ class CancellationQuerySchema(StrictSchema):
 
 CANCELLATION = {
     "cancellation_id": "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
-    "reference": "314-092-6535",
+    "reference": "314-092-6534",
     "order_id": "A-1001",
     "contact_id": CONTACT["contact_id"],
     "state": "issued",

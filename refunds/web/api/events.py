@@ -115,7 +115,7 @@ HAPPENED = [
         5,
         EventType.CANCELLATION_ISSUED,
         _CANCELLATION,
-        reference="3140926535",
+        reference="3140926534",
         contact_id=_CORRECTED,
         basis="policy",
         reason="within_window",

@@ -1,0 +1,382 @@
+"""Cancellations over HTTP: at most one an order, on a contact that is kept either way, settled or taken back."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from refunds.errors import Conflict
+from refunds.records import heard, new_reference, spoken
+from refunds.web import create_app
+from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
+from tests.conftest import client_of, settings
+
+INLINE = {"customer_ref": "K-3", "service_provided_at": PROVIDED, "region": "DE-BY"}
+GOODWILL = {"kind": "goodwill", "reason": "our line was down"}
+
+
+def url(cancellation, rest=""):
+    """Where a cancellation is."""
+    return f"/v1/cancellations/{cancellation['cancellation_id']}{rest}"
+
+
+def types(desk, order_id):
+    """What happened to an order."""
+    return [event["type"] for event in desk.feed(order_id)]
+
+
+def settle(desk, cancellation, **told):
+    """Settle a cancellation."""
+    return desk.put(url(cancellation, "/settlement"), json={"billing_ref": "RF-1"} | told)
+
+
+def revoke(desk, cancellation, code="entered_in_error", **told):
+    """Revoke a cancellation."""
+    return desk.put(url(cancellation, "/revocation"), json={"reason_code": code} | told)
+
+
+def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):
+    order_id = agent.register()
+    answer = agent.issue(order_id)
+    issued = answer.json
+    assert answer.status_code == 201
+    assert agent.get(answer.headers["Location"]).json == issued
+    assert (issued["state"], issued["basis"], issued["issued_at"]) == ("issued", "policy", IN_TIME)
+    assert issued["refund_due_by"] == "2026-04-22"
+    assert re.fullmatch(r"\d{3}-\d{3}-\d{4}", issued["reference"])
+    assert agent.get(f"/v1/contacts/{issued['contact_id']}").json["open"] is False
+    assert types(billing, order_id) == ["order.registered", "contact.recorded", "cancellation.issued"]
+
+
+def test_order_and_contact_may_be_told_with_it_in_one_transaction(billing):
+    order = INLINE | {"order_id": "inline-1"}
+    answer = billing.post("/v1/cancellations", {"order": order, "contact": {"channel": "email"}})
+    assert answer.status_code == 201
+    assert types(billing, "inline-1") == ["order.registered", "contact.recorded", "cancellation.issued"]
+    refused = billing.post("/v1/cancellations", {"order": order | {"region": "DE"}, "contact": {"channel": "email"}})
+    assert (refused.status_code, slug(refused)) == (409, "order-facts-conflict")
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"order_id": "A"}, "/order_id"),
+        ({"order": None}, "/order"),
+        ({"contact": {"channel": "fax"}}, "/contact/channel"),
+        ({"contact": {"channel": "phone", "received_at": "2026-05-01T00:00:00Z"}}, "/contact/received_at"),
+        ({"contact": {"channel": "phone", "intent": "question"}}, "/contact/intent"),
+        ({"contact": {"channel": "phone", "from_detail": "x"}}, "/contact/from_detail"),
+        ({"order": INLINE | {"order_id": "inline-2", "region": "Bavaria"}}, "/order/region"),
+        ({"order": INLINE | {"order_id": "inline-2", "policy": "nobodys"}}, "/order/policy"),
+        ({"override": {"kind": "goodwill"}}, "/override/reason"),
+        ({"override": {"kind": "bribe", "reason": "x"}}, "/override/kind"),
+        ({"issued_by": "me"}, "/issued_by"),
+        ({"amount": 9.99}, "/amount"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_leaves_nothing(supervisor, billing, changed, place):
+    body = {"order": INLINE | {"order_id": "inline-2"}, "contact": {"channel": "phone"}} | changed
+    answer = supervisor.post("/v1/cancellations", body)
+    assert (answer.status_code, places(answer)) == (422, [place])
+    assert billing.get("/v1/orders/inline-2").status_code == 404
+
+
+def test_an_order_and_a_contact_are_needed(agent):
+    assert places(agent.post("/v1/cancellations", {"order_id": "A"})) == ["/contact_id"]
+    assert places(agent.post("/v1/cancellations", {"contact": {"channel": "phone"}})) == ["/order_id"]
+
+
+def test_an_order_has_one_cancellation_at_most(agent, billing):
+    first = agent.cancelled()
+    again = agent.issue(first["order_id"])
+    assert (again.status_code, slug(again)) == (409, "order-already-cancelled")
+    assert again.json["cancellation"] == {key: first[key] for key in ("cancellation_id", "reference")}
+    kept = agent.get(f"/v1/contacts/{again.json['contact_id']}").json
+    assert kept["decision"]["reason"] == "order_already_cancelled"
+    assert types(billing, first["order_id"]).count("cancellation.issued") == 1
+
+
+def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
+    """A unique index, and not a check in code."""
+    order_id = agent.cancelled()["order_id"]
+    engine, _ = app.extensions["refunds.books"].open()
+    with engine.read() as tx:
+        row = dict(tx.one("SELECT * FROM cancellations WHERE order_id = :order_id", order_id=order_id))
+    row |= {"cancellation_id": "can_other", "reference": "0000000000"}
+    insert = f"INSERT INTO cancellations ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})"  # noqa: S608
+    with pytest.raises(Conflict) as conflict, engine.write() as tx:
+        tx.run(insert, **row)
+    assert conflict.value.constraint == "cancellations.order_id"
+
+
+def test_a_refused_request_is_kept_and_the_problem_says_where(agent, billing, now):
+    order_id = agent.register()
+    now.move_to(LATE)
+    answer = agent.issue(order_id)
+    assert (answer.status_code, slug(answer)) == (409, "not-refundable")
+    assert answer.json["decision"]["reason"] == "window_elapsed"
+    assert "no right" not in answer.text
+    assert "statutory_rights_not_assessed" in answer.json["decision"]["notices"]
+    assert agent.get(f"/v1/contacts/{answer.json['contact_id']}").json["decision"] == answer.json["decision"]
+    assert types(billing, order_id) == ["order.registered", "contact.recorded"]
+
+
+def test_a_supervisor_cancels_out_of_goodwill_on_the_contact_that_was_refused(agent, supervisor, now):
+    order_id = agent.register()
+    now.move_to(LATE)
+    contact_id = agent.issue(order_id).json["contact_id"]
+    forbidden = agent.issue(order_id, contact_id=contact_id, override=GOODWILL)
+    assert (forbidden.status_code, slug(forbidden)) == (403, "forbidden")
+    issued = supervisor.cancelled(order_id, contact_id=contact_id, override=GOODWILL)
+    assert issued["basis"] == "goodwill"
+    assert issued["override"]["reason"] == "our line was down"
+    assert issued["override"]["by"] == issued["issued_by"]
+    assert issued["decision"]["reason"] == "window_elapsed"
+
+
+def test_an_override_that_is_not_needed_is_not_used(supervisor):
+    issued = supervisor.cancelled(override=GOODWILL)
+    assert (issued["basis"], issued["override"]) == ("policy", None)
+
+
+def test_goodwill_does_not_cancel_twice(supervisor):
+    order_id = supervisor.cancelled()["order_id"]
+    assert slug(supervisor.issue(order_id, override=GOODWILL)) == "order-already-cancelled"
+
+
+@pytest.fixture
+def official(tmp_path, now):
+    """A vendor with an official number, and desks at it."""
+    (tmp_path / "p.toml").write_text('policy = "official"\nversion = 1\n[phone]\npoints = ["+493012345678"]\n')
+    app = create_app(settings(policies=tmp_path, policy="official"))
+    return [Desk(client_of(app, role), now) for role in ("agent", "supervisor")]
+
+
+def test_a_call_to_another_number_counts_once_a_supervisor_accepts_it(official):
+    agent, supervisor = official
+    order_id = agent.register()
+    refused = agent.issue(order_id, contact={"channel": "phone", "contact_point": "030 999999"})
+    assert refused.json["decision"]["reason"] == "unofficial_contact_point"
+    accepted = {"kind": "contact_point_accepted", "reason": "an old letterhead"}
+    issued = supervisor.cancelled(order_id, contact_id=refused.json["contact_id"], override=accepted)
+    assert (issued["basis"], issued["override"]["kind"]) == ("policy", "contact_point_accepted")
+    assert issued["decision"]["reason"] == "within_window"
+
+
+def test_accepting_a_number_does_not_make_a_late_call_timely(official, now):
+    agent, supervisor = official
+    order_id = agent.register()
+    now.move_to(LATE)
+    accepted = {"kind": "contact_point_accepted", "reason": "an old letterhead"}
+    for contact in ({"channel": "phone", "contact_point": "030 999999"}, {"channel": "phone"}):
+        answer = supervisor.issue(order_id, contact=contact, override=accepted)
+        assert (answer.status_code, answer.json["decision"]["reason"]) == (409, "window_elapsed")
+
+
+def test_it_is_decided_anew_on_the_present_facts_and_the_contacts_own_time(agent, now):
+    order_id = agent.register(service_provided_at=None)
+    contact_id = agent.record(order_id).json["contact_id"]
+    now.move_to("2026-04-10T09:00:00Z")
+    agent.put(
+        f"/v1/orders/{order_id}",
+        json={"customer_ref": "K-20391", "service_provided_at": "2026-03-02T09:00:00Z", "region": "DE-BY"},
+    )
+    answer = agent.issue(order_id, contact_id=contact_id)
+    assert (answer.status_code, answer.json["decision"]["reason"]) == (409, "window_elapsed")
+    first = agent.get(f"/v1/contacts/{contact_id}").json["decision"]
+    assert first["reason"] == "service_not_yet_provided", "a stored decision never changes"
+
+
+def test_a_contact_about_another_order_does_not_cancel(agent):
+    contact_id = agent.record(agent.register()).json["contact_id"]
+    assert places(agent.issue(agent.register(), contact_id=contact_id)) == ["/contact_id"]
+
+
+@pytest.mark.parametrize("order_id", ["unknown"])
+def test_an_unknown_order_or_contact_is_not_found(agent, order_id):
+    assert slug(agent.issue(order_id)) == "not-found"
+    assert slug(agent.issue(agent.register(), contact_id="con_01KAN3Y7M0V5Q4T8Z2B6C9D1EF")) == "not-found"
+    assert agent.get("/v1/cancellations/can_1").status_code == 404
+
+
+def test_billing_settles_once_and_may_say_so_again(billing):
+    issued = billing.cancelled()
+    first = settle(billing, issued)
+    assert (first.json["state"], first.json["settlement"]["billing_ref"]) == ("settled", "RF-1")
+    assert settle(billing, issued).json == first.json
+    assert settle(billing, issued, settled_at=first.json["settlement"]["settled_at"]).status_code == 200
+    for other in ({"billing_ref": "RF-2"}, {"settled_at": "2026-04-08T21:05:01Z"}):
+        answer = settle(billing, issued, **other)
+        assert (answer.status_code, slug(answer)) == (409, "cancellation-state-conflict")
+    assert types(billing, issued["order_id"]).count("cancellation.settled") == 1
+
+
+@pytest.mark.parametrize("at", ["2026-04-08T21:03:59Z", "2026-04-08T21:06:01Z"])
+def test_a_settlement_lies_between_the_issue_and_now(billing, at):
+    assert places(settle(billing, billing.cancelled(), settled_at=at)) == ["/settled_at"]
+
+
+def test_billing_undoes_a_settlement_with_a_reason(billing):
+    issued = billing.cancelled()
+    settle(billing, issued)
+    assert places(billing.delete(url(issued, "/settlement"))) == ["/reason_code"]
+    undone = billing.delete(url(issued, "/settlement?reason_code=refund_failed"))
+    assert undone.json == issued
+    assert billing.delete(url(issued, "/settlement?reason_code=refund_failed")).json == issued
+    assert settle(billing, issued, billing_ref="RF-2").json["state"] == "settled"
+    events = billing.feed(issued["order_id"])
+    assert [event["data"] for event in events if event["type"] == "cancellation.unsettled"] == [
+        {"reason_code": "refund_failed"}
+    ]
+
+
+def test_a_revoked_cancellation_is_not_settled_nor_a_settled_one_revoked(billing, supervisor):
+    issued = billing.cancelled()
+    settle(billing, issued)
+    assert slug(revoke(supervisor, issued)) == "cancellation-state-conflict"
+    billing.delete(url(issued, "/settlement?reason_code=entered_in_error"))
+    assert revoke(supervisor, issued).json["state"] == "revoked"
+    for answer in (settle(billing, issued), billing.delete(url(issued, "/settlement?reason_code=refund_failed"))):
+        assert (answer.status_code, slug(answer)) == (409, "cancellation-state-conflict")
+
+
+def test_a_revocation_in_error_leaves_the_request_open_and_the_order_to_be_cancelled_anew(supervisor, billing):
+    issued = supervisor.cancelled()
+    revoked = revoke(supervisor, issued, reason="the wrong order")
+    assert revoked.json["revocation"]["reason"] == "the wrong order"
+    assert revoke(supervisor, issued, reason="the wrong order").json == revoked.json
+    assert slug(revoke(supervisor, issued, "customer_withdrew")) == "cancellation-state-conflict"
+    assert supervisor.get(f"/v1/contacts/{issued['contact_id']}").json["open"] is True
+    anew = supervisor.cancelled(issued["order_id"], contact_id=issued["contact_id"])
+    assert anew["reference"] != issued["reference"]
+    assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "cancellation.issued"]
+
+
+def test_where_the_customer_withdrew_his_request_is_resolved(supervisor, billing):
+    issued = supervisor.cancelled()
+    revoke(supervisor, issued, "customer_withdrew")
+    contact = supervisor.get(f"/v1/contacts/{issued['contact_id']}").json
+    assert (contact["open"], contact["resolution"]["reason"]) == (False, "customer_withdrew")
+    assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "contact.resolved"]
+
+
+def test_agents_revoke_their_own_for_a_quarter_of_an_hour(agent, billing, now):
+    mine, kept, billings = agent.cancelled(), agent.cancelled(), billing.cancelled()
+    now.shift(timedelta(minutes=15))
+    assert revoke(agent, mine).status_code == 200
+    assert slug(revoke(agent, billings)) == "forbidden"
+    now.shift(timedelta(seconds=1))
+    assert slug(revoke(agent, kept)) == "forbidden"
+
+
+def test_supervisors_revoke_at_any_time_before_the_settlement(agent, supervisor, now):
+    issued = agent.cancelled()
+    now.shift(timedelta(days=200))
+    assert revoke(supervisor, issued).status_code == 200
+
+
+def test_cancellations_are_found_by_what_the_customer_reads_out(agent):
+    issued = agent.cancelled()
+    spelt = issued["reference"]
+    for reference in (spelt, spelt.replace("-", ""), spelt.replace("-", "%20")):
+        (found,) = agent.get(f"/v1/cancellations?reference={reference}").json["items"]
+        assert found == issued
+    mistyped = spelt[:-1] + str((int(spelt[-1]) + 1) % 10)
+    assert places(agent.get(f"/v1/cancellations?reference={mistyped}")) == ["/reference"]
+
+
+def test_a_reference_finds_every_mistyped_and_every_swapped_digit():
+    for _ in range(50):
+        reference = new_reference()
+        assert heard(spoken(reference)) == reference
+        wrong = {reference[:i] + str(digit) + reference[i + 1 :] for i in range(10) for digit in range(10)}
+        wrong |= {reference[:i] + reference[i + 1] + reference[i] + reference[i + 2 :] for i in range(9)}
+        for mistake in wrong - {reference}:
+            with pytest.raises(ValueError, match="check digit"):
+                heard(mistake)
+
+
+def test_overdue_are_those_not_settled_after_their_last_day_the_longest_due_first(official, now):
+    agent, _ = official
+    later = [agent.cancelled() for _ in range(2)]
+    now.move_to("2026-04-08T22:00:00Z")  # the next day in Berlin
+    latest = agent.cancelled(agent.register(service_provided_at="2026-04-08T10:00:00Z"))
+    due = "/v1/cancellations?overdue=true&limit=1"
+    now.move_to("2026-04-22T21:59:59Z")
+    assert agent.get(due).json["items"] == []
+    now.move_to("2026-04-22T22:00:00Z")
+    page = agent.get(due).json
+    pages = page["items"] + agent.get(f"{due}&after={page['next']}").json["items"]
+    assert {item["cancellation_id"] for item in pages} == {item["cancellation_id"] for item in later}
+    now.move_to("2026-04-23T22:00:00Z")
+    assert agent.get("/v1/cancellations?overdue=true").json["items"][-1]["cancellation_id"] == latest["cancellation_id"]
+
+
+def test_cancellations_are_listed_by_order_and_state(agent, supervisor):
+    order_id = agent.register()
+    first = agent.cancelled(order_id)
+    revoke(supervisor, first)
+    second = agent.cancelled(order_id)
+    listed = agent.get(f"/v1/cancellations?order_id={order_id}").json["items"]
+    assert {item["state"] for item in listed} == {"issued", "revoked"}
+    (active,) = agent.get(f"/v1/cancellations?order_id={order_id}&state=issued").json["items"]
+    assert active == second
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda _: "x",
+        lambda cursor: cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB"),
+        lambda cursor: cursor + "AAAA",
+        lambda _: "A" * 22,
+        lambda _: "%00",
+        lambda _: "e30",
+    ],
+)
+def test_forged_cursors_are_refused(agent, forge):
+    for _ in range(2):
+        agent.cancelled()
+    cursor = agent.get("/v1/cancellations?limit=1").json["next"]
+    answer = agent.get(f"/v1/cancellations?limit=1&after={forge(cursor)}")
+    assert answer.status_code in {400, 422}
+    assert slug(answer) in {"invalid-cursor", "validation-error"}
+
+
+def test_a_cursor_of_another_list_or_of_other_filters_is_refused(agent):
+    for _ in range(2):
+        agent.cancelled()
+    cursor = agent.get("/v1/cancellations?limit=1").json["next"]
+    for foreign in ("/v1/contacts?after=", "/v1/cancellations?state=issued&after="):
+        answer = agent.get(foreign + cursor)
+        assert (answer.status_code, slug(answer)) == (400, "invalid-cursor")
+
+
+@pytest.mark.parametrize("number", ["378282246310005", "GB82 WEST 1234 5698 7654 32"])
+def test_payment_data_has_no_place_in_reasons_and_references(supervisor, billing, now, number):
+    order_id = billing.register()
+    issued = billing.cancelled()
+    now.move_to(LATE)
+    for answer, place in (
+        (supervisor.issue(order_id, override=GOODWILL | {"reason": number}), "/override/reason"),
+        (settle(billing, issued, billing_ref=number), "/billing_ref"),
+        (revoke(supervisor, issued, reason=number), "/reason"),
+        (billing.put(f"/v1/orders/{order_id}", json=INLINE | {"customer_ref": number}), "/customer_ref"),
+        (
+            billing.put(
+                f"/v1/orders/{order_id}", json=INLINE | {"correction_reason": number}, headers={"If-Match": "*"}
+            ),
+            "/correction_reason",
+        ),
+    ):
+        assert (answer.status_code, slug(answer), places(answer)) == (422, "payment-data-refused", [place])
+        assert number not in answer.text
+
+
+def test_what_is_personal_is_hidden_from_whom_it_is_not_for(billing, supervisor, auditor):
+    issued = billing.cancelled()
+    settle(billing, issued)
+    assert auditor.get(url(issued)).json["settlement"]["billing_ref"] is None
+    other = billing.cancelled()
+    revoke(supervisor, other, reason="private")
+    assert auditor.get(url(other)).json["revocation"]["reason"] is None

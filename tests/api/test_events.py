@@ -1,0 +1,89 @@
+"""The feed over HTTP."""
+
+import json
+
+import pytest
+
+from refunds.journal import EventType
+from tests.api.conftest import places
+
+
+def head(desk):
+    """The position that a reader who has seen everything goes on from."""
+    after = 0
+    while (answer := desk.get(f"/v1/events?after={after}&limit=200").json)["next"] != after:
+        after = answer["next"]
+    return after
+
+
+def test_a_reader_who_goes_on_from_next_sees_everything_once_and_in_order(billing, auditor):
+    begin = head(auditor)
+    for _ in range(4):
+        billing.cancelled()
+    positions, after = [], begin
+    while page := auditor.get(f"/v1/events?after={after}&limit=3").json["items"]:
+        positions += [event["position"] for event in page]
+        after = positions[-1]
+    assert positions == list(range(begin + 1, begin + 13))
+    assert auditor.get(f"/v1/events?after={after}").json == {"items": [], "next": after}
+
+
+def test_types_are_picked_without_losing_the_place(billing):
+    begin = head(billing)
+    orders = [billing.cancelled()["order_id"] for _ in range(3)]
+    billing.register()
+    page = billing.get(f"/v1/events?after={begin}&types=cancellation.issued,order.corrected&limit=2").json
+    assert [event["order_id"] for event in page["items"]] == orders[:2]
+    assert page["next"] == page["items"][-1]["position"]
+    rest = billing.get(f"/v1/events?after={page['next']}&types=cancellation.issued&limit=2").json
+    assert [event["order_id"] for event in rest["items"]] == orders[2:]
+    assert rest["next"] == head(billing), "nothing of these types is left, up to the head"
+
+
+def test_events_about_access_are_for_auditors(billing, auditor):
+    assert any(event["type"].startswith("access.") for event in auditor.get("/v1/events").json["items"])
+    assert not any(event["type"].startswith("access.") for event in billing.get("/v1/events?limit=200").json["items"])
+    assert billing.get("/v1/events?types=access.token_created").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("after=-1", "/after"),
+        ("after=1.0", "/after"),
+        ("after=01", "/after"),
+        ("after=%D9%A1", "/after"),
+        ("after=9007199254740992", "/after"),
+        ("after=99999999999999999999999", "/after"),
+        ("limit=0", "/limit"),
+        ("limit=201", "/limit"),
+        ("types=cancellation.lost", "/types"),
+        ("types=", "/types"),
+        ("after=1&after=2", "/after"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(billing, query, place):
+    answer = billing.get(f"/v1/events?{query}")
+    assert (answer.status_code, places(answer)) == (422, [place])
+
+
+def test_a_place_ahead_of_the_head_is_kept(billing):
+    assert billing.get("/v1/events?after=900000").json == {"items": [], "next": 900_000}
+
+
+def test_the_journal_holds_nothing_personal(billing, auditor):
+    secret = "Zaphod-4711"
+    order_id = billing.register(customer_ref=secret)
+    contact = {"channel": "phone", "note": secret, "ticket_ref": secret, "from_detail": f"{secret}@example.com"}
+    cancellation = billing.cancelled(order_id, contact=contact)
+    billing.put(f"/v1/cancellations/{cancellation['cancellation_id']}/settlement", json={"billing_ref": secret})
+    told = json.dumps(auditor.feed(order_id)).lower()
+    assert len(auditor.feed(order_id)) == 4
+    assert "zaphod" not in told
+    assert "4711" not in told
+
+
+def test_every_kind_of_event_has_an_example(client):
+    operation = client.get("/openapi.json").json["paths"]["/v1/events"]["get"]
+    examples = operation["responses"]["200"]["content"]["application/json"]["examples"]
+    assert set(examples) == {event for event in EventType if not event.startswith("access.")}

@@ -1,0 +1,202 @@
+"""Orders over HTTP: facts are stated once, corrected with care, and frozen while a cancellation rests on them."""
+
+import pytest
+
+from tests.api.conftest import PROVIDED, places, slug
+
+FACTS = {"customer_ref": "K-1", "service_provided_at": PROVIDED, "region": "DE-BY"}
+
+
+def test_an_order_is_registered_once_and_the_same_facts_again_change_nothing(billing):
+    first = billing.put("/v1/orders/once", json=FACTS)
+    again = billing.put("/v1/orders/once", json=FACTS | {"service_provided_at": "2026-04-02T14:20:00Z"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.headers["Location"] == "/v1/orders/once"
+    assert first.json == again.json == billing.get("/v1/orders/once").json
+    assert first.json["asserted_by"].startswith("cli_")
+    assert first.json["registered_at"] == "2026-04-08T21:05:00Z"
+    assert [event["type"] for event in billing.feed("once")] == ["order.registered"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "place", "told"),
+    [
+        ({"customer_ref": "K-2"}, "/customer_ref", "another customer is registered"),
+        ({"region": "DE"}, "/region", "registered is DE-BY"),
+        ({"region": None}, "/region", "registered is DE-BY"),
+        ({"ordered_at": PROVIDED}, "/ordered_at", "registered is nothing"),
+        ({"service_provided_at": None}, "/service_provided_at", "registered is 2026-04-02T14:20:00Z"),
+    ],
+)
+def test_other_facts_are_a_conflict_that_names_what_differs(billing, changed, place, told):
+    order_id = billing.register(**FACTS)
+    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | changed)
+    assert (answer.status_code, slug(answer)) == (409, "order-facts-conflict")
+    assert answer.json["errors"] == [{"pointer": place, "detail": told, "code": "differs"}]
+    assert billing.get(f"/v1/orders/{order_id}").json["revision"] == 1
+
+
+def test_a_conflict_does_not_tell_who_the_customer_is(billing):
+    order_id = billing.register(customer_ref="K-secret")
+    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-other"})
+    assert "K-" not in answer.text
+
+
+def test_a_service_not_yet_provided_is_filled_in_later(billing):
+    order_id = billing.register(service_provided_at=None)
+    assert billing.get(f"/v1/orders/{order_id}/eligibility").json["reason"] == "service_not_yet_provided"
+    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-20391"})
+    assert (answer.status_code, answer.json["revision"]) == (200, 2)
+    assert billing.get(f"/v1/orders/{order_id}/eligibility").json["reason"] == "within_window"
+    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.corrected"]
+
+
+def test_a_correction_takes_the_state_it_was_made_on_and_a_reason(billing):
+    order_id = billing.register(**FACTS)
+    url, right = f"/v1/orders/{order_id}", FACTS | {"region": "DE-BE"}
+    etag = billing.get(url).headers["ETag"]
+    missing = billing.put(url, json=right | {"correction_reason": "wrong place"})
+    assert (missing.status_code, slug(missing)) == (428, "precondition-required")
+    silent = billing.put(url, json=right, headers={"If-Match": etag})
+    assert (silent.status_code, places(silent)) == (422, ["/correction_reason"])
+    corrected = billing.put(url, json=right | {"correction_reason": "wrong place"}, headers={"If-Match": etag})
+    assert (corrected.status_code, corrected.json["region"], corrected.json["revision"]) == (200, "DE-BE", 2)
+    stale = billing.put(url, json=FACTS | {"correction_reason": "no, right"}, headers={"If-Match": etag})
+    assert (stale.status_code, slug(stale)) == (412, "precondition-failed")
+    event = billing.feed(order_id)[-1]
+    assert (event["type"], event["data"]["changed"]) == ("order.corrected", {"region": ["DE-BY", "DE-BE"]})
+
+
+@pytest.mark.parametrize("tag", ['"99"', 'W/"1"', "1", "xyz"])
+def test_an_etag_that_is_not_the_orders_is_refused(billing, tag):
+    order_id = billing.register(**FACTS)
+    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": tag})
+    assert answer.status_code == 412
+
+
+def test_an_unknown_order_cannot_be_corrected(billing):
+    answer = billing.put("/v1/orders/unknown", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": "*"})
+    assert (answer.status_code, slug(answer)) == (404, "not-found")
+
+
+def test_no_fact_changes_while_a_cancellation_rests_on_it(billing, supervisor):
+    order_id = billing.register(service_provided_at=None)
+    cancellation = billing.cancelled(order_id)
+    for attempt in (
+        {"json": FACTS | {"customer_ref": "K-20391"}},
+        {"json": FACTS | {"correction_reason": "x"}, "headers": {"If-Match": "*"}},
+    ):
+        answer = billing.put(f"/v1/orders/{order_id}", **attempt)
+        assert (answer.status_code, slug(answer)) == (409, "order-frozen")
+        assert cancellation["cancellation_id"] in answer.json["detail"]
+    supervisor.put(
+        f"/v1/cancellations/{cancellation['cancellation_id']}/revocation", json={"reason_code": "entered_in_error"}
+    )
+    assert billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-20391"}).status_code == 200
+
+
+def test_what_is_personal_goes_with_an_order_to_another_customer(billing):
+    order_id = billing.register(customer_ref="K-mistaken")
+    recorded = billing.post(f"/v1/orders/{order_id}/contacts", {"channel": "phone", "note": "a kind voice"}, "moved")
+    billing.put(
+        f"/v1/orders/{order_id}",
+        json=FACTS | {"customer_ref": "K-right", "correction_reason": "mixed up"},
+        headers={"If-Match": "*"},
+    )
+    assert billing.get(recorded.headers["Location"]).json["note"] == "a kind voice"
+    replayed = billing.post(f"/v1/orders/{order_id}/contacts", {"channel": "phone", "note": "a kind voice"}, "moved")
+    assert (replayed.headers["Idempotent-Replayed"], replayed.json) == ("true", recorded.json)
+    found = billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-right"}).json
+    assert [order["order_id"] for order in found["items"]] == [order_id]
+    assert billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-mistaken"}).json["items"] == []
+
+
+def test_a_customer_is_found_by_billings_reference_page_by_page(billing):
+    ids = sorted(billing.register(customer_ref="K-many") for _ in range(5))
+    asked, found = {"customer_ref": "K-many", "limit": 2}, []
+    while True:
+        page = billing.client.post("/v1/customers/lookup", json=asked).json
+        found += [order["order_id"] for order in page["items"]]
+        if page["next"] is None:
+            break
+        asked["after"] = page["next"]
+    assert found == ids
+    assert page["customer_id"].startswith("cus_")
+
+
+def test_of_an_unknown_customer_nothing_is_held(billing):
+    answer = billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-nobody"})
+    assert (answer.status_code, answer.json) == (200, {"customer_id": None, "items": [], "next": None})
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"customer_ref": ""}, "/customer_ref"),
+        ({"customer_ref": " K-1"}, "/customer_ref"),
+        ({"customer_ref": "K-1\u202e"}, "/customer_ref"),
+        ({"customer_ref": "K\u200b-1"}, "/customer_ref"),
+        ({"customer_ref": "K\r\nSet-Cookie: x"}, "/customer_ref"),
+        ({"amount": 5}, "/amount"),
+        ({"region": "Bavaria"}, "/region"),
+        ({"policy": "nobodys"}, "/policy"),
+        ({"service_provided_at": "2026-04-02"}, "/service_provided_at"),
+        ({"asserted_by": "me"}, "/asserted_by"),
+        ({"registered_at": PROVIDED}, "/registered_at"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused_by_name(billing, changed, place):
+    answer = billing.put("/v1/orders/unfit", json=FACTS | changed)
+    assert answer.status_code == 422
+    assert places(answer) == [place]
+    assert billing.get("/v1/orders/unfit").status_code == 404
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1990-12-28T10:00:00Z"])
+def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
+    answer = billing.put("/v1/orders/unjudgeable", json=FACTS | {"service_provided_at": at})
+    assert (answer.status_code, slug(answer)) == (422, "calendar-not-covered")
+    assert billing.get("/v1/orders/unjudgeable").status_code == 404
+
+
+@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%00", "a%0d%0ab", "{{7*7}}"])
+def test_an_order_id_is_letters_digits_and_a_few_signs(billing, order_id):
+    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)
+    assert (answer.status_code, places(answer)) == (422, ["/order_id"])
+
+
+def test_an_order_id_may_look_like_a_card(billing):
+    assert billing.register("4111111111111111")
+
+
+def test_references_that_look_alike_are_the_same_customer(billing):
+    billing.register("nfc", customer_ref="Jos\u00e9")
+    billing.register("nfd", customer_ref="Jose\u0301")
+    found = billing.client.post("/v1/customers/lookup", json={"customer_ref": "Jose\u0301"}).json
+    assert [order["order_id"] for order in found["items"]] == ["nfc", "nfd"]
+
+
+def test_a_reader_without_personal_scope_sees_the_facts_alone(billing, auditor):
+    order_id = billing.register(**FACTS)
+    assert auditor.get(f"/v1/orders/{order_id}").json["customer_ref"] is None
+    assert auditor.get(f"/v1/orders/{order_id}").json["region"] == "DE-BY"
+
+
+def test_what_is_known_is_not_sent_again(billing):
+    order_id = billing.register(**FACTS)
+    etag = billing.get(f"/v1/orders/{order_id}").headers["ETag"]
+    answer = billing.get(f"/v1/orders/{order_id}", headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.data) == (304, b"")
+    assert billing.get(f"/v1/orders/{order_id}").headers["Cache-Control"] == "no-store"
+
+
+def test_eligibility_is_asked_for_any_instant_and_channel(billing):
+    order_id = billing.register(**FACTS)
+    url = f"/v1/orders/{order_id}/eligibility"
+    assert billing.get(url).json["eligible"] is True
+    assert (
+        billing.get(f"{url}?requested_at=2026-04-09T00:00:00%2B02:00&channel=phone").json["reason"] == "window_elapsed"
+    )
+    billing.cancelled(order_id)
+    assert billing.get(url).json["reason"] == "order_already_cancelled"
+    assert billing.get("/v1/orders/unknown/eligibility").status_code == 404

@@ -1,0 +1,103 @@
+"""Payment data in free text: cards and IBANs are found however they are spaced, and little else is."""
+
+import random
+
+import pytest
+
+from refunds.contact_points import customers_detail, holds_payment_data
+
+CARDS = [
+    "4111111111111111",
+    "4222222222222",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "30569309025904",
+    "6011111111111117",
+    "3530111333300000",
+    "6200000000000005",
+    "6759649826438453",
+]
+IBANS = [
+    "DE89370400440532013000",
+    "GB82WEST12345698765432",
+    "FR1420041010050500013M02606",
+    "NO9386011117947",
+    "MT84MALT011000012345MTLCAST001S",
+]
+
+
+def spaced(number, separator, size=4):
+    """A number in groups."""
+    return separator.join(number[i : i + size] for i in range(0, len(number), size))
+
+
+@pytest.mark.parametrize("number", CARDS + IBANS)
+@pytest.mark.parametrize("separator", ["", " ", "-", ".", " - ", "\u2013", "\u00a0"])
+@pytest.mark.parametrize("text", ["{}", "the number is {}, he says", "order 123 {} please", "({})"])
+def test_a_number_that_pays_is_found(number, separator, text):
+    assert holds_payment_data(text.format(spaced(number, separator)))
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "\uff14\uff11\uff11\uff11 1111 1111 1111",
+        "4111\u200b1111\u200b1111\u200b1111",
+        "\u0664\u0661\u0661\u0661 1111 1111 1111",
+        "+4111111111111111",
+        "card4111111111111111!",
+        "de89 3704 0044 0532 0130 00",
+        "IBAN:DE89 3704 0044 0532 0130 00BIC",
+    ],
+)
+def test_a_disguise_does_not_help(disguised):
+    assert holds_payment_data(disguised)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "",
+        "call back on +49 151 23456789 or 0049 30 123456",
+        "+49 4222 2222222",
+        "order 1234567890123456",
+        "4111 1111 1111 1112",
+        "12.04.2026 13:45, 3 calls",
+        "DE89 3704 0044 0532 0130 01",
+        "ticket AB12-2026-000123",
+        "0000000000000000",
+        "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
+    ],
+)
+def test_what_only_looks_like_it_is_let_pass(harmless):
+    assert not holds_payment_data(harmless)
+
+
+@pytest.mark.parametrize("prefix", ["+49", "0049", "+49 ", "0049 ", "+49-", "0"])
+def test_german_mobile_numbers_are_let_pass(prefix):
+    """Luhn alone would take one in ten of them for a card."""
+    chance = random.Random(1)  # noqa: S311 - it guards nothing
+    numbers = [f"{prefix}{chance.choice((151, 160, 170, 176))}{chance.randrange(10**7, 10**8)}" for _ in range(2000)]
+    assert not any(map(holds_payment_data, numbers))
+
+
+def test_few_ids_of_sixteen_digits_are_taken_for_a_card():
+    """One in ten passes Luhn alone."""
+    chance = random.Random(1)  # noqa: S311 - it guards nothing
+    taken = sum(holds_payment_data(str(chance.randrange(10**15, 10**16))) for _ in range(5000))
+    assert 0 < taken < 5000 * 0.04
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [("089 123456", "+4989123456"), ("+1 (415) 555-0132", "+14155550132"), ("Me@Example.COM", "me@example.com")],
+)
+def test_a_customers_detail_is_kept_in_one_spelling(text, spelt):
+    assert customers_detail(text, "DE") == spelt
+
+
+@pytest.mark.parametrize("text", ["", "somebody", "me@", "12", "4111 1111 1111 1111", "+", "call me", "1" * 40])
+def test_a_customers_detail_is_a_number_or_an_address(text):
+    with pytest.raises(ValueError, match="must be a telephone number"):
+        customers_detail(text, "DE")
