@@ -96,15 +96,7 @@ def operation(
     A body has at most `most_bytes`. `refusal` is what a conflict looks like, if not like any problem. `problems` are
     the slugs that it can answer with besides those that its intake brings.
     """
-    slugs = [
-        *ALWAYS,
-        *(WITH_TOKEN if scopes is not None else ()),
-        *(["forbidden"] if scopes else ()),
-        *(WITH_BODY if body else ()),
-        *(WITH_KEY if work is Transacted.ONCE else ()),
-        "validation-error",
-        *problems,
-    ]
+    slugs = [*_brought_problems(scopes, work, with_body=body is not None), *problems]
 
     def declare(view: View) -> View:
         first, *others = view.__name__.split("_")
@@ -131,6 +123,18 @@ def operation(
         return view
 
     return declare
+
+
+def _brought_problems(scopes: Scopes, work: Transacted | None, *, with_body: bool) -> list[str]:
+    """The slugs of what can go wrong with any operation of this kind."""
+    return [
+        *ALWAYS,
+        *(WITH_TOKEN if scopes is not None else ()),
+        *(["forbidden"] if scopes else ()),
+        *(WITH_BODY if with_body else ()),
+        *(WITH_KEY if work is Transacted.ONCE else ()),
+        "validation-error",
+    ]
 
 
 def _description(view: View, scopes: Scopes) -> str:

@@ -97,7 +97,7 @@ def test_a_customers_detail_is_kept_in_one_spelling(text, spelt):
     assert customers_detail(text, "DE") == spelt
 
 
-@pytest.mark.parametrize("text", ["", "somebody", "me@", "12", "4111 1111 1111 1111", "+", "call me", "1" * 40])
+@pytest.mark.parametrize("text", ["", "somebody", "me@", "1", "4111 1111 1111 1111", "+", "call me", "1" * 40])
 def test_a_customers_detail_is_a_number_or_an_address(text):
     with pytest.raises(ValueError, match="must be a telephone number"):
         customers_detail(text, "DE")
