@@ -13,26 +13,32 @@ from refunds.policy import PolicyVersion, Terms, version_data
 from tests.conftest import ROOT, token
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TUTORIAL = ROOT / "docs/tutorial.md"
+"""Executed as a whole, by a test of its own."""
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def examples():
     """Each command of each page with what the page says it prints."""
-    for page in PAGES:
+    for page in (page for page in PAGES if page != TUTORIAL):
         for block in EXAMPLE.findall(page.read_text()):
             for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                words, printed = parted(re.sub(r"\\\n\s*", "", shown))
+                command, printed = parted_text(shown)
+                words = shlex.split(re.sub(r"\\\n\s*", "", command))
                 yield pytest.param(words, printed, id=f"{page.name}: {' '.join(words)[:60]}")
 
 
-def parted(shown):
-    """The words of a command, which ends with the first line that closes its quotes, and what follows."""
+def parted_text(shown):
+    """A command, which ends with the first line that closes its quotes and does not go on, and what it prints."""
     lines = shown.splitlines(keepends=True)
     for end in range(1, len(lines) + 1):
+        command = "".join(lines[:end])
         try:
-            return shlex.split("".join(lines[:end])), "".join(lines[end:])
+            shlex.split(command)
         except ValueError:
             continue
+        if not command.endswith("\\\n"):
+            return command, "".join(lines[end:])
     raise AssertionError(shown)
 
 

@@ -1,0 +1,28 @@
+"""What the tutorial uses of curl, for machines that have none."""
+
+import argparse
+import sys
+import urllib.error
+import urllib.request
+
+options = argparse.ArgumentParser()
+options.add_argument("url")
+options.add_argument("-s", action="store_true")
+options.add_argument("-X", dest="method")
+options.add_argument("-H", dest="headers", action="append", default=[])
+options.add_argument("-d", dest="data")
+options.add_argument("-D", dest="dump")
+given = options.parse_args()
+
+body = given.data.encode() if given.data else None
+request = urllib.request.Request(given.url, body, method=given.method)  # noqa: S310 - the test's own service
+for header in given.headers:
+    request.add_header(*header.split(": ", 1))
+try:
+    answer = urllib.request.urlopen(request)  # noqa: S310
+except urllib.error.HTTPError as error:
+    answer = error
+if given.dump:
+    with open(given.dump, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(str(answer.headers))
+sys.stdout.buffer.write(answer.read())
