@@ -52,8 +52,8 @@ def printed(tmp_path_factory):
             make = [FLASK, "tokens", "create", "--role", role]
             made = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, check=True)
             environment[role.upper()] = made.stdout.decode().strip()
-        script = given + f"\necho '{MARK}'\n".join(command for command, _ in steps())
-        script = script.replace("localhost:8000", f"localhost:{port}").replace(".venv/bin/flask", "flask")
+        script = f"\necho '{MARK}'\n".join(command for command, _ in steps())
+        script = given + script.replace("localhost:8000", f"localhost:{port}").replace(".venv/bin/flask", "flask")
         ran = subprocess.run(
             [bash, "-u", "-c", script], cwd=directory, env=environment, capture_output=True, check=True
         )
