@@ -43,6 +43,10 @@ def loaded_policies() -> Policies:
 
 
 def loaded_books() -> Books:
-    """The books of this app."""
+    """The books of this app, opened; tells if a master key was made for them."""
     found: Books = current_app.extensions["refunds.books"]
+    found.open()
+    if found.created_key:
+        path = current_app.extensions["refunds.settings"].master_key_file
+        click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
     return found

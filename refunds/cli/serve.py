@@ -29,16 +29,14 @@ def command() -> None:
 
     Requests under way are finished first.
     """
-    settings, books = current_app.extensions["refunds.settings"], loaded_books()
+    settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
-    books.open()
+    books = loaded_books()
     click.echo(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the API document   http://127.0.0.1:{settings.port}/docs\n"
         f"  the records        {settings.database}"
     )
-    if books.created_key:
-        click.echo(f"  the master key     {settings.master_key_file}, made for development: the records need it")
     _show_first_tokens(books, production=settings.production)
     click.echo("  stop it with Ctrl-C")
     books.anchor()

@@ -3,6 +3,7 @@
 `PROBLEMS` maps the code of every error in the tree to its status, and says what happened and how to mend it.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -251,7 +252,10 @@ def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id:
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     """The problem that an error of the tree is; its places seen from the document that holds it at `within`."""
     flaws = [flaw.under(within) for flaw in error.flaws]
-    return problem_data(error.code, told(flaws) or str(error), flaws)
+    problem = PROBLEMS[error.code]
+    # What failed inside is for the log alone.
+    detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
+    return problem_data(error.code, told(flaws) or detail, flaws)
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -270,6 +274,8 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(RefundsError)
     def refunds_error(error: RefundsError) -> Response:
+        if PROBLEMS[error.code].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            app.log_exception(sys.exc_info())
         return problem_answer(error_data(error), _HEADERS.get(error.code))
 
     @app.errorhandler(Rejected)

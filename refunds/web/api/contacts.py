@@ -13,7 +13,7 @@ from refunds.records import Contact, Intent
 from refunds.service import contacts
 from refunds.service.books import Work
 from refunds.service.contacts import NewContact
-from refunds.web import shown
+from refunds.web import shown, telemetry
 from refunds.web.api import page_data, reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
 from refunds.web.api.orders import JUDGED, ORDER_ID_HELP
@@ -166,6 +166,7 @@ def record_contact(work: Work, order_id: str, body: dict[str, Any]) -> Response:
     corrected by a contact that supersedes it.
     """
     contact = contacts.record(work, order_id, NewContact(**body))
+    telemetry.count_decisions([contact.outcome.reason])
     return reply(contact_data(contact, reader_language()), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
 

@@ -16,7 +16,7 @@ from refunds.records import Order
 from refunds.service import orders
 from refunds.service.books import Work
 from refunds.service.orders import OrderFacts
-from refunds.web import shown
+from refunds.web import shown, telemetry
 from refunds.web.api import page_data, reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
 from refunds.web.asked import MOST, PAGE, After, OrderId
@@ -203,8 +203,9 @@ def get_order_eligibility(work: Work, order_id: str, query: dict[str, Any]) -> R
 
     By its registered facts, and whether it is cancelled already. Nothing is stored.
     """
-    decision = orders.eligibility(work, order_id, query.get("requested_at"), query.get("channel"))
-    return reply(decision_data(decision.outcome, reader_language()))
+    outcome = orders.eligibility(work, order_id, query.get("requested_at"), query.get("channel")).outcome
+    telemetry.count_decisions([outcome.reason])
+    return reply(decision_data(outcome, reader_language()))
 
 
 @operation(
