@@ -13,7 +13,7 @@ install: .venv/runtime
 serve: .venv/runtime
 	@exec $(FLASK) serve
 
-test: .venv/dev
+test: .venv/dev .venv/npm
 	$(BIN)/pytest
 
 lint: .venv/dev .venv/npm

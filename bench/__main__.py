@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench import decide, over_http
+from bench import decide, growth, over_http, writes
 from bench.measure import Comparison
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -20,6 +20,8 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
     1: decide.comparisons,
     2: over_http.single_checks,
     3: over_http.batches,
+    4: writes.issues,
+    7: growth.growth,
     8: over_http.starts,
 }
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from threading import Lock
 
 import orjson
 from flask import Flask, Response, request
@@ -16,16 +17,33 @@ CHECKS = "/v1/eligibility-checks"
 NO_OP = "/no-op"
 ANSWERS = "BENCH_ANSWERS"
 """The variable that names a JSON file in which the bare app finds its answers, by the body that asks for them."""
+COMMIT = "/commit"
 
 
 def service_with_no_op() -> Flask:
-    """The service, with one more route that does nothing."""
+    """The service, with one more route that does nothing, and one that commits a row and does nothing else.
+
+    Both are admitted as every route is: for whoever has a token. What is measured is what an operation costs above
+    what any operation of the app must; what admission costs is in the comparison with the bare app.
+    """
     # Not at the top: the bare app must not carry the service in its memory.
+    from bench.commits import Commits  # noqa: PLC0415
     from refunds.config import load_settings  # noqa: PLC0415
     from refunds.web import create_app  # noqa: PLC0415
 
-    app = create_app(load_settings())
-    app.post(NO_OP)(no_op)
+    settings = load_settings()
+    app = create_app(settings)
+    commits, one_at_a_time = Commits(settings.ledger_dir.with_name("commits.db")), Lock()
+
+    def commit() -> Response:
+        """Commit a row, and answer as the no-op does."""
+        with one_at_a_time:
+            commits.one()
+        return no_op()
+
+    for path, view in ((NO_OP, no_op), (COMMIT, commit)):
+        view.scopes = ()
+        app.post(path)(view)
     return app
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from bench import decide
 from bench.apps import ANSWERS, CHECKS, NO_OP
+from bench.installed import Installed, installed
 from bench.measure import Comparison, at_least, at_most, best_seconds, in_turn, seconds
-from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, post, running
+from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, running
 from refunds.eligibility import Facts
 from refunds.instants import format_instant
 from refunds.policy import Channel
@@ -46,10 +47,12 @@ class Load:
 
 def single_checks(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 2."""
-    bodies = [json.dumps(_question(facts)).encode() for facts in _asked(decide.CASES)]
+    questions = [_question(facts) for facts in _asked(decide.CASES)]
     each = 500 if quick else 1000
-    checks, no_ops = ([post(path, body) for body in islice(cycle(bodies), each)] for path in (CHECKS, NO_OP))
-    with _service() as service, _bare(service, bodies) as bare:
+    with serving() as (service, home), _bare(service, home, questions) as bare:
+        checks, no_ops = (
+            [home.post(path, question) for question in islice(cycle(questions), each)] for path in (CHECKS, NO_OP)
+        )
         loads = {
             "checks": Load(checks, service),
             "no-op of the same app": Load(no_ops, service),
@@ -78,9 +81,9 @@ def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
 def batches(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 3."""
     asked = _asked(ITEMS)
-    with _service() as service:
-        batch = _batch_request(asked)
-        singles = [_check_request(facts) for facts in asked]
+    with serving() as (service, home):
+        batch = home.post(f"{CHECKS}/batch", {"items": [_question(facts) for facts in asked]})
+        singles = [_check_request(home, facts) for facts in asked]
         assert _eligible(service.ask([batch])[0]) == decide.eligible(asked, decide.version())
         at_once: Runs = {"batch": partial(service.load, [batch], 1)}
         yield _batch_beside(at_once | {"single checks": partial(service.load, singles, 1)}, 1 if quick else 4)
@@ -98,14 +101,15 @@ def _batch_beside(runs: Runs, rounds: int) -> Comparison:
 
 
 def starts(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 8."""
+    """The lines of row 8; the service starts on records that are there, as it does every day but the first."""
     commands = {"service": SERVICE, "bare": BARE}
     after, memory = (dict.fromkeys(commands, inf) for _ in range(2))
-    first = _check_request(_asked(1)[0])
-    for name in in_turn(commands, 2 if quick else 6):
-        with running(commands[name], first) as server:
-            after[name] = min(after[name], server.first_answer_after)
-            memory[name] = min(memory[name], server.resident_megabytes)
+    with installed() as home:
+        first = _check_request(home, _asked(1)[0])
+        for name in in_turn(commands, 2 if quick else 6):
+            with running(commands[name], first, home.environment) as server:
+                after[name] = min(after[name], server.first_answer_after)
+                memory[name] = min(memory[name], server.resident_megabytes)
     against = "bare Flask"
     figures = {f"{name}_seconds": after[name] for name in after}
     yield Comparison(8, "start to first answer", "the clock", after["service"], at_most(1.5), "s", figures)
@@ -131,12 +135,8 @@ def _question(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _check_request(facts: Facts) -> bytes:
-    return post(CHECKS, json.dumps(_question(facts)).encode())
-
-
-def _batch_request(asked: Sequence[Facts]) -> bytes:
-    return post(f"{CHECKS}/batch", json.dumps({"items": [_question(facts) for facts in asked]}).encode())
+def _check_request(home: Installed, facts: Facts) -> bytes:
+    return home.post(CHECKS, _question(facts))
 
 
 def _eligible(answer: bytes) -> list[bool]:
@@ -144,22 +144,23 @@ def _eligible(answer: bytes) -> list[bool]:
 
 
 @contextmanager
-def _service() -> Iterator[Running]:
-    """The service with the no-op beside it, warm."""
-    warm_up = [_check_request(facts) for facts in _asked(decide.CASES)]
-    with running(SERVICE_WITH_NO_OP, warm_up[0]) as service:
-        service.ask(warm_up)
-        yield service
+def serving() -> Iterator[tuple[Running, Installed]]:
+    """The service with the no-op beside it, warm, and its installation."""
+    with installed() as home:
+        warm_up = [_check_request(home, facts) for facts in _asked(decide.CASES)]
+        with running(SERVICE_WITH_NO_OP, warm_up[0], home.environment) as service:
+            service.ask(warm_up)
+            yield service, home
 
 
 @contextmanager
-def _bare(service: Running, bodies: Sequence[bytes]) -> Iterator[Running]:
-    """The bare app, knowing the service's answers to these bodies, and warm."""
-    requests = [post(CHECKS, body) for body in bodies]
+def _bare(service: Running, home: Installed, questions: Sequence[Any]) -> Iterator[Running]:
+    """The bare app, knowing the service's answers to these questions, and warm; it asks for no token."""
+    requests = [home.post(CHECKS, question) for question in questions]
     answers = service.ask(requests)
     with TemporaryDirectory() as directory:
         file = Path(directory, "answers.json")
-        known = {body.decode(): answer.decode() for body, answer in zip(bodies, answers, strict=True)}
+        known = {json.dumps(asked): answer.decode() for asked, answer in zip(questions, answers, strict=True)}
         file.write_text(json.dumps(known), encoding="utf-8")
         with running(BARE, requests[0], {ANSWERS: str(file)}) as bare:
             assert bare.ask(requests) == answers

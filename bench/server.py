@@ -37,7 +37,7 @@ class Connection:
         return self
 
     def receive(self) -> bytes | None:
-        """Take what has arrived; the body once it is whole, None before. Only 200 is an answer."""
+        """Take what has arrived; the body once it is whole, None before. Only 200 and 201 are answers."""
         part = self.socket.recv(1 << 20)
         if not part:
             raise ConnectionResetError
@@ -92,12 +92,6 @@ class Running:
     def resident_megabytes(self) -> float:
         """The resident memory of the process that answers: the greatest child of the one that was started."""
         return max(_children(self.process.pid).values()) / 1024
-
-
-def post(path: str, body: bytes) -> bytes:
-    """A request to be sent as it is."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
 
 
 @contextmanager
@@ -160,9 +154,9 @@ def _free_port() -> int:
 
 
 def _length(head: bytes) -> int:
-    """The Content-Length of an answer; raises where it is not a 200."""
+    """The Content-Length of an answer; raises where it is neither a 200 nor a 201."""
     status, *headers = head.split(b"\r\n")
-    if status.split()[1] != b"200":
+    if status.split()[1] not in {b"200", b"201"}:
         raise RuntimeError(f"the server answered {status.decode()}")
     named = (line.lower().partition(b":") for line in headers)
     return next(int(value) for name, _, value in named if name == b"content-length")
