@@ -311,7 +311,7 @@ class Weekdays(_Strict, fields.Field[Week]):
         days = {"type": "string", "enum": list(WEEKDAYS)}
         some = {"type": "array", "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
         none = [{"type": "null"}] if self.allow_none else []
-        return {"oneOf": [{"type": "string", "const": "country"}, some, *none]}
+        return {"oneOf": [some, {"type": "string", "const": "country"}, *none]}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
         if value == "country":

@@ -103,13 +103,14 @@ def operation(
         document: dict[str, Any] = {
             "operationId": first + "".join(map(str.title, others)),
             "parameters": [{"in": "query", "schema": query}] if query else [],
-            "responses": _responses(answers, slugs, refusal or ProblemSchema),
+            "responses": _responses(answers, slugs, refusal or ProblemSchema, once=work is Transacted.ONCE),
             "description": _description(view, scopes),
             "security": [] if scopes is None else [{"token": []}],
             "x-scopes": list(map(str, scopes or ())),
         }
         if method == "GET" and answers[0].etag:
             document["parameters"].append("IfNoneMatch")
+            document["responses"]["304"] = {"description": "Not changed since the ETag of If-None-Match."}
         if work is Transacted.ONCE:
             document["parameters"].append("IdempotencyKey")
         document["parameters"] += headers
@@ -180,7 +181,9 @@ class _NoParameters(StrictSchema):
     """The query of an operation that takes none."""
 
 
-def _responses(answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma.Schema]) -> dict[str, Any]:
+def _responses(
+    answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma.Schema], *, once: bool
+) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for answer in answers:
         content: dict[str, Any] = {"schema": answer.schema}
@@ -190,11 +193,11 @@ def _responses(answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma
         ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
         if answer.status == HTTPStatus.CREATED:
             ok["headers"]["Location"] = "Location"
+        if once:
+            ok["headers"]["Idempotent-Replayed"] = "Idempotent-Replayed"
         if answer.links:
             ok["links"] = answer.links
         responses[str(answer.status)] = ok
-        if answer.etag and answer.status == HTTPStatus.OK:
-            responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys(slugs):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -210,8 +213,8 @@ def _responses(answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma
                 }
             },
         }
-        if status in _PATIENT:
-            responses[str(status)]["headers"]["Retry-After"] = "Retry-After"
+        for name in _WITH_STATUS.get(status, ()):
+            responses[str(status)]["headers"][name] = name
     return responses
 
 
@@ -227,7 +230,21 @@ _HEADER_PARAMETERS = {
         ),
     ),
 }
-_PATIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_HEADERS = {
+    "X-Request-ID": ("The request's id.", "string"),
+    "ETag": ("Names this state of the resource.", "string"),
+    "Location": ("Where the record is.", "string"),
+    "Idempotent-Replayed": ("`true`: this is the answer that the request got when it first came.", "string"),
+    "WWW-Authenticate": ("How to sign in: `Bearer`.", "string"),
+    "Retry-After": ("After how many seconds to try again.", "integer"),
+    "RateLimit": ('How many requests are left, as in `"requests";r=999;t=1`.', "string"),
+    "RateLimit-Policy": ("How many requests there may be in how many seconds.", "string"),
+}
+_WITH_STATUS: dict[int, tuple[str, ...]] = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
 
 
 class FlawSchema(ma.Schema):
@@ -277,12 +294,8 @@ class Contract(flask_smorest.Api):
         assert converter
         converter.add_attribute_function(_own_schema)
         components = self.spec.components
-        components.header("X-Request-ID", {"description": "The request's id.", "schema": {"type": "string"}})
-        components.header("ETag", {"description": "Names this state of the resource.", "schema": {"type": "string"}})
-        components.header("Location", {"description": "Where the record is.", "schema": {"type": "string"}})
-        components.header(
-            "Retry-After", {"description": "After how many seconds to try again.", "schema": {"type": "integer"}}
-        )
+        for name, (text, kind) in _HEADERS.items():
+            components.header(name, {"description": text, "schema": {"type": kind}})
         components.security_scheme(
             "token",
             {

@@ -1,0 +1,60 @@
+"""What an integrator writes with the generated Python client: one cancellation, from the order to the settlement."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from refunds_client import AuthenticatedClient
+from refunds_client.api.cancellations import get_cancellation, issue_cancellation
+from refunds_client.api.orders import get_order_eligibility, register_order
+from refunds_client.api.policies import get_policy_version
+from refunds_client.api.settlements import settle_cancellation
+from refunds_client.models import (
+    Cancellation,
+    Decision,
+    InlineContact,
+    InlineContactChannel,
+    NewCancellation,
+    Order,
+    PolicyVersion,
+    PutOrder,
+    Settlement,
+)
+from refunds_client.types import Response
+
+ORDER = "A-python"
+
+
+def told(answer: Response, model: type, status: HTTPStatus = HTTPStatus.OK) -> dict:
+    """What came back with the expected status, as the model that the document promises."""
+    assert answer.status_code == status, answer.content
+    assert isinstance(answer.parsed, model)
+    return answer.parsed.to_dict()
+
+
+def story(client: AuthenticatedClient) -> dict:
+    """What the service answers to each step."""
+    facts = PutOrder(customer_ref="C-1", service_provided_at=datetime.now(UTC), region="DE-BY")
+    order = register_order.sync_detailed(ORDER, client=client, body=facts)
+    decision = get_order_eligibility.sync_detailed(ORDER, client=client)
+    judging = told(decision, Decision)["policy"]
+    policy = get_policy_version.sync_detailed(judging["id"], judging["version"], client=client)
+    wish = NewCancellation(order_id=ORDER, contact=InlineContact(channel=InlineContactChannel.PHONE))
+    issued = issue_cancellation.sync_detailed(client=client, body=wish, idempotency_key="cancel-A-python")
+    where = issued.headers["Location"].rpartition("/")[2]
+    read = get_cancellation.sync_detailed(where, client=client)
+    settled = settle_cancellation.sync_detailed(where, client=client, body=Settlement(billing_ref="R-1"))
+    return {
+        "order": told(order, Order, HTTPStatus.CREATED),
+        "decision": told(decision, Decision),
+        "policy": told(policy, PolicyVersion),
+        "issued": told(issued, Cancellation, HTTPStatus.CREATED),
+        "read": told(read, Cancellation),
+        "settled": told(settled, Cancellation),
+    }
+
+
+_, address, token = sys.argv
+# No proxy of the environment leads to this machine.
+json.dump(story(AuthenticatedClient(base_url=address, token=token, httpx_args={"trust_env": False})), sys.stdout)
