@@ -6,13 +6,14 @@ leaves the journal whole. An entry carries a digest of the plain columns of the 
 """
 
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from refunds.instants import format_instant
 from refunds.secrecy import keyed_digest
@@ -78,7 +79,7 @@ def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int
         actor=actor,
         subject=entry.subject,
         order_id=entry.order_id,
-        data=json.dumps(entry.data, separators=(",", ":"), ensure_ascii=False),
+        data=orjson.dumps(entry.data).decode(),
         digest=entry.digest,
         previous=previous,
         hash=b"",
@@ -95,8 +96,8 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
     """A digest of a record's plain columns as they are stored; bytes are told in hexadecimal digits."""
-    told = json.dumps([table, columns], sort_keys=True, separators=(",", ":"), default=bytes.hex)
-    return sha256(told.encode()).digest()
+    told = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
+    return sha256(told).digest()
 
 
 def _with_hash(event: Event, key: bytes) -> Event:

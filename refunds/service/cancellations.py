@@ -252,7 +252,7 @@ def _overridden(work: Work, filed: Filed, decision: Decision, override: Override
 
 def _issue(work: Work, filed: Filed, contact: Contact, decision: Decision, override: Override | None) -> Cancellation:
     goodwill = override is not None and override.kind is OverrideKind.GOODWILL
-    terms, outcome = decision.version.terms, decision.outcome
+    terms, record = decision.version.terms, decision.record()
     tz = zone(terms.time_zone)
     due_by = local_date(work.now, tz) + timedelta(days=terms.refund_due_days)
     cancellation = Cancellation(
@@ -260,7 +260,7 @@ def _issue(work: Work, filed: Filed, contact: Contact, decision: Decision, overr
         reference=_free_reference(work),
         order_id=filed.order.order_id,
         contact_id=contact.contact_id,
-        decision=decision.record(),
+        decision=record,
         basis=Basis.GOODWILL if goodwill else Basis.POLICY,
         state=State.ISSUED,
         issued_at=work.now,
@@ -281,7 +281,7 @@ def _issue(work: Work, filed: Filed, contact: Contact, decision: Decision, overr
         reference=cancellation.reference,
         contact_id=contact.contact_id,
         basis=cancellation.basis,
-        reason=outcome.reason,
+        reason=record["outcome"]["reason"],
         override_kind=cancellation.override_kind,
         refund_due_by=due_by.isoformat(),
     )

@@ -31,7 +31,7 @@ HOMES = {
     "apispec": {"web"},
     "yaml": {"web"},
     "werkzeug": {"web"},
-    "orjson": {"web", "cli", "storage", "service"},
+    "orjson": {"web", "cli", "service", "storage", "journal"},
     "sqlite_utils": {"storage"},
     "cryptography": {"secrecy"},
     "ulid": {"storage", "service"},
