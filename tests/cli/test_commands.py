@@ -1,6 +1,7 @@
 """The command line: what a person sees, and how commands end."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -87,3 +88,40 @@ def test_the_document_is_emitted_as_it_stands_in_the_repository(tmp_path):
     assert yaml.safe_load(out)["openapi"].startswith("3.1")
     run("openapi", "--output", str(tmp_path / "openapi.yaml"))
     assert (tmp_path / "openapi.yaml").read_text() == out
+
+
+def test_tokens_are_created_listed_and_revoked():
+    text = run("tokens", "create", "--role", "billing", "--client", "billing of the north", "--days", "30")[0].strip()
+    token_id = text.split("_")[1]
+    out, _, code = run("tokens", "list")
+    (row,) = [line for line in out.splitlines() if token_id in line]
+    assert code == 0
+    assert "billing of the north" in row
+    assert row.endswith("active")
+    assert text.split("_")[2] not in out
+    assert run("tokens", "revoke", token_id)[2] == 0
+    assert run("tokens", "revoke", token_id)[2] == 0
+    assert next(line for line in run("tokens", "list")[0].splitlines() if token_id in line).endswith("revoked")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["revoke", "nobodys1"], 3, "there is no token of this id"),
+        (["create", "--role", "king"], 2, "'king' is not one of"),
+        (["create", "--role", "agent", "--days", "0"], 2, "0 is not in the range"),
+        (["create", "--role", "agent", "--client", "supervisor of the south"], 3, "has the role supervisor"),
+        (["create", "--role", "supervisor", "--client", "supervisor of the south"], 3, "revoke one first"),
+    ],
+)
+def test_what_cannot_be_done_with_tokens_is_told(arguments, code, told):
+    while not run("tokens", "create", "--role", "supervisor", "--client", "supervisor of the south")[2]:
+        pass
+    _, err, ended = run("tokens", *arguments)
+    assert (ended, told in err) == (code, True), err
+
+
+def test_the_audit_says_what_is_sound():
+    out, _, code = run("audit", "verify")
+    assert code == 0
+    assert re.fullmatch(r"Sound: \d+ events, \d+ records in sqlite:///.*\nNot yet anchored: \d+ events\.\n", out)
