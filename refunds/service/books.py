@@ -48,7 +48,8 @@ class Books:
     def __init__(self, settings: Settings, policies: Policies) -> None:
         self.policies = policies
         self.anchors = Anchors(settings.ledger_dir)
-        self.on_anchor: Callable[[Anchor], None] = lambda _: None
+        self.on_anchor: Callable[[Anchor, OSError | None], None] = lambda _, __: None
+        """Told of each anchor, and why it could not be written, if so."""
         self.name = settings.database
         self.created_key = False
         """Whether opening them made a master key for development."""
@@ -99,8 +100,13 @@ class Books:
             self._anchor(Anchor(position, last_hash, datetime.now(UTC)))
 
     def _anchor(self, anchor: Anchor) -> None:
-        self.anchors.append(anchor)
-        self.on_anchor(anchor)
+        """Write an anchor; where that fails, what it would vouch for is done, and the next one vouches for it too."""
+        failure = None
+        try:
+            self.anchors.append(anchor)
+        except OSError as error:
+            failure = error
+        self.on_anchor(anchor, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
         path, production = self._settings.master_key_file, self._settings.production

@@ -33,7 +33,7 @@ class Anchors:
         self.file = directory / "anchors.jsonl"
 
     def append(self, anchor: Anchor) -> None:
-        """Write an anchor down for good."""
+        """Write an anchor down for good; raises `OSError`."""
         line = orjson.dumps(
             {"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)},
             option=orjson.OPT_APPEND_NEWLINE,

@@ -16,6 +16,8 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from refunds.storage.anchors import Anchor
+
 _ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -79,9 +81,12 @@ def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = logger()
-    app.extensions["refunds.books"].on_anchor = lambda anchor: log.info(
-        "anchor", position=anchor.position, hash=anchor.hash.hex()
-    )
+
+    def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
+        tell = log.error if failure else log.info
+        tell("anchor", position=anchor.position, hash=anchor.hash.hex(), failure=failure and failure.strerror)
+
+    app.extensions["refunds.books"].on_anchor = log_anchor
 
     def log_failure(exc_info: _ExcInfo) -> None:
         log.error("failure", request_id=g.request_id, exc_info=exc_info)

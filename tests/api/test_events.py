@@ -5,7 +5,9 @@ import json
 import pytest
 
 from refunds.journal import EventType
-from tests.api.conftest import places
+from refunds.web import create_app
+from tests.api.conftest import Desk, places
+from tests.conftest import client_of, settings
 
 
 def head(desk):
@@ -87,3 +89,13 @@ def test_every_kind_of_event_has_an_example(client):
     operation = client.get("/openapi.json").json["paths"]["/v1/events"]["get"]
     examples = operation["responses"]["200"]["content"]["application/json"]["examples"]
     assert set(examples) == {event for event in EventType if not event.startswith("access.")}
+
+
+def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
+    """What was committed is answered as such; the log says what is wrong with the anchors."""
+    (tmp_path / "ledger").write_text("not a directory")
+    desk = Desk(client_of(create_app(settings(tmp_path)), "admin"), now)
+    for _ in range(35):
+        desk.cancelled()
+    told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [line["level"] for line in told if line["event"] == "anchor"] == ["error"]

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 
 from app import app as service
 from tests.conftest import ROOT, token
+from tests.faults.harness import FLASK, free_port
 
-FLASK = str(Path(sys.executable).with_name("flask"))
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 ).encode()
@@ -25,13 +24,6 @@ LENGTH = len(CHECK)
 
 SIGNED_IN = {"Authorization": f"Bearer {token(service, 'billing')}"}
 """For every service that is started on the records of the environment."""
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start(**environment):

@@ -1,0 +1,189 @@
+"""An installation of its own: its servers, its clients, and a process that dies where it is told.
+
+What forks or is killed imports this module, so it opens nothing and leaves the environment alone.
+"""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from refunds.config import Settings
+from refunds.service.checks import calendar_of
+from refunds.service.policies import load_policies
+from refunds.storage import sqlite
+from refunds.web import create_app
+
+ROOT = Path(__file__).parents[2]
+FLASK = str(Path(sys.executable).with_name("flask"))
+
+# Built here once, it need not be built by everyone who is forked from here.
+calendar_of(load_policies(None, "virtual-numbers")["virtual-numbers"].versions[0])
+
+
+class Reply(NamedTuple):
+    """What came back."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+    @property
+    def json(self):
+        """The body, read."""
+        return json.loads(self.body)
+
+
+class Client:
+    """Someone with a token and a connection to a server."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.token = {"Authorization": f"Bearer {token}"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wire.close()
+
+    def send(self, method: str, path: str, body: object = None, **headers: str) -> Reply:
+        """The reply to a request."""
+        sent = None if body is None else json.dumps(body)
+        self.wire.request(method, path, sent, self.token | {"Content-Type": "application/json"} | headers)
+        response = self.wire.getresponse()
+        return Reply(response.status, response.read(), response.headers.get("Idempotent-Replayed") == "true")
+
+    def cancel(self, body: object, key: str) -> Reply:
+        """The reply to a cancellation that comes with a key."""
+        return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
+
+    def every(self, path: str) -> Iterator[dict]:
+        """Every item of a list, page by page."""
+        after = ""
+        while after is not None:
+            page = self.send("GET", f"{path}?limit=200{after and f'&after={after}'}").json
+            yield from page["items"]
+            after = page["next"]
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    process: subprocess.Popen
+    port: int
+
+    def pids(self) -> list[int]:
+        """Its process and those that this one has started."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def kill(self, pids: list[int]) -> None:
+        """Kill its processes, in this order, without a chance to finish anything."""
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+
+class Installation:
+    """Records in a directory, and the servers upon them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.log = directory / "log"
+        self.environment = os.environ | {
+            "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
+            "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
+            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
+            "REFUNDS_RATE_LIMIT": "0",
+        }
+
+    @contextmanager
+    def serving(self) -> Iterator[Server]:
+        """A server, from when it answers; ended by its process id unless it has ended."""
+        port = free_port()
+        with self.log.open("ab") as log:  # a pipe that nobody reads would fill and stop it
+            environment = self.environment | {"PORT": str(port)}
+            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            until(lambda: is_alive(port))
+            yield Server(process, port)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+    def tokens(self) -> dict[str, str]:
+        """The token of each role, as the first start showed them."""
+        lines = map(str.split, self.log.read_text().splitlines())
+        return {words[0]: words[1] for words in lines if len(words) == 2 and words[1].startswith("rfd_")}
+
+    def flask(self, *arguments: str) -> subprocess.CompletedProcess:
+        """How a command ends."""
+        command = [FLASK, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+
+
+def is_alive(port: int) -> bool:
+    """Whether a server answers."""
+    with Client(port, "") as client:
+        return client.send("GET", "/livez").status == 200
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(holds, seconds: float = 20) -> None:
+    """Wait until something holds; errors of a server that is not there yet do not count."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if holds():
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise TimeoutError("it took too long")
+
+
+def cancellation_of(order_id: str) -> dict:
+    """A cancellation that is in time, with all it needs."""
+    return {
+        "order": {
+            "order_id": order_id,
+            "customer_ref": f"customer of {order_id}",
+            "service_provided_at": datetime.now(UTC).isoformat(),
+        },
+        "contact": {"channel": "phone", "from_detail": "+4989123456"},
+    }
+
+
+def cancel_and_die(settings: Settings, token: str, body: object, key: str, when: str, statement: str) -> None:
+    """Cancel an order, and be killed before or after the statement of the write that begins like this."""
+    app = create_app(settings)
+    app.extensions["refunds.books"].open()
+    execute = sqlite._Connection.execute
+
+    def deadly(connection, sql, parameters=None):
+        meant = sql.startswith(statement)
+        if meant and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        cursor = execute(connection, sql, parameters)
+        if meant and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cursor
+
+    sqlite._Connection.execute = deadly
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    app.test_client().post("/v1/cancellations", json=body, headers=headers)

@@ -1,0 +1,151 @@
+"""Killed at any moment, the service loses nothing that it has acknowledged and keeps nothing half-done."""
+
+import http.client
+import multiprocessing
+import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+
+from refunds.access import COMMAND_LINE
+from refunds.service import audit
+from refunds.web import create_app
+from tests.conftest import client_of, settings, token
+from tests.faults.harness import Client, Installation, cancel_and_die, cancellation_of, until
+
+MOMENTS = [
+    ("before", "BEGIN IMMEDIATE"),
+    ("after", "INSERT INTO idempotency"),
+    ("after", "INSERT INTO customers"),
+    ("after", "INSERT INTO orders"),
+    ("after", "INSERT INTO contacts"),
+    ("after", "INSERT INTO cancellations"),
+    ("after", "INSERT INTO events"),
+    ("after", "UPDATE journal_head"),
+    ("before", "COMMIT"),
+    ("after", "COMMIT"),
+]
+DEATHS_A_MOMENT = 5
+NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "events": 0}
+ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
+
+# Children come from a process without threads, which has imported the service once for all of them and opened nothing.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.faults.harness"])
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The service of whoever survives, on the records among which all the deaths occur."""
+    app = create_app(settings(tmp_path_factory.mktemp("killed")))
+    yield app
+    app.extensions["refunds.books"].close()
+
+
+def die(app, body, key, moment):
+    """Let another process cancel an order and be killed at a moment; nobody else has the database open."""
+    billing = token(app, "billing")
+    app.extensions["refunds.books"].close()
+    given = (app.extensions["refunds.settings"], billing, body, key, *moment)
+    process = PROCESSES.Process(target=cancel_and_die, args=given)
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    process.close()
+
+
+def traces(app, order_id):
+    """How much there is of an order in each table."""
+    counts = (f"SELECT count(*) AS rows FROM {table} WHERE order_id = :order_id" for table in ALL)  # noqa: S608
+    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
+        return dict(zip(ALL, (work.tx.one(sql, order_id=order_id)["rows"] for sql in counts), strict=True))
+
+
+def keys_without_reply(app):
+    """How many keys are taken by a request that never ended."""
+    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
+        return work.tx.one("SELECT count(*) AS keys FROM idempotency WHERE reply IS NULL OR order_id IS NULL")["keys"]
+
+
+def audited(app):
+    """What the audit found sound."""
+    books = app.extensions["refunds.books"]
+    anchors = list(books.anchors)
+    with books.read(COMMAND_LINE) as work:
+        return audit.verify(work, anchors)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)
+def test_whoever_is_killed_has_done_all_or_nothing_and_may_ask_again(app, moment):
+    committed = moment == ("after", "COMMIT")
+    for death in range(DEATHS_A_MOMENT):
+        order_id = f"{'-'.join(moment).replace(' ', '-')}-{death}"
+        body, key = cancellation_of(order_id), f"key of {order_id}".replace(" ", "-")
+        die(app, body, key, moment)
+        assert traces(app, order_id) == (ALL if committed else NOTHING)
+        assert keys_without_reply(app) == 0
+
+        client, headers = client_of(app, "billing"), {"Idempotency-Key": key}
+        retried = client.post("/v1/cancellations", json=body, headers=headers)
+        assert (retried.status_code, "Idempotent-Replayed" in retried.headers) == (201, committed)
+        again = client.post("/v1/cancellations", json=body, headers=headers)
+        assert (again.status_code, again.data) == (201, retried.data)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert traces(app, order_id) == ALL
+        stored = client.get(f"/v1/cancellations/{retried.json['cancellation_id']}")
+        assert stored.json == retried.json
+    assert audited(app).events >= DEATHS_A_MOMENT * ALL["events"]
+
+
+def cancel_until_it_dies(server, token, numbers, acknowledged, unanswered):
+    """Cancel one order after another until the server is gone; what was answered, and what was not."""
+    with Client(server.port, token) as client:
+        for number in numbers:
+            key = f"order-{number}"
+            body = cancellation_of(key)
+            try:
+                acknowledged[key] = body, client.cancel(body, key)
+            except (OSError, http.client.HTTPException):
+                unanswered[key] = body
+                return
+
+
+def killed_under_load(server, token, numbers, chance):
+    """Kill a server that six clients keep busy; what it had answered, and what not."""
+    acknowledged, unanswered = {}, {}
+    enough = chance.randrange(30, 150)
+    with ThreadPoolExecutor(6) as pool:
+        ends = [pool.submit(cancel_until_it_dies, server, token, numbers, acknowledged, unanswered) for _ in range(6)]
+        try:
+            until(lambda: len(acknowledged) >= enough)
+        finally:
+            pids = server.pids()
+            server.kill(chance.sample(pids, len(pids)))
+        for end in ends:
+            end.result(timeout=30)
+    assert len(pids) > 1
+    return acknowledged, unanswered
+
+
+def test_a_server_killed_under_load_finds_every_acknowledged_cancellation_again(tmp_path):
+    """With the same key each comes back as it was; and what was under way can be asked for again."""
+    installation, chance, numbers = Installation(tmp_path), random.Random(20260408), count()  # noqa: S311 - no secret
+    issued, acknowledged, unanswered = {}, {}, {}
+    for last in (False, False, False, True):
+        with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
+            for key, (body, reply) in acknowledged.items():
+                assert reply.status == 201
+                assert client.cancel(body, key) == reply._replace(replayed=True)
+                issued[key] = reply.json["cancellation_id"]
+            for key, body in unanswered.items():
+                reply = client.cancel(body, key)
+                assert reply.status == 201
+                issued[key] = reply.json["cancellation_id"]
+            stored = [(each["order_id"], each["cancellation_id"]) for each in client.every("/v1/cancellations")]
+            assert sorted(stored) == sorted(issued.items())
+            if not last:
+                acknowledged, unanswered = killed_under_load(server, installation.tokens()["billing"], numbers, chance)
+    verified = installation.flask("audit", "verify")
+    assert verified.returncode == 0, verified.stderr
