@@ -14,7 +14,7 @@ import pytest
 
 from app import app as service
 from tests.conftest import ROOT, token
-from tests.faults.harness import FLASK, free_port
+from tests.faults.harness import FLASK, free_port, until
 
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
@@ -49,19 +49,6 @@ def serving(**environment):
     finally:
         process.terminate()
         process.communicate(timeout=30)
-
-
-def until(holds, seconds=20):
-    """Wait until something holds; errors of a server that is not there yet do not count."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    pytest.fail("it took too long")
 
 
 def get(port, path, method="GET", body=None, **headers):
