@@ -47,7 +47,6 @@ def create_app(settings: Settings) -> Flask:
     auth.register(app)
     contract = app.extensions["refunds.contract"] = Contract(app)
     for module in (
-        access,
         eligibility,
         orders,
         contacts,
@@ -56,6 +55,7 @@ def create_app(settings: Settings) -> Flask:
         events,
         policies,
         calendars,
+        access,
         service,
     ):
         contract.register_blueprint(module.blueprint)

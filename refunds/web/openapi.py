@@ -31,7 +31,8 @@ PROBLEM_JSON = "application/problem+json"
 
 DESCRIPTION = """\
 Decides whether an order of an online service can still be cancelled and refunded: within the business days that the
-vendor's policy promises, counted by the public holidays of the customer's region, explained day by day.
+vendor's policy promises, counted by the public holidays of the customer's region, explained day by day. Records each
+call and e-mail with what was decided on it, issues the cancellations that billing refunds, and tells what happened.
 
 * Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
 * Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the mend.
