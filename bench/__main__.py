@@ -41,7 +41,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Compare the service with its controls.")
     parser.add_argument("--only", type=_rows, default=list(ROWS), metavar="1,3", help="only these rows")
-    parser.add_argument("--quick", action="store_true", help="few rounds: whether it runs, not how fast it is")
+    parser.add_argument("--quick", action="store_true", help="few rounds and fewer stored orders: whether it runs")
     return parser.parse_args()
 
 
