@@ -199,6 +199,10 @@ class StorageUnavailable(RefundsError):
     """Seconds."""
 
 
+class Unreadable(RefundsError):
+    """What is stored is not what the service writes."""
+
+
 class Conflict(StorageUnavailable):
     """Another transaction was first: `constraint` is what the two cannot both keep. Trying again finds its result."""
 

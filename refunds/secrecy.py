@@ -46,7 +46,7 @@ def seal(key: bytes, value: bytes, where: bytes) -> bytes:
 
 def unseal(key: bytes, sealed: bytes, where: bytes) -> bytes:
     """The value that was sealed; raises `Tampered`."""
-    if not sealed.startswith(_FORMAT):
+    if not isinstance(sealed, bytes) or not sealed.startswith(_FORMAT):
         raise Tampered(f"not a sealed value: {where.decode()}")
     try:
         return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], where)

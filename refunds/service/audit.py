@@ -4,18 +4,17 @@ The chain shows an edited, removed, swapped or inserted event; the digest in the
 edited record; the seal shows an edited personal field; and the anchors outside show a journal cut short.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import orjson
-
-from refunds.errors import RefundsError
+from refunds.errors import RefundsError, Unreadable
 from refunds.journal import GENESIS, Event, is_sound
 from refunds.records import Intent
 from refunds.secrecy import Tampered, keyed_digest
 from refunds.service.books import Work
-from refunds.storage import Row, cancellations, clients, contacts, events, keys, orders
+from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
@@ -37,94 +36,106 @@ class Shortened(Broken):
     exit_code: ClassVar[int] = 21
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What was found sound."""
+    """How much was found sound; `anchored` is the position of the last anchor."""
 
-    events: int = 0
-    records: int = 0
-    anchored: int = 0
-    """The position of the last anchor."""
+    events: int
+    records: int
+    anchored: int
 
 
-@dataclass(slots=True)
-class _Vouched:
-    """What the journal vouches for: the last digest of each record by table and id, and the customers."""
-
-    digests: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    customers: set[str] = field(default_factory=set)
-
-    def hear(self, event: Event) -> None:
-        """Take in what an event says."""
-        table = next(table for prefix, table in _TABLES.items() if event.type.startswith(prefix))
-        self.digests[table, event.subject] = event.digest
-        if event.type == "order.registered":
-            self.customers.add(orjson.loads(event.data)["customer_id"])
-        elif event.type == "order.corrected":
-            self.customers.update(orjson.loads(event.data)["changed"].get("customer_id", ()))
+Digests = dict[tuple[str, str], bytes]
+"""What the journal vouches for: the last digest of each record, by table and id."""
 
 
 def verify(work: Work, anchors: Iterable[Anchor]) -> Report:
-    """What was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
-    report, vouched = Report(), _Vouched()
+    """How much was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
     anchored = {anchor.position: anchor.hash for anchor in anchors}
-    report.anchored = max(anchored, default=0)
-    last_hash = GENESIS
+    last, digests = _sound_journal(work, anchored)
+    # First each record by itself, then what follows from others: so that the one that was touched is named.
+    seen = {found for table, rows, _ in _RECORDS for found in _as_vouched_for(table, rows(work.tx), digests)}
+    for name, row_id in digests.keys() - seen:
+        raise Broken(f"{name} {row_id}: the record is missing")
+    _check_customers(work)
+    for table, rows, check in _RECORDS:
+        for row in rows(work.tx):
+            with _named(f"{table.name} {row[table.key]}"):
+                check(work, row)
+    return Report(last, len(seen), max(anchored, default=0))
+
+
+def _sound_journal(work: Work, anchored: Mapping[int, bytes]) -> tuple[int, Digests]:
+    """The position of the last event, and what the journal vouches for."""
+    position, last_hash, digests = 0, GENESIS, Digests()
     for event in _read_events(work):
-        position = report.events + 1
+        position += 1
         if not is_sound(event, work.keys.audit, position, last_hash):
             raise Broken(f"position {position}: the journal is broken here")
         if anchored.get(position, event.hash) != event.hash:
             raise Broken(f"position {position}: this is not the event that was anchored")
-        vouched.hear(event)
-        report.events, last_hash = position, event.hash
-    if report.events < report.anchored:
-        raise Shortened(f"position {report.events}: the journal ends here, but was anchored at {report.anchored}")
-    if events.head(work.tx) != (report.events, last_hash):
-        raise Broken(f"position {report.events + 1}: the journal does not end where its head says")
-    for name, row_id in _sound_records(work, vouched):
-        report.records += 1
-        vouched.digests.pop((name, row_id))
-    for name, row_id in vouched.digests:
-        raise Broken(f"{name} {row_id}: the record is missing")
-    return report
+        table = next(table for prefix, table in _TABLES.items() if event.type.startswith(prefix))
+        digests[table, event.subject] = event.digest
+        last_hash = event.hash
+    if position < max(anchored, default=0):
+        raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(anchored)}")
+    try:
+        head = events.head(work.tx)
+    except _NO_VALUE:
+        head = None
+    if head != (position, last_hash):
+        raise Broken(f"position {position + 1}: the journal does not end where its head says")
+    return position, digests
 
 
 def _read_events(work: Work) -> Iterator[Event]:
-    for position, row in enumerate(events.every(work.tx), 1):
-        try:
-            event = EVENTS.read(row, clients.NOBODYS)
-        except (ValueError, TypeError, OverflowError):
-            raise Broken(f"position {position}: the journal is broken here") from None
-        yield event
+    position = 1
+    try:
+        for row in events.every(work.tx):
+            if not EVENTS.fits(row):
+                raise Broken(f"position {position}: the journal is broken here")
+            yield EVENTS.read(row, clients.NOBODYS)
+            position += 1
+    except _NO_VALUE:
+        raise Broken(f"position {position}: the journal is broken here") from None
 
 
-def _sound_records(work: Work, vouched: _Vouched) -> Iterator[tuple[str, str]]:
-    """Table and id of every record that is as the journal says; raises `Broken`."""
-    for customer_id in keys.customer_ids(work.tx):
-        if customer_id not in vouched.customers:
-            raise Broken(f"customers {customer_id}: the journal knows no such customer")
-    checks: tuple[tuple[Table[Any], Iterable[Row], Callable[[Work, Row], None]], ...] = (
-        (CLIENTS, clients.every_client(work.tx), _nothing_more),
-        (TOKENS, clients.every_token(work.tx), _nothing_more),
-        (ORDERS, orders.every(work.tx), _check_order),
-        (CONTACTS, contacts.every(work.tx), _check_contact),
-        (CANCELLATIONS, cancellations.every(work.tx), _check_cancellation),
-    )
-    for table, rows, check in checks:
+_NO_VALUE = (ValueError, TypeError, OverflowError, MemoryError, Unreadable)
+"""What reading something that the service has not written may raise."""
+
+
+def _as_vouched_for(table: Table[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
+    """Table and id of every record that is as the journal says."""
+    try:
         for row in rows:
-            row_id = row[table.key]
-            if vouched.digests.get((table.name, row_id)) != table.digest(row):
-                raise Broken(f"{table.name} {row_id}: not what the journal says it is")
-            try:
-                check(work, row)
-            except Tampered as error:
-                raise Broken(f"{table.name} {row_id}: {error}") from None
-            yield table.name, row_id
+            found = table.name, row[table.key]
+            if not table.fits(row) or digests.get(found) != table.digest(row):
+                raise Broken(f"{table.name} {row[table.key]}: not what the journal says it is")
+            yield found
+    except Unreadable as error:
+        raise Broken(f"{table.name}: {error}") from None
 
 
-def _nothing_more(_: Work, __: Row) -> None:
-    pass
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Say where it is that something does not open or does not follow."""
+    try:
+        yield
+    except Tampered as error:
+        raise Broken(f"{place}: {error}") from None
+
+
+def _check_customers(work: Work) -> None:
+    """There are the customers of the orders, and no others, and their keys open."""
+    owners = orders.owners(work.tx)
+    for row in keys.every(work.tx):
+        with _named(f"customers {row['customer_id']}"):
+            keys.vault(work.keys, row)
+            if row["customer_id"] not in owners:
+                raise Tampered("no order is this customer's")
+        owners.remove(row["customer_id"])
+    for customer_id in owners:
+        raise Broken(f"customers {customer_id}: the record is missing")
 
 
 def _check_order(work: Work, row: Row) -> None:
@@ -138,7 +149,7 @@ def _check_contact(work: Work, row: Row) -> None:
     asks = contact.intent is Intent.CANCEL and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
-    if contact.is_open != (asks and not row["order_cancelled"]):
+    if row["is_open"] != int(asks and not row["order_cancelled"]):
         raise Tampered("it is on the open list and should not be, or is not and should be")
 
 
@@ -146,6 +157,17 @@ def _check_cancellation(work: Work, row: Row) -> None:
     CANCELLATIONS.read(row, keys.vault(work.keys, row))
 
 
+def _nothing_more(_: Work, __: Row) -> None:
+    pass
+
+
+_RECORDS: tuple[tuple[Table[Any], Callable[[Transaction], Iterator[Row]], Callable[[Work, Row], None]], ...] = (
+    (CLIENTS, clients.every_client, _nothing_more),
+    (TOKENS, clients.every_token, _nothing_more),
+    (ORDERS, orders.every, _check_order),
+    (CONTACTS, contacts.every, _check_contact),
+    (CANCELLATIONS, cancellations.every, _check_cancellation),
+)
 _TABLES = {
     "order.": "orders",
     "contact.": "contacts",

@@ -118,7 +118,11 @@ class Books:
         migrate(engine)
         with engine.write() as tx:
             if not (production or path.exists() or keys.any_stored(tx)):
-                create_master_key(path)
+                try:
+                    create_master_key(path)
+                except OSError as error:
+                    message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
+                    raise ConfigurationError(message) from None
                 self.created_key = True
             return engine, keys.open_keyring(tx, read_master_key(path))
 

@@ -104,7 +104,9 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
     if "customer_id" in changes:
         changes["customer_ref"] = facts.customer_ref
         _move(work, filed.order.order_id, filed.vault, vault)
-    return _change(work, filed._replace(vault=vault), changes, correction_reason=reason)
+    corrected = _change(work, filed._replace(vault=vault), changes, correction_reason=reason)
+    keys.forget_without_orders(work.tx, filed.order.customer_id)
+    return corrected
 
 
 def look_up(work: Work, customer_ref: str, after: str, limit: int) -> tuple[str | None, list[Order]]:

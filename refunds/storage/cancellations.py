@@ -77,4 +77,8 @@ def listed(
 
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every cancellation."""
-    return tx.each(f"{_WITH_KEY} ORDER BY cancellations.cancellation_id")
+    return tx.each(
+        f"SELECT {CANCELLATIONS.columns}, customers.customer_id, wrapped_key"  # noqa: S608
+        " FROM cancellations LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
+        " ORDER BY cancellations.cancellation_id"
+    )

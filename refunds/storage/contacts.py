@@ -63,5 +63,6 @@ def every(tx: Transaction) -> Iterator[Row]:
         " (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"
         " EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id"
         " AND c.state IN ('issued', 'settled')) AS order_cancelled"
-        " FROM contacts JOIN orders USING (order_id) JOIN customers USING (customer_id) ORDER BY contacts.contact_id"
+        " FROM contacts LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
+        " ORDER BY contacts.contact_id"
     )

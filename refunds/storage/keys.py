@@ -67,6 +67,15 @@ def vault(keys: Keyring, row: Row) -> Vault:
     return Vault(unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"])))
 
 
-def customer_ids(tx: Transaction) -> Iterator[str]:
-    """The id of every customer."""
-    return (row["customer_id"] for row in tx.each("SELECT customer_id FROM customers ORDER BY customer_id"))
+def forget_without_orders(tx: Transaction, customer_id: str) -> None:
+    """Forget a customer of whom no order is left."""
+    tx.run(
+        "DELETE FROM customers WHERE customer_id = :customer_id"
+        " AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.customer_id = :customer_id)",
+        customer_id=customer_id,
+    )
+
+
+def every(tx: Transaction) -> Iterator[Row]:
+    """The row of every customer."""
+    return tx.each("SELECT customer_id, wrapped_key FROM customers ORDER BY customer_id")

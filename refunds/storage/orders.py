@@ -26,9 +26,14 @@ def of_customer(tx: Transaction, customer_id: str, after: str, limit: int) -> li
     )
 
 
+def owners(tx: Transaction) -> set[str]:
+    """The customers who have orders."""
+    return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders")}
+
+
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every order, and the digest by which its customer is found."""
     return tx.each(
         f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
-        " FROM orders JOIN customers USING (customer_id) ORDER BY order_id"
+        " FROM orders LEFT JOIN customers USING (customer_id) ORDER BY order_id"
     )

@@ -17,7 +17,7 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import Conflict, StorageUnavailable
+from refunds.errors import Conflict, StorageUnavailable, Unreadable
 from refunds.storage import Row
 
 PATIENCE = 10.0
@@ -80,6 +80,7 @@ class SQLite:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
+                writer.leave_rows()
                 writer.execute("COMMIT")
             except BaseException:
                 writer.rollback()
@@ -116,8 +117,7 @@ class SQLite:
             self._ticket.release()
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
-        if not readonly:  # what the file holds is for its owner alone
-            os.close(os.open(self._path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(self._path, os.O_CREAT | os.O_CLOEXEC, 0o600))  # what it holds is for its owner alone
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
         )
@@ -141,13 +141,20 @@ class _Connection:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.close = database.conn.close
+        self._half_way: set[Any] = set()
 
     def execute(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         cursor = self.database.conn.execute(sql, parameters or {})
         cursor.row_factory = _as_dict
         return cursor
 
+    def leave_rows(self) -> None:
+        """Let go of rows that were not read to their end: they would hold the state that they were read in."""
+        while self._half_way:
+            self._half_way.pop().close()
+
     def rollback(self) -> None:
+        self.leave_rows()
         # After some errors (a full disk) SQLite has already done it.
         if self.database.conn.in_transaction:
             self.execute("ROLLBACK")
@@ -161,7 +168,11 @@ class _Connection:
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        yield from self.execute(_rendered(sql), parameters)
+        cursor = self.execute(_rendered(sql), parameters)
+        self._half_way.add(cursor)
+        with _translated():
+            yield from cursor
+        self._half_way.discard(cursor)
 
     def run(self, sql: str, **parameters: Any) -> int:
         changed: int = self.execute(_rendered(sql), parameters).rowcount
@@ -199,6 +210,8 @@ def _translated() -> Iterator[None]:
     except OSError as error:
         raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
     except sqlite3.Error as error:
+        if str(error).startswith("Could not decode"):
+            raise Unreadable("a text is none") from error
         if getattr(error, "sqlite_errorname", "").startswith(tuple(_OUT_OF_ORDER)):
             raise StorageUnavailable("The database cannot serve at the moment.") from error
         raise

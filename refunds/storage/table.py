@@ -35,8 +35,9 @@ def instant(stored: int) -> datetime:
 
 
 class _Kind(NamedTuple):
-    """How values of a type are stored and read."""
+    """How values of a type are stored and read, and as what."""
 
+    stored: type
     store: Callable[[Any], Any]
     read: Callable[[Any], Any]
 
@@ -46,13 +47,13 @@ def _as_is(value: Any) -> Any:
 
 
 _KINDS: dict[type, _Kind] = {
-    str: _Kind(_as_is, _as_is),
-    int: _Kind(_as_is, _as_is),
-    bytes: _Kind(_as_is, bytes),
-    bool: _Kind(int, bool),
-    datetime: _Kind(micros, instant),
-    date: _Kind(date.isoformat, date.fromisoformat),
-    dict: _Kind(lambda value: orjson.dumps(value).decode(), orjson.loads),
+    str: _Kind(str, _as_is, _as_is),
+    int: _Kind(int, _as_is, _as_is),
+    bytes: _Kind(bytes, _as_is, bytes),
+    bool: _Kind(int, int, bool),
+    datetime: _Kind(int, micros, instant),
+    date: _Kind(str, date.isoformat, date.fromisoformat),
+    dict: _Kind(str, lambda value: orjson.dumps(value).decode(), orjson.loads),
 }
 
 
@@ -62,7 +63,7 @@ def _kind(hint: Any) -> _Kind:
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
     if get_origin(hint) is Mapping:
         hint = dict
-    return _Kind(str, hint) if issubclass(hint, StrEnum) else _KINDS[hint]
+    return _Kind(str, str, hint) if issubclass(hint, StrEnum) else _KINDS[hint]
 
 
 class Table(Generic[R]):
@@ -92,7 +93,7 @@ class Table(Generic[R]):
         return self.digest(row)
 
     def change(self, tx: Transaction, before: R, vault: Vault, **changes: Any) -> tuple[R, bytes]:
-        """Store what changes of a record, if it still is what it was before; the record now, and its digest.
+        """Store what changes of a record, if that still is what it was before; the record now, and its digest.
 
         Raises `StorageUnavailable` where another transaction was quicker.
         """
@@ -125,6 +126,13 @@ class Table(Generic[R]):
             for name, kind in self._kinds.items()
         }
         return self.record(**values)
+
+    def fits(self, row: Row) -> bool:
+        """Whether every column holds what is stored there: other types can read as the same value."""
+        return all(
+            row[name] is None or isinstance(row[name], bytes if name in self._personal else kind.stored)
+            for name, kind in self._kinds.items()
+        )
 
     def digest(self, row: Row) -> bytes:
         """The digest of a row's plain columns, and of which personal ones are there.

@@ -1,0 +1,628 @@
+"""The audit finds whatever is changed behind the service's back, and nothing where nothing was."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.contact_points import Channel
+from refunds.errors import RefundsError
+from refunds.journal import GENESIS
+from refunds.records import Intent, OverrideKind, RevocationReason, UnsettleReason
+from refunds.secrecy import Keyring
+from refunds.service import cancellations, clients, contacts, orders
+from refunds.service.audit import Broken, Shortened, verify
+from refunds.service.books import Books, Work
+from refunds.service.cancellations import Override, Request
+from refunds.service.contacts import NewContact
+from refunds.service.orders import OrderFacts
+from refunds.service.policies import Policies, load_policies
+from refunds.storage.anchors import Anchor
+from refunds.storage.sqlite import SQLite, sqlite3
+from tests.conftest import ROOT, settings
+
+ORDERS = 60
+STAFF = (Principal("cli_boss", "the boss", Role.ADMIN), Principal("cli_deputy", "the deputy", Role.ADMIN))
+HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
+
+# An installation, in which everything happens that can.
+
+
+def register(work, i, *, provided=-HOUR, customer=None):
+    """An order whose service was provided an hour ago, or at another distance from now; its id."""
+    facts = OrderFacts(
+        order_id=f"A-{i:04}",
+        customer_ref=customer or f"K-{i % 40}",
+        service_provided_at=None if provided is None else work.now + provided,
+        ordered_at=work.now - 2 * MONTH,
+        region=(None, "DE-BY", "DE")[i % 3],
+    )
+    orders.register(work, facts)
+    return facts
+
+
+def call(**told):
+    """A call of a customer, with all that is personal."""
+    given = {
+        "channel": Channel.PHONE,
+        "from_detail": "+493012345678",
+        "ticket_ref": "T-1",
+        "note": "a note",
+        "contact_point": "+4930901820",
+    }
+    return NewContact(**given | told)
+
+
+def issue(work, facts, contact=None, **asked):
+    """A cancellation, or the refusal."""
+    return cancellations.issue(work, Request(order=facts.order_id, contact=contact or call(), **asked))
+
+
+def issued(work, i):
+    """The id of the cancellation of a new order."""
+    return issue(work, register(work, i)).cancellation.cancellation_id
+
+
+def settled(work, i):
+    cancellations.settle(work, issued(work, i), None, f"RF-{i}")
+
+
+def unsettled(work, i):
+    cancellation_id = issued(work, i)
+    cancellations.settle(work, cancellation_id, work.now, "RF-0")
+    cancellations.unsettle(work, cancellation_id, UnsettleReason.REFUND_FAILED)
+
+
+def revoked(work, i):
+    """Revoked as an error, and issued again on the contact that is open again."""
+    cancellation = issue(work, register(work, i)).cancellation
+    cancellations.revoke(work, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
+    if i % 2:
+        cancellations.issue(work, Request(order=cancellation.order_id, contact=cancellation.contact_id))
+
+
+def withdrawn(work, i):
+    cancellations.revoke(work, issued(work, i), RevocationReason.CUSTOMER_WITHDREW, None)
+
+
+def overridden(work, i):
+    facts = register(work, i, provided=-MONTH)
+    refused = issue(work, facts)
+    override = Override(OverrideKind.GOODWILL, "a good customer")
+    cancellations.issue(work, Request(order=facts.order_id, contact=refused.contact.contact_id, override=override))
+
+
+def superseded(work, i):
+    facts = register(work, i)
+    question = contacts.record(work, facts.order_id, call(intent=Intent.QUESTION))
+    request = contacts.record(work, facts.order_id, call(supersedes=question.contact_id, note="he did ask for it"))
+    if i % 2:
+        cancellations.issue(work, Request(order=facts.order_id, contact=request.contact_id))
+
+
+def resolved(work, i):
+    contact = contacts.record(work, register(work, i).order_id, call())
+    contacts.resolve(work, contact.contact_id, "he keeps it")
+
+
+def backdated(work, i):
+    facts = register(work, i, provided=-MONTH)
+    contacts.record(work, facts.order_id, call(received_at=work.now - MONTH + HOUR))
+
+
+def corrected(work, i):
+    """An order of a customer who turns out to be another one; the first has no order then."""
+    facts = register(work, i, customer=f"nobody-{i}")
+    contacts.record(work, facts.order_id, call())
+    cancellations.revoke(work, issue(work, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=work.now - 3 * HOUR)
+    orders.correct(work, right, "the wrong customer", None)
+
+
+def late(work, i):
+    """Another contact about an order that is cancelled, and one that came too late."""
+    facts = register(work, i)
+    issue(work, facts)
+    issue(
+        work,
+        facts,
+        call(channel=Channel.EMAIL, contact_point=None, from_detail="a@example.com", sent_at=work.now - HOUR),
+    )
+    contacts.record(work, register(work, i + 1000, provided=-MONTH).order_id, call(note=None))
+
+
+def provided(work, i):
+    orders.register(work, OrderFacts(**_facts(register(work, i, provided=None), service_provided_at=work.now - HOUR)))
+
+
+def _facts(facts, **changed):
+    return {name: getattr(facts, name) for name in OrderFacts.__slots__} | changed
+
+
+HAPPENS = (
+    settled,
+    unsettled,
+    revoked,
+    withdrawn,
+    overridden,
+    superseded,
+    resolved,
+    backdated,
+    corrected,
+    late,
+    provided,
+    issued,
+    revoked,
+)
+
+
+class Installation(NamedTuple):
+    """An installation that nobody writes to any more."""
+
+    directory: Path
+    database: Path
+    keys: Keyring
+    policies: Policies
+    anchors: list[Anchor]
+    earlier: Path
+    """What the database was when half of it had happened."""
+    sound: int
+    """How often the audit found it sound while it grew."""
+
+
+def access(work):
+    """Second tokens and further clients, and one token that is revoked."""
+    for role in Role:
+        clients.create_token(work, role, role, 30)
+        clients.create_token(work, role, f"{role}, Berlin", 60)
+    clients.revoke_token(work, next(clients.tokens(work))[1].token_id)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    """An installation of 60 orders and more, audited after every one of them."""
+    directory = tmp_path_factory.mktemp("audited")
+    books = Books(settings(directory), load_policies(None, "virtual-numbers"))
+    _, keys = books.open()
+    database, earlier, sound = directory / "refunds.db", directory / "earlier.db", 0
+    with books.write(COMMAND_LINE) as work:
+        clients.first_tokens(work, 365)
+    with books.write(COMMAND_LINE) as work:
+        access(work)
+    for i in range(ORDERS):
+        with books.write(STAFF[i % 2]) as work:
+            HAPPENS[i % len(HAPPENS)](work, i)
+        with books.read(COMMAND_LINE) as work:
+            verify(work, books.anchors)
+            sound += 1
+        if i == ORDERS // 2:
+            books.close()
+            shutil.copy(database, earlier)
+    books.close()
+    return Installation(directory, database, keys, books.policies, list(books.anchors), earlier, sound)
+
+
+def audited(installation, database, anchors=None):
+    """What the audit says of a database."""
+    engine = SQLite(str(database))
+    try:
+        with engine.read() as tx:
+            work = Work(tx, installation.keys, installation.policies, COMMAND_LINE, datetime.now(UTC))
+            return verify(work, installation.anchors if anchors is None else anchors)
+    except Exception as error:  # noqa: BLE001 - it is raised again
+        error.__context__ = error.__cause__ = None  # their frames would hold rows that are read half-way
+        raise error.with_traceback(None) from None
+    finally:
+        engine.close()
+
+
+def content(database):
+    """Every row of every table, by name."""
+    with closing(sqlite3.connect(database)) as raw:
+        names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: raw.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - its own tables
+
+
+# Tampering: single edits, swaps, deletions and insertions, each with what the complaint must name.
+
+TABLES = ("events", "journal_head", "orders", "contacts", "cancellations", "customers", "clients", "tokens")
+TIMES_A_COLUMN, SWAPS, DELETIONS, INSERTIONS = 4, 12, 9, 8
+"""Four edits of each of the 78 columns, and the others in seven or eight tables: more than 500."""
+
+
+class Tampered(NamedTuple):
+    """Something that was done to a table: how, and the keys of the rows that it was done to."""
+
+    how: str
+    keys: set[object]
+
+
+class Intruder:
+    """Someone with the database file and a seed, and no keys."""
+
+    def __init__(self, raw, table, seed):
+        self.raw, self.table, self.random = raw, table, random.Random(seed)  # noqa: S311 - it is to be repeatable
+        raw.execute("PRAGMA synchronous = OFF")
+        raw.execute("PRAGMA ignore_check_constraints = ON")
+        self.types = {name: kind for _, name, kind, *_ in raw.execute(f"PRAGMA table_info({table})")}
+        self.columns = list(self.types)
+        self.key = self.columns[0]
+        self.count = raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+
+    def rows(self, many, column=None):
+        """The keys of some rows with what they hold in a column."""
+        sql = f"SELECT {self.key}, {column or self.key} FROM {self.table} ORDER BY 1"  # noqa: S608
+        return self.random.sample(self.raw.execute(sql).fetchall(), many)
+
+    def put(self, key, column, value):
+        """Write a value into a row."""
+        sql = f"UPDATE {self.table} SET {column} = ? WHERE {self.key} = ?"  # noqa: S608
+        assert self.raw.execute(sql, (value, key)).rowcount == 1
+
+    def other(self, value, column):
+        """A value of the column's type that is not the one that it holds."""
+        made = {"INTEGER": self._number, "TEXT": self._text, "BLOB": self._bytes}[self.types[column]]
+        choices = [made(value)] * 3 + [None, *(row[1] for row in self.rows(min(2, self.count), column))]
+        return self.random.choice([choice for choice in choices if choice != value])
+
+    def _number(self, value):
+        return (value or 0) + self.random.choice([1, -1, 2, 1_000_000, -86_400_000_000, 2**40])
+
+    def _text(self, value):
+        i = self.random.randrange(len(value or "x"))
+        return (value or "x")[:i] + self.random.choice("xyz09:") + (value or "x")[i + self.random.randrange(2) :]
+
+    def _bytes(self, value):
+        if not value:
+            return self.random.randbytes(40)
+        i = self.random.randrange(len(value))
+        flipped = value[:i] + bytes([value[i] ^ 1 << self.random.randrange(8)]) + value[i + 1 :]
+        return self.random.choice([flipped, flipped, flipped, value[:i], value + b"\0", b""])
+
+    def edit(self, column):
+        """Another value in one column of one row."""
+        ((key, value),) = self.rows(1, column)
+        new = self.other(value, column)
+        self.put(key, column, new)
+        return Tampered(f"{column} of {key}: {value!r} became {new!r}", {key, new} if column == self.key else {key})
+
+    def swap(self, column):
+        """The values of one column in two rows, exchanged."""
+        (a, of_a), (b, of_b) = self.rows(2, column)
+        between = -99 if self.types[column] == "INTEGER" else "between"
+        if column == self.key:
+            for key, new in ((a, between), (b, a), (between, b)):
+                self.put(key, column, new)
+        else:
+            for key, new in ((a, between), (b, of_a), (a, of_b)):
+                self.put(key, column, new)
+        return Tampered(f"{column} of {a} and {b} swapped", {a, b})
+
+    def delete(self, _):
+        """A row less."""
+        ((key, _),) = self.rows(1)
+        self.raw.execute(f"DELETE FROM {self.table} WHERE {self.key} = ?", (key,))  # noqa: S608
+        return Tampered(f"{key} deleted", {key})
+
+    def insert(self, column):
+        """A row more: a copy under a key of its own, and with another column changed too."""
+        ((key, _),) = self.rows(1)
+        held = self.raw.execute(f"SELECT * FROM {self.table} WHERE {self.key} = ?", (key,)).fetchone()  # noqa: S608
+        row = dict(zip(self.columns, held, strict=True))
+        row[column] = self.other(row[column], column)
+        row[self.key] = self.random.choice([0, self.count + 1]) if self.table == "events" else self._text(key)
+        for unique in {"reference", "name", "digest"} & set(self.columns) - {self.key}:
+            row[unique] = self.other(row[unique], unique)
+        marks = ", ".join("?" * len(row))
+        self.raw.execute(f"INSERT INTO {self.table} VALUES ({marks})", tuple(row.values()))  # noqa: S608
+        return Tampered(f"{row[self.key]} inserted, as {key}", {row[self.key]})
+
+
+def work_of(table, columns, varied):
+    """What is done to a table: the method of an intruder and the column."""
+    yield from (("edit", column) for column in columns for _ in range(TIMES_A_COLUMN))
+    if table != "journal_head":  # it has one row
+        yield from (("swap", varied[i % len(varied)]) for i in range(SWAPS))
+        yield from (("insert", columns[1 + i % (len(columns) - 1)]) for i in range(INSERTIONS))
+        yield from (("delete", columns[0]) for _ in range(DELETIONS))
+    else:
+        yield "delete", columns[0]
+
+
+def tampered(installation, database, table, how, column, seed):
+    """Do something to a fresh copy; what was done, surely so."""
+    before = content(installation.database)
+    for attempt in range(200):
+        shutil.copy(installation.database, database)
+        with closing(sqlite3.connect(database)) as raw:
+            try:
+                done = getattr(Intruder(raw, table, f"{table} {how} {column} {seed} {attempt}"), how)(column)
+            except sqlite3.IntegrityError:
+                continue  # what the schema itself refuses
+            raw.commit()
+        after = content(database)
+        if after != before:
+            assert {name for name in after if after[name] != before[name]} == {table}
+            return done
+    return pytest.fail(f"{table}: no {how} of {column} changes anything")
+
+
+def complaint(installation, database):
+    """What the audit complains of; None where it finds nothing, and any other error as itself."""
+    try:
+        audited(installation, database)
+    except Broken as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever else it raises is no finding
+        return error
+    return None
+
+
+def place_named(installation, table, done, error):
+    """Whether a complaint names what was touched."""
+    message = str(error)
+    if table == "journal_head":
+        return "head" in message or "deleted" in done.how
+    if table == "events":
+        return message.startswith(f"position {max(1, min(key for key in done.keys if key is not None))}:")
+    if table == "customers":  # known by his own id, or by one of his orders
+        with closing(sqlite3.connect(installation.database)) as raw:
+            found = raw.execute("SELECT order_id, customer_id FROM orders").fetchall()
+        ids = done.keys | {order_id for order_id, customer_id in found if customer_id in done.keys}
+        return any(str(key) in message for key in ids)
+    return any(message.startswith(f"{table} {key}:") for key in done.keys)
+
+
+def test_the_installation_is_sound_while_it_grows_and_afterwards(installation):
+    assert installation.sound == ORDERS
+    for _ in range(20):
+        report = audited(installation, installation.database)
+    held = content(installation.database)
+    assert report.events == len(held["events"]) > 250
+    assert report.records == sum(
+        len(held[name]) for name in ("orders", "contacts", "cancellations", "clients", "tokens")
+    )
+    assert report.anchored == installation.anchors[-1].position
+    assert report.anchored // 100 == report.events // 100
+
+
+def test_everything_has_happened_in_the_installation(installation):
+    held = content(installation.database)
+    with closing(sqlite3.connect(installation.database)) as raw:
+        types = {name for (name,) in raw.execute("SELECT type FROM events")}
+        states = {name for (name,) in raw.execute("SELECT state FROM cancellations")}
+        empty = {
+            (table, column)
+            for table in TABLES
+            for _, column, *_ in raw.execute(f"PRAGMA table_info({table})")
+            if not raw.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]  # noqa: S608
+        }
+    assert len(types) == 12
+    assert states == {"issued", "settled", "revoked"}
+    assert not empty
+    assert len(held["orders"]) >= ORDERS
+
+
+def work_on(installation, table):
+    """What is done to a table of this installation; swapped are columns in which not all rows are alike."""
+    with closing(sqlite3.connect(installation.database)) as raw:
+        columns = [name for _, name, *_ in raw.execute(f"PRAGMA table_info({table})")]
+        varied = [
+            name
+            for name in columns
+            if raw.execute(f"SELECT count(DISTINCT {name}) FROM {table}").fetchone()[0] > 1  # noqa: S608
+        ]
+    return columns, list(work_of(table, columns, varied))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_whatever_is_done_to_a_table_is_found_and_named(installation, tmp_path, table):
+    database, missed, misnamed, done_to = tmp_path / "refunds.db", [], [], Counter()
+    columns, work = work_on(installation, table)
+    for seed, (how, column) in enumerate(work):
+        done = tampered(installation, database, table, how, column, seed)
+        error = complaint(installation, database)
+        done_to[how, column] += 1
+        if not isinstance(error, Broken):
+            missed.append(f"{done.how}: {error!r}")
+        elif not place_named(installation, table, done, error):
+            misnamed.append(f"{done.how}: {error}")
+    audited(installation, installation.database)
+    assert {column for how, column in done_to if how == "edit"} == set(columns)
+    assert not missed + misnamed, "\n".join(
+        [f"{len(missed)} of {done_to.total()} not found:", *missed, f"{len(misnamed)} not named:", *misnamed]
+    )
+
+
+def test_more_than_500_things_are_done(installation):
+    assert sum(len(work_on(installation, table)[1]) for table in TABLES) >= 500
+
+
+ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LIMIT 1"
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        # Values that read as what was there.
+        ("UPDATE contacts SET is_open = 2 WHERE is_open = 1", "contacts con_"),
+        ("UPDATE contacts SET is_open = 'no' WHERE is_open = 1", "contacts con_"),
+        ("UPDATE tokens SET secret_digest = lower(hex(secret_digest))", "tokens "),
+        ("UPDATE cancellations SET reference = unhex(reference)", "cancellations can_"),
+        ("UPDATE events SET previous = 32 WHERE position = 1", "position 1:"),
+        ("UPDATE events SET at = at + 0.25 WHERE position = 7", "position 7:"),
+        # Values of another type.
+        ("UPDATE events SET actor = CAST(actor AS BLOB) WHERE position = 7", "position 7:"),
+        ("UPDATE events SET data = CAST(data AS BLOB) WHERE position = 7", "position 7:"),
+        ("UPDATE events SET at = 'soon' WHERE position = 7", "position 7:"),
+        ("UPDATE events SET hash = hex(hash) WHERE position = 7", "position 7:"),
+        ("UPDATE events SET digest = 1000000000000000000 WHERE position = 7", "position 7:"),
+        ("UPDATE journal_head SET hash = hex(hash)", "head"),
+        ("UPDATE journal_head SET hash = 5", "head"),
+        ("UPDATE journal_head SET position = 'last'", "head"),
+        ("UPDATE orders SET customer_ref = 'K-1' WHERE order_id = 'A-0003'", "orders A-0003:"),
+        ("UPDATE orders SET customer_ref = 5 WHERE order_id = 'A-0003'", "orders A-0003:"),
+        ("UPDATE customers SET wrapped_key = hex(wrapped_key)", "cus_"),
+        ("UPDATE customers SET wrapped_key = 5", "cus_"),
+        ("UPDATE contacts SET note = 'a note' WHERE note IS NOT NULL", "contacts con_"),
+        # Texts that are none.
+        ("UPDATE orders SET policy = CAST(x'ff' AS TEXT) WHERE order_id = 'A-0003'", "orders"),
+        ("UPDATE events SET data = CAST(x'ff' AS TEXT) WHERE position = 7", "position "),  # the driver reads ahead
+        ("UPDATE contacts SET decision = 'no JSON'", "contacts con_"),
+        # Rows that nothing leads to.
+        ("INSERT INTO customers VALUES ('cus_nobody', x'00', x'00')", "customers cus_nobody:"),
+        (f"INSERT INTO orders SELECT 'A-9999', {ORPHAN}", "orders A-9999:"),
+        ("UPDATE contacts SET order_id = 'A-9999'", "contacts con_"),
+        ("INSERT INTO customers VALUES (NULL, x'00', x'00')", "customers None:"),
+        ("DELETE FROM customers", "is missing"),
+        ("DELETE FROM journal_head", "head"),
+        ("DELETE FROM tokens", "tokens "),
+    ],
+)
+def test_what_an_expert_does_is_found_too(installation, tmp_path, sql, named):
+    database = tmp_path / "refunds.db"
+    shutil.copy(installation.database, database)
+    with closing(sqlite3.connect(database)) as raw:
+        assert raw.execute(sql).rowcount > 0
+        raw.commit()
+    with pytest.raises(Broken) as broken:
+        audited(installation, database)
+    assert not isinstance(broken.value, Shortened)
+    assert named in str(broken.value)
+
+
+# Cuts.
+
+
+def cut(database, position, *, move_head):
+    """Cut off the journal after a position."""
+    with closing(sqlite3.connect(database)) as raw:
+        raw.execute("DELETE FROM events WHERE position > ?", (position,))
+        if move_head:
+            last = raw.execute("SELECT hash FROM events WHERE position = ?", (position,)).fetchone() or (GENESIS,)
+            raw.execute("UPDATE journal_head SET position = ?, hash = ?", (position, *last))
+        raw.commit()
+
+
+@pytest.mark.parametrize("move_head", [True, False])
+def test_a_journal_that_is_cut_below_its_last_anchor_is_found_short(installation, tmp_path, move_head):
+    anchored = installation.anchors[-1].position
+    positions = {0, 1, 99, 100, 101, anchored - 1, *random.Random(1).sample(range(anchored), 20)}  # noqa: S311
+    for position in sorted(positions):
+        shutil.copy(installation.database, tmp_path / "refunds.db")
+        cut(tmp_path / "refunds.db", position, move_head=move_head)
+        with pytest.raises(Shortened) as shortened:
+            audited(installation, tmp_path / "refunds.db")
+        assert str(shortened.value) == (f"position {position}: the journal ends here, but was anchored at {anchored}")
+
+
+@pytest.mark.parametrize("move_head", [True, False])
+def test_a_journal_that_is_cut_at_its_last_anchor_does_not_fit_its_records(installation, tmp_path, move_head):
+    shutil.copy(installation.database, tmp_path / "refunds.db")
+    cut(tmp_path / "refunds.db", installation.anchors[-1].position, move_head=move_head)
+    with pytest.raises(Broken) as broken:
+        audited(installation, tmp_path / "refunds.db")
+    assert not isinstance(broken.value, Shortened)
+
+
+def test_an_earlier_copy_of_the_whole_database_is_found_short(installation):
+    with pytest.raises(Shortened):
+        audited(installation, installation.earlier)
+    position = audited(installation, installation.earlier, []).events
+    then = [anchor for anchor in installation.anchors if anchor.position <= position]
+    assert audited(installation, installation.earlier, then).anchored == then[-1].position
+
+
+def test_a_journal_that_was_written_anew_is_not_the_one_that_was_anchored(installation):
+    last = installation.anchors[-1]
+    with pytest.raises(Broken, match=f"^position {last.position}: this is not the event that was anchored"):
+        audited(installation, installation.database, [last._replace(hash=bytes(32))])
+
+
+def test_anchors_are_written_every_hundred_positions(installation):
+    held = {row[0]: row[-1] for row in content(installation.database)["events"]}
+    assert [anchor.position // 100 for anchor in installation.anchors] == list(range(1, len(installation.anchors) + 1))
+    assert [held[anchor.position] for anchor in installation.anchors] == [a.hash for a in installation.anchors]
+
+
+# The command.
+
+
+def audit_command(directory):
+    """`flask audit verify` on the records in a directory: its exit code and what it prints."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("flask")), "audit", "verify"],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
+            "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
+            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def copied(installation, tmp_path):
+    """The directory of a copy of the whole installation."""
+    for name in ("refunds.db", "master.key"):
+        shutil.copy(installation.directory / name, tmp_path / name)
+    shutil.copytree(installation.directory / "ledger", tmp_path / "ledger")
+    return tmp_path
+
+
+def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
+    report = audited(installation, installation.database)
+    found = f"Sound: {report.events} events, {report.records} records in sqlite:///{copied}/refunds.db."
+    assert audit_command(copied) == (
+        0,
+        f"{found}\nNot yet anchored: {report.events - report.anchored} events.\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("UPDATE events SET actor = 'cli_nobody' WHERE position = 42", "position 42: the journal is broken here\n"),
+        (
+            "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'",
+            "orders A-0003: not what the journal says it is\n",
+        ),
+        ("UPDATE journal_head SET hash = hex(hash)", "head"),
+    ],
+)
+def test_the_command_ends_with_20_for_what_is_not_as_it_was_written(copied, sql, complaint):
+    with closing(sqlite3.connect(copied / "refunds.db")) as raw:
+        raw.execute(sql)
+        raw.commit()
+    code, out, err = audit_command(copied)
+    assert (code, out) == (20, "")
+    assert complaint in err
+    assert "Traceback" not in err
+
+
+def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation, copied):
+    cut(copied / "refunds.db", 50, move_head=True)
+    anchored = installation.anchors[-1].position
+    assert audit_command(copied) == (21, "", f"position 50: the journal ends here, but was anchored at {anchored}\n")
+
+
+def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():
+    assert (Broken.exit_code, Shortened.exit_code) == (20, 21)
+    assert issubclass(Shortened, Broken)
+    assert issubclass(Broken, RefundsError)

@@ -1,0 +1,345 @@
+"""What is personal is in no file of the service but encrypted: the bytes of all of them are scanned."""
+
+import base64
+import http.client
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from refunds.storage.sqlite import sqlite3
+from tests.conftest import ROOT
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+NOW = datetime.now(UTC)
+RECENTLY = (NOW - timedelta(hours=1)).isoformat()
+LONG_AGO = (NOW - timedelta(days=40)).isoformat()
+
+PERSONAL = {
+    "customer_ref": "zq-customer-81723",
+    "another_customer_ref": "zq-another-customer-99281",
+    "number": "+4915198765432",
+    "address": "zq.address.5519@example.com",
+    "ticket_ref": "zq-ticket-44180",
+    "note": "zq-note: sie rief wegen Öl an; 77120",
+    "inline_note": "zq-inline-note 66281",
+    "resolution": "zq-resolution 30417",
+    "override": "zq-override 58220",
+    "revocation": "zq-revocation 19934",
+    "correction_reason": "zq-correction 70015",
+    "undone_billing_ref": "zq-undone-billing 21185",
+    "billing_ref": "zq-billing 86350",
+}
+"""What is personal, each unmistakable."""
+
+
+class Service:
+    """A running service on records of its own, its output in a file beside them."""
+
+    def __init__(self, directory):
+        self.directory, self.log, self.port = directory, directory / "log", free_port()
+        self.environment = os.environ | {
+            "REFUNDS_DATABASE": f"sqlite:///{directory}/data/refunds.db",
+            "REFUNDS_MASTER_KEY_FILE": f"{directory}/keys/master.key",
+            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
+            "PORT": str(self.port),
+        }
+        made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
+        self.tokens = [done.stdout.strip() for done in made]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [FLASK, "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.until_ready()
+
+    def flask(self, *command):
+        """What a command of the service prints."""
+        return subprocess.run(
+            [FLASK, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=30, check=True
+        )
+
+    def until_ready(self):
+        """Wait until it answers."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                if self.call("GET", "/livez")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.05)
+        pytest.fail("it does not start")
+
+    def call(self, method, path, body=None, token=0, **headers):
+        """The status and the data of an answer."""
+        headers = {"Authorization": f"Bearer {self.tokens[token]}", "Content-Type": "application/json"} | headers
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            content = response.read()
+            return response.status, json.loads(content) if content else None
+
+    def post(self, path, body, status=201):
+        """The data of an answer to a request with a key; the same sent again is answered the same."""
+        key = {"Idempotency-Key": f"zq-key-{secrets.token_hex(8)}"}
+        answer = self.call("POST", path, body, **key)
+        assert answer[0] == status, answer
+        assert self.call("POST", path, body, **key) == answer
+        return answer[1]
+
+    def put(self, path, body, status=200, **headers):
+        """The data of an answer."""
+        answer = self.call("PUT", path, body, **headers)
+        assert answer[0] == status, answer
+        return answer[1]
+
+    def stop(self):
+        """End it by its process id."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.returncode == 0
+
+    def files(self):
+        """The bytes of everything that it has written, but for the file of the key."""
+        written = [file for file in self.directory.rglob("*") if file.is_file() and file.parent.name != "keys"]
+        return {file.name: file.read_bytes() for file in written}
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def facts(customer_ref, provided=RECENTLY):
+    """What billing says of an order."""
+    return {"customer_ref": customer_ref, "service_provided_at": provided, "ordered_at": LONG_AGO}
+
+
+def contact(**told):
+    """A contact with all that is personal."""
+    return {
+        "channel": "phone",
+        "from_detail": PERSONAL["number"],
+        "ticket_ref": PERSONAL["ticket_ref"],
+        "note": PERSONAL["note"],
+    } | told
+
+
+def cancel(service, order_id, **told):
+    """The path of a cancellation of an order, on a contact that is told with it."""
+    issued = service.post("/v1/cancellations", {"order_id": order_id, "contact": contact(**told)})
+    return f"/v1/cancellations/{issued['cancellation_id']}"
+
+
+def live(service):
+    """Everything that is personal is told to the service; the paths at which it is to be read."""
+    by_mail = contact(channel="email", from_detail=PERSONAL["address"])
+    for i, provided in enumerate((RECENTLY, LONG_AGO, RECENTLY, RECENTLY)):
+        service.put(f"/v1/orders/A-{i}", facts(PERSONAL["customer_ref"], provided), 201)
+    resolved = service.post("/v1/orders/A-0/contacts", by_mail)["contact_id"]
+    service.put(f"/v1/contacts/{resolved}/resolution", {"reason": PERSONAL["resolution"]})
+    revoked = cancel(service, "A-0", note=PERSONAL["inline_note"])
+    service.put(f"{revoked}/revocation", {"reason_code": "entered_in_error", "reason": PERSONAL["revocation"]})
+    request = {"order_id": "A-1", "contact": by_mail}
+    refused = service.post("/v1/cancellations", request, status=409)["contact_id"]
+    override = {"kind": "goodwill", "reason": PERSONAL["override"]}
+    overridden = service.post("/v1/cancellations", {"order_id": "A-1", "contact_id": refused, "override": override})
+    settled = cancel(service, "A-2")
+    service.put(f"{settled}/settlement", {"billing_ref": PERSONAL["undone_billing_ref"]})
+    assert service.call("DELETE", f"{settled}/settlement?reason_code=refund_failed")[0] == 200
+    service.put(f"{settled}/settlement", {"billing_ref": PERSONAL["billing_ref"]})
+    correction = facts(PERSONAL["another_customer_ref"]) | {"correction_reason": PERSONAL["correction_reason"]}
+    service.put("/v1/orders/A-0", correction, **{"If-Match": '"1"'})
+    lookup = {"customer_ref": PERSONAL["another_customer_ref"]}
+    assert len(service.call("POST", "/v1/customers/lookup", lookup)[1]["items"]) == 1
+    complain(service)
+    return {
+        "order": "/v1/orders/A-0",
+        "other order": "/v1/orders/A-2",
+        "resolved": f"/v1/contacts/{resolved}",
+        "revoked": revoked,
+        "contacts": "/v1/contacts?order_id=A-0",
+        "overridden": f"/v1/cancellations/{overridden['cancellation_id']}",
+        "settled": settled,
+    }
+
+
+def complain(service):
+    """Requests that fail, with everything personal in them, for the log."""
+    for text in PERSONAL.values():
+        assert service.call("PUT", "/v1/orders/A-3", facts(text))[0] in {200, 409}
+        assert service.call("PUT", "/v1/orders/A-4", {"customer_ref": text, "note": text})[0] == 422
+        assert (
+            service.call("POST", "/v1/orders/A-0/contacts", contact(channel=text), **{"Idempotency-Key": "k"})[0] == 422
+        )
+    assert service.call("GET", "/v1/me", Authorization=f"Bearer {service.tokens[0][:-1]}-")[0] == 401
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """A service that has heard everything, what it answers, and its files while it runs and after it has stopped."""
+    service = Service(tmp_path_factory.mktemp("at-rest"))
+    try:
+        paths = live(service)
+        answers = {name: [service.call("GET", path, token=token) for token in (0, 1)] for name, path in paths.items()}
+        running = service.files()
+    finally:
+        service.stop()
+    return service, answers, {"running": running, "stopped": service.files()}
+
+
+def spellings(marker):
+    """What a marker looks like in bytes, however it is written down; base64 at each of its three offsets."""
+    raw = (
+        [marker] if isinstance(marker, bytes) else [marker.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")]
+    )
+    for plain in raw:
+        yield plain
+        yield plain.hex().encode()
+        yield plain.hex().upper().encode()
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            for offset in range(3):
+                whole = encode(bytes(offset) + plain)
+                yield whole[(0, 2, 3)[offset] : -4]
+    if isinstance(marker, str):
+        yield json.dumps(marker).encode()[1:-1]
+        yield marker.upper().encode()
+        yield marker.lower().encode()
+
+
+def found(files, marker):
+    """The names of the files that hold a marker in any spelling."""
+    wanted = set(spellings(marker))
+    assert min(map(len, wanted)) >= 4
+    return {name for name, content in files.items() if any(spelling in content for spelling in wanted)}
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_the_files_that_are_scanned_are_all_there(scanned, when):
+    files = scanned[2][when]
+    beside = {"refunds.db-wal", "refunds.db-shm"} if when == "running" else set()
+    assert {"refunds.db", "refunds.db.lock", "anchors.jsonl", "log", *beside} <= set(files)
+    written = files["refunds.db-wal" if beside else "refunds.db"]
+    assert b"order.corrected" in written
+    assert b"cancellation.revoked" in written
+    assert b'"event":"request"' in files["log"]
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+@pytest.mark.parametrize("field", PERSONAL)
+def test_what_is_personal_is_in_no_file(scanned, when, field):
+    files = scanned[2][when]
+    assert not found(files, PERSONAL[field])
+    assert not found(files, PERSONAL[field].removeprefix("+"))
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_no_token_and_no_key_is_in_any_file(scanned, when):
+    service, _, files = scanned
+    for token in service.tokens:
+        assert not found(files[when], token)
+        assert not found(files[when], token.split("_")[2])
+    digits = (service.directory / "keys/master.key").read_text().strip()
+    assert not found(files[when], digits)
+    assert not found(files[when], bytes.fromhex(digits))
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_no_key_of_a_request_is_in_any_file(scanned, when):
+    assert not found(scanned[2][when], "zq-key-")
+
+
+@pytest.mark.parametrize("put", [*range(9), "json"])
+@pytest.mark.parametrize("marker", [PERSONAL["note"], PERSONAL["number"], PERSONAL["address"]])
+def test_the_scan_finds_a_marker_that_is_put_there(scanned, put, marker):
+    """Plain, in UTF-16, hexadecimal, base64 at any offset, and escaped in JSON."""
+    raw = marker.encode()
+    ways = [
+        raw,
+        marker.encode("utf-16-le"),
+        marker.encode("utf-16"),
+        raw.hex().encode(),
+        raw.hex().upper().encode(),
+        *(base64.b64encode(b"abc"[:i] + raw + b"the end") for i in range(3)),
+        base64.urlsafe_b64encode(b"{" + marker.encode("utf-16-le") + b"}"),
+    ]
+    put_there = json.dumps({"note": marker}).encode() if put == "json" else ways[put]
+    files = scanned[2]["stopped"]
+    assert found(files | {"log": files["log"] + put_there}, marker) == {"log"}
+
+
+def test_the_scan_finds_a_marker_that_the_database_stores(scanned, tmp_path):
+    database = tmp_path / "refunds.db"
+    shutil.copy(scanned[0].directory / "data/refunds.db", database)
+    for column in ("note", "decision"):
+        with closing(sqlite3.connect(database)) as raw:
+            raw.execute(f"UPDATE contacts SET {column} = ? WHERE rowid = 1", (f"{column}-{PERSONAL['note']}",))  # noqa: S608 - one of two
+            raw.commit()
+        assert found({"refunds.db": database.read_bytes()}, f"{column}-{PERSONAL['note']}") == {"refunds.db"}
+
+
+def told(answers, name, *path):
+    """What the owner of all scopes and an auditor are told, at a place of an answer."""
+    values = []
+    for status, data in answers[name]:
+        assert status == 200
+        for step in path:
+            data = data[step]  # noqa: PLW2901 - on the way down
+        values.append(data)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "field"),
+    [
+        ("order", ("customer_ref",), "another_customer_ref"),
+        ("other order", ("customer_ref",), "customer_ref"),
+        ("resolved", ("from_detail",), "address"),
+        ("resolved", ("ticket_ref",), "ticket_ref"),
+        ("resolved", ("note",), "note"),
+        ("resolved", ("resolution", "reason"), "resolution"),
+        ("revoked", ("revocation", "reason"), "revocation"),
+        ("contacts", ("items", 0, "from_detail"), "address"),
+        ("contacts", ("items", 1, "from_detail"), "number"),
+        ("contacts", ("items", 1, "note"), "inline_note"),
+        ("overridden", ("override", "reason"), "override"),
+        ("settled", ("settlement", "billing_ref"), "billing_ref"),
+    ],
+)
+def test_everything_personal_is_read_by_whom_it_is_for_alone_also_after_a_correction(scanned, name, path, field):
+    assert told(scanned[1], name, *path) == [PERSONAL[field], None]
+
+
+def test_the_corrected_order_was_corrected(scanned):
+    (order, _), (other, _) = told(scanned[1], "order"), told(scanned[1], "other order")
+    assert order["revision"] == 2
+    assert order["customer_id"] != other["customer_id"]
+
+
+def test_the_files_are_for_their_owner_alone(scanned):
+    service = scanned[0]
+    modes = {
+        file.name: oct(file.stat().st_mode & 0o777)
+        for part in ("data", "keys", "ledger")
+        for file in (service.directory / part).iterdir()
+    }
+    assert len(modes) >= 4
+    assert set(modes.values()) == {"0o600"}, modes
+
+
+def test_the_audit_finds_them_as_they_were_written(scanned):
+    assert scanned[0].flask("audit", "verify").stdout.startswith("Sound: ")

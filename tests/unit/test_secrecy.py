@@ -1,0 +1,376 @@
+"""Secrets: tokens, sealed values, keyed digests, and the file of the master key."""
+
+import os
+import re
+import string
+import subprocess
+import sys
+import zlib
+from contextlib import contextmanager
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refunds.errors import ConfigurationError, Unauthenticated
+from refunds.secrecy import (
+    Tampered,
+    Vault,
+    create_master_key,
+    keyed_digest,
+    new_key,
+    new_token,
+    place,
+    read_master_key,
+    read_token,
+    seal,
+    unseal,
+)
+from refunds.service.clients import authenticate
+from tests.conftest import ROOT
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
+HERE = place("orders", "customer_ref", "A-1001")
+
+# Tokens.
+
+
+class Unread:
+    """Books that nobody may look into."""
+
+    def read(self, _):
+        """Fail: the token should have been turned away before."""
+        pytest.fail("it was looked up")
+
+
+def with_checksum(body):
+    """A body with the checksum that fits it, worked out anew."""
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = BASE62[digit] + digits
+    return f"{body}_{digits}"
+
+
+def test_a_token_is_its_prefix_an_id_a_secret_and_a_checksum():
+    token = new_token()
+    found = re.fullmatch(r"rfd_([0-9A-Za-z]{8})_([0-9A-Za-z]{43})_([0-9A-Za-z]{6})", token.text)
+    assert found
+    assert token.token_id == found[1]
+    assert token.secret_digest == sha256(found[2].encode()).digest()
+    assert token.text == with_checksum(f"rfd_{found[1]}_{found[2]}")
+
+
+def test_200_tokens_are_read_as_they_were_made_and_no_two_are_alike():
+    tokens = [new_token() for _ in range(200)]
+    assert [read_token(token.text) for token in tokens] == tokens
+    for part in zip(*tokens, strict=True):
+        assert len(set(part)) == 200
+
+
+def test_every_change_of_one_character_is_refused_before_any_look_up():
+    text = new_token().text
+    changed = {
+        text[:i] + other + text[i + 1 :] for i in range(len(text)) for other in BASE62 + "_-. \x00é" if other != text[i]
+    }
+    assert len(changed) > 60 * len(text)
+    assert not [other for other in changed if read_token(other) is not None]
+    for other in sorted(changed)[::50]:
+        with pytest.raises(Unauthenticated):
+            authenticate(Unread(), other)
+
+
+def test_two_characters_that_changed_places_are_refused():
+    text = new_token().text
+    swapped = [text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1)]
+    assert not [other for other in swapped if other != text and read_token(other) is not None]
+
+
+GOOD = with_checksum(f"rfd_{'a' * 8}_{'b' * 43}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rfd",
+        "_" * 3,
+        "rfd___",
+        GOOD[:-1],
+        GOOD + "0",
+        GOOD + "_",
+        "_" + GOOD,
+        GOOD + "\n",
+        " " + GOOD,
+        GOOD.upper(),
+        GOOD.swapcase(),
+        GOOD * 2,
+        GOOD.replace("_", "-"),
+        with_checksum(f"rfe_{'a' * 8}_{'b' * 43}"),
+        with_checksum(f"rfd_{'a' * 7}_{'b' * 43}"),
+        with_checksum(f"rfd_{'a' * 9}_{'b' * 43}"),
+        with_checksum(f"rfd_{'a' * 8}_{'b' * 42}"),
+        with_checksum(f"rfd_{'a' * 8}_{'b' * 44}"),
+        with_checksum(f"rfd_{'a' * 9}_{'b' * 42}"),
+        with_checksum(f"rfd_{'a' * 8}_{'b' * 42}é"),
+        with_checksum(f"rfd_{'a' * 8}_{'b' * 42}𝟡"),
+        with_checksum(f"rfd_{'а' * 8}_{'b' * 43}"),
+        f"rfd_{'a' * 8}_{'b' * 42}\ud800_aaaaaa",
+        "rfd_" + "é" * 60,
+        "_" * 100_000,
+    ],
+)
+def test_a_text_of_another_form_is_no_token_and_is_not_looked_up(text):
+    assert read_token(text) is None
+    with pytest.raises(Unauthenticated):
+        authenticate(Unread(), text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_tokens(text):
+    assert read_token(text) is None
+
+
+def test_the_good_one_among_them_is_read():
+    assert read_token(GOOD).token_id == "a" * 8
+
+
+# Sealed values.
+
+
+@given(st.binary(max_size=200))
+def test_what_is_sealed_opens_at_its_place(value):
+    sealed = seal(KEY, value, HERE)
+    assert sealed[0] == 1
+    assert len(sealed) == 1 + 12 + len(value) + 16
+    assert unseal(KEY, sealed, HERE) == value
+
+
+def test_the_same_value_is_never_sealed_alike():
+    sealed = {seal(KEY, b"K-20391", HERE) for _ in range(100)}
+    assert len(sealed) == len({value[1:13] for value in sealed}) == 100
+    assert not any(b"K-20391" in value for value in sealed)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        place("contacts", "customer_ref", "A-1001"),
+        place("orders", "correction_reason", "A-1001"),
+        place("orders", "customer_ref", "A-1002"),
+        place("orders", "customer_ref", ""),
+        HERE.replace(b"1|", b"2|", 1),
+        b"",
+    ],
+)
+def test_a_sealed_value_opens_at_no_other_place(there):
+    with pytest.raises(Tampered):
+        unseal(KEY, seal(KEY, b"K-20391", HERE), there)
+
+
+def test_a_sealed_value_opens_with_no_other_key():
+    for key in (OTHER_KEY, bytes(32), new_key()):
+        with pytest.raises(Tampered):
+            unseal(key, seal(KEY, b"K-20391", HERE), HERE)
+
+
+def test_every_flipped_bit_is_seen():
+    sealed = seal(KEY, b"K-20391", HERE)
+    for i in range(len(sealed)):
+        for bit in range(8):
+            changed = sealed[:i] + bytes([sealed[i] ^ 1 << bit]) + sealed[i + 1 :]
+            with pytest.raises(Tampered):
+                unseal(KEY, changed, HERE)
+
+
+def test_every_missing_and_every_further_byte_is_seen():
+    sealed = seal(KEY, b"K-20391", HERE)
+    for changed in (*(sealed[:length] for length in range(len(sealed))), sealed + b"\0", b"\1" + sealed, sealed[1:]):
+        with pytest.raises(Tampered):
+            unseal(KEY, changed, HERE)
+
+
+@pytest.mark.parametrize("form", [0, 2, 255])
+def test_another_format_is_not_taken(form):
+    with pytest.raises(Tampered, match=r"^not a sealed value: 1\|orders\|customer_ref\|A-1001$"):
+        unseal(KEY, bytes([form]) + seal(KEY, b"K-20391", HERE)[1:], HERE)
+
+
+def test_the_complaint_names_the_place_and_nothing_that_is_secret():
+    with pytest.raises(Tampered) as tampered:
+        unseal(OTHER_KEY, seal(KEY, b"K-20391", HERE), HERE)
+    assert str(tampered.value) == "does not open: 1|orders|customer_ref|A-1001"
+    assert tampered.value.__cause__ is None
+
+
+def test_a_vault_opens_what_it_sealed_and_nothing_where_nothing_is():
+    vault, there = Vault(new_key()), ("contacts", "note", "con_1")
+    assert vault.unseal(vault.seal("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
+    assert vault.seal(None, *there) is None
+    assert vault.unseal(None, *there) is None
+    assert Vault(None).unseal(vault.seal("note", *there), *there) is None
+    with pytest.raises(Tampered):
+        Vault(new_key()).unseal(vault.seal("note", *there), *there)
+
+
+# Keyed digests.
+
+LISTS = [
+    (),
+    (b"",),
+    (b"", b""),
+    (b"abc",),
+    (b"ab", b"c"),
+    (b"a", b"bc"),
+    (b"a", b"b", b"c"),
+    (b"abc", b""),
+    (b"", b"abc"),
+    (b"c", b"ab"),
+    (b"\0\0\0\0\0\0\0\1a",),
+    (b"a\0\0\0\0\0\0\0\1a",),
+    (b"a", b"a"),
+]
+
+
+def test_no_two_lists_of_parts_are_told_alike():
+    assert len({keyed_digest(KEY, *parts) for parts in LISTS}) == len(LISTS)
+
+
+@given(st.lists(st.binary(max_size=20), max_size=4), st.lists(st.binary(max_size=20), max_size=4))
+def test_digests_are_the_same_if_and_only_if_the_lists_are(some, others):
+    assert (keyed_digest(KEY, *some) == keyed_digest(KEY, *others)) == (some == others)
+
+
+def test_a_digest_needs_its_key():
+    assert keyed_digest(KEY, b"K-20391") != keyed_digest(OTHER_KEY, b"K-20391")
+    assert len(keyed_digest(KEY, b"K-20391")) == 32
+
+
+# The file of the master key.
+
+CREATE = """
+import sys
+from hashlib import sha256
+from pathlib import Path
+from refunds.secrecy import create_master_key, read_master_key
+print("ready", flush=True)
+sys.stdin.readline()
+create_master_key(Path(sys.argv[1]))
+print(sha256(read_master_key(Path(sys.argv[1]))).hexdigest())
+"""
+
+
+@contextmanager
+def umask(mask):
+    """Files made under a mask."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a master key is to be."""
+    return tmp_path / "keys" / "master.key"
+
+
+def put(path, content, mode=0o600):
+    """A file with this content and this mode."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_master_key_that_is_made_is_for_its_owner_alone(path, mask):
+    with umask(mask):
+        create_master_key(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"[0-9a-f]{64}\n", path.read_text())
+    assert len(read_master_key(path)) == 32
+    assert [file.name for file in path.parent.iterdir()] == ["master.key"]
+
+
+def test_a_master_key_that_is_there_is_never_replaced(path):
+    create_master_key(path)
+    before = path.read_bytes()
+    create_master_key(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["master.key"]
+
+
+def test_processes_that_make_a_master_key_at_once_agree(path):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, str(path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    told = {process.communicate(timeout=20)[0] for process in processes}
+    assert told == {sha256(read_master_key(path)).hexdigest() + "\n"}
+    assert [file.name for file in path.parent.iterdir()] == ["master.key"]
+
+
+@pytest.mark.parametrize("content", [KEY.hex(), KEY.hex().upper(), f"{KEY.hex()}\n", f"\n {KEY.hex()} \r\n"])
+def test_a_master_key_is_64_hexadecimal_digits(path, content):
+    put(path, content.encode())
+    assert read_master_key(path) == KEY
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o606, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777])
+def test_a_master_key_that_others_can_read_or_change_is_refused(path, mode):
+    put(path, KEY.hex().encode(), mode)
+    refused(path, f"others can read {path}: chmod 600 {path}")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "does not hold 32 bytes in hexadecimal digits"),
+        (b"\n", "does not hold 32 bytes"),
+        (KEY.hex()[:-2].encode(), "does not hold 32 bytes"),
+        (KEY.hex()[:-1].encode(), "does not hold 32 bytes"),
+        (KEY.hex().encode() + b"00", "does not hold 32 bytes"),
+        (b"g" * 64, "does not hold 32 bytes"),
+        (b"0x" + KEY.hex().encode()[2:], "does not hold 32 bytes"),
+        (KEY, "does not hold 32 bytes"),
+        (bytes([255]) + KEY[1:], "cannot be read as text"),
+        ("𝟘".encode() * 64, "cannot be read as text"),
+        (b"\xef\xbb\xbf" + KEY.hex().encode(), "cannot be read as text"),
+    ],
+)
+def test_what_is_no_master_key_is_refused(path, content, complaint):
+    put(path, content)
+    refused(path, complaint)
+
+
+def test_a_missing_master_key_is_refused_and_not_made(path):
+    refused(path, f"{path} does not exist. Bring back the file")
+    assert not path.parent.exists()
+
+
+def test_a_directory_is_no_master_key(path):
+    path.mkdir(parents=True, mode=0o700)
+    refused(path, "cannot be read as text")
+
+
+def refused(path, complaint):
+    """The key is refused with this complaint, which does not repeat what the file holds."""
+    with pytest.raises(ConfigurationError) as error:
+        read_master_key(path)
+    assert str(error.value).startswith("REFUNDS_MASTER_KEY_FILE: ")
+    assert complaint in str(error.value)
+    assert KEY.hex()[:16] not in str(error.value).lower()
+    assert error.value.exit_code == 4
