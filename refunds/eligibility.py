@@ -6,7 +6,7 @@ the notices) is worked out when the outcome is asked for.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -119,10 +119,19 @@ class Decision(NamedTuple):
         return frozenset(judging + at_contact if judging and at_contact else ())
 
     @property
+    def provided_when_recorded(self) -> bool:
+        """Whether the service was provided by the time at which the request was recorded."""
+        provided_at, recorded_at = self.facts.service_provided_at, self.facts.recorded_at
+        return provided_at is not None and recorded_at is not None and provided_at <= recorded_at
+
+    @property
     def backdated(self) -> bool:
-        """Whether the request was made before the deadline and recorded after it."""
-        deadline, recorded_at = self.deadline, self.facts.recorded_at
-        return deadline is not None and recorded_at is not None and self.requested_at < deadline <= recorded_at
+        """Whether the request was made before the order's deadline and recorded after it."""
+        recorded_at = self.facts.recorded_at
+        if recorded_at is None or not self.provided_when_recorded:
+            return False
+        at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.calendar)
+        return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     @property
     def outcome(self) -> "Outcome":
@@ -276,7 +285,11 @@ def _unofficial_contact_point(case: Decision) -> bool:
 
 
 def _not_yet_provided(case: Decision) -> bool:
-    return case.window is None
+    """Not provided when the customer asked; nor, if it was entered late, when that was entered.
+
+    Otherwise whoever enters a contact late need only date it before the service.
+    """
+    return case.window is None and not (case.provided_when_recorded and _late_entry(case))
 
 
 def _elapsed(case: Decision) -> bool:

@@ -19,11 +19,11 @@ from refunds import contact_points, instants
 from refunds.business_days import WEEKDAYS, Week
 from refunds.errors import PAYMENT_DATA, Flaw, InvalidInput, PaymentDataRefused
 
-_LONGEST_STEP = 64
-"""A pointer repeats the keys that were sent, but no more of them than it takes to find the place."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
+"""A pointer repeats the keys that were sent where they are names or places; others could hold anything."""
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Coded(str):
@@ -118,7 +118,7 @@ _MESSAGES = {
 
 def step(key: str | int) -> str:
     """The step of a JSON pointer that leads to a key."""
-    return "/" + str(key)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1")
+    return f"/{key}" if _NAME.fullmatch(str(key)) else "/…"
 
 
 class _Strict(fields.Field[Any]):
@@ -255,6 +255,8 @@ class FreeText(Text):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
+        if not any(map(str.isalnum, text)):
+            raise flawed("must hold a letter or a digit")
         if contact_points.holds_payment_data(text):
             raise flawed(
                 "must not hold what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
@@ -268,7 +270,9 @@ class Line(FreeText):
     """One line of visible characters without spaces at its ends, in one spelling (NFC)."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        text = unicodedata.normalize("NFC", super()._deserialize(value, *args, **kwargs))
+        if type(value) is str:
+            value = unicodedata.normalize("NFC", value)
+        text = super()._deserialize(value, *args, **kwargs)
         if not text.isprintable() or text != text.strip():
             raise flawed("must be one line of visible characters, without spaces at its ends")
         return text
@@ -345,6 +349,15 @@ class ListOf(_Strict, fields.List[Any]):
 
 class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """What it holds, read one field at a time as `StrictSchema.read` does, where its schema has no hooks."""
+        if not any(self.schema._hooks.values()):
+            try:
+                return self.schema._read_plainly(value)  # type: ignore[attr-defined]
+            except (KeyError, AttributeError, ValidationError):
+                pass
+        return super()._deserialize(value, *args, **kwargs)
 
 
 class Unread(Nested):

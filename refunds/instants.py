@@ -32,7 +32,8 @@ def parse_instant(text: str) -> datetime:
     six fractional digits, a date that does not exist, an instant before year 1 or after 9999.
     """
     if not _INSTANT.fullmatch(text):
-        raise ValueError("not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00")
+        hint = "; in a query, + is written %2B" if " " in text else ""
+        raise ValueError(f"not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00{hint}")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -31,7 +31,8 @@ _REASON = {
         Reason.CHANNEL_NOT_ACCEPTED: "Under this policy an order cannot be cancelled {channel}.",
         Reason.UNOFFICIAL_CONTACT_POINT: "The customer did not use one of the vendor's official contact points. "
         "The contact counts once a supervisor accepts it.",
-        Reason.SERVICE_NOT_YET_PROVIDED: "The service has not been provided yet, so the order can be cancelled.",
+        Reason.SERVICE_NOT_YET_PROVIDED: "The service had not been provided when the customer asked, so the order "
+        "can be cancelled.",
         Reason.WINDOW_ELAPSED: "The contractual window ended at the end of {last_day} ({zone}).",
         Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "The contact was made in time but entered more than "
         "{late_entry_days} business days later: a supervisor must enter it.",
@@ -42,8 +43,8 @@ _REASON = {
         Reason.CHANNEL_NOT_ACCEPTED: "Nach diesen Bedingungen kann eine Bestellung nicht {channel} storniert werden.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Der Kunde hat keinen der offiziellen Kontaktwege des Anbieters benutzt. "
         "Der Kontakt zählt, sobald die Teamleitung ihn anerkennt.",
-        Reason.SERVICE_NOT_YET_PROVIDED: "Die Leistung wurde noch nicht erbracht, die Bestellung kann also storniert "
-        "werden.",
+        Reason.SERVICE_NOT_YET_PROVIDED: "Die Leistung war bei der Anfrage noch nicht erbracht, die Bestellung kann "
+        "also storniert werden.",
         Reason.WINDOW_ELAPSED: "Die vertragliche Frist endete am {last_day}, um 24 Uhr ({zone}).",
         Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "Der Kontakt war rechtzeitig, wurde aber mehr als {late_entry_days} "
         "Werktage später eingetragen: Das muss die Teamleitung tun.",

@@ -30,11 +30,12 @@ from refunds.records import (
 )
 from refunds.service import contacts, orders
 from refunds.service.books import Work
-from refunds.service.contacts import AHEAD, NewContact
-from refunds.service.orders import Filed, OrderFacts
+from refunds.service.contacts import NewContact
+from refunds.service.orders import AHEAD, Filed, OrderFacts
 from refunds.storage import cancellations
 from refunds.storage import contacts as stored_contacts
 from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.contacts import CONTACTS
 from refunds.storage.table import micros
 
 OWN_REVOCATION = timedelta(minutes=15)
@@ -174,18 +175,17 @@ def revoke(work: Work, cancellation_id: str, code: RevocationReason, reason: str
     """Take a cancellation back, so that the order may be cancelled anew; the same again changes nothing.
 
     Whoever issued it may for a quarter of an hour, others with their scope until it is settled. Where the customer
-    withdrew, his request is resolved; otherwise it is open again. Raises `NotFound`, `Forbidden`,
+    withdrew, his requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
     `CancellationStateConflict`.
     """
     cancellation, filed = _held(work, cancellation_id)
-    if cancellation.state is State.REVOKED and (code, reason) == (
-        cancellation.revocation_code,
-        cancellation.revocation_reason,
-    ):
-        return cancellation
-    own = cancellation.issued_by == work.principal.actor and work.now - cancellation.issued_at <= OWN_REVOCATION
+    actor, age = work.principal.actor, work.now - cancellation.issued_at
+    own = cancellation.revoked_by == actor or (cancellation.issued_by == actor and age <= OWN_REVOCATION)
     if not own and not work.principal.may(Scope.CANCELLATIONS_REVOKE):
         raise Forbidden("Your own cancellations you may revoke for 15 minutes; ask a supervisor to revoke this one.")
+    told_before = cancellation.revocation_code, cancellation.revocation_reason
+    if cancellation.state is State.REVOKED and (code, reason) == told_before:
+        return cancellation
     _require_state(cancellation, State.ISSUED)
     revoked, digest = CANCELLATIONS.change(
         work.tx,
@@ -200,7 +200,10 @@ def revoke(work: Work, cancellation_id: str, code: RevocationReason, reason: str
     work.enter(EventType.CANCELLATION_REVOKED, cancellation_id, filed.order.order_id, digest, reason_code=code)
     stored_contacts.reopen_all(work.tx, filed.order.order_id)
     if code is RevocationReason.CUSTOMER_WITHDREW:
-        contacts.settle(work, filed, contacts.get(work, cancellation.contact_id), code)
+        for row in stored_contacts.of_order(work.tx, filed.order.order_id):
+            contact = CONTACTS.read(row, filed.vault)
+            if contact.is_open:
+                contacts.settle(work, filed, contact, code)
     return revoked
 
 
@@ -209,10 +212,9 @@ def _filed(work: Work, order: str | OrderFacts) -> Filed:
     if isinstance(order, str):
         return orders.file(work, order)
     try:
-        registered, _ = orders.register(work, order)
+        return orders.register(work, order)[0]
     except InvalidInput as error:
         raise error.under("/order") from None
-    return orders.file(work, registered.order_id)
 
 
 def _stored_contact(work: Work, filed: Filed, contact_id: str) -> tuple[Contact, Decision]:
@@ -301,8 +303,16 @@ def _held(work: Work, cancellation_id: str) -> tuple[Cancellation, Filed]:
     return get(work, cancellation_id), filed  # read again, now that nobody else can change it
 
 
+_MEND = {
+    State.ISSUED: "it is not settled",
+    State.SETTLED: "undo the settlement first",
+    State.REVOKED: "nothing more can be done with it; the order may be cancelled anew",
+}
+
+
 def _require_state(cancellation: Cancellation, needed: State) -> None:
-    if cancellation.state is not needed:
+    name, state = cancellation.cancellation_id, cancellation.state
+    if state is not needed:
         raise CancellationStateConflict(
-            f"The cancellation {cancellation.cancellation_id} is {cancellation.state}, and would have to be {needed}."
+            f"The cancellation {name} is {state}, and would have to be {needed}: {_MEND[state]}."
         )

@@ -1,7 +1,7 @@
 """Contacts: every call and e-mail is kept with what was decided on it, also one that came too late."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
@@ -14,15 +14,14 @@ from refunds.journal import EventType
 from refunds.records import Contact, Intent, Order
 from refunds.service import orders
 from refunds.service.books import Work
-from refunds.service.orders import Filed
+from refunds.service.orders import AHEAD, Filed
 from refunds.storage import contacts
 from refunds.storage.contacts import CONTACTS
 
-AHEAD = timedelta(minutes=1)
-"""How far the clocks of others may be ahead."""
+BEFORE_ORDERED, BEFORE_KNOWN = timedelta(days=1), timedelta(days=365)
+"""A contact from longer before the order was placed, or before all that is known of it, is a slip of the pen."""
 
-BEFORE_ORDER = timedelta(days=365)
-"""A contact from longer before all that is known of the order is a slip of the pen."""
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ def add(work: Work, filed: Filed, told: NewContact) -> tuple[Contact, Decision]:
     """Record a contact about an order that is held, as `record`; with the decision itself."""
     decision = _decided(work, filed, told)
     contact = _made(work, filed, told, decision)
-    earlier = _to_supersede(work, filed, told.supersedes)
+    earlier = _to_supersede(work, filed, told)
     digest = CONTACTS.insert(work.tx, contact, filed.vault)
     if earlier is not None:
         _supersede(work, filed, earlier, contact)
@@ -169,20 +168,27 @@ def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Con
 
 
 def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
-    known = [at for at in (order.ordered_at, order.service_provided_at, order.registered_at) if at is not None]
-    first = min(known) - BEFORE_ORDER
-    flaws = {
-        "/received_at": "must not be more than a minute in the future" if received_at > now + AHEAD else None,
-        "/sent_at": "must not be later than received_at" if sent_at and sent_at > received_at else None,
-    }
-    long_before = "must not be more than a year before the order"
-    if received_at < first:
-        flaws["/received_at"] = long_before
-    if sent_at and sent_at < first:
-        flaws["/sent_at"] = long_before
-    found = [Flaw(pointer, detail, "impossible_time") for pointer, detail in flaws.items() if detail]
-    if found:
-        raise InvalidInput(found)
+    first, long_before = _earliest(order)
+    flaws = {}
+    if received_at > now + AHEAD:
+        flaws["/received_at"] = "must not be more than a minute in the future"
+    if sent_at and sent_at > received_at:
+        flaws["/sent_at"] = "must not be later than received_at"
+    for pointer, at in (("/received_at", received_at), ("/sent_at", sent_at)):
+        if at and at < first:
+            flaws[pointer] = f"must not be more than {long_before}"
+    if flaws:
+        raise InvalidInput(Flaw(pointer, detail, "impossible_time") for pointer, detail in flaws.items())
+
+
+def _earliest(order: Order) -> tuple[datetime, str]:
+    """Before when no contact can be about an order, and that in words."""
+    if order.ordered_at is not None:
+        known, margin, told = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
+    else:
+        known, margin = min(order.service_provided_at or order.registered_at, order.registered_at), BEFORE_KNOWN
+        told = "a year before all that is known of the order"
+    return (known - margin if known - _BEGINNING > margin else _BEGINNING), told
 
 
 def _spelt(from_detail: str | None, country: str) -> str | None:
@@ -195,8 +201,9 @@ def _spelt(from_detail: str | None, country: str) -> str | None:
         raise InvalidInput([Flaw("/from_detail", str(error))]) from None
 
 
-def _to_supersede(work: Work, filed: Filed, contact_id: str | None) -> Contact | None:
+def _to_supersede(work: Work, filed: Filed, told: NewContact) -> Contact | None:
     """The contact that is to be superseded."""
+    contact_id = told.supersedes
     if contact_id is None:
         return None
     row = contacts.by_id(work.tx, contact_id)
@@ -205,6 +212,8 @@ def _to_supersede(work: Work, filed: Filed, contact_id: str | None) -> Contact |
     earlier = CONTACTS.read(row, filed.vault)
     if earlier.superseded_by is not None:
         raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
+    if earlier.is_open and told.intent is not Intent.CANCEL:
+        raise ContactStateConflict("A question does not take a request off the open list: resolve it with a reason.")
     if filed.active is not None and filed.active.contact_id == contact_id:
         cancellation_id = filed.active.cancellation_id
         raise ContactStateConflict(f"The cancellation {cancellation_id} rests on this contact: revoke it first.")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts
-from refunds.errors import Flaw, NotFound, OrderFactsConflict, OrderFrozen, PreconditionFailed
+from refunds.errors import Flaw, InvalidInput, NotFound, OrderFactsConflict, OrderFrozen, PreconditionFailed
 from refunds.instants import format_instant
 from refunds.journal import EventType
 from refunds.records import Cancellation, Order
@@ -18,6 +18,9 @@ from refunds.storage import cancellations, contacts, keys, orders, replies
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.orders import ORDERS
+
+AHEAD = timedelta(minutes=1)
+"""How far the clocks of others may be ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +58,8 @@ def get(work: Work, order_id: str) -> Order:
     return file(work, order_id).order
 
 
-def register(work: Work, facts: OrderFacts) -> tuple[Order, bool]:
-    """The order as it is registered now, and whether it is new.
+def register(work: Work, facts: OrderFacts) -> tuple[Filed, bool]:
+    """The order as it is registered now, held, and whether it is new.
 
     The same facts again change nothing, and a service that was not yet provided may be said to be. Raises
     `OrderFactsConflict` naming what differs, `OrderFrozen`, and `InvalidInput` for facts that cannot be judged.
@@ -78,13 +81,13 @@ def register(work: Work, facts: OrderFacts) -> tuple[Order, bool]:
     digest = ORDERS.insert_new(work.tx, order, vault)
     if digest is not None:
         work.enter(EventType.ORDER_REGISTERED, order.order_id, order.order_id, digest, customer_id=customer_id)
-        return order, True
+        return Filed(order, vault, None), True
     filed = file(work, order.order_id)
     changes = _differences(filed.order, facts, customer_id)
     if not changes:
-        return filed.order, False
+        return filed, False
     if set(changes) == {"service_provided_at"} and filed.order.service_provided_at is None:
-        return _change(work, filed, changes), False
+        return filed._replace(order=_change(work, filed, changes)), False
     raise OrderFactsConflict(order.order_id, (_difference(filed.order, name) for name in changes))
 
 
@@ -95,12 +98,12 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
     `NotFound`, and `InvalidInput` for facts that cannot be judged.
     """
     filed = file(work, facts.order_id)
-    if revisions is not None and filed.order.revision not in revisions:
-        raise PreconditionFailed("The order has been changed since you read it: read it again, and compare.")
     customer_id, vault = keys.customer(work.tx, work.keys, facts.customer_ref)
     changes = _differences(filed.order, facts, customer_id)
-    if not changes:
+    if not changes:  # also where the answer to this very correction was lost
         return filed.order
+    if revisions is not None and filed.order.revision not in revisions:
+        raise PreconditionFailed("The order has been changed since you read it: read it again, and compare.")
     if "customer_id" in changes:
         changes["customer_ref"] = facts.customer_ref
         _move(work, filed.order.order_id, filed.vault, vault)
@@ -142,6 +145,8 @@ def decided(work: Work, order: Order, facts: Facts) -> Decision:
 def _require_judgeable(work: Work, order: Order) -> None:
     """Refuse facts on which nothing could ever be decided, while whoever states them can still mend them."""
     checks.named_policy(work.policies, order.policy)
+    if order.ordered_at is not None and order.ordered_at > work.now + AHEAD:
+        raise InvalidInput([Flaw("/ordered_at", "must not be more than a minute in the future", "impossible_time")])
     at = order.service_provided_at or order.ordered_at or work.now
     decided(work, order, Facts(service_provided_at=order.service_provided_at, received_at=max(at, work.now)))
 

@@ -1,8 +1,8 @@
 """Storage: one SQL text for every engine, transactions over it, and the queries, one file a record.
 
 Statements name their parameters (`:order_id`) and leave in braces what engines write differently: the types
-`{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), and `{for_update}` after a `SELECT` that must
-hold its rows until the transaction ends.
+`{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
+kept in the order of their keys, and `{for_update}` after a `SELECT` that must hold its rows until the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping

@@ -49,14 +49,16 @@ def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Va
     """The opaque id and the vault of a customer, both made where the customer is new."""
     found = find_customer(tx, keys, customer_ref)
     if found is None:
-        customer_id = f"cus_{ULID()}"
-        tx.run(
+        customer_id, key = f"cus_{ULID()}", new_key()
+        made = tx.run(
             "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
             " ON CONFLICT (digest) DO NOTHING",
             customer_id=customer_id,
             digest=keyed_digest(keys.lookup, customer_ref.encode()),
-            wrapped_key=seal(keys.master, new_key(), place("customers", "wrapped_key", customer_id)),
+            wrapped_key=seal(keys.master, key, place("customers", "wrapped_key", customer_id)),
         )
+        if made:
+            return customer_id, Vault(key)
         found = find_customer(tx, keys, customer_ref)
         assert found is not None
     return found["customer_id"], vault(keys, found)

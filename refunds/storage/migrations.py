@@ -7,13 +7,13 @@ _RECORDS = """
 CREATE TABLE keys (
   name {key} PRIMARY KEY,
   wrapped {bytes} NOT NULL
-);
+){clustered};
 CREATE TABLE clients (
   client_id {key} PRIMARY KEY,
   name {key} NOT NULL UNIQUE,
   role TEXT NOT NULL,
   registered_at {bigint} NOT NULL
-);
+){clustered};
 CREATE TABLE tokens (
   token_id {key} PRIMARY KEY,
   client_id {key} NOT NULL REFERENCES clients (client_id),
@@ -21,13 +21,13 @@ CREATE TABLE tokens (
   created_at {bigint} NOT NULL,
   expires_at {bigint} NOT NULL,
   revoked_at {bigint}
-);
+){clustered};
 CREATE INDEX tokens_of_client ON tokens (client_id, token_id);
 CREATE TABLE customers (
   customer_id {key} PRIMARY KEY,
   digest {bytes} NOT NULL UNIQUE,
   wrapped_key {bytes} NOT NULL
-);
+){clustered};
 CREATE TABLE orders (
   order_id {key} PRIMARY KEY,
   customer_id {key} NOT NULL REFERENCES customers (customer_id),
@@ -40,7 +40,7 @@ CREATE TABLE orders (
   asserted_by TEXT NOT NULL,
   revision {bigint} NOT NULL,
   correction_reason {bytes}
-);
+){clustered};
 CREATE INDEX orders_of_customer ON orders (customer_id, order_id);
 CREATE TABLE contacts (
   contact_id {key} PRIMARY KEY,
@@ -94,7 +94,7 @@ CREATE TABLE cancellations (
 CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id) WHERE state IN ('issued', 'settled');
 CREATE INDEX cancellations_of_order ON cancellations (order_id, cancellation_id);
 CREATE INDEX cancellations_by_state ON cancellations (state, cancellation_id);
-CREATE INDEX cancellations_due ON cancellations (overdue_at, cancellation_id) WHERE state = 'issued';
+CREATE INDEX cancellations_due ON cancellations (state, overdue_at, cancellation_id);
 CREATE TABLE events (
   position {bigint} PRIMARY KEY,
   type TEXT NOT NULL,
@@ -108,7 +108,6 @@ CREATE TABLE events (
   hash {bytes} NOT NULL
 );
 CREATE INDEX events_by_type ON events (type, position);
-CREATE INDEX events_of_order ON events (order_id, position);
 CREATE TABLE journal_head (
   id {bigint} PRIMARY KEY CHECK (id = 1),
   position {bigint} NOT NULL,

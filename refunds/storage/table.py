@@ -77,18 +77,18 @@ class Table(Generic[R]):
         self._kinds = {name: _kind(hint) for name, hint in hints.items()}
         self.columns = ", ".join(f"{name}.{column}" for column in self._kinds)
         names = ", ".join(self._kinds)
-        self._insert = f"INSERT INTO {name} ({names}) VALUES ({', '.join(':' + n for n in self._kinds)})"  # noqa: S608
+        self.insertion = f"INSERT INTO {name} ({names}) VALUES ({', '.join(':' + n for n in self._kinds)})"  # noqa: S608
 
     def insert(self, tx: Transaction, record: R, vault: Vault) -> bytes:
         """Store a new record; its digest."""
-        row = self._row(record, vault)
-        tx.run(self._insert, **row)
+        row = self.row(record, vault)
+        tx.run(self.insertion, **row)
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, vault: Vault) -> bytes | None:
         """Store a record unless there is one of its key, waiting for whoever is storing that; its digest, or None."""
-        row = self._row(record, vault)
-        if not tx.run(f"{self._insert} ON CONFLICT ({self.key}) DO NOTHING", **row):
+        row = self.row(record, vault)
+        if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
             return None
         return self.digest(row)
 
@@ -98,7 +98,7 @@ class Table(Generic[R]):
         Raises `StorageUnavailable` where another transaction was quicker.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
-        old, new = self._row(before, vault), self._row(after, vault)
+        old, new = self.row(before, vault), self.row(after, vault)
         plain = [name for name in changes if name not in self._personal]
         guards = [f"{self.key} = :{self.key}", *(f"{name} IS NOT DISTINCT FROM :old_{name}" for name in plain)]
         settings = ", ".join(f"{name} = :{name}" for name in changes)
@@ -148,7 +148,8 @@ class Table(Generic[R]):
         for name in self._personal:
             vault.unseal(row[name], self.name, name, row[self.key])
 
-    def _row(self, record: R, vault: Vault) -> dict[str, Any]:
+    def row(self, record: R, vault: Vault) -> dict[str, Any]:
+        """The row that a record becomes."""
         key = getattr(record, self.key)
         row: dict[str, Any] = {}
         for name, kind in self._kinds.items():

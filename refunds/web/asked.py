@@ -13,8 +13,8 @@ class OrderId(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"description": "The billing system's id of the order."}
-        shape = "must be 1 to 64 letters, digits and . _ : -"
-        super().__init__(64, r"[A-Za-z0-9._:\-]{1,64}", shape, metadata=metadata, **kwargs)
+        shape = "must be 1 to 64 letters, digits and . _ : -, and not of signs alone"
+        super().__init__(64, r"[._:\-]*[A-Za-z0-9][A-Za-z0-9._:\-]*", shape, metadata=metadata, **kwargs)
 
 
 class RecordId(Text):

@@ -13,7 +13,11 @@ from refunds.service.books import Work
 from refunds.storage import Row, keys, orders, replies
 from refunds.web.problems import Rejected
 
-_KEY = re.compile(r'("?)([A-Za-z0-9._~:/+=@!#$%&*^|-]{1,128})\1')
+_CHARACTERS = "[A-Za-z0-9._~:/+=@!#$%&*^|-]{1,128}"
+KEY = f'^("{_CHARACTERS}"|{_CHARACTERS})$'
+"""A key as it is sent: bare, or in quotes."""
+
+_KEY = re.compile(KEY)
 
 
 def key_of(request: Request) -> str:
@@ -21,10 +25,10 @@ def key_of(request: Request) -> str:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         raise Rejected("idempotency-key-missing", "Send an Idempotency-Key, a UUID for example.")
-    found = _KEY.fullmatch(given.strip())
-    if found is None:
+    key = given.strip()
+    if not _KEY.fullmatch(key):
         raise Rejected("idempotency-key-invalid", "The Idempotency-Key must be 1 to 128 letters, digits and signs.")
-    return found[2]
+    return key.strip('"')
 
 
 def once(work: Work, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:

@@ -4,6 +4,7 @@ Nothing is read before the framing is known to be sound, because servers differ 
 """
 
 import json
+from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
@@ -12,6 +13,14 @@ from flask import Request
 from refunds.errors import Flaw, InvalidInput
 from refunds.fields import step
 from refunds.web.problems import Rejected
+
+MOST_BODIES = 24
+"""On their way at once: each holds one of the server's 32 threads, and the others answer what has no body."""
+
+_PATIENCE = 0.5
+"""Seconds."""
+
+_reading = BoundedSemaphore(MOST_BODIES)
 
 
 def check_framing(request: Request) -> None:
@@ -47,7 +56,12 @@ def json_body(request: Request, most_bytes: int) -> Any:
         raise Rejected("length-required", "Send the body with its Content-Length.")
     if length > most_bytes:
         raise Rejected("body-too-large", f"Send at most {most_bytes} bytes at once.")
-    body = request.get_data(cache=False)
+    if not _reading.acquire(timeout=_PATIENCE):
+        raise Rejected("rate-limited", "Too many bodies are on their way: send yours at once.", {"Retry-After": "1"})
+    try:
+        body = request.get_data(cache=False)
+    finally:
+        _reading.release()
     if len(body) != length:
         raise Rejected("malformed-json", "The body is shorter than its Content-Length.")
     return parse_json(body)

@@ -307,7 +307,8 @@ class Contract(flask_smorest.Api):
             },
         )
         for component, (name, required, text) in _HEADER_PARAMETERS.items():
-            described = {"name": name, "required": required, "description": text, "schema": {"type": "string"}}
+            form = {"pattern": idempotency.KEY} if required else {}
+            described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
             components.parameter(component, "header", described)
         del components.schemas["PaginationMetadata"]  # flask-smorest's own way of paging, not ours
         for slug, problem in PROBLEMS.items():

@@ -16,6 +16,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from refunds.contact_points import holds_payment_data
 from refunds.storage.anchors import Anchor
 
 _ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
@@ -30,6 +31,13 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+
+
+def _is_sane(request_id: str) -> bool:
+    """Whether an id may stand in the log: a token or a card's number that someone takes for an id may not."""
+    return bool(_SANE_ID.fullmatch(request_id)) and not (
+        request_id.startswith("rfd_") or holds_payment_data(request_id)
+    )
 
 
 class Metrics:
@@ -97,7 +105,7 @@ def register(app: Flask) -> None:
     def begin() -> None:
         g.began = perf_counter()
         given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        g.request_id = given if _is_sane(given) else secrets.token_hex(8)
 
     @app.after_request
     def finish(response: Response) -> Response:

@@ -260,6 +260,20 @@ def test_where_the_customer_withdrew_his_request_is_resolved(supervisor, billing
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "contact.resolved"]
 
 
+def test_where_the_customer_withdrew_none_of_his_requests_stays_open(supervisor):
+    order_id = supervisor.register()
+    first = supervisor.record(order_id).json["contact_id"]
+    revoke(supervisor, supervisor.cancelled(order_id), "customer_withdrew")
+    assert supervisor.get(f"/v1/contacts/{first}").json["resolution"]["reason"] == "customer_withdrew"
+    assert supervisor.get(f"/v1/contacts?order_id={order_id}&open=true").json["items"] == []
+
+
+def test_repeating_someone_elses_revocation_takes_the_right_to_revoke(agent, supervisor, billing):
+    issued = billing.cancelled()
+    revoke(supervisor, issued)
+    assert slug(revoke(agent, issued)) == "forbidden"
+
+
 def test_agents_revoke_their_own_for_a_quarter_of_an_hour(agent, billing, now):
     mine, kept, billings = agent.cancelled(), agent.cancelled(), billing.cancelled()
     now.shift(timedelta(minutes=15))

@@ -58,6 +58,45 @@ def test_a_very_late_entry_needs_a_supervisor(agent, supervisor, now):
     assert supervisor.record(order_id, **told).json["decision"]["reason"] == "within_window"
 
 
+def test_dating_a_contact_before_the_service_does_not_get_around_the_rules_of_late_entries(agent, supervisor, now):
+    """A service that was not yet provided when the customer asked, but was long ago when that is entered."""
+    order_id = agent.register(ordered_at="2026-04-01T09:00:00Z")
+    early = {"received_at": "2026-04-02T10:00:00Z"}
+    assert agent.record(order_id, **early).json["decision"]["reason"] == "service_not_yet_provided"
+    now.move_to("2026-04-09T10:00:00Z")
+    assert slug(agent.record(order_id, **early)) == "evidence-required"
+    timely = agent.record(order_id, **early, ticket_ref="T-3").json
+    assert (timely["decision"]["reason"], timely["backdated"]) == ("service_not_yet_provided", True)
+    now.move_to("2026-11-22T10:00:00Z")
+    told = early | {"ticket_ref": "T-4"}
+    assert agent.record(order_id, **told).json["decision"]["reason"] == "late_entry_needs_supervisor"
+    assert agent.issue(order_id, contact={"channel": "phone"} | told).status_code == 409
+    assert supervisor.record(order_id, **told).json["decision"]["reason"] == "service_not_yet_provided"
+
+
+def test_a_contact_is_not_from_before_its_order(agent):
+    order_id = agent.register(ordered_at="2026-04-02T09:00:00Z")
+    assert agent.record(order_id, received_at="2026-04-01T09:00:00Z").status_code == 201
+    answer = agent.record(order_id, received_at="2026-04-01T08:59:59Z")
+    assert (answer.status_code, places(answer)) == (422, ["/received_at"])
+    ancient = agent.register(ordered_at="0001-01-01T00:00:00Z")
+    assert agent.record(ancient, received_at="0001-01-01T00:00:00Z").status_code in {201, 422}
+    assert agent.record(ancient).status_code == 201
+
+
+@pytest.mark.parametrize("nothing", [".", "-", "  ", "\u200b"])
+def test_a_ticket_of_nothing_is_no_evidence(agent, nothing):
+    assert places(agent.record(agent.register(), ticket_ref=nothing)) == ["/ticket_ref"]
+
+
+def test_a_question_does_not_take_a_request_off_the_open_list(agent):
+    order_id = agent.register()
+    contact_id = agent.record(order_id).json["contact_id"]
+    answer = agent.record(order_id, intent="question", supersedes=contact_id)
+    assert (answer.status_code, slug(answer)) == (409, "contact-state-conflict")
+    assert open_ids(agent, order_id) == [contact_id]
+
+
 @pytest.mark.parametrize(
     ("told", "place"),
     [

@@ -61,6 +61,8 @@ def test_a_correction_takes_the_state_it_was_made_on_and_a_reason(billing):
     assert (silent.status_code, places(silent)) == (422, ["/correction_reason"])
     corrected = billing.put(url, json=right | {"correction_reason": "wrong place"}, headers={"If-Match": etag})
     assert (corrected.status_code, corrected.json["region"], corrected.json["revision"]) == (200, "DE-BE", 2)
+    again = billing.put(url, json=right | {"correction_reason": "wrong place"}, headers={"If-Match": etag})
+    assert (again.status_code, again.json) == (200, corrected.json), "its answer may have been lost"
     stale = billing.put(url, json=FACTS | {"correction_reason": "no, right"}, headers={"If-Match": etag})
     assert (stale.status_code, slug(stale)) == (412, "precondition-failed")
     event = billing.feed(order_id)[-1]
@@ -70,7 +72,8 @@ def test_a_correction_takes_the_state_it_was_made_on_and_a_reason(billing):
 @pytest.mark.parametrize("tag", ['"99"', 'W/"1"', "1", "xyz"])
 def test_an_etag_that_is_not_the_orders_is_refused(billing, tag):
     order_id = billing.register(**FACTS)
-    answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": tag})
+    other = FACTS | {"region": "DE", "correction_reason": "x"}
+    answer = billing.put(f"/v1/orders/{order_id}", json=other, headers={"If-Match": tag})
     assert answer.status_code == 412
 
 
@@ -159,10 +162,15 @@ def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
     assert billing.get("/v1/orders/unjudgeable").status_code == 404
 
 
-@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%00", "a%0d%0ab", "{{7*7}}"])
+@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%2e", "%2e%2e", "-:_", "%00", "a%0d%0ab", "{{7*7}}"])
 def test_an_order_id_is_letters_digits_and_a_few_signs(billing, order_id):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)
     assert (answer.status_code, places(answer)) == (422, ["/order_id"])
+
+
+def test_an_order_is_not_placed_in_the_future(billing):
+    answer = billing.put("/v1/orders/future", json=FACTS | {"ordered_at": "2026-04-08T21:06:01Z"})
+    assert (answer.status_code, places(answer)) == (422, ["/ordered_at"])
 
 
 def test_an_order_id_may_look_like_a_card(billing):

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -246,3 +246,15 @@ def test_two_files_of_one_version_are_refused(tmp_path):
     _, err = process.communicate(timeout=20)
     assert process.returncode == 4
     assert "b.toml: version: another file holds version 1 of brand too" in err
+
+
+def test_slow_bodies_do_not_keep_others_from_an_answer(port):
+    """Signed in, so that their bodies are waited for; more of them than the server has threads."""
+    with ExitStack() as stack:
+        for _ in range(40):
+            wire = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            wire.sendall(head(b"") + CHECK[:10])
+        began = time.monotonic()
+        assert get(port, "/livez")[0] == 200
+        assert get(port, "/v1/policies")[0] == 200
+        assert time.monotonic() - began < 5

@@ -49,6 +49,15 @@ def test_a_number_that_pays_is_found(number, separator, text):
         "card4111111111111111!",
         "de89 3704 0044 0532 0130 00",
         "IBAN:DE89 3704 0044 0532 0130 00BIC",
+        "Gutschrift bitte auf Nr 12 DE89 3704 0044 0532 0130 00",
+        "am 12 DE89370400440532013000",
+        "IBANDE89370400440532013000",
+        "BE68 5390 0754 7034",
+        "4111 1111\n1111 1111",
+        "4111/1111/1111/1111",
+        "4111_1111,1111\t1111",
+        "4\u03001\u030011111111111111",
+        "+4929 0000 0000 0000",
     ],
 )
 def test_a_disguise_does_not_help(disguised):
@@ -67,6 +76,9 @@ def test_a_disguise_does_not_help(disguised):
         "DE89 3704 0044 0532 0130 01",
         "ticket AB12-2026-000123",
         "0000000000000000",
+        "tel:491701234566",
+        "011 49 170 1234566",
+        "4915112345677",
         "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
     ],
 )
@@ -74,7 +86,7 @@ def test_what_only_looks_like_it_is_let_pass(harmless):
     assert not holds_payment_data(harmless)
 
 
-@pytest.mark.parametrize("prefix", ["+49", "0049", "+49 ", "0049 ", "+49-", "0"])
+@pytest.mark.parametrize("prefix", ["+49", "0049", "+49 ", "0049 ", "+49-", "0", "49", "tel:49", "011 49 "])
 def test_german_mobile_numbers_are_let_pass(prefix):
     """Luhn alone would take one in ten of them for a card."""
     chance = random.Random(1)  # noqa: S311 - it guards nothing

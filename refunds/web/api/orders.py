@@ -75,6 +75,7 @@ class OrderSchema(ma.Schema):
     registered_at = shown.Instant("When the service first heard of it, by its own clock.")
     asserted_by = shown.String("Who last stated these facts.")
     revision = shown.Integer("Which state of the order this is, from 1.")
+    correction_reason = shown.String("Why it was last corrected, if it was and you may see it.", allow_none=True)
 
 
 class LookupSchema(StrictSchema):
@@ -117,6 +118,7 @@ ORDER = {
     "registered_at": "2026-04-02T14:20:03.118205Z",
     "asserted_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
     "revision": 1,
+    "correction_reason": None,
 }
 EXAMPLE = {"order": {"summary": "An order from Bavaria", "value": ORDER}}
 ORDER_ID_HELP = {"order_id": "The billing system's id of the order."}
@@ -165,7 +167,8 @@ def register_order(work: Work, order_id: str, body: dict[str, Any]) -> Response:
     elif reason is not None:
         raise PreconditionRequired("Send the ETag of the order that you have read as If-Match.")
     else:
-        order, created = orders.register(work, facts)
+        filed, created = orders.register(work, facts)
+        order = filed.order
     location = f"/v1/orders/{order_id}" if created else None
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
@@ -274,4 +277,5 @@ def order_data(order: Order) -> dict[str, Any]:
         "registered_at": shown.text(order.registered_at),
         "asserted_by": order.asserted_by,
         "revision": order.revision,
+        "correction_reason": order.correction_reason,
     }
