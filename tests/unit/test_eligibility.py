@@ -253,3 +253,29 @@ def test_the_deadline_is_the_same_however_the_instant_was_written():
     for written in ("2026-04-02T16:20:00+02:00", "2026-04-02T14:20:00Z", "2026-04-03T04:20:00+14:00"):
         decision = judged(service_provided_at=parse_instant(written))
         assert decision.deadline == DEADLINE == end_of_day(date(2026, 4, 8), zone("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "supervisor", "reason", "backdated"),
+    [
+        ("2026-04-02T14:00:00Z", False, Reason.SERVICE_NOT_YET_PROVIDED, False),
+        ("2026-04-08T21:59:59Z", False, Reason.SERVICE_NOT_YET_PROVIDED, False),
+        ("2026-04-08T22:00:00Z", False, Reason.SERVICE_NOT_YET_PROVIDED, True),
+        ("2026-04-13T21:59:59Z", False, Reason.SERVICE_NOT_YET_PROVIDED, True),
+        ("2026-04-13T22:00:00Z", False, Reason.LATE_ENTRY_NEEDS_SUPERVISOR, True),
+        ("2026-04-13T22:00:00Z", True, Reason.SERVICE_NOT_YET_PROVIDED, True),
+    ],
+)
+def test_a_request_from_before_the_service_is_entered_late_too(recorded_at, supervisor, reason, backdated):
+    """The window ends with the 8th; five business days after the 2nd end with the 13th."""
+    decision = judged(
+        received_at=parse_instant("2026-04-02T12:00:00Z"),
+        recorded_at=parse_instant(recorded_at),
+        entered_by_supervisor=supervisor,
+    )
+    assert (decision.reason, decision.backdated) == (reason, backdated)
+
+
+def test_a_request_for_a_service_still_to_be_provided_is_never_late():
+    decision = judged(service_provided_at=None, received_at=PROVIDED, recorded_at=PROVIDED + timedelta(days=300))
+    assert (decision.reason, decision.backdated) == (Reason.SERVICE_NOT_YET_PROVIDED, False)
