@@ -7,7 +7,7 @@ from flask import Flask
 
 from refunds.cli import audit, calendar, check, openapi, serve, tokens
 from refunds.config import load_settings
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, RefundsError
 from refunds.web import create_app
 
 
@@ -15,12 +15,12 @@ def serving() -> Flask:
     """The app with its records opened, for servers: what is wrong with them ends the start, and not a request."""
     try:
         app.extensions["refunds.books"].open()
-    except ConfigurationError as error:
+    except RefundsError as error:
         _refuse(error)
     return app
 
 
-def _refuse(error: ConfigurationError) -> NoReturn:
+def _refuse(error: RefundsError) -> NoReturn:
     print(f"The service cannot start as it is configured:\n{error}", file=sys.stderr)
     sys.exit(error.exit_code)
 

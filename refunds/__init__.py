@@ -3,7 +3,7 @@
     errors           the error tree, with stable codes; no HTTP
     instants         RFC 3339 in and out; where a local date begins and ends              pure
     business_days    BusinessCalendar: the table, window(), explain()                     pure
-    contact_points   channels; telephone numbers and e-mail addresses in one spelling      pure
+    contact_points   channels; telephone numbers and e-mail addresses; payment data in texts pure
     fields           strict marshmallow fields: how anything from outside becomes a value pure
     policy           policy terms and versions, which one is in force                     pure
     eligibility      decide(): facts + version + calendar -> Decision                     pure

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Self
 
 MOST_FLAWS = 50
 """Nobody mends more at once, and an answer must not grow with what was sent."""
@@ -34,6 +34,13 @@ class RefundsError(Exception):
     exit_code: ClassVar[int] = 1
     flaws: tuple[Flaw, ...] = ()
 
+    def under(self, prefix: str) -> Self:
+        """The same error, its places seen from the document that holds them at `prefix`."""
+        moved = type(self).__new__(type(self))  # each class is made of other things
+        moved.flaws = tuple(flaw.under(prefix) for flaw in self.flaws)
+        moved.args = (told(moved.flaws),) if moved.flaws else self.args
+        return moved
+
 
 class InvalidInput(RefundsError):
     """The input breaks its contract; `flaws` names the places (the first of very many) and the mend."""
@@ -44,12 +51,6 @@ class InvalidInput(RefundsError):
     def __init__(self, flaws: Iterable[Flaw]) -> None:
         self.flaws = tuple(islice(flaws, MOST_FLAWS))
         super().__init__(told(self.flaws))
-
-    def under(self, prefix: str) -> "InvalidInput":
-        """The same error, its places seen from the document that holds them at `prefix`."""
-        moved = type(self).__new__(type(self))  # subclasses are made of other things than flaws
-        InvalidInput.__init__(moved, (flaw.under(prefix) for flaw in self.flaws))
-        return moved
 
 
 PAYMENT_DATA = "payment_data"

@@ -198,6 +198,11 @@ class Terms:
     )
     texts: Texts = term(Texts(), Nested(TextsSchema), "The clause as customers read it.")
 
+    @property
+    def country(self) -> str:
+        """Whose telephone numbers need no country code."""
+        return self.region[:2]
+
     def channel(self, channel: Channel) -> ContactChannel:
         """What the policy says of a channel."""
         match channel:

@@ -1,4 +1,4 @@
-"""The records: orders, contacts and cancellations, as frozen values; and the reference that is read aloud.
+"""The records: orders, contacts, cancellations, clients and their tokens, as frozen values; and spoken references.
 
 A field marked `personal` is stored encrypted under its customer's key; it is None for readers who may not see it.
 Everything else is plain: it enters the digests by which the journal vouches for a record.

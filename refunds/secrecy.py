@@ -96,6 +96,10 @@ class Vault:
         return unseal(self.key, sealed, place(table, column, row)).decode()
 
 
+CLOSED = Vault(None)
+"""For what is nobody's, and for those who may not see what is personal."""
+
+
 def read_master_key(path: Path) -> bytes:
     """The key in a file that its owner alone can read; raises `ConfigurationError`."""
     try:

@@ -35,7 +35,7 @@ def command() -> None:
     click.echo(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the API document   http://127.0.0.1:{settings.port}/docs\n"
-        f"  the records        {settings.database}"
+        f"  the records        {books.name}"
     )
     _show_first_tokens(books, production=settings.production)
     click.echo("  stop it with Ctrl-C")

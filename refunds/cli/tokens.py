@@ -1,5 +1,7 @@
 """`flask tokens`: who may call the service."""
 
+import sys
+
 import click
 from flask.cli import with_appcontext
 from rich.console import Console
@@ -28,7 +30,7 @@ def create(role: str, client: str | None, days: int) -> None:
     A client may have two at a time, to change from one to the next.
     """
     with loaded_books().write(COMMAND_LINE) as work:
-        token = clients.create_token(work, Role(role), client or role, days)
+        token = clients.create_token(work, Role(role), role if client is None else client, days)
     click.echo(token)
 
 
@@ -42,7 +44,9 @@ def list_() -> None:
             state = "revoked" if token.revoked_at else "expired" if token.expires_at <= work.now else "active"
             expires = token.expires_at.date().isoformat()
             table.add_row(token.token_id, client.name, client.role, client.client_id, expires, state)
-    Console(highlight=False, soft_wrap=True).print(table)
+    # Nobody reads a pipe by its width.
+    width = None if sys.stdout.isatty() else 1000
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 @command.command("revoke", cls=Command)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from refunds.errors import RefundsError, Unreadable
 from refunds.journal import GENESIS, Event, is_sound
 from refunds.records import Intent
-from refunds.secrecy import Tampered, keyed_digest
+from refunds.secrecy import CLOSED, Tampered, keyed_digest
 from refunds.service.books import Work
 from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders
 from refunds.storage.anchors import Anchor
@@ -51,7 +51,10 @@ Digests = dict[tuple[str, str], bytes]
 
 def verify(work: Work, anchors: Iterable[Anchor]) -> Report:
     """How much was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
-    anchored = {anchor.position: anchor.hash for anchor in anchors}
+    anchored: dict[int, bytes] = {}
+    for anchor in anchors:
+        if anchored.setdefault(anchor.position, anchor.hash) != anchor.hash:
+            raise Broken(f"position {anchor.position}: anchored twice, differently: the journal was cut and grew anew")
     last, digests = _sound_journal(work, anchored)
     # First each record by itself, then what follows from others: so that the one that was touched is named.
     seen = {found for table, rows, _ in _RECORDS for found in _as_vouched_for(table, rows(work.tx), digests)}
@@ -94,7 +97,7 @@ def _read_events(work: Work) -> Iterator[Event]:
         for row in events.every(work.tx):
             if not EVENTS.fits(row):
                 raise Broken(f"position {position}: the journal is broken here")
-            yield EVENTS.read(row, clients.NOBODYS)
+            yield EVENTS.read(row, CLOSED)
             position += 1
     except _NO_VALUE:
         raise Broken(f"position {position}: the journal is broken here") from None

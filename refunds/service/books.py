@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,7 +16,7 @@ from refunds.access import Principal, Scope
 from refunds.config import Settings
 from refunds.errors import ConfigurationError
 from refunds.journal import Entry, Event, EventType, chained
-from refunds.secrecy import Keyring, Vault, create_master_key, read_master_key
+from refunds.secrecy import CLOSED, Keyring, Vault, create_master_key, read_master_key
 from refunds.service.policies import Policies
 from refunds.storage import Engine, Row, Transaction, events, keys, open_engine
 from refunds.storage.anchors import EVERY, Anchor, Anchors
@@ -35,7 +36,7 @@ class Work:
 
     def vault(self, row: Row) -> Vault:
         """What opens the personal fields of a row's customer; closed to those who may not see them."""
-        return keys.vault(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else Vault(None)
+        return keys.vault(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else CLOSED
 
     def enter(self, event: EventType, subject: str, order_id: str | None, digest: bytes, **data: Any) -> None:
         """Enter in the journal what has happened to a record, now with this digest; nothing personal."""
@@ -50,7 +51,6 @@ class Books:
         self.anchors = Anchors(settings.ledger_dir)
         self.on_anchor: Callable[[Anchor, OSError | None], None] = lambda _, __: None
         """Told of each anchor, and why it could not be written, if so."""
-        self.name = settings.database
         self.created_key = False
         """Whether opening them made a master key for development."""
         self._settings = settings
@@ -64,6 +64,11 @@ class Books:
                 if self._opened is None:
                     self._opened = self._open()
         return self._opened
+
+    @property
+    def name(self) -> str:
+        """Where they are, without secrets."""
+        return self.open()[0].name
 
     def close(self) -> None:
         """Let go of the database."""
@@ -115,6 +120,15 @@ class Books:
         if production or path.exists():
             read_master_key(path)  # before anything is made
         engine = open_engine(self._settings.database)
+        try:
+            return engine, self._keyring(engine, path)
+        except BaseException:
+            engine.close()
+            raise
+
+    def _keyring(self, engine: Engine, path: Path) -> Keyring:
+        """The keys of a database whose schema is brought up to date; a new one in development gets a master key."""
+        production = self._settings.production
         migrate(engine)
         with engine.write() as tx:
             if not (production or path.exists() or keys.any_stored(tx)):
@@ -124,12 +138,12 @@ class Books:
                     message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
                     raise ConfigurationError(message) from None
                 self.created_key = True
-            return engine, keys.open_keyring(tx, read_master_key(path))
+            return keys.open_keyring(tx, read_master_key(path))
 
 
 def _journal(work: Work) -> Anchor | None:
     """Chain the entries of a use case and store them; an anchor where one is due."""
-    before, last_hash = events.head(work.tx)
+    before, last_hash = events.hold_head(work.tx)
     told: list[Event] = []
     for position, entry in enumerate(work.entries, before + 1):
         told.append(

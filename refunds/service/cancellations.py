@@ -14,6 +14,7 @@ from refunds.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    OrderFactsConflict,
 )
 from refunds.instants import end_of_day, local_date, zone
 from refunds.journal import EventType
@@ -130,6 +131,11 @@ def listed(
     return [CANCELLATIONS.read(row, work.vault(row)) for row in rows]
 
 
+def place_of(cancellation: Cancellation) -> tuple[int, str]:
+    """Where a cancellation stands in a list: the next page begins after it."""
+    return micros(cancellation.overdue_at), cancellation.cancellation_id
+
+
 def settle(work: Work, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
     """Note that billing has refunded; the same settlement again changes nothing.
 
@@ -213,7 +219,7 @@ def _filed(work: Work, order: str | OrderFacts) -> Filed:
         return orders.file(work, order)
     try:
         return orders.register(work, order)[0]
-    except InvalidInput as error:
+    except (InvalidInput, OrderFactsConflict) as error:
         raise error.under("/order") from None
 
 

@@ -134,6 +134,6 @@ def _canonical(facts: Facts, version: PolicyVersion) -> str:
     assert facts.channel
     assert facts.contact_point
     try:
-        return contact_points.canonical(facts.channel, facts.contact_point, version.terms.region[:2])
+        return contact_points.canonical(facts.channel, facts.contact_point, version.terms.country)
     except ValueError as error:
         raise InvalidInput([Flaw("/contact_point", str(error))]) from None

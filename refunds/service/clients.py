@@ -10,10 +10,12 @@ from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.errors import Flaw, InvalidInput, NotFound, Unauthenticated
 from refunds.journal import EventType
 from refunds.records import Client, ClientToken
-from refunds.secrecy import new_token, read_token
+from refunds.secrecy import CLOSED, new_token, read_token
 from refunds.service.books import Books, Work
 from refunds.storage import clients
-from refunds.storage.clients import CLIENTS, NOBODYS, TOKENS
+from refunds.storage.clients import CLIENTS, TOKENS
+
+LONGEST_NAME = 100
 
 MOST_TOKENS = 2
 """At once, so that a client can change from one to the next."""
@@ -38,10 +40,13 @@ def authenticate(books: Books, text: str) -> Principal:
 
 def create_token(work: Work, role: Role, name: str, days: int) -> str:
     """A new token of the client of this name, which is made where there is none; the only time it is seen."""
+    if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
+        detail = f"must be 1 to {LONGEST_NAME} visible characters"
+        raise InvalidInput([Flaw("/client", detail)])
     client = clients.by_name(work.tx, name)
     if client is None:
         client = Client(client_id=f"cli_{ULID()}", name=name, role=role, registered_at=work.now)
-        digest = CLIENTS.insert(work.tx, client, NOBODYS)
+        digest = CLIENTS.insert(work.tx, client, CLOSED)
         work.enter(EventType.CLIENT_CREATED, client.client_id, None, digest, role=role)
     if client.role != role:
         raise InvalidInput([Flaw("/role", f"the client {name} has the role {client.role}: choose another client name")])
@@ -56,7 +61,7 @@ def create_token(work: Work, role: Role, name: str, days: int) -> str:
         created_at=work.now,
         expires_at=work.now + timedelta(days=days),
     )
-    digest = TOKENS.insert(work.tx, stored, NOBODYS)
+    digest = TOKENS.insert(work.tx, stored, CLOSED)
     work.enter(EventType.TOKEN_CREATED, stored.token_id, None, digest, client_id=client.client_id)
     return token.text
 
@@ -68,7 +73,7 @@ def revoke_token(work: Work, token_id: str) -> None:
         raise NotFound("there is no token of this id: see `flask tokens list`")
     client, token = found
     if token.revoked_at is None:
-        digest = TOKENS.change(work.tx, token, NOBODYS, revoked_at=work.now)[1]
+        digest = TOKENS.change(work.tx, token, CLOSED, revoked_at=work.now)[1]
         work.enter(EventType.TOKEN_REVOKED, token_id, None, digest, client_id=client.client_id)
 
 

@@ -93,7 +93,7 @@ def resolve(work: Work, contact_id: str, reason: str) -> Contact:
 
     Raises `NotFound`, `ContactStateConflict`.
     """
-    contact, filed = held(work, contact_id)
+    contact, filed = _held(work, contact_id)
     if contact.resolved_at is not None and contact.resolution_reason == reason:
         return contact
     if not contact.is_open:
@@ -116,7 +116,7 @@ def settle(work: Work, filed: Filed, contact: Contact, reason: str) -> Contact:
     return resolved
 
 
-def held(work: Work, contact_id: str) -> tuple[Contact, Filed]:
+def _held(work: Work, contact_id: str) -> tuple[Contact, Filed]:
     """A contact, and its order, held; raises `NotFound`."""
     filed = orders.file(work, get(work, contact_id).order_id)
     return get(work, contact_id), filed  # read again, now that nobody else can change it
@@ -156,7 +156,7 @@ def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Con
         recorded_at=work.now,
         recorded_by=work.principal.actor,
         contact_point=decision.facts.contact_point,
-        from_detail=_spelt(told.from_detail, decision.version.terms.region[:2]),
+        from_detail=_spelt(told.from_detail, decision.version.terms.country),
         ticket_ref=told.ticket_ref,
         note=told.note,
         supersedes=told.supersedes,

@@ -44,18 +44,19 @@ class Filed(NamedTuple):
 
 
 def file(work: Work, order_id: str) -> Filed:
-    """The order of this id with what rests on it; in a write, held until it ends. Raises `NotFound`."""
+    """The order of this id with what rests on it, held until the transaction ends; raises `NotFound`."""
+    orders.hold(work.tx, order_id)
+    return find(work, order_id)
+
+
+def find(work: Work, order_id: str) -> Filed:
+    """The order of this id with what rests on it; raises `NotFound`."""
     row = orders.by_id(work.tx, order_id)
     if row is None:
         raise NotFound("there is no order of this id: register it first")
     vault = work.vault(row)
     active = cancellations.active(work.tx, order_id)
     return Filed(ORDERS.read(row, vault), vault, CANCELLATIONS.read(active, vault) if active else None)
-
-
-def get(work: Work, order_id: str) -> Order:
-    """The order of this id; raises `NotFound`."""
-    return file(work, order_id).order
 
 
 def register(work: Work, facts: OrderFacts) -> tuple[Filed, bool]:
@@ -77,9 +78,9 @@ def register(work: Work, facts: OrderFacts) -> tuple[Filed, bool]:
         asserted_by=work.principal.actor,
         revision=1,
     )
-    _require_judgeable(work, order)
     digest = ORDERS.insert_new(work.tx, order, vault)
     if digest is not None:
+        _require_judgeable(work, order)
         work.enter(EventType.ORDER_REGISTERED, order.order_id, order.order_id, digest, customer_id=customer_id)
         return Filed(order, vault, None), True
     filed = file(work, order.order_id)
@@ -108,7 +109,8 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
         changes["customer_ref"] = facts.customer_ref
         _move(work, filed.order.order_id, filed.vault, vault)
     corrected = _change(work, filed._replace(vault=vault), changes, correction_reason=reason)
-    keys.forget_without_orders(work.tx, filed.order.customer_id)
+    if "customer_id" in changes:
+        keys.forget_without_orders(work.tx, filed.order.customer_id)
     return corrected
 
 
@@ -124,7 +126,7 @@ def look_up(work: Work, customer_ref: str, after: str, limit: int) -> tuple[str 
 
 def eligibility(work: Work, order_id: str, requested_at: datetime | None, channel: Channel | None) -> Decision:
     """Whether a stored order can be cancelled, asked now or at another instant."""
-    filed = file(work, order_id)
+    filed = find(work, order_id)
     return decided(
         work,
         filed.order,
@@ -171,9 +173,7 @@ def _difference(order: Order, name: str) -> Flaw:
 
 
 def _told(value: Any) -> Any:
-    if value is None:
-        return "nothing"
-    return format_instant(value) if isinstance(value, datetime) else value
+    return "nothing" if value is None else _plain(value)
 
 
 def _change(work: Work, filed: Filed, changes: Mapping[str, Any], **reason: str) -> Order:

@@ -2,7 +2,8 @@
 
 Statements name their parameters (`:order_id`) and leave in braces what engines write differently: the types
 `{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
-kept in the order of their keys, and `{for_update}` after a `SELECT` that must hold its rows until the transaction ends.
+kept in the order of their keys, and `{for_update}` after a `SELECT` in a write that must hold its rows until the
+transaction ends. Whoever holds several rows holds orders before the head of the journal, and nothing else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,7 @@ class Engine(Protocol):
     """Where it is, without secrets."""
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """A transaction that sees one state of the records and changes nothing."""
+        """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
 
     def write(self) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""

@@ -3,6 +3,7 @@
 Whoever cuts the end off the journal would have to cut it off here too.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -34,14 +35,13 @@ class Anchors:
 
     def append(self, anchor: Anchor) -> None:
         """Write an anchor down for good; raises `OSError`."""
-        line = orjson.dumps(
-            {"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)},
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
+        line = orjson.dumps({"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)})
         self.file.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, line)  # one write, so that lines of several processes do not mix
+            # One write, so that lines of several processes do not mix; and a line of its own, whatever was torn before.
+            if os.write(file, b"\n" + line + b"\n") <= len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
             os.close(file)
@@ -50,6 +50,8 @@ class Anchors:
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
+            if not line or not line.endswith(b"}"):  # torn by a full disk or a crash
+                continue
             try:
                 data = orjson.loads(line)
                 yield Anchor(int(data["position"]), bytes.fromhex(data["hash"]), parse_instant(data["at"]))

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from refunds.records import Client, ClientToken
-from refunds.secrecy import Vault
+from refunds.secrecy import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table, micros
 
 CLIENTS = Table(Client, "clients")
 TOKENS = Table(ClientToken, "tokens")
-NOBODYS = Vault(None)
-"""Nothing of a client is personal."""
 
 
 def by_token(tx: Transaction, token_id: str) -> tuple[Client, ClientToken] | None:
@@ -27,7 +25,7 @@ def by_token(tx: Transaction, token_id: str) -> tuple[Client, ClientToken] | Non
 def by_name(tx: Transaction, name: str) -> Client | None:
     """The client of this name."""
     row = tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-    return None if row is None else CLIENTS.read(row, NOBODYS)
+    return None if row is None else CLIENTS.read(row, CLOSED)
 
 
 def active_tokens(tx: Transaction, client_id: str, now: datetime) -> int:
@@ -63,4 +61,4 @@ def every_token(tx: Transaction) -> Iterator[Row]:
 
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:
-    return CLIENTS.read(row, NOBODYS), TOKENS.read(row, NOBODYS)
+    return CLIENTS.read(row, CLOSED), TOKENS.read(row, CLOSED)

@@ -2,26 +2,38 @@
 
 from collections.abc import Iterator, Sequence
 
-from refunds.journal import FOR_AUDITORS, GENESIS, Event
-from refunds.secrecy import Vault
+from refunds.errors import Unreadable
+from refunds.journal import FOR_AUDITORS, Event
+from refunds.secrecy import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
 
 EVENTS = Table(Event, "events")
-_OPEN = Vault(None)
-"""Nothing in the journal is personal."""
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
-    """The position and the hash of the last event; in a write, held until it ends."""
-    row = tx.one("SELECT position, hash FROM journal_head WHERE id = 1 {for_update}")
-    return (row["position"], bytes(row["hash"])) if row else (-1, GENESIS)
+    """The position and the hash of the last event; raises `Unreadable`."""
+    return _head(tx.one(_HEAD))
+
+
+def hold_head(tx: Transaction) -> tuple[int, bytes]:
+    """The head, held until this write ends, so that the chain does not fork; raises `Unreadable`."""
+    return _head(tx.one(_HEAD + " {for_update}"))
+
+
+_HEAD = "SELECT position, hash FROM journal_head WHERE id = 1"
+
+
+def _head(row: Row | None) -> tuple[int, bytes]:
+    if row is None or not isinstance(row["hash"], bytes):
+        raise Unreadable("the journal has no head")
+    return row["position"], row["hash"]
 
 
 def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Add events, and move the head to the last of them."""
     for event in events:
-        tx.run(EVENTS.insertion, **EVENTS.row(event, _OPEN))  # nothing vouches for an event but the chain
+        tx.run(EVENTS.insertion, **EVENTS.row(event, CLOSED))  # nothing vouches for an event but the chain
     last = events[-1]
     tx.run(
         "UPDATE journal_head SET position = :position, hash = :hash WHERE id = 1",
@@ -48,7 +60,7 @@ def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | Non
         hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
         sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden} ORDER BY position LIMIT :limit"  # noqa: S608
         given = {}
-    return [EVENTS.read(row, _OPEN) for row in tx.all(sql, after=position, limit=limit, **given)]
+    return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
 
 
 def every(tx: Transaction) -> Iterator[Row]:

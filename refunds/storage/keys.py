@@ -40,7 +40,7 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
 def find_customer(tx: Transaction, keys: Keyring, customer_ref: str) -> Row | None:
     """The row of the customer whom billing refers to by this text."""
     return tx.one(
-        "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest {for_update}",
+        "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest",
         digest=keyed_digest(keys.lookup, customer_ref.encode()),
     )
 

@@ -11,9 +11,17 @@ ORDERS = Table(Order, "orders")
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
 
+def hold(tx: Transaction, order_id: str) -> None:
+    """Let nobody else change an order, or what rests on it, until this write ends.
+
+    Before anything about it is read, and by itself: a joined row would be judged by what it was joined to before.
+    """
+    tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
+
+
 def by_id(tx: Transaction, order_id: str) -> Row | None:
-    """The row of an order; in a write, held with its customer's until the transaction ends."""
-    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id {{for_update}}", order_id=order_id)
+    """The row of an order."""
+    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
 
 
 def of_customer(tx: Transaction, customer_id: str, after: str, limit: int) -> list[Row]:

@@ -30,7 +30,7 @@ def claim(tx: Transaction, client_id: str, key_hash: bytes, fingerprint: bytes, 
         return None
     return tx.one(
         "SELECT key_hash, fingerprint, reply, customer_id, wrapped_key FROM idempotency"
-        " JOIN orders USING (order_id) JOIN customers USING (customer_id)"
+        " LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
         " WHERE client_id = :client_id AND key_hash = :key_hash",
         client_id=client_id,
         key_hash=key_hash,

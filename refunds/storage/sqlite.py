@@ -110,8 +110,7 @@ class SQLite:
             raise StorageUnavailable("Too many writes are waiting.")
         try:
             if self._ticket_file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._ticket_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._ticket_file = self._open_ticket()
             _lock_file(self._ticket_file, deadline)
             try:
                 yield
@@ -120,14 +119,28 @@ class SQLite:
         finally:
             self._ticket.release()
 
+    def _open_ticket(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
+
     def _connect(self, *, readonly: bool = False) -> "_Connection":
-        os.close(os.open(self._path, os.O_CREAT | os.O_CLOEXEC, 0o600))  # what it holds is for its owner alone
+        # What it holds is for its owner alone. A file that exists is not opened: closing it again would take all of
+        # this process's locks on it away, and with them other processes' writes.
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
         )
         opened = _Connection(Database(connection, execute_plugins=False))
         # FULL: with NORMAL, a power cut takes acknowledged commits with it. secure_delete: erased is erased.
-        for pragma in (
+        pragmas = (
             f"journal_mode = {self._journal_mode}",
             "synchronous = FULL",
             "foreign_keys = ON",
@@ -135,8 +148,13 @@ class SQLite:
             "trusted_schema = OFF",
             f"wal_autocheckpoint = {_CHECKPOINT}",
             f"query_only = {'ON' if readonly else 'OFF'}",
-        ):
-            opened.execute(f"PRAGMA {pragma}")
+        )
+        try:
+            for pragma in pragmas:
+                opened.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
 
@@ -211,9 +229,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise Conflict(str(error).rpartition(": ")[2]) from error
-    except OSError as error:
-        raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
+        if str(error).startswith(("UNIQUE", "FOREIGN KEY")):
+            raise Conflict(str(error).rpartition(": ")[2]) from error
+        raise
     except sqlite3.Error as error:
         if str(error).startswith("Could not decode"):
             raise Unreadable("a text is none") from error

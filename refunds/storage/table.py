@@ -113,6 +113,7 @@ class Table(Generic[R]):
         for name in self._personal:
             if row[name] is not None:
                 text = vault.unseal(row[name], self.name, name, key)
+                assert text is not None, "a closed vault must not empty a field"
                 sealed = to.seal(text, self.name, name, key)
                 tx.run(f"UPDATE {self.name} SET {name} = :sealed WHERE {self.key} = :key", sealed=sealed, key=key)  # noqa: S608
 
@@ -142,11 +143,6 @@ class Table(Generic[R]):
         plain = {name: row[name] for name in self._kinds if name not in self._personal and name not in self._derived}
         held = [name for name in self._kinds if name in self._personal and row[name] is not None]
         return record_digest(self.name, plain | {"personal": held})
-
-    def unseal_all(self, row: Row, vault: Vault) -> None:
-        """Open every personal field of a row; raises `Tampered`."""
-        for name in self._personal:
-            vault.unseal(row[name], self.name, name, row[self.key])
 
     def row(self, record: R, vault: Vault) -> dict[str, Any]:
         """The row that a record becomes."""

@@ -42,6 +42,13 @@ def test_types_are_picked_without_losing_the_place(billing):
     assert rest["next"] == head(billing), "nothing of these types is left, up to the head"
 
 
+def test_a_type_that_is_named_twice_is_told_once(billing):
+    begin = head(billing)
+    billing.register()
+    page = billing.get(f"/v1/events?after={begin}&types=order.registered,order.registered").json
+    assert len(page["items"]) == 1
+
+
 def test_events_about_access_are_for_auditors(billing, auditor):
     assert any(event["type"].startswith("access.") for event in auditor.get("/v1/events").json["items"])
     assert not any(event["type"].startswith("access.") for event in billing.get("/v1/events?limit=200").json["items"])

@@ -91,12 +91,14 @@ def test_the_document_is_emitted_as_it_stands_in_the_repository(tmp_path):
 
 
 def test_tokens_are_created_listed_and_revoked():
-    text = run("tokens", "create", "--role", "billing", "--client", "billing of the north", "--days", "30")[0].strip()
+    text = run("tokens", "create", "--role", "billing", "--client", "billing [/of] the north", "--days", "30")[
+        0
+    ].strip()
     token_id = text.split("_")[1]
     out, _, code = run("tokens", "list")
     (row,) = [line for line in out.splitlines() if token_id in line]
     assert code == 0
-    assert "billing of the north" in row
+    assert "billing [/of] the north" in row
     assert row.endswith("active")
     assert text.split("_")[2] not in out
     assert run("tokens", "revoke", token_id)[2] == 0
@@ -109,6 +111,9 @@ def test_tokens_are_created_listed_and_revoked():
     [
         (["revoke", "nobodys1"], 3, "there is no token of this id"),
         (["create", "--role", "king"], 2, "'king' is not one of"),
+        (["create", "--role", "agent", "--client", ""], 3, "must be 1 to 100 visible characters"),
+        (["create", "--role", "agent", "--client", "a\nb"], 3, "must be 1 to 100 visible characters"),
+        (["create", "--role", "agent", "--client", "x" * 101], 3, "must be 1 to 100 visible characters"),
         (["create", "--role", "agent", "--days", "0"], 2, "0 is not in the range"),
         (["create", "--role", "agent", "--client", "supervisor of the south"], 3, "has the role supervisor"),
         (["create", "--role", "supervisor", "--client", "supervisor of the south"], 3, "revoke one first"),
@@ -124,4 +129,4 @@ def test_what_cannot_be_done_with_tokens_is_told(arguments, code, told):
 def test_the_audit_says_what_is_sound():
     out, _, code = run("audit", "verify")
     assert code == 0
-    assert re.fullmatch(r"Sound: \d+ events, \d+ records in sqlite:///.*\nNot yet anchored: \d+ events\.\n", out)
+    assert re.fullmatch(r"Sound: \d+ events, \d+ records in .*refunds.db\.\nNot yet anchored: \d+ events\.\n", out)

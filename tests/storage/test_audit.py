@@ -16,17 +16,17 @@ import pytest
 from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.contact_points import Channel
 from refunds.errors import RefundsError
-from refunds.journal import GENESIS
+from refunds.journal import GENESIS, EventType
 from refunds.records import Intent, OverrideKind, RevocationReason, UnsettleReason
 from refunds.secrecy import Keyring
-from refunds.service import cancellations, clients, contacts, orders
+from refunds.service import audit, cancellations, clients, contacts, orders
 from refunds.service.audit import Broken, Shortened, verify
 from refunds.service.books import Books, Work
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.policies import Policies, load_policies
-from refunds.storage.anchors import Anchor
+from refunds.storage.anchors import Anchor, Anchors
 from refunds.storage.sqlite import SQLite, sqlite3
 from tests.conftest import ROOT, settings
 
@@ -625,3 +625,29 @@ def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():
     assert (Broken.exit_code, Shortened.exit_code) == (20, 21)
     assert issubclass(Shortened, Broken)
     assert issubclass(Broken, RefundsError)
+
+
+def test_a_journal_that_was_cut_and_has_grown_past_its_anchor_is_found(installation):
+    """It was anchored again at a position at which it had been anchored before, with another hash."""
+    last = installation.anchors[-1]
+    again = [*installation.anchors[:-1], last._replace(hash=bytes(32)), last]
+    with pytest.raises(Broken, match=f"^position {last.position}: anchored twice, differently"):
+        audited(installation, installation.database, again)
+
+
+def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
+    anchors = Anchors(tmp_path)
+    first, second = (Anchor(position, bytes(32), datetime(2026, 4, 8, tzinfo=UTC)) for position in (100, 200))
+    anchors.append(first)
+    with anchors.file.open("ab") as file:
+        file.write(b'\n{"position": 150, "ha')
+    anchors.append(second)
+    assert list(anchors) == [first, second]
+
+
+def test_every_event_is_about_a_record_that_is_audited():
+    tables = {table.name for table, *_ in audit._RECORDS}
+    for event in EventType:
+        named = [table for prefix, table in audit._TABLES.items() if event.startswith(prefix)]
+        assert len(named) == 1, event
+        assert set(named) <= tables

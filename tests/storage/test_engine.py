@@ -864,3 +864,20 @@ def test_what_is_sealed_anew_opens_with_the_new_key_alone(installed):
         with pytest.raises(Exception, match="does not open"):
             stored(tx, vault)
         assert CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) == digest
+
+
+def test_a_reader_that_connects_takes_no_lock_away(engine, tmp_path):
+    """Closing any descriptor of a file lets go of all that its process has locked in it."""
+    (path,) = (p for p in tmp_path.rglob("*") if p.suffix == ".db")
+    stranger = (
+        "import sys; from sqlite_utils.utils import sqlite3\n"
+        "try: sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')\n"
+        "except sqlite3.OperationalError as error: print(error)"
+    )
+    with engine.write() as tx:
+        tx.run("CREATE TABLE held (a {bigint})")
+        with engine.read() as first, engine.read() as second:  # the second one has to connect
+            first.one("SELECT 1")
+            second.one("SELECT 1")
+        ran = subprocess.run([sys.executable, "-c", stranger, path], capture_output=True, text=True, check=True)
+    assert "locked" in ran.stdout

@@ -1,4 +1,4 @@
-"""Roles and what each may do, as the table of the API's design says."""
+"""Roles and what each may do."""
 
 import pytest
 
@@ -86,3 +86,11 @@ def test_the_command_line_may_everything():
 def test_there_are_no_other_roles(role):
     with pytest.raises(ValueError, match="is not a valid Role"):
         Role(role)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_whoever_writes_records_may_see_what_is_personal(role):
+    """What is sealed anew must be opened first."""
+    writes = {scope for scope in SCOPES[role] if scope.startswith(("orders:", "contacts:", "cancellations:"))}
+    reads = {scope for scope in writes if scope.endswith(":read")}
+    assert writes == reads or Scope.PERSONAL_READ in SCOPES[role]

@@ -279,3 +279,17 @@ def test_a_request_from_before_the_service_is_entered_late_too(recorded_at, supe
 def test_a_request_for_a_service_still_to_be_provided_is_never_late():
     decision = judged(service_provided_at=None, received_at=PROVIDED, recorded_at=PROVIDED + timedelta(days=300))
     assert (decision.reason, decision.backdated) == (Reason.SERVICE_NOT_YET_PROVIDED, False)
+
+
+def test_a_decision_that_was_stored_long_ago_can_be_told():
+    """This sample is never edited: records like it exist."""
+    stored = json.loads(
+        '{"reason":"window_elapsed","requested_at":"2026-04-08T22:00:00Z","channel":"phone","policy":"virtual-numbers",'
+        '"version":1,"overridden":[],"late_entry_days":5,"time_zone":"Europe/Berlin","region":"DE-BY",'
+        '"holidays_version":"0.109","tzdata_version":"2026f","fingerprint":"7924896711d4ab13",'
+        '"notices":["statutory_rights_not_assessed"],"window":["2026-04-02",2,"2026-04-08"],"letters":"hwwhbb",'
+        '"deadline":"2026-04-08T22:00:00Z","business_days_left":null}'
+    )
+    outcome = Outcome.of(stored)
+    assert (outcome.eligible, outcome.deadline) == (False, DEADLINE)
+    assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]

@@ -23,7 +23,6 @@ from refunds.service.books import Work
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.storage.table import micros
 from refunds.web import shown, telemetry
 from refunds.web.api import page_data, reader_language, reply
 from refunds.web.api.contacts import CALL, CONTACT, InlineContactSchema
@@ -289,8 +288,7 @@ def list_cancellations(work: Work, query: dict[str, Any]) -> Response:
     language = reader_language()
 
     def following() -> str:
-        last = found[limit - 1]
-        return cursor(work, "cancellations", query, [micros(last.overdue_at), last.cancellation_id])
+        return cursor(work, "cancellations", query, cancellations.place_of(found[limit - 1]))
 
     return reply(page_data([cancellation_data(each, language) for each in found], limit, following))
 

@@ -36,7 +36,7 @@ class EventTypes(Text):
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
-        types = super()._deserialize(value, *args, **kwargs).split(",")
+        types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
             raise flawed(f"must be out of {', '.join(EventType)}", "unknown_value")
         return types

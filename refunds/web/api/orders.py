@@ -187,7 +187,7 @@ def get_order(work: Work, order_id: str) -> Response:
 
     The facts as they are registered now.
     """
-    order = orders.get(work, order_id)
+    order = orders.find(work, order_id).order
     return reply(order_data(order), etag=str(order.revision))
 
 
