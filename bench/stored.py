@@ -89,7 +89,7 @@ def _kinds(work: Work, number: int) -> Kinds:
     issued = cancellations.issue(work, Request(order=told, contact=contact))
     assert isinstance(issued, Issued)
     made = issued.cancellation
-    return Kinds(orders.get(work, made.order_id), contacts.get(work, made.contact_id), made)
+    return Kinds(orders.find(work, made.order_id).order, contacts.get(work, made.contact_id), made)
 
 
 def _store_order(work: Work, kinds: Kinds, number: int, of: Customer) -> None:
