@@ -586,7 +586,7 @@ def copied(installation, tmp_path):
 
 def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
     report = audited(installation, installation.database)
-    found = f"Sound: {report.events} events, {report.records} records in sqlite:///{copied}/refunds.db."
+    found = f"Sound: {report.events} events, {report.records} records in {copied}/refunds.db."
     assert audit_command(copied) == (
         0,
         f"{found}\nNot yet anchored: {report.events - report.anchored} events.\n",
