@@ -14,7 +14,16 @@ from typing import Any, NamedTuple, Self
 
 from refunds.business_days import BusinessCalendar, Day, Window, days_ahead, explained
 from refunds.contact_points import Channel
-from refunds.instants import TZDATA_VERSION, end_of_day, format_instant, local_date, parse_date, parse_instant, zone
+from refunds.instants import (
+    TZDATA_VERSION,
+    end_of_day,
+    format_instant,
+    format_known,
+    local_date,
+    parse_date,
+    parse_instant,
+    zone,
+)
 from refunds.policy import PolicyVersion, TimelyBy
 
 
@@ -168,10 +177,10 @@ class Decision(NamedTuple):
         facts = self.facts
         return {
             "facts": {
-                "service_provided_at": _text(facts.service_provided_at),
-                "sent_at": _text(facts.sent_at),
-                "received_at": _text(facts.received_at),
-                "recorded_at": _text(facts.recorded_at),
+                "service_provided_at": format_known(facts.service_provided_at),
+                "sent_at": format_known(facts.sent_at),
+                "received_at": format_known(facts.received_at),
+                "recorded_at": format_known(facts.recorded_at),
                 "channel": facts.channel,
                 "contact_point": facts.contact_point,
                 "contact_point_accepted": facts.contact_point_accepted,
@@ -227,7 +236,7 @@ class Outcome(NamedTuple):
             "requested_at": format_instant(self.requested_at),
             "window": window and [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
             "letters": self.letters.decode(),
-            "deadline": _text(self.deadline),
+            "deadline": format_known(self.deadline),
         }
 
     @classmethod
@@ -314,7 +323,3 @@ _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
     (Reason.WINDOW_ELAPSED, _elapsed),
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, _late_entry),
 )
-
-
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else format_instant(instant)

@@ -42,11 +42,16 @@ class RefundsError(Exception):
         return moved
 
 
-class InvalidInput(RefundsError):
+class CallersError(RefundsError):
+    """What the caller can mend, or has to live with."""
+
+    exit_code = 3
+
+
+class InvalidInput(CallersError):
     """The input breaks its contract; `flaws` names the places (the first of very many) and the mend."""
 
     code = "validation-error"
-    exit_code = 3
 
     def __init__(self, flaws: Iterable[Flaw]) -> None:
         self.flaws = tuple(islice(flaws, MOST_FLAWS))
@@ -83,22 +88,20 @@ class UnknownRegion(InvalidInput):
         super().__init__([Flaw("", detail, "unknown_region")])
 
 
-class CalendarNotCovered(RefundsError):
+class CalendarNotCovered(CallersError):
     """A date that the holiday data of a region does not reach: never taken for "no holidays"."""
 
     code = "calendar-not-covered"
-    exit_code = 3
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
         super().__init__(f"The holiday data of {region} covers {first} to {last}; this calculation would leave it.")
 
 
-class NoPolicyInForce(RefundsError):
+class NoPolicyInForce(CallersError):
     """No version of the policy held at the instant that decides; `first` is when one will."""
 
     code = "no-policy-in-force"
-    exit_code = 3
 
     def __init__(self, policy_id: str, at: datetime, first: datetime) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
@@ -108,88 +111,77 @@ class NoPolicyInForce(RefundsError):
         )
 
 
-class NotFound(RefundsError):
+class NotFound(CallersError):
     """Nothing is known under this name."""
 
     code = "not-found"
-    exit_code = 3
 
 
-class OrderFactsConflict(RefundsError):
+class OrderFactsConflict(CallersError):
     """What is said of an order differs from what was said before; `flaws` name what differs."""
 
     code = "order-facts-conflict"
-    exit_code = 3
 
     def __init__(self, order_id: str, flaws: Iterable[Flaw]) -> None:
         self.flaws = tuple(flaws)
         super().__init__(f"The order {order_id} is registered with other facts: {told(self.flaws)}")
 
 
-class OrderFrozen(RefundsError):
+class OrderFrozen(CallersError):
     """The facts of an order cannot change while a cancellation rests on them."""
 
     code = "order-frozen"
-    exit_code = 3
 
     def __init__(self, order_id: str, cancellation_id: str) -> None:
         super().__init__(f"The order {order_id} is cancelled by {cancellation_id}, which rests on its facts.")
 
 
-class ContactStateConflict(RefundsError):
+class ContactStateConflict(CallersError):
     """A contact is not in the state that this would need."""
 
     code = "contact-state-conflict"
-    exit_code = 3
 
 
-class CancellationStateConflict(RefundsError):
+class CancellationStateConflict(CallersError):
     """A cancellation is not in the state that this would need."""
 
     code = "cancellation-state-conflict"
-    exit_code = 3
 
 
-class PreconditionFailed(RefundsError):
+class PreconditionFailed(CallersError):
     """The record is no longer what the caller has seen."""
 
     code = "precondition-failed"
-    exit_code = 3
 
 
-class PreconditionRequired(RefundsError):
+class PreconditionRequired(CallersError):
     """The caller has to say which state of the record it has seen."""
 
     code = "precondition-required"
-    exit_code = 3
 
 
-class InvalidCursor(RefundsError):
+class InvalidCursor(CallersError):
     """A cursor that this list has not given."""
 
     code = "invalid-cursor"
-    exit_code = 3
 
 
-class IdempotencyKeyReused(RefundsError):
+class IdempotencyKeyReused(CallersError):
     """A key that has come with another request before."""
 
     code = "idempotency-key-reused"
-    exit_code = 3
 
 
-class Unauthenticated(RefundsError):
+class Unauthenticated(CallersError):
     """The caller is not known: no token, or one that does not hold (any more)."""
 
     code = "unauthenticated"
-    exit_code = 3
 
 
-class Forbidden(RefundsError):
+class Forbidden(CallersError):
     """The caller is known and may not do this."""
 
     code = "forbidden"
-    exit_code = 3
 
 
 class StorageUnavailable(RefundsError):

@@ -135,7 +135,7 @@ class _Strict(fields.Field[Any]):
         return ValidationError(_MESSAGES[key]) if key in _MESSAGES else super().make_error(key, **kwargs)
 
 
-def _checked(read: Callable[[str], Any], value: Any, shape: str) -> Any:
+def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text") -> Any:
     """What `read` makes of a text, its `ValueError` told as a flaw."""
     if type(value) is not str:
         raise flawed(shape, "wrong_type")
@@ -156,7 +156,7 @@ class Instant(_Strict, fields.DateTime):
                 return value.astimezone(UTC)
             except OverflowError:
                 raise flawed("no such instant: check the year") from None
-        instant: datetime = _checked(
+        instant: datetime = checked(
             instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
         )
         return instant
@@ -171,7 +171,7 @@ class LocalDate(_Strict, fields.Date):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
         if type(value) is date:
             return value
-        day: date = _checked(instants.parse_date, value, "must be a date such as 2026-12-24")
+        day: date = checked(instants.parse_date, value, "must be a date such as 2026-12-24")
         return day
 
 
@@ -303,7 +303,7 @@ class TimeZone(_Strict, fields.String):
     json_schema: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": 64}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        return str(_checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
+        return str(checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
 
 
 class Weekdays(_Strict, fields.Field[Week]):

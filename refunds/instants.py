@@ -46,6 +46,11 @@ def format_instant(instant: datetime) -> str:
     return in_utc.isoformat()[:-6] + "Z"
 
 
+def format_known(instant: datetime | None) -> str | None:
+    """The instant as `format_instant` writes it, where there is one."""
+    return None if instant is None else format_instant(instant)
+
+
 def format_local(instant: datetime, tz: ZoneInfo) -> str:
     """The instant in the offset of a zone, which RFC 3339 can only write in whole minutes."""
     local = instant.astimezone(tz)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -33,9 +34,9 @@ from refunds.fields import (
     TimeZone,
     Weekdays,
     Whole,
-    flawed,
+    checked,
 )
-from refunds.instants import format_instant
+from refunds.instants import format_known
 
 POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 
@@ -97,11 +98,7 @@ class ContactPoint(Text):
         super().__init__(254)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, *args, **kwargs)
-        try:
-            return canonical(self.channel, text)
-        except ValueError as error:
-            raise flawed(str(error)) from None
+        return str(checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
 
 
 def _points(channel: Channel, description: str) -> ListOf:
@@ -346,7 +343,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
     return {
         "policy": version.policy_id,
         "version": version.version,
-        "effective_from": version.effective_from and format_instant(version.effective_from),
+        "effective_from": format_known(version.effective_from),
         "terms": _terms.dump(version.terms),
     }
 

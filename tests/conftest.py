@@ -20,16 +20,12 @@ from refunds.config import Settings
 from refunds.policy import PolicyVersion, read_policy
 from refunds.service import clients
 from refunds.web import create_app
+from tests import records_in
 
 # Whatever a test starts as configured by the environment has its records here, not with the developer's own.
 HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
 atexit.register(shutil.rmtree, HERE, ignore_errors=True)
-INSTALLED = {
-    "REFUNDS_DATABASE": f"sqlite:///{HERE}/refunds.db",
-    "REFUNDS_MASTER_KEY_FILE": f"{HERE}/master.key",
-    "REFUNDS_LEDGER_DIR": f"{HERE}/ledger",
-}
-os.environ |= INSTALLED
+os.environ |= records_in(HERE)
 
 # In continuous integration the same random cases every time: it judges a change, not its luck. New ones are for
 # whoever works on it.

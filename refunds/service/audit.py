@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from refunds.errors import RefundsError, Unreadable
 from refunds.journal import GENESIS, Event, is_sound
 from refunds.records import Intent
-from refunds.secrecy import CLOSED, Tampered, keyed_digest
+from refunds.secrecy import CLOSED, Tampered
 from refunds.service.books import Work
 from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders
 from refunds.storage.anchors import Anchor
@@ -143,7 +143,7 @@ def _check_customers(work: Work) -> None:
 
 def _check_order(work: Work, row: Row) -> None:
     order = ORDERS.read(row, keys.vault(work.keys, row))
-    if order.customer_ref and keyed_digest(work.keys.lookup, order.customer_ref.encode()) != row["customer_digest"]:
+    if order.customer_ref and keys.customer_digest(work.keys, order.customer_ref) != row["customer_digest"]:
         raise Tampered("its customer cannot be found by his reference")
 
 

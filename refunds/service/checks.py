@@ -1,6 +1,6 @@
 """Checks: what would be decided, with no side effect; and why a date does or does not count."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -67,7 +67,11 @@ def judge(
     )
     contact_version = policy.in_force(facts.received_at).what_if(terms)
     if facts.contact_point is not None:
-        facts = replace(facts, contact_point=_canonical(facts, version))
+        assert facts.channel
+        point = spelt(
+            "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
+        )
+        facts = replace(facts, contact_point=point)
     return decide(facts, version, calendar_of(version, region), contact_version)
 
 
@@ -129,11 +133,9 @@ def require_region(region: str, pointer: str) -> None:
         raise error.under(pointer) from None
 
 
-def _canonical(facts: Facts, version: PolicyVersion) -> str:
-    """The contact point in the policy's spelling."""
-    assert facts.channel
-    assert facts.contact_point
+def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
+    """A number or an address in its one spelling; raises `InvalidInput` at `pointer`."""
     try:
-        return contact_points.canonical(facts.channel, facts.contact_point, version.terms.country)
+        return spell(*arguments)
     except ValueError as error:
-        raise InvalidInput([Flaw("/contact_point", str(error))]) from None
+        raise InvalidInput([Flaw(pointer, str(error))]) from None

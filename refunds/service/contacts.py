@@ -12,7 +12,7 @@ from refunds.eligibility import Decision, Facts
 from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput, NotFound
 from refunds.journal import EventType
 from refunds.records import Contact, Intent, Order
-from refunds.service import orders
+from refunds.service import checks, orders
 from refunds.service.books import Work
 from refunds.service.orders import AHEAD, Filed
 from refunds.storage import contacts
@@ -145,7 +145,10 @@ def _decided(work: Work, filed: Filed, told: NewContact) -> Decision:
 
 
 def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Contact:
-    asks = told.intent is Intent.CANCEL
+    asks, from_detail = told.intent is Intent.CANCEL, told.from_detail
+    if from_detail is not None:
+        country = decision.version.terms.country
+        from_detail = checks.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
     return Contact(
         contact_id=f"con_{ULID()}",
         order_id=filed.order.order_id,
@@ -156,7 +159,7 @@ def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Con
         recorded_at=work.now,
         recorded_by=work.principal.actor,
         contact_point=decision.facts.contact_point,
-        from_detail=_spelt(told.from_detail, decision.version.terms.country),
+        from_detail=from_detail,
         ticket_ref=told.ticket_ref,
         note=told.note,
         supersedes=told.supersedes,
@@ -189,16 +192,6 @@ def _earliest(order: Order) -> tuple[datetime, str]:
         known, margin = min(order.service_provided_at or order.registered_at, order.registered_at), BEFORE_KNOWN
         told = "a year before all that is known of the order"
     return (known - margin if known - _BEGINNING > margin else _BEGINNING), told
-
-
-def _spelt(from_detail: str | None, country: str) -> str | None:
-    """The customer's number or address in its one spelling."""
-    if from_detail is None:
-        return None
-    try:
-        return contact_points.customers_detail(from_detail, country)
-    except ValueError as error:
-        raise InvalidInput([Flaw("/from_detail", str(error))]) from None
 
 
 def _to_supersede(work: Work, filed: Filed, told: NewContact) -> Contact | None:

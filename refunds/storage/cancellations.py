@@ -5,14 +5,12 @@ from typing import Any
 
 from refunds.records import Cancellation, State
 from refunds.storage import Row, Transaction
+from refunds.storage.keys import with_key
 from refunds.storage.table import Table
 
 CANCELLATIONS = Table(Cancellation, "cancellations")
 
-_WITH_KEY = (
-    f"SELECT {CANCELLATIONS.columns}, customers.customer_id, wrapped_key"  # noqa: S608
-    " FROM cancellations JOIN orders USING (order_id) JOIN customers USING (customer_id)"
-)
+_WITH_KEY = with_key(CANCELLATIONS)
 
 
 def by_id(tx: Transaction, cancellation_id: str) -> Row | None:
@@ -77,8 +75,4 @@ def listed(
 
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every cancellation."""
-    return tx.each(
-        f"SELECT {CANCELLATIONS.columns}, customers.customer_id, wrapped_key"  # noqa: S608
-        " FROM cancellations LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
-        " ORDER BY cancellations.cancellation_id"
-    )
+    return tx.each(f"{with_key(CANCELLATIONS, dangling=True)} ORDER BY cancellations.cancellation_id")

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 
 from refunds.records import Contact
 from refunds.storage import Row, Transaction
+from refunds.storage.keys import with_key
 from refunds.storage.table import Table
 
 CONTACTS = Table(Contact, "contacts")
 
-_WITH_KEY = (
-    f"SELECT {CONTACTS.columns}, customers.customer_id, wrapped_key"  # noqa: S608
-    " FROM contacts JOIN orders USING (order_id) JOIN customers USING (customer_id)"
-)
+_WITH_KEY = with_key(CONTACTS)
 
 
 def by_id(tx: Transaction, contact_id: str) -> Row | None:
@@ -58,11 +56,9 @@ def reopen_all(tx: Transaction, order_id: str) -> None:
 
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every contact, and whether it ought to be on the open list and which one supersedes it."""
-    return tx.each(
-        f"SELECT {CONTACTS.columns}, customers.customer_id, wrapped_key,"  # noqa: S608
-        " (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"
+    more = (
+        ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"
         " EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id"
         " AND c.state IN ('issued', 'settled')) AS order_cancelled"
-        " FROM contacts LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
-        " ORDER BY contacts.contact_id"
     )
+    return tx.each(f"{with_key(CONTACTS, more, dangling=True)} ORDER BY contacts.contact_id")

@@ -44,22 +44,21 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
 
 def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
     """Up to `limit` events after a position, in order; of these types, and those for auditors only with `audit`."""
-    if types is not None:
-        # One indexed stretch a type: a rare type is found without reading what lies between.
-        asked = types if audit else [name for name in types if name not in FOR_AUDITORS]
-        stretches = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :type{i} AND position > :after"  # noqa: S608
-            " ORDER BY position LIMIT :limit) AS t"
-            f"{i}"
-            for i in range(len(asked))
-        )
-        sql, given = f"{stretches} ORDER BY position LIMIT :limit", {f"type{i}": name for i, name in enumerate(asked)}
-        if not asked:
-            return []
-    else:
+    given: dict[str, str] = {}
+    if types is None:
         hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
-        sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden} ORDER BY position LIMIT :limit"  # noqa: S608
-        given = {}
+        sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden}"  # noqa: S608
+    else:
+        given = {f"type{i}": name for i, name in enumerate(types) if audit or name not in FOR_AUDITORS}
+        if not given:
+            return []
+        # One indexed stretch a type: a rare type is found without reading what lies between.
+        sql = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :{name} AND position > :after"  # noqa: S608
+            f" ORDER BY position LIMIT :limit) AS {name}"
+            for name in given
+        )
+    sql += " ORDER BY position LIMIT :limit"
     return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
 
 

@@ -1,12 +1,14 @@
 """The keys that the master key wraps: the service's own, and one for each customer."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ulid import ULID
 
 from refunds.errors import ConfigurationError
 from refunds.secrecy import SERVICE_KEYS, Keyring, Tampered, Vault, keyed_digest, new_key, place, seal, unseal
 from refunds.storage import Row, Transaction
+from refunds.storage.table import Table
 
 
 def any_stored(tx: Transaction) -> bool:
@@ -41,8 +43,13 @@ def find_customer(tx: Transaction, keys: Keyring, customer_ref: str) -> Row | No
     """The row of the customer whom billing refers to by this text."""
     return tx.one(
         "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest",
-        digest=keyed_digest(keys.lookup, customer_ref.encode()),
+        digest=customer_digest(keys, customer_ref),
     )
+
+
+def customer_digest(keys: Keyring, customer_ref: str) -> bytes:
+    """By what a customer is found, as the reference itself is not stored in clear."""
+    return keyed_digest(keys.lookup, customer_ref.encode())
 
 
 def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Vault]:
@@ -54,7 +61,7 @@ def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Va
             "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
             " ON CONFLICT (digest) DO NOTHING",
             customer_id=customer_id,
-            digest=keyed_digest(keys.lookup, customer_ref.encode()),
+            digest=customer_digest(keys, customer_ref),
             wrapped_key=seal(keys.master, key, place("customers", "wrapped_key", customer_id)),
         )
         if made:
@@ -67,6 +74,15 @@ def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Va
 def vault(keys: Keyring, row: Row) -> Vault:
     """The vault of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
     return Vault(unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"])))
+
+
+def with_key(table: Table[Any], more: str = "", *, dangling: bool = False) -> str:
+    """The rows of what is about orders, each with the key of its order's customer; of `dangling` ones without."""
+    join = "LEFT JOIN" if dangling else "JOIN"
+    return (
+        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}"  # noqa: S608
+        f" {join} orders USING (order_id) {join} customers USING (customer_id)"
+    )
 
 
 def forget_without_orders(tx: Transaction, customer_id: str) -> None:

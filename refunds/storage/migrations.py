@@ -1,6 +1,7 @@
 """The schema, as the steps that led to it. A step is never changed once it has been released: add one."""
 
 from refunds.errors import ConfigurationError
+from refunds.journal import GENESIS
 from refunds.storage import Engine
 
 _RECORDS = """
@@ -146,5 +147,5 @@ def migrate(engine: Engine) -> None:
         for name, statements in MIGRATIONS:
             if name not in taken:
                 for statement in filter(str.strip, statements.split(";\n")):
-                    tx.run(statement, **({"genesis": bytes(32)} if ":genesis" in statement else {}))
+                    tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
                 tx.run("INSERT INTO migrations (name) VALUES (:name)", name=name)

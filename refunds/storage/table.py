@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 
 import orjson
 
-from refunds.errors import StorageUnavailable
+from refunds.errors import Conflict
 from refunds.journal import record_digest
 from refunds.secrecy import Vault
 from refunds.storage import Row, Transaction
@@ -95,7 +95,7 @@ class Table(Generic[R]):
     def change(self, tx: Transaction, before: R, vault: Vault, **changes: Any) -> tuple[R, bytes]:
         """Store what changes of a record, if that still is what it was before; the record now, and its digest.
 
-        Raises `StorageUnavailable` where another transaction was quicker.
+        Raises `Conflict` where another transaction was quicker.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
         old, new = self.row(before, vault), self.row(after, vault)
@@ -104,7 +104,7 @@ class Table(Generic[R]):
         settings = ", ".join(f"{name} = :{name}" for name in changes)
         given = {name: new[name] for name in (self.key, *changes)} | {f"old_{name}": old[name] for name in plain}
         if tx.run(f"UPDATE {self.name} SET {settings} WHERE {' AND '.join(guards)}", **given) != 1:  # noqa: S608
-            raise StorageUnavailable("Another request changed the same record at the same moment.")
+            raise Conflict(self.name)
         return after, self.digest(new)
 
     def reseal(self, tx: Transaction, row: Row, vault: Vault, to: Vault) -> None:

@@ -3,14 +3,16 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import orjson
 
 from refunds.errors import InvalidCursor
 from refunds.secrecy import keyed_digest
 from refunds.service.books import Work
+
+R = TypeVar("R")
 
 _MARK = 16
 
@@ -19,6 +21,14 @@ def cursor(work: Work, listing: str, filters: Any, last: Sequence[Any]) -> str:
     """The cursor after the item with these sort values."""
     told = orjson.dumps(last)
     return base64.urlsafe_b64encode(_mark(work, listing, filters, told) + told).rstrip(b"=").decode()
+
+
+def page(
+    work: Work, listing: str, filters: Any, found: list[R], *, limit: int, place_of: Callable[[R], Sequence[Any]]
+) -> tuple[list[R], str | None]:
+    """The items of a page and its `next`, of which one item more than `limit` was fetched to know if there is one."""
+    items = found[:limit]
+    return items, cursor(work, listing, filters, place_of(items[-1])) if len(found) > limit else None
 
 
 def place(work: Work, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:

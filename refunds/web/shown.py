@@ -1,12 +1,9 @@
 """Fields of answers: they are only described, as answers are written by hand. All are required unless said."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
-
-from refunds.instants import format_instant
 
 
 def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
@@ -28,11 +25,6 @@ def Code(members: Iterable[str], description: str, *, required: bool = True) -> 
     """A stable code out of a set that may grow."""
     known = [str(member) for member in members]
     return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
-
-
-def text(instant: datetime | None) -> str | None:
-    """An instant as it is answered."""
-    return None if instant is None else format_instant(instant)
 
 
 class Either(ma.fields.Field[Any]):

@@ -299,6 +299,19 @@ def test_cancellations_are_found_by_what_the_customer_reads_out(agent):
     assert places(agent.get(f"/v1/cancellations?reference={mistyped}")) == ["/reference"]
 
 
+@pytest.mark.parametrize(
+    ("reference", "detail", "code"),
+    [
+        ("1" * 21, "must have 1 to 20 characters", "out_of_range"),
+        ("", "must have 1 to 20 characters", "out_of_range"),
+        ("12345", "must be a reference of ten digits, such as 123-456-7894", "invalid"),
+    ],
+)
+def test_a_reference_that_is_none_is_told_what_one_is(agent, reference, detail, code):
+    answer = agent.get(f"/v1/cancellations?reference={reference}")
+    assert answer.json["errors"] == [{"pointer": "/reference", "detail": detail, "code": code}]
+
+
 def test_a_reference_finds_every_mistyped_and_every_swapped_digit():
     for _ in range(50):
         reference = new_reference()

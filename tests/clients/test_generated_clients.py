@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import records_in
 from tests.conftest import ROOT
 from tests.faults.test_server import FLASK, serving
 
@@ -33,12 +34,7 @@ def run(*words, cwd=None, **environment):
 def service(tmp_path_factory):
     """The address of a running service with records of its own, and a token of billing."""
     directory = tmp_path_factory.mktemp("records")
-    own = {
-        "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
-        "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
-        "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-        "REFUNDS_RATE_LIMIT": "0",
-    }
+    own = records_in(directory) | {"REFUNDS_RATE_LIMIT": "0"}
     token, _ = run(FLASK, "tokens", "create", "--role", "billing", cwd=ROOT, **own)
     with serving(**own) as (_, port):
         yield f"http://127.0.0.1:{port}", token.strip()

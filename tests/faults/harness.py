@@ -22,6 +22,7 @@ from refunds.service.checks import calendar_of
 from refunds.service.policies import load_policies
 from refunds.storage import sqlite
 from refunds.web import create_app
+from tests import records_in
 
 ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -99,12 +100,7 @@ class Installation:
 
     def __init__(self, directory: Path) -> None:
         self.log = directory / "log"
-        self.environment = os.environ | {
-            "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
-            "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
-            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-            "REFUNDS_RATE_LIMIT": "0",
-        }
+        self.environment = os.environ | records_in(directory) | {"REFUNDS_RATE_LIMIT": "0"}
 
     @contextmanager
     def serving(self) -> Iterator[Server]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from refunds.access import Role
+from tests import records_in
 from tests.conftest import ROOT
 
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -24,12 +25,7 @@ TOKEN = re.compile(r"rfd_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
 
 def environment(directory, **changed):
     """An environment whose records are in a directory; None takes a variable away."""
-    given = os.environ | {
-        "REFUNDS_DATABASE": f"sqlite:///{directory}/data/refunds.db",
-        "REFUNDS_MASTER_KEY_FILE": f"{directory}/keys/master.key",
-        "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-        **changed,
-    }
+    given = os.environ | records_in(directory) | changed
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -6,10 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests import records_in
 from tests.conftest import ROOT
 from tests.faults.test_server import FLASK, serving
 from tests.repo.test_docs import EXAMPLE, TUTORIAL, assert_answer, parted_text, squeezed
@@ -22,15 +22,6 @@ def steps():
     for block in EXAMPLE.findall(TUTORIAL.read_text()):
         for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             yield parted_text(shown)
-
-
-def records_in(directory: Path):
-    """Where a service has its records."""
-    return {
-        "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
-        "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
-        "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-    }
 
 
 def shell():

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from refunds.storage.sqlite import sqlite3
+from tests import records_in
 from tests.conftest import ROOT
 
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -47,12 +48,7 @@ class Service:
 
     def __init__(self, directory):
         self.directory, self.log, self.port = directory, directory / "log", free_port()
-        self.environment = os.environ | {
-            "REFUNDS_DATABASE": f"sqlite:///{directory}/data/refunds.db",
-            "REFUNDS_MASTER_KEY_FILE": f"{directory}/keys/master.key",
-            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-            "PORT": str(self.port),
-        }
+        self.environment = os.environ | records_in(directory) | {"PORT": str(self.port)}
         made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
         self.tokens = [done.stdout.strip() for done in made]
         with self.log.open("wb") as log:

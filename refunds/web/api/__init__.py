@@ -1,6 +1,5 @@
 """The operations of the API, one file a subject: the schemas beside their views."""
 
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -31,11 +30,6 @@ def reply(
         if request.method == "GET":
             response.make_conditional(request)
     return response
-
-
-def page_data(items: list[Any], limit: int, cursor: Callable[[], str]) -> dict[str, Any]:
-    """A page of a list, of which one item more than `limit` was asked for, to know whether another follows."""
-    return {"items": items[:limit], "next": cursor() if len(items) > limit else None}
 
 
 def reader_language() -> str:

@@ -8,7 +8,8 @@ from flask_smorest import Blueprint
 
 from refunds.access import Scope
 from refunds.errors import Flaw, InvalidInput
-from refunds.fields import Choice, FlagText, FreeText, Nested, StrictSchema, Text, flawed
+from refunds.fields import Choice, FlagText, FreeText, Nested, StrictSchema, Text, checked
+from refunds.instants import format_known
 from refunds.records import (
     Basis,
     Cancellation,
@@ -24,12 +25,12 @@ from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.web import shown, telemetry
-from refunds.web.api import page_data, reader_language, reply
+from refunds.web.api import reader_language, reply
 from refunds.web.api.contacts import CALL, CONTACT, InlineContactSchema
 from refunds.web.api.eligibility import DECISION, DecisionSchema
 from refunds.web.api.orders import FACTS, JUDGED, InlineOrderSchema
 from refunds.web.asked import PAGE, After, Limit, OrderId, RecordId
-from refunds.web.cursors import cursor, place
+from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, ProblemSchema, Transacted, operation
 from refunds.web.problems import problem_answer, problem_data
 from refunds.wording import decision_data, reason_text
@@ -138,10 +139,7 @@ class Reference(Text):
         super().__init__(20, metadata={"description": text})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        try:
-            return heard(super()._deserialize(value, *args, **kwargs))
-        except ValueError as error:
-            raise flawed(str(error)) from None
+        return str(checked(heard, super()._deserialize(value, *args, **kwargs)))
 
 
 class CancellationQuerySchema(StrictSchema):
@@ -285,12 +283,9 @@ def list_cancellations(work: Work, query: dict[str, Any]) -> Response:
         state=query.get("state"),
         overdue=query.get("overdue", False),
     )
+    items, following = page(work, "cancellations", query, found, limit=limit, place_of=cancellations.place_of)
     language = reader_language()
-
-    def following() -> str:
-        return cursor(work, "cancellations", query, cancellations.place_of(found[limit - 1]))
-
-    return reply(page_data([cancellation_data(each, language) for each in found], limit, following))
+    return reply({"items": [cancellation_data(each, language) for each in items], "next": following})
 
 
 def _request(body: dict[str, Any]) -> Request:
@@ -329,7 +324,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
         }
     if cancellation.settled_at is not None:
         settlement = {
-            "settled_at": shown.text(cancellation.settled_at),
+            "settled_at": format_known(cancellation.settled_at),
             "settled_by": cancellation.settled_by,
             "billing_ref": cancellation.billing_ref,
         }
@@ -337,7 +332,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
         revocation = {
             "reason_code": cancellation.revocation_code,
             "reason": cancellation.revocation_reason,
-            "revoked_at": shown.text(cancellation.revoked_at),
+            "revoked_at": format_known(cancellation.revoked_at),
             "revoked_by": cancellation.revoked_by,
         }
     return {
@@ -347,7 +342,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
         "contact_id": cancellation.contact_id,
         "state": cancellation.state,
         "basis": cancellation.basis,
-        "issued_at": shown.text(cancellation.issued_at),
+        "issued_at": format_known(cancellation.issued_at),
         "issued_by": cancellation.issued_by,
         "refund_due_by": cancellation.refund_due_by.isoformat(),
         "override": override,

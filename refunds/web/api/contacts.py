@@ -9,16 +9,17 @@ from flask_smorest import Blueprint
 from refunds.access import Scope
 from refunds.contact_points import Channel
 from refunds.fields import Choice, FlagText, FreeText, Instant, Line, StrictSchema
+from refunds.instants import format_known
 from refunds.records import Contact, Intent
 from refunds.service import contacts
 from refunds.service.books import Work
 from refunds.service.contacts import NewContact
 from refunds.web import shown, telemetry
-from refunds.web.api import page_data, reader_language, reply
+from refunds.web.api import reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
 from refunds.web.api.orders import JUDGED, ORDER_ID_HELP
 from refunds.web.asked import PAGE, After, Limit, OrderId, RecordId
-from refunds.web.cursors import cursor, place
+from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.wording import decision_data
 
@@ -215,9 +216,9 @@ def list_contacts(work: Work, query: dict[str, Any]) -> Response:
         is_open=query.get("open"),
         backdated=query.get("backdated"),
     )
+    items, following = page(work, "contacts", query, found, limit=limit, place_of=lambda contact: [contact.contact_id])
     language = reader_language()
-    items = [contact_data(contact, language) for contact in found]
-    return reply(page_data(items, limit, lambda: cursor(work, "contacts", query, [found[limit - 1].contact_id])))
+    return reply({"items": [contact_data(contact, language) for contact in items], "next": following})
 
 
 @operation(
@@ -256,9 +257,9 @@ def contact_data(contact: Contact, language: str) -> dict[str, Any]:
         "order_id": contact.order_id,
         "intent": contact.intent,
         "channel": contact.channel,
-        "sent_at": shown.text(contact.sent_at),
-        "received_at": shown.text(contact.received_at),
-        "recorded_at": shown.text(contact.recorded_at),
+        "sent_at": format_known(contact.sent_at),
+        "received_at": format_known(contact.received_at),
+        "recorded_at": format_known(contact.recorded_at),
         "recorded_by": contact.recorded_by,
         "contact_point": contact.contact_point,
         "from_detail": contact.from_detail,
@@ -272,7 +273,7 @@ def contact_data(contact: Contact, language: str) -> dict[str, Any]:
         if contact.resolved_at is None
         else {
             "reason": contact.resolution_reason,
-            "resolved_at": shown.text(contact.resolved_at),
+            "resolved_at": format_known(contact.resolved_at),
             "resolved_by": contact.resolved_by,
         },
         "decision": decision_data(contact.outcome, language),

@@ -9,6 +9,7 @@ from flask_smorest import Blueprint
 
 from refunds.access import Scope
 from refunds.fields import StrictSchema, Text, WholeText, flawed
+from refunds.instants import format_instant
 from refunds.journal import Event, EventType
 from refunds.service import feed
 from refunds.service.books import Work
@@ -157,7 +158,7 @@ def event_data(event: Event) -> dict[str, Any]:
     return {
         "position": event.position,
         "type": event.type,
-        "at": shown.text(event.at),
+        "at": format_instant(event.at),
         "actor": event.actor,
         "subject": event.subject,
         "order_id": event.order_id,

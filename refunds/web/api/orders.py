@@ -11,16 +11,17 @@ from refunds.access import Scope
 from refunds.contact_points import Channel
 from refunds.errors import Flaw, InvalidInput, PreconditionFailed, PreconditionRequired
 from refunds.fields import Choice, FreeText, Instant, Line, StrictSchema, Text, Whole
+from refunds.instants import format_known
 from refunds.policy import PolicyId
 from refunds.records import Order
 from refunds.service import orders
 from refunds.service.books import Work
 from refunds.service.orders import OrderFacts
 from refunds.web import shown, telemetry
-from refunds.web.api import page_data, reader_language, reply
+from refunds.web.api import reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
 from refunds.web.asked import MOST, PAGE, After, OrderId
-from refunds.web.cursors import cursor, place
+from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.wording import decision_data
 
@@ -240,10 +241,8 @@ def look_up_customer(work: Work, body: dict[str, Any]) -> Response:
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     (after,) = place(work, "lookup", customer_ref, body.get("after"), [""])
     customer_id, found = orders.look_up(work, customer_ref, after, limit + 1)
-    page = page_data(
-        list(map(order_data, found)), limit, lambda: cursor(work, "lookup", customer_ref, [found[limit - 1].order_id])
-    )
-    return reply({"customer_id": customer_id, **page})
+    items, following = page(work, "lookup", customer_ref, found, limit=limit, place_of=lambda order: [order.order_id])
+    return reply({"customer_id": customer_id, "items": list(map(order_data, items)), "next": following})
 
 
 class _OrderIdSchema(StrictSchema):
@@ -272,9 +271,9 @@ def order_data(order: Order) -> dict[str, Any]:
         "customer_ref": order.customer_ref,
         "policy": order.policy,
         "region": order.region,
-        "ordered_at": shown.text(order.ordered_at),
-        "service_provided_at": shown.text(order.service_provided_at),
-        "registered_at": shown.text(order.registered_at),
+        "ordered_at": format_known(order.ordered_at),
+        "service_provided_at": format_known(order.service_provided_at),
+        "registered_at": format_known(order.registered_at),
         "asserted_by": order.asserted_by,
         "revision": order.revision,
         "correction_reason": order.correction_reason,

@@ -7,7 +7,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.access import Scope
-from refunds.instants import format_instant
+from refunds.instants import format_known
 from refunds.policy import Policy, PolicyVersion, TermsSchema, version_data
 from refunds.web import shown
 from refunds.web.api import loaded_policies, reply
@@ -146,7 +146,7 @@ def _summary(version: PolicyVersion) -> dict[str, Any]:
     shown_at = version.terms.page_published_at
     return {
         "version": version.version,
-        "effective_from": version.effective_from and format_instant(version.effective_from),
-        "page_published_at": shown_at and format_instant(shown_at),
+        "effective_from": format_known(version.effective_from),
+        "page_published_at": format_known(shown_at),
         "content_hash": version.content_hash,
     }
