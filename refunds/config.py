@@ -11,8 +11,8 @@ from marshmallow import ValidationError
 from refunds.errors import ConfigurationError
 
 
-def _setting(name: str, help_text: str) -> Any:
-    return field(metadata={"name": name, "help": help_text})
+def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
+    return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,18 @@ class Settings:
         "REFUNDS_POLICIES", "A directory of policy files (`*.toml`), one a version, besides the packaged ones."
     )
     env: str = _setting("REFUNDS_ENV", "`development` or `production`, where nothing is made up for you.")
-    database: str = _setting("REFUNDS_DATABASE", "Where the records are: `sqlite:///PATH`.")
+    database: str = _setting(
+        "REFUNDS_DATABASE",
+        "Where the records are: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/NAME`.",
+        secret=True,
+    )
     master_key_file: Path | None = _setting(
         "REFUNDS_MASTER_KEY_FILE",
         "The file of the master key, which its owner alone can read; keep it and its copies apart from the database.",
     )
-    ledger_dir: Path = _setting(
-        "REFUNDS_LEDGER_DIR", "The directory of the journal's anchors; keep it apart from the database."
+    ledger_dir: Path | None = _setting(
+        "REFUNDS_LEDGER_DIR",
+        "The directory of the journal's anchors, which all instances share; keep it apart from the database.",
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",
@@ -59,7 +64,7 @@ def load_settings() -> Settings:
         "env": env.str(name["env"], "development", validate=validate.OneOf(["development", "production"])),
         "database": env.str(name["database"], "sqlite:///instance/refunds.db", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
-        "ledger_dir": env.str(name["ledger_dir"], "instance/ledger", validate=some),
+        "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
@@ -69,8 +74,10 @@ def load_settings() -> Settings:
         flaws: Any = error.error_messages
         lines = [f"{variable}: {' '.join(messages)}" for variable, messages in flaws.items()]
         raise ConfigurationError("\n".join(lines)) from None
-    if read["master_key_file"] is None and read["env"] == "development":
-        read["master_key_file"] = "instance/master.key"
+    if read["env"] == "development":
+        read["master_key_file"] = read["master_key_file"] or "instance/master.key"
+        if read["database"].startswith("sqlite:"):  # several machines would each have an own one
+            read["ledger_dir"] = read["ledger_dir"] or "instance/ledger"
     for path in ("policies", "master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
     return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})

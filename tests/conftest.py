@@ -20,7 +20,7 @@ from refunds.config import Settings
 from refunds.policy import PolicyVersion, read_policy
 from refunds.service import clients
 from refunds.web import create_app
-from tests import records_in
+from tests import ENGINES, database_of, records_in
 
 # Whatever a test starts as configured by the environment has its records here, not with the developer's own.
 HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
@@ -50,6 +50,17 @@ def region(case: dict) -> str:
     return f"{case['country']}-{case['subdivision']}" if case["subdivision"] else case["country"]
 
 
+_engines = ["sqlite"]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The engine of all records that are made meanwhile: whatever uses this runs on each."""
+    _engines.append(request.param)
+    yield request.param
+    _engines.pop()
+
+
 def settings(directory: Path | None = None, **changed: object) -> Settings:
     """The settings of a test whose records are in a directory, with some changed."""
     directory = directory or Path(tempfile.mkdtemp(dir=HERE))
@@ -58,7 +69,7 @@ def settings(directory: Path | None = None, **changed: object) -> Settings:
         "policy": "virtual-numbers",
         "policies": None,
         "env": "development",
-        "database": f"sqlite:///{directory}/refunds.db",
+        "database": database_of(directory, _engines[-1]),
         "master_key_file": directory / "master.key",
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,
@@ -90,9 +101,11 @@ def packaged() -> PolicyVersion:
 
 
 @pytest.fixture(scope="session")
-def app() -> Flask:
-    """The service as it is configured by default."""
-    return create_app(settings())
+def app(engine: str) -> Iterator[Flask]:
+    """The service as it is configured by default, but for where its records are."""
+    app = create_app(settings())
+    yield app
+    app.extensions["refunds.books"].close()
 
 
 @pytest.fixture

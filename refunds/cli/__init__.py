@@ -45,6 +45,7 @@ def loaded_policies() -> Policies:
 def loaded_books() -> Books:
     """The books of this app, opened; tells if a master key was made for them."""
     found: Books = current_app.extensions["refunds.books"]
+    click.get_current_context().call_on_close(found.close)
     found.open()
     if found.created_key:
         path = current_app.extensions["refunds.settings"].master_key_file

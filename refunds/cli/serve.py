@@ -52,7 +52,7 @@ def _show_first_tokens(books: Books, *, production: bool) -> None:
     """How to sign in: on a new installation, with the tokens that are made for it."""
     first = {}
     if not production:
-        with books.write(COMMAND_LINE) as work:
+        with books.write(COMMAND_LINE, alone=True) as work:
             first = clients.first_tokens(work, DAYS)
     if first:
         click.echo("  to sign in, send Authorization: Bearer and a token; these are shown this once:")

@@ -5,7 +5,7 @@ use case enters in the journal is chained and stored last, so that the head is h
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 
 from refunds.access import Principal, Scope
 from refunds.config import Settings
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.journal import Entry, Event, EventType, chained
 from refunds.secrecy import CLOSED, Keyring, Vault, create_master_key, read_master_key
 from refunds.service.policies import Policies
-from refunds.storage import Engine, Row, Transaction, events, keys, open_engine
+from refunds.storage import Engine, Row, Transaction, events, keys, open_engine, replies
 from refunds.storage.anchors import EVERY, Anchor, Anchors
 from refunds.storage.migrations import migrate
 
@@ -48,7 +48,7 @@ class Books:
 
     def __init__(self, settings: Settings, policies: Policies) -> None:
         self.policies = policies
-        self.anchors = Anchors(settings.ledger_dir)
+        self.anchors = Anchors(settings.ledger_dir or Path())  # where there is none, nothing opens
         self.on_anchor: Callable[[Anchor, OSError | None], None] = lambda _, __: None
         """Told of each anchor, and why it could not be written, if so."""
         self.created_key = False
@@ -84,17 +84,22 @@ class Books:
             yield Work(tx, keyring, self.policies, principal, datetime.now(UTC))
 
     @contextmanager
-    def write(self, principal: Principal) -> Iterator[Work]:
-        """A use case that is stored and journalled as a whole at the end of the block, or not at all."""
+    def write(self, principal: Principal, *, alone: bool = False) -> Iterator[Work]:
+        """A use case that is stored and journalled as a whole at the end of the block, or not at all.
+
+        Of those that are to be `alone`, in all instances, only one is under way at a time.
+        """
         engine, keyring = self.open()
         anchor = None
-        with engine.write() as tx:
+        with engine.write(alone=alone) as tx:
             work = Work(tx, keyring, self.policies, principal, datetime.now(UTC))
             yield work
             if work.entries:
                 anchor = _journal(work)
         if anchor is not None:
             self._anchor(anchor)
+            with suppress(StorageUnavailable), engine.write() as tx:  # the use case is done, whatever becomes of this
+                replies.forget_expired(tx, work.now)
 
     def anchor(self) -> None:
         """Anchor the journal as it is now."""
@@ -117,6 +122,9 @@ class Books:
         path, production = self._settings.master_key_file, self._settings.production
         if path is None:
             raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        if self._settings.ledger_dir is None:
+            raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+        self.anchors.require_writable()
         if production or path.exists():
             read_master_key(path)  # before anything is made
         engine = open_engine(self._settings.database)
@@ -130,7 +138,7 @@ class Books:
         """The keys of a database whose schema is brought up to date; a new one in development gets a master key."""
         production = self._settings.production
         migrate(engine)
-        with engine.write() as tx:
+        with engine.write(alone=True) as tx:
             if not (production or path.exists() or keys.any_stored(tx)):
                 try:
                     create_master_key(path)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts
-from refunds.errors import Flaw, InvalidInput, NotFound, OrderFactsConflict, OrderFrozen, PreconditionFailed
+from refunds.errors import Conflict, Flaw, InvalidInput, NotFound, OrderFactsConflict, OrderFrozen, PreconditionFailed
 from refunds.instants import format_instant
 from refunds.journal import EventType
 from refunds.records import Cancellation, Order
@@ -98,8 +98,12 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
     `revisions` are those that the caller has seen (None: any). Raises `PreconditionFailed`, `OrderFrozen`,
     `NotFound`, and `InvalidInput` for facts that cannot be judged.
     """
-    filed = file(work, facts.order_id)
+    before = find(work, facts.order_id).order
+    keys.hold_both(work.tx, work.keys, before.customer_id, facts.customer_ref)
     customer_id, vault = keys.customer(work.tx, work.keys, facts.customer_ref)
+    filed = file(work, facts.order_id)
+    if filed.order.customer_id != before.customer_id:  # who that is now is not held
+        raise Conflict("orders.customer_id")
     changes = _differences(filed.order, facts, customer_id)
     if not changes:  # also where the answer to this very correction was lost
         return filed.order

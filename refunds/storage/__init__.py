@@ -2,8 +2,9 @@
 
 Statements name their parameters (`:order_id`) and leave in braces what engines write differently: the types
 `{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
-kept in the order of their keys, and `{for_update}` after a `SELECT` in a write that must hold its rows until the
-transaction ends. Whoever holds several rows holds orders before the head of the journal, and nothing else.
+kept in the order of their keys, `{for_update}` after a `SELECT` in a write that must hold its rows until the
+transaction ends, and `{unless_held}` after one that passes over rows which others hold. So that no two wait for each
+other, rows are held in this order: the request's key, customers by their ids, an order, the head of the journal.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +15,12 @@ from refunds.errors import ConfigurationError
 
 Row = Mapping[str, Any]
 
+PATIENCE = 10.0
+"""Seconds that a write waits for others before it is told to try again."""
+
 
 class Transaction(Protocol):
-    """Statements that happen together or not at all."""
+    """Statements that happen together or not at all: after one that failed, none is kept."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The only row, if there is one."""
@@ -40,18 +44,30 @@ class Engine(Protocol):
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
 
-    def write(self) -> AbstractContextManager[Transaction]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+    def write(self, *, alone: bool = False) -> AbstractContextManager[Transaction]:
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+
+        Of those that are to be `alone`, in all processes, only one is under way at a time.
+        """
 
     def close(self) -> None:
         """Let go of every connection; they are opened anew when needed."""
 
 
 def open_engine(url: str) -> Engine:
-    """The engine that a URL names; raises `ConfigurationError`."""
-    from refunds.storage.sqlite import SQLite  # noqa: PLC0415 - engines import this module
+    """The engine that a URL names; raises `ConfigurationError`, also for a server that cannot be used."""
+    from refunds.storage.postgres import PostgreSQL  # noqa: PLC0415 - engines import this module
+    from refunds.storage.sqlite import SQLite  # noqa: PLC0415
 
-    scheme, _, path = url.partition(":///")
-    if scheme == "sqlite" and path and "?" not in path and "#" not in path:
+    scheme, _, rest = url.partition("://")
+    path = rest.removeprefix("/")
+    if scheme == "sqlite" and path and path != rest and "?" not in path and "#" not in path:
         return SQLite(path)
-    raise ConfigurationError("REFUNDS_DATABASE: must be sqlite:///PATH, such as sqlite:///instance/refunds.db")
+    if scheme in {"postgresql", "postgres"}:
+        engine = PostgreSQL(url)
+        engine.require_fit()
+        return engine
+    raise ConfigurationError(
+        "REFUNDS_DATABASE: must be sqlite:///PATH, such as sqlite:///instance/refunds.db,"
+        " or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    )

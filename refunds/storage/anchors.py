@@ -4,6 +4,7 @@ Whoever cuts the end off the journal would have to cut it off here too.
 """
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -33,18 +34,31 @@ class Anchors:
     def __init__(self, directory: Path) -> None:
         self.file = directory / "anchors.jsonl"
 
+    def require_writable(self) -> None:
+        """Raise `ConfigurationError` where no anchor could be written."""
+        try:
+            os.close(self._open())
+        except OSError as error:
+            message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
+            raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
+
     def append(self, anchor: Anchor) -> None:
         """Write an anchor down for good; raises `OSError`."""
         line = orjson.dumps({"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)})
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        file = self._open()
         try:
+            # Of several machines, on a file system that they share, each would take another place for the end.
+            fcntl.flock(file, fcntl.LOCK_EX)
             # One write, so that lines of several processes do not mix; and a line of its own, whatever was torn before.
             if os.write(file, b"\n" + line + b"\n") <= len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
             os.close(file)
+
+    def _open(self) -> int:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def __iter__(self) -> Iterator[Anchor]:
         if not self.file.exists():

@@ -5,7 +5,7 @@ from typing import Any
 
 from ulid import ULID
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Conflict
 from refunds.secrecy import SERVICE_KEYS, Keyring, Tampered, Vault, keyed_digest, new_key, place, seal, unseal
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
@@ -41,10 +41,10 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
 
 def find_customer(tx: Transaction, keys: Keyring, customer_ref: str) -> Row | None:
     """The row of the customer whom billing refers to by this text."""
-    return tx.one(
-        "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest",
-        digest=customer_digest(keys, customer_ref),
-    )
+    return tx.one(_BY_DIGEST, digest=customer_digest(keys, customer_ref))
+
+
+_BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
 
 
 def customer_digest(keys: Keyring, customer_ref: str) -> bytes:
@@ -53,22 +53,34 @@ def customer_digest(keys: Keyring, customer_ref: str) -> bytes:
 
 
 def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Vault]:
-    """The opaque id and the vault of a customer, both made where the customer is new."""
-    found = find_customer(tx, keys, customer_ref)
+    """The opaque id and the vault of a customer, both made where the customer is new; held until this write ends."""
+    digest = customer_digest(keys, customer_ref)
+    found = tx.one(_BY_DIGEST + " {for_update}", digest=digest)
     if found is None:
         customer_id, key = f"cus_{ULID()}", new_key()
         made = tx.run(
             "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
             " ON CONFLICT (digest) DO NOTHING",
             customer_id=customer_id,
-            digest=customer_digest(keys, customer_ref),
+            digest=digest,
             wrapped_key=seal(keys.master, key, place("customers", "wrapped_key", customer_id)),
         )
         if made:
             return customer_id, Vault(key)
-        found = find_customer(tx, keys, customer_ref)
-        assert found is not None
+        found = tx.one(_BY_DIGEST + " {for_update}", digest=digest)
+        if found is None:  # made and forgotten by others meanwhile
+            raise Conflict("customers.digest")
     return found["customer_id"], vault(keys, found)
+
+
+def hold_both(tx: Transaction, keys: Keyring, customer_id: str, customer_ref: str) -> None:
+    """Hold the customer of an order, and whom it is to go to if he is known, until this write ends."""
+    tx.all(
+        "SELECT customer_id FROM customers WHERE customer_id = :customer_id OR digest = :digest"
+        " ORDER BY customer_id {for_update}",
+        customer_id=customer_id,
+        digest=customer_digest(keys, customer_ref),
+    )
 
 
 def vault(keys: Keyring, row: Row) -> Vault:

@@ -15,16 +15,18 @@ KEPT = timedelta(days=30)
 def claim(tx: Transaction, client_id: str, key_hash: bytes, fingerprint: bytes, now: datetime) -> Row | None:
     """Take a key for the request under way; None, or the row of the request that has taken it before.
 
-    Whoever is second waits until the first is done. What has expired makes room.
+    Whoever is second waits until the first is done. A key that has expired is free again.
     """
-    tx.run("DELETE FROM idempotency WHERE expires_at <= :now", now=micros(now))
     taken = tx.run(
         "INSERT INTO idempotency (client_id, key_hash, fingerprint, expires_at)"
-        " VALUES (:client_id, :key_hash, :fingerprint, :expires_at) ON CONFLICT (client_id, key_hash) DO NOTHING",
+        " VALUES (:client_id, :key_hash, :fingerprint, :expires_at) ON CONFLICT (client_id, key_hash) DO UPDATE"
+        " SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, order_id = NULL, reply = NULL"
+        " WHERE idempotency.expires_at <= :now",
         client_id=client_id,
         key_hash=key_hash,
         fingerprint=fingerprint,
         expires_at=micros(now + KEPT),
+        now=micros(now),
     )
     if taken:
         return None
@@ -64,6 +66,20 @@ def drop(tx: Transaction, client_id: str, key_hash: bytes) -> None:
         client_id=client_id,
         key_hash=key_hash,
     )
+
+
+def forget_expired(tx: Transaction, now: datetime) -> None:
+    """Forget what has expired: not all at once, and nothing that others are at, so that nobody waits for it."""
+    tx.run(
+        "DELETE FROM idempotency WHERE (client_id, key_hash) IN"
+        " (SELECT client_id, key_hash FROM idempotency WHERE expires_at <= :now"
+        " ORDER BY expires_at LIMIT :limit {unless_held})",
+        now=micros(now),
+        limit=_FORGOTTEN_AT_ONCE,
+    )
+
+
+_FORGOTTEN_AT_ONCE = 1000
 
 
 def move(tx: Transaction, order_id: str, vault: Vault, to: Vault) -> None:

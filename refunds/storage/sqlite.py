@@ -18,17 +18,21 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import Conflict, StorageUnavailable, Unreadable
-from refunds.storage import Row
-
-PATIENCE = 10.0
-"""Seconds that a write waits for its ticket before it is told to try again."""
+from refunds.storage import PATIENCE, Row
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
 """Seconds between two looks at a ticket that is taken: whoever waits longest looks most often."""
 
 _CHECKPOINT = 4000
 """Pages of the log after which it is moved into the database: the pages at the journal's end are moved but once."""
-_DIALECT = {"bigint": "INTEGER", "bytes": "BLOB", "key": "TEXT", "clustered": " WITHOUT ROWID", "for_update": ""}
+_DIALECT = {
+    "bigint": "INTEGER",
+    "bytes": "BLOB",
+    "key": "TEXT",
+    "clustered": " WITHOUT ROWID",
+    "for_update": "",
+    "unless_held": "",
+}
 
 # Rows that are too old, a full disk, a file that is locked, gone or unreadable: not the caller's fault.
 _OUT_OF_ORDER = frozenset(
@@ -75,7 +79,7 @@ class SQLite:
                 self._readers.append(reader)
 
     @contextmanager
-    def write(self) -> Iterator["_Connection"]:
+    def write(self, *, alone: bool = False) -> Iterator["_Connection"]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
         with _translated(), self._queue():
             if self._writer is None:
@@ -84,8 +88,7 @@ class SQLite:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
-                writer.leave_rows()
-                writer.execute("COMMIT")
+                writer.commit()
             except BaseException:
                 writer.rollback()
                 raise
@@ -165,11 +168,21 @@ class _Connection:
         self.database = database
         self.close = database.conn.close
         self._half_way: set[Any] = set()
+        self._failed = False
 
     def execute(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
-        cursor = self.database.conn.execute(sql, parameters or {})
+        try:
+            cursor = self.database.conn.execute(sql, parameters or {})
+        except sqlite3.Error:
+            self._failed = True
+            raise
         cursor.row_factory = _as_dict
         return cursor
+
+    def commit(self) -> None:
+        assert not self._failed, "a failed statement must end its transaction"
+        self.leave_rows()
+        self.execute("COMMIT")
 
     def leave_rows(self) -> None:
         """Let go of rows that were not read to their end: they would hold the state that they were read in."""
@@ -178,6 +191,7 @@ class _Connection:
 
     def rollback(self) -> None:
         self.leave_rows()
+        self._failed = False
         # After some errors (a full disk) SQLite has already done it.
         if self.database.conn.in_transaction:
             self.execute("ROLLBACK")
@@ -194,7 +208,8 @@ class _Connection:
         cursor = self.execute(_rendered(sql), parameters)
         self._half_way.add(cursor)
         with _translated():
-            yield from cursor
+            while row := cursor.fetchone():  # `yield from` would close it again, when its connection may be gone
+                yield row
         self._half_way.discard(cursor)
 
     def run(self, sql: str, **parameters: Any) -> int:

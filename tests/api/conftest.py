@@ -59,6 +59,11 @@ class Desk:
         return events
 
 
+@pytest.fixture(autouse=True)
+def _on_each(engine):
+    """All of it holds on every engine."""
+
+
 @pytest.fixture
 def now():
     """The clock, to be moved."""

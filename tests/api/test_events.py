@@ -1,9 +1,11 @@
 """The feed over HTTP."""
 
 import json
+import shutil
 
 import pytest
 
+from refunds.errors import ConfigurationError
 from refunds.journal import EventType
 from refunds.web import create_app
 from tests.api.conftest import Desk, places
@@ -100,9 +102,19 @@ def test_every_kind_of_event_has_an_example(client):
 
 def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
     """What was committed is answered as such; the log says what is wrong with the anchors."""
-    (tmp_path / "ledger").write_text("not a directory")
-    desk = Desk(client_of(create_app(settings(tmp_path)), "admin"), now)
+    app = create_app(settings(tmp_path))
+    desk = Desk(client_of(app, "admin"), now)
+    shutil.rmtree(tmp_path / "ledger")
+    (tmp_path / "ledger").write_text("no directory any more")
     for _ in range(35):
         desk.cancelled()
     told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert [line["level"] for line in told if line["event"] == "anchor"] == ["error"]
+    app.extensions["refunds.books"].close()
+
+
+def test_a_service_that_cannot_write_its_anchors_does_not_open(tmp_path):
+    (tmp_path / "ledger").write_text("no directory")
+    app = create_app(settings(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"^REFUNDS_LEDGER_DIR: .* name a directory that the service may"):
+        app.extensions["refunds.books"].open()

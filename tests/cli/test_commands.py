@@ -1,21 +1,32 @@
 """The command line: what a person sees, and how commands end."""
 
+import importlib
 import json
+import os
 import re
+from unittest import mock
 
 import pytest
 import yaml
 
-from app import app as service
+import app
+from tests import records_in
 from tests.conftest import ROOT
 
 PROVIDED = "2026-04-02T16:20:00+02:00"
 IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def entry(engine, tmp_path_factory):
+    """The entry of the flask command, as the environment configures it for each engine."""
+    with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("commands"), engine)):
+        return importlib.reload(app)
+
+
 def run(*arguments):
     """What a command prints, what it complains of, and its exit code."""
-    result = service.test_cli_runner().invoke(args=list(arguments))
+    result = app.app.test_cli_runner().invoke(args=list(arguments))
     return result.stdout, result.stderr, result.exit_code
 
 
@@ -129,4 +140,4 @@ def test_what_cannot_be_done_with_tokens_is_told(arguments, code, told):
 def test_the_audit_says_what_is_sound():
     out, _, code = run("audit", "verify")
     assert code == 0
-    assert re.fullmatch(r"Sound: \d+ events, \d+ records in .*refunds.db\.\nNot yet anchored: \d+ events\.\n", out)
+    assert re.fullmatch(r"Sound: \d+ events, \d+ records in \S+\.\nNot yet anchored: \d+ events\.\n", out)

@@ -233,7 +233,7 @@ def test_a_lost_master_key_that_is_brought_back_fits(copied, developed):
     assert key not in output(copied)
 
 
-@pytest.mark.parametrize("url", ["postgresql://localhost/refunds", "refunds.db"])
+@pytest.mark.parametrize("url", ["mysql://localhost/refunds", "refunds.db"])
 def test_a_database_of_no_known_kind_is_refused(tmp_path, url):
     assert "REFUNDS_DATABASE: must be sqlite:///PATH" in refused(tmp_path, REFUNDS_DATABASE=url)
 

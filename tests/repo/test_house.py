@@ -33,6 +33,8 @@ HOMES = {
     "werkzeug": {"web"},
     "orjson": {"web", "cli", "service", "storage", "journal"},
     "sqlite_utils": {"storage"},
+    "psycopg": {"storage"},
+    "psycopg_pool": {"storage"},
     "cryptography": {"secrecy"},
     "ulid": {"storage", "service"},
     "stdnum": {"contact_points", "records"},

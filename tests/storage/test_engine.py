@@ -587,7 +587,9 @@ def test_a_file_that_cannot_be_used_is_unavailable(tmp_path, transaction, what):
         "sqlite:refunds.db",
         "sqlite:///refunds.db?mode=ro",
         "sqlite:///refunds.db#1",
-        "postgresql:///refunds",
+        "mysql://localhost/refunds",
+        "sqlite://refunds.db",
+        "postgresql",
         "SQLITE:///refunds.db",
     ],
 )

@@ -1,0 +1,272 @@
+"""The PostgreSQL engine: any number of instances on one database, which let each other write at the same time.
+
+Writes see what is committed at each of their statements, so they hold the rows that they judge by (`{for_update}`);
+reads see one state throughout. A write is never repeated here: once its COMMIT is sent, nobody but the database knows
+whether it was done.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from itertools import count
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.numeric import Int8Dumper
+from psycopg_pool import ConnectionPool
+
+from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.storage import PATIENCE, Row
+
+OLDEST = 15
+"""The oldest major version that the statements are tried on."""
+
+CONNECTIONS = 10
+"""At most, of one process: more than the database has cores to serve, fewer than would shut other instances out."""
+
+_IDLE = 60.0
+"""Seconds after which the database gives up on whoever has gone silent in the middle of a transaction."""
+
+_ROWS = 1000
+"""Fetched at a time where rows are read one by one."""
+
+_ALONE = 0x726566756E6473
+"""The number of the lock of writes that must be alone: any, if nobody else takes it."""
+
+_DIALECT = {
+    "bigint": "BIGINT",
+    "bytes": "BYTEA",
+    "key": 'TEXT COLLATE "C"',
+    "clustered": "",
+    "for_update": "FOR UPDATE",
+    "unless_held": "FOR UPDATE SKIP LOCKED",
+}
+
+# A peer that is gone is noticed, and a standby is passed over, unless the URL says otherwise.
+_DEFAULTS = {
+    "connect_timeout": str(int(PATIENCE)),
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": str(int(PATIENCE * 1000)),
+    "target_session_attrs": "read-write",
+    "application_name": "refunds",
+}
+
+# A lost connection, a lock that others hold for too long, a deadlock, a full disk, a shutdown, a standby.
+_OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001", "XX002")
+
+
+class PostgreSQL:
+    """A database on a server."""
+
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+        given = _read(url)
+        user, host = given.get("user"), given.get("host") or ""
+        port = f":{given['port']}" if "port" in given else ""
+        self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
+        self._password = given.get("password")
+        self._conninfo = make_conninfo(**_DEFAULTS | given)
+        self._patience = patience
+        self._opening = Lock()
+        self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
+
+    def require_fit(self) -> None:
+        """Raise `ConfigurationError` for a database that cannot be reached, or cannot keep the records."""
+        try:
+            with psycopg.connect(self._conninfo) as connection:
+                version = connection.info.server_version // 10_000
+                encoding = connection.info.parameter_status("server_encoding")
+        except psycopg.Error as error:
+            told = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
+            if self._password:
+                told = told.replace(str(self._password), "...")
+            message = f"{self.name} does not let us in: {told}: compare host, port, database, user and password"
+            raise ConfigurationError(f"REFUNDS_DATABASE: {message}") from None
+        if version < OLDEST:
+            message = f"{self.name} is PostgreSQL {version}: version {OLDEST} or newer is needed"
+            raise ConfigurationError(f"REFUNDS_DATABASE: {message}")
+        if encoding != "UTF8":
+            message = f"{self.name} has the encoding {encoding}: create the database with ENCODING 'UTF8'"
+            raise ConfigurationError(f"REFUNDS_DATABASE: {message}")
+
+    @contextmanager
+    def read(self) -> Iterator["_Transaction"]:
+        """A transaction that sees one state of the records and changes nothing."""
+        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
+            yield tx
+
+    @contextmanager
+    def write(self, *, alone: bool = False) -> Iterator["_Transaction"]:
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
+            if alone:
+                tx.one("SELECT pg_advisory_xact_lock(:alone)", alone=_ALONE)
+            yield tx
+            tx.commit()
+
+    def close(self) -> None:
+        """Let go of every connection; they are opened anew when needed."""
+        with self._opening:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator["_Transaction"]:
+        with self._translated():
+            pool = self._opened()
+            connection = _begun(pool, begin)
+            tx = _Transaction(connection)
+            try:
+                yield tx
+            except psycopg.errors.UniqueViolation as error:
+                tx.end()
+                raise Conflict(_columns(connection, error.diag.constraint_name)) from error
+            finally:
+                tx.end()
+                pool.putconn(connection)
+
+    def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
+        pool = self._pool
+        if pool is None:
+            with self._opening:
+                pool = self._pool = self._pool or ConnectionPool(
+                    self._conninfo,
+                    kwargs={"autocommit": True, "row_factory": dict_row},
+                    configure=self._configure,
+                    min_size=0,
+                    max_size=CONNECTIONS,
+                    timeout=self._patience,
+                    reconnect_timeout=self._patience,
+                    open=True,
+                )
+        return pool
+
+    def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
+        connection.adapters.register_dumper(int, Int8Dumper)  # one type, and so one plan, whatever the number
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, false),"
+            " set_config('idle_in_transaction_session_timeout', %s, false),"
+            # What was acknowledged survives a crash, also where the server was told not to wait for its disk.
+            " set_config('synchronous_commit',"
+            " CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+            " ELSE current_setting('synchronous_commit') END, false)",
+            (str(int(self._patience * 1000)), str(int(_IDLE * 1000))),
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of the driver, told as the service's own."""
+        try:
+            yield
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise Conflict(error.diag.constraint_name or "") from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            message = f"{self.name}: {error.diag.message_primary}: make the user the owner of the database"
+            raise ConfigurationError(f"REFUNDS_DATABASE: {message}") from None
+        except psycopg.Error as error:
+            lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):
+                raise StorageUnavailable("The database cannot serve at the moment.") from error
+            raise
+
+
+def _read(url: str) -> dict[str, Any]:
+    """What a URL says; raises `ConfigurationError` without repeating any of it, as parts of it may be the password's.
+
+    A password with an `@` or a `/` that is not escaped would be taken for a host and a port, and told as such.
+    """
+    authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
+    try:
+        if authority.count("@") <= 1 and "@" not in others:
+            return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        pass
+    message = "REFUNDS_DATABASE: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    raise ConfigurationError(f"{message}, with other signs than letters and digits as %XX")
+
+
+class _Transaction:
+    """The transaction that is under way on a connection."""
+
+    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+        self._connection: psycopg.Connection[DictRow] | None = connection
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        return self._execute(sql, parameters).fetchone()
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        rows: list[Row] = list(self._execute(sql, parameters).fetchall())
+        return rows
+
+    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        name = f"rows_{next(_NUMBERS)}"
+        self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", parameters)
+        while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}).fetchall():
+            yield from rows
+        self._execute(f"CLOSE {name}", {})
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        return self._execute(sql, parameters).rowcount
+
+    def commit(self) -> None:
+        """Keep what was done; never after a statement that failed: the database would keep nothing, and not say so."""
+        assert self._connection is not None
+        status = self._connection.info.transaction_status
+        assert status is not TransactionStatus.INERROR, "a failed statement must end its transaction"
+        self._connection.execute("COMMIT")
+
+    def end(self) -> None:
+        """Take back what is not committed, once; a connection on which that fails is not used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+
+    def _execute(self, sql: str, parameters: dict[str, Any]) -> psycopg.Cursor[DictRow]:
+        assert self._connection is not None, "the transaction is over"
+        return self._connection.execute(_rendered(sql), parameters or None, binary=True)
+
+
+_NUMBERS = count(1)
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
+@lru_cache(maxsize=1024)
+def _rendered(sql: str) -> str:
+    return _PARAMETER.sub(r"%(\1)s", sql.format_map(_DIALECT))
+
+
+def _begun(pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
+    """A connection on which a transaction has begun; those that were lost since they were last used are passed over."""
+    for left in reversed(range(CONNECTIONS + 1)):
+        connection = pool.getconn()
+        try:
+            connection.execute(begin)
+        except psycopg.OperationalError:
+            pool.putconn(connection)
+            if not (left and connection.closed):
+                raise
+        except BaseException:
+            pool.putconn(connection)
+            raise
+        else:
+            break
+    return connection
+
+
+def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
+    """The columns that a unique index is on, as `table.column`: its own name says nothing to who has not made it."""
+    found = connection.execute(
+        "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"
+        " WHERE i.indexrelid = to_regclass(%s)",
+        (index,),
+    ).fetchone()
+    return (found and found["columns"]) or index or ""

