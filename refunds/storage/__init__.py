@@ -59,11 +59,10 @@ def open_engine(url: str) -> Engine:
     from refunds.storage.postgres import PostgreSQL  # noqa: PLC0415 - engines import this module
     from refunds.storage.sqlite import SQLite  # noqa: PLC0415
 
-    scheme, _, rest = url.partition("://")
-    path = rest.removeprefix("/")
-    if scheme == "sqlite" and path and path != rest and "?" not in path and "#" not in path:
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and path and "?" not in path and "#" not in path:
         return SQLite(path)
-    if scheme in {"postgresql", "postgres"}:
+    if url.startswith(("postgresql://", "postgres://")):
         engine = PostgreSQL(url)
         engine.require_fit()
         return engine
