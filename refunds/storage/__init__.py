@@ -7,7 +7,7 @@ transaction ends, and `{unless_held}` after one that passes over rows which othe
 other, rows are held in this order: the request's key, customers by their ids, an order, the head of the journal.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class Transaction(Protocol):
     def run(self, sql: str, **parameters: Any) -> int:
         """How many rows the statement changed; raises `Conflict`."""
 
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Run the statement with the parameters of each row; raises `Conflict`."""
+
 
 class Engine(Protocol):
     """A database. Whatever it cannot do just now raises `StorageUnavailable`."""
@@ -54,8 +57,11 @@ class Engine(Protocol):
         """Let go of every connection; they are opened anew when needed."""
 
 
-def open_engine(url: str) -> Engine:
-    """The engine that a URL names; raises `ConfigurationError`, also for a server that cannot be used."""
+def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE") -> Engine:
+    """The engine that a URL, given by this setting, names.
+
+    Raises `ConfigurationError`, also for a server that cannot be used.
+    """
     from refunds.storage.postgres import PostgreSQL  # noqa: PLC0415 - engines import this module
     from refunds.storage.sqlite import SQLite  # noqa: PLC0415
 
@@ -63,10 +69,10 @@ def open_engine(url: str) -> Engine:
     if scheme == "sqlite" and path and "?" not in path and "#" not in path:
         return SQLite(path)
     if url.startswith(("postgresql://", "postgres://")):
-        engine = PostgreSQL(url)
+        engine = PostgreSQL(url, setting=setting)
         engine.require_fit()
         return engine
     raise ConfigurationError(
-        "REFUNDS_DATABASE: must be sqlite:///PATH, such as sqlite:///instance/refunds.db,"
+        f"{setting}: must be sqlite:///PATH, such as sqlite:///instance/refunds.db,"
         " or postgresql://USER:PASSWORD@HOST:PORT/NAME"
     )

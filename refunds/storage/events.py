@@ -32,14 +32,14 @@ def _head(row: Row | None) -> tuple[int, bytes]:
 
 def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Add events, and move the head to the last of them."""
-    for event in events:
-        tx.run(EVENTS.insertion, **EVENTS.row(event, CLOSED))  # nothing vouches for an event but the chain
-    last = events[-1]
-    tx.run(
-        "UPDATE journal_head SET position = :position, hash = :hash WHERE id = 1",
-        position=last.position,
-        hash=last.hash,
-    )
+    # Nothing vouches for an event but the chain.
+    tx.many(EVENTS.insertion, [EVENTS.row(event, CLOSED) for event in events])
+    set_head(tx, events[-1].position, events[-1].hash)
+
+
+def set_head(tx: Transaction, position: int, last_hash: bytes) -> None:
+    """Say which event is the last one."""
+    tx.run("UPDATE journal_head SET position = :position, hash = :hash WHERE id = 1", position=position, hash=last_hash)
 
 
 def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:

@@ -2,7 +2,7 @@
 
 from refunds.errors import ConfigurationError
 from refunds.journal import GENESIS
-from refunds.storage import Engine
+from refunds.storage import Engine, Transaction
 
 _RECORDS = """
 CREATE TABLE keys (
@@ -116,7 +116,7 @@ CREATE TABLE journal_head (
 );
 INSERT INTO journal_head (id, position, hash) VALUES (1, 0, :genesis);
 CREATE TABLE idempotency (
-  client_id TEXT NOT NULL,
+  client_id {key} NOT NULL,
   key_hash {bytes} NOT NULL,
   fingerprint {bytes} NOT NULL,
   expires_at {bigint} NOT NULL,
@@ -136,16 +136,29 @@ def migrate(engine: Engine) -> None:
 
     Raises `ConfigurationError` for a schema that a newer program has made.
     """
-    known = [name for name, _ in MIGRATIONS]
     with engine.write(alone=True) as tx:
-        tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
-        taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
-        if taken - set(known):
-            raise ConfigurationError(
-                f"REFUNDS_DATABASE: {engine.name} was made by a newer version of the service: use that version"
-            )
-        for name, statements in MIGRATIONS:
-            if name not in taken:
-                for statement in filter(str.strip, statements.split(";\n")):
-                    tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
-                tx.run("INSERT INTO migrations (name) VALUES (:name)", name=name)
+        database = f"REFUNDS_DATABASE: {engine.name}"
+        if take_steps(tx, database):
+            raise ConfigurationError(f"{database} is an unfinished copy: finish it, by the same command that began it")
+
+
+COPY_OF = "copy of "
+"""What the name of a step begins with that only the end of a copy takes back: until then, nobody serves from it."""
+
+
+def take_steps(tx: Transaction, database: str) -> str | None:
+    """Bring the schema up to date; the step that tells of a copy under way, if there is one.
+
+    Raises `ConfigurationError` for the schema of a newer version, naming the database in these words.
+    """
+    tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
+    taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
+    copies = {step for step in taken if step.startswith(COPY_OF)}
+    if taken - {step for step, _ in MIGRATIONS} - copies:
+        raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+    for step, statements in MIGRATIONS:
+        if step not in taken:
+            for statement in filter(str.strip, statements.split(";\n")):
+                tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
+            tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)
+    return next(iter(copies), None)

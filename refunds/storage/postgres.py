@@ -6,7 +6,7 @@ whether it was done.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
@@ -65,8 +65,9 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 class PostgreSQL:
     """A database on a server."""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
-        given = _read(url)
+    def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
+        self._setting = setting
+        given = self._read(url)
         user, host = given.get("user"), given.get("host") or ""
         port = f":{given['port']}" if "port" in given else ""
         self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
@@ -86,14 +87,29 @@ class PostgreSQL:
             told = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
             if self._password:
                 told = told.replace(str(self._password), "...")
-            message = f"{self.name} does not let us in: {told}: compare host, port, database, user and password"
-            raise ConfigurationError(f"REFUNDS_DATABASE: {message}") from None
+            message = f"does not let us in: {told}: compare host, port, database, user and password"
+            raise self._unfit(message) from None
         if version < OLDEST:
-            message = f"{self.name} is PostgreSQL {version}: version {OLDEST} or newer is needed"
-            raise ConfigurationError(f"REFUNDS_DATABASE: {message}")
+            raise self._unfit(f"is PostgreSQL {version}: version {OLDEST} or newer is needed")
         if encoding != "UTF8":
-            message = f"{self.name} has the encoding {encoding}: create the database with ENCODING 'UTF8'"
-            raise ConfigurationError(f"REFUNDS_DATABASE: {message}")
+            raise self._unfit(f"has the encoding {encoding}: create the database with ENCODING 'UTF8'")
+
+    def _unfit(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._setting}: {self.name} {why}")
+
+    def _read(self, url: str) -> dict[str, Any]:
+        """What a URL says; raises `ConfigurationError` that repeats none of it: parts of it may be the password's.
+
+        A password with an `@` or a `/` that is not escaped would be taken for a host and a port, and told as such.
+        """
+        authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
+        try:
+            if authority.count("@") <= 1 and "@" not in others:
+                return conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            pass
+        message = f"{self._setting}: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        raise ConfigurationError(f"{message}, with other signs than letters and digits as %XX")
 
     @contextmanager
     def read(self) -> Iterator["_Transaction"]:
@@ -168,28 +184,13 @@ class PostgreSQL:
         except psycopg.errors.ForeignKeyViolation as error:
             raise Conflict(error.diag.constraint_name or "") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            message = f"{self.name}: {error.diag.message_primary}: make the user the owner of the database"
-            raise ConfigurationError(f"REFUNDS_DATABASE: {message}") from None
+            told = f"does not let us work: {error.diag.message_primary}: make the user the owner of the database"
+            raise self._unfit(told) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):
                 raise StorageUnavailable("The database cannot serve at the moment.") from error
             raise
-
-
-def _read(url: str) -> dict[str, Any]:
-    """What a URL says; raises `ConfigurationError` without repeating any of it, as parts of it may be the password's.
-
-    A password with an `@` or a `/` that is not escaped would be taken for a host and a port, and told as such.
-    """
-    authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
-    try:
-        if authority.count("@") <= 1 and "@" not in others:
-            return conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        pass
-    message = "REFUNDS_DATABASE: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
-    raise ConfigurationError(f"{message}, with other signs than letters and digits as %XX")
 
 
 class _Transaction:
@@ -214,6 +215,11 @@ class _Transaction:
 
     def run(self, sql: str, **parameters: Any) -> int:
         return self._execute(sql, parameters).rowcount
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        assert self._connection is not None, "the transaction is over"
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_rendered(sql), rows)
 
     def commit(self) -> None:
         """Keep what was done; never after a statement that failed: the database would keep nothing, and not say so."""

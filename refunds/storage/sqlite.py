@@ -7,7 +7,7 @@ write first takes a ticket: a lock within the process, then a lock on a file bes
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -170,7 +170,7 @@ class _Connection:
         self._half_way: set[Any] = set()
         self._failed = False
 
-    def execute(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
+    def execute(self, sql: str, parameters: Row | None = None) -> Any:
         try:
             cursor = self.database.conn.execute(sql, parameters or {})
         except sqlite3.Error:
@@ -215,6 +215,10 @@ class _Connection:
     def run(self, sql: str, **parameters: Any) -> int:
         changed: int = self.execute(_rendered(sql), parameters).rowcount
         return changed
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.execute(_rendered(sql), row)
 
 
 @lru_cache(maxsize=1024)

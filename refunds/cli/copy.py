@@ -1,0 +1,36 @@
+"""`flask copy`: move an installation to another database."""
+
+from contextlib import closing
+
+import click
+from flask.cli import with_appcontext
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from refunds.cli import Command, loaded_books
+from refunds.service import copies
+from refunds.storage import open_engine
+
+
+@click.command("copy", cls=Command)
+@click.option("--to", required=True, metavar="URL", help="The new database, as in REFUNDS_DATABASE; it must be empty.")
+@with_appcontext
+def command(to: str) -> None:
+    """Copy all records to another database, and prove that they are the same.
+
+    Stop every instance before. A copy that was broken off is gone on with by the same command; nobody can serve from
+    it before it is finished.
+    """
+    books = loaded_books()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with closing(open_engine(to, setting="--to")) as engine, Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(step: str, done: int, there: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step)
+            bars.update(tasks[step], completed=done, total=there)
+
+        report = copies.copy(books, engine, "--to", tell)
+    click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")
+    click.echo("Set REFUNDS_DATABASE to it for every instance; the master key and the anchors stay as they are.")

@@ -1,0 +1,283 @@
+"""An installation moves to another database: whole, unchanged, and by as many attempts as it takes."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing, suppress
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from refunds.access import COMMAND_LINE
+from refunds.errors import ConfigurationError
+from refunds.service import copies as copying
+from refunds.service.audit import Broken
+from refunds.service.books import Books
+from refunds.storage import copies, open_engine
+from refunds.web import create_app
+from tests import database_of
+from tests.api.conftest import Desk, now  # noqa: F401 - a fixture
+from tests.conftest import ROOT, client_of, settings
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+WAYS = {"to PostgreSQL": ("sqlite", "postgresql"), "to SQLite": ("postgresql", "sqlite")}
+_numbers = count(1)
+
+
+class Move:
+    """An installation with some of everything, and the way to another database."""
+
+    def __init__(self, directory, clock, engines):
+        self.directory, (here, self.there) = directory, engines
+        self.settings = settings(directory, database=database_of(directory, here))
+        self.app = create_app(self.settings)
+        self.books = self.app.extensions["refunds.books"]
+        self.desk = Desk(client_of(self.app), clock)
+        self.to = self.somewhere()
+
+    def somewhere(self):
+        """The URL of a database in which nothing is."""
+        return database_of(self.directory / f"{next(_numbers)}", self.there)
+
+    def run(self, tell=lambda *_: None, to=None):
+        """Copy in this process; what was told."""
+        told = []
+
+        def note(*step):
+            told.append(step)
+            tell(*step)
+
+        with closing(open_engine(to or self.to, setting="--to")) as engine:
+            copying.copy(self.books, engine, "--to", note)
+        return told
+
+    def moved(self):
+        """The settings of the installation once it has moved."""
+        return settings(self.directory, database=self.to)
+
+    def command(self, *words, **environment):
+        """How a command upon the installation ends."""
+        given = {
+            "REFUNDS_DATABASE": self.settings.database,
+            "REFUNDS_MASTER_KEY_FILE": str(self.settings.master_key_file),
+            "REFUNDS_LEDGER_DIR": str(self.settings.ledger_dir),
+        }
+        environment = os.environ | given | environment
+        return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=WAYS)
+def move(request, tmp_path, now, monkeypatch):  # noqa: F811
+    """An installation in which everything has happened once, some of it by clocks that disagree."""
+    monkeypatch.setattr(copies, "AT_ONCE", 4)
+    move = Move(tmp_path, now, WAYS[request.param])
+    desk = move.desk
+    for number in range(6):
+        desk.register(f"A-{number}", customer_ref=f"K-{number % 4}")
+        contact_id = desk.record(f"A-{number}", note="called twice", ticket_ref="T-1").json["contact_id"]
+        now.shift(-timedelta(seconds=30))  # an instance whose clock is behind: the later id is the smaller one
+        superseding = desk.record(f"A-{number}", supersedes=contact_id).json["contact_id"]
+        assert superseding < contact_id
+        now.shift(timedelta(seconds=60))
+        if number % 2:
+            desk.cancelled(f"A-{number}", contact_id=superseding, key=f"key-of-{number}")
+    yield move
+    move.books.close()
+
+
+def rows(url):
+    """Every row of every table."""
+    with closing(open_engine(url)) as engine, engine.read() as tx:
+        tables = [*copies.TABLES, "migrations", "journal_head"]
+        return {table: sorted(map(repr, map(dict, tx.all(f"SELECT * FROM {table}")))) for table in tables}  # noqa: S608
+
+
+def seen(config):
+    """What clients see of an installation."""
+    app = create_app(config)
+    with closing(app.extensions["refunds.books"]):
+        app.extensions["refunds.tests.tokens"] = {"admin": TOKENS[config.ledger_dir]}
+        client = client_of(app)
+        pages = ("/v1/events?limit=200", "/v1/contacts", "/v1/cancellations", "/v1/orders/A-1", "/v1/me")
+        answers = [client.get(page).json for page in pages]
+        body = {"order_id": "A-1", "contact_id": answers[2]["items"][0]["contact_id"]}
+        again = client.post("/v1/cancellations", json=body, headers={"Idempotency-Key": "key-of-1"})
+        return *answers, again.data, again.headers["Idempotent-Replayed"]
+
+
+TOKENS = {}
+
+
+def test_every_table_is_copied(move):
+    move.books.open()
+    with move.books.read(COMMAND_LINE) as work:
+        if move.there == "postgresql":
+            there = {row["name"] for row in work.tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        else:
+            sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            there = {row["tablename"] for row in work.tx.all(sql)}
+    assert there - {"migrations", "journal_head"} == set(copies.TABLES)
+
+
+def test_a_copy_is_the_same_to_the_byte_and_for_every_client(move):
+    TOKENS[move.settings.ledger_dir] = move.app.extensions["refunds.tests.tokens"]["admin"]
+    before = rows(move.settings.database)
+    told = move.run()
+    assert rows(move.to) == before == rows(move.settings.database)
+    assert all(before[table] for table in copies.TABLES), "there is something of everything"
+    assert seen(move.moved()) == seen(move.settings)
+    steps = {step: (done, there) for step, done, there in told}
+    assert list(steps) == [copying.HERE, *copies.TABLES, copying.THERE]
+    assert all(done == there for done, there in steps.values())
+
+
+def test_a_copy_is_worked_on_like_its_original(move):
+    move.run()
+    app = create_app(move.moved())
+    with closing(app.extensions["refunds.books"]) as books:
+        app.extensions["refunds.tests.tokens"] = move.app.extensions["refunds.tests.tokens"]
+        desk = Desk(client_of(app), move.desk.clock)
+        desk.cancelled("A-0")
+        events = desk.get("/v1/events?limit=200").json["items"]
+        assert [event["position"] for event in events] == list(range(1, len(events) + 1))
+        with books.read(COMMAND_LINE) as work:
+            copying.audit.verify(work, books.anchors)
+
+
+class _BrokenOffError(Exception):
+    """A copy ends in the middle."""
+
+
+def broken_off(at):
+    """What ends a copy at a step."""
+    steps = count(1)
+
+    def tell(*_):
+        if next(steps) == at:
+            raise _BrokenOffError
+
+    return tell
+
+
+def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
+    whole = len(move.run(to=move.somewhere()))
+    before = rows(move.settings.database)
+    for at in range(1, whole + 1, 7):
+        move.to = move.somewhere()
+        with pytest.raises(_BrokenOffError):
+            move.run(broken_off(at))
+        with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it, by the same command"):
+            create_app(move.moved()).extensions["refunds.books"].open()
+        told = move.run()
+        assert len(told) <= whole - at // 2, "what was there was not copied again"
+        assert rows(move.to) == before
+
+
+def test_a_copy_of_records_that_have_changed_since_begins_anew(move):
+    with pytest.raises(_BrokenOffError):
+        move.run(broken_off(25))
+    move.desk.put("/v1/orders/A-0", json={"customer_ref": "K-0", "service_provided_at": None})
+    move.desk.cancelled("A-0")
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
+
+
+def test_records_that_change_meanwhile_are_not_left_behind(move):
+    """Where an instance goes on serving, the copy is not finished before it has been stopped."""
+
+    def tell(step, *_):
+        if step == "contacts":
+            with suppress(AssertionError):
+                move.desk.cancelled("A-2")
+
+    with pytest.raises(ConfigurationError, match="has changed while it was copied: stop every instance"):
+        move.run(tell)
+    with pytest.raises(ConfigurationError, match="unfinished copy"):
+        create_app(move.moved()).extensions["refunds.books"].open()
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
+
+
+@pytest.mark.parametrize(
+    ("done_to_the_copy", "complaint"),
+    [
+        ("DELETE FROM idempotency WHERE client_id > ''", "rows of idempotency"),
+        ("DELETE FROM events WHERE position = 7", "rows of events"),
+        ("UPDATE contacts SET channel = 'email'", "not what the journal says"),
+        ("UPDATE events SET actor = 'nobody' WHERE position = 5", "position 5"),
+    ],
+)
+def test_a_copy_that_is_not_what_it_should_be_is_not_finished(move, done_to_the_copy, complaint):
+    def tell(step, done, _):
+        if (step, done) == (copying.THERE, 0):
+            with closing(open_engine(move.to)) as engine, engine.write() as tx:
+                assert tx.run(done_to_the_copy)
+
+    with pytest.raises(Broken, match=complaint):
+        move.run(tell)
+    with pytest.raises(ConfigurationError, match="unfinished copy"):
+        create_app(move.moved()).extensions["refunds.books"].open()
+
+
+def test_records_that_are_not_sound_are_not_copied(move):
+    with closing(open_engine(move.settings.database)) as engine, engine.write() as tx:
+        tx.run("UPDATE orders SET region = 'DE-BE' WHERE order_id = 'A-1'")
+    with pytest.raises(Broken, match="orders A-1"):
+        move.run()
+
+
+def test_a_database_with_records_of_its_own_is_left_alone(move):
+    other = settings(move.directory / "other", database=move.to)
+    with closing(Books(other, move.books.policies)) as books:
+        books.open()
+    before = rows(move.to)
+    ended = move.command(FLASK, "copy", "--to", move.to)
+    assert (ended.returncode, "has records of its own: name an empty database" in ended.stderr) == (4, True)
+    assert rows(move.to) == before
+    ended = move.command(FLASK, "copy", "--to", move.settings.database)
+    assert (ended.returncode, "has records of its own" in ended.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
+def test_a_database_that_is_none_is_refused(move, url):
+    ended = move.command(FLASK, "copy", "--to", url)
+    assert ended.returncode == 4, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("--to: ")
+    assert "sec" not in ended.stderr
+
+
+def test_the_command_copies_and_says_what_to_do_then(move):
+    ended = move.command(FLASK, "copy", "--to", move.to)
+    assert ended.returncode == 0, ended.stderr
+    assert "Sound: " in ended.stdout
+    assert "Set REFUNDS_DATABASE to it for every instance" in ended.stdout
+    assert "cancellations" in ended.stderr, "how far it is"
+    assert rows(move.to) == rows(move.settings.database)
+    assert move.command(FLASK, "audit", "verify", REFUNDS_DATABASE=move.to).returncode == 0
+
+
+KILLED = """
+import os, signal, sys
+from refunds.service import copies as copying
+from refunds.storage import copies
+import app
+copies.AT_ONCE = 4
+add = copies.rest
+def deadly(source, to, table):
+    for done in add(source, to, table):
+        yield done
+        if table == "events" and done > 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+copies.rest = deadly
+app.app.test_cli_runner().invoke(args=["copy", "--to", sys.argv[1]])
+"""
+
+
+def test_a_copy_that_was_killed_is_gone_on_with(move):
+    killed = move.command(sys.executable, "-c", KILLED, move.to)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert next(done for step, done, _ in move.run() if step == "events") > 8
+    assert rows(move.to) == rows(move.settings.database)
