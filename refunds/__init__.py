@@ -14,7 +14,7 @@
     holiday_source   the only importer of `holidays`; builds and keeps BusinessCalendars
     config           every setting with its help; from the environment
     wording          decisions as data and in words, in German and English
-    storage/         engines and transactions; migrations; how records become rows; queries, one file a record
+    storage/         engines and transactions; migrations; how records become rows; queries, one file a record; copies
     service/         the use cases, one file a subject; books: one transaction with its journal, keys and clock
     web/             create_app(); api/ (one file a subject: schemas beside their views), auth, idempotency, cursors,
                      intake, problems, openapi, asked, shown, telemetry, pages with templates/ and static/

@@ -1,13 +1,29 @@
 """What `make bench` stores is what the service would have stored."""
 
 from bench import stored
-from bench.installed import installed
+from bench.carried import TABLES, carried
+from bench.installed import Installed, installed
 from refunds.access import COMMAND_LINE
 from refunds.service import audit
+from refunds.storage.migrations import MIGRATIONS
+from tests.postgres import shared
+
+ORDERS = 60
 
 
-def test_the_orders_that_growth_is_measured_with_pass_the_audit():
-    with installed() as home, home.books() as books:
-        stored.store(books, home.principal(books), range(60))
-        with books.read(COMMAND_LINE) as work:
-            assert audit.verify(work, books.anchors).records > 60
+def test_the_orders_that_growth_is_measured_with_pass_the_audit_on_each_engine():
+    with installed() as home:
+        with home.books() as books:
+            stored.store(books, home.principal(books), range(ORDERS))
+        assert _audited(home) == _audited(carried(home, shared())) > ORDERS
+
+
+def test_every_table_is_carried_over():
+    for _, statements in MIGRATIONS:
+        made = [line.split()[2] for line in statements.splitlines() if line.startswith("CREATE TABLE ")]
+        assert set(made) <= set(TABLES)
+
+
+def _audited(home: Installed) -> int:
+    with home.books() as books, books.read(COMMAND_LINE) as work:
+        return audit.verify(work, books.anchors).records

@@ -13,14 +13,14 @@ from refunds.policy import PolicyVersion, Terms, version_data
 from tests.conftest import ROOT, token
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TUTORIAL = ROOT / "docs/tutorial.md"
-"""Executed as a whole, by a test of its own."""
+STORIES = {ROOT / "docs/tutorial.md", ROOT / "docs/scaling.md"}
+"""Executed as a whole, each by a test of its own."""
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def examples():
     """Each command of each page with what the page says it prints."""
-    for page in (page for page in PAGES if page != TUTORIAL):
+    for page in (page for page in PAGES if page not in STORIES):
         for block in EXAMPLE.findall(page.read_text()):
             for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 command, printed = parted_text(shown)
