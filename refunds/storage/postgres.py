@@ -32,6 +32,9 @@ CONNECTIONS = 10
 _IDLE = 60.0
 """Seconds after which the database gives up on whoever has gone silent in the middle of a transaction."""
 
+_RECONNECTING = 2.0
+"""Seconds for which connecting is tried again, ever more rarely, before the next request begins from the start."""
+
 _ROWS = 1000
 """Fetched at a time where rows are read one by one."""
 
@@ -159,7 +162,7 @@ class PostgreSQL:
                     min_size=0,
                     max_size=CONNECTIONS,
                     timeout=self._patience,
-                    reconnect_timeout=self._patience,
+                    reconnect_timeout=_RECONNECTING,
                     open=True,
                 )
         return pool

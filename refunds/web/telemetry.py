@@ -4,6 +4,7 @@ No client address, no body and nothing personal is logged or measured: only what
 """
 
 import collections
+import logging
 import re
 import secrets
 import sys
@@ -73,6 +74,18 @@ def logger() -> structlog.typing.FilteringBoundLogger:
     return made
 
 
+class _DriversLog(logging.Handler):
+    """What the database's driver has to say between requests, as a line like all others."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a line."""
+        self._log.warning("database", detail=record.getMessage())
+
+
 def metrics() -> Metrics:
     """The measurements of the current app."""
     found: Metrics = current_app.extensions["refunds.metrics"]
@@ -89,6 +102,8 @@ def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = logger()
+    driver = logging.getLogger("psycopg")
+    driver.handlers, driver.propagate = [_DriversLog(log)], False
 
     def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
         tell = log.error if failure else log.info
