@@ -4,11 +4,12 @@
     measure    timing in rounds; a comparison and its goal
     decide     row 1: the decision alone, against what else could count the days
     over_http  rows 2, 3 and 8: the service through its real server
-    writes     row 4: cancellations issued, through the server and by many processes at once
-    commits    the control of row 4: durable commits of one row each
+    writes     rows 4 and 5: cancellations issued, through the server and by many processes at once
+    commits    the controls of rows 4 and 5: durable commits of one row each
     growth     row 7: what is done with stored orders, with few and with many of them stored
     stored     many stored orders, as the service would have written them
-    installed  installations of the service, each with records of its own, and requests to them
+    carried    stored records, carried over from one engine to the other
+    installed  installations of the service on either engine, each with records of its own, and requests to them
     server     starts and ends servers; asks them over keep-alive connections
     apps       the control apps, and the server process that runs them
 

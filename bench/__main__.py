@@ -20,7 +20,8 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
     1: decide.comparisons,
     2: over_http.single_checks,
     3: over_http.batches,
-    4: writes.issues,
+    4: writes.on_sqlite,
+    5: writes.on_postgresql,
     7: growth.growth,
     8: over_http.starts,
 }

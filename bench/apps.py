@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from threading import Lock
 
 import orjson
 from flask import Flask, Response, request
@@ -18,6 +17,8 @@ NO_OP = "/no-op"
 ANSWERS = "BENCH_ANSWERS"
 """The variable that names a JSON file in which the bare app finds its answers, by the body that asks for them."""
 COMMIT = "/commit"
+CONTROL = "BENCH_CONTROL"
+"""The variable that names the database in which the service's app commits rows that are none of the service's."""
 
 
 def service_with_no_op() -> Flask:
@@ -27,18 +28,17 @@ def service_with_no_op() -> Flask:
     what any operation of the app must; what admission costs is in the comparison with the bare app.
     """
     # Not at the top: the bare app must not carry the service in its memory.
-    from bench.commits import Commits  # noqa: PLC0415
+    from bench.commits import open_commits  # noqa: PLC0415
     from refunds.config import load_settings  # noqa: PLC0415
+    from refunds.storage.postgres import CONNECTIONS  # noqa: PLC0415
     from refunds.web import create_app  # noqa: PLC0415
 
-    settings = load_settings()
-    app = create_app(settings)
-    commits, one_at_a_time = Commits(settings.ledger_dir.with_name("commits.db")), Lock()
+    app = create_app(load_settings())
+    commits = open_commits(os.environ[CONTROL], CONNECTIONS)
 
     def commit() -> Response:
         """Commit a row, and answer as the no-op does."""
-        with one_at_a_time:
-            commits.one()
+        commits.one()
         return no_op()
 
     for path, view in ((NO_OP, no_op), (COMMIT, commit)):

@@ -1,4 +1,4 @@
-"""Row 7: what the service does with stored orders, with few and with many of them stored.
+"""Row 7: what the service does with stored orders on each engine, with few and with many of them stored.
 
 Everything goes through the real server over one connection, to orders and places that are drawn from all of them.
 """
@@ -9,10 +9,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from typing import NamedTuple
 from uuid import uuid4
 
 from bench import stored
-from bench.installed import Installed, installed
+from bench.carried import carried
+from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, in_turn, seconds
 from bench.server import SERVICE, Running, running
 from bench.writes import CALL
@@ -20,6 +22,7 @@ from refunds.service import audit
 from refunds.service.books import Work
 from refunds.storage import events
 from refunds.web.cursors import cursor
+from tests.postgres import Cluster
 
 FEW, *MANY = 1_000, 100_000, 1_000_000
 PAGE = 50
@@ -32,57 +35,70 @@ ISSUE = "issue"
 Drawn = Callable[[], bytes]
 
 
-@dataclass(slots=True)
-class Size:
-    """An installation with as many orders stored, and what is asked of it."""
+class Size(NamedTuple):
+    """As many orders stored on an engine."""
 
+    engine: Engine
     orders: int
+
+
+@dataclass(slots=True)
+class Grown:
+    """An installation of a size, and what is asked of it."""
+
+    size: Size
     home: Installed
     asked: Mapping[str, Drawn]
 
 
 def growth(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 7; `quick` leaves out the most orders, as they take minutes to store."""
-    with installed() as home, ExitStack() as servers:
-        sizes = list(_grown(home, MANY[:-1] if quick else MANY))
-        running_of = {size.orders: servers.enter_context(_running(size)) for size in sizes}
-        best = _best(sizes, running_of, quick=quick)
-    few, *many = sizes
-    for what in few.asked:
-        for size in many:
-            ours, control = best[what, size.orders], best[what, FEW]
-            figures = {"ours_us": ours * 1e6, "control_us": control * 1e6}
-            line = f"{what}, {size.orders:,} orders"
-            yield Comparison(7, line, f"itself, {FEW:,} orders", ours / control, at_most(1.3), figures=figures)
+    many = MANY[:-1] if quick else MANY
+    with installed() as home, postgresql() as server, ExitStack() as servers:
+        every = list(_grown(home, server, many))
+        running_of = {grown.size: servers.enter_context(_running(grown)) for grown in every}
+        best = _best(every, running_of, quick=quick)
+    for engine in Engine:
+        for what in every[0].asked:
+            control = best[what, Size(engine, FEW)]
+            for orders in many:
+                ours = best[what, Size(engine, orders)]
+                figures = {"ours_us": ours * 1e6, "control_us": control * 1e6}
+                line = f"{engine}: {what}, {orders:,} orders"
+                yield Comparison(7, line, f"itself, {FEW:,} orders", ours / control, at_most(1.3), figures=figures)
 
 
-def _best(sizes: Sequence[Size], running_of: Mapping[int, Running], *, quick: bool) -> dict[tuple[str, int], float]:
+def _best(every: Sequence[Grown], running_of: Mapping[Size, Running], *, quick: bool) -> dict[tuple[str, Size], float]:
     """The shortest mean time of a request of each kind to each size, in seconds."""
-    asked = {(what, size.orders): draw for size in sizes for what, draw in size.asked.items()}
+    asked = {(what, grown.size): draw for grown in every for what, draw in grown.asked.items()}
     best = dict.fromkeys(asked, inf)
     reads, issues = [one for one in asked if one[0] != ISSUE], [one for one in asked if one[0] == ISSUE]
     turns = in_turn(reads, 4 if quick else ROUNDS_OF_READS) + in_turn(issues, 2 if quick else ROUNDS_OF_ISSUES)
-    for what, orders in turns:
-        requests = [asked[what, orders]() for _ in range(ISSUES if what == ISSUE else READS)]
-        took = seconds(partial(running_of[orders].load, requests, 1))
-        best[what, orders] = min(best[what, orders], took / len(requests))
+    for what, size in turns:
+        requests = [asked[what, size]() for _ in range(ISSUES if what == ISSUE else READS)]
+        took = seconds(partial(running_of[size].load, requests, 1))
+        best[what, size] = min(best[what, size], took / len(requests))
     return best
 
 
-def _grown(home: Installed, many: list[int]) -> Iterator[Size]:
-    """An installation of each size: the last one's records, copied and added to."""
+def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Grown]:
+    """An installation of each size on each engine: the last one's records, copied, added to, and carried over."""
     stored_already = 0
     for orders in (FEW, *many):
         if stored_already:
             home = home.copied(f"{orders}")
         with home.books() as books:
-            principal = home.principal(books)
-            stored.store(books, principal, range(stored_already, orders))
-            with books.read(principal) as work:
-                if orders == FEW:
-                    audit.verify(work, books.anchors)  # rows as the service writes them, or it would not be passed
-                yield Size(orders, home, _asked(work, home, orders))
+            stored.store(books, home.principal(books), range(stored_already, orders))
+        yield _ready(home, Size(Engine.SQLITE, orders))
+        yield _ready(carried(home, server), Size(Engine.POSTGRESQL, orders))
         stored_already = orders
+
+
+def _ready(home: Installed, size: Size) -> Grown:
+    with home.books() as books, books.read(home.principal(books)) as work:
+        if size.orders == FEW:
+            audit.verify(work, books.anchors)  # rows as the service writes them, or it would not be passed
+        return Grown(size, home, _asked(work, home, size.orders))
 
 
 def _asked(work: Work, home: Installed, orders: int) -> dict[str, Drawn]:
@@ -118,6 +134,6 @@ def _places(work: Work, listing: str, filters: object, sql: str, before: list[in
     return lambda: chance.choice(cursors)
 
 
-def _running(size: Size) -> AbstractContextManager[Running]:
+def _running(grown: Grown) -> AbstractContextManager[Running]:
     """The service on an installation, started with its first eligibility."""
-    return running(SERVICE, size.asked["eligibility"](), size.home.environment)
+    return running(SERVICE, grown.asked["eligibility"](), grown.home.environment)

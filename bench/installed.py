@@ -1,40 +1,60 @@
-"""Installations of the service, each with records of its own in a directory, and a token to call it with."""
+"""Installations of the service on either engine, each with records of its own, and a token to call it with."""
 
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 from unittest import mock
 
+from bench.apps import CONTROL
 from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.config import Settings, load_settings
 from refunds.service import clients
 from refunds.service.books import Books
 from refunds.service.policies import load_policies
+from tests.postgres import Cluster, cluster
 
-DATABASE = "refunds.db"
+DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - what is made there is made by `tempfile`
+"""Where everything is kept: `/tmp` may be memory, which knows no commits."""
+
+_RECORDS, _COMMITS = "refunds.db", "commits.db"
+
+
+class Engine(StrEnum):
+    """What records can be kept in."""
+
+    SQLITE = "SQLite"
+    POSTGRESQL = "PostgreSQL"
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An installation; its token has the role that may do all that is measured, and its clients any number of calls."""
+    """An installation; its token has the role that may do all that is measured, and its clients any number of calls.
+
+    The database of the control is on the same disk as that of the records, or on the same server.
+    """
 
     directory: Path
+    database: str
+    control: str
     token: str = ""
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What tells a process to serve this installation."""
         return {
-            "REFUNDS_DATABASE": f"sqlite:///{self.directory / DATABASE}",
+            "REFUNDS_DATABASE": self.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.directory / "master.key"),
             "REFUNDS_LEDGER_DIR": str(self.directory / "ledger"),
             "REFUNDS_RATE_LIMIT": "0",
+            CONTROL: self.control,
         }
 
     @property
@@ -53,10 +73,16 @@ class Installed:
         return clients.authenticate(books, self.token)
 
     def copied(self, name: str) -> Self:
-        """A copy in a directory beside this one; nobody may be at work on it."""
+        """A copy in a directory beside this one, of records on SQLite; nobody may be at work on it."""
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory)
-        return type(self)(directory, self.token)
+        return replace(self, directory=directory, database=_file(directory, _RECORDS))
+
+    def with_database(self, url: str, name: str) -> Self:
+        """What belongs to the same records where another database holds them, in a directory beside this one."""
+        directory = self.directory.with_name(name)
+        shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns(f"{_RECORDS}*"))
+        return replace(self, directory=directory, database=url)
 
     def get(self, path: str) -> bytes:
         """A request to be sent as it is."""
@@ -76,10 +102,30 @@ class Installed:
 
 
 @contextmanager
-def installed() -> Iterator[Installed]:
-    """A new installation, until the end of the block; on a disk, as `/tmp` may be memory, which knows no commits."""
-    with TemporaryDirectory(prefix="refunds-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as above:  # noqa: S108
-        empty = Installed(Path(above, "first"))
+def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
+    """A new installation, until the end of the block."""
+    with TemporaryDirectory(prefix="refunds-bench-", dir=DISK) as above, ExitStack() as stack:
+        directory = Path(above, "first")
+        if engine is Engine.SQLITE:
+            urls = _file(directory, _RECORDS), _file(directory, _COMMITS)
+        else:
+            server = stack.enter_context(postgresql())
+            urls = server.create(), server.create()
+        empty = Installed(directory, *urls)
         with empty.books() as books, books.write(COMMAND_LINE) as work:
             token = clients.create_token(work, Role.BILLING, "bench", 1)
-        yield Installed(empty.directory, token)
+        yield replace(empty, token=token)
+
+
+@contextmanager
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL that waits for its disk, until the end of the block."""
+    with ExitStack() as stack:
+        with mock.patch.object(tempfile, "tempdir", DISK):  # where it makes the directory of its data
+            server = stack.enter_context(cluster(durable=True))
+        yield server
+
+
+def _file(directory: Path, name: str) -> str:
+    """The URL of a database in a directory."""
+    return f"sqlite:///{directory / name}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import decide
 from bench.apps import ANSWERS, CHECKS, NO_OP
-from bench.installed import Installed, installed
+from bench.installed import Engine, Installed, installed
 from bench.measure import Comparison, at_least, at_most, best_seconds, in_turn, seconds
 from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, running
 from refunds.eligibility import Facts
@@ -49,7 +49,7 @@ def single_checks(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 2."""
     questions = [_question(facts) for facts in _asked(decide.CASES)]
     each = 500 if quick else 1000
-    with serving() as (service, home), _bare(service, home, questions) as bare:
+    with serving() as ([service], home), _bare(service, home, questions) as bare:
         checks, no_ops = (
             [home.post(path, question) for question in islice(cycle(questions), each)] for path in (CHECKS, NO_OP)
         )
@@ -81,7 +81,7 @@ def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
 def batches(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 3."""
     asked = _asked(ITEMS)
-    with serving() as (service, home):
+    with serving() as ([service], home):
         batch = home.post(f"{CHECKS}/batch", {"items": [_question(facts) for facts in asked]})
         singles = [_check_request(home, facts) for facts in asked]
         assert _eligible(service.ask([batch])[0]) == decide.eligible(asked, decide.version())
@@ -144,13 +144,16 @@ def _eligible(answer: bytes) -> list[bool]:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[Running, Installed]]:
-    """The service with the no-op beside it, warm, and its installation."""
-    with installed() as home:
+def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tuple[Sequence[Running], Installed]]:
+    """Instances of the service with the no-op beside it, warm, and the installation that all of them serve."""
+    with installed(engine) as home, ExitStack() as stack:
         warm_up = [_check_request(home, facts) for facts in _asked(decide.CASES)]
-        with running(SERVICE_WITH_NO_OP, warm_up[0], home.environment) as service:
-            service.ask(warm_up)
-            yield service, home
+        servers = [
+            stack.enter_context(running(SERVICE_WITH_NO_OP, warm_up[0], home.environment)) for _ in range(instances)
+        ]
+        for server in servers:
+            server.ask(warm_up)
+        yield servers, home
 
 
 @contextmanager

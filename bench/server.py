@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Self
@@ -72,26 +73,34 @@ class Running:
             return [connection.ask(request) for request in requests]
 
     def load(self, requests: Sequence[bytes], connections: int) -> list[float]:
-        """The seconds that each of these requests took, over connections that each have always one under way."""
-        latencies, todo = [], iter(requests)
-        with ExitStack() as stack:
-            selector = stack.enter_context(selectors.DefaultSelector())
-            for _ in range(connections):
-                connection = stack.enter_context(closing(Connection(self.port)))
-                selector.register(connection.socket, selectors.EVENT_READ, connection.send(next(todo)))
-            while selector.get_map():
-                for key, _ in selector.select(PATIENCE):
-                    if key.data.receive() is None:
-                        continue
-                    latencies.append(perf_counter() - key.data.sent_at)
-                    request = next(todo, None)
-                    key.data.send(request) if request else selector.unregister(key.fileobj)
-        return latencies
+        """As `load`, of this server alone."""
+        return load([self], requests, connections)
 
     @property
     def resident_megabytes(self) -> float:
         """The resident memory of the process that answers: the greatest child of the one that was started."""
         return max(_children(self.process.pid).values()) / 1024
+
+
+def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int) -> list[float]:
+    """The seconds that each of these requests took, over connections that each have always one under way.
+
+    Where there are several servers, each has its share of the connections.
+    """
+    latencies, todo = [], iter(requests)
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for server in islice(cycle(servers), connections):
+            connection = stack.enter_context(closing(Connection(server.port)))
+            selector.register(connection.socket, selectors.EVENT_READ, connection.send(next(todo)))
+        while selector.get_map():
+            for key, _ in selector.select(PATIENCE):
+                if key.data.receive() is None:
+                    continue
+                latencies.append(perf_counter() - key.data.sent_at)
+                request = next(todo, None)
+                key.data.send(request) if request else selector.unregister(key.fileobj)
+    return latencies
 
 
 @contextmanager

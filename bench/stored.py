@@ -1,4 +1,4 @@
-"""Many stored orders: rows as the service writes them, by its own tables and journal, in few transactions.
+"""Many stored orders on SQLite: rows as the service writes them, by its own tables and journal, in few transactions.
 
 One cancellation is issued by the service; the others are that one with their own ids, customers, keys and digests.
 """

@@ -1,6 +1,9 @@
-"""Row 4: cancellations issued on SQLite, against commits of one row each; and eight processes that write at once."""
+"""Rows 4 and 5: cancellations issued on SQLite and on PostgreSQL, against commits of one row each.
 
-from collections.abc import Callable, Iterator, Sequence
+And how long the slowest of eight processes waits that write at once.
+"""
+
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,15 +12,15 @@ from math import inf
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from bench.apps import COMMIT
-from bench.commits import Commits
-from bench.installed import Installed, installed
+from bench.commits import open_commits
+from bench.installed import Engine, Installed, installed
 from bench.measure import Comparison, at_least, at_most, in_turn, seconds
 from bench.over_http import serving
-from bench.server import Running
+from bench.server import load
 from refunds.contact_points import Channel
 from refunds.instants import format_instant
 from refunds.service import cancellations
@@ -25,11 +28,7 @@ from refunds.service.cancellations import Issued, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 
-CLIENTS = (1, 8)
 WRITERS = 8
-CONTROL = "one-row commits"
-COMMITS = 2000
-"""In one measurement of the control: it takes about as long as one of the service."""
 AGO = timedelta(minutes=5)
 """How long ago the service was provided: the order can be cancelled whenever the benchmark runs."""
 CALL = {"channel": "phone", "from_detail": "+4989123456"}
@@ -38,47 +37,94 @@ _NUMBERS = count(1)
 _all_ready: Barrier
 
 
-def issues(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 4; an answer that is no cancellation ends the benchmark."""
-    per_second = _issued_a_second(200 if quick else 400, 2 if quick else 12)
-    control = per_second[CONTROL]
-    for clients in CLIENTS:
-        name = _clients(clients)
-        ours, same_app = per_second[f"issue, {name}"], per_second[f"one row, {name}"]
-        for against, other, goal in (
-            (CONTROL, control, at_least(0.4)),
-            ("a route that commits one row", same_app, None),
-        ):
+class Callers(NamedTuple):
+    """So many clients, spread over so many instances."""
+
+    instances: int
+    clients: int
+
+    def __str__(self) -> str:
+        instances = f" of {self.instances} instances" if self.instances > 1 else ""
+        return _counted(self.clients, "client") + instances
+
+
+class Plan(NamedTuple):
+    """What is measured on an engine: by whom, and against commits of how many connections.
+
+    The commits in one measurement of the control take about as long as one measurement of the service.
+    """
+
+    row: int
+    engine: Engine
+    control: str
+    callers: Sequence[Callers]
+    connections: Sequence[int]
+    commits: int
+    rounds: int
+
+
+ON_SQLITE = Plan(4, Engine.SQLITE, "one-row commits", (Callers(1, 1), Callers(1, 8)), (1,), 2000, 12)
+ON_POSTGRESQL = Plan(
+    5,
+    Engine.POSTGRESQL,
+    "commits of a row and the head",
+    (Callers(1, 1), Callers(1, 8), Callers(3, 8), Callers(3, 24)),
+    (1, 8, 24),
+    800,
+    8,
+)
+
+Run = tuple[str, object]
+
+
+def on_sqlite(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 4."""
+    return _lines(ON_SQLITE, quick=quick)
+
+
+def on_postgresql(*, quick: bool) -> Iterator[Comparison]:
+    """The lines of row 5."""
+    return _lines(ON_POSTGRESQL, quick=quick)
+
+
+def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
+    """The lines of an engine; an answer that is no cancellation ends the benchmark."""
+    per_second = _most_a_second(plan, 200 if quick else 400, 2 if quick else plan.rounds)
+    for callers in plan.callers:
+        ours = per_second["issue", callers]
+        alone = [
+            (f"{plan.control}, {_counted(number, 'connection')}", per_second["commit", number], at_least(0.4))
+            for number in plan.connections
+            if number in {1, callers.clients}
+        ]
+        same_app = ("a route that commits as much", per_second["route", callers], None)
+        for against, other, goal in (*alone, same_app):
             figures = {"ours_per_second": ours, "control_per_second": other}
-            yield Comparison(4, f"cancellations a second, {name}", against, ours / other, goal, figures=figures)
-    yield _worst_of_many_writers(100 if quick else 400, 1 if quick else 3)
+            what = f"{plan.engine}: cancellations a second, {callers}"
+            yield Comparison(plan.row, what, against, ours / other, goal, figures=figures)
+    yield _worst_of_many_writers(plan, 100 if quick else 400, 1 if quick else 3)
 
 
-def _issued_a_second(each: int, rounds: int) -> dict[str, float]:
-    """The most cancellations, one-row commits through the server, and one-row commits alone, a second."""
-    with serving() as (service, home), closing(Commits(home.directory / "control.db")) as control:
+def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
+    """The most cancellations, commits through the server, and commits alone, a second."""
+    most_instances = max(callers.instances for callers in plan.callers)
+    with (
+        serving(plan.engine, most_instances) as (servers, home),
+        closing(open_commits(home.control, max(plan.connections))) as control,
+    ):
 
-        def issue(clients: int) -> float:
-            return _per_second(service, _requests(home, each), clients)
+        def measure(what: str, by: Any) -> float:
+            if what == "commit":
+                return plan.commits / seconds(lambda: control.many(plan.commits, by))
+            requests = _requests(home, each) if what == "issue" else [home.post(COMMIT, {"one": 1})] * each
+            return each / seconds(lambda: load(servers[: by.instances], requests, by.clients))
 
-        def commit(clients: int) -> float:
-            return _per_second(service, [home.post(COMMIT, {"one": 1})] * each, clients)
-
-        def alone() -> float:
-            return COMMITS / seconds(lambda: control.many(COMMITS))
-
-        runs: dict[str, Callable[[], float]] = {CONTROL: alone}
-        for clients in CLIENTS:
-            runs[f"issue, {_clients(clients)}"] = lambda clients=clients: issue(clients)
-            runs[f"one row, {_clients(clients)}"] = lambda clients=clients: commit(clients)
+        runs: list[Run] = [("commit", number) for number in plan.connections]
+        runs += [(what, callers) for callers in plan.callers for what in ("issue", "route")]
         best = dict.fromkeys(runs, 0.0)
-        for name in in_turn(runs, rounds):
-            best[name] = max(best[name], runs[name]())
+        for run in in_turn(runs, rounds):
+            best[run] = max(best[run], measure(*run))
     return best
-
-
-def _per_second(service: Running, requests: Sequence[bytes], clients: int) -> float:
-    return len(requests) / seconds(lambda: service.load(requests, clients))
 
 
 def _requests(home: Installed, number: int) -> list[bytes]:
@@ -96,11 +142,11 @@ def _next(number: int) -> list[int]:
     return [next(_NUMBERS) for _ in range(number)]
 
 
-def _clients(number: int) -> str:
-    return f"{number} client{'s' if number > 1 else ''}"
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
-def _worst_of_many_writers(each: int, rounds: int) -> Comparison:
+def _worst_of_many_writers(plan: Plan, each: int, rounds: int) -> Comparison:
     """The p99 of the process that waited longest, in the best of some rounds.
 
     Each process issues through the records themselves, with nothing between, so that the queue of writers is as full
@@ -110,12 +156,12 @@ def _worst_of_many_writers(each: int, rounds: int) -> Comparison:
     spawning = get_context("spawn")
     for _ in range(rounds):
         ready = spawning.Barrier(WRITERS)
-        with installed() as home, ProcessPoolExecutor(WRITERS, spawning, _wait_for, (ready,)) as pool:
+        with installed(plan.engine) as home, ProcessPoolExecutor(WRITERS, spawning, _wait_for, (ready,)) as pool:
             slowest = sorted(pool.map(_write, [home] * WRITERS, range(WRITERS), [each] * WRITERS))
         if slowest[-1] < best:
             best, figures = slowest[-1], {"worst_ms": slowest[-1] * 1e3, "least_ms": slowest[0] * 1e3}
-    what = f"worst p99 of {WRITERS} writing processes"
-    return Comparison(4, what, "the clock", best * 1e3, at_most(250), "ms", figures)
+    what = f"{plan.engine}: worst p99 of {WRITERS} writing processes"
+    return Comparison(plan.row, what, "the clock", best * 1e3, at_most(250), "ms", figures)
 
 
 def _wait_for(ready: Barrier) -> None:

@@ -207,5 +207,4 @@ class Conflict(StorageUnavailable):
 class ConfigurationError(RefundsError):
     """The service cannot start as it is configured; every reason is listed, one a line."""
 
-    code = "configuration-error"
     exit_code = 4

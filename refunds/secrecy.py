@@ -160,7 +160,9 @@ def new_token() -> Token:
 def read_token(text: str) -> Token | None:
     """The token that a text is; None where it is none, which its checksum tells without a look-up."""
     parts = text.split("_")
-    if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK] or not text.isascii():  # noqa: PLR2004
+    if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
+        return None
+    if not (text.isascii() and "".join(parts).isalnum()):
         return None
     token = _token(parts[1], parts[2])
     return token if hmac.compare_digest(token.text.encode(), text.encode()) else None

@@ -14,7 +14,7 @@ from granian.server.common import AbstractServer
 from refunds.access import COMMAND_LINE
 from refunds.cli import Command, loaded_books
 from refunds.cli.tokens import DAYS
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, RefundsError
 from refunds.service import clients
 from refunds.service.books import Books
 
@@ -44,7 +44,10 @@ def command() -> None:
     try:
         server("app:serving", settings.port, factory=True).serve()
     finally:
-        books.anchor()
+        try:
+            books.anchor()
+        except RefundsError as error:  # the next start will
+            click.echo(f"The journal was not anchored: {error}", err=True)
         books.close()
 
 

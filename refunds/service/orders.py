@@ -14,7 +14,7 @@ from refunds.records import Cancellation, Order
 from refunds.secrecy import Vault
 from refunds.service import checks
 from refunds.service.books import Work
-from refunds.storage import cancellations, contacts, keys, orders, replies
+from refunds.storage import Row, cancellations, contacts, keys, orders, replies
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.orders import ORDERS
@@ -51,12 +51,17 @@ def file(work: Work, order_id: str) -> Filed:
 
 def find(work: Work, order_id: str) -> Filed:
     """The order of this id with what rests on it; raises `NotFound`."""
-    row = orders.by_id(work.tx, order_id)
-    if row is None:
-        raise NotFound("there is no order of this id: register it first")
+    row = _row(work, order_id)
     vault = work.vault(row)
     active = cancellations.active(work.tx, order_id)
     return Filed(ORDERS.read(row, vault), vault, CANCELLATIONS.read(active, vault) if active else None)
+
+
+def _row(work: Work, order_id: str) -> Row:
+    row = orders.by_id(work.tx, order_id)
+    if row is None:
+        raise NotFound("there is no order of this id: register it first")
+    return row
 
 
 def register(work: Work, facts: OrderFacts) -> tuple[Filed, bool]:
@@ -98,17 +103,17 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
     `revisions` are those that the caller has seen (None: any). Raises `PreconditionFailed`, `OrderFrozen`,
     `NotFound`, and `InvalidInput` for facts that cannot be judged.
     """
-    before = find(work, facts.order_id).order
-    keys.hold_both(work.tx, work.keys, before.customer_id, facts.customer_ref)
-    customer_id, vault = keys.customer(work.tx, work.keys, facts.customer_ref)
+    before = _row(work, facts.order_id)["customer_id"]
+    replies.hold(work.tx, facts.order_id)
+    customer_id, vault = keys.customer(work.tx, work.keys, facts.customer_ref, beside=before)
     filed = file(work, facts.order_id)
-    if filed.order.customer_id != before.customer_id:  # who that is now is not held
-        raise Conflict("orders.customer_id")
     changes = _differences(filed.order, facts, customer_id)
     if not changes:  # also where the answer to this very correction was lost
         return filed.order
     if revisions is not None and filed.order.revision not in revisions:
         raise PreconditionFailed("The order has been changed since you read it: read it again, and compare.")
+    if filed.order.customer_id != before:  # whose it is by now is not held
+        raise Conflict("orders.customer_id")
     if "customer_id" in changes:
         changes["customer_ref"] = facts.customer_ref
         _move(work, filed.order.order_id, filed.vault, vault)

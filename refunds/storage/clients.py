@@ -22,6 +22,11 @@ def by_token(tx: Transaction, token_id: str) -> tuple[Client, ClientToken] | Non
     return None if row is None else _pair(row)
 
 
+def hold_token(tx: Transaction, token_id: str) -> None:
+    """Let nobody else change a token until this write ends."""
+    tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
+
+
 def by_name(tx: Transaction, name: str) -> Client | None:
     """The client of this name."""
     row = tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608

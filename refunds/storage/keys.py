@@ -52,35 +52,43 @@ def customer_digest(keys: Keyring, customer_ref: str) -> bytes:
     return keyed_digest(keys.lookup, customer_ref.encode())
 
 
-def customer(tx: Transaction, keys: Keyring, customer_ref: str) -> tuple[str, Vault]:
-    """The opaque id and the vault of a customer, both made where the customer is new; held until this write ends."""
+def customer(tx: Transaction, keys: Keyring, customer_ref: str, *, beside: str | None = None) -> tuple[str, Vault]:
+    """The opaque id and the vault of a customer, both made where the customer is new; held until this write ends.
+
+    So is the one of the id `beside`. Two are held in the order of their digests, which nobody can see otherwise.
+    """
     digest = customer_digest(keys, customer_ref)
-    found = tx.one(_BY_DIGEST + " {for_update}", digest=digest)
-    if found is None:
-        customer_id, key = f"cus_{ULID()}", new_key()
+    other = tx.one("SELECT digest FROM customers WHERE customer_id = :beside", beside=beside) if beside else None
+    if other and other["digest"] < digest:
+        tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
+    found = _found_or_made(tx, keys, digest)
+    if other and other["digest"] > digest:
+        tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
+    return found["customer_id"], vault(keys, found)
+
+
+def _found_or_made(tx: Transaction, keys: Keyring, digest: bytes) -> Row:
+    """The row of the customer of this digest, held."""
+    for _ in range(_ATTEMPTS):
+        found = tx.one(_BY_DIGEST + " {for_update}", digest=digest)
+        if found is not None:
+            return found
+        customer_id = f"cus_{ULID()}"
+        wrapped = seal(keys.master, new_key(), place("customers", "wrapped_key", customer_id))
         made = tx.run(
             "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
             " ON CONFLICT (digest) DO NOTHING",
             customer_id=customer_id,
             digest=digest,
-            wrapped_key=seal(keys.master, key, place("customers", "wrapped_key", customer_id)),
+            wrapped_key=wrapped,
         )
         if made:
-            return customer_id, Vault(key)
-        found = tx.one(_BY_DIGEST + " {for_update}", digest=digest)
-        if found is None:  # made and forgotten by others meanwhile
-            raise Conflict("customers.digest")
-    return found["customer_id"], vault(keys, found)
+            return {"customer_id": customer_id, "wrapped_key": wrapped}
+    raise Conflict("customers.digest")
 
 
-def hold_both(tx: Transaction, keys: Keyring, customer_id: str, customer_ref: str) -> None:
-    """Hold the customer of an order, and whom it is to go to if he is known, until this write ends."""
-    tx.all(
-        "SELECT customer_id FROM customers WHERE customer_id = :customer_id OR digest = :digest"
-        " ORDER BY customer_id {for_update}",
-        customer_id=customer_id,
-        digest=customer_digest(keys, customer_ref),
-    )
+_ATTEMPTS = 5
+"""At holding a customer: between finding that there is none and making one, others may make and forget one."""
 
 
 def vault(keys: Keyring, row: Row) -> Vault:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
-from threading import Lock
+from threading import Event, Lock
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
 from refunds.storage import PATIENCE, Row
@@ -32,8 +33,8 @@ CONNECTIONS = 10
 _IDLE = 60.0
 """Seconds after which the database gives up on whoever has gone silent in the middle of a transaction."""
 
-_RECONNECTING = 2.0
-"""Seconds for which connecting is tried again, ever more rarely, before the next request begins from the start."""
+_RECONNECTING = 1.0
+"""Seconds for which connecting is tried again before the next request begins from the start."""
 
 _ROWS = 1000
 """Fetched at a time where rows are read one by one."""
@@ -74,10 +75,10 @@ class PostgreSQL:
         user, host = given.get("user"), given.get("host") or ""
         port = f":{given['port']}" if "port" in given else ""
         self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
-        self._password = given.get("password")
         self._conninfo = make_conninfo(**_DEFAULTS | given)
         self._patience = patience
         self._opening = Lock()
+        self._away = Event()
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
 
     def require_fit(self) -> None:
@@ -88,8 +89,6 @@ class PostgreSQL:
                 encoding = connection.info.parameter_status("server_encoding")
         except psycopg.Error as error:
             told = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
-            if self._password:
-                told = told.replace(str(self._password), "...")
             message = f"does not let us in: {told}: compare host, port, database, user and password"
             raise self._unfit(message) from None
         if version < OLDEST:
@@ -103,14 +102,14 @@ class PostgreSQL:
     def _read(self, url: str) -> dict[str, Any]:
         """What a URL says; raises `ConfigurationError` that repeats none of it: parts of it may be the password's.
 
-        A password with an `@` or a `/` that is not escaped would be taken for a host and a port, and told as such.
+        A password with an `@` or a `/` that is not escaped, or without a host behind it, would be taken for a host
+        and a port, and told as such.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
-        try:
-            if authority.count("@") <= 1 and "@" not in others:
-                return conninfo_to_dict(url)
-        except psycopg.ProgrammingError:
-            pass
+        with suppress(psycopg.ProgrammingError, UnicodeError):
+            given = conninfo_to_dict(url)
+            if authority.count("@") <= 1 and "@" not in others and _PORTS.fullmatch(str(given.get("port", ""))):
+                return given
         message = f"{self._setting}: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ConfigurationError(f"{message}, with other signs than letters and digits as %XX")
 
@@ -119,6 +118,7 @@ class PostgreSQL:
         """A transaction that sees one state of the records and changes nothing."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
             yield tx
+            tx.end("END")  # at a ROLLBACK, the driver would forget the statements that it has prepared
 
     @contextmanager
     def write(self, *, alone: bool = False) -> Iterator["_Transaction"]:
@@ -140,7 +140,7 @@ class PostgreSQL:
     def _transaction(self, begin: str) -> Iterator["_Transaction"]:
         with self._translated():
             pool = self._opened()
-            connection = _begun(pool, begin)
+            connection = self._begun(pool, begin)
             tx = _Transaction(connection)
             try:
                 yield tx
@@ -161,13 +161,41 @@ class PostgreSQL:
                     configure=self._configure,
                     min_size=0,
                     max_size=CONNECTIONS,
-                    timeout=self._patience,
                     reconnect_timeout=_RECONNECTING,
+                    reconnect_failed=lambda _: self._away.set(),
                     open=True,
                 )
         return pool
 
+    def _begun(self, pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
+        """A connection on which a transaction has begun; those that were lost since their last use are passed over."""
+        deadline = monotonic() + self._patience
+        while True:
+            connection = self._taken(pool, deadline)
+            try:
+                connection.execute(begin)
+            except BaseException as error:
+                pool.putconn(connection)
+                lost = isinstance(error, psycopg.OperationalError) and connection.closed
+                if not lost or monotonic() > deadline:
+                    raise
+            else:
+                return connection
+
+    def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
+        """A connection of the pool: waited for while others use them all, but not while there is nothing to connect to.
+
+        Whoever waits comes back to ask again, as the pool connects for those alone who have just come.
+        """
+        while True:
+            try:
+                return pool.getconn(timeout=min(_RECONNECTING, self._patience))
+            except PoolTimeout:
+                if self._away.is_set() or monotonic() > deadline:
+                    raise
+
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
+        self._away.clear()
         connection.adapters.register_dumper(int, Int8Dumper)  # one type, and so one plan, whatever the number
         connection.execute(
             "SELECT set_config('lock_timeout', %s, false),"
@@ -201,6 +229,7 @@ class _Transaction:
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self._connection: psycopg.Connection[DictRow] | None = connection
+        self._failed = False
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         return self._execute(sql, parameters).fetchone()
@@ -213,61 +242,56 @@ class _Transaction:
         name = f"rows_{next(_NUMBERS)}"
         self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", parameters)
         while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}).fetchall():
-            yield from rows
+            for row in rows:
+                yield row
+                assert self._connection is not None, _OVER
         self._execute(f"CLOSE {name}", {})
 
     def run(self, sql: str, **parameters: Any) -> int:
         return self._execute(sql, parameters).rowcount
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        assert self._connection is not None, "the transaction is over"
-        with self._connection.cursor() as cursor:
+        assert self._connection is not None, _OVER
+        with self._noted(), self._connection.cursor() as cursor:
             cursor.executemany(_rendered(sql), rows)
 
     def commit(self) -> None:
         """Keep what was done; never after a statement that failed: the database would keep nothing, and not say so."""
         assert self._connection is not None
-        status = self._connection.info.transaction_status
-        assert status is not TransactionStatus.INERROR, "a failed statement must end its transaction"
+        assert not self._failed, "a failed statement must end its transaction"
         self._connection.execute("COMMIT")
 
-    def end(self) -> None:
+    def end(self, how: str = "ROLLBACK") -> None:
         """Take back what is not committed, once; a connection on which that fails is not used again."""
         connection, self._connection = self._connection, None
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
-                connection.execute("ROLLBACK")
+                connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any]) -> psycopg.Cursor[DictRow]:
-        assert self._connection is not None, "the transaction is over"
-        return self._connection.execute(_rendered(sql), parameters or None, binary=True)
+        assert self._connection is not None, _OVER
+        with self._noted():
+            return self._connection.execute(_rendered(sql), parameters or None, binary=True)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember a failure, also one that the database has not come to know of."""
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            raise
 
 
+_OVER = "the transaction is over"
 _NUMBERS = count(1)
+_PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
     return _PARAMETER.sub(r"%(\1)s", sql.format_map(_DIALECT))
-
-
-def _begun(pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
-    """A connection on which a transaction has begun; those that were lost since they were last used are passed over."""
-    for left in reversed(range(CONNECTIONS + 1)):
-        connection = pool.getconn()
-        try:
-            connection.execute(begin)
-        except psycopg.OperationalError:
-            pool.putconn(connection)
-            if not (left and connection.closed):
-                raise
-        except BaseException:
-            pool.putconn(connection)
-            raise
-        else:
-            break
-    return connection
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:

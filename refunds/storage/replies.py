@@ -59,6 +59,14 @@ def opened(row: Row, vault: Vault) -> str | None:
 _PLACE = ("idempotency", "reply")
 
 
+def hold(tx: Transaction, order_id: str) -> None:
+    """Let nobody else change the replies about an order until this write ends."""
+    tx.all(
+        "SELECT key_hash FROM idempotency WHERE order_id = :order_id ORDER BY client_id, key_hash {for_update}",
+        order_id=order_id,
+    )
+
+
 def drop(tx: Transaction, client_id: str, key_hash: bytes) -> None:
     """Give a key back, as its request left no record."""
     tx.run(

@@ -173,7 +173,7 @@ class _Connection:
     def execute(self, sql: str, parameters: Row | None = None) -> Any:
         try:
             cursor = self.database.conn.execute(sql, parameters or {})
-        except sqlite3.Error:
+        except BaseException:
             self._failed = True
             raise
         cursor.row_factory = _as_dict

@@ -1,7 +1,9 @@
 """The service over HTTP: `create_app()` puts it together."""
 
+from typing import Any
+
 from flask import Flask, request
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
 from refunds.service import checks
@@ -29,11 +31,19 @@ class Number(IntegerConverter):
     regex = "[1-9][0-9]{0,8}"
 
 
+class Name(UnicodeConverter):
+    """A name in a path; of those with a NUL there are none, as no text that is stored may have one."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.regex = self.regex.replace("[^/]", r"[^/\x00]")
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application; raises `ConfigurationError` where it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
-    app.url_map.converters["number"] = Number
+    app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     loaded = app.extensions["refunds.policies"] = load_policies(settings.policies, settings.policy)

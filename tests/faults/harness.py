@@ -6,18 +6,20 @@ What forks or is killed imports this module, so it opens nothing and leaves the 
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from refunds.config import Settings
+from refunds.service.books import Books
 from refunds.service.checks import calendar_of
 from refunds.service.policies import load_policies
 from refunds.storage import sqlite
@@ -27,8 +29,8 @@ from tests import records_in
 ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
 
-# Built here once, it need not be built by everyone who is forked from here.
-calendar_of(load_policies(None, "virtual-numbers")["virtual-numbers"].versions[0])
+POLICIES = load_policies(None, "virtual-numbers")
+calendar_of(POLICIES["virtual-numbers"].versions[0])  # once, so that nobody who is forked from here need build it
 
 
 class Reply(NamedTuple):
@@ -48,7 +50,7 @@ class Client:
     """Someone with a token and a connection to a server."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.token = {"Authorization": f"Bearer {token}"}
 
     def __enter__(self) -> Self:
@@ -96,25 +98,78 @@ class Server(NamedTuple):
 
 
 class Installation:
-    """Records in a directory, and the servers upon them."""
+    """Records in a directory or in a database of their own, and the servers upon them, which share all of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, engine: str = "sqlite") -> None:
         self.log = directory / "log"
-        self.environment = os.environ | records_in(directory) | {"REFUNDS_RATE_LIMIT": "0"}
+        self.records = records_in(directory, engine)
+        self.environment = os.environ | self.records | {"REFUNDS_RATE_LIMIT": "0"}
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
         """A server, from when it answers; ended by its process id unless it has ended."""
-        port = free_port()
+        with self.instances(1) as (server,):
+            yield server
+
+    @contextmanager
+    def instances(self, number: int) -> Iterator[list[Server]]:
+        """So many servers that start at the same moment, from when all answer; ended by their process ids."""
+        with ExitStack() as ending:
+            servers = [ending.enter_context(self._started(port)) for port in free_ports(number)]
+            for server in servers:
+                until(lambda server=server: server.process.poll() is not None or is_alive(server.port), 60)
+                assert server.process.poll() is None, self.log.read_text()
+            # Before any is waited for; a list that was given away may be shorter now.
+            ending.callback(lambda running=tuple(servers): [server.process.terminate() for server in running])
+            yield servers
+
+    @contextmanager
+    def _started(self, port: int) -> Iterator[Server]:
         with self.log.open("ab") as log:  # a pipe that nobody reads would fill and stop it
             environment = self.environment | {"PORT": str(port)}
             process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            until(lambda: is_alive(port))
             yield Server(process, port)
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+    @contextmanager
+    def books(self) -> Iterator[Books]:
+        """The books of these records, opened by this process too."""
+        settings = Settings(
+            port=8000,
+            policy="virtual-numbers",
+            policies=None,
+            env="development",
+            database=self.records["REFUNDS_DATABASE"],
+            master_key_file=Path(self.records["REFUNDS_MASTER_KEY_FILE"]),
+            ledger_dir=Path(self.records["REFUNDS_LEDGER_DIR"]),
+            rate_limit=0,
+            trusted_hosts=["localhost"],
+        )
+        books = Books(settings, POLICIES)
+        try:
+            yield books
+        finally:
+            books.close()
+
+    def lines(self) -> list[dict]:
+        """What the servers have logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def require_calm(self) -> None:
+        """No server has answered that it cannot, or logged more than what it should."""
+        lines = self.lines()
+        assert max(line["status"] for line in lines if line["event"] == "request") < 500
+        assert {line["level"] for line in lines} == {"info"}
+        assert not {"locked", "Traceback", "ERROR"} & set(re.findall(r"\w+", self.log.read_text()))
+
+    def require_sound(self) -> str:
+        """What the audit says, which has to find all of it sound."""
+        verified = self.flask("audit", "verify")
+        assert verified.returncode == 0, verified.stderr
+        return verified.stdout
 
     def tokens(self) -> dict[str, str]:
         """The token of each role, as the first start showed them."""
@@ -135,9 +190,16 @@ def is_alive(port: int) -> bool:
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
+
+
+def free_ports(number: int) -> list[int]:
+    """So many ports that nobody listens on."""
+    with ExitStack() as probing:
+        probes = [probing.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def until(holds, seconds: float = 20) -> None:

@@ -1,4 +1,7 @@
-"""The real server and its keys: what it wants before it starts, what it makes up in development, what it never shows."""
+"""The real server and its keys: what it wants before it starts, what it makes up in development, what it never shows.
+
+And its records: what is said of a database that cannot be used, and that nothing of its password is.
+"""
 
 import http.client
 import json
@@ -11,13 +14,17 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from refunds.access import Role
 from tests import records_in
 from tests.conftest import ROOT
+from tests.faults.proxy import Proxy, guarded
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 TOKEN = re.compile(r"rfd_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
@@ -29,11 +36,14 @@ def environment(directory, **changed):
     return {name: value for name, value in given.items() if value is not None}
 
 
-def start(directory, port, **changed):
-    """`flask serve` on records in a directory, its output in a file of it."""
+SERVE = (FLASK, "serve")
+
+
+def start(directory, port, command=SERVE, **changed):
+    """`flask serve`, or another command, on records in a directory, its output in a file of it."""
     with (directory / "output").open("a") as output:
         return subprocess.Popen(
-            [FLASK, "serve"],
+            command,
             cwd=ROOT,
             env=environment(directory, PORT=str(port), **changed),
             stdout=output,
@@ -41,10 +51,10 @@ def start(directory, port, **changed):
         )
 
 
-def refused(directory, **changed):
+def refused(directory, command=SERVE, **changed):
     """What the service says that does not start, and has to end with 4."""
     before = len(output(directory))
-    assert start(directory, free_port(), **changed).wait(timeout=20) == 4
+    assert start(directory, free_port(), command, **changed).wait(timeout=60) == 4
     said = output(directory)[before:]
     assert "Traceback" not in said
     assert not TOKEN.search(said)
@@ -68,7 +78,7 @@ def serving(directory, **changed):
     finally:
         process.terminate()
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -84,7 +94,7 @@ def free_port():
 
 def until_ready(process, port):
     """Wait until the service answers."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
             if get(port, "/livez")[0] == 200:
@@ -244,3 +254,154 @@ def test_a_key_file_that_cannot_be_made_is_told_as_what_it_is(tmp_path):
     said = refused(tmp_path)
     assert "REFUNDS_MASTER_KEY_FILE" in said
     assert "database cannot be opened" not in said
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL of this module alone."""
+    with guarded() as server:
+        yield server
+
+
+STARTS = {
+    "flask serve": SERVE,
+    "flask tokens list": (FLASK, "tokens", "list"),
+    "app:serving": (sys.executable, "-c", "import app; app.serving()"),
+}
+
+
+def told(server, directory, command=SERVE, **changed):
+    """What is said of a start that is refused: in one line that names the setting, and without the password."""
+    said = refused(directory, command, **changed)
+    server.require_untold(said)
+    (line,) = said.removeprefix("The service cannot start as it is configured:\n").splitlines()
+    assert line.startswith("REFUNDS_")
+    return line
+
+
+def written_out(server, written):
+    """A URL as someone might write it, with the password as it is or as URLs want it."""
+    return written.format(plain=server.password, escaped=quote(server.password, safe=""), port=server.port)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mysql://keeper:{escaped}@127.0.0.1:{port}/postgres",
+        "postgres+psycopg://keeper:{plain}@127.0.0.1:{port}/postgres",
+        "keeper:{plain}@127.0.0.1:{port}/postgres",
+        "postgresql:/keeper:{plain}@127.0.0.1/postgres",
+    ],
+)
+def test_a_url_of_no_known_kind_is_refused_without_its_password(server, tmp_path, written):
+    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+    assert line.startswith("REFUNDS_DATABASE: must be sqlite:///PATH")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "postgresql://keeper:{plain}@127.0.0.1:{port}/postgres",
+        "postgresql://keeper:{plain}@127.0.0.1:{port}",
+        "postgres://{plain}@127.0.0.1:{port}/postgres",
+        "postgresql://keeper:{escaped}%zz@127.0.0.1:{port}/postgres",
+        "postgresql://keeper:{escaped}@127.0.0.1:{port}/postgres?no_such_word=1",
+        "postgresql://keeper:{escaped}@[::1/postgres",
+        "postgresql://keeper:{escaped}@127.0.0.1:{port}/postgres?password={plain}",
+    ],
+)
+def test_a_malformed_url_is_refused_without_its_password(server, tmp_path, written):
+    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+    assert "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME" in line
+
+
+@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+def test_a_wrong_password_is_told_as_such_and_not_repeated(server, tmp_path, command):
+    wrong = secrets.token_hex(8)
+    url = server.url("postgres", password=f"{server.password}:{wrong}")
+    line = told(server, tmp_path, command, REFUNDS_DATABASE=url)
+    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/postgres does not let us in")
+    assert 'password authentication failed for user "keeper"' in line
+    assert wrong not in line
+
+
+def test_a_database_that_does_not_exist_is_told_as_such(server, tmp_path):
+    line = told(server, tmp_path, REFUNDS_DATABASE=server.url("nowhere"))
+    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/nowhere does not let us in")
+    assert 'database "nowhere" does not exist' in line
+
+
+@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+def test_a_server_that_is_not_there_is_told_as_such(server, tmp_path, command):
+    port = free_port()
+    line = told(server, tmp_path, command, REFUNDS_DATABASE=server.url("postgres", port=port))
+    assert f"127.0.0.1:{port}/postgres does not let us in: Connection refused: compare host, port" in line
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("version", ["9", "14"])
+def test_a_server_that_is_too_old_is_told_as_such(server, tmp_path, version):
+    url = server.create()
+    with Proxy(server.host, server.port, version=version) as proxy:
+        line = told(server, tmp_path, REFUNDS_DATABASE=proxy.url(url))
+    assert line.endswith(f"is PostgreSQL {version}: version 15 or newer is needed")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+@pytest.fixture
+def founded(server, tmp_path):
+    """The URL of a database on which there has been an installation."""
+    url = server.create()
+    (tmp_path / "first").mkdir()
+    command = [FLASK, "tokens", "list"]
+    given = environment(tmp_path / "first", REFUNDS_DATABASE=url)
+    subprocess.run(command, cwd=ROOT, env=given, check=True, capture_output=True)
+    return url
+
+
+def test_a_database_of_a_newer_version_is_refused(server, tmp_path, founded):
+    with psycopg.connect(founded) as connection:
+        connection.execute("INSERT INTO migrations (name) VALUES ('9999_later')")
+    line = told(server, tmp_path / "first", REFUNDS_DATABASE=founded)
+    assert line.endswith("was made by a newer version of the service: use that version")
+
+
+def test_two_installations_cannot_share_a_database(server, tmp_path, founded):
+    """Neither with another master key, nor with none; and the first one goes on."""
+    other = partial(told, server, tmp_path, REFUNDS_DATABASE=founded)
+    assert f"{tmp_path}/keys/master.key does not exist. Bring back the file" in other()
+    assert not (tmp_path / "keys").exists()
+    key = put_key(tmp_path / "keys/master.key")
+    assert "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database" in other()
+    assert key not in output(tmp_path)
+    assert (tmp_path / "keys/master.key").read_text() == key + "\n"
+    with serving(tmp_path / "first", REFUNDS_DATABASE=founded) as (port, _):
+        assert get(port, "/readyz")[0] == 200
+    server.require_untold(output(tmp_path / "first"))
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_anchors_have_no_place_by_default_where_several_machines_write_them(server, tmp_path, env):
+    put_key(tmp_path / "keys/master.key")
+    given = {"REFUNDS_ENV": env, "REFUNDS_LEDGER_DIR": None, "REFUNDS_DATABASE": server.url("postgres")}
+    line = told(server, tmp_path, **given)
+    assert line.startswith("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+
+
+def test_anchors_have_no_place_by_default_in_production(server, tmp_path):
+    put_key(tmp_path / "keys/master.key")
+    line = told(server, tmp_path, REFUNDS_ENV="production", REFUNDS_LEDGER_DIR=None)
+    assert line.startswith("REFUNDS_LEDGER_DIR: is required in production")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_place_where_no_anchor_can_be_written_is_refused(server, tmp_path, env):
+    put_key(tmp_path / "keys/master.key")
+    (tmp_path / "file").write_text("no directory")
+    url = server.create()
+    given = {"REFUNDS_ENV": env, "REFUNDS_LEDGER_DIR": f"{tmp_path}/file/ledger", "REFUNDS_DATABASE": url}
+    line = told(server, tmp_path, **given)
+    assert line.startswith(f"REFUNDS_LEDGER_DIR: {tmp_path}/file/ledger/anchors.jsonl cannot be written")
+    assert line.endswith("name a directory that the service may write to")

@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
+from psycopg import sql as composed
 
 from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.contact_points import Channel
@@ -27,8 +31,11 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.policies import Policies, load_policies
 from refunds.storage.anchors import Anchor, Anchors
+from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
+from tests import database_of
 from tests.conftest import ROOT, settings
+from tests.postgres import shared
 
 ORDERS = 60
 STAFF = (Principal("cli_boss", "the boss", Role.ADMIN), Principal("cli_deputy", "the deputy", Role.ADMIN))
@@ -193,7 +200,21 @@ def installation(tmp_path_factory):
     directory = tmp_path_factory.mktemp("audited")
     books = Books(settings(directory), load_policies(None, "virtual-numbers"))
     _, keys = books.open()
-    database, earlier, sound = directory / "refunds.db", directory / "earlier.db", 0
+    database, earlier = directory / "refunds.db", directory / "earlier.db"
+
+    def keep(i):
+        if i == ORDERS // 2:
+            books.close()
+            shutil.copy(database, earlier)
+
+    sound = grow(books, keep)
+    books.close()
+    return Installation(directory, database, keys, books.policies, list(books.anchors), earlier, sound)
+
+
+def grow(books, done=lambda _: None):
+    """Let everything happen that can, and audit it after every order; how often it was sound."""
+    sound = 0
     with books.write(COMMAND_LINE) as work:
         clients.first_tokens(work, 365)
     with books.write(COMMAND_LINE) as work:
@@ -204,16 +225,17 @@ def installation(tmp_path_factory):
         with books.read(COMMAND_LINE) as work:
             verify(work, books.anchors)
             sound += 1
-        if i == ORDERS // 2:
-            books.close()
-            shutil.copy(database, earlier)
-    books.close()
-    return Installation(directory, database, keys, books.policies, list(books.anchors), earlier, sound)
+        done(i)
+    return sound
 
 
 def audited(installation, database, anchors=None):
-    """What the audit says of a database."""
-    engine = SQLite(str(database))
+    """What the audit says of a database in a file."""
+    return verified(installation, SQLite(str(database)), anchors)
+
+
+def verified(installation, engine, anchors=None):
+    """What the audit says of a database, which is let go of."""
     try:
         with engine.read() as tx:
             work = Work(tx, installation.keys, installation.policies, COMMAND_LINE, datetime.now(UTC))
@@ -556,14 +578,14 @@ def test_anchors_are_written_every_hundred_positions(installation):
 # The command.
 
 
-def audit_command(directory):
-    """`flask audit verify` on the records in a directory: its exit code and what it prints."""
+def audit_command(directory, database=None):
+    """`flask audit verify` on the records in a directory, or in a database: its exit code and what it prints."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("flask")), "audit", "verify"],
         cwd=ROOT,
         env=os.environ
         | {
-            "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
+            "REFUNDS_DATABASE": database or f"sqlite:///{directory}/refunds.db",
             "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
             "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
         },
@@ -619,6 +641,177 @@ def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation,
     cut(copied / "refunds.db", 50, move_head=True)
     anchored = installation.anchors[-1].position
     assert audit_command(copied) == (21, "", f"position 50: the journal ends here, but was anchored at {anchored}\n")
+
+
+# On PostgreSQL: less of the same, as what finds it is the same.
+
+
+class OnServer(NamedTuple):
+    """An installation that nobody writes to any more, whose records are on a server."""
+
+    directory: Path
+    url: str
+    keys: Keyring
+    policies: Policies
+    anchors: list[Anchor]
+    sound: int
+    """How often the audit found it sound while it grew."""
+
+
+@pytest.fixture(scope="module")
+def on_server(tmp_path_factory):
+    """The same installation on a server."""
+    directory = tmp_path_factory.mktemp("on_server")
+    url = database_of(directory, "postgresql")
+    books = Books(settings(directory, database=url), load_policies(None, "virtual-numbers"))
+    _, keys = books.open()
+    sound = grow(books)
+    books.close()
+    yield OnServer(directory, url, keys, books.policies, list(books.anchors), sound)
+    shared().drop(url)
+
+
+@pytest.fixture
+def another(on_server):
+    """The URL of a copy of its database."""
+    name = f"copy_{secrets.token_hex(8)}"
+    copy = composed.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(on_server.url, autocommit=True) as connection:
+        connection.execute(copy.format(composed.Identifier(name), composed.Identifier(connection.info.dbname)))
+    yield shared().url(name)
+    shared().drop(shared().url(name))
+
+
+def tampered_with(url, *statements):
+    """An engine for a database to which something was done in one transaction."""
+    engine = PostgreSQL(url)
+    with engine.write() as tx:
+        for sql in statements:
+            assert tx.run(re.sub(r"flipped\((\w+)\)", FLIPPED, sql)) > 0, sql
+    return engine
+
+
+FLIPPED = r"set_byte(\1, octet_length(\1) - 1, get_byte(\1, octet_length(\1) - 1) # 1)"
+"""Bytes of which the last bit is another one."""
+
+
+def cut_on_server(url, position, *, move_head):
+    """An engine for a database whose journal is cut off after a position."""
+    engine = PostgreSQL(url)
+    with engine.write() as tx:
+        tx.run("DELETE FROM events WHERE position > :position", position=position)
+        if move_head:
+            last = tx.one("SELECT hash FROM events WHERE position = :position", position=position)
+            given = {"position": position, "hash": last["hash"] if last else GENESIS}
+            tx.run("UPDATE journal_head SET position = :position, hash = :hash", **given)
+    return engine
+
+
+def test_the_same_installation_is_sound_on_a_server(installation, on_server):
+    assert on_server.sound == ORDERS
+    report = verified(on_server, PostgreSQL(on_server.url))
+    assert report == audited(installation, installation.database)
+    assert report.anchored == on_server.anchors[-1].position
+
+
+ADDED = "type, at, actor, subject, order_id, data, digest, previous, hash FROM events WHERE position = 7"
+COPIED = f"INSERT INTO events SELECT (SELECT max(position) + 1 FROM events), {ADDED}"  # noqa: S608 - stands above
+OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHERE order_id = 'A-0006')"
+
+
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        # A plain column.
+        (["UPDATE orders SET policy = 'another' WHERE order_id = 'A-0003'"], "orders A-0003:"),
+        (["UPDATE orders SET region = NULL WHERE order_id = 'A-0004'"], "orders A-0004:"),
+        (["UPDATE contacts SET is_open = 1 - is_open"], "contacts con_"),
+        (
+            ["UPDATE cancellations SET state = 'issued', settled_at = NULL WHERE state = 'settled'"],
+            "cancellations can_",
+        ),
+        (["UPDATE cancellations SET overdue_at = overdue_at + 1"], "cancellations can_"),
+        (["UPDATE clients SET role = 'admin' WHERE role <> 'admin'"], "clients cli_"),
+        (["UPDATE tokens SET expires_at = expires_at + 86400000000"], "tokens "),
+        (["UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL"], "tokens "),
+        # A sealed one.
+        (["UPDATE contacts SET note = flipped(note) WHERE note IS NOT NULL"], "contacts con_"),
+        (["UPDATE contacts SET note = from_detail WHERE note IS NOT NULL"], "contacts con_"),
+        (["UPDATE contacts SET ticket_ref = NULL WHERE ticket_ref IS NOT NULL"], "contacts con_"),
+        ([f"{OTHERS} WHERE order_id = 'A-0003'"], "orders A-0003:"),
+        (["UPDATE customers SET wrapped_key = flipped(wrapped_key)"], "cus_"),
+        # The journal.
+        (["UPDATE events SET actor = 'cli_nobody' WHERE position = 42"], "position 42:"),
+        (["UPDATE events SET at = at + 1 WHERE position = 42"], "position 42:"),
+        (["UPDATE events SET data = data || ' ' WHERE position = 42"], "position 42:"),
+        (["UPDATE events SET digest = hash WHERE position = 42"], "position 42:"),
+        (["UPDATE events SET hash = flipped(hash) WHERE position = 42"], "position 42:"),
+        (["UPDATE events SET data = 'no JSON' WHERE position = 42"], "position 42:"),
+        (["DELETE FROM events WHERE position = 42"], "position 42:"),
+        (["DELETE FROM events WHERE position = 1"], "position 1:"),
+        ([f"INSERT INTO events SELECT 0, {ADDED}"], "position 1:"),
+        ([COPIED], "position "),
+        (
+            [
+                "UPDATE events SET position = -1 WHERE position = 42",
+                "UPDATE events SET position = 42 WHERE position = 43",
+                "UPDATE events SET position = 43 WHERE position = -1",
+            ],
+            "position 42:",
+        ),
+        # Its head.
+        (["UPDATE journal_head SET position = position - 1"], "head"),
+        (["UPDATE journal_head SET position = position + 1"], "head"),
+        (["UPDATE journal_head SET hash = flipped(hash)"], "head"),
+        (["DELETE FROM journal_head"], "head"),
+        # Rows less and rows more.
+        (["DELETE FROM tokens"], "tokens "),
+        (["DELETE FROM cancellations"], "is missing"),
+        (
+            ["DELETE FROM cancellations WHERE cancellation_id = (SELECT min(cancellation_id) FROM cancellations)"],
+            "can_",
+        ),
+        ([f"INSERT INTO orders SELECT 'A-9999', {ORPHAN.replace('cus_nobody', 'cus_new')}"], "orders A-9999:"),
+        (["INSERT INTO customers VALUES ('cus_nobody', '', '')"], "customers cus_nobody:"),
+        (["UPDATE cancellations SET cancellation_id = cancellation_id || '0'"], "cancellations can_"),
+    ],
+)
+def test_what_is_done_on_a_server_is_found_and_named(on_server, another, statements, named):
+    if any("cus_new" in sql for sql in statements):  # on a server an order has to be someone's
+        statements = ["INSERT INTO customers VALUES ('cus_new', '', '')", *statements]
+    with pytest.raises(Broken) as broken:
+        verified(on_server, tampered_with(another, *statements))
+    assert not isinstance(broken.value, Shortened)
+    assert named in str(broken.value)
+
+
+@pytest.mark.parametrize("move_head", [True, False])
+def test_a_journal_that_is_cut_on_a_server_is_found_short(on_server, another, move_head):
+    anchored = on_server.anchors[-1].position
+    for position in (anchored - 1, 101, 100, 1, 0):
+        with pytest.raises(Shortened) as shortened:
+            verified(on_server, cut_on_server(another, position, move_head=move_head))
+        assert str(shortened.value) == f"position {position}: the journal ends here, but was anchored at {anchored}"
+
+
+@pytest.mark.parametrize("move_head", [True, False])
+def test_a_journal_that_is_cut_on_a_server_at_its_last_anchor_does_not_fit_its_records(on_server, another, move_head):
+    with pytest.raises(Broken) as broken:
+        verified(on_server, cut_on_server(another, on_server.anchors[-1].position, move_head=move_head))
+    assert not isinstance(broken.value, Shortened)
+
+
+def test_the_command_ends_for_a_server_as_it_does_for_a_file(on_server, another):
+    report = verified(on_server, engine := PostgreSQL(another))
+    found = f"Sound: {report.events} events, {report.records} records in {engine.name}."
+    left = f"Not yet anchored: {report.events - report.anchored} events."
+    assert audit_command(on_server.directory, another) == (0, f"{found}\n{left}\n", "")
+    tampered_with(another, "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'").close()
+    complaint = "orders A-0003: not what the journal says it is\n"
+    assert audit_command(on_server.directory, another) == (20, "", complaint)
+    cut_on_server(another, 50, move_head=True).close()
+    complaint = f"position 50: the journal ends here, but was anchored at {on_server.anchors[-1].position}\n"
+    assert audit_command(on_server.directory, another) == (21, "", complaint)
 
 
 def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():

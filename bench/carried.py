@@ -1,0 +1,55 @@
+"""The records of an installation on SQLite, carried over to PostgreSQL: the same rows, by COPY, in a few minutes."""
+
+from contextlib import closing
+
+import psycopg
+from psycopg import sql
+
+from bench.installed import Installed
+from refunds.storage import open_engine
+from refunds.storage.migrations import migrate
+from refunds.storage.sqlite import sqlite3
+from tests.postgres import Cluster
+
+# In an order in which every row finds those that it refers to.
+TABLES = (
+    "keys",
+    "clients",
+    "tokens",
+    "customers",
+    "orders",
+    "contacts",
+    "cancellations",
+    "events",
+    "journal_head",
+    "idempotency",
+)
+GROWN = ("customers", "orders", "contacts", "cancellations", "events")
+"""Those that hold many rows; a table that is vacuumed while it is empty is planned for as if it always were."""
+
+
+def carried(home: Installed, server: Cluster) -> Installed:
+    """An installation with the same records and the same token on a PostgreSQL; nobody may be at work on the other."""
+    url = server.create()
+    with closing(open_engine(url)) as engine:
+        migrate(engine)
+    with (
+        closing(sqlite3.connect(home.database.removeprefix("sqlite:///"))) as source,
+        psycopg.connect(url, autocommit=True) as target,
+    ):
+        target.execute("TRUNCATE journal_head")  # which a new schema has already
+        for table in TABLES:
+            _carry(source, target, table)
+        # What autovacuum would have done while so many records came, and would else do while they are asked for.
+        target.execute(f"VACUUM (ANALYZE) {', '.join(GROWN)}")
+    return home.with_database(url, f"{home.directory.name}-on-postgresql")
+
+
+def _carry(source: sqlite3.Connection, target: psycopg.Connection, table: str) -> None:
+    """Every row of a table, whose columns have the same names and kinds on each engine."""
+    rows = source.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of the above
+    columns = [sql.Identifier(column) for column, *_ in rows.description]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), sql.SQL(", ").join(columns))
+    with target.cursor().copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,346 @@
+"""The real server and a PostgreSQL that goes away at the worst moments: nobody is told what is not so, nothing hangs."""
+
+import http.client
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+from tests.faults.harness import Client, Installation, cancellation_of, until
+from tests.faults.proxy import Fate, Proxy, guarded
+
+PATIENCE = 60
+"""Seconds for what takes a few: there may be others at work."""
+
+LOST = 20
+"""Answers to a COMMIT: enough for it to be sent in each way that there is."""
+
+THREADS = 8
+RESTARTS = 2
+
+CROWD = 32
+"""As many as the service has threads."""
+
+ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
+NOTHING = dict.fromkeys(ALL, 0)
+FACTS = {"customer_ref": "K-20391", "service_provided_at": None}
+
+
+class Answer(NamedTuple):
+    """What came back, with its headers."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self):
+        """The body, read."""
+        return json.loads(self.body)
+
+    @property
+    def replayed(self):
+        """Whether the request had been answered before."""
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+
+class Service:
+    """A service whose database is behind a proxy."""
+
+    def __init__(self, installation, proxy, url, port):
+        self.installation, self.proxy, self.url, self.port = installation, proxy, url, port
+        self.tokens = installation.tokens()
+
+    def send(self, method, path, body=None, role="billing", **headers):
+        """The answer to a request, on a connection of its own."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as wire:
+            headers |= {"Authorization": f"Bearer {self.tokens[role]}", "Content-Type": "application/json"}
+            wire.request(method, path, None if body is None else json.dumps(body), headers)
+            response = wire.getresponse()
+            return Answer(response.status, response.headers, response.read())
+
+    def cancel(self, body, key):
+        """The answer to a cancellation with a key."""
+        return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
+
+    def register(self, order_id):
+        """The answer to the registration of an order."""
+        return self.send("PUT", f"/v1/orders/{order_id}", FACTS)
+
+    def traces(self, order_id):
+        """How much there is of an order in each table, by the server itself."""
+        with psycopg.connect(self.url) as connection:
+            return {
+                table: connection.execute(f"SELECT count(*) FROM {table} WHERE order_id = %s", [order_id]).fetchone()[0]  # noqa: S608
+                for table in ALL
+            }
+
+    def require_whole(self, order_ids):
+        """Each order has one record of each kind, the feed has no gap, and the audit finds all of it sound."""
+        with Client(self.port, self.tokens["auditor"]) as auditor:
+            once = dict.fromkeys(order_ids, 1)
+            for path in ("/v1/cancellations", "/v1/contacts"):
+                assert Counter(each["order_id"] for each in auditor.every(path)) == once
+            events = feed(auditor)
+        assert [event["position"] for event in events] == list(range(1, len(events) + 1))
+        kinds = Counter((event["type"], event["order_id"]) for event in events if event["order_id"])
+        types = ("order.registered", "contact.recorded", "cancellation.issued")
+        assert kinds == {(kind, order_id): 1 for kind in types for order_id in order_ids}
+        assert self.installation.flask("audit", "verify").returncode == 0
+
+
+def feed(client):
+    """Every event there is."""
+    seen, page = [], {"next": 0}
+    while not seen or page["items"]:
+        page = client.send("GET", f"/v1/events?after={page['next']}&limit=200").json
+        seen += page["items"]
+    return seen
+
+
+def require_unavailable(answer):
+    """The answer says that the records cannot be reached, and when to try again; and no more."""
+    assert answer.status == 503
+    assert answer.json["type"] == "/problems/storage-unavailable"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.json["detail"] == "The database cannot serve at the moment."
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL of this module alone."""
+    with guarded() as server:
+        yield server
+
+
+@contextmanager
+def serving(server, directory):
+    """A service whose database is behind a proxy; whatever happened, it has told nothing of the password."""
+    url = server.create()
+    with Proxy(server.host, server.port) as proxy:
+        installation = Installation(directory)
+        installation.environment["REFUNDS_DATABASE"] = proxy.url(url)
+        with installation.serving() as running:
+            service = Service(installation, proxy, url, running.port)
+            yield service
+            measured = service.send("GET", "/metrics", role="operator")
+            assert measured.status == 200
+        server.require_untold(measured.body.decode())
+        server.require_untold(installation.log.read_text())
+        assert {line["status"] for line in logged(installation) if line["event"] == "request"} <= {200, 201, 503}
+
+
+def logged(installation):
+    """What was logged, and nothing else was said, since it said that it runs."""
+    lines = installation.log.read_text().partition("stop it with Ctrl-C\n")[2].splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def service(server, tmp_path):
+    """A service whose database is behind a proxy."""
+    with serving(server, tmp_path) as service:
+        yield service
+
+
+def test_what_was_done_without_a_word_is_found_again_with_the_same_key(service):
+    order_ids = [f"unheard-{number}" for number in range(LOST)]
+    for number, order_id in enumerate(order_ids, 1):
+        body = cancellation_of(order_id)
+        service.proxy.arm(Fate.CUT_AFTER)
+        require_unavailable(service.cancel(body, order_id))
+        assert service.proxy.commits_lost == number
+        assert service.traces(order_id) == ALL
+
+        retried = service.cancel(body, order_id)
+        assert (retried.status, retried.replayed) == (201, True)
+        assert service.cancel(body, order_id).body == retried.body
+        stored = service.send("GET", f"/v1/cancellations/{retried.json['cancellation_id']}")
+        assert stored.json == retried.json
+        assert service.traces(order_id) == ALL
+    service.require_whole(order_ids)
+
+
+@pytest.mark.parametrize("before", [0, 4, 5, 6, 9])
+def test_the_proxy_sees_a_commit_however_it_is_sent(server, before):
+    """As a text and, by a connection that has sent it often, as the name of what was prepared."""
+    url = server.create()
+    with psycopg.connect(url) as direct, Proxy(server.host, server.port) as proxy:
+        direct.execute("CREATE TABLE numbers (number INTEGER)")
+        direct.commit()
+        with closing(psycopg.connect(proxy.url(url), autocommit=True)) as connection:
+            for number in range(before + 1):
+                if number == before:
+                    proxy.arm(Fate.CUT_AFTER)
+                connection.execute("BEGIN")
+                connection.execute("INSERT INTO numbers VALUES (%s)", [number])
+                with pytest.raises(psycopg.OperationalError) if number == before else nullcontext():
+                    connection.execute("COMMIT")
+        assert proxy.commits_lost == 1
+        assert direct.execute("SELECT count(*) FROM numbers").fetchone() == (before + 1,)
+
+
+def test_what_was_cut_off_before_its_commit_was_never_there(service):
+    order_ids = [f"cut-{number}" for number in range(LOST)]
+    for order_id in order_ids:
+        body = cancellation_of(order_id)
+        service.proxy.arm(Fate.CUT_BEFORE)
+        require_unavailable(service.cancel(body, order_id))
+        assert service.traces(order_id) == NOTHING
+        retried = service.cancel(body, order_id)
+        assert (retried.status, retried.replayed) == (201, False)
+        assert service.traces(order_id) == ALL
+    assert service.proxy.commits_lost == 0
+    service.require_whole(order_ids)
+
+
+@pytest.mark.parametrize(("fate", "status"), [(Fate.CUT_AFTER, 200), (Fate.CUT_BEFORE, 201)])
+def test_an_order_may_be_registered_again_whatever_became_of_it(service, fate, status):
+    """Known already, if it was registered without a word; and registered once in any case."""
+    for number in range(LOST):
+        order_id = f"order-{number}"
+        service.proxy.arm(fate)
+        require_unavailable(service.register(order_id))
+        assert service.traces(order_id)["orders"] == (status == 200)
+        assert service.register(order_id).status == status
+        again = service.register(order_id)
+        assert (again.status, again.json["revision"]) == (200, 1)
+        assert service.traces(order_id) == NOTHING | {"orders": 1, "events": 1}
+    assert service.installation.flask("audit", "verify").returncode == 0
+
+
+def test_without_its_database_it_lives_and_says_that_it_is_not_ready(server, service):
+    """And needs no restart when the database is back."""
+    assert service.register("before").status == 201
+    service.proxy.go_away()
+    assert service.send("GET", "/livez").status == 200
+    requests = [("GET", "/readyz"), ("PUT", "/v1/orders/meanwhile", FACTS), ("GET", "/v1/orders/before")]
+    with ThreadPoolExecutor(len(requests)) as pool:
+        answers = [pool.submit(service.send, *request) for request in requests]
+        assert service.send("GET", "/livez").status == 200
+        for answer in answers:
+            require_unavailable(answer.result())
+            server.require_untold(answer.result().body.decode())
+    service.proxy.come_back()
+    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    assert service.register("before").status == 200
+    assert service.register("meanwhile").status == 201
+
+
+def test_an_outage_is_logged_line_by_line_without_the_password(server, service):
+    """Also where the database is there and lets nobody in, as the password was changed meanwhile."""
+    assert service.register("before").status == 201
+    service.proxy.go_away()
+    require_unavailable(service.register("before"))
+    with server.changed_password():
+        service.proxy.come_back()
+        require_unavailable(service.register("before"))
+    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    assert service.register("before").status == 200
+    told = " ".join(line["detail"] for line in logged(service.installation) if line["event"] == "database")
+    assert "discarding closed connection" in told
+    assert "Connection refused" in told
+    assert 'password authentication failed for user "keeper"' in told
+
+
+def test_a_crowd_that_comes_during_an_outage_gets_an_answer_and_spoils_nothing(service):
+    """Each of them while the database is away, and each of them after it is back."""
+
+    def register_all(when):
+        with ThreadPoolExecutor(CROWD) as pool:
+            return list(pool.map(lambda number: service.register(f"{when}-{number}"), range(CROWD)))
+
+    assert {answer.status for answer in register_all("before")} == {201}  # so that there are connections to lose
+    service.proxy.go_away()
+    for answer in register_all("meanwhile"):
+        require_unavailable(answer)
+    service.proxy.come_back()
+    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    assert {answer.status for answer in register_all("before")} == {200}
+    assert {answer.status for answer in register_all("meanwhile")} == {201}
+    assert service.installation.flask("audit", "verify").returncode == 0
+
+
+def test_a_database_that_comes_back_in_time_lets_those_go_on_who_wait(service):
+    assert service.register("before").status == 201
+    service.proxy.go_away()
+    with ThreadPoolExecutor(CROWD) as pool:
+        waiting = [pool.submit(service.register, f"waiting-{number}") for number in range(CROWD)]
+        service.proxy.come_back()
+        statuses = {each.result(timeout=PATIENCE).status for each in waiting}
+    assert statuses <= {201, 503}
+    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    for number in range(CROWD):
+        assert service.register(f"waiting-{number}").status in {200, 201}
+
+
+class Restarts:
+    """A PostgreSQL that is stopped and started again."""
+
+    def __init__(self, server):
+        with psycopg.connect(server.url("postgres")) as connection:
+            self.directory = Path(connection.execute("SHOW data_directory").fetchone()[0])
+        pid = (self.directory / "postmaster.pid").read_text().split()[0]
+        self.tool = Path(f"/proc/{pid}/exe").readlink().with_name("pg_ctl")
+        owner = self.directory.stat()
+        self.user = {} if os.geteuid() else {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+    def run(self, *command):
+        """Let its tool do something to it."""
+        given = [*command, "-D", self.directory, "-w", "-t", str(PATIENCE)]
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        subprocess.run([self.tool, *given], check=True, cwd="/", **quiet, **self.user)
+
+
+@contextmanager
+def restartable():
+    """A PostgreSQL of our own, and what restarts it; stopped by that too, as no one else knows of the new one."""
+    with guarded() as server:
+        restarts = Restarts(server.server)
+        try:
+            yield server, restarts
+        finally:
+            restarts.run("stop", "-m", "immediate")
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_a_database_that_is_restarted_under_load_costs_nothing_but_time(tmp_path, how):
+    """Also as after a crash: whoever asks again with the same key gets on as if nothing had been."""
+    numbers, done, statuses, over = count(), [], [], threading.Event()
+
+    def cancel_one_after_another(service):
+        while not over.is_set():
+            order_id = f"busy-{next(numbers)}"
+            body = cancellation_of(order_id)
+
+            def is_cancelled(order_id=order_id, body=body):
+                statuses.append(service.cancel(body, order_id).status)
+                return statuses[-1] == 201
+
+            until(is_cancelled, PATIENCE)
+            done.append(order_id)
+
+    with restartable() as (server, restarts), serving(server, tmp_path) as service, ThreadPoolExecutor(THREADS) as pool:
+        running = [pool.submit(cancel_one_after_another, service) for _ in range(THREADS)]
+        try:
+            for _ in range(RESTARTS):
+                enough = len(done) + 5 * THREADS
+                until(lambda enough=enough: len(done) >= enough, PATIENCE)
+                restarts.run("restart", "-m", how)
+            enough = len(done) + 5 * THREADS
+            until(lambda: len(done) >= enough, PATIENCE)
+        finally:
+            over.set()
+        for each in running:
+            each.result(timeout=PATIENCE)
+        assert set(statuses) <= {201, 503}
+        service.require_whole(done)

@@ -1,0 +1,123 @@
+"""The engines that are tested, and what the tests of all of them do."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from refunds.storage import Engine
+from refunds.storage.postgres import PostgreSQL
+from refunds.storage.sqlite import SQLite
+from tests import database_of
+
+SCHEMA = (
+    "CREATE TABLE parents (id {key} PRIMARY KEY, amount {bigint} NOT NULL, seal {bytes})",
+    "CREATE TABLE children (id {key} PRIMARY KEY, parent {key} NOT NULL REFERENCES parents (id), name TEXT UNIQUE)",
+    "INSERT INTO parents (id, amount) VALUES ('a', 100)",
+    "INSERT INTO parents (id, amount) VALUES ('b', 0)",
+)
+
+
+def in_a_file(url, *, sound, **options):
+    """An engine for the database in a file."""
+    return SQLite(url.removeprefix("sqlite:///"), sound=sound, **options)
+
+
+SQLITES = {"write-ahead log": partial(in_a_file, sound=True), "rollback journal": partial(in_a_file, sound=False)}
+ENGINES = SQLITES | {"PostgreSQL": PostgreSQL}
+"""Whatever keeps the contract: another engine is another line here."""
+
+
+class Opener:
+    """The one database of a test, which it opens as often as it wants."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        self.kind = kind
+        self.url = database_of(directory, "postgresql" if ENGINES[kind] is PostgreSQL else "sqlite")
+        self._made: list[Engine] = []
+
+    def __call__(self, **options) -> Engine:
+        """An engine for it."""
+        self._made.append(ENGINES[self.kind](self.url, **options))
+        return self._made[-1]
+
+    def close(self) -> None:
+        """Let go of it, and leave nothing of it with a server that others use."""
+        for engine in self._made:
+            engine.close()
+        if ENGINES[self.kind] is PostgreSQL:
+            from tests.postgres import shared  # noqa: PLC0415 - whoever forks or is killed has no use for it
+
+            shared().drop(self.url)
+
+
+@contextmanager
+def opener(kind: str, directory: Path) -> Iterator[Opener]:
+    """What opens a database of this kind that belongs to a directory, until the test is over."""
+    made = Opener(kind, directory)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def stocked(engine):
+    """An engine with two tables."""
+    with engine.write() as tx:
+        for statement in SCHEMA:
+            tx.run(statement)
+    return engine
+
+
+def amount(tx, parent="a"):
+    """The amount of a row."""
+    return tx.one("SELECT amount FROM parents WHERE id = :id", id=parent)["amount"]
+
+
+def hold(tx, parent="a"):
+    """The amount of a row that nobody else changes until the transaction ends."""
+    return tx.one("SELECT amount FROM parents WHERE id = :id {for_update}", id=parent)["amount"]
+
+
+def spend(tx, much):
+    """Take something from one row to the other."""
+    tx.run("UPDATE parents SET amount = amount - :much WHERE id = 'a'", much=much)
+    tx.run("UPDATE parents SET amount = amount + :much WHERE id = 'b'", much=much)
+
+
+def amounts(engine):
+    """What both rows hold."""
+    with engine.read() as tx:
+        return amount(tx, "a"), amount(tx, "b")
+
+
+def write(engine, sql, **parameters):
+    """One statement in a transaction of its own."""
+    with engine.write() as tx:
+        return tx.run(sql, **parameters)
+
+
+def python(code, *arguments):
+    """Another process that runs some code; it says when it is ready, and goes on at a line of input."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    return process
+
+
+def together(processes):
+    """What processes print that go on at the same moment."""
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [err for _, err in told] == [""] * len(told)
+    return [out.split() for out, _ in told]

@@ -1,0 +1,738 @@
+"""What PostgreSQL alone does: connections that get lost, writes side by side, users, passwords and settings."""
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql as composed
+
+from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.secrecy import Vault, new_key
+from refunds.storage import clients, open_engine, orders
+from refunds.storage.clients import CLIENTS, TOKENS
+from refunds.storage.migrations import migrate
+from refunds.storage.orders import ORDERS
+from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
+from tests.conftest import settings
+from tests.postgres import PATIENCE, cluster
+from tests.storage.engines import amount, amounts, hold, opener, spend, stocked, write
+
+
+@pytest.fixture
+def make(tmp_path):
+    """What opens the database of a test, as often as is wanted."""
+    with opener("PostgreSQL", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def engine(make):
+    """An engine with two tables."""
+    return stocked(make())
+
+
+def backend(tx):
+    """The number of the server's process that a transaction is served by."""
+    return tx.one("SELECT pg_backend_pid() AS pid")["pid"]
+
+
+def ended(url, *pids):
+    """Let the server end connections, some or all others, and wait until they are gone."""
+    there = "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    there += " AND pid <> pg_backend_pid() AND (%(pids)s::int[] IS NULL OR pid = ANY (%(pids)s))"
+    given = {"pids": list(pids) or None}
+    with psycopg.connect(url, autocommit=True) as connection:
+        many = connection.execute(f"SELECT pg_terminate_backend(pid) {there}", given).rowcount
+        until(lambda: connection.execute(f"SELECT 1 {there}", given).fetchone() is None)
+    return many
+
+
+def until(true):
+    """Wait until something is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it has taken too long"
+        time.sleep(0.01)
+
+
+def shown(tx, setting):
+    """What a connection is set to."""
+    return tx.one("SELECT current_setting(:setting) AS value", setting=setting)["value"]
+
+
+# Conflicts.
+
+
+def row(table, *values):
+    """The statement that adds a row."""
+    return f"INSERT INTO {table} VALUES ({', '.join(values)})"  # noqa: S608 - what stands below
+
+
+NONE = ("NULL",) * 10
+ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", "NULL")
+CONTACT = ("'A-1'", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:4])
+JUDGED = ("'{}'", "0", "0", *NONE[:4])
+CANCELLATION = ("'con_1'", "'{}'", "'policy'")
+ISSUED = ("0", "'x'", "'d'", "0", *NONE)
+EVENT = row("events", "1", "'t'", "0", "'a'", "'s'", "NULL", "'{}'", "''", "''", "''")
+KEY = row("idempotency", "'cli_1'", ":one", "''", "0", "NULL", "NULL")
+
+FILLED = (
+    row("keys", "'k'", "''"),
+    row("clients", "'cli_1'", "'one'", "'admin'", "0"),
+    row("clients", "'cli_2'", "'two'", "'admin'", "0"),
+    row("tokens", "'t'", "'cli_1'", "''", "0", "0", "NULL"),
+    row("customers", "'cus_1'", ":one", "''"),
+    row("customers", "'cus_2'", ":two", "''"),
+    row("orders", "'A-1'", *ORDER),
+    row("orders", "'A-2'", *ORDER),
+    row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
+    row("contacts", "'con_2'", *CONTACT, "'con_1'", *JUDGED),
+    row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
+    row("cancellations", "'can_2'", "'2'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
+    EVENT,
+    KEY,
+)
+CONFLICTS = {
+    "migrations.name": "INSERT INTO migrations SELECT name FROM migrations",
+    "keys.name": row("keys", "'k'", "''"),
+    "clients.client_id": row("clients", "'cli_1'", "'three'", "'admin'", "0"),
+    "clients.name": row("clients", "'cli_3'", "'one'", "'admin'", "0"),
+    "tokens.token_id": row("tokens", "'t'", "'cli_2'", "''", "0", "0", "NULL"),
+    "customers.customer_id": row("customers", "'cus_1'", ":three", "''"),
+    "customers.digest": "UPDATE customers SET digest = :one WHERE customer_id = 'cus_2'",
+    "orders.order_id": row("orders", "'A-1'", *ORDER),
+    "contacts.contact_id": row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
+    "contacts.supersedes": row("contacts", "'con_3'", *CONTACT, "'con_1'", *JUDGED),
+    "cancellations.cancellation_id": row(
+        "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
+    ),
+    "cancellations.reference": row("cancellations", "'can_3'", "'1'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
+    "cancellations.order_id": row("cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED),
+    "events.position": EVENT,
+    "journal_head.id": row("journal_head", "1", "0", "''"),
+    "idempotency.client_id, idempotency.key_hash": KEY,
+}
+"""A statement for whatever two cannot both keep."""
+
+
+@pytest.fixture(scope="module", params=["write-ahead log", "PostgreSQL"])
+def filled(request, tmp_path_factory):
+    """An engine with the schema and a row or two in every table."""
+    with opener(request.param, tmp_path_factory.mktemp("filled")) as made:
+        engine = made()
+        migrate(engine)
+        for sql in FILLED:
+            run(engine, sql)
+        yield engine
+
+
+def run(engine, sql):
+    """One statement with those of the digests that it wants; braces in it are its own."""
+    given = {name: name.encode() for name in ("one", "two", "three") if f":{name}" in sql}
+    return write(engine, sql.replace("{}", "{{}}"), **given)
+
+
+@pytest.mark.parametrize(("constraint", "sql"), CONFLICTS.items(), ids=CONFLICTS)
+def test_a_conflict_has_the_same_name_on_each_engine(filled, constraint, sql):
+    with pytest.raises(Conflict) as conflict:
+        run(filled, sql)
+    assert conflict.value.constraint == constraint
+
+
+@pytest.mark.parametrize("filled", ["PostgreSQL"], indirect=True)
+def test_there_is_a_conflict_for_whatever_must_be_unique(filled):
+    with filled.read() as tx:
+        rows = tx.all(
+            "SELECT string_agg(relname || '.' || attname, ', ' ORDER BY attnum) AS columns"
+            " FROM pg_index JOIN pg_class ON pg_class.oid = indrelid JOIN pg_attribute ON attrelid = indexrelid"
+            " WHERE indisunique AND relnamespace = 'public'::regnamespace GROUP BY indexrelid"
+        )
+    assert sorted(row["columns"] for row in rows) == sorted(CONFLICTS)
+
+
+# Writes side by side.
+
+
+def test_writers_of_different_rows_do_not_wait_for_each_other(make):
+    engine = stocked(make(patience=2))
+    with engine.write() as one, engine.write() as other:
+        one.run("UPDATE parents SET amount = 1 WHERE id = 'a'")
+        other.run("UPDATE parents SET amount = 2 WHERE id = 'b'")
+        assert (amount(one, "b"), amount(other, "a")) == (0, 100)
+    assert amounts(engine) == (1, 2)
+
+
+def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
+    both = threading.Barrier(2, timeout=PATIENCE)
+
+    def swapped(first, second):
+        try:
+            with engine.write() as tx:
+                hold(tx, first)
+                both.wait()
+                hold(tx, second)
+                tx.run("UPDATE parents SET amount = amount + 1 WHERE id = :id", id=first)
+        except StorageUnavailable:
+            return None
+        return first
+
+    with ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(swapped, "ab", "ba"))
+    assert done.count(None) == 1
+    assert amounts(engine) == ((101, 0) if "a" in done else (100, 1))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, alone):
+    holder, engine = stocked(make()), make()
+
+    def late():
+        with engine.write(alone=alone) as tx:
+            spend(tx, 1)
+        return amounts(engine)
+
+    with ThreadPoolExecutor(1) as others:
+        with holder.write(alone=True) as tx:
+            waiting = others.submit(late)
+            if alone:
+                with psycopg.connect(make.url, autocommit=True) as spy:
+                    wanted = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                    until(lambda: spy.execute(wanted).fetchone())
+            else:
+                assert waiting.result(PATIENCE) == (99, 1)
+            spend(tx, 30)
+        assert waiting.result(PATIENCE) == ((69, 31) if alone else (99, 1))
+    assert amounts(holder) == (69, 31)
+
+
+def test_more_threads_than_connections_all_get_done(engine):
+    with engine.read() as tx:
+        before = backend(tx)
+
+    def one_more(_):
+        with engine.write() as tx:
+            tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=hold(tx) + 1)
+        with engine.read() as tx:
+            return backend(tx)
+
+    with ThreadPoolExecutor(CONNECTIONS * 3) as threads:
+        seen = set(threads.map(one_more, range(CONNECTIONS * 12)))
+    assert amounts(engine) == (100 + CONNECTIONS * 12, 0)
+    assert len(seen | {before}) <= CONNECTIONS
+
+
+# Reads.
+
+
+def test_a_read_of_several_statements_sees_one_state_and_what_is_written_meanwhile_later(engine):
+    with engine.read() as tx:
+        assert amount(tx) == 100
+        write(engine, "UPDATE parents SET amount = 1")
+        write(engine, "INSERT INTO parents (id, amount) VALUES ('c', 5)")
+        assert [row["amount"] for row in tx.each("SELECT amount FROM parents ORDER BY id")] == [100, 0]
+        assert tx.one("SELECT sum(amount)::bigint AS all FROM parents") == {"all": 100}
+    assert amounts(engine) == (1, 1)
+
+
+@pytest.fixture
+def counted(engine):
+    """An engine with more rows than are fetched at a time, twice over."""
+    numbers = "SELECT to_char(n, 'FM00000'), n FROM generate_series(1, :last) AS n"
+    write(engine, "DELETE FROM parents")
+    write(engine, f"INSERT INTO parents (id, amount) {numbers}", last=_ROWS * 5 // 2)
+    return engine
+
+
+COUNT = "SELECT amount FROM parents WHERE amount > :after ORDER BY id"
+
+
+@pytest.mark.parametrize("transaction", ["read", "write"])
+def test_rows_come_one_by_one_while_other_statements_run(counted, transaction):
+    with getattr(counted, transaction)() as tx:
+        rows, others = tx.each(COUNT, after=0), tx.each(COUNT, after=100)
+        seen, also = [], []
+        for row in rows:
+            seen.append(row["amount"])
+            if len(seen) % 500 == 0:
+                also += [next(others)["amount"] for _ in range(400)]
+                assert tx.one("SELECT count(*) AS many FROM parents") == {"many": _ROWS * 5 // 2}
+        assert seen == list(range(1, _ROWS * 5 // 2 + 1))
+        assert also == list(range(101, 101 + len(also)))
+
+
+@pytest.mark.parametrize("taken", [0, 1, _ROWS, _ROWS + 1])
+def test_a_connection_serves_on_after_rows_that_were_left_half_way(counted, taken):
+    pids = set()
+    for _ in range(2):
+        with counted.read() as tx:
+            pids.add(backend(tx))
+            rows = tx.each(COUNT, after=0)
+            assert [next(rows)["amount"] for _ in range(taken)] == list(range(1, taken + 1))
+        with counted.write() as tx:
+            pids.add(backend(tx))
+            tx.run("UPDATE parents SET amount = amount WHERE amount = 1")
+        rows.close()
+        with counted.read() as tx:
+            assert len(list(tx.each(COUNT, after=0))) == _ROWS * 5 // 2
+    assert len(pids) == 1
+
+
+def test_no_cursor_is_left_of_rows_that_were_read_to_their_end(counted):
+    with counted.read() as tx:
+        assert len(list(tx.each(COUNT, after=0))) == _ROWS * 5 // 2
+        assert tx.all("SELECT name FROM pg_cursors WHERE name LIKE 'rows%'") == []
+
+
+NAMES = ["A", "B", "Z", "a", "aB", "ab", "b", "z", "Ä", "ä", "É", "é", "ß", "Ω", "中", "😀"]
+
+
+def test_pages_of_orders_and_clients_are_in_the_order_of_bytes(make):
+    engine, vault, now = make(), Vault(new_key()), datetime.now(UTC)
+    migrate(engine)
+    with engine.write() as tx:
+        tx.run("INSERT INTO customers VALUES ('cus_1', '', '')")
+        for i, name in enumerate(NAMES[::-1]):
+            order = ORDERS.record(order_id=name, customer_id="cus_1", **facts(now))
+            ORDERS.insert(tx, order, vault)
+            client = CLIENTS.record(client_id=f"cli_{name}", name=name, role="admin", registered_at=now)
+            CLIENTS.insert(tx, client, vault)
+            token = {"client_id": client.client_id, "created_at": now, "expires_at": now, "revoked_at": None}
+            TOKENS.insert(tx, TOKENS.record(token_id=f"t{i}", secret_digest=b"", **token), vault)
+    with engine.read() as tx:
+        seen = [""]
+        while page := orders.of_customer(tx, "cus_1", seen[-1], 3):
+            seen += [row["order_id"] for row in page]
+        assert seen[1:] == [row["order_id"] for row in orders.every(tx)] == sorted(NAMES)
+        assert [client.name for client, _ in clients.every(tx)] == sorted(NAMES)
+        assert [row["client_id"] for row in clients.every_client(tx)] == [f"cli_{name}" for name in sorted(NAMES)]
+        # Left to a database that speaks English, they would not be.
+        own = tx.one("SELECT datlocprovider::text AS provider FROM pg_database WHERE datname = current_database()")
+        left = [row["order_id"] for row in tx.all('SELECT order_id FROM orders ORDER BY order_id COLLATE "default"')]
+        assert own["provider"] != "i" or left != sorted(NAMES)
+
+
+def facts(now):
+    """What else an order has to have."""
+    none = ("customer_ref", "region", "ordered_at", "service_provided_at", "correction_reason")
+    return dict.fromkeys(none) | {"policy": "p", "registered_at": now, "asserted_by": "cli_1", "revision": 1}
+
+
+# Connections that the server ends.
+
+
+@pytest.mark.parametrize("transaction", ["read", "write"])
+def test_connections_that_the_server_has_ended_are_passed_over(make, transaction):
+    engine, all_there = stocked(make()), threading.Barrier(CONNECTIONS, timeout=PATIENCE)
+
+    def connect(_):
+        with engine.read() as tx:
+            all_there.wait()
+            return backend(tx)
+
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        before = set(threads.map(connect, range(CONNECTIONS)))
+    assert ended(make.url) == len(before) == CONNECTIONS
+    for _ in range(CONNECTIONS + 1):
+        with getattr(engine, transaction)() as tx:
+            assert backend(tx) not in before
+    with engine.write() as tx:
+        spend(tx, 30)
+    assert amounts(engine) == (70, 30)
+
+
+def nothing(tx):
+    """Whoever has done all that was to be done, or who does it no more."""
+
+
+def every(tx):
+    """All rows, one by one."""
+    return list(tx.each("SELECT id FROM parents"))
+
+
+@pytest.mark.parametrize(
+    ("transaction", "then"),
+    [("write", nothing), ("write", amount), ("write", every), ("read", amount), ("read", every)],
+)
+def test_a_transaction_whose_connection_is_ended_is_unavailable(make, transaction, then):
+    """Also where nothing but its COMMIT is left to be done."""
+    engine = stocked(make())
+
+    def interrupted():
+        with getattr(engine, transaction)() as tx:
+            assert amount(tx) == 100
+            if transaction == "write":
+                spend(tx, 30)
+            ended(make.url, backend(tx))
+            then(tx)
+
+    with pytest.raises(StorageUnavailable):
+        interrupted()
+    assert amounts(engine) == (100, 0)
+    with engine.write() as tx:
+        spend(tx, 1)
+    assert amounts(engine) == (99, 1)
+
+
+def test_a_read_that_has_seen_all_it_wants_does_not_mind_the_end_of_its_connection(make):
+    engine = stocked(make())
+    with engine.read() as tx:
+        assert every(tx) == [{"id": "a"}, {"id": "b"}]
+        ended(make.url, backend(tx))
+    assert amounts(engine) == (100, 0)
+
+
+def test_a_transaction_that_goes_silent_holds_nothing_for_ever(make):
+    engine = stocked(make())
+    with engine.read() as tx:
+        assert shown(tx, "idle_in_transaction_session_timeout") == "1min"
+
+    def silent():
+        with engine.write() as tx, psycopg.connect(make.url, autocommit=True) as spy:
+            hold(tx)
+            there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (backend(tx),)
+            tx.run("SET LOCAL idle_in_transaction_session_timeout = 50")
+            until(lambda: spy.execute(*there).fetchone() is None)
+            spend(tx, 30)
+
+    with pytest.raises(StorageUnavailable):
+        silent()
+    assert amounts(engine) == (100, 0)
+
+
+class Server:
+    """A server of our own, which is stopped and started again."""
+
+    def __init__(self, given) -> None:
+        self.cluster, self._started = given, None
+        with psycopg.connect(given.url("postgres"), autocommit=True) as connection:
+            self.data = Path(connection.execute("SHOW data_directory").fetchone()[0])
+
+    @property
+    def _status(self):
+        return self.data / "postmaster.pid"
+
+    def stop(self) -> None:
+        """End it with all its connections."""
+        os.kill(int(self._status.read_text().split()[0]), signal.SIGINT)
+        until(lambda: not self._status.exists())
+        if self._started is not None:
+            self._started.wait(PATIENCE)
+            self._started = None
+
+    def start(self) -> None:
+        """Start it as it was started before."""
+        owner = self.data.stat()
+        theirs = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        self._started = subprocess.Popen(
+            shlex.split((self.data / "postmaster.opts").read_text()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.data,
+            process_group=0,
+            **theirs,
+        )
+        until(lambda: self._status.exists() and self._status.read_text().split()[-1:] == ["ready"])
+
+    @contextmanager
+    def away(self):
+        """Let nobody reach it for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def end(self) -> None:
+        """End it where it was started here."""
+        if self._started is not None:
+            self.stop()
+
+    def run(self, statement, *names, database="postgres") -> None:
+        """A statement with names and texts in it."""
+        made = composed.SQL(statement).format(*names)
+        with psycopg.connect(self.cluster.url(database), autocommit=True) as connection:
+            connection.execute(made)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of our own, with users and databases as they are needed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("TEST_DATABASE_URL", raising=False)
+        with cluster() as given:
+            own = Server(given)
+            yield own
+            own.end()
+
+
+@contextmanager
+def engine_of(url, **options):
+    """An engine, let go of when it is not needed any more."""
+    engine = PostgreSQL(url, **options)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def test_a_server_that_was_started_anew_serves_at_once(server):
+    with engine_of(server.cluster.create()) as engine:
+        stocked(engine)
+        with server.away():
+            pass
+        with engine.write() as tx:
+            spend(tx, 30)
+        assert amounts(engine) == (70, 30)
+
+
+def test_a_server_that_is_away_is_unavailable_until_it_is_back(server):
+    with engine_of(server.cluster.create(), patience=0.5) as engine:
+        stocked(engine)
+        with server.away():
+            for transaction in (engine.read, engine.write):
+                with pytest.raises(StorageUnavailable), transaction() as tx:
+                    spend(tx, 30)
+        until(lambda: serves(engine))
+        assert amounts(engine) == (100, 0)
+
+
+def serves(engine):
+    """Whether an engine can be read from."""
+    try:
+        with engine.read() as tx:
+            return amount(tx) == 100
+    except StorageUnavailable:
+        return False
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("set_to", "kept"),
+    [
+        ("off", "on"),
+        ("on", "on"),
+        ("local", "local"),
+        ("remote_write", "remote_write"),
+        ("remote_apply", "remote_apply"),
+    ],
+)
+def test_a_commit_is_never_told_before_it_is_on_disk(make, set_to, kept):
+    with psycopg.connect(make.url, autocommit=True) as connection:
+        name = composed.Identifier(connection.info.dbname)
+        change = "ALTER DATABASE {} SET synchronous_commit = {}"
+        connection.execute(composed.SQL(change).format(name, composed.Literal(set_to)))
+    engine = make()
+    for transaction in (engine.write, engine.read):
+        with transaction() as tx:
+            assert shown(tx, "synchronous_commit") == kept
+
+
+def test_a_connection_waits_and_holds_no_longer_than_it_may(make):
+    with make(patience=0.25).write() as tx:
+        assert shown(tx, "lock_timeout") == "250ms"
+        assert shown(tx, "transaction_isolation") == "read committed"
+        assert shown(tx, "application_name") == "refunds"
+    with make().read() as tx:
+        assert shown(tx, "lock_timeout") == "10s"
+        assert shown(tx, "transaction_isolation") == "repeatable read"
+        assert shown(tx, "transaction_read_only") == "on"
+
+
+# Who may not, and what is no database of ours.
+
+
+def url_of(server, database, **changed):
+    """The URL of a database on our server with another user, password, host or port, each escaped."""
+    parts = urlsplit(server.cluster.url(database))
+    user, password = changed.get("user", parts.username), changed.get("password", parts.password)
+    host, port = changed.get("host", parts.hostname), changed.get("port", parts.port)
+    return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{port}{parts.path}"
+
+
+@pytest.fixture
+def stranger(server):
+    """A user who may connect and no more, with a password that says so."""
+    server.run("CREATE ROLE stranger LOGIN PASSWORD 'let me in'")
+    yield {"user": "stranger", "password": "let me in"}
+    server.run("DROP ROLE stranger")
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_to_do(server, stranger):
+    server.cluster.create("of_someone_else")
+    with engine_of(url_of(server, "of_someone_else", **stranger)) as engine:
+        engine.require_fit()
+        with pytest.raises(ConfigurationError) as refused:
+            migrate(engine)
+    assert str(refused.value).startswith(f"REFUNDS_DATABASE: {engine.name}")
+    assert str(refused.value).endswith(": permission denied for schema public: make the user the owner of the database")
+    server.run("ALTER DATABASE of_someone_else OWNER TO stranger")
+    with engine_of(url_of(server, "of_someone_else", **stranger)) as engine:
+        migrate(engine)
+    server.cluster.drop(server.cluster.url("of_someone_else"))
+
+
+CLOSED_PORT = 1
+UNFIT = {
+    "a wrong password": ({"password": "wrong"}, "password authentication failed for user"),
+    "an unknown user": ({"user": "nobody"}, "password authentication failed for user"),
+    "an unknown host": ({"host": "nowhere.invalid"}, "nowhere.invalid"),
+    "a closed port": ({"port": CLOSED_PORT}, "refused"),
+    "a port that is none": ({"port": 99_999}, "port"),
+}
+
+
+@pytest.mark.parametrize(("changed", "told"), UNFIT.values(), ids=UNFIT)
+def test_a_database_that_cannot_be_reached_is_told(server, changed, told):
+    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: postgresql://.* does not let us in: ") as refused:
+        open_engine(url_of(server, "postgres", **changed))
+    assert told in str(refused.value)
+    assert str(refused.value).endswith(": compare host, port, database, user and password")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_there_is_not_is_told(server):
+    with pytest.raises(ConfigurationError, match='database "nowhere" does not exist: compare host'):
+        open_engine(url_of(server, "nowhere"))
+
+
+def test_a_database_that_cannot_keep_every_text_is_told(server):
+    server.run("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'")
+    with pytest.raises(
+        ConfigurationError, match="has the encoding SQL_ASCII: create the database with ENCODING 'UTF8'"
+    ):
+        open_engine(url_of(server, "ascii"))
+
+
+def test_a_database_of_an_old_server_is_told(server, monkeypatch):
+    monkeypatch.setattr("refunds.storage.postgres.OLDEST", 999)
+    with pytest.raises(ConfigurationError, match=r"is PostgreSQL \d+: version 999 or newer is needed$"):
+        open_engine(url_of(server, "postgres"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h:1/d?nothing=known",
+        "postgresql://u:p@h:1/d?password",
+        "postgresql://u:p@[::1/d",
+        "postgresql://u:p@@h/d",
+        "postgresql://u:p%zz@h/d",
+        "postgresql://u:p%00@h/d",
+        "postgresql://u:p/w@h/d",
+        "postgresql://u:p?w@h/d",
+        "postgresql://u:p@h/d@e",
+        "postgresql://u:p w@h/d",
+    ],
+)
+def test_a_url_that_is_none_is_told_without_repeating_it(url):
+    with pytest.raises(ConfigurationError) as refused:
+        open_engine(url)
+    assert str(refused.value) == (
+        "REFUNDS_DATABASE: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME,"
+        " with other signs than letters and digits as %XX"
+    )
+
+
+# Passwords.
+
+PASSWORDS = [
+    *(f"zqx{sign}wvk{sign}jyg" for sign in "@/?#%: &=+;,'\"\\[]|~ö$"),
+    *(f"{sign}zqxwvk" for sign in "@/?#%:"),
+    *(f"zqxwvk{sign}" for sign in "@/?#%:"),
+    "zqx%41wvk",
+    "zqx%2Fwvk",
+    "zqx@wvk:mgp/jyg?hfb#npc",
+    "zqx:/wvk@jyg/hfb",
+]
+
+
+def spellings(password, place):
+    """URLs that have a password in them, escaped and as it is, in either place."""
+    user, _, where = place.partition("@")
+    for written in (quote(password, safe=""), password):
+        yield f"postgresql://{user}:{written}@{where}"
+        yield f"postgresql://{user}@{where}?password={written}"
+        yield f"postgresql://{user}@{where}?password={written}&application_name=refunds"
+
+
+def pieces(password):
+    """Whatever of a password would give it away: three signs in a row, and that escaped."""
+    runs = {password[i : i + 3] for i in range(len(password) - 2)}
+    return runs | {quote(run, safe="") for run in runs}
+
+
+def errors_of(error):
+    """An error with those that it came from or came up in."""
+    if error is None:
+        return []
+    return [error, *errors_of(error.__cause__), *errors_of(error.__context__)]
+
+
+def told_of(url):
+    """Whatever is told of a URL: by what is made of it, by its errors, and by theirs."""
+    yield repr(settings(database=url))
+    yield str(settings(database=url))
+    try:
+        engine = PostgreSQL(url, patience=0.01)
+    except ConfigurationError as error:
+        yield from texts(error)
+        return
+    yield from (engine.name, repr(engine), str(engine))
+    try:
+        with pytest.raises(ConfigurationError) as refused:
+            engine.require_fit()
+        yield from texts(refused.value)
+        with pytest.raises(StorageUnavailable) as unavailable, engine.read():
+            pass
+        yield from texts(unavailable.value)
+    finally:
+        engine.close()
+
+
+def texts(error):
+    """What an error says, and all that it came from, and as it is printed."""
+    for found in errors_of(error):
+        yield from (str(found), repr(found))
+    yield "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_nothing_that_is_told_holds_a_part_of_the_password(password, caplog):
+    caplog.set_level(logging.DEBUG)
+    for url in spellings(password, f"someone@127.0.0.1:{CLOSED_PORT}/records"):
+        told = [*told_of(url), caplog.text]
+        held = {piece for piece in pieces(password) for text in told if piece in text}
+        assert not held, url
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_of_any_signs_opens_when_it_is_escaped(server, password):
+    server.run("CREATE ROLE someone LOGIN PASSWORD {}", composed.Literal(password))
+    try:
+        right = url_of(server, "postgres", user="someone", password=password)
+        with engine_of(right) as engine:
+            engine.require_fit()
+            with engine.read() as tx:
+                assert tx.one("SELECT current_user::text AS user") == {"user": "someone"}
+        place = f"someone@{server.cluster.host}:{server.cluster.port}/postgres"
+        with pytest.raises(ConfigurationError) as refused:
+            open_engine(next(spellings(password[::-1] + "x", place)))
+        assert not {piece for piece in pieces(password[::-1]) for text in texts(refused.value) if piece in text}
+    finally:
+        server.run("DROP ROLE someone")

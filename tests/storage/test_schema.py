@@ -1,0 +1,378 @@
+"""The schema, and how records become rows of it, on each engine."""
+
+import re
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from refunds.errors import ConfigurationError, StorageUnavailable
+from refunds.records import Basis, Cancellation, State
+from refunds.secrecy import Vault, new_key
+from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.clients import CLIENTS, TOKENS
+from refunds.storage.contacts import CONTACTS
+from refunds.storage.events import EVENTS
+from refunds.storage.migrations import MIGRATIONS, migrate
+from refunds.storage.orders import ORDERS
+from refunds.storage.postgres import PostgreSQL
+from refunds.storage.sqlite import SQLite
+from tests.storage.engines import opener, python, together, write
+
+TABLES = (ORDERS, CONTACTS, CANCELLATIONS, CLIENTS, TOKENS, EVENTS)
+NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency"}
+NAMES = [table.name for table in TABLES]
+
+MIGRATE = """
+import sys
+from refunds.storage import open_engine
+from refunds.storage.migrations import migrate
+engine = open_engine(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+migrate(engine)
+with engine.read() as tx:
+    print(len(tx.all("SELECT * FROM migrations")), len(tx.all("SELECT * FROM journal_head")))
+engine.close()
+"""
+
+KINDS = ("write-ahead log", "PostgreSQL")
+"""The journals of SQLite make no difference to a schema."""
+
+CATALOGUES = {
+    SQLite: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+    PostgreSQL: "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
+}
+"""Where an engine lists its tables."""
+
+OBJECTS = {
+    SQLite: "SELECT * FROM sqlite_master",
+    PostgreSQL: "SELECT oid, relname, relfilenode, relnatts, relchecks FROM pg_class"
+    " WHERE relnamespace = 'public'::regnamespace ORDER BY oid",
+}
+"""Where an engine tells whatever it was made to hold."""
+
+
+@pytest.fixture(params=KINDS)
+def make(request, tmp_path):
+    """What opens the database of a test, as often as is wanted."""
+    with opener(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def installed(request, tmp_path_factory):
+    """An engine with the schema."""
+    with opener(request.param, tmp_path_factory.mktemp("installed")) as made:
+        engine = made()
+        migrate(engine)
+        yield engine
+
+
+def tables(engine):
+    """The names of all tables."""
+    with engine.read() as tx:
+        return [row["name"] for row in tx.all(CATALOGUES[type(engine)])]
+
+
+def test_the_schema_is_made_once_by_four_processes_that_start_together(make):
+    processes = [python(MIGRATE, make.url) for _ in range(4)]
+    assert together(processes) == [["1", "1"]] * 4
+
+
+def test_a_schema_that_is_up_to_date_stays_as_it_is(installed):
+    def found():
+        with installed.read() as tx:
+            return tx.all(OBJECTS[type(installed)]), tx.all("SELECT * FROM migrations")
+
+    before = found()
+    migrate(installed)
+    assert found() == before
+    assert len(before[0]) > len(NAMES)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(make):
+    engine = make()
+    migrate(engine)
+    write(engine, "INSERT INTO migrations (name) VALUES ('9999_from_the_future')")
+    with pytest.raises(ConfigurationError, match="newer version of the service"):
+        migrate(engine)
+    write(engine, "DELETE FROM migrations WHERE name = '9999_from_the_future'")
+    migrate(engine)
+
+
+def test_a_migration_that_fails_leaves_nothing(make, monkeypatch):
+    engine = make()
+    broken = (("0001_broken", "CREATE TABLE texts (id {key} PRIMARY KEY);\nCREATE TABLE texts (id {key});\n"),)
+    with monkeypatch.context() as patched:
+        patched.setattr("refunds.storage.migrations.MIGRATIONS", broken)
+        with pytest.raises(Exception, match="already exists"):
+            migrate(engine)
+    assert tables(engine) == []
+    migrate(engine)
+
+
+STORED = {str: str, int: int, bytes: bytes, bool: int, datetime: int, date: str, dict: str}
+TYPES = {
+    SQLite: {str: "TEXT", int: "INTEGER", bytes: "BLOB"},
+    PostgreSQL: {str: "text", int: "bigint", bytes: "bytea"},
+}
+"""What an engine calls the type of a column."""
+
+
+def plain(hint):
+    """A field's type without None, and whether None may stand there."""
+    optional = isinstance(hint, UnionType)
+    if optional:
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    return (dict if get_origin(hint) is Mapping else hint), optional
+
+
+def column(record, field, types):
+    """What a column has to be: its name, its type, and whether something must stand there."""
+    hint, optional = plain(get_type_hints(record)[field.name])
+    stored = bytes if field.metadata.get("personal") else str if issubclass(hint, StrEnum) else STORED[hint]
+    return field.name, types[stored], not optional
+
+
+ON_SQLITE = 'SELECT name, type, "notnull" OR pk > 0 AS required, pk > 0 AS is_key FROM pragma_table_info(:name)'
+ON_POSTGRESQL = """
+SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required,
+  coalesce(attnum = ANY (indkey), false) AS is_key
+FROM pg_attribute LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary
+WHERE attrelid = to_regclass(:name) AND attnum > 0 ORDER BY attnum
+"""
+
+
+def columns(engine, name):
+    """The columns of a table as the engine tells them: name, type, whether one must be given, whether it is the key."""
+    with engine.read() as tx:
+        rows = tx.all(ON_SQLITE if isinstance(engine, SQLite) else ON_POSTGRESQL, name=name)
+    return [(row["name"], row["type"], bool(row["required"]), bool(row["is_key"])) for row in rows]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=NAMES)
+def test_a_record_has_exactly_the_columns_of_its_table(installed, table):
+    there = columns(installed, table.name)
+    wanted = [column(table.record, field, TYPES[type(installed)]) for field in fields(table.record)]
+    assert [(name, kind, required) for name, kind, required, _ in there] == wanted
+    assert [name for name, *_, is_key in there if is_key] == [table.key]
+    assert table.columns.replace(f"{table.name}.", "").split(", ") == [name for name, *_ in there]
+
+
+def test_every_table_is_a_records_or_known_to_be_none(installed):
+    assert set(tables(installed)) == {*NAMES, *NO_RECORDS}
+
+
+def keys_declared():
+    """The columns that the migrations declare as texts which pages are ordered by."""
+    made = "CREATE TABLE migrations (\n  name {key} PRIMARY KEY\n);\n" + "".join(sql for _, sql in MIGRATIONS)
+    for table, inside in re.findall(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", made, flags=re.DOTALL):
+        yield from ((table, name) for name in re.findall(r"^  (\w+) \{key\}", inside, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("installed", ["PostgreSQL"], indirect=True)
+def test_what_pages_are_ordered_by_is_ordered_by_bytes(installed):
+    with installed.read() as tx:
+        rows = tx.all(
+            "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND collation_name IS NOT NULL"
+        )
+    declared = set(keys_declared())
+    assert {(row["table_name"], row["column_name"]) for row in rows} == declared
+    assert {row["collation_name"] for row in rows} == {"C"}
+    assert declared >= {(table.name, table.key) for table in TABLES if table is not EVENTS}
+    assert len(declared) > len(TABLES)
+
+
+# Records and rows.
+
+# PostgreSQL keeps no NUL in a text. The service takes none from outside; in JSON it is written as an escape.
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+_IN_JSON = st.text(max_size=30)
+_JSON = st.dictionaries(
+    _IN_JSON,
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53), 2**53)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | _IN_JSON,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_IN_JSON, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+VALUES = {
+    str: _TEXT,
+    int: st.integers(-(2**63), 2**63 - 1),
+    bytes: st.binary(max_size=40),
+    bool: st.booleans(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    date: st.dates(),
+    dict: _JSON,
+}
+
+
+def values(hint):
+    """Every value that a field may have."""
+    kind, optional = plain(hint)
+    given_ = st.sampled_from(kind) if issubclass(kind, StrEnum) else VALUES[kind]
+    return given_ | st.none() if optional else given_
+
+
+def records(record):
+    """Every record of a class."""
+    return st.builds(record, **{name: values(hint) for name, hint in get_type_hints(record).items()})
+
+
+def only_row(tx, table):
+    """The one row of a table."""
+    (row,) = tx.all(f"SELECT {table.columns} FROM {table.name}")  # noqa: S608 - the table's own
+    return row
+
+
+class _TakeBackError(Exception):
+    """What was written in a test was for that test."""
+
+
+UNBOUND = {
+    SQLite: "PRAGMA defer_foreign_keys = ON",
+    PostgreSQL: """
+DO $$ DECLARE made record; BEGIN
+  FOR made IN SELECT conrelid::regclass AS name, conname FROM pg_constraint WHERE contype = 'f' LOOP
+    EXECUTE 'ALTER TABLE ' || made.name || ' DROP CONSTRAINT ' || made.conname;
+  END LOOP;
+END $$""",
+}
+"""What lets records stand without those that they refer to, until the transaction ends."""
+
+
+@contextmanager
+def scratch(engine):
+    """A write in which records may stand without those that they refer to, and of which nothing is left."""
+    with suppress(_TakeBackError), engine.write() as tx:
+        tx.run(UNBOUND[type(engine)])
+        yield tx
+        raise _TakeBackError
+
+
+@pytest.mark.parametrize("table", TABLES, ids=NAMES)
+@given(data=st.data())
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_a_record_comes_back_as_it_went_in(installed, table, data):
+    record, vault = data.draw(records(table.record)), Vault(new_key())
+    with scratch(installed) as tx:
+        digest = table.insert(tx, record, vault)
+        row = only_row(tx, table)
+        assert table.read(row, vault) == record
+        assert table.digest(row) == digest
+
+
+@pytest.mark.parametrize("table", [ORDERS, CONTACTS, CANCELLATIONS], ids=lambda table: table.name)
+@given(data=st.data())
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_what_is_personal_is_nothing_to_who_may_not_see_it(installed, table, data):
+    record, vault = data.draw(records(table.record)), Vault(new_key())
+    with scratch(installed) as tx:
+        table.insert(tx, record, vault)
+        shown = table.read(only_row(tx, table), Vault(None))
+    for field in fields(table.record):
+        hidden = field.metadata.get("personal")
+        assert getattr(shown, field.name) == (None if hidden else getattr(record, field.name))
+
+
+NOW = datetime(2026, 4, 8, 21, 5, tzinfo=UTC)
+ISSUED = Cancellation(
+    cancellation_id="can_1",
+    reference="1234567894",
+    order_id="A-1001",
+    contact_id="con_1",
+    decision={"outcome": {"eligible": True}},
+    basis=Basis.POLICY,
+    state=State.ISSUED,
+    issued_at=NOW,
+    issued_by="cli_1",
+    refund_due_by=date(2026, 4, 22),
+    overdue_at=NOW,
+)
+SETTLED = {"state": State.SETTLED, "settled_at": NOW, "settled_by": "cli_2", "billing_ref": "RF-1"}
+
+
+def stored(tx, vault):
+    """The one cancellation that is stored."""
+    return CANCELLATIONS.read(only_row(tx, CANCELLATIONS), vault)
+
+
+def test_a_change_is_stored_and_told_with_its_digest(installed):
+    vault = Vault(new_key())
+    with scratch(installed) as tx:
+        before = CANCELLATIONS.insert(tx, ISSUED, vault)
+        after, digest = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+        assert stored(tx, vault) == after
+        assert (after.state, after.billing_ref, after.issued_by) == (State.SETTLED, "RF-1", "cli_1")
+        assert digest == CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) != before
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "UPDATE cancellations SET state = 'settled'",
+        "UPDATE cancellations SET state = 'revoked'",
+        "UPDATE cancellations SET settled_at = 0",
+        "UPDATE cancellations SET settled_by = 'cli_3'",
+        "UPDATE cancellations SET cancellation_id = 'can_2'",
+        "DELETE FROM cancellations",
+    ],
+)
+def test_a_change_is_refused_when_the_row_is_no_longer_what_it_was(installed, meanwhile):
+    vault = Vault(new_key())
+    with scratch(installed) as tx:
+        CANCELLATIONS.insert(tx, ISSUED, vault)
+        tx.run(meanwhile)
+        there = tx.all("SELECT * FROM cancellations")
+        with pytest.raises(StorageUnavailable):
+            CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+        assert tx.all("SELECT * FROM cancellations") == there
+
+
+def test_a_change_back_is_refused_the_second_time(installed):
+    vault, back = Vault(new_key()), {"state": State.ISSUED, "settled_at": None, "settled_by": None, "billing_ref": None}
+    with scratch(installed) as tx:
+        CANCELLATIONS.insert(tx, ISSUED, vault)
+        settled, _ = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+        issued, _ = CANCELLATIONS.change(tx, settled, vault, **back)
+        assert issued == ISSUED == stored(tx, vault)
+        with pytest.raises(StorageUnavailable):
+            CANCELLATIONS.change(tx, settled, vault, **back)
+        assert stored(tx, vault) == ISSUED
+
+
+def test_a_new_record_gives_way_to_the_one_of_its_key(installed):
+    vault = Vault(new_key())
+    with scratch(installed) as tx:
+        assert CANCELLATIONS.insert_new(tx, ISSUED, vault) is not None
+        later = Cancellation(**{f.name: getattr(ISSUED, f.name) for f in fields(Cancellation)} | {"issued_by": "cli_9"})
+        assert CANCELLATIONS.insert_new(tx, later, vault) is None
+        assert stored(tx, vault) == ISSUED
+
+
+def test_what_is_sealed_anew_opens_with_the_new_key_alone(installed):
+    vault, to = Vault(new_key()), Vault(new_key())
+    with scratch(installed) as tx:
+        CANCELLATIONS.insert(tx, ISSUED, vault)
+        settled, digest = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+        row = tx.one("SELECT * FROM cancellations")
+        CANCELLATIONS.reseal(tx, row, vault, to)
+        assert stored(tx, to) == settled
+        with pytest.raises(Exception, match="does not open"):
+            stored(tx, vault)
+        assert CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) == digest
