@@ -87,7 +87,7 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
     )
 
 
-_FORGOTTEN_AT_ONCE = 1000
+_FORGOTTEN_AT_ONCE = 200
 
 
 def move(tx: Transaction, order_id: str, vault: Vault, to: Vault) -> None:
