@@ -1,11 +1,10 @@
-"""What is personal is in no file of the service but encrypted: the bytes of all of them are scanned."""
+"""What is personal is in no file and no table of the service but encrypted: the bytes of all of them are scanned."""
 
 import base64
 import http.client
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,9 +13,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from refunds.storage.sqlite import sqlite3
+from refunds.storage import open_engine
+from refunds.storage.copies import TABLES
 from tests import records_in
 from tests.conftest import ROOT
 
@@ -46,9 +47,9 @@ PERSONAL = {
 class Service:
     """A running service on records of its own, its output in a file beside them."""
 
-    def __init__(self, directory):
-        self.directory, self.log, self.port = directory, directory / "log", free_port()
-        self.environment = os.environ | records_in(directory) | {"PORT": str(self.port)}
+    def __init__(self, directory, engine):
+        self.directory, self.log, self.port, self.engine = directory, directory / "log", free_port(), engine
+        self.environment = os.environ | records_in(directory, engine) | {"PORT": str(self.port)}
         made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
         self.tokens = [done.stdout.strip() for done in made]
         with self.log.open("wb") as log:
@@ -110,7 +111,17 @@ class Service:
     def files(self):
         """The bytes of everything that it has written, but for the file of the key."""
         written = [file for file in self.directory.rglob("*") if file.is_file() and file.parent.name != "keys"]
-        return {file.name: file.read_bytes() for file in written}
+        tables = self.tables() if self.engine == "postgresql" else {}
+        return {file.name: file.read_bytes() for file in written} | tables
+
+    def tables(self):
+        """Every table of a PostgreSQL database, as it is written down in a dump."""
+        tables = {}
+        with psycopg.connect(self.environment["REFUNDS_DATABASE"]) as connection:
+            for name in [*TABLES, "migrations", "journal_head"]:
+                with connection.cursor().copy(f"COPY {name} TO STDOUT") as rows:
+                    tables[name] = b"".join(rows)
+        return tables
 
 
 def free_port():
@@ -186,9 +197,9 @@ def complain(service):
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
+def scanned(tmp_path_factory, engine):
     """A service that has heard everything, what it answers, and its files while it runs and after it has stopped."""
-    service = Service(tmp_path_factory.mktemp("at-rest"))
+    service = Service(tmp_path_factory.mktemp("at-rest"), engine)
     try:
         paths = live(service)
         answers = {name: [service.call("GET", path, token=token) for token in (0, 1)] for name, path in paths.items()}
@@ -226,12 +237,18 @@ def found(files, marker):
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
 def test_the_files_that_are_scanned_are_all_there(scanned, when):
-    files = scanned[2][when]
-    beside = {"refunds.db-wal", "refunds.db-shm"} if when == "running" else set()
-    assert {"refunds.db", "refunds.db.lock", "anchors.jsonl", "log", *beside} <= set(files)
-    written = files["refunds.db-wal" if beside else "refunds.db"]
+    service, _, all_files = scanned
+    files = all_files[when]
+    if service.engine == "sqlite":
+        beside = {"refunds.db-wal", "refunds.db-shm"} if when == "running" else set()
+        assert {"refunds.db", "refunds.db.lock", *beside} <= set(files)
+        written = files["refunds.db-wal" if beside else "refunds.db"]
+    else:
+        assert all(files[table] for table in TABLES)
+        written = files["events"]
     assert b"order.corrected" in written
     assert b"cancellation.revoked" in written
+    assert files["anchors.jsonl"]
     assert b'"event":"request"' in files["log"]
 
 
@@ -278,14 +295,24 @@ def test_the_scan_finds_a_marker_that_is_put_there(scanned, put, marker):
     assert found(files | {"log": files["log"] + put_there}, marker) == {"log"}
 
 
-def test_the_scan_finds_a_marker_that_the_database_stores(scanned, tmp_path):
-    database = tmp_path / "refunds.db"
-    shutil.copy(scanned[0].directory / "data/refunds.db", database)
-    for column in ("note", "decision"):
-        with closing(sqlite3.connect(database)) as raw:
-            raw.execute(f"UPDATE contacts SET {column} = ? WHERE rowid = 1", (f"{column}-{PERSONAL['note']}",))  # noqa: S608 - one of two
-            raw.commit()
-        assert found({"refunds.db": database.read_bytes()}, f"{column}-{PERSONAL['note']}") == {"refunds.db"}
+@pytest.mark.parametrize(("column", "kind"), [("note", bytes), ("decision", str)])
+def test_the_scan_finds_a_marker_that_the_database_stores(scanned, column, kind):
+    service, _, files = scanned
+    marker = f"{column}-{PERSONAL['note']}"
+    before = set_column(service, column, marker.encode() if kind is bytes else marker)
+    now = service.files()
+    set_column(service, column, before)
+    assert found(now, marker) == {"refunds.db" if service.engine == "sqlite" else "contacts"}
+    assert not found(files["stopped"], marker)
+
+
+def set_column(service, column, value):
+    """Store something in a column of the first contact; what was there."""
+    with closing(open_engine(service.environment["REFUNDS_DATABASE"])) as engine, engine.write() as tx:
+        first = tx.one(f"SELECT contact_id, {column} FROM contacts ORDER BY contact_id LIMIT 1")  # noqa: S608 - one of two
+        contact_id = first["contact_id"]
+        tx.run(f"UPDATE contacts SET {column} = :value WHERE contact_id = :id", value=value, id=contact_id)  # noqa: S608
+    return first[column]
 
 
 def told(answers, name, *path):
@@ -331,9 +358,9 @@ def test_the_files_are_for_their_owner_alone(scanned):
     modes = {
         file.name: oct(file.stat().st_mode & 0o777)
         for part in ("data", "keys", "ledger")
-        for file in (service.directory / part).iterdir()
+        for file in (service.directory / part).glob("*")
     }
-    assert len(modes) >= 4
+    assert {"master.key", "anchors.jsonl"} <= set(modes)
     assert set(modes.values()) == {"0o600"}, modes
 
 
