@@ -1,9 +1,12 @@
 """Access over HTTP: no route is open by accident, and each wants its scope."""
 
+import re
 import time
+from urllib.parse import quote
 
 import pytest
 
+from refunds import secrecy
 from refunds.access import COMMAND_LINE, SCOPES, Role
 from refunds.service import clients
 from refunds.web import create_app
@@ -34,6 +37,24 @@ def test_every_route_but_the_public_ones_wants_a_token(app):
         assert (answer.status_code, slug(answer)) == (401, "unauthenticated"), rule
         assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert walked >= 20
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "a\0"])
+def test_there_is_nothing_whose_name_has_a_nul(app, name):
+    """Walks every part of every path, tomorrow's too."""
+    client, walked = client_of(app), 0
+    for rule, method, _ in routes(app):
+        for part in rule.arguments:
+            values = {other: "1" if other == "version" else "x" for other in rule.arguments} | {part: name}
+            answer = client.open(quote(filled(rule, values)), method=method)
+            assert (answer.status_code, slug(answer)) == (404, "not-found"), (rule, method, part)
+            walked += 1
+    assert walked >= 15
+
+
+def filled(rule, values):
+    """The path of a rule with values in it, whatever they are."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: values[part[1]], rule.rule)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -93,6 +114,13 @@ def test_the_caller_is_told_who_it_is(app):
 )
 def test_what_is_no_token_is_turned_away(app, header):
     answer = app.test_client().get("/v1/me", headers={"Authorization": header})
+    assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(("token_id", "secret"), [("ab\0defgh", "s" * 43), ("abcdefgh", "s" * 42 + "\0")])
+def test_what_has_a_nul_is_no_token_though_its_checksum_is_right(app, token_id, secret):
+    text = secrecy._token(token_id, secret).text
+    answer = app.test_client().get("/v1/me", headers={"Authorization": f"Bearer {text}"})
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
 
 

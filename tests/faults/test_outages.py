@@ -3,19 +3,23 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
+from select import select
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from tests.faults.harness import Client, Installation, cancellation_of, until
+from refunds.web.problems import PROBLEMS
+from tests.faults.harness import FLASK, ROOT, Client, Installation, cancellation_of, free_port, is_alive, until
 from tests.faults.proxy import Fate, Proxy, guarded
 
 PATIENCE = 60
@@ -29,6 +33,8 @@ RESTARTS = 2
 
 CROWD = 32
 """As many as the service has threads."""
+
+QUEUE = CROWD + 8
 
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
 NOTHING = dict.fromkeys(ALL, 0)
@@ -123,12 +129,19 @@ def server():
 
 
 @contextmanager
-def serving(server, directory):
-    """A service whose database is behind a proxy; whatever happened, it has told nothing of the password."""
+def behind_proxy(server, directory):
+    """An installation whose database is behind a proxy, that proxy, and the URL of the database itself."""
     url = server.create()
     with Proxy(server.host, server.port) as proxy:
         installation = Installation(directory)
         installation.environment["REFUNDS_DATABASE"] = proxy.url(url)
+        yield installation, proxy, url
+
+
+@contextmanager
+def serving(server, directory):
+    """A service whose database is behind a proxy; whatever happened, it has told nothing of the password."""
+    with behind_proxy(server, directory) as (installation, proxy, url):
         with installation.serving() as running:
             service = Service(installation, proxy, url, running.port)
             yield service
@@ -281,6 +294,78 @@ def test_a_database_that_comes_back_in_time_lets_those_go_on_who_wait(service):
     until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
     for number in range(CROWD):
         assert service.register(f"waiting-{number}").status in {200, 201}
+
+
+def test_a_lone_request_that_waits_when_the_database_comes_back_goes_on(service):
+    """It waits from when the log says that nothing could be connected to."""
+    assert service.register("before").status == 201
+    service.proxy.go_away()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(service.send, "GET", "/v1/orders/before")
+        until(lambda: "Connection refused" in service.installation.log.read_text(), PATIENCE)
+        assert not waiting.done()
+        service.proxy.come_back()
+        assert waiting.result(timeout=PATIENCE).status == 200
+
+
+def test_more_who_wait_for_the_database_than_there_are_threads_do_not_keep_others_from_an_answer(service):
+    """Whoever asks only whether it lives comes after them, and is answered before the last of them is."""
+    assert service.register("before").status == 201
+    service.proxy.go_away()
+    with ExitStack() as ending:
+        wires = []
+        for _ in range(QUEUE):
+            wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+            wires.append(ending.enter_context(closing(wire)))
+            wire.request("GET", "/v1/orders/before", headers={"Authorization": f"Bearer {service.tokens['billing']}"})
+        assert service.send("GET", "/livez").status == 200
+        assert len(select([wire.sock for wire in wires], [], [], 0)[0]) < QUEUE
+        assert {wire.getresponse().status for wire in wires} == {503}
+    service.proxy.come_back()
+    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+
+
+def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(server, tmp_path):
+    with behind_proxy(server, tmp_path) as (installation, proxy, url):
+        port, errors = free_port(), tmp_path / "errors"
+        with installation.log.open("ab") as log, errors.open("ab") as said:
+            environment = installation.environment | {"PORT": str(port)}
+            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=said)
+        try:
+            until(lambda: is_alive(port), PATIENCE)
+            assert Service(installation, proxy, url, port).register("before").status == 201
+            proxy.go_away()
+        finally:
+            process.terminate()
+            end = process.wait(timeout=PATIENCE)
+    made, last = errors.read_text().splitlines()
+    assert (end, made.startswith("Made a master key")) == (0, True)
+    assert re.match("The journal was not anchored: REFUNDS_DATABASE: .*: Connection refused", last)
+    server.require_untold(last + installation.log.read_text())
+
+
+def test_privileges_that_are_withdrawn_while_it_runs_are_a_failure_that_is_told_to_the_operator(server, tmp_path):
+    """Whoever asks is told that it is not his fault, and no more; and it goes on when they are given back."""
+    url = server.create()
+    own = server.server.url(urlsplit(url).path[1:])
+    installation = Installation(tmp_path)
+    installation.environment["REFUNDS_DATABASE"] = url
+    with installation.serving() as running, psycopg.connect(own, autocommit=True) as superuser:
+        service = Service(installation, None, url, running.port)
+        assert service.register("before").status == 201
+        superuser.execute(f"REVOKE ALL ON orders FROM {server.user}")
+        refused = service.register("after")
+        assert (refused.status, refused.json["type"]) == (500, "/problems/internal-error")
+        assert refused.json["detail"] == PROBLEMS["internal-error"].happened
+        assert service.send("GET", "/readyz").status == 200
+        superuser.execute(f"GRANT ALL ON orders TO {server.user}")
+        assert service.register("after").status == 201
+    (failure,) = [line for line in logged(installation) if line["event"] == "failure"]
+    assert failure["request_id"] == refused.json["instance"]
+    told = failure["exception"].splitlines()[-1]
+    assert told.startswith("refunds.errors.ConfigurationError: REFUNDS_DATABASE: ")
+    assert told.endswith("permission denied for table orders: make the user the owner of the database")
+    server.require_untold(refused.body.decode() + installation.log.read_text())
 
 
 class Restarts:

@@ -4,13 +4,15 @@ And no cancellation rests on facts that were corrected at the same moment.
 """
 
 import random
+import re
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count, cycle, pairwise
 from operator import itemgetter
 from statistics import quantiles
@@ -19,17 +21,21 @@ from typing import NamedTuple
 import pytest
 from sqlite_utils.utils import sqlite3
 
-from refunds.access import COMMAND_LINE
+from refunds.access import COMMAND_LINE, Role
 from refunds.contact_points import Channel
-from refunds.errors import OrderFrozen
+from refunds.errors import Conflict, OrderFrozen, PreconditionFailed
 from refunds.instants import format_instant
 from refunds.journal import GENESIS, Entry, EventType, chained, is_sound
-from refunds.service import cancellations, orders
-from refunds.service.cancellations import Request
+from refunds.records import Intent, OverrideKind
+from refunds.service import cancellations, clients, contacts, orders
+from refunds.service import replies as keyed_replies
+from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.storage import clients as stored_clients
 from refunds.storage import events, keys, migrations
 from refunds.storage import orders as stored_orders
+from refunds.storage import replies as stored_replies
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
 from tests.faults.harness import Client, Installation, Reply, cancellation_of, until
@@ -319,7 +325,13 @@ CORRECTED, SWAPPED, MOVES = 22, 15, 15
 """How many orders of each kind are corrected while they are cancelled, how many pairs swap customers, how often each
 wanderer moves."""
 
-TWICE = [f"twice-{number}" for number in range(20)]
+OTHERWISE = {
+    "elsewhere": ({"region": "DE-BY"}, {"region": "DE-BE"}),
+    "anybodys": ({"customer_ref": "customer of one"}, {"customer_ref": "customer of the other"}),
+}
+"""In what two ways an order is corrected at once."""
+
+TWICE = {f"{kind}-{number}": kind for number in range(10) for kind in OTHERWISE}
 
 
 def facts_of(order_id, customer=None):
@@ -455,8 +467,8 @@ def wanderings():
 def twice():
     """The requests that correct each order in two ways at once."""
     return {
-        order_id: [put(order_id, facts_of(order_id) | {"region": region}, '"1"') for region in ("DE-BY", "DE-BE")]
-        for order_id in TWICE
+        order_id: [put(order_id, facts_of(order_id) | changes, '"1"') for changes in OTHERWISE[kind]]
+        for order_id, kind in TWICE.items()
     }
 
 
@@ -790,3 +802,211 @@ def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
     with one.read(COMMAND_LINE) as work:
         order, _, active = orders.find(work, FACTS.order_id)
     assert (active.outcome.region == order.region) == held
+
+
+# And those who move an order meanwhile, or are at the same customer, key or token.
+
+
+def move(books, customer_ref, revisions=None, **changes):
+    """Correct an order to be another customer's."""
+    with books.write(COMMAND_LINE) as work:
+        orders.correct(work, replace(FACTS, customer_ref=customer_ref, **changes), "mixed up", revisions)
+
+
+def register(books, order_id, customer_ref):
+    """Register an order of a customer."""
+    with books.write(COMMAND_LINE) as work:
+        orders.register(work, replace(FACTS, order_id=order_id, customer_ref=customer_ref))
+
+
+def customer_of(books, order_id=FACTS.order_id):
+    """Whose an order is."""
+    with books.read(COMMAND_LINE) as work:
+        return orders.find(work, order_id).order.customer_ref
+
+
+def another(books, *, lower):
+    """A customer whose digest is lower than that of the order's, or higher; others find no two in another order."""
+    keyring = books.open()[1]
+    known = keys.customer_digest(keyring, FACTS.customer_ref)
+    refs = (f"K-{number}" for number in count(2))
+    return next(ref for ref in refs if (keys.customer_digest(keyring, ref) < known) == lower)
+
+
+@contextmanager
+def begun(do, books, *given, **named):
+    """Something that others do, from when it is done or waits; what came of it is told in the end."""
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(do, books, *given, **named)
+        until(lambda: doing.done() or is_waiting(books.open()[0]), 60)
+        yield doing
+
+
+class Watched:
+    """A transaction that tells of each statement when it is done."""
+
+    def __init__(self, tx, told):
+        self._tx, self._told = tx, told
+
+    def __getattr__(self, name):
+        do = getattr(self._tx, name)
+
+        def tell(sql, *given, **named):
+            done = do(sql, *given, **named)
+            self._told(sql)
+            return done
+
+        return tell
+
+
+@pytest.mark.parametrize("lower", [True, False], ids=["lower", "higher"])
+def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_another_state(both_books, lower):
+    one, other = both_books
+    with ExitStack() as waiting:
+        with one.write(COMMAND_LINE) as work:
+            orders.correct(work, replace(FACTS, customer_ref="K-one"), "mixed up", {1})
+            second = waiting.enter_context(begun(move, other, another(other, lower=lower), {1}))
+            assert not second.done()
+        with pytest.raises(PreconditionFailed):
+            second.result(timeout=60)
+    assert customer_of(one) == "K-one"
+
+
+def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_books):
+    """They make him when he was not found here, and forget him when he was not made here for that."""
+    one, other = both_books
+    overtaking = iter([partial(register, other, "A-2", "K-2"), partial(move, other, "K-9", order_id="A-2")])
+    looks = []
+
+    def meanwhile(sql):
+        if "customers" in sql:
+            looks.append(sql.split()[0])
+            next(overtaking, lambda: None)()
+
+    with one.write(COMMAND_LINE) as work:
+        work.tx = Watched(work.tx, meanwhile)
+        orders.register(work, replace(FACTS, order_id="A-3", customer_ref="K-2"))
+    assert looks == ["SELECT", "INSERT"] * 2
+    assert [customer_of(one, order_id) for order_id in ("A-1", "A-2", "A-3")] == ["K-1", "K-9", "K-2"]
+
+
+@pytest.mark.parametrize(
+    ("revisions", "end"), [({1}, PreconditionFailed), (None, Conflict)], ids=["a state", "any state"]
+)
+def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_has_to_be_tried_again(
+    both_books, monkeypatch, revisions, end
+):
+    """And is then refused, as is due; nothing that was sealed for somebody else is opened for whom it was before."""
+    one, other = both_books
+    by_id = stored_orders.by_id
+
+    def overtaken(tx, order_id):
+        monkeypatch.setattr(stored_orders, "by_id", by_id)
+        found = by_id(tx, order_id)
+        move(other, "K-2", service_provided_at=EARLIER - timedelta(days=365))
+        override = Override(OverrideKind.GOODWILL, "because")
+        with other.write(COMMAND_LINE) as work:
+            contact = NewContact(channel=Channel.PHONE)
+            cancellations.issue(work, Request(order=order_id, contact=contact, override=override))
+        return found
+
+    def corrected():
+        with one.write(COMMAND_LINE) as work:
+            orders.correct(work, replace(FACTS, region="DE-BY"), "the wrong place", revisions)
+
+    monkeypatch.setattr(stored_orders, "by_id", overtaken)
+    with pytest.raises(end):
+        corrected()
+    with pytest.raises(OrderFrozen if revisions is None else PreconditionFailed):
+        corrected()
+    with one.read(COMMAND_LINE) as work:
+        order, _, active = orders.find(work, FACTS.order_id)
+    assert (order.customer_ref, order.region, active.override_reason) == ("K-2", "DE", "because")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "made meanwhile"])
+@pytest.mark.parametrize("lower", [True, False], ids=["lower digest", "higher digest"])
+@pytest.mark.parametrize("customer_id", ["0" * 26, "Z" * 26], ids=["lower id", "higher id"])
+def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_books, monkeypatch, known, lower, customer_id):
+    """The second begins when the first holds one customer, and goes as far as it can."""
+    one, other = both_books
+    customer_ref = another(one, lower=lower)
+
+    def make():
+        with monkeypatch.context() as patched:
+            patched.setattr(keys, "ULID", lambda: customer_id)
+            register(other, "A-2", customer_ref)
+
+    if known:
+        make()
+    with ExitStack() as waiting:
+        seconds = []
+
+        def meanwhile(sql):
+            if not seconds and "customers" in sql and re.search(r"\{for_update\}|INSERT", sql):
+                if not known:
+                    make()
+                seconds.append(waiting.enter_context(begun(move, other, "K-1", order_id="A-2")))
+
+        with one.write(COMMAND_LINE) as work:
+            work.tx = Watched(work.tx, meanwhile)
+            orders.correct(work, replace(FACTS, customer_ref=customer_ref), "mixed up", {1})
+        seconds[0].result(timeout=60)
+    assert (customer_of(one, "A-1"), customer_of(one, "A-2")) == (customer_ref, "K-1")
+
+
+def ask(books, told, later=timedelta()):
+    """Record a contact, by a request with a key that may have expired."""
+    with books.write(COMMAND_LINE) as work:
+        now, work.now = work.now, work.now + later
+        assert keyed_replies.earlier(work, "key", told) is None
+        work.now = now
+        contacts.record(work, FACTS.order_id, NewContact(channel=Channel.PHONE, intent=Intent.QUESTION))
+        keyed_replies.keep(work, "key", told.decode())
+
+
+def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(both_books, monkeypatch):
+    one, other = both_books
+    ask(one, b"old")
+    go_on, seconds = stored_replies.move, []
+    with ExitStack() as waiting:
+
+        def overtaken(*given):
+            seconds.append(waiting.enter_context(begun(ask, other, b"new", timedelta(days=31))))
+            go_on(*given)
+
+        monkeypatch.setattr(stored_replies, "move", overtaken)
+        move(one, "K-2")
+        seconds[0].result(timeout=60)
+    assert customer_of(one) == "K-2"
+    with one.write(COMMAND_LINE) as work:
+        assert keyed_replies.earlier(work, "key", b"new") == "new"
+        assert len(work.tx.all("SELECT contact_id FROM contacts")) == 2
+
+
+def test_a_token_may_be_revoked_twice_at_the_same_moment(both_books, monkeypatch):
+    one, other = both_books
+    with one.write(COMMAND_LINE) as work:
+        token_id = clients.create_token(work, Role.AGENT, "twice revoked", 1).split("_")[1]
+    by_token, seconds = stored_clients.by_token, []
+
+    def revoke(books):
+        with books.write(COMMAND_LINE) as work:
+            clients.revoke_token(work, token_id)
+
+    with ExitStack() as waiting:
+
+        def overtaken(tx, given):
+            monkeypatch.setattr(stored_clients, "by_token", by_token)
+            found = by_token(tx, given)
+            seconds.append(waiting.enter_context(begun(revoke, other)))
+            return found
+
+        monkeypatch.setattr(stored_clients, "by_token", overtaken)
+        revoke(one)
+        seconds[0].result(timeout=60)
+    with one.read(COMMAND_LINE) as work:
+        assert [event["type"] for event in events.every(work.tx) if event["subject"] == token_id] == [
+            EventType.TOKEN_CREATED,
+            EventType.TOKEN_REVOKED,
+        ]

@@ -344,6 +344,29 @@ def test_a_write_that_hides_that_a_statement_failed_is_not_committed(engine, sql
     assert amounts(engine) == (99, 1)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"other": 1}, {"amount": "\udcff"}, {"amount": 2**63}, {"amount": object()}],
+    ids=["nothing", "something else", "half a character", "a number too many", "no value"],
+)
+def test_a_write_that_hides_that_a_statement_was_never_sent_is_not_committed(engine, given):
+    """Of this, the database itself knows nothing."""
+
+    def hidden():
+        with engine.write() as tx:
+            spend(tx, 30)
+            with pytest.raises(Exception) as unsent:  # noqa: PT011 - whatever the driver has to say
+                tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", **given)
+            assert not isinstance(unsent.value, StorageUnavailable)
+
+    with pytest.raises(AssertionError, match="a failed statement must end its transaction"):
+        hidden()
+    assert amounts(engine) == (100, 0)
+    with engine.write() as tx:
+        spend(tx, 1)
+    assert amounts(engine) == (99, 1)
+
+
 MANY = "INSERT INTO children (id, parent) VALUES (:id, :parent)"
 
 
@@ -381,6 +404,20 @@ def test_a_write_that_hides_that_one_of_many_rows_failed_is_not_committed(engine
     assert amounts(engine) == (100, 0)
 
 
+def test_a_write_that_hides_that_one_of_many_rows_was_never_sent_is_not_committed(engine):
+    def hidden():
+        with engine.write() as tx:
+            spend(tx, 30)
+            with suppress(Exception):
+                tx.many(MANY, [{"id": "u", "parent": "a"}, {"id": "\udcff", "parent": "a"}])
+
+    with pytest.raises(AssertionError, match="a failed statement must end its transaction"):
+        hidden()
+    assert amounts(engine) == (100, 0)
+    with engine.read() as tx:
+        assert tx.all("SELECT id FROM children") == []
+
+
 def test_pages_are_in_the_order_of_bytes(engine):
     """Whatever language the database speaks."""
     keys = ["A", "B", "Z", "a", "a-b", "a.b", "aB", "ab", "b", "z", "\x01", "~", "Ä", "ä", "é", "ß", "Ω", "中", "😀"]
@@ -395,7 +432,7 @@ def test_pages_are_in_the_order_of_bytes(engine):
 
 
 def test_rows_that_are_asked_for_when_their_transaction_is_over_do_not_come(engine):
-    """Nor do they disturb the one that is under way then."""
+    """Not one, and they do not disturb the transaction that is under way then."""
     for i in range(3000):
         if not i % 1000:
             numbers = ", ".join(f"('{n:05}', 'a')" for n in range(i, i + 1000))
@@ -406,7 +443,7 @@ def test_rows_that_are_asked_for_when_their_transaction_is_over_do_not_come(engi
     with engine.write() as tx:
         spend(tx, 30)
         with pytest.raises(Exception, match=r"closed|over") as refused:
-            list(rows)
+            next(rows)
         assert not isinstance(refused.value, StorageUnavailable)
         spend(tx, 1)
         assert sum(1 for _ in tx.each("SELECT id FROM children")) == 3000

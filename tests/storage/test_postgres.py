@@ -234,6 +234,21 @@ def test_more_threads_than_connections_all_get_done(engine):
     assert len(seen | {before}) <= CONNECTIONS
 
 
+@pytest.mark.parametrize("given", [{"id": "\0"}, {"id": "a\0b"}])
+def test_a_write_that_hides_that_a_text_had_a_nul_is_not_committed(engine, given):
+    """The driver sends none, so that the database does not know that anything failed."""
+
+    def hidden():
+        with engine.write() as tx:
+            spend(tx, 30)
+            with pytest.raises(psycopg.DataError, match="NUL"):
+                tx.run("UPDATE parents SET amount = 1 WHERE id = :id", **given)
+
+    with pytest.raises(AssertionError, match="a failed statement must end its transaction"):
+        hidden()
+    assert amounts(engine) == (100, 0)
+
+
 # Reads.
 
 
@@ -638,6 +653,12 @@ def test_a_database_of_an_old_server_is_told(server, monkeypatch):
         "postgresql://u:p?w@h/d",
         "postgresql://u:p@h/d@e",
         "postgresql://u:p w@h/d",
+        "postgresql://u:pw/d",
+        "postgresql://u:pw:1/d",
+        "postgresql://u:@h:pw/d",
+        "postgresql://u:1pw/d",
+        "postgresql://u:p%ff@h/d",
+        "postgresql://u:p\udcff@h/d",
     ],
 )
 def test_a_url_that_is_none_is_told_without_repeating_it(url):
@@ -686,8 +707,8 @@ def errors_of(error):
 
 def told_of(url):
     """Whatever is told of a URL: by what is made of it, by its errors, and by theirs."""
-    yield repr(settings(database=url))
-    yield str(settings(database=url))
+    given = settings(Path("records"), database=url)  # a directory of random letters may hold those of a password
+    yield from (repr(given), str(given))
     try:
         engine = PostgreSQL(url, patience=0.01)
     except ConfigurationError as error:
