@@ -7,7 +7,7 @@ from psycopg import sql
 
 from bench.installed import Installed
 from refunds.storage import open_engine
-from refunds.storage.migrations import migrate
+from refunds.storage.migrations import up_to_date
 from refunds.storage.sqlite import sqlite3
 from tests.postgres import Cluster
 
@@ -31,8 +31,8 @@ GROWN = ("customers", "orders", "contacts", "cancellations", "events")
 def carried(home: Installed, server: Cluster) -> Installed:
     """An installation with the same records and the same token on a PostgreSQL; nobody may be at work on the other."""
     url = server.create()
-    with closing(open_engine(url)) as engine:
-        migrate(engine)
+    with closing(open_engine(url)) as engine, up_to_date(engine, "REFUNDS_DATABASE"):
+        pass
     with (
         closing(sqlite3.connect(home.database.removeprefix("sqlite:///"))) as source,
         psycopg.connect(url, autocommit=True) as target,

@@ -76,7 +76,7 @@ def load_settings() -> Settings:
         raise ConfigurationError("\n".join(lines)) from None
     if read["env"] == "development":
         read["master_key_file"] = read["master_key_file"] or "instance/master.key"
-        if read["database"].startswith("sqlite:"):  # several machines would each have an own one
+        if not read["database"].startswith("postgres"):  # several machines would each have an own one
             read["ledger_dir"] = read["ledger_dir"] or "instance/ledger"
     for path in ("policies", "master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])

@@ -3,6 +3,7 @@
 from contextlib import closing
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -33,4 +34,8 @@ def command(to: str) -> None:
 
         report = copies.copy(books, engine, "--to", tell)
     click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")
-    click.echo("Set REFUNDS_DATABASE to it for every instance; the master key and the anchors stay as they are.")
+    settings = current_app.extensions["refunds.settings"]
+    click.echo(
+        f"Set REFUNDS_DATABASE to it for every instance; REFUNDS_MASTER_KEY_FILE stays {settings.master_key_file},"
+        f" REFUNDS_LEDGER_DIR stays {settings.ledger_dir}."
+    )

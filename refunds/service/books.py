@@ -20,7 +20,7 @@ from refunds.secrecy import CLOSED, Keyring, Vault, create_master_key, read_mast
 from refunds.service.policies import Policies
 from refunds.storage import Engine, Row, Transaction, events, keys, open_engine, replies
 from refunds.storage.anchors import EVERY, Anchor, Anchors
-from refunds.storage.migrations import migrate
+from refunds.storage.migrations import up_to_date
 
 
 @dataclass(slots=True)
@@ -119,26 +119,39 @@ class Books:
         self.on_anchor(anchor, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
-        path, production = self._settings.master_key_file, self._settings.production
-        if path is None:
-            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
-        if self._settings.ledger_dir is None:
-            raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
-        self.anchors.require_writable()
-        if production or path.exists():
-            read_master_key(path)  # before anything is made
-        engine = open_engine(self._settings.database)
+        wrong: list[str] = []
+        with _told_in(wrong):
+            path = self._key_file()
+        with _told_in(wrong):
+            if self._settings.ledger_dir is None:
+                raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+            self.anchors.require_writable()
+        with _told_in(wrong):
+            engine = open_engine(self._settings.database)
+        if wrong:
+            raise ConfigurationError("\n".join(wrong))
         try:
             return engine, self._keyring(engine, path)
         except BaseException:
             engine.close()
             raise
 
+    def _key_file(self) -> Path:
+        """The file of the master key; where there has to be a key already, it is one."""
+        path = self._settings.master_key_file
+        if path is None:
+            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        if self._settings.production or path.exists():
+            read_master_key(path)  # before anything is made
+        return path
+
     def _keyring(self, engine: Engine, path: Path) -> Keyring:
         """The keys of a database whose schema is brought up to date; a new one in development gets a master key."""
         production = self._settings.production
-        migrate(engine)
-        with engine.write(alone=True) as tx:
+        with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
+            if copy_under_way:
+                message = f"REFUNDS_DATABASE: {engine.name} is an unfinished copy"
+                raise ConfigurationError(f"{message}: finish it, by the same command that began it")
             if not (production or path.exists() or keys.any_stored(tx)):
                 try:
                     create_master_key(path)
@@ -147,6 +160,15 @@ class Books:
                     raise ConfigurationError(message) from None
                 self.created_key = True
             return keys.open_keyring(tx, read_master_key(path))
+
+
+@contextmanager
+def _told_in(wrong: list[str]) -> Iterator[None]:
+    """Note what is wrong with the configuration, and go on to look for more."""
+    try:
+        yield
+    except ConfigurationError as error:
+        wrong.append(str(error))
 
 
 def _journal(work: Work) -> Anchor | None:

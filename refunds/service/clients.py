@@ -68,8 +68,10 @@ def create_token(work: Work, role: Role, name: str, days: int) -> str:
 
 def revoke_token(work: Work, token_id: str) -> None:
     """End a token; ending it again changes nothing. Raises `NotFound`."""
-    clients.hold_token(work.tx, token_id)
-    found = clients.by_token(work.tx, token_id)
+    found = None
+    if token_id.isascii():  # or it cannot even be asked for
+        clients.hold_token(work.tx, token_id)
+        found = clients.by_token(work.tx, token_id)
     if found is None:
         raise NotFound("there is no token of this id: see `flask tokens list`")
     client, token = found

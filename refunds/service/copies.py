@@ -3,15 +3,16 @@
 The rows stay as they are sealed, so the master key and the anchors go on to be those of the installation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from refunds.access import COMMAND_LINE
 from refunds.errors import ConfigurationError
 from refunds.service import audit
 from refunds.service.audit import Broken, Report
-from refunds.service.books import Books
+from refunds.service.books import Books, Work
 from refunds.storage import Engine, copies, events, keys
+from refunds.storage.copies import TABLES, Copy
 
 Tell = Callable[[str, int, int], None]
 """Told of each step: of which table or what else, how much is done, and how much there is."""
@@ -22,34 +23,59 @@ HERE, THERE = "audit of what there is", "audit of the copy"
 def copy(books: Books, to: Engine, setting: str, tell: Tell) -> Report:
     """Copy everything to a database in which nothing is, or the rest of what a copy that was broken off has left.
 
-    Nobody serves from the copy before it is finished, and it is finished when it is complete and sound. Raises `Broken`
-    where either is not sound, and `ConfigurationError` for a database with records of its own and for records that
-    changed meanwhile.
+    Nobody serves from the copy before it is finished, and it is finished when it is complete and sound. Where it is
+    finished already, it is audited again. Raises `Broken` where either is not sound, and `ConfigurationError` where
+    there is nothing to copy, for a database with records of its own, and for records that changed meanwhile.
     """
+    with books.read(COMMAND_LINE) as work:
+        head = events.head(work.tx)
+    if not head[0]:
+        raise ConfigurationError(f"REFUNDS_DATABASE: {books.name} has no records: name the database to copy from")
+    begun = Copy.begun(to, head, setting)
+    counts = {} if begun is None else _copied(books, begun, head, tell)
+    try:
+        tell(THERE, 0, 1)
+        report = _verified(books, to, counts)
+        tell(THERE, 1, 1)
+    except Broken as error:
+        if begun is not None:
+            begun.give_up()
+        raise Broken(f"the copy is not what it should be, and is begun anew by the next attempt: {error}") from None
+    if begun is not None:
+        with books.read(COMMAND_LINE) as work:
+            _require_head(work, books, head)
+        begun.finish()
+    return report
+
+
+def _copied(books: Books, begun: Copy, head: copies.Head, tell: Tell) -> Mapping[str, int]:
+    """Copy, from one state of sound records, whatever is not there yet; how many rows each table has."""
     anchors = list(books.anchors)
     with books.read(COMMAND_LINE) as work:
-        copies.begin(work.tx, to, setting)
+        _require_head(work, books, head)
         tell(HERE, 0, 1)
         audit.verify(work, anchors)
         tell(HERE, 1, 1)
-        counts = {table: copies.count(work.tx, table) for table in copies.TABLES}
+        counts = {table: copies.count(work.tx, table) for table in TABLES}
         for table, there in counts.items():
-            for done in copies.rest(work.tx, to, table):
+            for done in begun.rest(work.tx, table):
                 tell(table, done, there)
-        copies.end_journal(work.tx, to)
-        head = events.head(work.tx)
-        tell(THERE, 0, 1)
-        with to.read() as tx:
-            for table, there in counts.items():
-                if copies.count(tx, table) != there:
-                    raise Broken(f"the copy has {copies.count(tx, table)} rows of {table}, and should have {there}")
-            copied = replace(work, tx=tx, keys=keys.open_keyring(tx, work.keys.master))
-            report = audit.verify(copied, anchors)
-        tell(THERE, 1, 1)
-    with books.read(COMMAND_LINE) as work:
-        if events.head(work.tx) != head:
-            raise ConfigurationError(
-                f"{books.name} has changed while it was copied: stop every instance, and run the command again"
-            )
-    copies.finish(to)
-    return report
+    begun.end_journal(head)
+    return counts
+
+
+def _require_head(work: Work, books: Books, head: copies.Head) -> None:
+    if events.head(work.tx) != head:
+        raise ConfigurationError(
+            f"{books.name} has changed while it was copied: stop every instance, and run the command again"
+        )
+
+
+def _verified(books: Books, to: Engine, counts: Mapping[str, int]) -> Report:
+    """How much was found sound in a copy, whose tables have to have so many rows."""
+    anchors = list(books.anchors)
+    with books.read(COMMAND_LINE) as work, to.read() as tx:
+        for table, there in counts.items():
+            if copies.count(tx, table) != there:
+                raise Broken(f"it has {copies.count(tx, table)} rows of {table} instead of {there}")
+        return audit.verify(replace(work, tx=tx, keys=keys.open_keyring(tx, work.keys.master)), anchors)

@@ -104,7 +104,6 @@ def correct(work: Work, facts: OrderFacts, reason: str, revisions: set[int] | No
     `NotFound`, and `InvalidInput` for facts that cannot be judged.
     """
     before = _row(work, facts.order_id)["customer_id"]
-    replies.hold(work.tx, facts.order_id)
     customer_id, vault = keys.customer(work.tx, work.keys, facts.customer_ref, beside=before)
     filed = file(work, facts.order_id)
     changes = _differences(filed.order, facts, customer_id)
@@ -211,4 +210,4 @@ def _move(work: Work, order_id: str, vault: Vault, to: Vault) -> None:
         CONTACTS.reseal(work.tx, row, vault, to)
     for row in cancellations.of_order(work.tx, order_id):
         CANCELLATIONS.reseal(work.tx, row, vault, to)
-    replies.move(work.tx, order_id, vault, to)
+    replies.move(work.tx, order_id, vault, to, work.now)

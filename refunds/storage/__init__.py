@@ -20,7 +20,11 @@ PATIENCE = 10.0
 
 
 class Transaction(Protocol):
-    """Statements that happen together or not at all: after one that failed, none is kept."""
+    """Statements that happen together or not at all: after one that failed, none is kept.
+
+    An error of the driver becomes one of the service's own where it leaves the block: `Conflict` where another
+    transaction was first, `StorageUnavailable`, and `Unreadable` where the tables are not those of the service.
+    """
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The only row, if there is one."""
@@ -32,10 +36,10 @@ class Transaction(Protocol):
         """Every row, one at a time."""
 
     def run(self, sql: str, **parameters: Any) -> int:
-        """How many rows the statement changed; raises `Conflict`."""
+        """How many rows the statement changed."""
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        """Run the statement with the parameters of each row; raises `Conflict`."""
+        """Run the statement with the parameters of each row."""
 
 
 class Engine(Protocol):

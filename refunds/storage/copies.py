@@ -1,15 +1,19 @@
 """Copies of a whole database in another one, row by row as it is stored, whatever the engines.
 
-What has arrived is told by the rows themselves: each table grows in the order of its key. A step of the schema tells
-which state of the journal a copy is of, and that it is not finished.
+What has arrived is told by the rows themselves: each table grows in the order of its key. A mark among the steps of the
+schema tells which state of the journal a copy is of, and that it is not finished. Every write of a copy holds it, so
+that nothing is added to a copy that another one has taken over, or to a database that is served from.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 from refunds.errors import ConfigurationError
 from refunds.journal import GENESIS
 from refunds.storage import Engine, Transaction, events
-from refunds.storage.migrations import COPY_OF, take_steps
+from refunds.storage.migrations import COPY_OF, up_to_date
 
 TABLES = {
     "keys": ("name",),
@@ -27,44 +31,78 @@ TABLES = {
 AT_ONCE = 2_000
 """Rows in one transaction."""
 
+Head = tuple[int, bytes]
 
-def begin(source: Transaction, to: Engine, setting: str) -> None:
-    """Make a database ready for a copy, or for the rest of one that was broken off.
 
-    Raises `ConfigurationError` for one that has records of its own.
-    """
-    position, last_hash = events.head(source)
-    copy_of = f"{COPY_OF}{position} {last_hash.hex()}"
-    with to.write(alone=True) as tx:
-        under_way = take_steps(tx, f"{setting}: {to.name}")
-        if under_way is None and count(tx, "keys"):
-            raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
-        if under_way not in {None, copy_of}:  # the rows that are there may be others by now
-            for table in reversed(TABLES):
-                tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
-            events.set_head(tx, 0, GENESIS)
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy under way in a database, of the records as they were at a head of their journal."""
+
+    to: Engine
+    mark: str
+
+    @classmethod
+    def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
+        """A new copy, or the rest of one that was broken off; None where there is one that is finished.
+
+        Raises `ConfigurationError`, naming the setting that names the database, for one with records of its own.
+        """
+        mark = f"{COPY_OF}{head[0]} {head[1].hex()}"
+        with up_to_date(to, setting) as (tx, under_way):
+            if under_way is None and count(tx, "keys"):
+                if events.head(tx) == head:
+                    return None
+                raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
+            if under_way == mark:
+                tx.run("DELETE FROM idempotency")  # expired replies go without a trace in the journal
+            elif under_way is not None:  # the rows that are there may be others by now
+                for table in reversed(TABLES):
+                    tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
+                events.set_head(tx, 0, GENESIS)
             tx.run("DELETE FROM migrations WHERE name = :under_way", under_way=under_way)
-        if under_way != copy_of:
-            tx.run("INSERT INTO migrations (name) VALUES (:copy_of)", copy_of=copy_of)
+            tx.run("INSERT INTO migrations (name) VALUES (:mark)", mark=mark)
+        return cls(to, mark)
 
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A write to the copy; raises `ConfigurationError` where it is no longer this one's."""
+        with self.to.write() as tx:
+            if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
+                raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")
+            yield tx
 
-def rest(source: Transaction, to: Engine, table: str) -> Iterator[int]:
-    """Copy what is missing of a table; after each step, how many rows are there."""
-    with to.read() as tx:
-        there, last = count(tx, table), _last(tx, table)
-    yield there
-    key = ", ".join(TABLES[table])
-    while True:
-        beyond = f"WHERE ({key}) > ({', '.join(f':{name}' for name in TABLES[table])})" if last else ""
-        rows = source.all(f"SELECT * FROM {table} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
-        if not rows:
-            return
-        names = ", ".join(rows[0])
-        with to.write() as tx:
-            tx.many(f"INSERT INTO {table} ({names}) VALUES ({', '.join(f':{name}' for name in rows[0])})", rows)  # noqa: S608
-        last = {name: rows[-1][name] for name in TABLES[table]}
-        there += len(rows)
+    def rest(self, source: Transaction, table: str) -> Iterator[int]:
+        """Copy what is missing of a table; after each step, how many rows are there."""
+        with self.to.read() as tx:
+            there, last = count(tx, table), _last(tx, table)
         yield there
+        key = ", ".join(TABLES[table])
+        while True:
+            beyond = f"WHERE ({key}) > ({', '.join(f':{name}' for name in TABLES[table])})" if last else ""
+            rows = source.all(f"SELECT * FROM {table} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
+            if not rows:
+                return
+            names, values = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+            with self.write() as tx:
+                tx.many(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608
+            last = {name: rows[-1][name] for name in TABLES[table]}
+            there += len(rows)
+            yield there
+
+    def end_journal(self, head: Head) -> None:
+        """Say which event is the last one."""
+        with self.write() as tx:
+            events.set_head(tx, *head)
+
+    def finish(self) -> None:
+        """Let the copy be served from."""
+        with self.write() as tx:
+            tx.run("DELETE FROM migrations WHERE name = :mark", mark=self.mark)
+
+    def give_up(self) -> None:
+        """Let the next attempt begin anew: what is there is not what it should be."""
+        with self.write() as tx:
+            tx.run("UPDATE migrations SET name = :given_up WHERE name = :mark", given_up=COPY_OF, mark=self.mark)
 
 
 def count(tx: Transaction, table: str) -> int:
@@ -73,18 +111,6 @@ def count(tx: Transaction, table: str) -> int:
     assert row is not None
     rows: int = row["rows"]
     return rows
-
-
-def end_journal(source: Transaction, to: Engine) -> None:
-    """Set the head of the journal in the copy."""
-    with to.write() as tx:
-        events.set_head(tx, *events.head(source))
-
-
-def finish(to: Engine) -> None:
-    """Let the copy be served from."""
-    with to.write(alone=True) as tx:
-        tx.run("DELETE FROM migrations WHERE name LIKE :copies", copies=f"{COPY_OF}%")
 
 
 def _last(tx: Transaction, table: str) -> dict[str, object]:

@@ -1,6 +1,9 @@
 """The schema, as the steps that led to it. A step is never changed once it has been released: add one."""
 
-from refunds.errors import ConfigurationError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from refunds.errors import ConfigurationError, Unreadable
 from refunds.journal import GENESIS
 from refunds.storage import Engine, Transaction
 
@@ -131,34 +134,34 @@ CREATE INDEX replies_of_order ON idempotency (order_id);
 MIGRATIONS = (("0001_records", _RECORDS),)
 
 
-def migrate(engine: Engine) -> None:
-    """Take every step that the database has not taken yet, each once, however many processes start together.
-
-    Raises `ConfigurationError` for a schema that a newer program has made.
-    """
-    with engine.write(alone=True) as tx:
-        database = f"REFUNDS_DATABASE: {engine.name}"
-        if take_steps(tx, database):
-            raise ConfigurationError(f"{database} is an unfinished copy: finish it, by the same command that began it")
-
-
 COPY_OF = "copy of "
 """What the name of a step begins with that only the end of a copy takes back: until then, nobody serves from it."""
 
 
-def take_steps(tx: Transaction, database: str) -> str | None:
-    """Bring the schema up to date; the step that tells of a copy under way, if there is one.
+@contextmanager
+def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
+    """A write, alone, before which each missing step is taken; and the step of a copy under way, if there is one.
 
-    Raises `ConfigurationError` for the schema of a newer version, naming the database in these words.
+    Raises `ConfigurationError`, which names the setting that names the database, for what a newer version has made,
+    and for what is none of the service's.
     """
-    tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
-    taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
-    copies = {step for step in taken if step.startswith(COPY_OF)}
-    if taken - {step for step, _ in MIGRATIONS} - copies:
-        raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
-    for step, statements in MIGRATIONS:
-        if step not in taken:
-            for statement in filter(str.strip, statements.split(";\n")):
-                tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
-            tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)
-    return next(iter(copies), None)
+    database = f"{setting}: {engine.name}"
+    try:
+        with engine.write(alone=True) as tx:
+            tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
+            taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
+            copies = {step for step in taken if step.startswith(COPY_OF)}
+            if taken - {step for step, _ in MIGRATIONS} - copies:
+                raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+            for step, statements in MIGRATIONS:
+                if step not in taken:
+                    _take(tx, step, statements)
+            yield tx, next(iter(copies), None)
+    except Unreadable as error:
+        raise ConfigurationError(f"{database} holds something else ({error}): name a database of its own") from None
+
+
+def _take(tx: Transaction, step: str, statements: str) -> None:
+    for statement in filter(str.strip, statements.split(";\n")):
+        tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
+    tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)

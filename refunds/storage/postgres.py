@@ -21,7 +21,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.errors import ConfigurationError, Conflict, StorageUnavailable, Unreadable
 from refunds.storage import PATIENCE, Row
 
 OLDEST = 15
@@ -53,7 +53,7 @@ _DIALECT = {
 
 # A peer that is gone is noticed, and a standby is passed over, unless the URL says otherwise.
 _DEFAULTS = {
-    "connect_timeout": str(int(PATIENCE)),
+    "connect_timeout": "3",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -75,7 +75,7 @@ class PostgreSQL:
         user, host = given.get("user"), given.get("host") or ""
         port = f":{given['port']}" if "port" in given else ""
         self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
-        self._conninfo = make_conninfo(**_DEFAULTS | given)
+        self._conninfo = make_conninfo(**_DEFAULTS | given | {"client_encoding": "utf8"})
         self._patience = patience
         self._opening = Lock()
         self._away = Event()
@@ -125,6 +125,7 @@ class PostgreSQL:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if alone:
+                tx.run("SET LOCAL lock_timeout = 0")  # whoever is before it may have a long way to go
                 tx.one("SELECT pg_advisory_xact_lock(:alone)", alone=_ALONE)
             yield tx
             tx.commit()
@@ -180,6 +181,7 @@ class PostgreSQL:
                 if not lost or monotonic() > deadline:
                     raise
             else:
+                self._away.clear()
                 return connection
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
@@ -189,13 +191,12 @@ class PostgreSQL:
         """
         while True:
             try:
-                return pool.getconn(timeout=min(_RECONNECTING, self._patience))
+                return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than it gives up
             except PoolTimeout:
                 if self._away.is_set() or monotonic() > deadline:
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
-        self._away.clear()
         connection.adapters.register_dumper(int, Int8Dumper)  # one type, and so one plan, whatever the number
         connection.execute(
             "SELECT set_config('lock_timeout', %s, false),"
@@ -221,6 +222,8 @@ class PostgreSQL:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):
                 raise StorageUnavailable("The database cannot serve at the moment.") from error
+            if (error.sqlstate or "").startswith("42"):
+                raise Unreadable(str(error.diag.message_primary)) from error
             raise
 
 
@@ -241,7 +244,7 @@ class _Transaction:
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
         name = f"rows_{next(_NUMBERS)}"
         self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", parameters)
-        while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}).fetchall():
+        while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}, prepare=False).fetchall():
             for row in rows:
                 yield row
                 assert self._connection is not None, _OVER
@@ -268,10 +271,10 @@ class _Transaction:
             with suppress(psycopg.Error):
                 connection.execute(how)
 
-    def _execute(self, sql: str, parameters: dict[str, Any]) -> psycopg.Cursor[DictRow]:
+    def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
         assert self._connection is not None, _OVER
         with self._noted():
-            return self._connection.execute(_rendered(sql), parameters or None, binary=True)
+            return self._connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
 
     @contextmanager
     def _noted(self) -> Iterator[None]:

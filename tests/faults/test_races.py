@@ -33,13 +33,14 @@ from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import clients as stored_clients
-from refunds.storage import events, keys, migrations
+from refunds.storage import events, keys
 from refunds.storage import orders as stored_orders
 from refunds.storage import replies as stored_replies
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
 from tests.faults.harness import Client, Installation, Reply, cancellation_of, until
 from tests.postgres import shared
+from tests.storage.engines import migrate
 
 THREADS = 8
 WRITERS = 2 * THREADS
@@ -704,7 +705,7 @@ def test_a_feed_by_a_sequence_would_lose_all_but_the_last_who_has_drawn(servers_
 @pytest.fixture
 def journals(servers_own):
     """Two engines on one journal, whose positions may stand twice: that would be refused, but not prevented."""
-    migrations.migrate(servers_own[0])
+    migrate(servers_own[0])
     with servers_own[0].write() as tx:
         tx.run("ALTER TABLE events DROP CONSTRAINT events_pkey")
     return servers_own
@@ -955,10 +956,10 @@ def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_books, m
     assert (customer_of(one, "A-1"), customer_of(one, "A-2")) == (customer_ref, "K-1")
 
 
-def ask(books, told, later=timedelta()):
+def ask(books, told, ago=timedelta()):
     """Record a contact, by a request with a key that may have expired."""
     with books.write(COMMAND_LINE) as work:
-        now, work.now = work.now, work.now + later
+        now, work.now = work.now, work.now - ago
         assert keyed_replies.earlier(work, "key", told) is None
         work.now = now
         contacts.record(work, FACTS.order_id, NewContact(channel=Channel.PHONE, intent=Intent.QUESTION))
@@ -967,12 +968,12 @@ def ask(books, told, later=timedelta()):
 
 def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(both_books, monkeypatch):
     one, other = both_books
-    ask(one, b"old")
+    ask(one, b"old", timedelta(days=31))
     go_on, seconds = stored_replies.move, []
     with ExitStack() as waiting:
 
         def overtaken(*given):
-            seconds.append(waiting.enter_context(begun(ask, other, b"new", timedelta(days=31))))
+            seconds.append(waiting.enter_context(begun(ask, other, b"new")))
             go_on(*given)
 
         monkeypatch.setattr(stored_replies, "move", overtaken)

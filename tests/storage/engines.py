@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from refunds.storage import Engine
+from refunds.storage.migrations import up_to_date
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
 from tests import database_of
@@ -18,6 +19,12 @@ SCHEMA = (
     "INSERT INTO parents (id, amount) VALUES ('a', 100)",
     "INSERT INTO parents (id, amount) VALUES ('b', 0)",
 )
+
+
+def migrate(engine):
+    """Bring the schema up to date."""
+    with up_to_date(engine, "REFUNDS_DATABASE"):
+        pass
 
 
 def in_a_file(url, *, sound, **options):

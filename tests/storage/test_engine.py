@@ -308,17 +308,6 @@ def test_writes_that_are_to_be_alone_do_not_overlap(make):
     assert amounts(engines[1]) == (112, 0)
 
 
-def test_a_write_that_is_to_be_alone_waits_no_longer_than_its_patience(make):
-    holder, engine = stocked(make()), make(patience=0.2)
-    with holder.write(alone=True) as tx:
-        with pytest.raises(StorageUnavailable), engine.write(alone=True):
-            pass
-        spend(tx, 30)
-    with engine.write(alone=True) as tx:
-        spend(tx, 1)
-    assert amounts(holder) == (69, 31)
-
-
 @pytest.mark.parametrize(
     "sql",
     [

@@ -22,12 +22,11 @@ from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
 from refunds.secrecy import Vault, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
-from refunds.storage.migrations import migrate
 from refunds.storage.orders import ORDERS
 from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster
-from tests.storage.engines import amount, amounts, hold, opener, spend, stocked, write
+from tests.storage.engines import amount, amounts, hold, migrate, opener, spend, stocked, write
 
 
 @pytest.fixture
@@ -41,6 +40,24 @@ def make(tmp_path):
 def engine(make):
     """An engine with two tables."""
     return stocked(make())
+
+
+def test_a_write_that_is_to_be_alone_waits_for_as_long_as_the_one_before_takes(make):
+    """Which may bring a large schema up to date; what it waits for after that, it waits for as all others do."""
+    engine, patient = stocked(make()), make(patience=0.2)
+
+    def follow():
+        with patient.write(alone=True) as tx:
+            spend(tx, 1)
+
+    with ThreadPoolExecutor(1) as others:
+        with engine.write(alone=True) as tx:
+            following = others.submit(follow)
+            time.sleep(0.6)
+            assert not following.done()
+            spend(tx, 30)
+        following.result(10)
+    assert amounts(engine) == (69, 31)
 
 
 def backend(tx):

@@ -21,11 +21,11 @@ from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
-from refunds.storage.migrations import MIGRATIONS, migrate
+from refunds.storage.migrations import MIGRATIONS
 from refunds.storage.orders import ORDERS
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
-from tests.storage.engines import opener, python, together, write
+from tests.storage.engines import migrate, opener, python, together, write
 
 TABLES = (ORDERS, CONTACTS, CANCELLATIONS, CLIENTS, TOKENS, EVENTS)
 NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency"}
@@ -34,7 +34,7 @@ NAMES = [table.name for table in TABLES]
 MIGRATE = """
 import sys
 from refunds.storage import open_engine
-from refunds.storage.migrations import migrate
+from tests.storage.engines import migrate
 engine = open_engine(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
