@@ -50,26 +50,32 @@ def region(case: dict) -> str:
     return f"{case['country']}-{case['subdivision']}" if case["subdivision"] else case["country"]
 
 
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine of the records: whatever uses this runs on each."""
+    return str(request.param)
+
+
 _engines = ["sqlite"]
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The engine of all records that are made meanwhile: whatever uses this runs on each."""
-    _engines.append(request.param)
-    yield request.param
+@pytest.fixture(autouse=True)
+def _engine_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test makes for itself is on its engine, too; what is made for several says on which it is."""
+    _engines.append(request.getfixturevalue("engine") if "engine" in request.fixturenames else "sqlite")
+    yield
     _engines.pop()
 
 
-def settings(directory: Path | None = None, **changed: object) -> Settings:
-    """The settings of a test whose records are in a directory, with some changed."""
+def settings(directory: Path | None = None, *, engine: str | None = None, **changed: object) -> Settings:
+    """The settings of a service whose records are in a directory, or in a database that belongs to it."""
     directory = directory or Path(tempfile.mkdtemp(dir=HERE))
     given = {
         "port": 8000,
         "policy": "virtual-numbers",
         "policies": None,
         "env": "development",
-        "database": database_of(directory, _engines[-1]),
+        "database": database_of(directory, engine or _engines[-1]),
         "master_key_file": directory / "master.key",
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,
@@ -103,7 +109,7 @@ def packaged() -> PolicyVersion:
 @pytest.fixture(scope="session")
 def app(engine: str) -> Iterator[Flask]:
     """The service as it is configured by default, but for where its records are."""
-    app = create_app(settings())
+    app = create_app(settings(engine=engine))
     yield app
     app.extensions["refunds.books"].close()
 

@@ -29,7 +29,7 @@ schema = schemathesis.openapi.from_wsgi("/openapi.json", served)
 @pytest.fixture(scope="module")
 def _called(engine):
     """The app that is called at random, on each engine."""
-    apps.append(create_app(conftest.settings()))
+    apps.append(create_app(conftest.settings(engine=engine)))
     yield
     apps.pop().extensions["refunds.books"].close()
 
