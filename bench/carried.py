@@ -6,24 +6,12 @@ import psycopg
 from psycopg import sql
 
 from bench.installed import Installed
-from refunds.storage import open_engine
+from refunds.storage import copies, open_engine
 from refunds.storage.migrations import up_to_date
 from refunds.storage.sqlite import sqlite3
 from tests.postgres import Cluster
 
-# In an order in which every row finds those that it refers to.
-TABLES = (
-    "keys",
-    "clients",
-    "tokens",
-    "customers",
-    "orders",
-    "contacts",
-    "cancellations",
-    "events",
-    "journal_head",
-    "idempotency",
-)
+TABLES = (*copies.TABLES, "journal_head")
 GROWN = ("customers", "orders", "contacts", "cancellations", "events")
 """Those that hold many rows; a table that is vacuumed while it is empty is planned for as if it always were."""
 

@@ -3,7 +3,7 @@
 The rows stay as they are sealed, so the master key and the anchors go on to be those of the installation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from refunds.access import COMMAND_LINE
@@ -12,6 +12,7 @@ from refunds.service import audit
 from refunds.service.audit import Broken, Report
 from refunds.service.books import Books, Work
 from refunds.storage import Engine, copies, events, keys
+from refunds.storage.anchors import Anchor
 from refunds.storage.copies import TABLES, Copy
 
 Tell = Callable[[str, int, int], None]
@@ -27,15 +28,16 @@ def copy(books: Books, to: Engine, setting: str, tell: Tell) -> Report:
     finished already, it is audited again. Raises `Broken` where either is not sound, and `ConfigurationError` where
     there is nothing to copy, for a database with records of its own, and for records that changed meanwhile.
     """
+    anchors = list(books.anchors)  # before the journal is read: it only grows
     with books.read(COMMAND_LINE) as work:
         head = events.head(work.tx)
     if not head[0]:
         raise ConfigurationError(f"REFUNDS_DATABASE: {books.name} has no records: name the database to copy from")
     begun = Copy.begun(to, head, setting)
-    counts = {} if begun is None else _copied(books, begun, head, tell)
+    counts = {} if begun is None else _copied(books, begun, head, anchors, tell)
     try:
         tell(THERE, 0, 1)
-        report = _verified(books, to, counts)
+        report = _verified(books, to, counts, anchors)
         tell(THERE, 1, 1)
     except Broken as error:
         if begun is not None:
@@ -48,9 +50,8 @@ def copy(books: Books, to: Engine, setting: str, tell: Tell) -> Report:
     return report
 
 
-def _copied(books: Books, begun: Copy, head: copies.Head, tell: Tell) -> Mapping[str, int]:
+def _copied(books: Books, begun: Copy, head: copies.Head, anchors: Sequence[Anchor], tell: Tell) -> Mapping[str, int]:
     """Copy, from one state of sound records, whatever is not there yet; how many rows each table has."""
-    anchors = list(books.anchors)
     with books.read(COMMAND_LINE) as work:
         _require_head(work, books, head)
         tell(HERE, 0, 1)
@@ -71,9 +72,8 @@ def _require_head(work: Work, books: Books, head: copies.Head) -> None:
         )
 
 
-def _verified(books: Books, to: Engine, counts: Mapping[str, int]) -> Report:
+def _verified(books: Books, to: Engine, counts: Mapping[str, int], anchors: Sequence[Anchor]) -> Report:
     """How much was found sound in a copy, whose tables have to have so many rows."""
-    anchors = list(books.anchors)
     with books.read(COMMAND_LINE) as work, to.read() as tx:
         for table, there in counts.items():
             if copies.count(tx, table) != there:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import pytest
 from refunds.access import Role
 from tests import records_in
 from tests.conftest import ROOT
+from tests.faults.harness import free_port
 from tests.faults.proxy import Proxy, guarded
 
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -84,13 +84,6 @@ def serving(directory, **changed):
             process.kill()
             process.wait()
     assert process.returncode == 0
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until_ready(process, port):

@@ -100,6 +100,14 @@ def amounts(engine):
         return amount(tx, "a"), amount(tx, "b")
 
 
+def require_untouched(engine):
+    """What was tried has left nothing, and does not stand in the way of the next write."""
+    assert amounts(engine) == (100, 0)
+    with engine.write() as tx:
+        spend(tx, 1)
+    assert amounts(engine) == (99, 1)
+
+
 def write(engine, sql, **parameters):
     """One statement in a transaction of its own."""
     with engine.write() as tx:

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from refunds.storage import open_engine
 from refunds.storage.copies import TABLES
 from tests import records_in
 from tests.conftest import ROOT
+from tests.faults.harness import free_port
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 NOW = datetime.now(UTC)
@@ -122,13 +122,6 @@ class Service:
                 with connection.cursor().copy(f"COPY {name} TO STDOUT") as rows:
                     tables[name] = b"".join(rows)
         return tables
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def facts(customer_ref, provided=RECENTLY):
