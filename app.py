@@ -5,16 +5,16 @@ from typing import NoReturn
 
 from flask import Flask
 
-from refunds.cli import audit, calendar, check, copy, openapi, serve, tokens
+from refunds.cli import audit, calendar, check, copy, deadlines, demo, evidence, openapi, policy, serve, tokens
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.web import create_app
 
 
 def serving() -> Flask:
-    """The app with its records opened, for servers: what is wrong with them ends the start, and not a request."""
+    """The app ready to serve: what is wrong with its records or policies ends the start, and not a request."""
     try:
-        app.extensions["refunds.books"].open()
+        app.extensions["refunds.books"].prepare()
     except RefundsError as error:
         _refuse(error)
     return app
@@ -27,7 +27,7 @@ def _refuse(error: RefundsError) -> NoReturn:
 
 try:
     app = create_app(load_settings())
-    for module in (audit, calendar, check, copy, openapi, serve, tokens):
+    for module in (audit, calendar, check, copy, deadlines, demo, evidence, openapi, policy, serve, tokens):
         app.cli.add_command(module.command)
 except ConfigurationError as error:
     _refuse(error)

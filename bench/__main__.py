@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench import decide, growth, over_http, writes
+from bench import decide, growth, over_http, simulate, writes
 from bench.measure import Comparison
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -22,6 +22,7 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
     3: over_http.batches,
     4: writes.on_sqlite,
     5: writes.on_postgresql,
+    6: simulate.simulations,
     7: growth.growth,
     8: over_http.starts,
 }

@@ -15,10 +15,11 @@ import numpy as np
 from workalendar.europe import Bavaria
 
 from bench.measure import Comparison, Goal, Name, at_least, at_most, best_seconds
+from refunds.contact_points import Channel
 from refunds.eligibility import Facts, decide
 from refunds.holiday_source import business_calendar
-from refunds.policy import Channel, PolicyVersion
-from refunds.service.policies import load_policies
+from refunds.policy import PolicyVersion
+from refunds.service.policies import packaged
 
 CASES = 1000
 PART = 100
@@ -141,8 +142,9 @@ def cases(count: int, channel: Channel | None = None) -> list[Facts]:
 
 def version(n: int = LENGTHS[0]) -> PolicyVersion:
     """The packaged policy with a window of n business days."""
-    policies = load_policies(None, "virtual-numbers")
-    return policies[policies.default].versions[-1].what_if({"window_business_days": n})
+    of_the_vendor = packaged("virtual-numbers")
+    assert of_the_vendor is not None
+    return of_the_vendor.what_if({"window_business_days": n})
 
 
 def _against_controls(asked: Sequence[Facts], n: int, rounds: int) -> Iterator[Comparison]:

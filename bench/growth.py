@@ -19,7 +19,7 @@ from bench.measure import Comparison, at_most, in_turn, seconds
 from bench.server import SERVICE, Running, running
 from bench.writes import CALL
 from refunds.service import audit
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.storage import events
 from refunds.web.cursors import cursor
 from tests.postgres import Cluster
@@ -106,7 +106,7 @@ def _asked(work: Work, home: Installed, orders: int) -> dict[str, Drawn]:
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
-    head, _ = events.head(work.tx)
+    head = events.head(work.tx).position
     issued = _places(work, "cancellations", {}, "SELECT cancellation_id AS id FROM cancellations ORDER BY id", [0])
     is_open = "SELECT contact_id AS id FROM contacts WHERE is_open = 1 ORDER BY id"
     waiting = _places(work, "contacts", {"open": True}, is_open, [])

@@ -18,7 +18,6 @@ from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.config import Settings, load_settings
 from refunds.service import clients
 from refunds.service.books import Books
-from refunds.service.policies import load_policies
 from tests.postgres import Cluster, cluster
 
 DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - what is made there is made by `tempfile`
@@ -65,12 +64,12 @@ class Installed:
 
     def books(self) -> closing[Books]:
         """Its records, to be worked upon in this process."""
-        settings = self.settings
-        return closing(Books(settings, load_policies(settings.policies, settings.policy)))
+        return closing(Books(self.settings))
 
     def principal(self, books: Books) -> Principal:
         """Whom the token stands for."""
-        return clients.authenticate(books, self.token)
+        principal, _ = clients.authenticate(books, self.token)
+        return principal
 
     def copied(self, name: str) -> Self:
         """A copy in a directory beside this one, of records on SQLite; nobody may be at work on it."""

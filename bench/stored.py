@@ -16,10 +16,11 @@ from refunds.journal import EventType
 from refunds.records import Cancellation, Contact, Order, new_reference
 from refunds.secrecy import Vault
 from refunds.service import cancellations, contacts, orders
-from refunds.service.books import Books, Work
+from refunds.service.books import Books
 from refunds.service.cancellations import Issued, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.service.work import Work
 from refunds.storage import keys
 from refunds.storage.cancellations import CANCELLATIONS, is_taken
 from refunds.storage.contacts import CONTACTS

@@ -26,6 +26,8 @@ class Scope(StrEnum):
     PERSONAL_READ = "personal:read"
     """To see the personal fields of what may be read."""
     POLICIES_READ = "policies:read"
+    POLICIES_WRITE = "policies:write"
+    POLICIES_SIMULATE = "policies:simulate"
     METRICS_READ = "metrics:read"
 
 
@@ -60,7 +62,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
     Role.SUPERVISOR: frozenset(
         _AGENT | {Scope.CANCELLATIONS_OVERRIDE, Scope.CONTACTS_LATE_ENTRY, Scope.CANCELLATIONS_REVOKE}
     ),
-    Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ}),
+    Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ, Scope.POLICIES_WRITE, Scope.POLICIES_SIMULATE}),
     Role.PRIVACY: frozenset({Scope.ORDERS_READ, Scope.PERSONAL_READ}),
     Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")) - {Scope.PERSONAL_READ},
     Role.OPERATOR: frozenset({Scope.METRICS_READ}),

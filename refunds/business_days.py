@@ -175,7 +175,17 @@ class BusinessCalendar:
     Dates that the region's data does not cover raise `CalendarNotCovered`.
     """
 
-    __slots__ = ("_business", "_closures", "_ends", "_estimated", "region", "window")
+    __slots__ = (
+        "_business",
+        "_closures",
+        "_ends",
+        "_entered",
+        "_estimated",
+        "_too_late",
+        "_without",
+        "region",
+        "window",
+    )
 
     window: Callable[[date, int], Window]
     """The window of a number of business days after a service day, which itself never counts.
@@ -190,6 +200,9 @@ class BusinessCalendar:
         self._closures: frozenset[int] = frozenset()
         self._estimated = list(compress(count(region.first), region.marks.translate(_IS_ESTIMATED)))
         self.window = _windows(region, self._business, self._ends)
+        self._without: Self | None = None
+        self._entered: tuple[tuple[date, date], ...] = ()
+        self._too_late: Callable[[date, int], frozenset[date]] | None = None
 
     def closed_on(self, closures: Iterable[date]) -> Self:
         """This calendar with more dates on which the vendor is closed."""
@@ -200,6 +213,27 @@ class BusinessCalendar:
         overlay._ends = self._ends and self._ends.closed_on(days)
         overlay.window = _windows(overlay.region, overlay._business, overlay._ends)
         return overlay
+
+    def closed_later(self, entered: Iterable[tuple[date, date]]) -> Self:
+        """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
+
+        They are in the order of entry. Which of them a window has is a matter of `in_time_for`.
+        """
+        closures = tuple(entered)
+        overlay = self.closed_on(day for day, _ in closures)
+        overlay._without, overlay._entered = self, closures
+        overlay._too_late = _too_late(self, overlay.window, closures)
+        return overlay
+
+    def in_time_for(self, service_day: date, length: int) -> "BusinessCalendar":
+        """This calendar without the closures that were entered when the window after a service day had ended.
+
+        What has ended stays as it was; what has not is extended.
+        """
+        if self._without is None or self._too_late is None:
+            return self
+        late = self._too_late(service_day, length)
+        return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
         """The n-th business day after a date, in O(1) for any n from 1."""
@@ -250,6 +284,24 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
         return Window(service_day, length, date.fromordinal(last))
 
     return window
+
+
+def _too_late(
+    without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
+) -> Callable[[date, int], frozenset[date]]:
+    """The closures that came too late for a window; few lie in one, and they are remembered like the windows."""
+
+    @lru_cache(maxsize=512)
+    def too_late(service_day: date, length: int) -> frozenset[date]:
+        last_day = window(service_day, length).last_day
+        inside = [(day, on) for day, on in entered if service_day < day <= last_day]
+        for i, (_, on) in enumerate(inside):
+            before = without.closed_on(day for day, _ in inside[:i]) if i else without
+            if before.window(service_day, length).last_day < on:
+                return frozenset(day for day, _ in inside[i:])
+        return frozenset()
+
+    return too_late
 
 
 def _not_covered(region: RegionDays) -> CalendarNotCovered:

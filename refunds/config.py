@@ -21,9 +21,6 @@ class Settings:
 
     port: int = _setting("PORT", "The port on the loopback interface that the service listens on.")
     policy: str = _setting("REFUNDS_POLICY", "The policy that judges where a request names none.")
-    policies: Path | None = _setting(
-        "REFUNDS_POLICIES", "A directory of policy files (`*.toml`), one a version, besides the packaged ones."
-    )
     env: str = _setting("REFUNDS_ENV", "`development` or `production`, where nothing is made up for you.")
     database: str = _setting(
         "REFUNDS_DATABASE",
@@ -60,7 +57,6 @@ def load_settings() -> Settings:
     read: dict[str, Any] = {
         "port": env.str(name["port"], "8000", validate=_port),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
-        "policies": env.str(name["policies"], None, validate=some),
         "env": env.str(name["env"], "development", validate=validate.OneOf(["development", "production"])),
         "database": env.str(name["database"], "sqlite:///instance/refunds.db", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
@@ -78,7 +74,7 @@ def load_settings() -> Settings:
         read["master_key_file"] = read["master_key_file"] or "instance/master.key"
         if not read["database"].startswith("postgres"):  # several machines would each have an own one
             read["ledger_dir"] = read["ledger_dir"] or "instance/ledger"
-    for path in ("policies", "master_key_file", "ledger_dir"):
+    for path in ("master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
     return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
 

@@ -7,7 +7,7 @@ the notices) is worked out when the outcome is asked for.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple, Self
@@ -21,10 +21,12 @@ from refunds.instants import (
     format_known,
     local_date,
     parse_date,
-    parse_instant,
+    written_instant,
+    written_known,
     zone,
 )
-from refunds.policy import PolicyVersion, TimelyBy
+from refunds.policy import PolicyVersion
+from refunds.terms import TimelyBy
 
 
 class Reason(StrEnum):
@@ -69,6 +71,21 @@ class Facts:
     contact_point_accepted: bool = False
     cancelled: bool = False
     entered_by_supervisor: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The facts that were stored with a decision (`Decision.record`)."""
+        return cls(
+            service_provided_at=written_known(data["service_provided_at"]),
+            received_at=written_instant(data["received_at"]),
+            sent_at=written_known(data["sent_at"]),
+            recorded_at=written_known(data["recorded_at"]),
+            channel=data["channel"] and Channel(data["channel"]),
+            contact_point=data["contact_point"],
+            contact_point_accepted=data["contact_point_accepted"],
+            cancelled=data["cancelled"],
+            entered_by_supervisor=data["entered_by_supervisor"],
+        )
 
 
 class Decision(NamedTuple):
@@ -143,6 +160,18 @@ class Decision(NamedTuple):
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     @property
+    def closures_used(self) -> list[date]:
+        """The closures that it was made with: those between the first date that it counts from and the last."""
+        if not self.calendar.closures:
+            return []
+        tz = zone(self.version.terms.time_zone)
+        received = local_date(self.facts.received_at, tz)
+        dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
+        if self.facts.recorded_at is not None:
+            dates.append(self.calendar.nth_business_day_after(received, self.version.terms.late_entry_days))
+        return [day for day in self.calendar.closures if min(dates) <= day <= max(dates)]
+
+    @property
     def outcome(self) -> "Outcome":
         """What the decision says, on its own."""
         version, region, letters, window = self.version, self.calendar.region, self.letters, self.window
@@ -187,7 +216,7 @@ class Decision(NamedTuple):
                 "cancelled": facts.cancelled,
                 "entered_by_supervisor": facts.entered_by_supervisor,
                 "contact_version": self.contact_version.version,
-                "closures": [day.isoformat() for day in self.calendar.closures],
+                "closures": [day.isoformat() for day in self.closures_used],
             },
             "outcome": self.outcome.data(),
         }
@@ -245,13 +274,13 @@ class Outcome(NamedTuple):
         deadline, window = data["deadline"], data["window"]
         given: dict[str, Any] = dict(data) | {
             "reason": Reason(data["reason"]),
-            "requested_at": parse_instant(data["requested_at"]),
+            "requested_at": written_instant(data["requested_at"]),
             "channel": data["channel"] and Channel(data["channel"]),
             "overridden": tuple(data["overridden"]),
             "notices": tuple(map(Notice, data["notices"])),
             "window": window and Window(parse_date(window[0]), window[1], parse_date(window[2])),
             "letters": data["letters"].encode(),
-            "deadline": deadline and parse_instant(deadline),
+            "deadline": written_known(deadline),
         }
         return cls(**given)
 
@@ -272,7 +301,9 @@ def decide(
     provided_at = facts.service_provided_at
     if provided_at is not None and provided_at <= requested_at:
         tz = zone(terms.time_zone)
-        window = calendar.window(local_date(provided_at, tz), terms.window_business_days)
+        service_day, length = local_date(provided_at, tz), terms.window_business_days
+        calendar = calendar.in_time_for(service_day, length)
+        window = calendar.window(service_day, length)
         deadline = end_of_day(window.last_day, tz)
     return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline)
 

@@ -103,18 +103,28 @@ class NoPolicyInForce(CallersError):
 
     code = "no-policy-in-force"
 
-    def __init__(self, policy_id: str, at: datetime, first: datetime) -> None:
+    def __init__(self, policy_id: str, at: datetime, first: datetime | None) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
-        super().__init__(
-            f"No version of the policy {policy_id} was in force at {at.isoformat()[:19]}Z; "
-            f"the first takes effect at {first.isoformat()[:19]}Z."
-        )
+        when = f"the first takes effect at {first.isoformat()[:19]}Z" if first else "every one has been withdrawn"
+        super().__init__(f"No version of the policy {policy_id} was in force at {at.isoformat()[:19]}Z; {when}.")
 
 
 class NotFound(CallersError):
     """Nothing is known under this name."""
 
     code = "not-found"
+
+
+class EffectiveTooEarly(InvalidInput):
+    """A policy version would take effect before it is registered, or before its page was published."""
+
+    code = "effective-too-early"
+
+
+class PolicyVersionConflict(CallersError):
+    """What is registered of a policy, or has been judged by it, stands in the way."""
+
+    code = "policy-version-conflict"
 
 
 class OrderFactsConflict(CallersError):

@@ -62,7 +62,7 @@ def known(region: str) -> tuple[str, str | None]:
             "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY"
             + (f"; did you mean {hint}?" if hint else "")
         )
-    if dash and subdivision not in _subdivisions(country):
+    if dash and subdivision not in subdivisions(country):
         raise UnknownRegion(f"unknown subdivision of {country}: {_subdivision_hint(country, subdivision)}")
     return country, subdivision or None
 
@@ -109,7 +109,7 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> 
         for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
             marks[i] |= Mark.WEEKEND * is_weekend
     region = f"{country}-{subdivision}" if subdivision else country
-    nationwide_only = not subdivision and bool(_subdivisions(country))
+    nationwide_only = not subdivision and bool(subdivisions(country))
     return RegionDays(region, first, bytes(marks), nationwide_only, HOLIDAYS_VERSION)
 
 
@@ -163,7 +163,8 @@ def _countries() -> frozenset[str]:
 
 
 @cache
-def _subdivisions(country: str) -> tuple[str, ...]:
+def subdivisions(country: str) -> tuple[str, ...]:
+    """The codes of a country's subdivisions, without the country's own."""
     return tuple(getattr(holidays, country).subdivisions)
 
 
@@ -173,8 +174,15 @@ def _country_aliases() -> Mapping[str, str]:
     return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
 
 
+def region_name(region: str) -> str:
+    """What a subdivision is called in its country, where the package knows more than its code; else the code."""
+    country, subdivision = known(region)
+    aliases = getattr(holidays, country).subdivisions_aliases
+    return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
+
+
 def _subdivision_hint(country: str, subdivision: str) -> str:
-    codes = _subdivisions(country)
+    codes = subdivisions(country)
     if not codes:
         return f"it has none here, use {country}"
     meant = getattr(holidays, country).subdivisions_aliases.get(subdivision)

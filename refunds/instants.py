@@ -35,7 +35,8 @@ def parse_instant(text: str) -> datetime:
         hint = "; in a query, + is written %2B" if " " in text else ""
         raise ValueError(f"not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00{hint}")
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        instant = datetime.fromisoformat(text.upper())
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("no such instant: check the day of the month and the year") from None
 
@@ -44,6 +45,16 @@ def format_instant(instant: datetime) -> str:
     """The instant in UTC with `Z`; microseconds only where there are some."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     return in_utc.isoformat()[:-6] + "Z"
+
+
+def written_instant(text: str) -> datetime:
+    """The instant that `format_instant` has written: what the service wrote itself need not be looked at so closely."""
+    return datetime.fromisoformat(text)
+
+
+def written_known(text: str | None) -> datetime | None:
+    """The instant that `format_known` has written, where there is one."""
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def format_known(instant: datetime | None) -> str | None:

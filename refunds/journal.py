@@ -31,6 +31,10 @@ class EventType(StrEnum):
     CANCELLATION_SETTLED = "cancellation.settled"
     CANCELLATION_UNSETTLED = "cancellation.unsettled"
     CANCELLATION_REVOKED = "cancellation.revoked"
+    POLICY_IMPORTED = "policy.imported"
+    POLICY_PUBLISHED = "policy.published"
+    POLICY_WITHDRAWN = "policy.withdrawn"
+    CLOSURE_ADDED = "closure.added"
     CLIENT_CREATED = "access.client_created"
     TOKEN_CREATED = "access.token_created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "access.token_revoked"  # noqa: S105 - no secret
@@ -39,13 +43,16 @@ class EventType(StrEnum):
 FOR_AUDITORS = tuple(event for event in EventType if event.startswith("access."))
 """Events that are no business of the feed's readers."""
 
+ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
+"""Events after which other decisions may be made."""
+
 GENESIS = bytes(32)
 """What stands before the first entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something that happened to the record `subject` (an order's, contact's, cancellation's, client's id)."""
+    """Something that happened to the record `subject` (an order's, contact's, policy version's, client's id, …)."""
 
     type: EventType
     subject: str

@@ -1,85 +1,22 @@
-"""Policies: the terms of one, its versions, and which of them is in force.
+"""Policies: their versions, which of them is in force, and what is closed besides; policy files."""
 
-A term is one field of `Terms`, with its default, its help and the marshmallow field that reads it. The policy
-files, the what-if of the API and its document all derive from it.
-"""
-
-import json
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from enum import StrEnum
-from functools import partial
-from hashlib import sha256
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from marshmallow import fields as ma_fields
-from marshmallow import post_load
+import tomli_w
 
-from refunds.business_days import WEEKDAYS, Week
-from refunds.contact_points import Channel, canonical
 from refunds.errors import Flaw, InvalidInput, NoPolicyInForce, NotFound
-from refunds.fields import (
-    Choice,
-    Flag,
-    Instant,
-    ListOf,
-    LocalDate,
-    Nested,
-    StrictSchema,
-    Text,
-    TimeZone,
-    Weekdays,
-    Whole,
-    checked,
-)
+from refunds.fields import Instant, Text, Whole
 from refunds.instants import format_known
+from refunds.terms import TERM_NAMES, JudgedBy, Terms, TermsSchema
 
 POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
-
-
-class TimelyBy(StrEnum):
-    """Which time of a contact is judged."""
-
-    RECEIVED = "received"
-    SENT = "sent"
-
-
-class JudgedBy(StrEnum):
-    """At which instant the judging version was in force."""
-
-    PROVIDED = "provided"
-    ORDERED = "ordered"
-
-
-@dataclass(frozen=True, slots=True)
-class ContactChannel:
-    """Whether a channel counts, and the vendor's official numbers or addresses; none: not checked."""
-
-    accepted: bool = True
-    points: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """The clause as customers read it, and what an agent may say."""
-
-    de: str | None = None
-    en: str | None = None
-
-
-class TextsSchema(StrictSchema):
-    """The texts of a policy, by language."""
-
-    de = Text(10_000, allow_none=True, metadata={"description": "In German."})
-    en = Text(10_000, allow_none=True, metadata={"description": "In English."})
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Texts:
-        return Texts(**data)
 
 
 class PolicyId(Text):
@@ -90,140 +27,32 @@ class PolicyId(Text):
         super().__init__(64, POLICY_ID, shape, metadata={"description": description})
 
 
-class ContactPoint(Text):
-    """An official telephone number or e-mail address of the vendor, in its one spelling."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Closures:
+    """What the vendor has closed besides its terms: each date, and when that was entered, in the order of entry.
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        super().__init__(254)
+    It is itself alone, so that what is kept for it is found at once, however many there are.
+    """
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
-
-
-def _points(channel: Channel, description: str) -> ListOf:
-    return ListOf(ContactPoint(channel), most=50, metadata={"description": f"{description} Empty: not checked."})
+    entered: tuple[tuple[date, datetime], ...] = ()
 
 
-class ContactChannelSchema(StrictSchema):
-    """One channel of a policy."""
-
-    accepted = Flag(metadata={"description": "Whether a contact by this channel counts. Default true."})
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
-        return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
-
-
-class PhoneSchema(ContactChannelSchema):
-    """The telephone as a channel, with the vendor's official numbers."""
-
-    points = _points(Channel.PHONE, "The official numbers, with their country codes.")
-
-
-class EmailSchema(ContactChannelSchema):
-    """E-mail as a channel, with the vendor's official addresses."""
-
-    points = _points(Channel.EMAIL, "The official addresses, compared without case.")
-
-
-def term(default: Any, reader: ma_fields.Field[Any], text: str) -> Any:
-    """A term of a policy: its default, the field that reads it, and what it means."""
-    reader.metadata = {"description": text}
-    return field(default=default, metadata={"reader": reader})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """Everything that a policy version says."""
-
-    window_business_days: int = term(
-        2, Whole(1, 366), "How many business days after the service day the order stays cancellable."
-    )
-    business_week: Week = term(
-        WEEKDAYS[:5],
-        Weekdays(),
-        'The weekdays that can be business days; `"country"` is the statutory week valid on each date.',
-    )
-    end_week: Week | None = term(
-        None,
-        Weekdays(allow_none=True),
-        "The weekdays on which the window may end; if it would end on another, it runs on to the next of them. "
-        "For Monday-to-Saturday weeks, as in section 193 of the German Civil Code. Null: wherever the count ends.",
-    )
-    region: str = term(
-        "DE",
-        Text(40),
-        "Whose public holidays count: a country, or a country and a subdivision, as in `DE` and `DE-BY`.",
-    )
-    follow_order_region: bool = term(
-        True, Flag(), "Use the region that an order names (the customer's place), else the policy's."
-    )
-    time_zone: str = term("Europe/Berlin", TimeZone(), "The IANA time zone whose midnight ends a day.")
-    closures: tuple[date, ...] = term(
-        (), ListOf(LocalDate(), most=1000), "The vendor's own closed dates, known when the version was made."
-    )
-    timely_by: TimelyBy = term(
-        TimelyBy.RECEIVED, Choice(TimelyBy), "Which time of a contact is judged: when it was received, or sent."
-    )
-    judged_by: JudgedBy = term(
-        JudgedBy.PROVIDED,
-        Choice(JudgedBy),
-        "The version that judges an order: the one in force when its service was provided, or when it was ordered.",
-    )
-    phone: ContactChannel = term(ContactChannel(), Nested(PhoneSchema), "Cancellation by telephone.")
-    email: ContactChannel = term(ContactChannel(), Nested(EmailSchema), "Cancellation by e-mail.")
-    late_entry_days: int = term(
-        5,
-        Whole(1, 366),
-        "A contact entered more than this many business days after it was received needs a supervisor.",
-    )
-    evidence_after_deadline: bool = term(
-        True, Flag(), "A contact received before but entered after the deadline needs a ticket reference."
-    )
-    refund_due_days: int = term(
-        14, Whole(1, 366), "Within how many calendar days billing means to settle; told to customers only if promised."
-    )
-    vendor_name: str | None = term(None, Text(200, allow_none=True), "Whose policy it is.")
-    page_url: str | None = term(
-        None,
-        Text(2000, r"https?://[!-~]+", "must be an http or https address", allow_none=True),
-        "Where the vendor's page shows the policy.",
-    )
-    page_published_at: datetime | None = term(
-        None, Instant(allow_none=True), "When the vendor's page showed this version."
-    )
-    texts: Texts = term(Texts(), Nested(TextsSchema), "The clause as customers read it.")
-
-    @property
-    def country(self) -> str:
-        """Whose telephone numbers need no country code."""
-        return self.region[:2]
-
-    def channel(self, channel: Channel) -> ContactChannel:
-        """What the policy says of a channel."""
-        match channel:
-            case Channel.PHONE:
-                return self.phone
-            case Channel.EMAIL:
-                return self.email
-
-
-TERM_NAMES = tuple(f.name for f in fields(Terms))
-
-TermsSchema = StrictSchema.from_dict({f.name: f.metadata["reader"] for f in fields(Terms)}, name="Terms")
-"""Reads any selection of the terms, as a dictionary by name."""
+NO_CLOSURES = Closures()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One version of a policy; `effective_from` None: from the beginning. `overridden`: terms of a what-if."""
+    """One version of a policy; `effective_from` None: from the beginning. `overridden`: terms of a what-if.
+
+    `closures` are the policy's, beside those of the terms.
+    """
 
     policy_id: str
     version: int
     effective_from: datetime | None
     terms: Terms
     overridden: tuple[str, ...] = ()
+    closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
         """This version with single terms (already read) replaced."""
@@ -237,31 +66,28 @@ class PolicyVersion:
         """The first instant at which the version holds."""
         return self.effective_from or _BEGINNING
 
-    @property
-    def content_hash(self) -> str:
-        """A digest of everything that the version says: equal content, equal hash."""
-        return sha256(json.dumps(version_data(self), sort_keys=True).encode()).hexdigest()
-
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All versions of one policy, in the order in which they take effect."""
+    """All versions of one policy by number, and those that hold, in the order in which they take effect."""
 
     policy_id: str
     versions: tuple[PolicyVersion, ...]
+    standing: tuple[PolicyVersion, ...]
 
     def in_force(self, at: datetime) -> PolicyVersion:
         """The version that holds at an instant; at the very instant of a change, the newer.
 
         Raises `NoPolicyInForce`, naming when the first takes effect.
         """
-        i = bisect_right(self.versions, at, key=lambda version: version.starts)
+        i = bisect_right(self.standing, at, key=lambda version: version.starts)
         if not i:
-            raise NoPolicyInForce(self.policy_id, at, self.versions[0].starts)
-        return self.versions[i - 1]
+            first = self.standing[0].starts if self.standing else None
+            raise NoPolicyInForce(self.policy_id, at, first)
+        return self.standing[i - 1]
 
     def judging(
         self,
@@ -283,6 +109,10 @@ class Policy:
             return self.in_force(ordered_at)
         return version
 
+    def present(self, at: datetime) -> PolicyVersion:
+        """The version in force, or where none is yet the one that will be first."""
+        return next((version for version in reversed(self.standing) if version.starts <= at), self.versions[0])
+
     def version(self, number: int) -> PolicyVersion:
         """The version of this number; raises `NotFound`."""
         if not 1 <= number <= len(self.versions):
@@ -290,17 +120,37 @@ class Policy:
         return self.versions[number - 1]
 
 
-def policy_of(versions: Iterable[PolicyVersion]) -> Policy:
-    """The policy that these versions of it make up; raises `InvalidInput` where they do not fit together."""
+def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()) -> Policy:
+    """The policy that these versions, some `withdrawn`, make up; raises `InvalidInput` where they do not fit."""
     ordered = tuple(sorted(versions, key=lambda version: version.version))
-    for number, version in enumerate(ordered, 1):
-        if version.version != number:
-            detail = f"is {version.version} where {number} is due: versions count from 1 without gap or repeat"
+    for due, version in enumerate(ordered, 1):
+        if version.version != due:
+            detail = f"is {version.version} where {due} is due: versions count from 1 without gap or repeat"
             raise InvalidInput([Flaw("/version", detail)])
-        if number > 1 and version.starts <= ordered[number - 2].starts:
-            detail = f"version {number} must take effect later than version {number - 1}"
+    standing = tuple(version for version in ordered if version.version not in withdrawn)
+    for earlier, later in pairwise(standing):
+        if later.starts <= earlier.starts:
+            detail = f"version {later.version} must take effect later than version {earlier.version}"
             raise InvalidInput([Flaw("/effective_from", detail)])
-    return Policy(ordered[0].policy_id, ordered)
+    return Policy(ordered[0].policy_id, ordered, standing)
+
+
+class Difference(NamedTuple):
+    """A term that two versions do not say alike, as they say it; of a first version, all that it says."""
+
+    term: str
+    before: Any
+    after: Any
+    replaces: bool = True
+
+
+def differences(before: Terms | None, after: Terms) -> list[Difference]:
+    """The terms in which a version differs from the one before it, if there is one."""
+    return [
+        Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
+        for name in TERM_NAMES
+        if before is None or getattr(before, name) != getattr(after, name)
+    ]
 
 
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
@@ -316,7 +166,7 @@ _terms = TermsSchema()
 
 
 def read_policy(text: str) -> PolicyVersion:
-    """The policy version that a TOML file holds.
+    """The policy version that a TOML file holds; `effective_from` None where it is left out.
 
     Raises `InvalidInput`, naming each term that does not fit and the mend.
     """
@@ -329,13 +179,38 @@ def read_policy(text: str) -> PolicyVersion:
     except InvalidInput as error:
         raise InvalidInput(map(_with_hint, error.flaws)) from None
     policy_id, number, effective_from = read.pop("policy"), read.pop("version"), read.pop("effective_from", None)
-    version = PolicyVersion(policy_id, number, effective_from, Terms(**read))
-    if number > 1 and effective_from is None:
-        raise InvalidInput([Flaw("/effective_from", "is required: only version 1 may hold from the beginning")])
-    shown = version.terms.page_published_at
-    if shown and effective_from and effective_from < shown:
-        raise InvalidInput([Flaw("/effective_from", "must not be earlier than page_published_at")])
-    return version
+    return PolicyVersion(policy_id, number, effective_from, Terms(**read))
+
+
+def policy_file(version: PolicyVersion) -> str:
+    """The TOML file that says what a version says; terms that are none are left out."""
+    head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
+    said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
+    plain = terms_data(version.terms)
+    told = {name: value if isinstance(value, datetime) else plain.get(name, value) for name, value in said.items()}
+    told["closures"] = list(version.terms.closures)
+    return tomli_w.dumps(_without_none(told), multiline_strings=True)
+
+
+def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in data.items()
+        if value is not None
+    }
+
+
+def terms_data(terms: Terms) -> dict[str, Any]:
+    """Terms as plain data, each by its name."""
+    data: dict[str, Any] = _terms.dump(terms)
+    return data
+
+
+def read_terms(data: Mapping[str, Any]) -> Terms:
+    """The terms that plain data holds; those left out have their defaults. Raises `InvalidInput`."""
+    return Terms(
+        **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
+    )
 
 
 def version_data(version: PolicyVersion) -> dict[str, Any]:
@@ -344,7 +219,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
         "policy": version.policy_id,
         "version": version.version,
         "effective_from": format_known(version.effective_from),
-        "terms": _terms.dump(version.terms),
+        "terms": terms_data(version.terms),
     }
 
 

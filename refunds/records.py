@@ -156,6 +156,39 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredVersion:
+    """A version of a policy as it was registered: published, or imported with its true dates; its `terms` as of then.
+
+    `effective_from` None: from the beginning. One that is withdrawn never took effect.
+    """
+
+    version_id: str
+    policy: str
+    version: int
+    registered_at: datetime
+    registered_by: str
+    imported: bool
+    effective_from: datetime | None
+    terms: Mapping[str, Any]
+    content_hash: str
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """A date on which the vendor is closed, entered into a policy besides its terms; never taken back."""
+
+    closure_id: str
+    policy: str
+    date: date
+    reason_de: str | None = personal()
+    reason_en: str | None = personal()
+    entered_at: datetime
+    entered_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A system or person that calls the service, and its role."""
 

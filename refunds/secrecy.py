@@ -73,9 +73,11 @@ class Keyring:
     """Recognises a request that was sent before."""
     cursor: bytes
     """Marks the cursors of lists as the service's own."""
+    notes: bytes
+    """Seals what staff wrote about no customer."""
 
 
-SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor")
+SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from refunds.access import COMMAND_LINE, Role
 from refunds.business_days import WEEKDAYS, Week
 from refunds.config import Settings
 from refunds.policy import PolicyVersion, read_policy
-from refunds.service import clients
+from refunds.service import clients, publication
 from refunds.web import create_app
 from tests import ENGINES, database_of, records_in
 
@@ -73,7 +73,6 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
     given = {
         "port": 8000,
         "policy": "virtual-numbers",
-        "policies": None,
         "env": "development",
         "database": database_of(directory, engine or _engines[-1]),
         "master_key_file": directory / "master.key",
@@ -82,6 +81,14 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "trusted_hosts": ["localhost"],
     }
     return Settings(**given | changed)
+
+
+def with_policies(app: Flask, *files: str) -> Flask:
+    """An app, once the versions that policy files hold are imported."""
+    for text in files:
+        with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
+            publication.import_version(work, read_policy(text))
+    return app
 
 
 def token(app: Flask, role: str) -> str:

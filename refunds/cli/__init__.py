@@ -4,15 +4,26 @@ An error ends a command with the exit code of its class (see `refunds.errors`); 
 """
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any
 
 import click
 from flask import current_app
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from refunds.access import COMMAND_LINE
 from refunds.errors import RefundsError
 from refunds.service.books import Books
 from refunds.service.policies import Policies
+from refunds.wording import LANGUAGES
+
+LANG = click.option(
+    "--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language."
+)
+POLICY = click.option("--policy", help="The policy. Default: the configured one.")
 
 
 class Command(click.Command):
@@ -36,12 +47,6 @@ class Command(click.Command):
             sys.exit(error.exit_code)
 
 
-def loaded_policies() -> Policies:
-    """The policies of this app."""
-    found: Policies = current_app.extensions["refunds.policies"]
-    return found
-
-
 def loaded_books() -> Books:
     """The books of this app, opened; tells if a master key was made for them."""
     found: Books = current_app.extensions["refunds.books"]
@@ -51,3 +56,24 @@ def loaded_books() -> Books:
         path = current_app.extensions["refunds.settings"].master_key_file
         click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
     return found
+
+
+def wide_console() -> Console:
+    """Where tables are printed: nobody reads a pipe by its width."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell on standard error how far something is: of how many things, how many are done."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, there: bars.update(task, completed=done, total=there)
+
+
+def present_policies() -> Policies:
+    """The policies as they are now."""
+    with loaded_books().read(COMMAND_LINE) as work:
+        return work.policies

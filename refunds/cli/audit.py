@@ -1,11 +1,18 @@
 """`flask audit`: whether the records are what was written."""
 
+import sys
+from datetime import datetime
+
 import click
 from flask.cli import with_appcontext
 
 from refunds.access import COMMAND_LINE
-from refunds.cli import Command, loaded_books
+from refunds.business_days import Window
+from refunds.cli import Command, loaded_books, progress
+from refunds.instants import format_instant
 from refunds.service import audit
+from refunds.service import replay as service
+from refunds.service.replay import Difference, Replayed
 
 
 @click.group("audit")
@@ -26,3 +33,43 @@ def verify() -> None:
         report = audit.verify(work, anchors)
     click.echo(f"Sound: {report.events} events, {report.records} records in {books.name}.")
     click.echo(f"Not yet anchored: {report.events - report.anchored} events.")
+
+
+@command.command("replay", cls=Command)
+@with_appcontext
+def replay() -> None:
+    """Make every stored decision again from its own facts, by today's code and calendars, and tell those that differ.
+
+    Ends with 0 if there are none, with 22 otherwise.
+    """
+    found = Replayed()
+    with loaded_books().read(COMMAND_LINE) as work, progress("replaying") as tell:
+        for difference in service.replay(work, found, tell):
+            click.echo(f"{difference.order_id} {difference.record_id}: {_told(difference)}")
+    click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
+    for data, decisions in found.other_data.items():
+        click.echo(f"Made with another {data} than today's: {decisions} decisions.")
+    if found.differences:
+        sys.exit(DIFFERENT)
+
+
+DIFFERENT = 22
+"""The exit code of a replay that found differences."""
+
+
+def _told(difference: Difference) -> str:
+    """What has changed, shortly: of a window its last day."""
+    if difference.failure is not None:
+        return f"cannot be made again: {difference.failure}"
+    shown = {name: values for name, values in difference.changed.items() if name not in _UNREADABLE}
+    return "; ".join(f"{name} {_plain(was)}, now {_plain(now)}" for name, (was, now) in shown.items())
+
+
+_UNREADABLE = {"letters"}
+"""The fingerprint stands for it."""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Window):
+        return f"{value.service_day} to {value.last_day}"
+    return format_instant(value) if isinstance(value, datetime) else str(value)

@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from refunds.business_days import Why
-from refunds.cli import Command, loaded_policies
+from refunds.cli import LANG, Command, present_policies
 from refunds.holiday_source import holiday_name
 from refunds.service.checks import calendar_days, named_policy
-from refunds.wording import LANGUAGES, date_text, total_text, why_text
+from refunds.wording import date_text, total_text, why_text
 
 
 @click.command("calendar", cls=Command)
 @click.argument("region")
 @click.option("--year", type=click.IntRange(1, 9999), help="Default: the present year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
-@click.option("--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language.")
+@LANG
 @with_appcontext
 def command(region: str, year: int | None, policy: str | None, lang: str) -> None:
     """List the public holidays and closures of a year in REGION, and count its business days.
@@ -27,7 +27,7 @@ def command(region: str, year: int | None, policy: str | None, lang: str) -> Non
     """
     now = datetime.now(UTC)
     year = year or now.year
-    version = named_policy(loaded_policies(), policy).in_force(now)
+    version = named_policy(present_policies(), policy).in_force(now)
     _, days = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in days:

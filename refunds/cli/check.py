@@ -13,11 +13,11 @@ from rich.text import Text
 
 from refunds import fields
 from refunds.business_days import Day, DayStatus
-from refunds.cli import Command, loaded_policies
+from refunds.cli import LANG, Command, present_policies
 from refunds.contact_points import Channel
 from refunds.eligibility import Outcome
 from refunds.service.checks import Check, check_eligibility
-from refunds.wording import LANGUAGES, date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
+from refunds.wording import date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
 
 
 class _OptionsSchema(fields.StrictSchema):
@@ -36,7 +36,7 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 @click.option("--channel", type=click.Choice([channel.value for channel in Channel]), help="How the customer asked.")
 @click.option("--region", help="The customer's place, as in DE or DE-BY. Default: the policy's.")
 @click.option("--policy", help="The policy that judges. Default: the configured one.")
-@click.option("--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language.")
+@LANG
 @click.option("--json", "as_json", is_flag=True, help="The decision as the API answers it.")
 @with_appcontext
 def command(provided: str, requested: str | None, lang: str, as_json: bool, **asked: str | None) -> None:
@@ -48,7 +48,7 @@ def command(provided: str, requested: str | None, lang: str, as_json: bool, **as
     read: Mapping[str, Any] = _OptionsSchema().read(given)
     channel = asked.pop("channel")
     outcome = check_eligibility(
-        loaded_policies(),
+        present_policies(),
         Check(
             service_provided_at=read["provided"],
             requested_at=read.get("requested", datetime.now(UTC)),

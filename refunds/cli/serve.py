@@ -32,6 +32,7 @@ def command() -> None:
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
     books = loaded_books()
+    books.prepare()
     click.echo(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the API document   http://127.0.0.1:{settings.port}/docs\n"

@@ -1,14 +1,11 @@
 """`flask tokens`: who may call the service."""
 
-import sys
-
 import click
 from flask.cli import with_appcontext
-from rich.console import Console
 from rich.table import Table
 
 from refunds.access import COMMAND_LINE, Role
-from refunds.cli import Command, loaded_books
+from refunds.cli import Command, loaded_books, wide_console
 from refunds.service import clients
 
 DAYS = 365
@@ -44,9 +41,7 @@ def list_() -> None:
             state = "revoked" if token.revoked_at else "expired" if token.expires_at <= work.now else "active"
             expires = token.expires_at.date().isoformat()
             table.add_row(token.token_id, client.name, client.role, client.client_id, expires, state)
-    # Nobody reads a pipe by its width.
-    width = None if sys.stdout.isatty() else 1000
-    Console(highlight=False, markup=False, width=width).print(table)
+    wide_console().print(table)
 
 
 @command.command("revoke", cls=Command)

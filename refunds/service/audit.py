@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from refunds.errors import RefundsError, Unreadable
-from refunds.journal import GENESIS, Event, is_sound
+from refunds.journal import Event, is_sound
 from refunds.records import Intent
-from refunds.secrecy import CLOSED, Tampered
-from refunds.service.books import Work
-from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders
+from refunds.secrecy import CLOSED, Tampered, Vault
+from refunds.service.work import Work
+from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders, policies
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
 from refunds.storage.orders import ORDERS
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.table import Table
 
 
@@ -70,23 +71,23 @@ def verify(work: Work, anchors: Iterable[Anchor]) -> Report:
 
 def _sound_journal(work: Work, anchored: Mapping[int, bytes]) -> tuple[int, Digests]:
     """The position of the last event, and what the journal vouches for."""
-    position, last_hash, digests = 0, GENESIS, Digests()
+    end, digests = events.NO_EVENT, Digests()
     for event in _read_events(work):
-        position += 1
-        if not is_sound(event, work.keys.audit, position, last_hash):
+        position = end.position + 1
+        if not is_sound(event, work.keys.audit, position, end.hash):
             raise Broken(f"position {position}: the journal is broken here")
         if anchored.get(position, event.hash) != event.hash:
             raise Broken(f"position {position}: this is not the event that was anchored")
-        table = next(table for prefix, table in _TABLES.items() if event.type.startswith(prefix))
-        digests[table, event.subject] = event.digest
-        last_hash = event.hash
+        digests[table_of(event.type), event.subject] = event.digest
+        end = events.moved(end, [event])
+    position = end.position
     if position < max(anchored, default=0):
         raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(anchored)}")
     try:
         head = events.head(work.tx)
     except _NO_VALUE:
         head = None
-    if head != (position, last_hash):
+    if head != end:
         raise Broken(f"position {position + 1}: the journal does not end where its head says")
     return position, digests
 
@@ -156,6 +157,10 @@ def _check_contact(work: Work, row: Row) -> None:
         raise Tampered("it is on the open list and should not be, or is not and should be")
 
 
+def _check_closure(work: Work, row: Row) -> None:
+    CLOSURES.read(row, Vault(work.keys.notes))
+
+
 def _check_cancellation(work: Work, row: Row) -> None:
     CANCELLATIONS.read(row, keys.vault(work.keys, row))
 
@@ -167,6 +172,8 @@ def _nothing_more(_: Work, __: Row) -> None:
 _RECORDS: tuple[tuple[Table[Any], Callable[[Transaction], Iterator[Row]], Callable[[Work, Row], None]], ...] = (
     (CLIENTS, clients.every_client, _nothing_more),
     (TOKENS, clients.every_token, _nothing_more),
+    (POLICY_VERSIONS, policies.every_version, _nothing_more),
+    (CLOSURES, policies.every_closure, _check_closure),
     (ORDERS, orders.every, _check_order),
     (CONTACTS, contacts.every, _check_contact),
     (CANCELLATIONS, cancellations.every, _check_cancellation),
@@ -177,4 +184,11 @@ _TABLES = {
     "cancellation.": "cancellations",
     "access.client": "clients",
     "access.token": "tokens",
+    "policy.": "policy_versions",
+    "closure.": "closures",
 }
+
+
+def table_of(event: str) -> str:
+    """The table of the record that an event of this type is about."""
+    return next(table for prefix, table in _TABLES.items() if event.startswith(prefix))

@@ -1,53 +1,33 @@
 """The books: the records and their journal, and one use case at a time upon them.
 
 `write()` and `read()` give a `Work`: a transaction with all that a use case needs besides what it is asked. What a
-use case enters in the journal is chained and stored last, so that the head is held for as short as can be.
+use case enters in the journal is chained and stored last, so that the head is held for as short as can be. Of the
+records only the policies are kept in memory, with the position of the last event about them.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-from refunds.access import Principal, Scope
+from refunds.access import COMMAND_LINE, Principal
 from refunds.config import Settings
-from refunds.errors import ConfigurationError, StorageUnavailable
-from refunds.journal import Entry, Event, EventType, chained
-from refunds.secrecy import CLOSED, Keyring, Vault, create_master_key, read_master_key
+from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.journal import Event, chained
+from refunds.secrecy import Keyring, create_master_key, read_master_key
+from refunds.service import checks, policies, publication
 from refunds.service.policies import Policies
-from refunds.storage import Engine, Row, Transaction, events, keys, open_engine, replies
+from refunds.service.work import Work
+from refunds.storage import Engine, Transaction, events, keys, open_engine, replies
 from refunds.storage.anchors import EVERY, Anchor, Anchors
 from refunds.storage.migrations import up_to_date
-
-
-@dataclass(slots=True)
-class Work:
-    """A use case under way: who does it, when, and the transaction in which all of it happens or nothing."""
-
-    tx: Transaction
-    keys: Keyring
-    policies: Policies
-    principal: Principal
-    now: datetime
-    entries: list[Entry] = field(default_factory=list)
-
-    def vault(self, row: Row) -> Vault:
-        """What opens the personal fields of a row's customer; closed to those who may not see them."""
-        return keys.vault(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else CLOSED
-
-    def enter(self, event: EventType, subject: str, order_id: str | None, digest: bytes, **data: Any) -> None:
-        """Enter in the journal what has happened to a record, now with this digest; nothing personal."""
-        self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
 
 class Books:
     """The records of one installation; opened at first use."""
 
-    def __init__(self, settings: Settings, policies: Policies) -> None:
-        self.policies = policies
+    def __init__(self, settings: Settings) -> None:
         self.anchors = Anchors(settings.ledger_dir or Path())  # where there is none, nothing opens
         self.on_anchor: Callable[[Anchor, OSError | None], None] = lambda _, __: None
         """Told of each anchor, and why it could not be written, if so."""
@@ -56,6 +36,7 @@ class Books:
         self._settings = settings
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
+        self._policies: Policies | None = None
 
     def open(self) -> tuple[Engine, Keyring]:
         """The database with its schema up to date, and the keys; raises `ConfigurationError`."""
@@ -64,6 +45,19 @@ class Books:
                 if self._opened is None:
                     self._opened = self._open()
         return self._opened
+
+    def prepare(self) -> None:
+        """Be ready to serve: what the policy that judges by default needs is built before the first request needs it.
+
+        Raises `ConfigurationError` where there is no such policy.
+        """
+        with self.read(COMMAND_LINE) as work:
+            found = work.policies
+        if found.default not in found:
+            message = f"REFUNDS_POLICY: there is no policy {found.default}; known: {', '.join(found) or 'none'}"
+            raise ConfigurationError(f"{message}. Import it first: flask policy import FILE")
+        for version in found[found.default].versions:
+            checks.calendar_of(version)
 
     @property
     def name(self) -> str:
@@ -81,18 +75,19 @@ class Books:
         """A use case that changes nothing."""
         engine, keyring = self.open()
         with engine.read() as tx:
-            yield Work(tx, keyring, self.policies, principal, datetime.now(UTC))
+            yield self._work(tx, keyring, principal)
 
     @contextmanager
     def write(self, principal: Principal, *, alone: bool = False) -> Iterator[Work]:
         """A use case that is stored and journalled as a whole at the end of the block, or not at all.
 
-        Of those that are to be `alone`, in all instances, only one is under way at a time.
+        Of those that are to be `alone`, in all instances, only one is under way at a time. Raises `Conflict` where the
+        policies that it relied upon were changed meanwhile.
         """
         engine, keyring = self.open()
         anchor = None
         with engine.write(alone=alone) as tx:
-            work = Work(tx, keyring, self.policies, principal, datetime.now(UTC))
+            work = self._work(tx, keyring, principal)
             yield work
             if work.entries:
                 anchor = _journal(work)
@@ -105,9 +100,19 @@ class Books:
         """Anchor the journal as it is now."""
         engine, _ = self.open()
         with engine.read() as tx:
-            position, last_hash = events.head(tx)
-        if position:
-            self._anchor(Anchor(position, last_hash, datetime.now(UTC)))
+            head = events.head(tx)
+        if head.position:
+            self._anchor(Anchor(head.position, head.hash, datetime.now(UTC)))
+
+    def policies_as_of(self, tx: Transaction, position: int) -> Policies:
+        """The policies after the event at a position, which is the last one about them that a transaction sees."""
+        kept = self._policies
+        if kept is None or kept.position != position:
+            kept = self._policies = policies.load(tx, self._settings.policy, position)
+        return kept
+
+    def _work(self, tx: Transaction, keyring: Keyring, principal: Principal) -> Work:
+        return Work(tx, keyring, principal, datetime.now(UTC), self.policies_as_of)
 
     def _anchor(self, anchor: Anchor) -> None:
         """Write an anchor; where that fails, what it would vouch for is done, and the next one vouches for it too."""
@@ -159,7 +164,12 @@ class Books:
                     message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
                     raise ConfigurationError(message) from None
                 self.created_key = True
-            return keys.open_keyring(tx, read_master_key(path))
+            keyring = keys.open_keyring(tx, read_master_key(path))
+            work = self._work(tx, keyring, COMMAND_LINE)
+            publication.first_policy(work, self._settings.policy)
+            if work.entries:
+                _journal(work)
+            return keyring
 
 
 @contextmanager
@@ -173,13 +183,16 @@ def _told_in(wrong: list[str]) -> Iterator[None]:
 
 def _journal(work: Work) -> Anchor | None:
     """Chain the entries of a use case and store them; an anchor where one is due."""
-    before, last_hash = events.hold_head(work.tx)
+    before = events.hold_head(work.tx)
+    if work.judged_by is not None and work.judged_by.position != before.policies_at:
+        raise Conflict("policies")
     told: list[Event] = []
-    for position, entry in enumerate(work.entries, before + 1):
+    last_hash = before.hash
+    for position, entry in enumerate(work.entries, before.position + 1):
         told.append(
             chained(entry, work.keys.audit, work.now, work.principal.actor, position=position, previous=last_hash)
         )
         last_hash = told[-1].hash
-    events.append(work.tx, told)
+    events.append(work.tx, told, before)
     last = told[-1]
-    return Anchor(last.position, last.hash, work.now) if last.position // EVERY > before // EVERY else None
+    return Anchor(last.position, last.hash, work.now) if last.position // EVERY > before.position // EVERY else None

@@ -18,6 +18,7 @@ from refunds.errors import (
 )
 from refunds.instants import end_of_day, local_date, zone
 from refunds.journal import EventType
+from refunds.policy import PolicyVersion
 from refunds.records import (
     Basis,
     Cancellation,
@@ -30,9 +31,9 @@ from refunds.records import (
     new_reference,
 )
 from refunds.service import contacts, orders
-from refunds.service.books import Work
 from refunds.service.contacts import NewContact
 from refunds.service.orders import AHEAD, Filed, OrderFacts
+from refunds.service.work import Work
 from refunds.storage import cancellations
 from refunds.storage import contacts as stored_contacts
 from refunds.storage.cancellations import CANCELLATIONS
@@ -106,6 +107,19 @@ def get(work: Work, cancellation_id: str) -> Cancellation:
     if row is None:
         raise NotFound("there is no cancellation of this id")
     return CANCELLATIONS.read(row, work.vault(row))
+
+
+def confirmation(work: Work, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
+    """A cancellation with its contact and the version that it rests on, to be confirmed.
+
+    Raises `NotFound`, and `CancellationStateConflict` for one that was revoked: there is nothing to confirm.
+    """
+    cancellation = get(work, cancellation_id)
+    if cancellation.state is State.REVOKED:
+        raise CancellationStateConflict(f"The cancellation {cancellation_id} was revoked: there is none to confirm.")
+    outcome = cancellation.decision["outcome"]
+    version = work.policies[outcome["policy"]].version(outcome["version"])
+    return cancellation, contacts.get(work, cancellation.contact_id), version
 
 
 def listed(

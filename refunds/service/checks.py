@@ -11,7 +11,8 @@ from refunds.business_days import BusinessCalendar, Why
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts, decide
 from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
-from refunds.policy import Policy, PolicyVersion
+from refunds.instants import local_date, parse_date, zone
+from refunds.policy import NO_CLOSURES, Closures, Policy, PolicyVersion
 from refunds.service.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
@@ -75,6 +76,21 @@ def judge(
     return decide(facts, version, calendar_of(version, region), contact_version)
 
 
+def decided_again(policies: Policies, record: Mapping[str, Any]) -> Decision:
+    """The decision that the facts of a stored one call for, by the version that judged them and today's calendars.
+
+    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered` where they cannot be judged any more.
+    """
+    facts, outcome = record["facts"], record["outcome"]
+    policy = policies[outcome["policy"]]
+    version, contact_version = policy.version(outcome["version"]), policy.version(facts["contact_version"])
+    terms, closures = version.terms, tuple(map(parse_date, facts["closures"]))
+    calendar = holiday_source.business_calendar(outcome["region"], terms.business_week, terms.end_week)
+    if closures:
+        calendar = _closed(calendar, closures, NO_CLOSURES, terms.time_zone)
+    return decide(Facts.of(facts), version, calendar, contact_version)
+
+
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
     """The policy that a request names, or the default one; raises `InvalidInput` at `/policy`."""
     try:
@@ -98,15 +114,20 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
 def _calendar(version: PolicyVersion, region: str) -> BusinessCalendar:
     terms = version.terms
     calendar = holiday_source.business_calendar(region, terms.business_week, terms.end_week)
-    if not terms.closures:
+    if not terms.closures and not version.closures.entered:
         return calendar
     # Those of a what-if are laid over for the moment; kept calendars must not be as many as callers can think of.
-    return calendar.closed_on(terms.closures) if "closures" in version.overridden else _closed(calendar, terms.closures)
+    close = _closed.__wrapped__ if "closures" in version.overridden else _closed
+    return close(calendar, terms.closures, version.closures, terms.time_zone)
 
 
-@lru_cache(maxsize=32)
-def _closed(calendar: BusinessCalendar, closures: tuple[date, ...]) -> BusinessCalendar:
-    return calendar.closed_on(closures)
+@lru_cache(maxsize=128)
+def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
+    """The calendar with closures that a version has always known, and those that were entered later."""
+    if known:
+        calendar = calendar.closed_on(known)
+    entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]
+    return calendar.closed_later(entered) if entered else calendar
 
 
 def calendar_days(

@@ -11,7 +11,9 @@ from refunds.errors import Flaw, InvalidInput, NotFound, Unauthenticated
 from refunds.journal import EventType
 from refunds.records import Client, ClientToken
 from refunds.secrecy import CLOSED, new_token, read_token
-from refunds.service.books import Books, Work
+from refunds.service.books import Books
+from refunds.service.policies import Policies
+from refunds.service.work import Work
 from refunds.storage import clients
 from refunds.storage.clients import CLIENTS, TOKENS
 
@@ -21,21 +23,25 @@ MOST_TOKENS = 2
 """At once, so that a client can change from one to the next."""
 
 
-def authenticate(books: Books, text: str) -> Principal:
-    """Whom a token stands for: at the next request after it is revoked, nobody. Raises `Unauthenticated`."""
+def authenticate(books: Books, text: str) -> tuple[Principal, Policies]:
+    """Whom a token stands for, and the policies as of now; at the next request after it is revoked, nobody.
+
+    Raises `Unauthenticated`.
+    """
     token = read_token(text)
     if token is None:
         raise Unauthenticated("This is not a token of the service: compare it with what was handed out.")
     with books.read(COMMAND_LINE) as work:
         found = clients.by_token(work.tx, token.token_id)
-    if found is None or not hmac.compare_digest(found[1].secret_digest, token.secret_digest):
-        raise Unauthenticated("The token is unknown.")
-    client, stored = found
+        if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
+            raise Unauthenticated("The token is unknown.")
+        policies = work.policies_as_of(work.tx, found.policies_at)
+    client, stored = found.client, found.token
     if stored.revoked_at is not None:
         raise Unauthenticated("The token has been revoked: use the client's other one, or ask for a new one.")
     if stored.expires_at <= work.now:
         raise Unauthenticated("The token has expired: ask for a new one.")
-    return Principal(client.client_id, client.name, client.role, stored.token_id, stored.expires_at)
+    return Principal(client.client_id, client.name, client.role, stored.token_id, stored.expires_at), policies
 
 
 def create_token(work: Work, role: Role, name: str, days: int) -> str:
@@ -74,7 +80,7 @@ def revoke_token(work: Work, token_id: str) -> None:
         found = clients.by_token(work.tx, token_id)
     if found is None:
         raise NotFound("there is no token of this id: see `flask tokens list`")
-    client, token = found
+    client, token, _ = found
     if token.revoked_at is None:
         digest = TOKENS.change(work.tx, token, CLOSED, revoked_at=work.now)[1]
         work.enter(EventType.TOKEN_REVOKED, token_id, None, digest, client_id=client.client_id)

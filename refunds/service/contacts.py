@@ -13,8 +13,8 @@ from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, Invalid
 from refunds.journal import EventType
 from refunds.records import Contact, Intent, Order
 from refunds.service import checks, orders
-from refunds.service.books import Work
 from refunds.service.orders import AHEAD, Filed
+from refunds.service.work import Work
 from refunds.storage import contacts
 from refunds.storage.contacts import CONTACTS
 

@@ -10,10 +10,13 @@ from refunds.access import COMMAND_LINE
 from refunds.errors import ConfigurationError
 from refunds.service import audit
 from refunds.service.audit import Broken, Report
-from refunds.service.books import Books, Work
-from refunds.storage import Engine, copies, events, keys
+from refunds.service.books import Books
+from refunds.service.work import Work
+from refunds.storage import Engine, events, keys
 from refunds.storage.anchors import Anchor
 from refunds.storage.copies import TABLES, Copy
+from refunds.storage.events import Head
+from refunds.storage.table import count_rows
 
 Tell = Callable[[str, int, int], None]
 """Told of each step: of which table or what else, how much is done, and how much there is."""
@@ -31,7 +34,7 @@ def copy(books: Books, to: Engine, setting: str, tell: Tell) -> Report:
     anchors = list(books.anchors)  # before the journal is read: it only grows
     with books.read(COMMAND_LINE) as work:
         head = events.head(work.tx)
-    if not head[0]:
+    if head.position <= 1 and head.position == head.policies_at:  # at most the policy that comes with the service
         raise ConfigurationError(f"REFUNDS_DATABASE: {books.name} has no records: name the database to copy from")
     begun = Copy.begun(to, head, setting)
     counts = {} if begun is None else _copied(books, begun, head, anchors, tell)
@@ -50,14 +53,14 @@ def copy(books: Books, to: Engine, setting: str, tell: Tell) -> Report:
     return report
 
 
-def _copied(books: Books, begun: Copy, head: copies.Head, anchors: Sequence[Anchor], tell: Tell) -> Mapping[str, int]:
+def _copied(books: Books, begun: Copy, head: Head, anchors: Sequence[Anchor], tell: Tell) -> Mapping[str, int]:
     """Copy, from one state of sound records, whatever is not there yet; how many rows each table has."""
     with books.read(COMMAND_LINE) as work:
         _require_head(work, books, head)
         tell(HERE, 0, 1)
         audit.verify(work, anchors)
         tell(HERE, 1, 1)
-        counts = {table: copies.count(work.tx, table) for table in TABLES}
+        counts = {table: count_rows(work.tx, table) for table in TABLES}
         for table, there in counts.items():
             for done in begun.rest(work.tx, table):
                 tell(table, done, there)
@@ -65,7 +68,7 @@ def _copied(books: Books, begun: Copy, head: copies.Head, anchors: Sequence[Anch
     return counts
 
 
-def _require_head(work: Work, books: Books, head: copies.Head) -> None:
+def _require_head(work: Work, books: Books, head: Head) -> None:
     if events.head(work.tx) != head:
         raise ConfigurationError(
             f"{books.name} has changed while it was copied: stop every instance, and run the command again"
@@ -76,6 +79,6 @@ def _verified(books: Books, to: Engine, counts: Mapping[str, int], anchors: Sequ
     """How much was found sound in a copy, whose tables have to have so many rows."""
     with books.read(COMMAND_LINE) as work, to.read() as tx:
         for table, there in counts.items():
-            if copies.count(tx, table) != there:
-                raise Broken(f"it has {copies.count(tx, table)} rows of {table} instead of {there}")
+            if count_rows(tx, table) != there:
+                raise Broken(f"it has {count_rows(tx, table)} rows of {table} instead of {there}")
         return audit.verify(replace(work, tx=tx, keys=keys.open_keyring(tx, work.keys.master)), anchors)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from refunds.access import Scope
 from refunds.journal import Event
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.storage import events
 
 
@@ -13,7 +13,7 @@ def read(work: Work, after: int, limit: int, types: Sequence[str] | None) -> tup
 
     With `types`, only those; events for auditors only for those who may see them.
     """
-    head, _ = events.head(work.tx)
+    head = events.head(work.tx).position
     found = events.after(work.tx, after, limit, types, audit=work.principal.may(Scope.AUDIT_READ))
     # A page that is not full has seen everything there was, also what it leaves out.
     return found, found[-1].position if len(found) == limit else max(after, head)

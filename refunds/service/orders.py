@@ -13,7 +13,7 @@ from refunds.journal import EventType
 from refunds.records import Cancellation, Order
 from refunds.secrecy import Vault
 from refunds.service import checks
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.storage import Row, cancellations, contacts, keys, orders, replies
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS

@@ -1,29 +1,41 @@
-"""The policies that judge: the packaged one and the operator's, read at start."""
+"""The policies that judge, as they are registered; and the files that versions are drafted in."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 
 from refunds import holiday_source
-from refunds.errors import ConfigurationError, Flaw, InvalidInput, NotFound, UnknownRegion
-from refunds.policy import Policy, PolicyVersion, policy_of, read_policy
+from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion, Unreadable
+from refunds.policy import Closures, Policy, PolicyVersion, policy_of, read_policy, read_terms
+from refunds.records import RegisteredVersion
+from refunds.secrecy import CLOSED
+from refunds.storage import Row, Transaction, policies
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A policy, and the records of its versions by number."""
+
+    policy: Policy
+    records: tuple[RegisteredVersion, ...]
 
 
 class Policies(Mapping[str, Policy]):
-    """Policies by id; `default` is the id of the one that judges where none is named."""
+    """Policies by id, as they are after the event at `position`; `default` judges where none is named."""
 
-    def __init__(self, policies: Iterable[Policy], default: str) -> None:
-        self._by_id = {policy.policy_id: policy for policy in sorted(policies, key=lambda policy: policy.policy_id)}
-        self.default = self[default].policy_id
+    def __init__(self, known: Iterable[Known], default: str, position: int) -> None:
+        self._by_id = {one.policy.policy_id: one for one in known}
+        self.default, self.position = default, position
 
     def __getitem__(self, policy_id: str) -> Policy:
         """The policy of this id; raises `NotFound`, naming those there are."""
-        try:
-            return self._by_id[policy_id]
-        except KeyError:
-            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id)}") from None
+        return self._known(policy_id).policy
+
+    def __contains__(self, policy_id: object) -> bool:
+        return policy_id in self._by_id
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)
@@ -31,26 +43,52 @@ class Policies(Mapping[str, Policy]):
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def records(self, policy_id: str) -> tuple[RegisteredVersion, ...]:
+        """The records of a policy's versions, by number; raises `NotFound`."""
+        return self._known(policy_id).records
 
-def load_policies(directory: Path | None, default: str) -> Policies:
-    """The packaged policies, and those of a directory, whose files replace packaged ones of the same version.
+    def _known(self, policy_id: str) -> Known:
+        try:
+            return self._by_id[policy_id]
+        except KeyError:
+            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id)}") from None
 
-    Raises `ConfigurationError`, naming every file and term that does not fit, and the mend.
+
+def load(tx: Transaction, default: str, position: int) -> Policies:
+    """The policies as a transaction sees them, after the event at this position.
+
+    Raises `Unreadable`, naming the policy, where they are not what the service has written.
     """
-    if directory is not None and not directory.is_dir():
-        raise ConfigurationError(f"REFUNDS_POLICIES: {directory} is no directory")
-    versions = _read_directory(files("refunds") / "policies")
-    if directory is not None:
-        versions |= _read_directory(directory)
-    by_policy = defaultdict(list)
-    for version in versions.values():
-        by_policy[version.policy_id].append(version)
+    records: dict[str, list[Row]] = defaultdict(list)
+    for row in policies.every_version(tx):
+        records[row["policy"]].append(row)
+    entered: dict[str, list[Row]] = defaultdict(list)
+    for row in policies.every_closure(tx):
+        entered[row["policy"]].append(row)
+    return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, position)
+
+
+def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> Known:
     try:
-        return Policies(map(policy_of, by_policy.values()), default)
-    except InvalidInput as error:
-        raise ConfigurationError(f"REFUNDS_POLICIES: {error}") from None
-    except NotFound as error:
-        raise ConfigurationError(f"REFUNDS_POLICY: {error}") from None
+        records = tuple(POLICY_VERSIONS.read(row, CLOSED) for row in versions)
+        closed = (CLOSURES.read(row, CLOSED) for row in entered)
+        closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
+        withdrawn = {record.version for record in records if record.withdrawn_at is not None}
+        return Known(policy_of((_version(record, closures) for record in records), withdrawn), records)
+    except (ValueError, TypeError, OverflowError, KeyError, InvalidInput) as error:
+        message = f"the policy {policy_id} is not what was registered ({error}): see flask audit verify"
+        raise Unreadable(message) from None
+
+
+def _version(record: RegisteredVersion, closures: Closures) -> PolicyVersion:
+    terms = read_terms(record.terms)
+    return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
+
+
+def packaged(policy_id: str) -> PolicyVersion | None:
+    """The version that comes with the service, if it is of this policy."""
+    file = files("refunds") / "policies" / f"{policy_id}.1.toml"
+    return read_policy_file(file) if file.is_file() else None
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
@@ -59,28 +97,13 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise InvalidInput([Flaw("", "is not UTF-8 text")]) from None
-    try:
-        holiday_source.known(version.terms.region)
-    except UnknownRegion as error:
-        raise error.under("/region") from None
+    require_known_region(version, "/region")
     return version
 
 
-def _read_directory(directory: Traversable) -> dict[tuple[str, int], PolicyVersion]:
-    versions: dict[tuple[str, int], PolicyVersion] = {}
-    problems: list[str] = []
-    for file in sorted(directory.iterdir(), key=lambda file: file.name):
-        if not file.name.endswith(".toml") or not file.is_file():
-            continue
-        try:
-            version = read_policy_file(file)
-        except InvalidInput as error:
-            problems += [f"{file}: {flaw.pointer.strip('/') or 'file'}: {flaw.detail}" for flaw in error.flaws]
-            continue
-        key = (version.policy_id, version.version)
-        if key in versions:
-            problems.append(f"{file}: version: another file holds version {key[1]} of {key[0]} too")
-        versions[key] = version
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    return versions
+def require_known_region(version: PolicyVersion, pointer: str) -> None:
+    """Raise `UnknownRegion`, found at `pointer`, where the holiday data does not know a version's region."""
+    try:
+        holiday_source.known(version.terms.region)
+    except UnknownRegion as error:
+        raise error.under(pointer) from None

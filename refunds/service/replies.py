@@ -5,7 +5,7 @@ A key is kept if and only if the transaction leaves a record; so no key is ever 
 
 from refunds.errors import IdempotencyKeyReused
 from refunds.secrecy import keyed_digest
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.storage import keys, orders, replies
 
 

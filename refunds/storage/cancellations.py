@@ -73,6 +73,13 @@ def listed(
     )
 
 
+def decisions(tx: Transaction) -> Iterator[Row]:
+    """What was decided on every cancellation."""
+    return tx.each(
+        "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
+    )
+
+
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every cancellation."""
     return tx.each(f"{with_key(CANCELLATIONS, dangling=True)} ORDER BY cancellations.cancellation_id")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from refunds.records import Client, ClientToken
 from refunds.secrecy import CLOSED
@@ -12,14 +13,22 @@ CLIENTS = Table(Client, "clients")
 TOKENS = Table(ClientToken, "tokens")
 
 
-def by_token(tx: Transaction, token_id: str) -> tuple[Client, ClientToken] | None:
-    """The token of this id and its client: the one indexed read of every request."""
+class Holder(NamedTuple):
+    """Who holds a token; and the position of the last event about policies, which every request asks for as well."""
+
+    client: Client
+    token: ClientToken
+    policies_at: int
+
+
+def by_token(tx: Transaction, token_id: str) -> Holder | None:
+    """The holder of the token of this id: the one indexed read of every request."""
     row = tx.one(
-        f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
-        " WHERE token_id = :token_id",
+        f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
+        " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
         token_id=token_id,
     )
-    return None if row is None else _pair(row)
+    return None if row is None else Holder(*_pair(row), row["policies_at"])
 
 
 def hold_token(tx: Transaction, token_id: str) -> None:

@@ -54,6 +54,20 @@ def reopen_all(tx: Transaction, order_id: str) -> None:
     )
 
 
+def judged_by(tx: Transaction, policy: str) -> Iterator[Row]:
+    """What was decided on every contact about a policy's orders, one order after the other; superseded ones aside."""
+    return tx.each(
+        "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
+        " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
+        policy=policy,
+    )
+
+
+def decisions(tx: Transaction) -> Iterator[Row]:
+    """What was decided on every contact."""
+    return tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
+
+
 def every(tx: Transaction) -> Iterator[Row]:
     """The row of every contact, and whether it ought to be on the open list and which one supersedes it."""
     more = (

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Self
 
 from refunds.errors import ConfigurationError
-from refunds.journal import GENESIS
 from refunds.storage import Engine, Transaction, events
+from refunds.storage.events import NO_EVENT, Head
 from refunds.storage.migrations import COPY_OF, up_to_date
+from refunds.storage.table import count_rows
 
 TABLES = {
     "keys": ("name",),
     "clients": ("client_id",),
     "tokens": ("token_id",),
+    "policy_versions": ("version_id",),
+    "closures": ("closure_id",),
     "customers": ("customer_id",),
     "orders": ("order_id",),
     "contacts": ("contact_id",),
@@ -30,8 +33,6 @@ TABLES = {
 
 AT_ONCE = 2_000
 """Rows in one transaction."""
-
-Head = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Copy:
 
         Raises `ConfigurationError`, naming the setting that names the database, for one with records of its own.
         """
-        mark = f"{COPY_OF}{head[0]} {head[1].hex()}"
+        mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):
-            if under_way is None and count(tx, "keys"):
+            if under_way is None and count_rows(tx, "keys"):
                 if events.head(tx) == head:
                     return None
                 raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
@@ -58,7 +59,7 @@ class Copy:
             elif under_way is not None:  # the rows that are there may be others by now
                 for table in reversed(TABLES):
                     tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
-                events.set_head(tx, 0, GENESIS)
+                events.set_head(tx, NO_EVENT)
             tx.run("DELETE FROM migrations WHERE name = :under_way", under_way=under_way)
             tx.run("INSERT INTO migrations (name) VALUES (:mark)", mark=mark)
         return cls(to, mark)
@@ -74,7 +75,7 @@ class Copy:
     def rest(self, source: Transaction, table: str) -> Iterator[int]:
         """Copy what is missing of a table; after each step, how many rows are there."""
         with self.to.read() as tx:
-            there, last = count(tx, table), _last(tx, table)
+            there, last = count_rows(tx, table), _last(tx, table)
         yield there
         key = ", ".join(TABLES[table])
         while True:
@@ -92,7 +93,7 @@ class Copy:
     def end_journal(self, head: Head) -> None:
         """Say which event is the last one."""
         with self.write() as tx:
-            events.set_head(tx, *head)
+            events.set_head(tx, head)
 
     def finish(self) -> None:
         """Let the copy be served from."""
@@ -103,14 +104,6 @@ class Copy:
         """Let the next attempt begin anew: what is there is not what it should be."""
         with self.write() as tx:
             tx.run("UPDATE migrations SET name = :given_up WHERE name = :mark", given_up=COPY_OF, mark=self.mark)
-
-
-def count(tx: Transaction, table: str) -> int:
-    """How many rows a table has."""
-    row = tx.one(f"SELECT count(*) AS rows FROM {table}")  # noqa: S608 - one of ours
-    assert row is not None
-    rows: int = row["rows"]
-    return rows
 
 
 def _last(tx: Transaction, table: str) -> dict[str, object]:

@@ -1,9 +1,10 @@
 """The journal as it is stored: the events, and the head that the next one is chained to."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from refunds.errors import Unreadable
-from refunds.journal import FOR_AUDITORS, Event
+from refunds.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event
 from refunds.secrecy import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
@@ -11,35 +12,54 @@ from refunds.storage.table import Table
 EVENTS = Table(Event, "events")
 
 
-def head(tx: Transaction) -> tuple[int, bytes]:
-    """The position and the hash of the last event; raises `Unreadable`."""
+class Head(NamedTuple):
+    """The position and the hash of the last event, and the position of the last one about policies."""
+
+    position: int
+    hash: bytes
+    policies_at: int
+
+
+NO_EVENT = Head(0, GENESIS, 0)
+
+
+def head(tx: Transaction) -> Head:
+    """The end of the journal; raises `Unreadable`."""
     return _head(tx.one(_HEAD))
 
 
-def hold_head(tx: Transaction) -> tuple[int, bytes]:
+def hold_head(tx: Transaction) -> Head:
     """The head, held until this write ends, so that the chain does not fork; raises `Unreadable`."""
     return _head(tx.one(_HEAD + " {for_update}"))
 
 
-_HEAD = "SELECT position, hash FROM journal_head WHERE id = 1"
+_HEAD = "SELECT position, hash, policies_at FROM journal_head WHERE id = 1"
 
 
-def _head(row: Row | None) -> tuple[int, bytes]:
+def _head(row: Row | None) -> Head:
     if row is None or not isinstance(row["hash"], bytes):
         raise Unreadable("the journal has no head")
-    return row["position"], row["hash"]
+    return Head(**row)
 
 
-def append(tx: Transaction, events: Sequence[Event]) -> None:
-    """Add events, and move the head to the last of them."""
+def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
+    """Add events after the head, and move it to the last of them."""
     # Nothing vouches for an event but the chain.
     tx.many(EVENTS.insertion, [EVENTS.row(event, CLOSED) for event in events])
-    set_head(tx, events[-1].position, events[-1].hash)
+    set_head(tx, moved(after, events))
 
 
-def set_head(tx: Transaction, position: int, last_hash: bytes) -> None:
+def moved(head: Head, events: Sequence[Event]) -> Head:
+    """Where the head is after these events."""
+    last = events[-1]
+    about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
+    return Head(last.position, last.hash, max(about_policies, default=head.policies_at))
+
+
+def set_head(tx: Transaction, head: Head) -> None:
     """Say which event is the last one."""
-    tx.run("UPDATE journal_head SET position = :position, hash = :hash WHERE id = 1", position=position, hash=last_hash)
+    moving = "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at WHERE id = 1"
+    tx.run(moving, **head._asdict())
 
 
 def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
@@ -60,6 +80,25 @@ def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | Non
         )
     sql += " ORDER BY position LIMIT :limit"
     return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
+
+
+def any_about(tx: Transaction, types: Sequence[str], subject: str) -> bool:
+    """Whether one of these, which are rare, has happened to a subject."""
+    named = ", ".join(map(repr, map(str, types)))
+    sql = f"SELECT 1 FROM events WHERE type IN ({named}) AND subject = :subject LIMIT 1"  # noqa: S608
+    return tx.one(sql, subject=subject) is not None
+
+
+def of_order(tx: Transaction, order_id: str) -> list[Row]:
+    """The rows of the events about an order, from the first."""
+    sql = f"SELECT {EVENTS.columns} FROM events WHERE order_id = :order_id ORDER BY position"  # noqa: S608
+    return tx.all(sql, order_id=order_id)
+
+
+def between(tx: Transaction, first: int, last: int) -> Iterator[Row]:
+    """The rows of the events from one position to another."""
+    sql = f"SELECT {EVENTS.columns} FROM events WHERE position BETWEEN :first AND :last ORDER BY position"  # noqa: S608
+    return tx.each(sql, first=first, last=last)
 
 
 def every(tx: Transaction) -> Iterator[Row]:

@@ -34,6 +34,11 @@ def of_customer(tx: Transaction, customer_id: str, after: str, limit: int) -> li
     )
 
 
+def facts_judged_by(tx: Transaction, policy: str) -> Iterator[Row]:
+    """The region and the instants of every order that a policy judges."""
+    return tx.each("SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy", policy=policy)
+
+
 def owners(tx: Transaction) -> set[str]:
     """The customers who have orders."""
     return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders")}

@@ -6,9 +6,7 @@ from flask import Flask, request
 from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
-from refunds.service import checks
 from refunds.service.books import Books
-from refunds.service.policies import load_policies
 from refunds.web import auth, intake, pages, problems, telemetry
 from refunds.web.api import (
     access,
@@ -17,10 +15,13 @@ from refunds.web.api import (
     contacts,
     eligibility,
     events,
+    evidence,
     orders,
     policies,
+    publication,
     service,
     settlements,
+    simulations,
 )
 from refunds.web.openapi import Contract
 
@@ -46,11 +47,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
-    loaded = app.extensions["refunds.policies"] = load_policies(settings.policies, settings.policy)
-    for version in loaded[loaded.default].versions:
-        checks.calendar_of(version)  # built before the first request, not by it
-
-    app.extensions["refunds.books"] = Books(settings, loaded)
+    app.extensions["refunds.books"] = Books(settings)
 
     telemetry.register(app)
     app.before_request(lambda: intake.check_framing(request))
@@ -63,7 +60,10 @@ def create_app(settings: Settings) -> Flask:
         cancellations,
         settlements,
         events,
+        evidence,
         policies,
+        publication,
+        simulations,
         calendars,
         access,
         service,

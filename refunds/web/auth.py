@@ -12,6 +12,7 @@ from refunds.access import Principal, Scope
 from refunds.errors import Forbidden, Unauthenticated
 from refunds.service.books import Books
 from refunds.service.clients import authenticate
+from refunds.service.policies import Policies
 from refunds.web.problems import Rejected
 
 Scopes = tuple[Scope, ...] | None
@@ -51,7 +52,7 @@ def register(app: Flask) -> None:
         view = current_app.view_functions[request.endpoint]
         if getattr(view, "scopes", ()) is None:
             return
-        g.principal = _caller()
+        g.principal, g.policies = _caller()
         if limiter.rate:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:
@@ -69,7 +70,7 @@ def register(app: Flask) -> None:
         return response
 
 
-def _caller() -> Principal:
+def _caller() -> tuple[Principal, Policies]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send the client's token: Authorization: Bearer rfd_...")

@@ -10,7 +10,7 @@ import orjson
 
 from refunds.errors import InvalidCursor
 from refunds.secrecy import keyed_digest
-from refunds.service.books import Work
+from refunds.service.work import Work
 
 R = TypeVar("R")
 

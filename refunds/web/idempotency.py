@@ -8,7 +8,7 @@ import orjson
 from flask import Request, Response
 
 from refunds.service import replies
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.web.problems import Rejected
 
 _CHARACTERS = "[A-Za-z0-9._~:/+=@!#$%&*^|-]{1,128}"

@@ -59,6 +59,8 @@ class Answer:
     schema: type[ma.Schema] | Mapping[str, Any]
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     media_type: str = JSON
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Other forms of the same, by media type."""
     etag: bool = False
     links: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
@@ -190,7 +192,13 @@ def _responses(
         content: dict[str, Any] = {"schema": answer.schema}
         if answer.examples:
             content["examples"] = answer.examples
-        ok: dict[str, Any] = {"description": answer.description, "content": {answer.media_type: content}}
+        ok: dict[str, Any] = {
+            "description": answer.description,
+            "content": {
+                answer.media_type: content,
+                **{form: {"schema": schema} for form, schema in answer.also.items()},
+            },
+        }
         ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
         if answer.status == HTTPStatus.CREATED:
             ok["headers"]["Location"] = "Location"

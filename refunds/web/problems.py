@@ -90,6 +90,12 @@ PROBLEMS = {
         "The path exists, but not for this method. The Allow header lists those it takes.",
         "Use a method from the Allow header.",
     ),
+    "not-acceptable": Problem(
+        406,
+        "It does not come in that form",
+        "The Accept header names no form in which this can be answered.",
+        "Ask for a form that the API document names for the operation, or send no Accept header.",
+    ),
     "order-facts-conflict": Problem(
         409,
         "The order is registered with other facts",
@@ -114,6 +120,13 @@ PROBLEMS = {
         "The order is already cancelled",
         "The order has a cancellation, which the problem names with its reference. The contact was recorded.",
         "Tell the customer that reference. Nothing more is needed.",
+    ),
+    "policy-version-conflict": Problem(
+        409,
+        "What is registered of the policy stands in the way",
+        "The number of the version is taken by another content, the version has taken effect already, or the policy "
+        "has judged and its past cannot change any more.",
+        "Read the policy again. The detail says what the next version's number is, or what can be done instead.",
     ),
     "contact-state-conflict": Problem(
         409,
@@ -165,6 +178,13 @@ PROBLEMS = {
         "A text holds what looks like a payment card's number or an IBAN. The service stores none, anywhere, and "
         "nothing of this request was stored.",
         "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code.",
+    ),
+    "effective-too-early": Problem(
+        422,
+        "The version would take effect too early",
+        "A policy does not change before it is published: a version takes effect neither before it is registered nor "
+        "before the vendor's page shows it.",
+        "Choose a later effective_from, or leave it out: the version then holds as soon as may be.",
     ),
     "evidence-required": Problem(
         422,

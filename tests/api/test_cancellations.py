@@ -9,7 +9,7 @@ from refunds.errors import Conflict
 from refunds.records import heard, new_reference, spoken
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, settings, with_policies
 
 INLINE = {"customer_ref": "K-3", "service_provided_at": PROVIDED, "region": "DE-BY"}
 GOODWILL = {"kind": "goodwill", "reason": "our line was down"}
@@ -145,10 +145,10 @@ def test_goodwill_does_not_cancel_twice(supervisor):
 
 
 @pytest.fixture
-def official(tmp_path, now):
+def official(now):
     """A vendor with an official number, and desks at it."""
-    (tmp_path / "p.toml").write_text('policy = "official"\nversion = 1\n[phone]\npoints = ["+493012345678"]\n')
-    app = create_app(settings(policies=tmp_path, policy="official"))
+    file = 'policy = "official"\nversion = 1\n[phone]\npoints = ["+493012345678"]\n'
+    app = with_policies(create_app(settings(policy="official")), file)
     return [Desk(client_of(app, role), now) for role in ("agent", "supervisor")]
 
 

@@ -165,11 +165,20 @@ def test_the_examples_of_records_tell_a_story_that_happens(app, now):
         validator(name).validate(answer.json)
 
 
+def timeless(answer):
+    """An answer, whenever the policies in it were registered."""
+    if isinstance(answer, list):
+        return [timeless(part) for part in answer]
+    if not isinstance(answer, dict):
+        return answer
+    return {name: name == "registered_at" or timeless(value) for name, value in answer.items()}
+
+
 def test_examples_of_answers_are_true(client):
     for path in ("/v1/policies", "/v1/policies/virtual-numbers", "/livez", "/readyz"):
         operation = document["paths"][path.replace("virtual-numbers", "{policy_id}")]["get"]
         (example,) = operation["responses"]["200"]["content"]["application/json"]["examples"].values()
-        assert client.get(path).json == example["value"]
+        assert timeless(client.get(path).json) == timeless(example["value"])
     (example,) = document["paths"]["/v1/calendars/{region}/days"]["get"]["responses"]["200"]["content"][
         "application/json"
     ]["examples"].values()

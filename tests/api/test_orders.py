@@ -6,7 +6,7 @@ from refunds.access import COMMAND_LINE, Role
 from refunds.service.clients import create_token
 from refunds.web import create_app
 from tests.api.conftest import PROVIDED, Desk, places, slug
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, settings, with_policies
 
 FACTS = {"customer_ref": "K-1", "service_provided_at": PROVIDED, "region": "DE-BY"}
 
@@ -216,10 +216,10 @@ def test_eligibility_is_asked_for_any_instant_and_channel(billing):
 
 def test_an_order_stays_under_its_policy_when_another_becomes_the_default(tmp_path, now):
     """What is sent again is compared with what is registered, and not judged by what it would be today."""
-    (tmp_path / "p.toml").write_text('policy = "coming"\nversion = 1\neffective_from = 2027-01-01T00:00:00Z\n')
-    before = Desk(client_of(create_app(settings(tmp_path, policies=tmp_path)), "billing"), now)
+    coming = 'policy = "coming"\nversion = 1\neffective_from = 2027-01-01T00:00:00Z\n'
+    before = Desk(client_of(with_policies(create_app(settings(tmp_path)), coming), "billing"), now)
     before.register("stays", **FACTS)
-    after = create_app(settings(tmp_path, policies=tmp_path, policy="coming"))
+    after = create_app(settings(tmp_path, policy="coming"))
     with after.extensions["refunds.books"].write(COMMAND_LINE) as work:
         signed_in = {"Authorization": f"Bearer {create_token(work, Role.BILLING, 'billing of tomorrow', 1)}"}
     answer = after.test_client().put("/v1/orders/stays", json=FACTS, headers=signed_in)

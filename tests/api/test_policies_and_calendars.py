@@ -2,8 +2,9 @@
 
 import pytest
 
+from refunds.errors import EffectiveTooEarly, InvalidInput
 from refunds.web import create_app
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, settings, with_policies
 
 SECOND = """
 policy = "virtual-numbers"
@@ -13,14 +14,13 @@ page_published_at = 2026-06-15T12:00:00Z
 window_business_days = 3
 closures = [2026-07-06]
 """
+BRAND = 'policy = "brand"\nversion = 1\neffective_from = 2026-01-01T00:00:00Z\n'
 
 
 @pytest.fixture
-def two_versions(tmp_path):
+def two_versions():
     """A client of a service with a second version of the packaged policy, and another brand."""
-    (tmp_path / "second.toml").write_text(SECOND)
-    (tmp_path / "brand.toml").write_text('policy = "brand"\nversion = 1\neffective_from = 2026-01-01T00:00:00Z\n')
-    return client_of(create_app(settings(policies=tmp_path)))
+    return client_of(with_policies(create_app(settings()), SECOND, BRAND))
 
 
 def test_policies_are_listed_with_their_versions_and_dates(two_versions):
@@ -88,6 +88,42 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
     again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("file", "error", "place", "mend"),
+    [
+        (
+            'policy = "unborn"\nversion = 2',
+            InvalidInput,
+            "/effective_from",
+            "only version 1 may hold from the beginning",
+        ),
+        (
+            BRAND.replace("brand", "unborn") + "page_published_at = 2026-02-01T00:00:00Z",
+            EffectiveTooEarly,
+            "/effective_from",
+            "not be earlier than page_published_at",
+        ),
+        (BRAND.replace("brand", "unborn").replace("1", "2", 1), InvalidInput, "/version", "is 2 where 1 is due"),
+    ],
+)
+def test_a_version_that_cannot_have_held_is_not_imported(app, client, file, error, place, mend):
+    with pytest.raises(error) as refused:
+        with_policies(app, file)
+    assert [flaw.pointer for flaw in refused.value.flaws] == [place]
+    assert mend in refused.value.flaws[0].detail
+    assert client.get("/v1/policies/unborn").status_code == 404
+
+
+def test_equal_content_has_an_equal_hash(client):
+    def hash_of(**changed):
+        draft = {"version": 1, "effective_from": "2090-01-01T00:00:00Z", "terms": {}} | changed
+        return client.post("/v1/policies/hashed/versions?dry_run=true", json=draft).json["content_hash"]
+
+    others = {hash_of(terms={"window_business_days": 3}), hash_of(effective_from="2090-07-01T00:00:00Z")}
+    assert hash_of() == hash_of(effective_from="2090-01-01T01:00:00+01:00", terms={"window_business_days": 2})
+    assert len({hash_of(), *others}) == 3
 
 
 def days(client, region="DE-BY", **query):

@@ -92,6 +92,42 @@ def test_bad_input_is_told_with_its_exit_code(arguments, code, complaint):
     assert "Traceback" not in complained
 
 
+BRAND = 'policy = "brand"\nversion = 1\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "complaints"),
+    [
+        (f"{BRAND}window_days = 2", ["window_days: unknown term: did you mean window_business_days?"]),
+        (f"{BRAND}window_business_days = 0", ["window_business_days: must be from 1 to 366"]),
+        (f"{BRAND}window_business_days = 100_000", ["window_business_days: must be from 1 to 366"]),
+        (f'{BRAND}closures = ["soon"]', ["closures/0: not a date: write it as 2026-12-24"]),
+        (f"{BRAND}effective_from = 2026-01-01T00:00:00", ["effective_from: needs its offset"]),
+        (f'{BRAND}time_zone = "Mars/Olympus"', ["time_zone: unknown time zone"]),
+        (f'{BRAND}region = "Germany"', ["region: unknown country: use the two capital letters"]),
+        (f"{BRAND}version 1", ["not a TOML file"]),
+        (f"{BRAND}closures = {'[' * 20_000}", ["not a TOML file"]),
+        (f"{BRAND}effective_from = 0001-01-01T00:00:00+23:59", ["effective_from: no such instant"]),
+        (f"{BRAND}[phone]\npoints = ['030 123456']", ["phone/points/0: must be a telephone number"]),
+        ("\udcff", ["is not UTF-8 text"]),
+        ("x = 1", ["policy: ", "version: ", "x: unknown term"]),
+        ('policy = "virtual-numbers"\nversion = 2', ["effective_from: is required"]),
+        (
+            'policy = "virtual-numbers"\nversion = 1',
+            ["Version 1 of virtual-numbers is registered with another content"],
+        ),
+    ],
+)
+def test_a_policy_file_that_does_not_fit_is_not_imported(tmp_path, file, complaints):
+    """All that is wrong with it is told at once, each with its place and the mend."""
+    (tmp_path / "brand.toml").write_text(file, errors="surrogateescape")
+    out, complained, ended = run("policy", "import", str(tmp_path / "brand.toml"))
+    assert (out, ended) == ("", 3)
+    told = [line for line in complained.splitlines() if not line.startswith("Made a master key")]
+    assert len(told) == len(complaints), complained
+    assert all(complaint in line for complaint, line in zip(complaints, told, strict=True)), complained
+
+
 def test_the_document_is_emitted_as_it_stands_in_the_repository(tmp_path):
     """When this fails, run `make openapi`."""
     out, _, _ = run("openapi")

@@ -75,6 +75,8 @@ def move(request, tmp_path, now, monkeypatch):  # noqa: F811
     monkeypatch.setattr(copies, "AT_ONCE", 4)
     move = Move(tmp_path, now, WAYS[request.param])
     desk = move.desk
+    outing = {"date": "2026-12-23", "reason": {"de": "Betriebsausflug", "en": "A works outing"}}
+    assert desk.post("/v1/policies/virtual-numbers/closures", outing).status_code == 201
     for number in range(6):
         desk.register(f"A-{number}", customer_ref=f"K-{number % 4}")
         contact_id = desk.record(f"A-{number}", note="called twice", ticket_ref="T-1").json["contact_id"]
@@ -169,7 +171,8 @@ def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
         move.to = move.somewhere()
         with pytest.raises(_BrokenOffError):
             move.run(broken_off(at))
-        arrived = {step: done for step, done, _ in move.told if step in copies.TABLES}
+        kept = copies.TABLES.keys() - {"idempotency"}  # replies are copied anew, as they expire without a trace
+        arrived = {step: done for step, done, _ in move.told if step in kept}
         with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it, by the same command"):
             create_app(move.moved()).extensions["refunds.books"].open()
         begun = {step: done for step, done, _ in reversed(move.run())}
@@ -234,7 +237,7 @@ def test_records_that_are_not_sound_are_not_copied(move):
 
 def test_a_database_with_records_of_its_own_is_left_alone(move):
     other = settings(move.directory / "other", database=move.to)
-    with closing(Books(other, move.books.policies)) as books:
+    with closing(Books(other)) as books:
         books.open()
     before = rows(move.to)
     ended = move.command(FLASK, "copy", "--to", move.to)
@@ -254,7 +257,7 @@ def test_a_copy_that_is_finished_is_told_to_be_so(move):
 
 def test_nothing_is_not_copied(move, tmp_path):
     """A slip of the pen in the name of what there is must not look like a success."""
-    empty = Books(settings(tmp_path / "empty"), move.books.policies)
+    empty = Books(settings(tmp_path / "empty"))
     refused = pytest.raises(ConfigurationError, match="has no records: name the database to copy from")
     with closing(empty), closing(open_engine(move.to)) as engine, refused:
         copying.copy(empty, engine, "--to", lambda *_: None)

@@ -21,7 +21,7 @@ from typing import NamedTuple, Self
 from refunds.config import Settings
 from refunds.service.books import Books
 from refunds.service.checks import calendar_of
-from refunds.service.policies import load_policies
+from refunds.service.policies import packaged
 from refunds.storage import sqlite
 from refunds.web import create_app
 from tests import records_in
@@ -29,8 +29,7 @@ from tests import records_in
 ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
 
-POLICIES = load_policies(None, "virtual-numbers")
-calendar_of(POLICIES["virtual-numbers"].versions[0])  # once, so that nobody who is forked from here need build it
+calendar_of(packaged("virtual-numbers"))  # once, so that nobody who is forked from here need build it
 
 
 class Reply(NamedTuple):
@@ -140,7 +139,6 @@ class Installation:
         settings = Settings(
             port=8000,
             policy="virtual-numbers",
-            policies=None,
             env="development",
             database=self.records["REFUNDS_DATABASE"],
             master_key_file=Path(self.records["REFUNDS_MASTER_KEY_FILE"]),
@@ -148,7 +146,7 @@ class Installation:
             rate_limit=0,
             trusted_hosts=["localhost"],
         )
-        books = Books(settings, POLICIES)
+        books = Books(settings)
         try:
             yield books
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app import app as service
+from tests import records_in
 from tests.conftest import ROOT, token
 from tests.faults.harness import FLASK, free_port, until
 
@@ -181,37 +182,39 @@ def test_start_tells_where_to_go():
 
 
 @pytest.mark.parametrize(
-    ("environment", "file", "complaint"),
+    ("environment", "complaint"),
     [
-        ({"PORT": "0"}, "", "PORT: must be a number from 1 to 65535"),
-        ({"PORT": "8_000"}, "", "PORT: must be a number from 1 to 65535"),
-        ({"REFUNDS_TRUSTED_HOSTS": ""}, "", "REFUNDS_TRUSTED_HOSTS: must not be empty"),
-        ({"REFUNDS_POLICIES": ""}, "", "REFUNDS_POLICIES: must not be empty"),
-        ({"REFUNDS_POLICY": "nobodys"}, "", "REFUNDS_POLICY: there is no such policy; known: virtual-numbers"),
-        ({"REFUNDS_POLICIES": "nowhere"}, "", "REFUNDS_POLICIES: nowhere is no directory"),
-        ({}, "window_days = 2", "brand.toml: window_days: unknown term: did you mean window_business_days?"),
-        ({}, "window_business_days = 0", "brand.toml: window_business_days: must be from 1 to 366"),
-        ({}, "window_business_days = 100_000", "brand.toml: window_business_days: must be from 1 to 366"),
-        ({}, 'closures = ["soon"]', "brand.toml: closures/0: not a date: write it as 2026-12-24"),
-        ({}, "effective_from = 2026-01-01T00:00:00", "brand.toml: effective_from: needs its offset"),
-        ({}, 'time_zone = "Mars/Olympus"', "brand.toml: time_zone: unknown time zone"),
-        ({}, 'region = "Germany"', "brand.toml: region: unknown country: use the two capital letters"),
-        ({}, "version 1", "brand.toml: file: not a TOML file"),
-        ({}, f"closures = {'[' * 20_000}", "brand.toml: file: not a TOML file"),
-        ({}, "effective_from = 0001-01-01T00:00:00+23:59", "brand.toml: effective_from: no such instant"),
-        ({}, "[phone]\npoints = ['030 123456']", "brand.toml: phone/points/0: must be a telephone number"),
+        ({"PORT": "0"}, "PORT: must be a number from 1 to 65535"),
+        ({"PORT": "8_000"}, "PORT: must be a number from 1 to 65535"),
+        ({"REFUNDS_TRUSTED_HOSTS": ""}, "REFUNDS_TRUSTED_HOSTS: must not be empty"),
+        ({"REFUNDS_POLICY": ""}, "REFUNDS_POLICY: must not be empty"),
+        (
+            {"REFUNDS_POLICY": "nobodys"},
+            "REFUNDS_POLICY: there is no policy nobodys; known: virtual-numbers. Import it",
+        ),
     ],
 )
-def test_it_refuses_to_start_as_it_is_misconfigured(tmp_path, environment, file, complaint):
+def test_it_refuses_to_start_as_it_is_misconfigured(environment, complaint):
     """Exit code 4, and one line for each thing that is wrong, with the place and the mend."""
-    if file:
-        (tmp_path / "brand.toml").write_text(f'policy = "brand"\nversion = 1\n{file}\n')
-        environment = {"REFUNDS_POLICIES": str(tmp_path)}
-    process = start(**environment)
+    process = start(**{"PORT": str(free_port())} | environment)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 4
     assert complaint in err
     assert "Traceback" not in err
+
+
+def test_a_new_installation_whose_policy_is_not_there_does_not_start(tmp_path):
+    process = start(**records_in(tmp_path), PORT=str(free_port()), REFUNDS_POLICY="nobodys")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert "REFUNDS_POLICY: there is no policy nobodys; known: none. Import it first: flask policy import FILE" in err
+
+
+def test_everything_that_is_wrong_is_told_at_once():
+    process = start(PORT="0", REFUNDS_POLICY="", REFUNDS_RATE_LIMIT="many")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert [line.partition(":")[0] for line in err.splitlines()[1:]] == ["PORT", "REFUNDS_POLICY", "REFUNDS_RATE_LIMIT"]
 
 
 def test_a_port_in_use_is_not_shared(port):
@@ -220,32 +223,6 @@ def test_a_port_in_use_is_not_shared(port):
     _, err = process.communicate(timeout=20)
     assert process.returncode == 4
     assert f"PORT: {port} cannot be listened on" in err
-
-
-def test_everything_that_is_wrong_is_told_at_once(tmp_path):
-    (tmp_path / "a.toml").write_text("x = 1")
-    (tmp_path / "b.toml").write_text('policy = "virtual-numbers"\nversion = 2\n')
-    (tmp_path / "c.toml").write_bytes(b"\xff")
-    (tmp_path / "notes.txt").write_text("no policy")
-    process = start(REFUNDS_POLICIES=str(tmp_path))
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 4
-    assert [line.partition(".toml: ")[2].partition(":")[0] for line in err.splitlines()[1:]] == [
-        "policy",
-        "version",
-        "x",
-        "effective_from",
-        "file",
-    ]
-
-
-def test_two_files_of_one_version_are_refused(tmp_path):
-    for name in ("a.toml", "b.toml"):
-        (tmp_path / name).write_text('policy = "brand"\nversion = 1\n')
-    process = start(REFUNDS_POLICIES=str(tmp_path))
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 4
-    assert "b.toml: version: another file holds version 1 of brand too" in err
 
 
 def test_slow_bodies_do_not_keep_others_from_an_answer(port):

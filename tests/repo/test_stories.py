@@ -14,7 +14,7 @@ import pytest
 from tests import database_of, records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
-from tests.faults.test_server import FLASK, serving
+from tests.faults.test_server import FLASK, get, serving
 from tests.repo.test_docs import EXAMPLE, STORIES, assert_answer, parted_text, squeezed
 
 MARK = "-----8<-----"
@@ -32,11 +32,17 @@ def tutorial(directory):
     """A server and the tokens of those who take part; what the shell knows, and the ports that stand for the page's."""
     known = records_in(directory)
     with serving(**known) as (_, port):
-        for role in ("billing", "agent", "supervisor", "auditor"):
-            make = [FLASK, "tokens", "create", "--role", role]
-            made = subprocess.run(make, cwd=ROOT, env=os.environ | known, capture_output=True, check=True)
-            known[role.upper()] = made.stdout.decode().strip()
-        yield known, {8000: port}
+        yield known | tokens(known, "billing", "agent", "supervisor", "auditor"), {8000: port}
+
+
+def tokens(known, *roles):
+    """A token for each role, as the shell knows it."""
+    made = {}
+    for role in roles:
+        make = [FLASK, "tokens", "create", "--role", role]
+        told = subprocess.run(make, cwd=ROOT, env=os.environ | known, capture_output=True, check=True)
+        made[role.upper()] = told.stdout.decode().strip()
+    return made
 
 
 @contextmanager
@@ -48,7 +54,32 @@ def scaling(directory):
     yield known | {"NEW": database_of(directory, "postgresql")}, {port: free_port() for port in (8001, 8002, 8003)}
 
 
-SCENES = {"tutorial": tutorial, "scaling": scaling}
+@contextmanager
+def product_teams(directory):
+    """A server that knows four orders, three of which their customers asked to cancel; and a token to publish with."""
+    known = records_in(directory)
+    with serving(**known) as (_, port):
+        made = tokens(known, "product", "supervisor")
+        by = {"Authorization": f"Bearer {made['SUPERVISOR']}", "Content-Type": "application/json"}
+        for number, provided, region, channel, received in ASKED:
+            order = {"customer_ref": f"K-{number}", "service_provided_at": provided, "region": region}
+            assert get(port, f"/v1/orders/{number}", "PUT", json.dumps(order), **by)[0] == 201
+            if received is not None:
+                contact = {"channel": channel, "received_at": received, "ticket_ref": f"T-{number}"}
+                once = by | {"Idempotency-Key": number}
+                assert get(port, f"/v1/orders/{number}/contacts", "POST", json.dumps(contact), **once)[0] == 201
+        yield known | {"PRODUCT": made["PRODUCT"]}, {8000: port}
+
+
+ASKED = [
+    ("A-2001", "2026-04-02T16:20:00+02:00", "DE-BY", "email", "2026-04-09T10:00:00+02:00"),
+    ("A-2002", "2026-04-02T17:05:00+02:00", "DE-BY", "phone", "2026-04-08T09:30:00+02:00"),
+    ("A-2003", "2026-05-12T11:45:00+02:00", "DE-BE", "phone", "2026-05-18T15:10:00+02:00"),
+    ("A-2004", None, "DE-HH", None, None),
+]
+"""Orders, when their services were provided, where; how their customers asked to cancel, and when."""
+
+SCENES = {"tutorial": tutorial, "scaling": scaling, "product-teams": product_teams}
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +135,13 @@ def test_each_step_prints_what_the_page_shows(printed, page, step):
     if shown.startswith("{") and "\n{" not in shown:
         assert_answer(printed[page][step], shown)
     else:
-        pattern = ".*".join(map(re.escape, "\n".join(squeezed(shown)).split("…")))
-        assert re.fullmatch(pattern, "\n".join(squeezed(printed[page][step]))), printed[page][step]
+        assert re.fullmatch(pattern_of(shown), "\n".join(squeezed(printed[page][step]))), printed[page][step]
+
+
+def pattern_of(shown):
+    """What a text stands for: `…` is anything in its line, and alone in a line any lines."""
+    lines = squeezed(shown)
+    return "\n".join("(?s:.*)" if line == "…" else ".*".join(map(re.escape, line.split("…"))) for line in lines)
 
 
 def test_the_answers_hold_what_is_left_out(printed):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -21,15 +22,16 @@ from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.contact_points import Channel
 from refunds.errors import RefundsError
 from refunds.journal import GENESIS, EventType
+from refunds.policy import read_policy
 from refunds.records import Intent, OverrideKind, RevocationReason, UnsettleReason
 from refunds.secrecy import Keyring
-from refunds.service import audit, cancellations, clients, contacts, orders
+from refunds.service import audit, cancellations, clients, contacts, orders, publication
 from refunds.service.audit import Broken, Shortened, verify
-from refunds.service.books import Books, Work
+from refunds.service.books import Books
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.service.policies import Policies, load_policies
+from refunds.service.work import Work
 from refunds.storage.anchors import Anchor, Anchors
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
@@ -178,7 +180,6 @@ class Installation(NamedTuple):
     directory: Path
     database: Path
     keys: Keyring
-    policies: Policies
     anchors: list[Anchor]
     earlier: Path
     """What the database was when half of it had happened."""
@@ -194,11 +195,38 @@ def access(work):
     clients.revoke_token(work, next(clients.tokens(work))[1].token_id)
 
 
+def publish(work, number, effective_from=None):
+    """Another version of the vendor's policy, which judges what happens here as the first does."""
+    first = work.policies["virtual-numbers"].versions[0]
+    terms = replace(first.terms, vendor_name=f"Vendor {number}")
+    publication.publish(work, replace(first, version=number, effective_from=effective_from, terms=terms))
+
+
+def close(work, days, policy="virtual-numbers"):
+    """A closure on a day so far away that no window is longer for it."""
+    day = (work.now + timedelta(days=days)).date()
+    publication.close(work, policy, day, f"Betriebsausflug {days}", f"works outing {days}")
+
+
+POLICIES = (
+    lambda work: publication.import_version(work, read_policy('policy = "brand"\nversion = 1')),
+    lambda work: publish(work, 2),
+    lambda work: publish(work, 3, work.now + MONTH),
+    lambda work: publish(work, 4, work.now + 2 * MONTH),
+    lambda work: publication.withdraw(work, "virtual-numbers", 3),
+    lambda work: publication.withdraw(work, "virtual-numbers", 4),
+    lambda work: close(work, 400),
+    lambda work: close(work, 500),
+    lambda work: close(work, 600, "brand"),
+)
+"""What happens to policies, one after the other."""
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
     """An installation of 60 orders and more, audited after every one of them."""
     directory = tmp_path_factory.mktemp("audited")
-    books = Books(settings(directory), load_policies(None, "virtual-numbers"))
+    books = Books(settings(directory))
     _, keys = books.open()
     database, earlier = directory / "refunds.db", directory / "earlier.db"
 
@@ -209,7 +237,7 @@ def installation(tmp_path_factory):
 
     sound = grow(books, keep)
     books.close()
-    return Installation(directory, database, keys, books.policies, list(books.anchors), earlier, sound)
+    return Installation(directory, database, keys, list(books.anchors), earlier, sound)
 
 
 def grow(books, done=lambda _: None):
@@ -219,6 +247,9 @@ def grow(books, done=lambda _: None):
         clients.first_tokens(work, 365)
     with books.write(COMMAND_LINE) as work:
         access(work)
+    for i, happens in enumerate(POLICIES):
+        with books.write(STAFF[i % 2]) as work:
+            happens(work)
     for i in range(ORDERS):
         with books.write(STAFF[i % 2]) as work:
             HAPPENS[i % len(HAPPENS)](work, i)
@@ -238,13 +269,18 @@ def verified(installation, engine, anchors=None):
     """What the audit says of a database, which is let go of."""
     try:
         with engine.read() as tx:
-            work = Work(tx, installation.keys, installation.policies, COMMAND_LINE, datetime.now(UTC))
+            work = Work(tx, installation.keys, COMMAND_LINE, datetime.now(UTC), unread)
             return verify(work, installation.anchors if anchors is None else anchors)
     except Exception as error:  # noqa: BLE001 - it is raised again
         error.__context__ = error.__cause__ = None  # their frames would hold rows that are read half-way
         raise error.with_traceback(None) from None
     finally:
         engine.close()
+
+
+def unread(*_):
+    """Fail: the audit goes by what is stored, whatever the policies say."""
+    pytest.fail("the policies were read")
 
 
 def content(database):
@@ -256,9 +292,12 @@ def content(database):
 
 # Tampering: single edits, swaps, deletions and insertions, each with what the complaint must name.
 
-TABLES = ("events", "journal_head", "orders", "contacts", "cancellations", "customers", "clients", "tokens")
+TABLES = (
+    *("events", "journal_head", "orders", "contacts", "cancellations", "customers", "clients", "tokens"),
+    *("policy_versions", "closures"),
+)
 TIMES_A_COLUMN, SWAPS, DELETIONS, INSERTIONS = 4, 12, 9, 8
-"""Four edits of each of the 78 columns, and the others in seven or eight tables: more than 500."""
+"""Four edits of each of the 97 columns, and the others in nine tables: more than 500."""
 
 
 class Tampered(NamedTuple):
@@ -342,7 +381,7 @@ class Intruder:
         row = dict(zip(self.columns, held, strict=True))
         row[column] = self.other(row[column], column)
         row[self.key] = self.random.choice([0, self.count + 1]) if self.table == "events" else self._text(key)
-        for unique in {"reference", "name", "digest"} & set(self.columns) - {self.key}:
+        for unique in {"reference", "name", "digest", "version", "date"} & set(self.columns) - {self.key}:
             row[unique] = self.other(row[unique], unique)
         marks = ", ".join("?" * len(row))
         self.raw.execute(f"INSERT INTO {self.table} VALUES ({marks})", tuple(row.values()))  # noqa: S608
@@ -411,7 +450,8 @@ def test_the_installation_is_sound_while_it_grows_and_afterwards(installation):
     held = content(installation.database)
     assert report.events == len(held["events"]) > 250
     assert report.records == sum(
-        len(held[name]) for name in ("orders", "contacts", "cancellations", "clients", "tokens")
+        len(held[name])
+        for name in ("orders", "contacts", "cancellations", "clients", "tokens", "policy_versions", "closures")
     )
     assert report.anchored == installation.anchors[-1].position
     assert report.anchored // 100 == report.events // 100
@@ -428,7 +468,7 @@ def test_everything_has_happened_in_the_installation(installation):
             for _, column, *_ in raw.execute(f"PRAGMA table_info({table})")
             if not raw.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]  # noqa: S608
         }
-    assert len(types) == 12
+    assert types == set(EventType)
     assert states == {"issued", "settled", "revoked"}
     assert not empty
     assert len(held["orders"]) >= ORDERS
@@ -491,6 +531,11 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LI
         ("UPDATE journal_head SET hash = hex(hash)", "head"),
         ("UPDATE journal_head SET hash = 5", "head"),
         ("UPDATE journal_head SET position = 'last'", "head"),
+        ("UPDATE journal_head SET policies_at = 'last'", "head"),
+        ("UPDATE closures SET reason_de = 'Betriebsausflug'", "closures "),
+        ("UPDATE closures SET reason_en = 5", "closures "),
+        ("UPDATE policy_versions SET terms = 'no JSON'", "policy_versions "),
+        ("UPDATE policy_versions SET imported = 2 WHERE imported = 1", "policy_versions "),
         ("UPDATE orders SET customer_ref = 'K-1' WHERE order_id = 'A-0003'", "orders A-0003:"),
         ("UPDATE orders SET customer_ref = 5 WHERE order_id = 'A-0003'", "orders A-0003:"),
         ("UPDATE customers SET wrapped_key = hex(wrapped_key)", "cus_"),
@@ -507,6 +552,8 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LI
         ("DELETE FROM customers", "is missing"),
         ("DELETE FROM journal_head", "head"),
         ("DELETE FROM tokens", "tokens "),
+        ("DELETE FROM closures", "is missing"),
+        ("DELETE FROM policy_versions", "is missing"),
     ],
 )
 def test_what_an_expert_does_is_found_too(installation, tmp_path, sql, named):
@@ -625,6 +672,7 @@ def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
             "orders A-0003: not what the journal says it is\n",
         ),
         ("UPDATE journal_head SET hash = hex(hash)", "head"),
+        ("UPDATE policy_versions SET terms = 'no JSON' WHERE policy = 'brand'", "policy_versions brand/1: "),
     ],
 )
 def test_the_command_ends_with_20_for_what_is_not_as_it_was_written(copied, sql, complaint):
@@ -652,7 +700,6 @@ class OnServer(NamedTuple):
     directory: Path
     url: str
     keys: Keyring
-    policies: Policies
     anchors: list[Anchor]
     sound: int
     """How often the audit found it sound while it grew."""
@@ -663,11 +710,11 @@ def on_server(tmp_path_factory):
     """The same installation on a server."""
     directory = tmp_path_factory.mktemp("on_server")
     url = database_of(directory, "postgresql")
-    books = Books(settings(directory, database=url), load_policies(None, "virtual-numbers"))
+    books = Books(settings(directory, database=url))
     _, keys = books.open()
     sound = grow(books)
     books.close()
-    yield OnServer(directory, url, keys, books.policies, list(books.anchors), sound)
+    yield OnServer(directory, url, keys, list(books.anchors), sound)
     shared().drop(url)
 
 
@@ -734,7 +781,14 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         (["UPDATE clients SET role = 'admin' WHERE role <> 'admin'"], "clients cli_"),
         (["UPDATE tokens SET expires_at = expires_at + 86400000000"], "tokens "),
         (["UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL"], "tokens "),
+        (["UPDATE policy_versions SET effective_from = effective_from - 1"], "policy_versions virtual-numbers/"),
+        (["UPDATE policy_versions SET terms = replace(terms, 'mon', 'sat')"], "policy_versions "),
+        (["UPDATE policy_versions SET withdrawn_at = NULL WHERE version = 3"], "policy_versions virtual-numbers/3:"),
+        (["UPDATE closures SET entered_at = entered_at + 1"], "closures "),
+        (["UPDATE closures SET date = '2030-01-01' WHERE policy = 'brand'"], "closures brand/"),
         # A sealed one.
+        (["UPDATE closures SET reason_de = flipped(reason_de)"], "closures "),
+        (["UPDATE closures SET reason_de = reason_en"], "closures "),
         (["UPDATE contacts SET note = flipped(note) WHERE note IS NOT NULL"], "contacts con_"),
         (["UPDATE contacts SET note = from_detail WHERE note IS NOT NULL"], "contacts con_"),
         (["UPDATE contacts SET ticket_ref = NULL WHERE ticket_ref IS NOT NULL"], "contacts con_"),
@@ -762,10 +816,13 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         # Its head.
         (["UPDATE journal_head SET position = position - 1"], "head"),
         (["UPDATE journal_head SET position = position + 1"], "head"),
+        (["UPDATE journal_head SET policies_at = policies_at - 1"], "head"),
         (["UPDATE journal_head SET hash = flipped(hash)"], "head"),
         (["DELETE FROM journal_head"], "head"),
         # Rows less and rows more.
         (["DELETE FROM tokens"], "tokens "),
+        (["DELETE FROM closures WHERE policy = 'brand'"], "closures brand/"),
+        (["DELETE FROM policy_versions WHERE version = 4"], "policy_versions virtual-numbers/4:"),
         (["DELETE FROM cancellations"], "is missing"),
         (
             ["DELETE FROM cancellations WHERE cancellation_id = (SELECT min(cancellation_id) FROM cancellations)"],

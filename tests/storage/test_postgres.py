@@ -103,6 +103,8 @@ CONTACT = ("'A-1'", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:4])
 JUDGED = ("'{}'", "0", "0", *NONE[:4])
 CANCELLATION = ("'con_1'", "'{}'", "'policy'")
 ISSUED = ("0", "'x'", "'d'", "0", *NONE)
+VERSION = ("1", "0", "'a'", "0", "NULL", "'{}'", "'h'", "NULL", "NULL")
+CLOSURE = ("'2026-12-24'", "NULL", "NULL", "0", "'a'")
 EVENT = row("events", "1", "'t'", "0", "'a'", "'s'", "NULL", "'{}'", "''", "''", "''")
 KEY = row("idempotency", "'cli_1'", ":one", "''", "0", "NULL", "NULL")
 
@@ -111,6 +113,8 @@ FILLED = (
     row("clients", "'cli_1'", "'one'", "'admin'", "0"),
     row("clients", "'cli_2'", "'two'", "'admin'", "0"),
     row("tokens", "'t'", "'cli_1'", "''", "0", "0", "NULL"),
+    row("policy_versions", "'p/1'", "'p'", *VERSION),
+    row("closures", "'p/2026-12-24'", "'p'", *CLOSURE),
     row("customers", "'cus_1'", ":one", "''"),
     row("customers", "'cus_2'", ":two", "''"),
     row("orders", "'A-1'", *ORDER),
@@ -128,6 +132,10 @@ CONFLICTS = {
     "clients.client_id": row("clients", "'cli_1'", "'three'", "'admin'", "0"),
     "clients.name": row("clients", "'cli_3'", "'one'", "'admin'", "0"),
     "tokens.token_id": row("tokens", "'t'", "'cli_2'", "''", "0", "0", "NULL"),
+    "policy_versions.version_id": row("policy_versions", "'p/1'", "'q'", *VERSION),
+    "policy_versions.policy, policy_versions.version": row("policy_versions", "'p/2'", "'p'", *VERSION),
+    "closures.closure_id": row("closures", "'p/2026-12-24'", "'q'", *CLOSURE),
+    "closures.policy, closures.date": row("closures", "'another'", "'p'", *CLOSURE),
     "customers.customer_id": row("customers", "'cus_1'", ":three", "''"),
     "customers.digest": "UPDATE customers SET digest = :one WHERE customer_id = 'cus_2'",
     "orders.order_id": row("orders", "'A-1'", *ORDER),
@@ -139,7 +147,7 @@ CONFLICTS = {
     "cancellations.reference": row("cancellations", "'can_3'", "'1'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     "cancellations.order_id": row("cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED),
     "events.position": EVENT,
-    "journal_head.id": row("journal_head", "1", "0", "''"),
+    "journal_head.id": row("journal_head", "1", "0", "''", "0"),
     "idempotency.client_id, idempotency.key_hash": KEY,
 }
 """A statement for whatever two cannot both keep."""

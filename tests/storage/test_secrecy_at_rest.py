@@ -25,6 +25,7 @@ FLASK = str(Path(sys.executable).with_name("flask"))
 NOW = datetime.now(UTC)
 RECENTLY = (NOW - timedelta(hours=1)).isoformat()
 LONG_AGO = (NOW - timedelta(days=40)).isoformat()
+SOON = (NOW + timedelta(days=40)).date().isoformat()
 
 PERSONAL = {
     "customer_ref": "zq-customer-81723",
@@ -40,6 +41,8 @@ PERSONAL = {
     "correction_reason": "zq-correction 70015",
     "undone_billing_ref": "zq-undone-billing 21185",
     "billing_ref": "zq-billing 86350",
+    "closure_de": "zq-Schließung 52903",
+    "closure_en": "zq-closure 60148",
 }
 """What is personal, each unmistakable."""
 
@@ -166,6 +169,9 @@ def live(service):
     service.put("/v1/orders/A-0", correction, **{"If-Match": '"1"'})
     lookup = {"customer_ref": PERSONAL["another_customer_ref"]}
     assert len(service.call("POST", "/v1/customers/lookup", lookup)[1]["items"]) == 1
+    closures = "/v1/policies/virtual-numbers/closures"
+    reason = {"de": PERSONAL["closure_de"], "en": PERSONAL["closure_en"]}
+    assert service.call("POST", closures, {"date": SOON, "reason": reason})[0] == 201
     complain(service)
     return {
         "order": "/v1/orders/A-0",
@@ -175,6 +181,7 @@ def live(service):
         "contacts": "/v1/contacts?order_id=A-0",
         "overridden": f"/v1/cancellations/{overridden['cancellation_id']}",
         "settled": settled,
+        "closures": closures,
     }
 
 
@@ -183,6 +190,8 @@ def complain(service):
     for text in PERSONAL.values():
         assert service.call("PUT", "/v1/orders/A-3", facts(text))[0] in {200, 409}
         assert service.call("PUT", "/v1/orders/A-4", {"customer_ref": text, "note": text})[0] == 422
+        closure = {"date": "someday", "reason": {"de": text, "en": text}}
+        assert service.call("POST", "/v1/policies/virtual-numbers/closures", closure)[0] == 422
         assert (
             service.call("POST", "/v1/orders/A-0/contacts", contact(channel=text), **{"Idempotency-Key": "k"})[0] == 422
         )
@@ -334,6 +343,8 @@ def told(answers, name, *path):
         ("contacts", ("items", 1, "note"), "inline_note"),
         ("overridden", ("override", "reason"), "override"),
         ("settled", ("settlement", "billing_ref"), "billing_ref"),
+        ("closures", ("items", 0, "reason", "de"), "closure_de"),
+        ("closures", ("items", 0, "reason", "en"), "closure_en"),
     ],
 )
 def test_everything_personal_is_read_by_whom_it_is_for_alone_also_after_a_correction(scanned, name, path, field):

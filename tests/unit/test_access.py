@@ -22,7 +22,7 @@ TABLE = {
     "billing": AGENT | {"cancellations:settle", "events:read"},
     "agent": AGENT,
     "supervisor": AGENT | {"cancellations:override", "contacts:late-entry", "cancellations:revoke"},
-    "product": {"checks:run", "policies:read"},
+    "product": {"checks:run", "policies:read", "policies:write", "policies:simulate"},
     "privacy": {"orders:read", "personal:read"},
     "auditor": {
         "orders:read",
@@ -36,7 +36,7 @@ TABLE = {
     "operator": {"metrics:read"},
     "admin": AGENT
     | {"contacts:late-entry", "cancellations:override", "cancellations:settle", "cancellations:revoke"}
-    | {"events:read", "audit:read", "metrics:read"},
+    | {"policies:write", "policies:simulate", "events:read", "audit:read", "metrics:read"},
 }
 
 

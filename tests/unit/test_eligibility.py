@@ -10,7 +10,8 @@ from refunds.eligibility import Facts, Notice, Outcome, Reason, decide
 from refunds.errors import CalendarNotCovered
 from refunds.holiday_source import business_calendar
 from refunds.instants import end_of_day, parse_date, parse_instant, zone
-from refunds.policy import ContactChannel, PolicyVersion, Terms, TimelyBy
+from refunds.policy import PolicyVersion
+from refunds.terms import ContactChannel, Terms, TimelyBy
 from tests.conftest import KIND, VECTORS, region, week
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")

@@ -3,9 +3,11 @@
 from typing import Any
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, g, request
 
+from refunds.documents import STYLE_SOURCE
 from refunds.service.policies import Policies
+from refunds.web.problems import Rejected
 from refunds.wording import LANGUAGES
 
 
@@ -32,6 +34,25 @@ def reply(
     return response
 
 
+def accepted(*forms: str) -> str:
+    """The form that the reader prefers of those there are, the first where he does not say; raises `Rejected`."""
+    found = request.accept_mimetypes.best_match(forms) if "Accept" in request.headers else forms[0]
+    if found is None:
+        raise Rejected("not-acceptable", f"This can be answered as {' or '.join(forms)}.")
+    return found
+
+
+def document(text: str, form: str) -> Response:
+    """A page or a text to keep, which asks for nothing from anywhere."""
+    policy = (
+        f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+    response = Response(text, mimetype=form)
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Vary"] = "Accept, Accept-Language, Authorization"
+    return response
+
+
 def reader_language() -> str:
     """The language of the reader among those that the service speaks."""
     if "Accept-Language" not in request.headers:
@@ -42,7 +63,7 @@ def reader_language() -> str:
     return next((language for language in wished if language in LANGUAGES), LANGUAGES[0])
 
 
-def loaded_policies() -> Policies:
-    """The policies of this app."""
-    found: Policies = current_app.extensions["refunds.policies"]
+def present_policies() -> Policies:
+    """The policies as they were when the caller of this request was admitted."""
+    found: Policies = g.policies
     return found

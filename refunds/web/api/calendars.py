@@ -13,7 +13,7 @@ from refunds.fields import LocalDate, StrictSchema
 from refunds.policy import PolicyId
 from refunds.service import checks
 from refunds.web import shown
-from refunds.web.api import loaded_policies, reader_language, reply
+from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.openapi import Answer, operation
 from refunds.wording import why_data
 
@@ -89,7 +89,7 @@ def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
 
     Each date of a region, whether it is a business day under the policy in force now, and why not.
     """
-    version = checks.named_policy(loaded_policies(), query.get("policy")).in_force(datetime.now(UTC))
+    version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
     calendar, days = checks.calendar_days(version, region, query["first"], query["last"])
     language = reader_language()
     items = [

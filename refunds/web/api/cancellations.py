@@ -9,10 +9,8 @@ from flask_smorest import Blueprint
 from refunds.access import Scope
 from refunds.errors import Flaw, InvalidInput
 from refunds.fields import Choice, FlagText, FreeText, Nested, StrictSchema, Text, checked
-from refunds.instants import format_known
 from refunds.records import (
     Basis,
-    Cancellation,
     OverrideKind,
     RevocationReason,
     State,
@@ -20,10 +18,10 @@ from refunds.records import (
     spoken,
 )
 from refunds.service import cancellations
-from refunds.service.books import Work
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.service.work import Work
 from refunds.web import shown, telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.api.contacts import CALL, CONTACT, InlineContactSchema
@@ -34,6 +32,7 @@ from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, ProblemSchema, Transacted, operation
 from refunds.web.problems import problem_answer, problem_data
 from refunds.wording import decision_data, reason_text
+from refunds.wording.records import cancellation_data
 
 blueprint = Blueprint("Cancellations", __name__, description="Orders that are cancelled, for billing to refund.")
 
@@ -311,42 +310,3 @@ def _refusal(refused: Refused, language: str) -> Response:
             "reference": spoken(active.reference),
         }
     return problem_answer(data)
-
-
-def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, Any]:
-    """A cancellation as it is answered."""
-    override = settlement = revocation = None
-    if cancellation.override_kind is not None:
-        override = {
-            "kind": cancellation.override_kind,
-            "reason": cancellation.override_reason,
-            "by": cancellation.override_by,
-        }
-    if cancellation.settled_at is not None:
-        settlement = {
-            "settled_at": format_known(cancellation.settled_at),
-            "settled_by": cancellation.settled_by,
-            "billing_ref": cancellation.billing_ref,
-        }
-    if cancellation.revoked_at is not None:
-        revocation = {
-            "reason_code": cancellation.revocation_code,
-            "reason": cancellation.revocation_reason,
-            "revoked_at": format_known(cancellation.revoked_at),
-            "revoked_by": cancellation.revoked_by,
-        }
-    return {
-        "cancellation_id": cancellation.cancellation_id,
-        "reference": spoken(cancellation.reference),
-        "order_id": cancellation.order_id,
-        "contact_id": cancellation.contact_id,
-        "state": cancellation.state,
-        "basis": cancellation.basis,
-        "issued_at": format_known(cancellation.issued_at),
-        "issued_by": cancellation.issued_by,
-        "refund_due_by": cancellation.refund_due_by.isoformat(),
-        "override": override,
-        "settlement": settlement,
-        "revocation": revocation,
-        "decision": decision_data(cancellation.outcome, language),
-    }

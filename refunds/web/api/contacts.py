@@ -9,11 +9,10 @@ from flask_smorest import Blueprint
 from refunds.access import Scope
 from refunds.contact_points import Channel
 from refunds.fields import Choice, FlagText, FreeText, Instant, Line, StrictSchema
-from refunds.instants import format_known
-from refunds.records import Contact, Intent
+from refunds.records import Intent
 from refunds.service import contacts
-from refunds.service.books import Work
 from refunds.service.contacts import NewContact
+from refunds.service.work import Work
 from refunds.web import shown, telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
@@ -21,7 +20,7 @@ from refunds.web.api.orders import JUDGED, ORDER_ID_HELP
 from refunds.web.asked import PAGE, After, Limit, OrderId, RecordId
 from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, Transacted, operation
-from refunds.wording import decision_data
+from refunds.wording.records import contact_data
 
 blueprint = Blueprint("Contacts", __name__, description="Calls and e-mails of customers, each kept with its decision.")
 
@@ -248,33 +247,3 @@ def resolve_contact(work: Work, contact_id: str, body: dict[str, Any]) -> Respon
     Take an open request off the list without a cancellation, and say why. The same reason again changes nothing.
     """
     return reply(contact_data(contacts.resolve(work, contact_id, body["reason"]), reader_language()))
-
-
-def contact_data(contact: Contact, language: str) -> dict[str, Any]:
-    """A contact as it is answered."""
-    return {
-        "contact_id": contact.contact_id,
-        "order_id": contact.order_id,
-        "intent": contact.intent,
-        "channel": contact.channel,
-        "sent_at": format_known(contact.sent_at),
-        "received_at": format_known(contact.received_at),
-        "recorded_at": format_known(contact.recorded_at),
-        "recorded_by": contact.recorded_by,
-        "contact_point": contact.contact_point,
-        "from_detail": contact.from_detail,
-        "ticket_ref": contact.ticket_ref,
-        "note": contact.note,
-        "supersedes": contact.supersedes,
-        "superseded_by": contact.superseded_by,
-        "open": contact.is_open,
-        "backdated": contact.backdated,
-        "resolution": None
-        if contact.resolved_at is None
-        else {
-            "reason": contact.resolution_reason,
-            "resolved_at": format_known(contact.resolved_at),
-            "resolved_by": contact.resolved_by,
-        },
-        "decision": decision_data(contact.outcome, language),
-    }

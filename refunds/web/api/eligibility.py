@@ -14,11 +14,12 @@ from refunds.contact_points import Channel
 from refunds.eligibility import Notice, Reason
 from refunds.errors import Flaw, InvalidInput, RefundsError
 from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
-from refunds.policy import PolicyId, TermsSchema
+from refunds.policy import PolicyId
 from refunds.service import checks
 from refunds.service.checks import Check
+from refunds.terms import TermsSchema
 from refunds.web import shown, telemetry
-from refunds.web.api import loaded_policies, reader_language, reply
+from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.openapi import Answer, ProblemSchema, operation
 from refunds.web.problems import error_data
 from refunds.wording import decision_data
@@ -237,7 +238,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
-    data = decision_data(checks.check_eligibility(loaded_policies(), check).outcome, reader_language())
+    data = decision_data(checks.check_eligibility(present_policies(), check).outcome, reader_language())
     telemetry.count_decisions([data["reason"]])
     return reply(data)
 
@@ -266,7 +267,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     if "region" in terms:
         checks.require_region(terms["region"], "/terms/region")
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
-    policies, language, with_days = loaded_policies(), reader_language(), body.get("include_days", False)
+    policies, language, with_days = present_policies(), reader_language(), body.get("include_days", False)
 
     def answer(i: int, item: Any) -> dict[str, Any]:
         try:

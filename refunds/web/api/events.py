@@ -3,23 +3,23 @@
 from typing import Any
 
 import marshmallow as ma
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.access import Scope
 from refunds.fields import StrictSchema, Text, WholeText, flawed
-from refunds.instants import format_instant
-from refunds.journal import Event, EventType
+from refunds.journal import ABOUT_POLICIES, EventType
 from refunds.service import feed
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.web import shown
 from refunds.web.api import reply
 from refunds.web.api.cancellations import CANCELLATION
 from refunds.web.api.contacts import CONTACT
 from refunds.web.api.orders import ORDER
+from refunds.web.api.policies import CLOSURE, SUMMARY
 from refunds.web.asked import PAGE, Limit
 from refunds.web.openapi import Answer, Transacted, operation
+from refunds.wording.records import event_data
 
 blueprint = Blueprint("Events", __name__, description="What happened, in the order in which it did.")
 
@@ -85,13 +85,14 @@ def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict
         "at": CANCELLATION["issued_at"],
         "actor": CANCELLATION["issued_by"],
         "subject": subject,
-        "order_id": ORDER["order_id"],
+        "order_id": None if event in ABOUT_POLICIES else ORDER["order_id"],
         "data": data,
     }
 
 
 _ORDER, _CONTACT, _CANCELLATION = ORDER["order_id"], CONTACT["contact_id"], CANCELLATION["cancellation_id"]
 _CORRECTED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF"
+_REGISTERED = {"effective_from": "2026-12-31T23:00:00Z", "content_hash": SUMMARY["content_hash"]}
 HAPPENED = [
     _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"]),
     _example(
@@ -127,6 +128,12 @@ HAPPENED = [
     _example(7, EventType.CANCELLATION_UNSETTLED, _CANCELLATION, reason_code="refund_failed"),
     _example(8, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_withdrew"),
     _example(9, EventType.CONTACT_RESOLVED, _CORRECTED),
+    *(
+        _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
+        for position, event in ((10, EventType.POLICY_IMPORTED), (11, EventType.POLICY_PUBLISHED))
+    ),
+    _example(12, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
+    _example(13, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
 ]
 EXAMPLES = {
     str(event["type"]): {"summary": str(event["type"]), "value": {"items": [event], "next": event["position"]}}
@@ -151,16 +158,3 @@ def list_events(work: Work, query: dict[str, Any]) -> Response:
     """
     found, position = feed.read(work, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
     return reply({"items": list(map(event_data, found)), "next": position})
-
-
-def event_data(event: Event) -> dict[str, Any]:
-    """An event as it is answered."""
-    return {
-        "position": event.position,
-        "type": event.type,
-        "at": format_instant(event.at),
-        "actor": event.actor,
-        "subject": event.subject,
-        "order_id": event.order_id,
-        "data": orjson.Fragment(event.data),
-    }

@@ -11,12 +11,11 @@ from refunds.access import Scope
 from refunds.contact_points import Channel
 from refunds.errors import Flaw, InvalidInput, PreconditionFailed, PreconditionRequired
 from refunds.fields import Choice, FreeText, Instant, Line, StrictSchema, Text, Whole
-from refunds.instants import format_known
 from refunds.policy import PolicyId
 from refunds.records import Order
 from refunds.service import orders
-from refunds.service.books import Work
 from refunds.service.orders import OrderFacts
+from refunds.service.work import Work
 from refunds.web import shown, telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.api.eligibility import DECISION, DecisionSchema
@@ -24,6 +23,7 @@ from refunds.web.asked import MOST, PAGE, After, OrderId
 from refunds.web.cursors import page, place
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.wording import decision_data
+from refunds.wording.records import order_data
 
 blueprint = Blueprint("Orders", __name__, description="What billing says of its orders: facts, and no amounts.")
 
@@ -261,20 +261,3 @@ def _corrected(work: Work, facts: OrderFacts, reason: str | None) -> Order:
     if given != "*" and not any(seen):
         raise PreconditionFailed("The If-Match is not an ETag of the order.")
     return orders.correct(work, facts, reason, None if given == "*" else {int(tag[1]) for tag in seen if tag})
-
-
-def order_data(order: Order) -> dict[str, Any]:
-    """An order as it is answered."""
-    return {
-        "order_id": order.order_id,
-        "customer_id": order.customer_id,
-        "customer_ref": order.customer_ref,
-        "policy": order.policy,
-        "region": order.region,
-        "ordered_at": format_known(order.ordered_at),
-        "service_provided_at": format_known(order.service_provided_at),
-        "registered_at": format_known(order.registered_at),
-        "asserted_by": order.asserted_by,
-        "revision": order.revision,
-        "correction_reason": order.correction_reason,
-    }

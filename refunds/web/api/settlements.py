@@ -9,16 +9,16 @@ from refunds.access import Scope
 from refunds.fields import Choice, FreeText, Instant, Line, StrictSchema
 from refunds.records import RevocationReason, UnsettleReason
 from refunds.service import cancellations
-from refunds.service.books import Work
+from refunds.service.work import Work
 from refunds.web.api import reader_language, reply
 from refunds.web.api.cancellations import (
     CANCELLATION,
     CANCELLATION_ID_HELP,
     EXAMPLE,
     CancellationSchema,
-    cancellation_data,
 )
 from refunds.web.openapi import Answer, Transacted, operation
+from refunds.wording.records import cancellation_data
 
 blueprint = Blueprint("Settlements", __name__, description="What becomes of a cancellation: refunded, or taken back.")
 

@@ -3,22 +3,26 @@
 Codes never change with the language; texts are made when they are read, never stored.
 """
 
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+from babel import Locale
 from babel.dates import format_date, get_timezone_location
+from babel.numbers import format_decimal
 
 from refunds.business_days import BUSINESS, Day, DayStatus, Why
 from refunds.contact_points import Channel
 from refunds.eligibility import Notice, Outcome, Reason
-from refunds.holiday_source import holiday_name
+from refunds.holiday_source import holiday_name, region_name
 from refunds.instants import format_instant, format_local, zone
 
 LANGUAGES = ("en", "de")
 """What the service speaks; the first where the reader does not say."""
 
 _DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
+_SHORT_DATE = {"en": "EEE d MMM", "de": "EEE d. MMM"}
+_CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 _ZONE = {"en": "{city} time", "de": "Ortszeit {city}"}
 _CHANNEL = {
     "en": {Channel.PHONE: "by telephone", Channel.EMAIL: "by e-mail"},
@@ -161,6 +165,11 @@ def reason_text(outcome: Outcome, language: str) -> str:
     )
 
 
+def channel_text(channel: Channel, language: str) -> str:
+    """By which way a contact was made."""
+    return _CHANNEL[language][channel]
+
+
 def verdict(outcome: Outcome, language: str) -> str:
     """The decision in a word or two."""
     return _VERDICT[language][outcome.eligible]
@@ -196,10 +205,36 @@ def total_text(total: int, language: str) -> str:
     return _TOTAL[language].format(total=total)
 
 
+def number_text(number: int, language: str) -> str:
+    """A number with its thousands apart."""
+    return str(format_decimal(number, locale=language))
+
+
+def short_date_text(day: date, language: str) -> str:
+    """A date with its weekday, shortly, as in "Wed 8 Apr"."""
+    return format_date(day, _SHORT_DATE[language], locale=language)
+
+
+def region_text(region: str, language: str) -> str:
+    """What a region is called: a country in the reader's language, a subdivision in its own, where that is known."""
+    return region_name(region) if "-" in region else Locale(language).territories.get(region, region)
+
+
+def month_text(month: str, language: str, form: str = "MMMM yyyy") -> str:
+    """A month, `YYYY-MM`, as in "April 2026"."""
+    return format_date(date.fromisoformat(f"{month}-01"), form, locale=language)
+
+
 @lru_cache(maxsize=1024)
 def date_text(day: date, language: str) -> str:
     """A date with its weekday, as in "Wednesday, 8 April 2026"."""
     return format_date(day, _DATE[language], locale=language)
+
+
+def instant_text(instant: datetime, time_zone: str, language: str) -> str:
+    """An instant to the minute in a zone, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"."""
+    local = instant.astimezone(zone(time_zone))
+    return f"{date_text(local.date(), language)}, {_CLOCK[language].format(local)} ({zone_text(time_zone, language)})"
 
 
 @lru_cache(maxsize=1024)

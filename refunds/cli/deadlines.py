@@ -1,0 +1,42 @@
+"""`flask deadlines`: until when orders can be cancelled, for a week and every region, on one sheet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+from rich.table import Table
+
+from refunds.access import COMMAND_LINE
+from refunds.cli import LANG, POLICY, Command, loaded_books, wide_console
+from refunds.documents import deadlines as documents
+from refunds.fields import LocalDate, StrictSchema
+from refunds.service import deadlines
+from refunds.wording import short_date_text
+
+
+class _WeekSchema(StrictSchema):
+    """The options whose form is more than click checks."""
+
+    week = LocalDate()
+
+
+@click.command("deadlines", cls=Command)
+@click.option("--week", metavar="DATE", help="A date of the week. Default: this week.")
+@click.option("--region", "regions", multiple=True, help="A region; may be repeated. Default: the policy's country.")
+@click.option("--print", "as_page", is_flag=True, help="A page to print, instead of a table.")
+@POLICY
+@LANG
+@with_appcontext
+def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang: str, *, as_page: bool) -> None:
+    """List until when orders can be cancelled, by the day of their service: for agents when everything is down."""
+    read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
+    with loaded_books().read(COMMAND_LINE) as work:
+        sheet = deadlines.sheet(work, policy or work.policies.default, read.get("week"), regions)
+    if as_page:
+        click.echo(documents.page(sheet, lang))
+        return
+    table = Table(documents.heading(lang), *documents.group_names(sheet, lang), box=None, pad_edge=False)
+    for row in sheet.provided:
+        table.add_row(documents.service_day(row, lang), *(short_date_text(day, lang) for day in row.last_days))
+    wide_console().print(table)

@@ -1,0 +1,27 @@
+"""`flask demo`: a few orders to try the service with."""
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from rich.table import Table
+
+from refunds.access import COMMAND_LINE
+from refunds.cli import Command, loaded_books, wide_console
+from refunds.service import demonstration
+
+
+@click.command("demo", cls=Command)
+@with_appcontext
+def command() -> None:
+    """Register a few demonstration orders around today, marked as such; not in production.
+
+    Again on the same day changes nothing.
+    """
+    production = current_app.extensions["refunds.settings"].production
+    with loaded_books().write(COMMAND_LINE) as work:
+        found = demonstration.register(work, production=production)
+    table = Table("order", "service provided", "shows", box=None, pad_edge=False)
+    for order, shows, _ in found:
+        provided = order.service_provided_at
+        table.add_row(order.order_id, provided.date().isoformat() if provided else "not yet", shows)
+    wide_console().print(table)

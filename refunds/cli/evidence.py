@@ -1,0 +1,27 @@
+"""`flask evidence`: why an order was decided as it was."""
+
+import click
+import orjson
+from flask.cli import with_appcontext
+
+from refunds.access import COMMAND_LINE
+from refunds.cli import LANG, Command, loaded_books
+from refunds.documents import evidence as documents
+from refunds.service import evidence
+
+
+@click.command("evidence", cls=Command)
+@click.argument("order")
+@click.option("--page", "as_page", is_flag=True, help="A page to print, instead of JSON.")
+@LANG
+@with_appcontext
+def command(order: str, lang: str, *, as_page: bool) -> None:
+    """Write all that is held about ORDER, with the clause as it was, and proof that nothing of it was changed."""
+    books = loaded_books()
+    anchors = list(books.anchors)  # before the journal is read: it only grows
+    with books.read(COMMAND_LINE) as work:
+        found = evidence.gather(work, order, anchors)
+    if as_page:
+        click.echo(documents.page(found, lang))
+    else:
+        click.echo(orjson.dumps(documents.data(found, lang), option=orjson.OPT_INDENT_2))

@@ -1,0 +1,62 @@
+"""Documents: what is kept or printed, as data, as text and as pages, in German and English.
+
+A page is whole in one file: it asks for nothing from anywhere, reads well on paper and without colours. Both languages
+stand side by side in the templates: `t("in English", "auf Deutsch")`.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from refunds import wording
+
+_STYLE = (files("refunds") / "documents/templates/sheet.css").read_text(encoding="utf-8")
+
+STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
+"""What a content security policy calls the style of the pages."""
+
+_templates = Environment(
+    loader=PackageLoader("refunds", "documents/templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def written(template: str, language: str, **values: Any) -> str:
+    """A document, from its template."""
+
+    def t(english: str, german: str) -> str:
+        return german if language == "de" else english
+
+    def in_language(tell: Callable[..., str]) -> Callable[..., str]:
+        return lambda *values: tell(*values, language)
+
+    return _templates.get_template(template).render(
+        language=language,
+        style=_STYLE,
+        t=t,
+        **{tell.__name__: in_language(tell) for tell in _TELLING},
+        **values,
+    )
+
+
+_TELLING = (
+    wording.channel_text,
+    wording.date_text,
+    wording.day_text,
+    wording.instant_text,
+    wording.month_text,
+    wording.notice_text,
+    wording.number_text,
+    wording.reason_text,
+    wording.short_date_text,
+    wording.verdict,
+    wording.zone_text,
+)
+"""What templates say things by, in the language of the document."""

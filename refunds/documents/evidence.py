@@ -1,0 +1,90 @@
+"""The evidence on an order: as data, and as a page to print."""
+
+from typing import Any
+
+from refunds.documents import written
+from refunds.documents.confirmation import clause_in, source_of
+from refunds.instants import format_instant
+from refunds.policy import PolicyVersion, read_terms
+from refunds.records import RegisteredVersion, spoken
+from refunds.service.evidence import Evidence, Link
+from refunds.wording.records import (
+    cancellation_data,
+    closure_data,
+    contact_data,
+    event_data,
+    order_data,
+    registered_data,
+)
+
+
+def data(evidence: Evidence, language: str) -> dict[str, Any]:
+    """The evidence as plain data."""
+    return {
+        "order": order_data(evidence.order),
+        "contacts": [contact_data(contact, language) for contact in evidence.contacts],
+        "cancellations": [cancellation_data(cancellation, language) for cancellation in evidence.cancellations],
+        "policy_versions": [registered_data(version) for version in evidence.versions],
+        "closures": [closure_data(closure) for closure in evidence.closures],
+        "journal": [_link_data(link) for link in evidence.journal],
+        "proof": {
+            "sound": not evidence.broken,
+            "broken": evidence.broken,
+            "checked_at": format_instant(evidence.checked_at),
+        },
+    }
+
+
+def page(evidence: Evidence, language: str) -> str:
+    """The evidence as a page to print."""
+    versions = [_version_of(record) for record in evidence.versions]
+    return written(
+        "evidence.html",
+        language,
+        evidence=evidence,
+        order=evidence.order,
+        spoken=spoken,
+        zone=versions[-1].terms.time_zone,
+        clauses=[(version, *clause_in(version.terms, language), source_of(version, language)) for version in versions],
+        happened=_HAPPENED[language],
+    )
+
+
+def _version_of(record: RegisteredVersion) -> PolicyVersion:
+    return PolicyVersion(record.policy, record.version, record.effective_from, read_terms(record.terms))
+
+
+def _link_data(link: Link) -> dict[str, Any]:
+    event, anchor = link
+    return event_data(event) | {
+        "digest": event.digest.hex(),
+        "previous": event.previous.hex(),
+        "hash": event.hash.hex(),
+        "anchor": anchor and {"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)},
+    }
+
+
+_HAPPENED = {
+    "en": {
+        "order.registered": "order registered",
+        "order.corrected": "order corrected",
+        "contact.recorded": "contact recorded",
+        "contact.superseded": "contact superseded",
+        "contact.resolved": "contact resolved",
+        "cancellation.issued": "cancellation issued",
+        "cancellation.settled": "refund settled",
+        "cancellation.unsettled": "settlement undone",
+        "cancellation.revoked": "cancellation revoked",
+    },
+    "de": {
+        "order.registered": "Bestellung erfasst",
+        "order.corrected": "Bestellung berichtigt",
+        "contact.recorded": "Kontakt erfasst",
+        "contact.superseded": "Kontakt ersetzt",
+        "contact.resolved": "Kontakt erledigt",
+        "cancellation.issued": "Stornierung ausgestellt",
+        "cancellation.settled": "Erstattung verbucht",
+        "cancellation.unsettled": "Verbuchung zurückgenommen",
+        "cancellation.revoked": "Stornierung widerrufen",
+    },
+}

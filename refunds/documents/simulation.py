@@ -1,0 +1,126 @@
+"""What a simulation found: as data, and as a report to keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from refunds.documents import written
+from refunds.instants import format_known
+from refunds.service.simulation import Example, Flip, Simulation, Tally
+from refunds.wording import month_text
+from refunds.wording.policies import difference_text
+
+
+def data(found: Simulation, language: str) -> dict[str, Any]:
+    """The simulation as plain data."""
+    total = found.total
+    return {
+        "policy": found.draft.policy_id,
+        "version": found.draft.version,
+        "compared_with": found.compared_with.version,
+        "differences": differences_data(found, language),
+        "orders": {
+            "judged": total.orders,
+            "longer": total.longer,
+            "shorter": total.shorter,
+            "not_provided": found.not_provided,
+            **{str(flip): found.orders_flipped[flip] for flip in Flip},
+        },
+        "contacts": {"judged": total.contacts, "to_eligible": total.to_eligible, "to_refused": total.to_refused},
+        "by_month": _listed("month", found.by_month),
+        "by_channel": [
+            {name: row[name] for name in ("channel", "contacts", "to_eligible", "to_refused")}
+            for row in _listed("channel", found.by_channel)
+        ],
+        "by_region": _listed("region", found.by_region),
+        "examples": {
+            str(flip): [_example_data(example) for example in examples] for flip, examples in found.examples.items()
+        },
+        "undecided": dict(found.undecided),
+    }
+
+
+def page(found: Simulation, language: str) -> str:
+    """The simulation as a page with a chart and its tables."""
+    return written(
+        "simulation.html",
+        language,
+        found=found,
+        differences=[difference["text"] for difference in differences_data(found, language)],
+        by_month=dict(sorted(found.by_month.items())),
+        by_channel=dict(sorted(found.by_channel.items())),
+        by_region=dict(sorted(found.by_region.items())),
+        chart=_chart(dict(sorted(found.by_month.items())), language),
+        Flip=Flip,
+    )
+
+
+def differences_data(found: Simulation, language: str) -> list[dict[str, str]]:
+    """In which terms the draft differs, in words."""
+    zone = found.draft.terms.time_zone
+    return [{"term": one.term, "text": difference_text(one, zone, language)} for one in found.differences]
+
+
+def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
+    return [{key: name} | asdict(tally) for name, tally in sorted(tallies.items())]
+
+
+def _example_data(example: Example) -> dict[str, Any]:
+    before, after = example.before, example.after
+    return {
+        "order_id": example.order_id,
+        "contact_id": example.contact_id,
+        "channel": after.channel,
+        "region": after.region,
+        "requested_at": format_known(before.requested_at),
+        "reason_before": before.reason,
+        "reason_after": after.reason,
+        "deadline_before": format_known(before.deadline),
+        "deadline_after": format_known(after.deadline),
+    }
+
+
+HEIGHT, WIDTH, WIDEST = 90, 720, 72
+"""Of the chart, in its own units: of the longest column, of all of them, and of one of them with its gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A month in the chart: its name, if there is room for it, where it stands, and how far it reaches up and down."""
+
+    name: str
+    tally: Tally
+    x: float
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Columns over and under a line: contacts that would become eligible, and those that would be refused."""
+
+    columns: list[Column]
+    width: float
+    """Of one column, without its gap."""
+    top: float
+    bottom: float
+
+
+def _chart(by_month: Mapping[str, Tally], language: str) -> Chart | None:
+    """The chart of the months, if there is anything to be seen in it."""
+    most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
+    if not most:
+        return None
+    step = min(WIDTH / len(by_month), WIDEST)
+    every = -(-len(by_month) // 12)
+    columns = [
+        Column(
+            "" if i % every else month_text(month, language, "MMM yy"),
+            tally,
+            i * step,
+            HEIGHT * tally.to_eligible / most,
+            HEIGHT * tally.to_refused / most,
+        )
+        for i, (month, tally) in enumerate(by_month.items())
+    ]
+    return Chart(columns, step * 0.72, max(column.up for column in columns), max(column.down for column in columns))

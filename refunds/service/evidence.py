@@ -1,0 +1,130 @@
+"""Evidence: all that is held about an order, with the clause as it was, and proof that nothing of it was changed."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from refunds.journal import Event, is_sound
+from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion
+from refunds.secrecy import CLOSED
+from refunds.service import audit, orders
+from refunds.service.work import Work
+from refunds.storage import Row, cancellations, contacts, events, policies
+from refunds.storage import orders as stored_orders
+from refunds.storage.anchors import Anchor
+from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.contacts import CONTACTS
+from refunds.storage.events import EVENTS
+from refunds.storage.orders import ORDERS
+from refunds.storage.policies import CLOSURES
+from refunds.storage.table import Table
+
+
+class Link(NamedTuple):
+    """An event about the order, and the anchor up to which the journal was followed from it; None: up to its end."""
+
+    event: Event
+    anchor: Anchor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is held about an order; `broken` says what is not as it was written, if anything."""
+
+    order: Order
+    contacts: list[Contact]
+    cancellations: list[Cancellation]
+    versions: list[RegisteredVersion]
+    closures: list[Closure]
+    journal: list[Link]
+    broken: list[str]
+    checked_at: datetime
+
+
+def gather(work: Work, order_id: str, anchors: Iterable[Anchor]) -> Evidence:
+    """The evidence on an order; raises `NotFound`.
+
+    The journal is followed from each event about the order to the next anchor outside the database, or to its end; and
+    each record is compared with what the last event about it says that it is.
+    """
+    filed = orders.find(work, order_id)
+    rows: dict[Table[Any], list[Row]] = {
+        ORDERS: [row for row in (stored_orders.by_id(work.tx, order_id),) if row],
+        CONTACTS: contacts.of_order(work.tx, order_id),
+        CANCELLATIONS: cancellations.of_order(work.tx, order_id),
+    }
+    told = [EVENTS.read(row, CLOSED) for row in events.of_order(work.tx, order_id)]
+    journal, broken = _followed(work, told, sorted(anchors))
+    heard = [CONTACTS.read(row, filed.vault) for row in rows[CONTACTS]]
+    issued = [CANCELLATIONS.read(row, filed.vault) for row in rows[CANCELLATIONS]]
+    decisions = [*(contact.decision for contact in heard), *(cancellation.decision for cancellation in issued)]
+    return Evidence(
+        filed.order,
+        heard,
+        issued,
+        list(_versions(work, filed.order, decisions)),
+        list(_closures(work, decisions)),
+        journal,
+        [*broken, *_not_as_told(rows, told)],
+        work.now,
+    )
+
+
+def _followed(work: Work, told: list[Event], anchors: list[Anchor]) -> tuple[list[Link], list[str]]:
+    """Each event with its anchor, and where the journal is broken between them."""
+    end = events.head(work.tx).position
+    journal: list[Link] = []
+    broken: list[str] = []
+    followed_to = 0
+    for event in told:
+        anchor = next((one for one in anchors if event.position <= one.position <= end), None)
+        journal.append(Link(event, anchor))
+        if event.position > followed_to:
+            followed_to = anchor.position if anchor else end
+            broken += _breaks(work, event, followed_to, anchor)
+    return journal, broken
+
+
+def _breaks(work: Work, first: Event, end: int, anchor: Anchor | None) -> Iterator[str]:
+    """Where the journal is not sound from an event to an anchor: the first such place."""
+    previous, position = first.previous, first.position
+    for row in events.between(work.tx, first.position, end):
+        event = EVENTS.read(row, CLOSED)
+        if not is_sound(event, work.keys.audit, position, previous):
+            yield f"position {position}: the journal is broken here"
+            return
+        previous, position = event.hash, position + 1
+    if position != end + 1 or (anchor is not None and anchor.hash != previous):
+        yield f"position {position - 1}: this is not the event that was anchored"
+
+
+def _not_as_told(rows: Mapping[Table[Any], list[Row]], told: list[Event]) -> Iterator[str]:
+    """The records that are not what the last event about them says."""
+    digests = {(audit.table_of(event.type), event.subject): event.digest for event in told}
+    there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
+    for name, record_id in sorted(digests.keys() | there.keys()):
+        if (name, record_id) not in there:
+            yield f"{name} {record_id}: the record is missing"
+        elif digests.get((name, record_id)) != there[name, record_id]:
+            yield f"{name} {record_id}: not what the journal says it is"
+
+
+def _versions(work: Work, order: Order, decisions: list[Mapping[str, Any]]) -> Iterator[RegisteredVersion]:
+    """The versions that judged, and the one that judges the order now."""
+    now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
+    used = {(now.policy_id, now.version)}
+    for decision in decisions:
+        outcome = decision["outcome"]
+        used |= {(outcome["policy"], outcome["version"]), (outcome["policy"], decision["facts"]["contact_version"])}
+    for policy, version in sorted(used):
+        yield work.policies.records(policy)[version - 1]
+
+
+def _closures(work: Work, decisions: list[Mapping[str, Any]]) -> Iterator[Closure]:
+    """The closures, entered besides the terms, that decisions were made with."""
+    used = {(decision["outcome"]["policy"], day) for decision in decisions for day in decision["facts"]["closures"]}
+    for policy in sorted({policy for policy, _ in used}):
+        for row in policies.closures_of(work.tx, policy):
+            if (policy, row["date"]) in used:
+                yield CLOSURES.read(row, work.notes)

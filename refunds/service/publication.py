@@ -1,0 +1,255 @@
+"""The life of policies: versions are published, imported or withdrawn, and closures added; nothing is ever changed.
+
+Whatever happens to a policy has its place in the journal, so that everything is judged either before it or after it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+import orjson
+
+from refunds.business_days import Why
+from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionConflict
+from refunds.instants import format_instant, format_known, local_date, zone
+from refunds.journal import ABOUT_POLICIES, EventType
+from refunds.policy import Difference, PolicyVersion, differences, policy_of, terms_data, version_data
+from refunds.records import Closure, RegisteredVersion
+from refunds.secrecy import CLOSED, Vault
+from refunds.service import checks, policies
+from refunds.service.work import Work
+from refunds.storage import events
+from refunds.storage import policies as stored
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+
+
+class ClosureNotice(StrEnum):
+    """What whoever enters a closure must know besides."""
+
+    IN_THE_PAST = "in_the_past"
+    NO_BUSINESS_DAY = "no_business_day"
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredClosure:
+    """A closure, and whether it is new."""
+
+    closure: Closure
+    notices: list[ClosureNotice]
+    created: bool
+
+
+FARTHEST = timedelta(days=5 * 366)
+"""A closure that is farther from today is a slip of the pen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A version as it is registered, or would be; how it differs from the one it follows; and whether it is new."""
+
+    record: RegisteredVersion
+    follows: PolicyVersion | None
+    differences: list[Difference]
+    created: bool
+
+
+def publish(work: Work, draft: PolicyVersion, *, dry_run: bool = False) -> Registration:
+    """Register a version, to hold from an instant that is yet to come; where it names none, from now.
+
+    The same one again changes nothing. Raises `PolicyVersionConflict` for a number that is taken, `EffectiveTooEarly`,
+    and `InvalidInput` for a version that changes nothing or does not follow the others.
+    """
+    if not dry_run:
+        work.hold_journal()
+    return _registered(work, draft, imported=False, dry_run=dry_run)
+
+
+def import_version(work: Work, version: PolicyVersion) -> Registration:
+    """Register a version with its true dates, while its policy has judged nothing; `effective_from` may be long ago.
+
+    Only version 1 may hold from the beginning. The same one again changes nothing. Raises as `publish`.
+    """
+    work.hold_journal()
+    return _registered(work, version, imported=True, dry_run=False)
+
+
+def first_policy(work: Work, policy_id: str) -> None:
+    """Register the version that comes with the service, where it is of this policy and was never registered.
+
+    The journal is asked: what has been taken out of the records since is for the audit to find, and not to be mended.
+    """
+    version = policies.packaged(policy_id)
+    if version is not None and not events.any_about(work.tx, ABOUT_POLICIES, _version_id(version)):
+        _registered(work, version, imported=True, dry_run=False)
+
+
+def withdraw(work: Work, policy_id: str, number: int) -> RegisteredVersion:
+    """Take a version back that has not taken effect; again changes nothing.
+
+    Raises `NotFound`, `PolicyVersionConflict`.
+    """
+    work.hold_journal()
+    version = work.policies[policy_id].version(number)
+    record = work.policies.records(policy_id)[number - 1]
+    if record.withdrawn_at is not None:
+        return record
+    if version.starts <= work.now:
+        since = format_known(version.effective_from) or "the beginning"
+        raise PolicyVersionConflict(
+            f"Version {number} of {policy_id} has been in force since {since}, and what it judges stays judged by it:"
+            " publish another version."
+        )
+    withdrawn, digest = POLICY_VERSIONS.change(
+        work.tx, record, CLOSED, withdrawn_at=work.now, withdrawn_by=work.principal.actor
+    )
+    work.enter(EventType.POLICY_WITHDRAWN, record.version_id, None, digest, policy=policy_id, version=number)
+    return withdrawn
+
+
+def close(
+    work: Work, policy_id: str, day: date, reason_de: str | None = None, reason_en: str | None = None
+) -> EnteredClosure:
+    """Enter a date on which the vendor is closed; the same date again changes nothing.
+
+    It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` for a date far away.
+    """
+    work.hold_journal()
+    version = work.policies[policy_id].present(work.now)
+    today = local_date(work.now, zone(version.terms.time_zone))
+    if abs(day - today) > FARTHEST:
+        raise InvalidInput([Flaw("/date", "must not be more than five years away", "out_of_range")])
+    notices = []
+    if day < today:
+        notices.append(ClosureNotice.IN_THE_PAST)
+    if checks.calendar_of(version).why_not(day) in {Why.WEEKEND, Why.PUBLIC_HOLIDAY}:
+        notices.append(ClosureNotice.NO_BUSINESS_DAY)
+    for row in stored.closures_of(work.tx, policy_id):
+        if row["date"] == day.isoformat():
+            return EnteredClosure(CLOSURES.read(row, work.notes), notices, created=False)
+    closure = Closure(
+        closure_id=f"{policy_id}/{day}",
+        policy=policy_id,
+        date=day,
+        reason_de=reason_de,
+        reason_en=reason_en,
+        entered_at=work.now,
+        entered_by=work.principal.actor,
+    )
+    digest = CLOSURES.insert(work.tx, closure, Vault(work.keys.notes))
+    work.enter(EventType.CLOSURE_ADDED, closure.closure_id, None, digest, policy=policy_id, date=day.isoformat())
+    return EnteredClosure(closure, notices, created=True)
+
+
+def closures(work: Work, policy_id: str) -> list[Closure]:
+    """The closures of a policy, by date; raises `NotFound`."""
+    work.policies[policy_id]
+    return [CLOSURES.read(row, work.notes) for row in stored.closures_of(work.tx, policy_id)]
+
+
+def _registered(work: Work, draft: PolicyVersion, *, imported: bool, dry_run: bool) -> Registration:
+    policies.require_known_region(draft, "/terms/region")
+    taken = _taken(work, draft)
+    if taken is not None:
+        version = replace(draft, effective_from=taken.effective_from)
+    else:
+        version = (_importable if imported else _publishable)(work, draft)
+    follows = _followed(work, version)
+    differing = differences(follows.terms if follows else None, version.terms)
+    if taken is not None:
+        return Registration(taken, follows, differing, created=False)
+    if follows and not differing:
+        raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
+    record = _record(work, version, imported=imported)
+    if dry_run:
+        return Registration(record, follows, differing, created=False)
+    digest = POLICY_VERSIONS.insert(work.tx, record, CLOSED)
+    work.enter(
+        EventType.POLICY_IMPORTED if imported else EventType.POLICY_PUBLISHED,
+        record.version_id,
+        None,
+        digest,
+        policy=record.policy,
+        version=record.version,
+        effective_from=format_known(record.effective_from),
+        content_hash=record.content_hash,
+    )
+    return Registration(record, follows, differing, created=True)
+
+
+def _taken(work: Work, draft: PolicyVersion) -> RegisteredVersion | None:
+    """What is registered under the number of a draft, which may leave it open when it takes effect.
+
+    Raises `PolicyVersionConflict` where that is something else.
+    """
+    records = work.policies.records(draft.policy_id) if draft.policy_id in work.policies else ()
+    if draft.version > len(records):
+        return None
+    taken = records[draft.version - 1]
+    at = taken.effective_from if draft.effective_from is None else draft.effective_from
+    if taken.withdrawn_at is None and _hash(replace(draft, effective_from=at)) == taken.content_hash:
+        return taken
+    state = "is registered with another content" if taken.withdrawn_at is None else "has been withdrawn"
+    raise PolicyVersionConflict(
+        f"Version {draft.version} of {draft.policy_id} {state}: the next is version {len(records) + 1}."
+    )
+
+
+def _publishable(work: Work, draft: PolicyVersion) -> PolicyVersion:
+    """A draft with the instant from which it will hold; raises `EffectiveTooEarly`."""
+    earliest = max(work.now, draft.terms.page_published_at or work.now)
+    if draft.effective_from is not None and draft.effective_from < earliest:
+        detail = f"must not be earlier than now and than page_published_at: from {format_instant(earliest)} on"
+        raise EffectiveTooEarly([Flaw("/effective_from", detail, "too_early")])
+    return replace(draft, effective_from=draft.effective_from or earliest)
+
+
+def _importable(work: Work, version: PolicyVersion) -> PolicyVersion:
+    """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
+    shown = version.terms.page_published_at
+    if version.version > 1 and version.effective_from is None:
+        raise InvalidInput([Flaw("/effective_from", "is required: only version 1 may hold from the beginning")])
+    if shown and version.effective_from and version.effective_from < shown:
+        raise EffectiveTooEarly([Flaw("/effective_from", "must not be earlier than page_published_at", "too_early")])
+    if stored.has_judged(work.tx, version.policy_id):
+        raise PolicyVersionConflict(
+            f"The policy {version.policy_id} has judged, so what it was before cannot change any more:"
+            " publish the version, to hold from now or later."
+        )
+    return version
+
+
+def _followed(work: Work, version: PolicyVersion) -> PolicyVersion | None:
+    """The version that holds before this one; raises `InvalidInput` where it does not follow the others."""
+    if version.policy_id not in work.policies:
+        policy_of([version])
+        return None
+    policy, records = work.policies[version.policy_id], work.policies.records(version.policy_id)
+    withdrawn = {record.version for record in records if record.withdrawn_at is not None}
+    others = [other for other in policy.versions if other.version != version.version]
+    standing = policy_of([*others, version], withdrawn).standing
+    at = [other.version for other in standing].index(version.version)
+    return standing[at - 1] if at else None
+
+
+def _record(work: Work, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
+    return RegisteredVersion(
+        version_id=_version_id(version),
+        policy=version.policy_id,
+        version=version.version,
+        registered_at=work.now,
+        registered_by=work.principal.actor,
+        imported=imported,
+        effective_from=version.effective_from,
+        terms=terms_data(version.terms),
+        content_hash=_hash(version),
+    )
+
+
+def _version_id(version: PolicyVersion) -> str:
+    return f"{version.policy_id}/{version.version}"
+
+
+def _hash(version: PolicyVersion) -> str:
+    """A digest of everything that a version says: equal content, equal hash."""
+    return sha256(orjson.dumps(version_data(version), option=orjson.OPT_SORT_KEYS)).hexdigest()

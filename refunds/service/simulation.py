@@ -1,0 +1,221 @@
+"""Simulation: every stored order and contact judged by a draft, beside what holds and what was decided.
+
+It judges by the same `decide()` as everything else. Orders are many and their cases few: where no date ends and no
+version begins between two instants, the same window follows them. So each case is decided once and counted.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cache, partial
+from typing import NamedTuple
+
+import orjson
+
+from refunds.eligibility import ELIGIBLE, Decision, Facts, Outcome, decide
+from refunds.errors import RefundsError
+from refunds.instants import end_of_day, local_date, zone
+from refunds.policy import Difference, Policy, PolicyVersion, differences
+from refunds.service import checks
+from refunds.service.work import Work
+from refunds.storage import Row, contacts, orders
+from refunds.storage.table import count_rows, instant, micros
+
+EXAMPLES = 10
+"""Of each way in which contacts flip."""
+
+STEP = 5_000
+"""Rows between two reports of progress."""
+
+Tell = Callable[[int, int], None]
+"""Told how far it is: of how many orders and contacts, how many are done."""
+
+
+class Flip(StrEnum):
+    """How a contact would be decided otherwise than it was."""
+
+    TO_ELIGIBLE = "to_eligible"
+    TO_REFUSED = "to_refused"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Orders whose window would be longer, shorter or the same; contacts, and those that flip."""
+
+    orders: int = 0
+    longer: int = 0
+    shorter: int = 0
+    contacts: int = 0
+    to_eligible: int = 0
+    to_refused: int = 0
+
+
+class Example(NamedTuple):
+    """A contact that flips: what was decided, and what would be."""
+
+    order_id: str
+    contact_id: str
+    before: Outcome
+    after: Outcome
+
+
+@dataclass(slots=True)
+class Simulation:
+    """What a draft would change; months are those in which services were provided, else in which customers asked."""
+
+    draft: PolicyVersion
+    compared_with: PolicyVersion
+    differences: list[Difference]
+    total: Tally = field(default_factory=Tally)
+    not_provided: int = 0
+    """Orders that have no window yet."""
+    by_month: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_channel: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_region: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    orders_flipped: Counter[Flip] = field(default_factory=Counter)
+    examples: dict[Flip, list[Example]] = field(default_factory=lambda: {flip: [] for flip in Flip})
+    undecided: Counter[str] = field(default_factory=Counter)
+    """Orders and contacts that the draft cannot judge, by the code of the error."""
+
+    def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
+        """Where something of this day and region, and by this channel, is counted."""
+        yield self.total
+        yield self.by_month[f"{day:%Y-%m}"]
+        yield self.by_region[region or self.compared_with.terms.region]
+        if channel is not None:
+            yield self.by_channel[channel]
+
+
+def simulate(work: Work, draft: PolicyVersion, tell: Tell = lambda _, __: None) -> Simulation:
+    """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
+    policy = work.policies[draft.policy_id]
+    present = policy.present(work.now)
+    draft = replace(draft, closures=present.closures)
+    found = Simulation(draft, present, differences(present.terms, draft.terms))
+    ahead = count_rows(work.tx, "orders"), count_rows(work.tx, "contacts")  # of other policies, too
+    judging = _Judging(policy, found)
+
+    def told(rows: Iterator[Row], before: int) -> Iterator[Row]:
+        for done, row in enumerate(rows, before):
+            if not done % STEP:
+                tell(done, sum(ahead))
+            yield row
+
+    judging.judge_orders(told(orders.facts_judged_by(work.tx, policy.policy_id), 0))
+    judging.judge_contacts(told(contacts.judged_by(work.tx, policy.policy_id), ahead[0]))
+    tell(sum(ahead), sum(ahead))
+    return found
+
+
+class _Judging:
+    """A simulation under way."""
+
+    def __init__(self, policy: Policy, found: Simulation) -> None:
+        self._policy, self._found, self._draft = policy, found, found.draft
+        self._starts = [micros(version.starts) for version in policy.standing]
+        self._zones = {zone(version.terms.time_zone) for version in (*policy.standing, found.draft)}
+        self._calendars = cache(partial(checks.calendar_of, found.draft))
+
+    def judge_orders(self, rows: Iterator[Row]) -> None:
+        """Compare the windows that orders have with those that they would have."""
+        edges = cache(self._edges)
+        cases: dict[_Case, _Orders] = {}
+        for row in rows:
+            provided, ordered = row["service_provided_at"], row["ordered_at"]
+            if provided is None:
+                self._found.not_provided += 1
+                continue
+            utc_day = provided // _DAY
+            case = row["region"], utc_day, bisect_right(edges(utc_day), provided), self._version_at(ordered)
+            like = cases.get(case)
+            if like is None:
+                cases[case] = _Orders(row, 1)
+            else:
+                like.count += 1
+        for like in cases.values():
+            self._compare(like.row, like.count)
+
+    def _edges(self, utc_day: int) -> list[int]:
+        """The instants of a day, and some near it, at which a local date ends or a version begins."""
+        morning = instant(utc_day * _DAY)
+        dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
+        return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
+
+    def _version_at(self, ordered: int | None) -> int | None:
+        return None if ordered is None else bisect_right(self._starts, ordered)
+
+    def _compare(self, row: Row, count: int) -> None:
+        """Note what becomes of the window of so many orders like this one."""
+        provided, ordered, region = row["service_provided_at"], row["ordered_at"], row["region"]
+        facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
+        try:
+            before = checks.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
+            after = self._decide(facts, region)
+        except RefundsError as error:
+            self._found.undecided[error.code] += count
+            return
+        assert before.window
+        assert before.deadline
+        assert after.deadline
+        for tally in self._found.tallies(before.window.service_day, region):
+            tally.orders += count
+            tally.longer += count * (after.deadline > before.deadline)
+            tally.shorter += count * (after.deadline < before.deadline)
+
+    def judge_contacts(self, rows: Iterator[Row]) -> None:
+        """Compare what was decided on contacts with what would be."""
+        counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
+        flipped: dict[Flip, str] = {}
+        for row in rows:
+            record = orjson.loads(row["decision"])
+            facts = Facts.of(record["facts"])
+            try:
+                after = self._decide(facts, row["region"])
+                reason = after.reason
+            except RefundsError as error:
+                self._found.undecided[error.code] += 1
+                continue
+            day = after.window.service_day if after.window else facts.received_at
+            flip = _flip(record["outcome"]["reason"], reason)
+            counts[day.year, day.month, facts.channel, row["region"], flip] += 1
+            if flip is not None:
+                self._found.orders_flipped[flip] += flipped.get(flip) != row["order_id"]
+                flipped[flip] = row["order_id"]
+                if len(self._found.examples[flip]) < EXAMPLES:
+                    before = Outcome.of(record["outcome"])
+                    self._found.examples[flip].append(
+                        Example(row["order_id"], row["contact_id"], before, after.outcome)
+                    )
+        for (year, month, channel, region, flip), count in counts.items():
+            for tally in self._found.tallies(date(year, month, 1), region, channel):
+                tally.contacts += count
+                tally.to_eligible += count * (flip is Flip.TO_ELIGIBLE)
+                tally.to_refused += count * (flip is Flip.TO_REFUSED)
+
+    def _decide(self, facts: Facts, region: str | None) -> Decision:
+        return decide(facts, self._draft, self._calendars(region), self._draft)
+
+
+_DAY = 86_400_000_000
+"""Microseconds."""
+
+_Case = tuple[str | None, int, int, int | None]
+"""A region, and between which edges the service was provided and the order placed."""
+
+
+@dataclass(slots=True)
+class _Orders:
+    """How many orders are of one case, and one of them."""
+
+    row: Row
+    count: int
+
+
+def _flip(before: str, after: str) -> Flip | None:
+    was, is_now = before in ELIGIBLE, after in ELIGIBLE
+    if was == is_now:
+        return None
+    return Flip.TO_ELIGIBLE if is_now else Flip.TO_REFUSED

@@ -1,0 +1,180 @@
+"""Policies in words: what a version says, and how it differs from another, in German and English."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from babel.dates import get_day_names
+
+from refunds.business_days import WEEKDAYS, Week
+from refunds.policy import Difference
+from refunds.terms import ContactChannel, JudgedBy, Texts, TimelyBy
+from refunds.wording import date_text, instant_text
+
+_LABEL = {
+    "en": {
+        "window_business_days": "Window",
+        "business_week": "Business week",
+        "end_week": "Days on which the window may end",
+        "region": "Region",
+        "follow_order_region": "The order's region counts",
+        "time_zone": "Time zone",
+        "closures": "Closed",
+        "timely_by": "In time by",
+        "judged_by": "Judged by the version in force when",
+        "phone": "By telephone",
+        "email": "By e-mail",
+        "late_entry_days": "A late entry needs a supervisor after",
+        "evidence_after_deadline": "A ticket is needed for entries after the deadline",
+        "refund_due_days": "Refund target",
+        "vendor_name": "Vendor",
+        "page_url": "Page",
+        "page_published_at": "Page published",
+        "texts": "Clause",
+    },
+    "de": {
+        "window_business_days": "Frist",
+        "business_week": "Werktage",
+        "end_week": "Tage, an denen die Frist enden kann",
+        "region": "Region",
+        "follow_order_region": "Die Region der Bestellung zählt",
+        "time_zone": "Zeitzone",
+        "closures": "Geschlossen",
+        "timely_by": "Rechtzeitig nach",
+        "judged_by": "Es gilt die Fassung, die in Kraft war, als",
+        "phone": "Per Telefon",
+        "email": "Per E-Mail",
+        "late_entry_days": "Späte Einträge durch die Teamleitung nach",
+        "evidence_after_deadline": "Ticket nötig bei Einträgen nach Fristende",
+        "refund_due_days": "Ziel der Erstattung",
+        "vendor_name": "Anbieter",
+        "page_url": "Seite",
+        "page_published_at": "Seite veröffentlicht",
+        "texts": "Klausel",
+    },
+}
+_WORD: dict[str, dict[Any, str]] = {
+    "en": {
+        None: "none",
+        True: "yes",
+        False: "no",
+        "country": "the statutory week of each date",
+        TimelyBy.RECEIVED: "the time of receipt",
+        TimelyBy.SENT: "the time of sending",
+        JudgedBy.PROVIDED: "the service was provided",
+        JudgedBy.ORDERED: "the order was placed",
+        "refused": "does not count",
+        "unchecked": "counts, by whatever number or address",
+        "official": "counts by {}",
+        "added": "also {}",
+        "removed": "no longer {}",
+        "de": "changed in German",
+        "en": "changed in English",
+        "new": "{label}: {after}",
+        "changed": "{label}: {after} (was: {before})",
+    },
+    "de": {
+        None: "keine Angabe",
+        True: "ja",
+        False: "nein",
+        "country": "die gesetzliche Woche des jeweiligen Datums",
+        TimelyBy.RECEIVED: "dem Eingang",
+        TimelyBy.SENT: "der Absendung",
+        JudgedBy.PROVIDED: "die Leistung erbracht wurde",
+        JudgedBy.ORDERED: "die Bestellung aufgegeben wurde",
+        "refused": "zählt nicht",
+        "unchecked": "zählt, gleich über welche Nummer oder Adresse",
+        "official": "zählt über {}",
+        "added": "zusätzlich {}",
+        "removed": "nicht mehr {}",
+        "de": "auf Deutsch geändert",
+        "en": "auf Englisch geändert",
+        "new": "{label}: {after}",
+        "changed": "{label}: {after} (bisher: {before})",
+    },
+}
+_DAYS = {
+    "en": {"business": ("1 business day", "{} business days"), "calendar": ("1 calendar day", "{} calendar days")},
+    "de": {"business": ("1 Werktag", "{} Werktage"), "calendar": ("1 Kalendertag", "{} Kalendertage")},
+}
+
+
+def difference_text(difference: Difference, time_zone: str, language: str) -> str:
+    """A difference in words: what the term says now and, where it said something else before, what that was."""
+    term, before, after, replaces = difference
+    label, words = _LABEL[language][term], _WORD[language]
+    if term in _CHANGES:
+        return words["new"].format(label=label, after=_CHANGES[term](before, after, language))
+
+    def told(value: Any) -> str:
+        if isinstance(value, datetime):
+            return instant_text(value, time_zone, language)
+        return words[None] if value is None else _SHOWN.get(term, _plain)(value, language)
+
+    form = words["changed" if replaces else "new"]
+    return form.format(label=label, after=told(after), before=told(before))
+
+
+def _plain(value: Any, language: str) -> str:
+    return _WORD[language].get(value) or str(value)
+
+
+def _days(kind: str) -> Callable[[int, str], str]:
+    return lambda number, language: _DAYS[language][kind][number != 1].format(number)
+
+
+def _week(week: Week, language: str) -> str:
+    if week == "country":
+        return _WORD[language][week]
+    names = get_day_names("abbreviated", locale=language)
+    return ", ".join(names[WEEKDAYS.index(day)].rstrip(".") for day in week)
+
+
+def _channel(channel: ContactChannel, language: str) -> str:
+    state = "refused" if not channel.accepted else "official" if channel.points else "unchecked"
+    return _WORD[language][state].format(", ".join(channel.points))
+
+
+def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...], language: str) -> str:
+    was, now = set(before or ()), set(after)
+    changes = [(form, sorted(days)) for form, days in (("added", now - was), ("removed", was - now)) if days]
+    told = (_WORD[language][form].format(", ".join(date_text(day, language) for day in days)) for form, days in changes)
+    return "; ".join(told) or _WORD[language][None]
+
+
+def _texts_changed(before: Texts | None, after: Texts, language: str) -> str:
+    was = before or Texts()
+    changed = [_WORD[language][of] for of in ("de", "en") if getattr(was, of) != getattr(after, of)]
+    return ", ".join(changed) or _WORD[language][None]
+
+
+_SHOWN: dict[str, Callable[[Any, str], str]] = {
+    "window_business_days": _days("business"),
+    "late_entry_days": _days("business"),
+    "refund_due_days": _days("calendar"),
+    "business_week": _week,
+    "end_week": _week,
+    "phone": _channel,
+    "email": _channel,
+}
+_CHANGES: dict[str, Callable[[Any, Any, str], str]] = {"closures": _closures_changed, "texts": _texts_changed}
+
+_CLOSURE = {
+    "en": {
+        "": "Every window that has not ended by now passes over {date}.",
+        "in_the_past": "{date} lies in the past: what has ended stays as it is, and only a window that has not ended "
+        "by now passes over it.",
+        "no_business_day": "{date} is no business day in the policy's region anyway.",
+    },
+    "de": {
+        "": "Jede Frist, die jetzt noch läuft, überspringt {date}.",
+        "in_the_past": "{date} liegt in der Vergangenheit: Was abgelaufen ist, bleibt, wie es ist; nur eine Frist, die "
+        "jetzt noch läuft, überspringt den Tag.",
+        "no_business_day": "{date} ist in der Region der Bedingungen ohnehin kein Werktag.",
+    },
+}
+
+
+def closure_text(day: date, notices: Sequence[str], language: str) -> str:
+    """What a closure that is entered now does."""
+    return " ".join(_CLOSURE[language][notice].format(date=date_text(day, language)) for notice in notices or [""])
