@@ -13,7 +13,7 @@ import tomli_w
 
 from refunds.errors import Flaw, InvalidInput, NoPolicyInForce, NotFound
 from refunds.fields import Instant, Text, Whole
-from refunds.instants import format_known
+from refunds.instants import format_known, zone
 from refunds.terms import TERM_NAMES, JudgedBy, Terms, TermsSchema
 
 POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -116,7 +116,7 @@ class Policy:
     def version(self, number: int) -> PolicyVersion:
         """The version of this number; raises `NotFound`."""
         if not 1 <= number <= len(self.versions):
-            raise NotFound(f"The policy {self.policy_id} has the versions 1 to {len(self.versions)}.")
+            raise NotFound(f"The newest version of {self.policy_id} is version {len(self.versions)}.")
         return self.versions[number - 1]
 
 
@@ -187,7 +187,11 @@ def policy_file(version: PolicyVersion) -> str:
     head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
     plain = terms_data(version.terms)
-    told = {name: value if isinstance(value, datetime) else plain.get(name, value) for name, value in said.items()}
+    tz = zone(version.terms.time_zone)
+    told = {
+        name: value.astimezone(tz) if isinstance(value, datetime) else plain.get(name, value)
+        for name, value in said.items()
+    }
     told["closures"] = list(version.terms.closures)
     return tomli_w.dumps(_without_none(told), multiline_strings=True)
 

@@ -36,7 +36,9 @@ def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang
     if as_page:
         click.echo(documents.page(sheet, lang))
         return
+    console = wide_console()
+    console.print(documents.title(sheet, lang))
     table = Table(documents.heading(lang), *documents.group_names(sheet, lang), box=None, pad_edge=False)
     for row in sheet.provided:
         table.add_row(documents.service_day(row, lang), *(short_date_text(day, lang) for day in row.last_days))
-    wide_console().print(table)
+    console.print(table)

@@ -1,30 +1,36 @@
 """`flask policy`: the life of policies, from a draft in a file to what holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
 import orjson
 from flask.cli import with_appcontext
 from rich.bar import Bar
-from rich.console import Console
 from rich.table import Table
 
 from refunds.access import COMMAND_LINE
 from refunds.cli import LANG, POLICY, Command, loaded_books, progress, wide_console
 from refunds.contact_points import Channel
 from refunds.documents import simulation as documents
+from refunds.errors import Flaw, InvalidInput
 from refunds.fields import FreeText, LocalDate, StrictSchema
-from refunds.instants import format_known
-from refunds.policy import differences, policy_file
-from refunds.records import RegisteredVersion
+from refunds.instants import format_instant, format_local, zone
+from refunds.policy import Difference, PolicyVersion, differences, policy_file
 from refunds.service import publication, simulation
 from refunds.service.policies import read_policy_file
 from refunds.service.publication import Registration
 from refunds.service.simulation import Flip, Simulation, Tally
 from refunds.service.work import Work
 from refunds.wording import channel_text, reason_text
-from refunds.wording.policies import closure_text, difference_text
+from refunds.wording.policies import (
+    closure_text,
+    compared_text,
+    difference_text,
+    registration_text,
+    simulation_texts,
+)
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -39,26 +45,46 @@ def command() -> None:
 @click.argument("version", required=False, type=click.IntRange(1))
 @with_appcontext
 def show(policy: str | None, version: int | None) -> None:
-    """List the versions of POLICY, or of all; with VERSION, write that one as a file, to draft the next from."""
+    """List the versions and closures of POLICY, or of all; with VERSION, write that one as a file, to draft from."""
     with loaded_books().read(COMMAND_LINE) as work:
         if policy is not None and version is not None:
             click.echo(policy_file(work.policies[policy].version(version)), nl=False)
             return
-        table = Table("policy", "version", "effective from", "registered", "state", box=None, pad_edge=False)
+        versions = Table("policy", "version", "effective from", "registered", "state", box=None, pad_edge=False)
+        closed = Table("policy", "closed", "entered", "reason", box=None, pad_edge=False)
         for policy_id in work.policies if policy is None else [policy]:
-            for record in work.policies.records(policy_id):
-                since = format_known(record.effective_from) or "the beginning"
-                registered = format_known(record.registered_at)
-                table.add_row(policy_id, str(record.version), since, registered, _state(work, record))
-    wide_console().print(table)
+            for one, record in zip(work.policies[policy_id].versions, work.policies.records(policy_id), strict=True):
+                since = _local(record.effective_from, one) if record.effective_from else "the beginning"
+                registered = _local(record.registered_at, one)
+                versions.add_row(policy_id, str(one.version), since, registered, _state(work, one))
+            for closure in publication.closures(work, policy_id):
+                reason = closure.reason_en or closure.reason_de or ""
+                closed.add_row(policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason)
+    for table in (versions, closed):
+        if table.row_count:
+            wide_console().print(table)
 
 
-def _state(work: Work, record: RegisteredVersion) -> str:
-    if record.withdrawn_at is not None:
+def _local(at: datetime, version: PolicyVersion) -> str:
+    """An instant to the second, in the zone of a version."""
+    return format_local(at.replace(microsecond=0), zone(version.terms.time_zone))
+
+
+def _state(work: Work, version: PolicyVersion) -> str:
+    policy = work.policies[version.policy_id]
+    if version not in policy.standing:
         return "withdrawn"
-    if record.effective_from is not None and record.effective_from > work.now:
+    if version.starts > work.now:
         return "to come"
-    return "in force" if work.policies[record.policy].in_force(work.now).version == record.version else "past"
+    return "in force" if policy.in_force(work.now) is version else "past"
+
+
+def _draft(file: Path) -> PolicyVersion:
+    """The version in a file; raises `InvalidInput`, naming the file."""
+    try:
+        return read_policy_file(file)
+    except InvalidInput as error:
+        raise error.under(f"/{file.name}") from None
 
 
 @command.command("diff", cls=Command)
@@ -66,29 +92,37 @@ def _state(work: Work, record: RegisteredVersion) -> str:
 @LANG
 @with_appcontext
 def diff(file: Path, lang: str) -> None:
-    """Say how the version in FILE differs from the one in force."""
-    draft = read_policy_file(file)
+    """Say how the version in FILE differs from the one in force; all that it says, where it begins a policy."""
+    draft = _draft(file)
     with loaded_books().read(COMMAND_LINE) as work:
-        before = work.policies[draft.policy_id].present(work.now)
-    found = differences(before.terms, draft.terms)
+        known = draft.policy_id in work.policies
+        before = work.policies[draft.policy_id].present(work.now) if known else None
+    found = differences(before.terms if before else None, draft.terms)
+    click.echo(compared_text(draft, before.version if before else None, lang, same=not found))
+    _list(found, draft, lang)
+
+
+def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> None:
     for difference in found:
-        click.echo(difference_text(difference, draft.terms.time_zone, lang))
-    if not found:
-        click.echo(f"No difference from version {before.version}.")
+        click.echo(f"  {difference_text(difference, version.terms.time_zone, lang)}")
 
 
 @command.command("publish", cls=Command)
 @click.argument("file", type=FILE)
+@click.option("--now", is_flag=True, help="To hold at once, where the file has no effective_from; for good.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
 @with_appcontext
-def publish(file: Path, lang: str, *, dry_run: bool) -> None:
-    """Publish the version in FILE, to hold from its effective_from, or else from now."""
-    draft = read_policy_file(file)
+def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
+    """Publish the version in FILE, to hold from its effective_from."""
+    draft = _draft(file)
+    if now is (draft.effective_from is not None):
+        detail = "leave it out, or --now" if now else "is required, or --now: the version then holds at once, for good"
+        raise InvalidInput([Flaw(f"/{file.name}/effective_from", detail)])
     books = loaded_books()
     with books.read(COMMAND_LINE) if dry_run else books.write(COMMAND_LINE) as work:
         registration = publication.publish(work, draft, dry_run=dry_run)
-    _tell(registration, "would be published" if dry_run else "is published", lang)
+    _tell(registration, "dry_run" if dry_run else "published", lang)
 
 
 @command.command("import", cls=Command)
@@ -97,21 +131,20 @@ def publish(file: Path, lang: str, *, dry_run: bool) -> None:
 @with_appcontext
 def import_(files: tuple[Path, ...], lang: str) -> None:
     """Import the versions in FILES, one by one, with their true dates; while their policy has judged nothing."""
-    drafts = sorted(map(read_policy_file, files), key=lambda draft: (draft.policy_id, draft.version))
+    drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
     books = loaded_books()
     for draft in drafts:
         with books.write(COMMAND_LINE) as work:
             registration = publication.import_version(work, draft)
-        _tell(registration, "is imported", lang)
+        _tell(registration, "imported", lang)
 
 
 def _tell(registration: Registration, done: str, lang: str) -> None:
-    record, follows = registration.record, registration.follows
-    for difference in registration.differences if follows else ():
-        click.echo(difference_text(difference, record.terms["time_zone"], lang))
-    since = format_known(record.effective_from) or "the beginning"
-    after = f" after version {follows.version}" if follows else ""
-    click.echo(f"Version {record.version} of {record.policy} {done}{after}, effective from {since}.")
+    version, follows = registration.version, registration.follows
+    if done != "dry_run" and not registration.created:
+        done = "known"
+    click.echo(registration_text(version, follows.version if follows else None, done, lang))
+    _list(registration.differences, version, lang)
 
 
 @command.command("withdraw", cls=Command)
@@ -146,9 +179,10 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
     read = _ClosureSchema().read(given)
     with loaded_books().write(COMMAND_LINE) as work:
         entered = publication.close(work, policy or work.policies.default, read.pop("date"), **read)
-    if not entered.created:
-        click.echo(f"{entered.closure.date} was entered before, at {format_known(entered.closure.entered_at)}.")
-    click.echo(closure_text(entered.closure.date, entered.notices, lang))
+    if entered.created:
+        click.echo(closure_text(entered.closure.date, entered.notices, lang))
+    else:
+        click.echo(f"{entered.closure.date} was entered before, at {format_instant(entered.closure.entered_at)}.")
 
 
 @command.command("simulate", cls=Command)
@@ -159,7 +193,7 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
 @with_appcontext
 def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None:
     """Judge every stored order and contact by the version in FILE, beside what was decided."""
-    draft = read_policy_file(file)
+    draft = _draft(file)
     with loaded_books().read(COMMAND_LINE) as work, progress("judging") as tell:
         found = simulation.simulate(work, draft, tell)
     if html is not None:
@@ -177,43 +211,48 @@ BAR = 20
 
 def _show(found: Simulation, lang: str) -> None:
     console = wide_console()
-    total = found.total
-    draft, present = found.draft, found.compared_with
-    console.print(f"{draft.policy_id}: the draft of version {draft.version} beside version {present.version}")
+    total, flipped = found.total, found.orders_flipped
+    console.print(compared_text(found.draft, found.compared_with.version, lang, same=not found.differences))
     for difference in documents.differences_data(found, lang):
         console.print(f"  {difference['text']}")
+    said = simulation_texts(lang)
     console.print(
-        f"{total.orders} orders: {total.longer} with a longer window, {total.shorter} with a shorter one;"
-        f" {found.not_provided} not yet provided."
+        said["orders"].format(
+            orders=total.orders, longer=total.longer, shorter=total.shorter, not_provided=found.not_provided
+        )
     )
-    flipped = found.orders_flipped
     console.print(
-        f"{total.contacts} contacts: {total.to_eligible} newly refundable ({flipped[Flip.TO_ELIGIBLE]} orders),"
-        f" {total.to_refused} no longer refundable ({flipped[Flip.TO_REFUSED]} orders)."
+        said["contacts"].format(
+            contacts=total.contacts,
+            gained=total.to_eligible,
+            gained_orders=flipped[Flip.TO_ELIGIBLE],
+            lost=total.to_refused,
+            lost_orders=flipped[Flip.TO_REFUSED],
+        )
     )
     for code, count in found.undecided.items():
-        console.print(f"{count} cannot be judged by the draft: {code}.")
+        console.print(said["undecided"].format(count=count, code=code))
     channels = {channel_text(Channel(channel), lang): tally for channel, tally in found.by_channel.items()}
     for heading, tallies in (("month", found.by_month), ("channel", channels), ("region", found.by_region)):
-        console.print()
-        console.print(_tallies(heading, dict(sorted(tallies.items()))))
-    _show_examples(console, found, lang)
-
-
-def _tallies(heading: str, tallies: Mapping[str, Tally]) -> Table:
-    table = Table(heading, box=None, pad_edge=False)
-    for name in ("contacts", "newly refundable", "", "no longer", ""):
-        table.add_column(name, justify="left" if not name else "right")
-    most = max((max(tally.to_eligible, tally.to_refused) for tally in tallies.values()), default=0) or 1
-    for name, tally in tallies.items():
-        gains, losses = (Bar(most, 0, count, width=BAR) for count in (tally.to_eligible, tally.to_refused))
-        table.add_row(name, str(tally.contacts), str(tally.to_eligible), gains, str(tally.to_refused), losses)
-    return table
-
-
-def _show_examples(console: Console, found: Simulation, lang: str) -> None:
-    for flip, heading in ((Flip.TO_ELIGIBLE, "newly refundable"), (Flip.TO_REFUSED, "no longer refundable")):
+        if tallies:
+            console.print()
+            console.print(_tallies(said[heading], dict(sorted(tallies.items())), said))
+    for flip in Flip:
         if found.examples[flip]:
-            console.print(f"\nExamples of orders {heading}:")
+            console.print(f"\n{said[flip]}:")
         for example in found.examples[flip]:
             console.print(f"  {example.order_id}: {reason_text(example.after, lang)}")
+
+
+def _tallies(heading: str, tallies: Mapping[str, Tally], said: Mapping[str, str]) -> Table:
+    table = Table(heading, box=None, pad_edge=False)
+    with_windows = any(tally.orders for tally in tallies.values())
+    windows = ("longer", "shorter") if with_windows else ()
+    for name in (*windows, "asked", Flip.TO_ELIGIBLE, "", Flip.TO_REFUSED, ""):
+        table.add_column(name and said[name], justify="right" if name else "left")
+    most = max((max(tally.to_eligible, tally.to_refused) for tally in tallies.values()), default=0) or 1
+    for name, tally in tallies.items():
+        counts = [str(getattr(tally, window)) for window in windows]
+        gains, losses = (Bar(most, 0, count, width=BAR) for count in (tally.to_eligible, tally.to_refused))
+        table.add_row(name, *counts, str(tally.contacts), str(tally.to_eligible), gains, str(tally.to_refused), losses)
+    return table

@@ -4,10 +4,18 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from refunds.documents import written
+from refunds.holiday_source import subdivisions
 from refunds.instants import zone
 from refunds.service.deadlines import Provided, Sheet
-from refunds.wording import region_text, short_date_text
+from refunds.wording import date_text, region_text, short_date_text, zone_text
 
+_TITLE = {
+    "en": "{policy}: until when an order can be cancelled, week from {monday}. A request counts until midnight "
+    "({zone}).",
+    "de": "{policy}: bis wann eine Bestellung storniert werden kann, Woche vom {monday}. Eine Anfrage zählt bis 24 Uhr "
+    "({zone}).",
+}
+_UNKNOWN_PART = {"en": "{country} (part unknown)", "de": "{country} (Landesteil unbekannt)"}
 _SINCE = {"en": "{day}, from {time:%H:%M}", "de": "{day}, ab {time:%H:%M} Uhr"}
 _MOST = {"en": "most regions", "de": "die meisten Regionen"}
 _EVERYWHERE = {"en": "everywhere", "de": "überall"}
@@ -30,6 +38,13 @@ def page(sheet: Sheet, language: str) -> str:
     )
 
 
+def title(sheet: Sheet, language: str) -> str:
+    """What the sheet is about, in a line."""
+    zone_told = zone_text(sheet.version.terms.time_zone, language)
+    monday = date_text(sheet.monday, language)
+    return _TITLE[language].format(policy=sheet.policy.policy_id, monday=monday, zone=zone_told)
+
+
 def heading(language: str) -> str:
     """What the days of the first column are."""
     return _HEADING[language]
@@ -45,7 +60,14 @@ def group_names(sheet: Sheet, language: str) -> list[str]:
 
 
 def _listed(regions: Iterable[str], language: str) -> str:
-    return ", ".join(region_text(region, language) for region in regions)
+    return ", ".join(_region(region, language) for region in regions)
+
+
+def _region(region: str, language: str) -> str:
+    """The name of a region; a country stands for the customers of whom no more is known."""
+    name = region_text(region, language)
+    whole = "-" in region or not subdivisions(region)
+    return name if whole else _UNKNOWN_PART[language].format(country=name)
 
 
 def service_day(row: Provided, language: str) -> str:

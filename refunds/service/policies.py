@@ -51,7 +51,7 @@ class Policies(Mapping[str, Policy]):
         try:
             return self._by_id[policy_id]
         except KeyError:
-            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id)}") from None
+            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id) or 'none'}") from None
 
 
 def load(tx: Transaction, default: str, position: int) -> Policies:

@@ -49,6 +49,7 @@ class Registration:
     """A version as it is registered, or would be; how it differs from the one it follows; and whether it is new."""
 
     record: RegisteredVersion
+    version: PolicyVersion
     follows: PolicyVersion | None
     differences: list[Difference]
     created: bool
@@ -97,8 +98,8 @@ def withdraw(work: Work, policy_id: str, number: int) -> RegisteredVersion:
     if version.starts <= work.now:
         since = format_known(version.effective_from) or "the beginning"
         raise PolicyVersionConflict(
-            f"Version {number} of {policy_id} has been in force since {since}, and what it judges stays judged by it:"
-            " publish another version."
+            f"Version {number} of {policy_id} has been in force since {since}, and orders may have been judged by it:"
+            " publish the next version instead."
         )
     withdrawn, digest = POLICY_VERSIONS.change(
         work.tx, record, CLOSED, withdrawn_at=work.now, withdrawn_by=work.principal.actor
@@ -157,12 +158,12 @@ def _registered(work: Work, draft: PolicyVersion, *, imported: bool, dry_run: bo
     follows = _followed(work, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
-        return Registration(taken, follows, differing, created=False)
+        return Registration(taken, version, follows, differing, created=False)
     if follows and not differing:
         raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
     record = _record(work, version, imported=imported)
     if dry_run:
-        return Registration(record, follows, differing, created=False)
+        return Registration(record, version, follows, differing, created=False)
     digest = POLICY_VERSIONS.insert(work.tx, record, CLOSED)
     work.enter(
         EventType.POLICY_IMPORTED if imported else EventType.POLICY_PUBLISHED,
@@ -174,7 +175,7 @@ def _registered(work: Work, draft: PolicyVersion, *, imported: bool, dry_run: bo
         effective_from=format_known(record.effective_from),
         content_hash=record.content_hash,
     )
-    return Registration(record, follows, differing, created=True)
+    return Registration(record, version, follows, differing, created=True)
 
 
 def _taken(work: Work, draft: PolicyVersion) -> RegisteredVersion | None:
@@ -199,7 +200,7 @@ def _publishable(work: Work, draft: PolicyVersion) -> PolicyVersion:
     """A draft with the instant from which it will hold; raises `EffectiveTooEarly`."""
     earliest = max(work.now, draft.terms.page_published_at or work.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
-        detail = f"must not be earlier than now and than page_published_at: from {format_instant(earliest)} on"
+        detail = f"must be {format_instant(earliest)} or later: neither before now nor before page_published_at"
         raise EffectiveTooEarly([Flaw("/effective_from", detail, "too_early")])
     return replace(draft, effective_from=draft.effective_from or earliest)
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple
@@ -69,6 +69,7 @@ class Simulation:
     draft: PolicyVersion
     compared_with: PolicyVersion
     differences: list[Difference]
+    made_at: datetime
     total: Tally = field(default_factory=Tally)
     not_provided: int = 0
     """Orders that have no window yet."""
@@ -94,7 +95,7 @@ def simulate(work: Work, draft: PolicyVersion, tell: Tell = lambda _, __: None) 
     policy = work.policies[draft.policy_id]
     present = policy.present(work.now)
     draft = replace(draft, closures=present.closures)
-    found = Simulation(draft, present, differences(present.terms, draft.terms))
+    found = Simulation(draft, present, differences(present.terms, draft.terms), work.now)
     ahead = count_rows(work.tx, "orders"), count_rows(work.tx, "contacts")  # of other policies, too
     judging = _Judging(policy, found)
 

@@ -1,13 +1,13 @@
 """Policies in words: what a version says, and how it differs from another, in German and English."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from babel.dates import get_day_names
 
 from refunds.business_days import WEEKDAYS, Week
-from refunds.policy import Difference
+from refunds.policy import Difference, PolicyVersion
 from refunds.terms import ContactChannel, JudgedBy, Texts, TimelyBy
 from refunds.wording import date_text, instant_text
 
@@ -68,8 +68,11 @@ _WORD: dict[str, dict[Any, str]] = {
         "official": "counts by {}",
         "added": "also {}",
         "removed": "no longer {}",
-        "de": "changed in German",
-        "en": "changed in English",
+        "de": "in German",
+        "en": "in English",
+        "text_added": "new {}",
+        "text_removed": "no longer there {}",
+        "text_changed": "changed {}",
         "new": "{label}: {after}",
         "changed": "{label}: {after} (was: {before})",
     },
@@ -87,8 +90,11 @@ _WORD: dict[str, dict[Any, str]] = {
         "official": "zählt über {}",
         "added": "zusätzlich {}",
         "removed": "nicht mehr {}",
-        "de": "auf Deutsch geändert",
-        "en": "auf Englisch geändert",
+        "de": "auf Deutsch",
+        "en": "auf Englisch",
+        "text_added": "neu {}",
+        "text_removed": "nicht mehr vorhanden {}",
+        "text_changed": "geändert {}",
         "new": "{label}: {after}",
         "changed": "{label}: {after} (bisher: {before})",
     },
@@ -143,9 +149,13 @@ def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...], 
 
 
 def _texts_changed(before: Texts | None, after: Texts, language: str) -> str:
-    was = before or Texts()
-    changed = [_WORD[language][of] for of in ("de", "en") if getattr(was, of) != getattr(after, of)]
-    return ", ".join(changed) or _WORD[language][None]
+    told = []
+    for of in ("de", "en"):
+        was, is_now = getattr(before or Texts(), of), getattr(after, of)
+        if was != is_now:
+            form = "text_added" if was is None else "text_removed" if is_now is None else "text_changed"
+            told.append(_WORD[language][form].format(_WORD[language][of]))
+    return ", ".join(told) or _WORD[language][None]
 
 
 _SHOWN: dict[str, Callable[[Any, str], str]] = {
@@ -161,20 +171,120 @@ _CHANGES: dict[str, Callable[[Any, Any, str], str]] = {"closures": _closures_cha
 
 _CLOSURE = {
     "en": {
-        "": "Every window that has not ended by now passes over {date}.",
-        "in_the_past": "{date} lies in the past: what has ended stays as it is, and only a window that has not ended "
-        "by now passes over it.",
-        "no_business_day": "{date} is no business day in the policy's region anyway.",
+        "closed": "The vendor is closed on {date}.",
+        "": "Every window that has not ended by now passes over it.",
+        "in_the_past": "It lies in the past: what has ended stays as it is, and only a window that has not ended by "
+        "now passes over it.",
+        "no_business_day": "It is no business day in the policy's region anyway.",
     },
     "de": {
-        "": "Jede Frist, die jetzt noch läuft, überspringt {date}.",
-        "in_the_past": "{date} liegt in der Vergangenheit: Was abgelaufen ist, bleibt, wie es ist; nur eine Frist, die "
-        "jetzt noch läuft, überspringt den Tag.",
-        "no_business_day": "{date} ist in der Region der Bedingungen ohnehin kein Werktag.",
+        "closed": "Der Anbieter hat am {date} geschlossen.",
+        "": "Jede Frist, die jetzt noch läuft, überspringt den Tag.",
+        "in_the_past": "Der Tag liegt in der Vergangenheit: Was abgelaufen ist, bleibt, wie es ist; nur eine Frist, "
+        "die jetzt noch läuft, überspringt ihn.",
+        "no_business_day": "Er ist in der Region der Bedingungen ohnehin kein Werktag.",
     },
 }
 
 
 def closure_text(day: date, notices: Sequence[str], language: str) -> str:
     """What a closure that is entered now does."""
-    return " ".join(_CLOSURE[language][notice].format(date=date_text(day, language)) for notice in notices or [""])
+    said = _CLOSURE[language]
+    return " ".join([said["closed"].format(date=date_text(day, language)), *(said[one] for one in notices or [""])])
+
+
+_REGISTERED = {
+    "en": {
+        "published": "Version {version} of {policy} is published. {order} It holds from {since}.",
+        "imported": "Version {version} of {policy} is imported. {order} It holds from {since}.",
+        "dry_run": "Version {version} of {policy} would be published. {order} It would hold from {since}.",
+        "known": "Version {version} of {policy} was registered before, and nothing has changed. It holds from {since}.",
+        "follows": "It follows version {follows}.",
+        "first": "It begins a new policy.",
+        "beginning": "the beginning",
+    },
+    "de": {
+        "published": "Fassung {version} von {policy} ist veröffentlicht. {order} Sie gilt ab {since}.",
+        "imported": "Fassung {version} von {policy} ist übernommen. {order} Sie gilt ab {since}.",
+        "dry_run": "Fassung {version} von {policy} würde veröffentlicht. {order} Sie gälte ab {since}.",
+        "known": "Fassung {version} von {policy} war schon erfasst, nichts hat sich geändert. Sie gilt ab {since}.",
+        "follows": "Sie folgt auf Fassung {follows}.",
+        "first": "Mit ihr beginnen neue Bedingungen.",
+        "beginning": "Anfang an",
+    },
+}
+
+
+def registration_text(version: PolicyVersion, follows: int | None, done: str, language: str) -> str:
+    """What has become of a version: it is `published` or `imported`, would be (`dry_run`), or was `known`."""
+    said = _REGISTERED[language]
+    order = said["first"] if follows is None else said["follows"].format(follows=follows)
+    return said[done].format(
+        version=version.version, policy=version.policy_id, order=order, since=since_text(version, language)
+    )
+
+
+def since_text(version: PolicyVersion, language: str) -> str:
+    """From when a version holds, in its own zone."""
+    if version.effective_from is None:
+        return _REGISTERED[language]["beginning"]
+    return instant_text(version.effective_from, version.terms.time_zone, language)
+
+
+_COMPARED = {
+    "en": {
+        "differs": "Version {version} of {policy}, beside version {beside}:",
+        "same": "Version {version} of {policy} says what version {beside} says.",
+        "first": "Version {version} of {policy}, a new policy:",
+    },
+    "de": {
+        "differs": "Fassung {version} von {policy}, neben Fassung {beside}:",
+        "same": "Fassung {version} von {policy} sagt, was Fassung {beside} sagt.",
+        "first": "Fassung {version} von {policy}, neue Bedingungen:",
+    },
+}
+
+
+def compared_text(version: PolicyVersion, beside: int | None, language: str, *, same: bool) -> str:
+    """What a version is compared with, over the list of differences."""
+    form = "first" if beside is None else "same" if same else "differs"
+    return _COMPARED[language][form].format(version=version.version, policy=version.policy_id, beside=beside)
+
+
+_SIMULATION = {
+    "en": {
+        "orders": "{orders} orders: {longer} with a longer window, {shorter} with a shorter one; {not_provided} not "
+        "yet provided.",
+        "contacts": "{contacts} contacts: {gained} newly refundable ({gained_orders} orders), {lost} no longer "
+        "({lost_orders} orders).",
+        "undecided": "{count} cannot be judged by the draft: {code}.",
+        "month": "month",
+        "channel": "channel",
+        "region": "region",
+        "longer": "longer",
+        "shorter": "shorter",
+        "asked": "contacts",
+        "to_eligible": "newly refundable",
+        "to_refused": "no longer refundable",
+    },
+    "de": {
+        "orders": "{orders} Bestellungen: {longer} mit längerer Frist, {shorter} mit kürzerer; {not_provided} noch "
+        "nicht erbracht.",
+        "contacts": "{contacts} Kontakte: {gained} neu erstattbar ({gained_orders} Bestellungen), {lost} nicht mehr "
+        "({lost_orders} Bestellungen).",
+        "undecided": "{count} kann der Entwurf nicht beurteilen: {code}.",
+        "month": "Monat",
+        "channel": "Kontaktweg",
+        "region": "Region",
+        "longer": "länger",
+        "shorter": "kürzer",
+        "asked": "Kontakte",
+        "to_eligible": "neu erstattbar",
+        "to_refused": "nicht mehr erstattbar",
+    },
+}
+
+
+def simulation_texts(language: str) -> Mapping[str, str]:
+    """What a simulation is told by."""
+    return _SIMULATION[language]

@@ -49,10 +49,11 @@ class DraftSchema(StrictSchema):
 
     version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
     effective_from = Instant(
+        required=True,
         allow_none=True,
         metadata={
-            "description": "From when it is to hold: not before now, nor before `page_published_at`. Left out: as soon "
-            "as may be."
+            "description": "From when it is to hold: not before now, nor before `page_published_at`. Null: as soon as "
+            "may be, and then it cannot be withdrawn."
         },
     )
     terms = Nested(
@@ -196,7 +197,7 @@ def add_closure(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
 def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
     """The version that a body drafts; raises `InvalidInput` where the policy's id is none."""
     policy = _policy_id.read({"policy": policy_id})["policy"]
-    return PolicyVersion(policy, body["version"], body.get("effective_from"), Terms(**body["terms"]))
+    return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
 
 class _PolicyIdSchema(StrictSchema):
