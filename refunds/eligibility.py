@@ -5,7 +5,7 @@ gives a value; a refusal is a value too. What costs time and is not always wante
 the notices) is worked out when the outcome is asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -91,6 +91,7 @@ class Facts:
 class Decision(NamedTuple):
     """The answer: the facts beside what they were judged by, and all that follows from them.
 
+    `calendar` is that of the window, without the closures that were entered when it had ended; `known` has them all.
     `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
     None while no window runs, because the service is not yet provided. `contact_version` is the version in
     force at the contact, whose official numbers and addresses count as well.
@@ -103,6 +104,7 @@ class Decision(NamedTuple):
     requested_at: datetime
     window: Window | None
     deadline: datetime | None
+    known: BusinessCalendar
 
     @property
     def reason(self) -> Reason:
@@ -156,20 +158,19 @@ class Decision(NamedTuple):
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
             return False
-        at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.calendar)
+        at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.known)
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
-    @property
-    def closures_used(self) -> list[date]:
-        """The closures that it was made with: those between the first date that it counts from and the last."""
-        if not self.calendar.closures:
+    def _counted_from(self, closures: Collection[date]) -> list[str]:
+        """Those closures that it was made with: between the first date that it counts from and the last."""
+        if not closures:
             return []
         tz = zone(self.version.terms.time_zone)
         received = local_date(self.facts.received_at, tz)
         dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
         if self.facts.recorded_at is not None:
-            dates.append(self.calendar.nth_business_day_after(received, self.version.terms.late_entry_days))
-        return [day for day in self.calendar.closures if min(dates) <= day <= max(dates)]
+            dates.append(self.known.nth_business_day_after(received, self.version.terms.late_entry_days))
+        return [day.isoformat() for day in sorted(closures) if min(dates) <= day <= max(dates)]
 
     @property
     def outcome(self) -> "Outcome":
@@ -203,7 +204,8 @@ class Decision(NamedTuple):
 
     def record(self) -> dict[str, Any]:
         """The facts and the outcome as plain data in codes: enough to make the decision again, and to tell it."""
-        facts = self.facts
+        facts, closed = self.facts, self.calendar.closures
+        too_late = set(self.known.closures).difference(closed)
         return {
             "facts": {
                 "service_provided_at": format_known(facts.service_provided_at),
@@ -216,7 +218,8 @@ class Decision(NamedTuple):
                 "cancelled": facts.cancelled,
                 "entered_by_supervisor": facts.entered_by_supervisor,
                 "contact_version": self.contact_version.version,
-                "closures": [day.isoformat() for day in self.closures_used],
+                "closures": self._counted_from(closed),
+                "closures_too_late": self._counted_from(too_late),
             },
             "outcome": self.outcome.data(),
         }
@@ -298,14 +301,15 @@ def decide(
     if terms.timely_by is TimelyBy.SENT and facts.sent_at is not None:
         requested_at = facts.sent_at
     window = deadline = None
+    known = calendar
     provided_at = facts.service_provided_at
     if provided_at is not None and provided_at <= requested_at:
         tz = zone(terms.time_zone)
         service_day, length = local_date(provided_at, tz), terms.window_business_days
-        calendar = calendar.in_time_for(service_day, length)
+        calendar = known.in_time_for(service_day, length)
         window = calendar.window(service_day, length)
         deadline = end_of_day(window.last_day, tz)
-    return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline)
+    return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline, known)
 
 
 def _already_cancelled(case: Decision) -> bool:
@@ -342,7 +346,7 @@ def _late_entry(case: Decision) -> bool:
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False
     tz = zone(terms.time_zone)
-    last_day = case.calendar.nth_business_day_after(local_date(facts.received_at, tz), terms.late_entry_days)
+    last_day = case.known.nth_business_day_after(local_date(facts.received_at, tz), terms.late_entry_days)
     return facts.recorded_at >= end_of_day(last_day, tz)
 
 

@@ -75,6 +75,10 @@ _HAPPENED = {
         "cancellation.settled": "refund settled",
         "cancellation.unsettled": "settlement undone",
         "cancellation.revoked": "cancellation revoked",
+        "policy.imported": "version imported",
+        "policy.published": "version published",
+        "policy.withdrawn": "version withdrawn",
+        "closure.added": "closure entered",
     },
     "de": {
         "order.registered": "Bestellung erfasst",
@@ -86,5 +90,9 @@ _HAPPENED = {
         "cancellation.settled": "Erstattung verbucht",
         "cancellation.unsettled": "Verbuchung zurückgenommen",
         "cancellation.revoked": "Stornierung widerrufen",
+        "policy.imported": "Fassung übernommen",
+        "policy.published": "Fassung veröffentlicht",
+        "policy.withdrawn": "Fassung zurückgezogen",
+        "closure.added": "Schließtag eingetragen",
     },
 }

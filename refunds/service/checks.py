@@ -12,7 +12,7 @@ from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts, decide
 from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
 from refunds.instants import local_date, parse_date, zone
-from refunds.policy import NO_CLOSURES, Closures, Policy, PolicyVersion
+from refunds.policy import Closures, Policy, PolicyVersion
 from refunds.service.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
@@ -84,11 +84,18 @@ def decided_again(policies: Policies, record: Mapping[str, Any]) -> Decision:
     facts, outcome = record["facts"], record["outcome"]
     policy = policies[outcome["policy"]]
     version, contact_version = policy.version(outcome["version"]), policy.version(facts["contact_version"])
-    terms, closures = version.terms, tuple(map(parse_date, facts["closures"]))
+    terms = version.terms
     calendar = holiday_source.business_calendar(outcome["region"], terms.business_week, terms.end_week)
-    if closures:
-        calendar = _closed(calendar, closures, NO_CLOSURES, terms.time_zone)
+    closed, too_late = (tuple(map(parse_date, facts.get(name, ()))) for name in ("closures", "closures_too_late"))
+    calendar = _closed_again(calendar, closed, too_late)
     return decide(Facts.of(facts), version, calendar, contact_version)
+
+
+@lru_cache(maxsize=128)
+def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
+    """The calendar with the closures that a decision was made with; some too late for its window, whatever that is."""
+    calendar = calendar.closed_on(closed) if closed else calendar
+    return calendar.closed_later((day, date.max) for day in too_late) if too_late else calendar
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from refunds.journal import Event, is_sound
+from refunds.journal import ABOUT_POLICIES, Event, is_sound
 from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion
 from refunds.secrecy import CLOSED
 from refunds.service import audit, orders
@@ -17,7 +17,7 @@ from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
 from refunds.storage.orders import ORDERS
-from refunds.storage.policies import CLOSURES
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.table import Table
 
 
@@ -45,8 +45,9 @@ class Evidence:
 def gather(work: Work, order_id: str, anchors: Iterable[Anchor]) -> Evidence:
     """The evidence on an order; raises `NotFound`.
 
-    The journal is followed from each event about the order to the next anchor outside the database, or to its end; and
-    each record is compared with what the last event about it says that it is.
+    The journal is followed from each event about the order, and about the versions and closures that it was judged by,
+    to the next anchor outside the database, or to its end; and each record is compared with what the last event about
+    it says that it is.
     """
     filed = orders.find(work, order_id)
     rows: dict[Table[Any], list[Row]] = {
@@ -54,21 +55,36 @@ def gather(work: Work, order_id: str, anchors: Iterable[Anchor]) -> Evidence:
         CONTACTS: contacts.of_order(work.tx, order_id),
         CANCELLATIONS: cancellations.of_order(work.tx, order_id),
     }
-    told = [EVENTS.read(row, CLOSED) for row in events.of_order(work.tx, order_id)]
-    journal, broken = _followed(work, told, sorted(anchors))
     heard = [CONTACTS.read(row, filed.vault) for row in rows[CONTACTS]]
     issued = [CANCELLATIONS.read(row, filed.vault) for row in rows[CANCELLATIONS]]
     decisions = [*(contact.decision for contact in heard), *(cancellation.decision for cancellation in issued)]
+    by = _judged_by(work, filed.order, decisions)
+    rows[POLICY_VERSIONS] = [row for row in policies.every_version(work.tx) if row["version_id"] in by]
+    rows[CLOSURES] = [row for row in policies.every_closure(work.tx) if row["closure_id"] in by]
+    found = [*events.of_order(work.tx, order_id), *events.of_types(work.tx, ABOUT_POLICIES, by)]
+    told = sorted((EVENTS.read(row, CLOSED) for row in found), key=lambda event: event.position)
+    journal, broken = _followed(work, told, sorted(anchors))
     return Evidence(
         filed.order,
         heard,
         issued,
-        list(_versions(work, filed.order, decisions)),
-        list(_closures(work, decisions)),
+        [POLICY_VERSIONS.read(row, CLOSED) for row in rows[POLICY_VERSIONS]],
+        [CLOSURES.read(row, work.notes) for row in rows[CLOSURES]],
         journal,
         [*broken, *_not_as_told(rows, told)],
         work.now,
     )
+
+
+def _judged_by(work: Work, order: Order, decisions: list[Mapping[str, Any]]) -> set[str]:
+    """The ids of the versions that judged, and of the one that judges the order now; and of all closures counted."""
+    now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
+    used = {f"{now.policy_id}/{now.version}"}
+    for decision in decisions:
+        policy, facts = decision["outcome"]["policy"], decision["facts"]
+        closed = *facts["closures"], *facts.get("closures_too_late", ())
+        used |= {f"{policy}/{name}" for name in (decision["outcome"]["version"], facts["contact_version"], *closed)}
+    return used
 
 
 def _followed(work: Work, told: list[Event], anchors: list[Anchor]) -> tuple[list[Link], list[str]]:
@@ -108,23 +124,3 @@ def _not_as_told(rows: Mapping[Table[Any], list[Row]], told: list[Event]) -> Ite
             yield f"{name} {record_id}: the record is missing"
         elif digests.get((name, record_id)) != there[name, record_id]:
             yield f"{name} {record_id}: not what the journal says it is"
-
-
-def _versions(work: Work, order: Order, decisions: list[Mapping[str, Any]]) -> Iterator[RegisteredVersion]:
-    """The versions that judged, and the one that judges the order now."""
-    now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
-    used = {(now.policy_id, now.version)}
-    for decision in decisions:
-        outcome = decision["outcome"]
-        used |= {(outcome["policy"], outcome["version"]), (outcome["policy"], decision["facts"]["contact_version"])}
-    for policy, version in sorted(used):
-        yield work.policies.records(policy)[version - 1]
-
-
-def _closures(work: Work, decisions: list[Mapping[str, Any]]) -> Iterator[Closure]:
-    """The closures, entered besides the terms, that decisions were made with."""
-    used = {(decision["outcome"]["policy"], day) for decision in decisions for day in decision["facts"]["closures"]}
-    for policy in sorted({policy for policy, _ in used}):
-        for row in policies.closures_of(work.tx, policy):
-            if (policy, row["date"]) in used:
-                yield CLOSURES.read(row, work.notes)

@@ -81,7 +81,7 @@ def first_policy(work: Work, policy_id: str) -> None:
     The journal is asked: what has been taken out of the records since is for the audit to find, and not to be mended.
     """
     version = policies.packaged(policy_id)
-    if version is not None and not events.any_about(work.tx, ABOUT_POLICIES, _version_id(version)):
+    if version is not None and not events.of_types(work.tx, ABOUT_POLICIES, {_version_id(version)}):
         _registered(work, version, imported=True, dry_run=False)
 
 

@@ -170,6 +170,7 @@ class _Judging:
         """Compare what was decided on contacts with what would be."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
+        tz = zone(self._draft.terms.time_zone)
         for row in rows:
             record = orjson.loads(row["decision"])
             facts = Facts.of(record["facts"])
@@ -179,7 +180,7 @@ class _Judging:
             except RefundsError as error:
                 self._found.undecided[error.code] += 1
                 continue
-            day = after.window.service_day if after.window else facts.received_at
+            day = after.window.service_day if after.window else local_date(facts.received_at, tz)
             flip = _flip(record["outcome"]["reason"], reason)
             counts[day.year, day.month, facts.channel, row["region"], flip] += 1
             if flip is not None:

@@ -1,6 +1,6 @@
 """The journal as it is stored: the events, and the head that the next one is chained to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from refunds.errors import Unreadable
@@ -82,11 +82,11 @@ def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | Non
     return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
 
 
-def any_about(tx: Transaction, types: Sequence[str], subject: str) -> bool:
-    """Whether one of these, which are rare, has happened to a subject."""
+def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str]) -> list[Row]:
+    """The rows of the events of these types, which are rare, that happened to one of these subjects."""
     named = ", ".join(map(repr, map(str, types)))
-    sql = f"SELECT 1 FROM events WHERE type IN ({named}) AND subject = :subject LIMIT 1"  # noqa: S608
-    return tx.one(sql, subject=subject) is not None
+    sql = f"SELECT {EVENTS.columns} FROM events WHERE type IN ({named}) ORDER BY position"  # noqa: S608 - ours
+    return [row for row in tx.each(sql) if row["subject"] in subjects]
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
