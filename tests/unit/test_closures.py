@@ -211,6 +211,17 @@ def test_a_late_entry_passes_over_a_closure_too():
     assert reason(("2026-04-13", "2026-04-10T09:00:00Z")) is Reason.WITHIN_WINDOW
 
 
+def test_a_closure_that_came_too_late_for_the_window_leaves_more_time_to_enter_a_contact():
+    """It is made again from its own record, when the policy says nothing of that closure any more."""
+    brand = version(("2026-04-08", "2026-04-09T09:00:00Z"))
+    received, recorded = parse_instant("2026-04-07T12:00:00Z"), parse_instant("2026-04-15T10:00:00Z")
+    facts = Facts(service_provided_at=parse_instant(PROVIDED), received_at=received, recorded_at=recorded)
+    decision = decide(facts, brand, calendar_of(brand))
+    assert (str(decision.window.last_day), decision.reason) == ("2026-04-08", Reason.WITHIN_WINDOW)
+    policies = Policies([Known(policy_of([version()]), ())], "brand", 1)
+    assert decided_again(policies, decision.record()).outcome == decision.outcome
+
+
 def test_a_what_if_counts_what_was_entered_as_well():
     entered_too = version(("2026-04-07", "2026-04-07T09:00:00Z"))
     what_if = entered_too.what_if({"closures": (parse_date("2026-04-08"),), "window_business_days": 1})

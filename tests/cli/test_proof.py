@@ -1,0 +1,454 @@
+"""What is proved and handed out at the command line: evidence, replays, sheets of deadlines, demonstration orders."""
+
+import importlib
+import json
+import os
+import re
+from datetime import date, timedelta
+from itertools import count
+from unittest import mock
+
+import pytest
+
+import app
+from refunds.access import COMMAND_LINE
+from refunds.instants import parse_instant
+from refunds.service.deadlines import MOST_DAYS
+from refunds.storage import events
+from tests import records_in
+from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, now  # noqa: F401 - a fixture
+from tests.api.test_contract import validator
+from tests.conftest import client_of, with_policies
+
+HOSTILE = "<script>alert(1)</script> \u202egnp"
+_numbers = count(1)
+
+
+class Place:
+    """An installation, and the command line at it."""
+
+    def __init__(self, directory, engine, policy="virtual-numbers"):
+        environment = records_in(directory, engine) | {"REFUNDS_POLICY": policy}
+        with mock.patch.dict(os.environ, environment):
+            importlib.reload(app)
+        self.app = app.app
+        self.books = self.app.extensions["refunds.books"]
+
+    def desk(self, role="admin"):
+        """A desk at it."""
+        return Desk(client_of(self.app, role), None)
+
+    def run(self, *arguments):
+        """What a command prints, what it complains of, and its exit code."""
+        result = self.app.test_cli_runner().invoke(args=list(map(str, arguments)))
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        complained = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
+        return result.stdout, "\n".join(complained), result.exit_code
+
+    def succeed(self, *arguments):
+        """What a command prints that has to succeed."""
+        out, complained, code = self.run(*arguments)
+        assert code == 0, complained
+        return out
+
+    def position(self):
+        """How long the journal is."""
+        with self.books.read(COMMAND_LINE) as work:
+            return events.head(work.tx).position
+
+    def tamper(self, sql, **given):
+        """Change rows behind the service's back."""
+        engine, _ = self.books.open()
+        with engine.write() as tx:
+            assert tx.run(sql, **given) >= 1
+
+    def deadlines(self, *arguments):
+        """The rows of a sheet: the day of the service, and the last days."""
+        lines = self.succeed("deadlines", *arguments).splitlines()
+        rows = [re.split(r"  +", line.strip()) for line in lines]
+        heading = next(i for i, row in enumerate(rows) if row[0] in {"Service provided", "Leistung erbracht"})
+        return {row[0]: row[1:] for row in rows[heading:]}
+
+
+@pytest.fixture
+def place(engine, tmp_path, now):  # noqa: F811
+    """An installation of its own."""
+    place = Place(tmp_path, engine)
+    yield place
+    place.books.close()
+
+
+@pytest.fixture(scope="module")
+def shared(engine, tmp_path_factory):
+    """An installation for what changes nothing but a policy of its own."""
+    place = Place(tmp_path_factory.mktemp("shared"), engine)
+    yield place
+    place.books.close()
+
+
+@pytest.fixture
+def brand(shared, now):  # noqa: F811
+    """How a policy of its own comes to be: told by its versions, each its instant and its terms."""
+
+    def begin(*versions):
+        name = f"brand-{next(_numbers)}"
+        for number, (at, terms) in enumerate(versions, 1):
+            since = f"effective_from = {at}\n" if at else ""
+            with_policies(shared.app, f'policy = "{name}"\nversion = {number}\n{since}{terms}\n')
+        return name
+
+    return begin
+
+
+# Evidence.
+
+
+def test_the_evidence_is_what_the_api_answers(place):
+    desk = place.desk()
+    order_id = desk.register()
+    desk.record(order_id, note=HOSTILE)
+    desk.cancelled(order_id)
+    place.books.anchor()
+    for lang in ("en", "de"):
+        found = json.loads(place.succeed("evidence", order_id, "--lang", lang))
+        validator("Evidence").validate(found)
+        assert found == desk.get(f"/v1/orders/{order_id}/evidence?lang={lang}").json
+        page = place.succeed("evidence", order_id, "--page", "--lang", lang)
+        answered = desk.client.get(f"/v1/orders/{order_id}/evidence?lang={lang}", headers={"Accept": "text/html"}).text
+        assert page.rstrip() == answered.rstrip()
+        assert ("&lt;script&gt;alert(1)&lt;/script&gt;" in page, "<script" in page) == (True, False)
+    assert found["proof"]["sound"]
+    assert {event["anchor"]["position"] for event in found["journal"]} == {place.position()}
+
+
+def test_evidence_that_was_tampered_with_says_so(place):
+    order_id = place.desk().register()
+    place.tamper("UPDATE orders SET region = 'DE-BE'")
+    assert json.loads(place.succeed("evidence", order_id))["proof"]["broken"] == [
+        f"orders {order_id}: not what the journal says it is"
+    ]
+    assert "The records are not what was written" in place.succeed("evidence", order_id, "--page")
+
+
+def test_of_an_order_that_is_not_there_is_no_evidence(shared):
+    out, complained, code = shared.run("evidence", "nobodys")
+    assert (out, code, "there is no order of this id" in complained) == ("", 3, True)
+
+
+# Replays.
+
+
+@pytest.fixture
+def decided(place, now):  # noqa: F811
+    """An installation that has decided in all ways, under closures and two versions; and the order that was late."""
+    desk = place.desk()
+    place.succeed("policy", "close", "2026-04-07")
+    now.shift(timedelta(minutes=1))
+    for facts in ({}, {"service_provided_at": None}, {"region": None}, {"service_provided_at": "2026-04-02T10:00:00Z"}):
+        desk.cancelled(desk.register(**facts))
+    late = desk.register()
+    now.move_to("2026-04-10T09:00:00Z")
+    desk.record(late)
+    desk.record(desk.register(), received_at=IN_TIME, ticket_ref="T-1", note="late entry")
+    draft = {"version": 2, "effective_from": None, "terms": {"window_business_days": 5, "time_zone": "Asia/Tokyo"}}
+    assert desk.client.post("/v1/policies/virtual-numbers/versions", json=draft).status_code == 201
+    place.succeed("policy", "close", "2026-04-13")
+    now.shift(timedelta(days=1))
+    desk.cancelled(desk.register(service_provided_at="2026-04-10T10:00:00Z"))
+    place.succeed("policy", "close", "2026-04-14")
+    place.succeed("policy", "close", "2026-04-08")
+    return place, late
+
+
+def test_every_decision_is_made_again_from_its_own_facts(decided):
+    """Whatever was published and closed since."""
+    place, _ = decided
+    assert place.succeed("audit", "replay") == "Replayed: 12 decisions, 0 differences.\n"
+
+
+def test_a_decision_that_would_be_another_one_is_told_with_what_has_changed(decided):
+    place, late = decided
+    place.tamper(
+        "UPDATE contacts SET decision = replace(decision, '\"window_elapsed\"', '\"within_window\"')"
+        " WHERE order_id = :order",
+        order=late,
+    )
+    out, _, code = place.run("audit", "replay")
+    assert code == 22
+    told, last = out.splitlines()
+    assert re.fullmatch(rf"{late} con_\w+: reason within_window, now window_elapsed", told)
+    assert last == "Replayed: 12 decisions, 1 differences."
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "told"),
+    [
+        (
+            '["2026-04-02",2,"2026-04-09"]',
+            '["2026-04-02",2,"2026-04-08"]',
+            "window 2026-04-02 to 2026-04-08, now 2026-04-02 to 2026-04-09",
+        ),
+        ('"2026-04-09T22:00:00Z"', '"2026-04-08T22:00:00Z"', "deadline 2026-04-08T22:00:00Z, now 2026-04-09T22:00:00Z"),
+        ('"policy":"virtual-numbers"', '"policy":"long-gone"', "cannot be made again: there is no such policy"),
+        ('"version":1', '"version":7', "cannot be made again: "),
+        ('"region":"DE-BY"', '"region":"DE-XX"', "cannot be made again: "),
+    ],
+)
+def test_what_has_changed_is_told_shortly(decided, written, instead, told):
+    place, late = decided
+    place.tamper(
+        "UPDATE contacts SET decision = replace(decision, :written, :instead) WHERE order_id = :order",
+        written=written,
+        instead=instead,
+        order=late,
+    )
+    out, _, code = place.run("audit", "replay")
+    assert (code, told in out.splitlines()[0], len(out.splitlines())) == (22, True, 2), out
+
+
+def test_older_data_that_makes_no_difference_is_only_counted(decided):
+    place, late = decided
+    with place.books.read(COMMAND_LINE) as work:
+        (row,) = work.tx.all("SELECT decision FROM contacts WHERE order_id = :order", order=late)
+    data = json.loads(row["decision"])["outcome"]["holidays_version"]
+    place.tamper(
+        "UPDATE contacts SET decision = replace(decision, :written, :instead) WHERE order_id = :order",
+        written=f'"holidays_version":"{data}"',
+        instead='"holidays_version":"0.1"',
+        order=late,
+    )
+    assert place.succeed("audit", "replay").splitlines() == [
+        "Replayed: 12 decisions, 0 differences.",
+        "Made with another holidays_version than today's: 1 decisions.",
+    ]
+
+
+def test_where_nothing_was_decided_nothing_is_made_again(place):
+    assert place.succeed("audit", "replay") == "Replayed: 0 decisions, 0 differences.\n"
+
+
+# Deadlines.
+
+
+def text(day):
+    """A date as the sheet has it."""
+    return f"{day:%a} {day.day} {day:%b}"
+
+
+def test_the_deadlines_of_a_week_are_listed_by_the_day_of_the_service(brand, shared):
+    """From the first service whose window has not ended before Monday, to Sunday."""
+    rows = shared.deadlines("--policy", brand(("", "")), "--region", "DE-BY")
+    assert rows == {
+        "Service provided": ["Bayern"],
+        "Wed 1 Apr": ["Tue 7 Apr"],
+        "Thu 2 Apr": ["Wed 8 Apr"],
+        "Fri 3 Apr": ["Wed 8 Apr"],
+        "Sat 4 Apr": ["Wed 8 Apr"],
+        "Sun 5 Apr": ["Wed 8 Apr"],
+        "Mon 6 Apr": ["Wed 8 Apr"],
+        "Tue 7 Apr": ["Thu 9 Apr"],
+        "Wed 8 Apr": ["Fri 10 Apr"],
+        "Thu 9 Apr": ["Mon 13 Apr"],
+        "Fri 10 Apr": ["Tue 14 Apr"],
+        "Sat 11 Apr": ["Tue 14 Apr"],
+        "Sun 12 Apr": ["Tue 14 Apr"],
+    }
+
+
+def test_any_date_of_a_week_names_it(brand, shared):
+    name = brand(("", ""))
+    weeks = [shared.deadlines("--policy", name, "--week", f"2026-04-{day:02}") for day in (13, 15, 19, 20)]
+    assert weeks[0] == weeks[1] == weeks[2] != weeks[3]
+    assert shared.deadlines("--policy", name) == shared.deadlines("--policy", name, "--week", "2026-04-06")
+
+
+def test_regions_that_have_all_deadlines_in_common_are_one_column(brand, shared):
+    """Penance Day, 18 November, is a holiday in Saxony alone; All Saints' Day in five of sixteen."""
+    name = brand(("", ""))
+    rows = shared.deadlines("--policy", name, "--week", "2026-11-18")
+    assert rows["Service provided"] == ["most regions", "Sachsen"]
+    assert rows["Mon 16 Nov"] == ["Wed 18 Nov", "Thu 19 Nov"]
+    assert shared.deadlines("--policy", name, "--week", "2026-03-11")["Service provided"] == ["everywhere"]
+    german = shared.deadlines("--policy", name, "--week", "2026-11-18", "--lang", "de")
+    assert german["Leistung erbracht"] == ["die meisten Regionen", "Sachsen"]
+    assert german["Mo. 16. Nov."] == ["Mi. 18. Nov.", "Do. 19. Nov."]
+    two = shared.deadlines("--policy", name, "--week", "2026-11-18", "--region", "DE-SN", "--region", "DE-BY")
+    assert two["Service provided"] == ["Sachsen", "Bayern"]
+
+
+def test_a_version_that_begins_in_the_middle_of_a_day_has_a_row_of_its_own(brand, shared):
+    name = brand(("", ""), ("2026-04-15T14:30:00+02:00", "window_business_days = 3"))
+    rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
+    days = list(rows)
+    assert rows["Wed 15 Apr"] == ["Fri 17 Apr"]
+    later = days[days.index("Wed 15 Apr") + 1]
+    assert ("15 Apr" in later, "14:30" in later, rows[later]) == (True, True, ["Mon 20 Apr"])
+    assert rows["Thu 16 Apr"] == ["Tue 21 Apr"]
+    assert "14:30" in shared.succeed("deadlines", "--policy", name, "--week", "2026-04-15", "--lang", "de")
+
+
+def test_a_version_that_begins_with_a_day_holds_for_all_of_it(brand, shared):
+    name = brand(("", ""), ("2026-04-15T00:00:00+02:00", "window_business_days = 3"))
+    rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
+    assert [rows["Tue 14 Apr"], rows["Wed 15 Apr"]] == [["Thu 16 Apr"], ["Mon 20 Apr"]]
+    assert not [day for day in rows if ":" in day]
+
+
+def test_a_version_that_was_withdrawn_has_no_row(brand, shared):
+    name = brand(("", ""), ("2026-04-15T14:30:00+02:00", "window_business_days = 3"))
+    shared.succeed("policy", "withdraw", name, 2)
+    rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
+    assert rows["Thu 16 Apr"] == ["Mon 20 Apr"]
+    assert not [day for day in rows if "14:30" in day]
+
+
+@pytest.mark.parametrize("length", [30, 366])
+def test_of_long_windows_the_latest_services_are_listed_and_the_rest_is_told(brand, shared, length):
+    name = brand(("", f"window_business_days = {length}"))
+    rows = shared.deadlines("--policy", name, "--region", "DE")
+    days = [date(2026, 4, 12) - timedelta(days=n) for n in range(MOST_DAYS)]
+    assert list(rows)[1:] == [text(day) for day in reversed(days)]
+    page = shared.succeed("deadlines", "--policy", name, "--region", "DE", "--print")
+    assert "the window may still run" in page
+    short = shared.succeed("deadlines", "--policy", brand(("", "")), "--region", "DE", "--print")
+    assert "the window may still run" not in short
+
+
+def test_closures_count_on_the_sheet_for_the_windows_that_had_not_ended(brand, shared, now):  # noqa: F811
+    name = brand(("", ""))
+    now.move_to("2026-04-08T09:00:00Z")
+    shared.succeed("policy", "close", "2026-04-07", "--policy", name)
+    rows = shared.deadlines("--policy", name, "--region", "DE")
+    assert (rows["Wed 1 Apr"], rows["Thu 2 Apr"]) == (["Tue 7 Apr"], ["Thu 9 Apr"])
+
+
+def test_the_sheet_says_what_a_check_says(brand, shared, now):  # noqa: F811
+    """For every day and region, under two versions, closures of both kinds and a six-day week."""
+    six = 'business_week = ["mon", "tue", "wed", "thu", "fri", "sat"]\nend_week = ["mon", "tue", "wed", "thu", "fri"]'
+    name = brand(("", ""), ("2026-04-09T10:00:00Z", f"{six}\nclosures = [2026-04-13]"))
+    shared.succeed("policy", "close", "2026-04-08", "--policy", name)
+    desk = shared.desk()
+    for region in ("DE", "DE-BY", "DE-SN"):
+        rows = shared.deadlines("--policy", name, "--region", region, "--week", "2026-04-08")
+        days = [date(2026, 4, 1) + timedelta(days=n) for n in range(12)]
+        for day in days:
+            hour = {"Thu 9 Apr": "00:00:00+02:00"}.get(text(day), "23:59:59+02:00")
+            body = {
+                "policy": name,
+                "region": region,
+                "service_provided_at": f"{day}T{hour}",
+                "requested_at": f"{day}T{hour}",
+            }
+            answer = desk.client.post("/v1/eligibility-checks", json=body).json
+            assert rows[text(day)] == [text(date.fromisoformat(answer["window"]["last_day"]))], (region, day)
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_the_sheet_is_a_page_to_print(brand, shared, lang):
+    name = brand(
+        (
+            "",
+            f'vendor_name = "{HOSTILE[:25]}"\n[phone]\npoints = ["+493012345678"]\n[email]\npoints = ["help@example.com"]',
+        )
+    )
+    page = shared.succeed("deadlines", "--policy", name, "--print", "--lang", lang)
+    assert f'<html lang="{lang}">' in page
+    assert re.findall(r"(?i)https?://|<script|\bsrc=|\bhref=|@import|url\(", page) == []
+    wanted = {
+        "en": ["Monday, 6 April 2026", "Sunday, 12 April 2026", "Wed 8 Apr", "Fri 10 Apr", "While the service is down"],
+        "de": [
+            "Montag, 6. April 2026",
+            "Sonntag, 12. April 2026",
+            "Mi. 8. Apr.",
+            "Fr. 10. Apr.",
+            "Solange der Dienst ausfällt",
+        ],
+    }[lang]
+    assert [
+        words for words in [*wanted, "+493012345678", "help@example.com", "&lt;script&gt;"] if words not in page
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--week", "2026-4-8"), "week: not a date"),
+        (("--week", "now"), "week: not a date"),
+        (("--region", "XX"), "region: unknown country"),
+        (("--region", "DE-XX"), "region: "),
+        (("--region", "Bavaria"), "region: unknown country"),
+        (("--policy", "nobodys"), "there is no such policy"),
+        (("--week", "1950-01-01"), "covers 1991-01-01 to 2100-12-31"),
+        (("--week", "2101-01-01"), "covers 1991-01-01 to 2100-12-31"),
+    ],
+)
+def test_a_sheet_that_cannot_be_made_is_told(shared, now, arguments, complaint):  # noqa: F811
+    out, complained, code = shared.run("deadlines", *arguments)
+    assert (out, code, complaint in complained) == ("", 3, True), complained
+
+
+# Demonstration orders.
+
+
+def test_demonstration_orders_are_marked_and_show_every_state(place):
+    out = place.succeed("demo")
+    desk = place.desk()
+    ids = re.findall(r"^DEMO-20260408-\d\b", out, re.MULTILINE)
+    assert len(ids) == len(set(ids)) == 5
+    found = []
+    for order_id in ids:
+        order = desk.get(f"/v1/orders/{order_id}").json
+        assert order["customer_ref"].startswith("DEMO-")
+        provided = order["service_provided_at"]
+        assert provided is None or parse_instant(provided) < parse_instant(IN_TIME)
+        decision = desk.get(f"/v1/orders/{order_id}/eligibility").json
+        found.append((decision["reason"], decision["window"] and decision["window"]["business_days_left"]))
+    assert found == [
+        ("within_window", 1),
+        ("within_window", 0),
+        ("window_elapsed", None),
+        ("window_elapsed", None),
+        ("service_not_yet_provided", None),
+    ]
+    assert desk.get("/v1/contacts").json["items"] == []
+
+
+def test_demonstration_orders_are_registered_once_a_day(place, now):  # noqa: F811
+    first = place.succeed("demo")
+    before = place.position()
+    now.move_to("2026-04-08T21:59:00Z")
+    assert place.succeed("demo") == first
+    assert place.position() == before
+    now.move_to(LATE)
+    assert "DEMO-20260409-1" in place.succeed("demo")
+    assert place.position() > before
+
+
+def test_in_production_nothing_is_made_up(engine, tmp_path, now):  # noqa: F811
+    development = Place(tmp_path, engine)
+    development.succeed("audit", "verify")
+    before = development.position()
+    with mock.patch.dict(os.environ, {"REFUNDS_ENV": "production"}):
+        place = Place(tmp_path, engine)
+    out, complained, code = place.run("demo")
+    assert (out, code, "REFUNDS_ENV" in complained) == ("", 4, True)
+    assert place.position() == before
+    for each in (development, place):
+        each.books.close()
+
+
+def test_demonstration_orders_follow_the_policy_that_is_configured(engine, tmp_path, now):  # noqa: F811
+    """Long windows in a zone far away; orders that were really registered are left alone."""
+    place = Place(tmp_path, engine, "kiritimati")
+    with_policies(
+        place.app, 'policy = "kiritimati"\nversion = 1\nwindow_business_days = 20\ntime_zone = "Pacific/Kiritimati"\n'
+    )
+    order_id = place.desk().register(service_provided_at=PROVIDED)
+    out = place.succeed("demo")
+    reasons = [
+        place.desk().get(f"/v1/orders/{demo}/eligibility").json["reason"]
+        for demo in re.findall(r"DEMO-20260409-\d", out)
+    ]
+    assert reasons == ["within_window"] * 2 + ["window_elapsed"] * 2 + ["service_not_yet_provided"]
+    assert place.desk().get(f"/v1/orders/{order_id}").json["revision"] == 1
+    place.books.close()

@@ -1,0 +1,356 @@
+"""Versions and closures come into force while others record contacts, at several servers upon the same records.
+
+Whatever is stored was judged by the version that was in force, by the clock of the journal; and the next request sees
+it, wherever it goes.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from itertools import count, pairwise
+from typing import NamedTuple
+
+import pytest
+
+from refunds.access import COMMAND_LINE
+from refunds.contact_points import Channel
+from refunds.errors import Conflict
+from refunds.policy import PolicyVersion, read_policy
+from refunds.service import contacts, orders, publication
+from refunds.service.contacts import NewContact
+from refunds.service.orders import OrderFacts
+from refunds.terms import Terms
+from tests.faults.harness import Client, Installation, until
+
+POLICY = "virtual-numbers"
+VERSIONS = 10
+WRITERS = 6
+AFTER_EACH = WRITERS + 1
+"""Contacts that are recorded between two versions, at least: so that one of them was begun after the first."""
+
+_numbers = count(1)
+
+
+class Race(NamedTuple):
+    """What was answered, and what there is in the end."""
+
+    installation: Installation
+    published: list[dict]
+    statuses: Counter[int]
+    contacts: dict[str, dict]
+    orders: dict[str, dict]
+    journal: list[dict]
+
+
+@pytest.fixture(scope="module", params=[("sqlite", 2), ("postgresql", 2)], ids=["two processes", "two instances"])
+def place(request, tmp_path_factory):
+    """An installation, and its servers."""
+    kept_in, number = request.param
+    installation = Installation(tmp_path_factory.mktemp("publication"), kept_in)
+    with installation.instances(number) as servers:
+        yield installation, [server.port for server in servers]
+
+
+@pytest.fixture(scope="module")
+def race(place):
+    """What is left when versions were published at once, one after the other, while others recorded contacts."""
+    installation, ports = place
+    tokens, over, statuses, recorded = installation.tokens(), threading.Event(), Counter(), []
+
+    def write(number):
+        with Client(ports[number % len(ports)], tokens["agent"]) as client:
+            while not over.is_set():
+                order_id = f"order-{next(_numbers)}"
+                provided = None if number == 0 else now()
+                facts = {"customer_ref": f"customer {number}", "service_provided_at": provided}
+                replies = [client.send("PUT", f"/v1/orders/{order_id}", facts)]
+                if replies[0].status == 201:
+                    contact = {"channel": "phone"}
+                    key = {"Idempotency-Key": order_id}
+                    replies.append(client.send("POST", f"/v1/orders/{order_id}/contacts", contact, **key))
+                    while replies[-1].status == 503:
+                        replies.append(client.send("POST", f"/v1/orders/{order_id}/contacts", contact, **key))
+                    recorded.append(replies[-1])
+                statuses.update(reply.status for reply in replies)
+
+    def publish():
+        published = []
+        with Client(ports[0], tokens["product"]) as client:
+            for number in range(2, VERSIONS + 2):
+                seen = len(recorded)
+                until(lambda seen=seen: len(recorded) >= seen + AFTER_EACH)
+                terms = {"window_business_days": 2 + number % 2}
+                reply = client.send("POST", f"/v1/policies/{POLICY}/versions", draft(number, **terms))
+                assert reply.status == 201, reply.body
+                published.append(reply.json)
+            seen = len(recorded)
+            until(lambda: len(recorded) >= seen + AFTER_EACH)
+        return published
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        writing = [pool.submit(write, number) for number in range(WRITERS)]
+        try:
+            published = publish()
+        finally:
+            over.set()
+        for end in writing:
+            end.result(timeout=60)
+    assert {reply.status for reply in recorded} == {201}
+    with Client(ports[1], tokens["admin"]) as client:
+        found = {contact["contact_id"]: contact for contact in client.every("/v1/contacts")}
+        order_ids = {contact["order_id"] for contact in found.values()}
+        filed = {order_id: client.send("GET", f"/v1/orders/{order_id}").json for order_id in order_ids}
+        journal, after = [], 0
+        while page := client.send("GET", f"/v1/events?after={after}&limit=200").json["items"]:
+            journal += page
+            after = page[-1]["position"]
+    return Race(installation, published, statuses, found, filed, journal)
+
+
+def now():
+    """The time, as it is written."""
+    return datetime.now(UTC).isoformat()
+
+
+def draft(number, effective_from=None, **terms):
+    """A draft that is to hold at once, unless said."""
+    return {"version": number, "effective_from": effective_from, "terms": terms}
+
+
+def judged(race):
+    """Of each contact, in the order of the journal: its position, the instant that decides and what judged it."""
+    for event in race.journal:
+        if event["type"] == "contact.recorded":
+            contact = race.contacts[event["subject"]]
+            provided = race.orders[event["order_id"]]["service_provided_at"]
+            at = datetime.fromisoformat(provided or contact["received_at"])
+            yield event["position"], at, contact["decision"]["policy"]["version"]
+
+
+def test_every_contact_was_judged_by_the_version_in_force_by_the_clock(race):
+    starts = [datetime.fromisoformat(version["effective_from"]) for version in race.published]
+    assert all(earlier < later for earlier, later in pairwise(starts))
+    found = list(judged(race))
+    assert len(found) == len(race.contacts)
+    assert [(position, version) for position, at, version in found if version != 1 + bisect_right(starts, at)] == []
+    assert {version for *_, version in found} >= set(range(1, VERSIONS + 2)) - {1}, "there was something to judge"
+
+
+def test_nothing_after_a_version_in_the_journal_is_judged_by_an_older_one_unless_it_was_provided_before(race):
+    since = {event["data"]["version"]: event for event in race.journal if event["type"] == "policy.published"}
+    assert sorted(since) == list(range(2, VERSIONS + 2))
+    for position, at, version in judged(race):
+        for number, event in since.items():
+            if event["position"] < position and datetime.fromisoformat(event["data"]["effective_from"]) <= at:
+                assert version >= number
+            if event["position"] > position:
+                assert version < number, "nobody is judged by what is not yet published"
+
+
+def test_whoever_is_held_up_by_a_version_has_only_to_ask_again(race):
+    """Nothing fails otherwise; the audit finds all of it sound, and every decision is made again as it was."""
+    assert set(race.statuses) <= {201, 503}
+    assert race.statuses[503] <= 2 * WRITERS * VERSIONS
+    assert f"Sound: {len(race.journal)} events" in race.installation.require_sound()
+    replayed = race.installation.flask("audit", "replay")
+    assert replayed.returncode == 0, replayed.stdout
+    assert f"Replayed: {len(race.contacts)} decisions, 0 differences." in replayed.stdout
+
+
+@pytest.fixture
+def brand(place):
+    """A policy of its own that holds since a moment ago; a client at each server, which may do anything."""
+    installation, ports = place
+    name, token = f"brand-{next(_numbers)}", installation.tokens()["admin"]
+    with Client(ports[0], token) as one, Client(ports[1], token) as other:
+        assert publish(one, name, draft(1)).status == 201
+        yield name, one, other
+
+
+def publish(client, name, body):
+    """The reply to a draft."""
+    return client.send("POST", f"/v1/policies/{name}/versions", body)
+
+
+def check(client, name, provided=None):
+    """What is decided on an order provided just now."""
+    provided = provided or now()
+    body = {"policy": name, "service_provided_at": provided}
+    return client.send("POST", "/v1/eligibility-checks", body).json
+
+
+def recorded(client, name):
+    """What is decided on a contact about an order provided just now."""
+    order_id = f"order-{next(_numbers)}"
+    facts = {"customer_ref": "K-1", "service_provided_at": now(), "policy": name}
+    assert client.send("PUT", f"/v1/orders/{order_id}", facts).status == 201
+    contact = client.send(
+        "POST", f"/v1/orders/{order_id}/contacts", {"channel": "phone"}, **{"Idempotency-Key": order_id}
+    )
+    assert contact.status == 201, contact.body
+    return contact.json["decision"]
+
+
+def test_another_server_judges_by_a_new_version_at_its_very_next_request(brand):
+    name, one, other = brand
+    for number in range(2, 14):
+        here, there = (one, other) if number % 2 else (other, one)
+        assert publish(here, name, draft(number, window_business_days=1 + number)).status == 201
+        decided = (check if number % 3 else recorded)(there, name)
+        assert (decided["policy"]["version"], decided["window"]["length"]) == (number, 1 + number)
+
+
+def test_another_server_no_longer_expects_a_version_that_was_withdrawn(brand):
+    name, one, other = brand
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    afterwards = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    for number in range(2, 8):
+        here, there = (one, other) if number % 2 else (other, one)
+        assert publish(here, name, draft(number, later, window_business_days=30)).status == 201
+        body = {"policy": name, "service_provided_at": afterwards, "requested_at": afterwards}
+        seen = []
+        for _ in range(2):
+            decided = there.send("POST", "/v1/eligibility-checks", body).json
+            seen.append(decided["policy"]["version"])
+            assert here.send("PUT", f"/v1/policies/{name}/versions/{number}/withdrawal").status == 200
+        assert seen == [number, 1]
+
+
+def test_another_server_counts_a_closure_at_its_very_next_request(brand):
+    name, one, other = brand
+    for number in range(8):
+        here, there = (one, other) if number % 2 else (other, one)
+        judging = check if number % 2 else recorded
+        day = judging(there, name)["window"]["last_day"]
+        assert here.send("POST", f"/v1/policies/{name}/closures", {"date": day}).status == 201
+        decided = judging(there, name)
+        assert date.fromisoformat(decided["window"]["last_day"]) > date.fromisoformat(day)
+        assert [each["why"] for each in decided["days"] if each["date"] == day] == ["closure"]
+
+
+def at_once(brand, *requests):
+    """The statuses of requests that are sent at the same moment, each at another server."""
+    start = threading.Barrier(len(requests), timeout=30)
+
+    def send(client, method, path, body):
+        start.wait()
+        return client.send(method, path, body)
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        sending = [pool.submit(send, client, *request) for client, request in zip(brand[1:], requests, strict=True)]
+        return [one.result(timeout=60) for one in sending]
+
+
+def test_of_two_that_publish_one_number_one_does(brand):
+    """Of two that say the same, the other one is told what there is; at the same instant, whoever was first."""
+    path = f"/v1/policies/{brand[0]}/versions"
+    for number in range(2, 12):
+        said = 1 + 2 * number, 1 + 2 * number + number % 2
+        bodies = [draft(number, window_business_days=days) for days in said]
+        replies = at_once(brand, *(("POST", path, body) for body in bodies))
+        assert sorted(reply.status for reply in replies) == ([201, 409] if number % 2 else [200, 201])
+        if not number % 2:
+            assert replies[0].json == replies[1].json
+
+
+def test_of_two_that_enter_one_closure_one_does(brand):
+    path = f"/v1/policies/{brand[0]}/closures"
+    for number in range(1, 9):
+        body = {"date": str(date.today() + timedelta(days=number))}  # noqa: DTZ011 - any date will do
+        replies = at_once(brand, *[("POST", path, body)] * 2)
+        assert sorted(reply.status for reply in replies) == [200, 201]
+        assert replies[0].json == replies[1].json
+
+
+def test_of_a_withdrawal_and_a_version_after_it_each_sees_the_other_or_not(brand):
+    """Either the new one is refused as it would come before the one that stands, or that is gone."""
+    name, later = brand[0], (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    client, number = brand[1], 2
+    for _ in range(6):
+        assert publish(client, name, draft(number, later, window_business_days=30)).status == 201
+        withdrawn, published = at_once(
+            brand,
+            ("PUT", f"/v1/policies/{name}/versions/{number}/withdrawal", None),
+            ("POST", f"/v1/policies/{name}/versions", draft(number + 1, window_business_days=3 + number)),
+        )
+        assert (withdrawn.status, published.status) in {(200, 201), (200, 422)}
+        number += 2 if published.status == 201 else 1
+
+
+# Step by step, where writers do not wait for each other: a contact that is under way when something else is done.
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The books of one PostgreSQL database, opened twice; and an order of a policy that has judged nothing."""
+    installation = Installation(tmp_path, "postgresql")
+    with installation.books() as one, installation.books() as other:
+        with one.write(COMMAND_LINE) as work:
+            publication.import_version(work, read_policy('policy = "brand"\nversion = 1\n'))
+        with one.write(COMMAND_LINE) as work:
+            facts = OrderFacts(
+                order_id="A-1", customer_ref="K-1", policy="brand", service_provided_at=datetime.now(UTC)
+            )
+            orders.register(work, facts)
+        yield one, other
+
+
+def version(number, effective_from=None, **terms):
+    """A version of the policy."""
+    return PolicyVersion("brand", number, effective_from, Terms(**terms))
+
+
+MEANWHILE = {
+    "a version": lambda work: publication.publish(work, version(2, window_business_days=5)),
+    "an import": lambda work: publication.import_version(
+        work, version(2, datetime(2020, 1, 1, tzinfo=UTC), window_business_days=5)
+    ),
+    "a closure": lambda work: publication.close(work, "brand", datetime.now(UTC).date() + timedelta(days=1)),
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_what_was_judged_while_the_policy_changed_is_not_stored_and_judged_again(two, what):
+    one, other = two
+    seen = []
+    with pytest.raises(Conflict), one.write(COMMAND_LINE) as work:  # noqa: PT012 - it is at its end that it finds out
+        before = contacts.record(work, "A-1", NewContact(channel=Channel.PHONE)).outcome
+        with other.write(COMMAND_LINE) as meanwhile:
+            MEANWHILE[what](meanwhile)
+        seen.append(what)
+    assert seen == [what], "neither had to wait for the other"
+    with one.write(COMMAND_LINE) as work:
+        assert contacts.listed(work, after="", limit=9, order_id="A-1", is_open=None, backdated=None) == []
+        after = contacts.record(work, "A-1", NewContact(channel=Channel.PHONE)).outcome
+    expected = {"a version": (1, 2), "an import": (2, 5), "a closure": (1, 2)}[what]
+    assert (after.version, after.window.length) == expected
+    assert what == "a version" or after.window.last_day >= before.window.last_day
+    assert before.version == 1
+
+
+@pytest.mark.parametrize("what", ["a version", "a closure"])
+def test_what_has_to_wait_holds_from_when_it_is_its_turn(two, what):
+    """Whatever stands before it in the journal was judged by what held until then."""
+    one, other = two
+    with one.write(COMMAND_LINE) as publishing:
+        with other.write(COMMAND_LINE) as work:
+            facts = OrderFacts(
+                order_id="A-2", customer_ref="K-2", policy="brand", service_provided_at=datetime.now(UTC)
+            )
+            orders.register(work, facts)
+        with other.write(COMMAND_LINE) as work:
+            outcome = contacts.record(work, "A-2", NewContact(channel=Channel.PHONE)).outcome
+        done = MEANWHILE[what](publishing)
+    since = done.record.effective_from if what == "a version" else done.closure.entered_at
+    assert outcome.version == 1
+    assert facts.service_provided_at < outcome.requested_at < since
+
+
+def test_what_is_judged_first_stands_in_the_way_of_an_import(two):
+    one, other = two
+    with one.write(COMMAND_LINE) as work:
+        contacts.record(work, "A-1", NewContact(channel=Channel.PHONE))
+    with pytest.raises(publication.PolicyVersionConflict), other.write(COMMAND_LINE) as work:
+        MEANWHILE["an import"](work)
