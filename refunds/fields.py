@@ -165,6 +165,19 @@ class Instant(_Strict, fields.DateTime):
         return None if value is None else instants.format_instant(value)
 
 
+class NearInstant(Instant):
+    """An instant that a policy can name without a slip of the pen: in the years 1970 to 2199."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        instant = super()._deserialize(value, *args, **kwargs)
+        if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+            raise flawed(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}", "out_of_range")
+        return instant
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
+
 class LocalDate(_Strict, fields.Date):
     """A date, `YYYY-MM-DD`; TOML's own kind is taken too."""
 

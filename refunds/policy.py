@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from refunds.errors import Flaw, InvalidInput, NoPolicyInForce, NotFound
-from refunds.fields import Instant, Text, Whole
+from refunds.fields import NearInstant, Text, Whole
 from refunds.instants import format_known, zone
 from refunds.terms import TERM_NAMES, JudgedBy, Terms, TermsSchema
 
@@ -110,8 +110,9 @@ class Policy:
         return version
 
     def present(self, at: datetime) -> PolicyVersion:
-        """The version in force, or where none is yet the one that will be first."""
-        return next((version for version in reversed(self.standing) if version.starts <= at), self.versions[0])
+        """The version in force, or where none is yet the one that will be first; if all are withdrawn, the first."""
+        first = (*self.standing, *self.versions)[0]
+        return next((version for version in reversed(self.standing) if version.starts <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
         """The version of this number; raises `NotFound`."""
@@ -158,7 +159,7 @@ class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
 
     policy = Text(64, POLICY_ID, "must be lower-case words joined by dashes, such as virtual-numbers", required=True)
     version = Whole(1, 100_000, required=True)
-    effective_from = Instant()
+    effective_from = NearInstant()
 
 
 _policy_file = _PolicyFileSchema()
@@ -193,7 +194,8 @@ def policy_file(version: PolicyVersion) -> str:
         for name, value in said.items()
     }
     told["closures"] = list(version.terms.closures)
-    return tomli_w.dumps(_without_none(told), multiline_strings=True)
+    one_line = "\r" in f"{version.terms.texts}"  # a file would lose it
+    return tomli_w.dumps(_without_none(told), multiline_strings=not one_line)
 
 
 def _without_none(data: dict[str, Any]) -> dict[str, Any]:

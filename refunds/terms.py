@@ -19,9 +19,9 @@ from refunds.fields import (
     Choice,
     Flag,
     FreeText,
-    Instant,
     ListOf,
     LocalDate,
+    NearInstant,
     Nested,
     StrictSchema,
     Text,
@@ -174,7 +174,7 @@ class Terms:
         "Where the vendor's page shows the policy.",
     )
     page_published_at: datetime | None = term(
-        None, Instant(allow_none=True), "When the vendor's page showed this version."
+        None, NearInstant(allow_none=True), "When the vendor's page showed this version."
     )
     texts: Texts = term(Texts(), Nested(TextsSchema), "The clause as customers read it.")
 

@@ -42,3 +42,5 @@ def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang
     for row in sheet.provided:
         table.add_row(documents.service_day(row, lang), *(short_date_text(day, lang) for day in row.last_days))
     console.print(table)
+    for note in documents.notes(sheet, lang):
+        console.print(note)

@@ -21,7 +21,6 @@ def command() -> None:
     with loaded_books().write(COMMAND_LINE) as work:
         found = demonstration.register(work, production=production)
     table = Table("order", "service provided", "shows", box=None, pad_edge=False)
-    for order, shows, _ in found:
-        provided = order.service_provided_at
-        table.add_row(order.order_id, provided.date().isoformat() if provided else "not yet", shows)
+    for order_id, provided_on, shows in found:
+        table.add_row(order_id, provided_on.isoformat() if provided_on else "not yet", shows)
     wide_console().print(table)

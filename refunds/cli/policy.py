@@ -16,7 +16,7 @@ from refunds.contact_points import Channel
 from refunds.documents import simulation as documents
 from refunds.errors import Flaw, InvalidInput
 from refunds.fields import FreeText, LocalDate, StrictSchema
-from refunds.instants import format_instant, format_local, zone
+from refunds.instants import format_local, zone
 from refunds.policy import Difference, PolicyVersion, differences, policy_file
 from refunds.service import publication, simulation
 from refunds.service.policies import read_policy_file
@@ -109,20 +109,26 @@ def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> Non
 
 @command.command("publish", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("--now", is_flag=True, help="To hold at once, where the file has no effective_from; for good.")
+@click.option("--now", is_flag=True, help="To hold as soon as may be, where the file has no effective_from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
 @with_appcontext
 def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE, to hold from its effective_from."""
     draft = _draft(file)
-    if now is (draft.effective_from is not None):
-        detail = "leave it out, or --now" if now else "is required, or --now: the version then holds at once, for good"
-        raise InvalidInput([Flaw(f"/{file.name}/effective_from", detail)])
+    if draft.effective_from is None and not now:
+        raise _unclear(file, "is required, or --now: the version then holds as soon as may be")
+    if draft.effective_from is not None and now:
+        raise _unclear(file, "leave it out, or --now")
     books = loaded_books()
     with books.read(COMMAND_LINE) if dry_run else books.write(COMMAND_LINE) as work:
         registration = publication.publish(work, draft, dry_run=dry_run)
     _tell(registration, "dry_run" if dry_run else "published", lang)
+
+
+def _unclear(file: Path, detail: str) -> InvalidInput:
+    """It is not clear from when a version is to hold."""
+    return InvalidInput([Flaw(f"/{file.name}/effective_from", detail)])
 
 
 @command.command("import", cls=Command)
@@ -130,12 +136,11 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
 @LANG
 @with_appcontext
 def import_(files: tuple[Path, ...], lang: str) -> None:
-    """Import the versions in FILES, one by one, with their true dates; while their policy has judged nothing."""
+    """Import the versions in FILES with their true dates, all or none; while their policy has judged nothing."""
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
-    books = loaded_books()
-    for draft in drafts:
-        with books.write(COMMAND_LINE) as work:
-            registration = publication.import_version(work, draft)
+    with loaded_books().write(COMMAND_LINE) as work:
+        imported = [publication.import_version(work, draft) for draft in drafts]
+    for registration in imported:
         _tell(registration, "imported", lang)
 
 
@@ -179,10 +184,7 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
     read = _ClosureSchema().read(given)
     with loaded_books().write(COMMAND_LINE) as work:
         entered = publication.close(work, policy or work.policies.default, read.pop("date"), **read)
-    if entered.created:
-        click.echo(closure_text(entered.closure.date, entered.notices, lang))
-    else:
-        click.echo(f"{entered.closure.date} was entered before, at {format_instant(entered.closure.entered_at)}.")
+    click.echo(closure_text(entered.closure.date, entered.notices, lang, new=entered.created))
 
 
 @command.command("simulate", cls=Command)
@@ -198,7 +200,7 @@ def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None
         found = simulation.simulate(work, draft, tell)
     if html is not None:
         html.write_text(documents.page(found, lang), encoding="utf-8")
-        click.echo(f"The report is in {html}.")
+        click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
         click.echo(orjson.dumps(documents.data(found, lang), option=orjson.OPT_INDENT_2))
     elif html is None:

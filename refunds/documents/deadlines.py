@@ -7,7 +7,7 @@ from refunds.documents import written
 from refunds.holiday_source import subdivisions
 from refunds.instants import zone
 from refunds.service.deadlines import Provided, Sheet
-from refunds.wording import date_text, region_text, short_date_text, zone_text
+from refunds.wording import date_text, instant_text, region_text, short_date_text, zone_text
 
 _TITLE = {
     "en": "{policy}: until when an order can be cancelled, week from {monday}. A request counts until midnight "
@@ -16,7 +16,20 @@ _TITLE = {
     "({zone}).",
 }
 _UNKNOWN_PART = {"en": "{country} (part unknown)", "de": "{country} (Landesteil unbekannt)"}
-_SINCE = {"en": "{day}, from {time:%H:%M}", "de": "{day}, ab {time:%H:%M} Uhr"}
+_PART = {
+    "en": {"since": ", from {:%H:%M}", "until": ", until {:%H:%M}"},
+    "de": {"since": ", ab {:%H:%M} Uhr", "until": ", bis {:%H:%M} Uhr"},
+}
+_NOTES = {
+    "en": {
+        "shortened": "For services provided earlier, the window may still run: they are not on this sheet.",
+        "ordered": "Orders placed before {since} are judged by an earlier version: their deadlines may be others.",
+    },
+    "de": {
+        "shortened": "Für früher erbrachte Leistungen kann die Frist noch laufen: Sie stehen nicht auf diesem Blatt.",
+        "ordered": "Für Bestellungen von vor {since} gilt eine frühere Fassung: Ihre Fristen können andere sein.",
+    },
+}
 _MOST = {"en": "most regions", "de": "die meisten Regionen"}
 _EVERYWHERE = {"en": "everywhere", "de": "überall"}
 _HEADING = {"en": "Service provided", "de": "Leistung erbracht"}
@@ -33,6 +46,7 @@ def page(sheet: Sheet, language: str) -> str:
         terms=sheet.version.terms,
         sunday=sheet.monday + timedelta(days=6),
         groups=group_names(sheet, language),
+        notes=notes(sheet, language),
         most=_listed(sheet.groups[0], language),
         service_day=lambda row: service_day(row, language),
     )
@@ -70,9 +84,18 @@ def _region(region: str, language: str) -> str:
     return name if whole else _UNKNOWN_PART[language].format(country=name)
 
 
+def notes(sheet: Sheet, language: str) -> list[str]:
+    """What a reader must know besides."""
+    told = [_NOTES[language]["shortened"]] if sheet.shortened else []
+    if sheet.ordered_from is not None:
+        since = instant_text(sheet.ordered_from, sheet.version.terms.time_zone, language)
+        told.append(_NOTES[language]["ordered"].format(since=since))
+    return told
+
+
 def service_day(row: Provided, language: str) -> str:
-    """The day of a service; with the time from which another version holds, if one begins on it."""
-    day = short_date_text(row.day, language)
-    if row.since is None:
-        return day
-    return _SINCE[language].format(day=day, time=row.since.astimezone(zone(row.version.terms.time_zone)))
+    """The day of a service; with the part of it, where another version holds in the rest."""
+    tz = zone(row.version.terms.time_zone)
+    bounds = {"since": row.since, "until": row.until}
+    parts = [_PART[language][name].format(at.astimezone(tz)) for name, at in bounds.items() if at is not None]
+    return "".join([short_date_text(row.day, language), *parts])

@@ -44,7 +44,7 @@ def page(evidence: Evidence, language: str) -> str:
         evidence=evidence,
         order=evidence.order,
         spoken=spoken,
-        zone=versions[-1].terms.time_zone,
+        zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language), source_of(version, language)) for version in versions],
         happened=_HAPPENED[language],
     )

@@ -56,8 +56,9 @@ class Books:
         if found.default not in found:
             message = f"REFUNDS_POLICY: there is no policy {found.default}; known: {', '.join(found) or 'none'}"
             raise ConfigurationError(f"{message}. Import it first: flask policy import FILE")
-        for version in found[found.default].versions:
-            checks.calendar_of(version)
+        policy = found[found.default]
+        for version in {policy.present(work.now).version, *(v.version for v in policy.standing if v.starts > work.now)}:
+            checks.calendar_of(policy.version(version))
 
     @property
     def name(self) -> str:
@@ -184,7 +185,7 @@ def _told_in(wrong: list[str]) -> Iterator[None]:
 def _journal(work: Work) -> Anchor | None:
     """Chain the entries of a use case and store them; an anchor where one is due."""
     before = events.hold_head(work.tx)
-    if work.judged_by is not None and work.judged_by.position != before.policies_at:
+    if work.relied_on is not None and work.relied_on.position != before.policies_at:
         raise Conflict("policies")
     told: list[Event] = []
     last_hash = before.hash

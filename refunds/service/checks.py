@@ -10,10 +10,10 @@ from refunds import contact_points, holiday_source
 from refunds.business_days import BusinessCalendar, Why
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Facts, decide
-from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion
+from refunds.errors import Flaw, InvalidInput, NotFound
 from refunds.instants import local_date, parse_date, zone
 from refunds.policy import Closures, Policy, PolicyVersion
-from refunds.service.policies import Policies
+from refunds.service.policies import Policies, require_region
 
 MOST_CALENDAR_DAYS = 400
 
@@ -151,14 +151,6 @@ def calendar_days(
     calendar = _calendar(version, region)
     days = (first + timedelta(days=i) for i in range(length))
     return calendar, [(day, calendar.why_not(day)) for day in days]
-
-
-def require_region(region: str, pointer: str) -> None:
-    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
-    try:
-        holiday_source.known(region)
-    except UnknownRegion as error:
-        raise error.under(pointer) from None
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:

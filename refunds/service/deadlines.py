@@ -1,13 +1,17 @@
 """Deadlines: until when orders can be cancelled, by the day of their service, for every region of a policy at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 
 from refunds import holiday_source
+from refunds.errors import Flaw, InvalidInput
 from refunds.instants import end_of_day, first_instant, local_date, zone
 from refunds.policy import Policy, PolicyVersion
 from refunds.service import checks
+from refunds.service.publication import FARTHEST
 from refunds.service.work import Work
+from refunds.terms import JudgedBy
 
 MOST_DAYS = 24
 """Service days on one sheet, the latest."""
@@ -19,11 +23,12 @@ _DAY = timedelta(days=1)
 class Provided:
     """Services provided on a date: by which version they are judged, and the last day of the window in each group.
 
-    `since`: only from this instant on, where a version takes effect in the middle of the day.
+    `since` and `until`: only from and to these instants, where a version takes effect in the middle of the day.
     """
 
     day: date
     since: datetime | None
+    until: datetime | None
     version: PolicyVersion
     last_days: tuple[date, ...]
 
@@ -32,7 +37,8 @@ class Provided:
 class Sheet:
     """The deadlines that matter in a week; regions in which all of them are the same are one group, the largest first.
 
-    `shortened`: longer windows run than there is room for.
+    `shortened`: longer windows run than there is room for. `ordered_from`: the version in force judges by the time of
+    the order, and so orders from before this instant otherwise.
     """
 
     policy: Policy
@@ -41,54 +47,69 @@ class Sheet:
     groups: tuple[tuple[str, ...], ...]
     provided: tuple[Provided, ...]
     shortened: bool
+    ordered_from: datetime | None
     made_at: datetime
 
 
 def sheet(work: Work, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
     """The deadlines of the week that a date lies in, from Monday on; of today's, and of the policy's whole country.
 
-    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`.
+    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for a date far away.
     """
     policy = work.policies[policy_id]
     version = policy.present(work.now)
-    tz = zone(version.terms.time_zone)
-    day = day or local_date(work.now, tz)
+    today = local_date(work.now, zone(version.terms.time_zone))
+    day = day or today
+    if abs(day - today) > FARTHEST:
+        raise InvalidInput([Flaw("/week", "must not be more than five years away", "out_of_range")])
     monday = day - day.weekday() * _DAY
     country = version.terms.country
     of = regions or (country, *(f"{country}-{name}" for name in holiday_source.subdivisions(country)))
+    rows = _running(policy, monday, of)
+    groups, columns = _grouped(of, rows[-MOST_DAYS:])
+    provided = tuple(replace(row, last_days=tuple(row.last_days[i] for i in columns)) for row in rows[-MOST_DAYS:])
+    ordered_from = version.effective_from if version.terms.judged_by is JudgedBy.ORDERED else None
+    return Sheet(policy, version, monday, groups, provided, len(rows) > MOST_DAYS, ordered_from, work.now)
+
+
+def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
+    """The services, up to that week's, of which a window ends in the week or later; at most a few too many."""
+    longest = max((version.terms.window_business_days for version in policy.standing), default=0)
     rows: list[Provided] = []
-    service_day = monday + 6 * _DAY
-    while len(rows) < MOST_DAYS:
-        found = _provided(policy, service_day, of)
-        if not any(last_day >= monday for one in found for last_day in one.last_days):
+    for back in range(longest * _MOST_APART + 14):
+        if len(rows) > MOST_DAYS:
             break
-        rows[:0] = found
-        service_day -= _DAY
-    groups, columns = _grouped(of, rows)
-    provided = tuple(
-        Provided(row.day, row.since, row.version, tuple(row.last_days[column] for column in columns)) for row in rows
-    )
-    return Sheet(policy, version, monday, groups, provided, len(rows) >= MOST_DAYS, work.now)
+        found = _provided(policy, monday + 6 * _DAY - back * _DAY, regions)
+        rows[:0] = [row for row in found if max(row.last_days) >= monday]
+    return rows
+
+
+_MOST_APART = 8
+"""Days from one business day to the next in the shortest week there can be, a holiday now and then included."""
 
 
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
     """The last days for services provided on a date: by each version that is in force on it."""
     found = []
-    for version, since in _in_force_on(policy, day):
+    for version, since, until in _in_force_on(policy, day):
         length = version.terms.window_business_days
         calendars = (checks.calendar_of(version, region) for region in regions)
         last_days = tuple(calendar.in_time_for(day, length).window(day, length).last_day for calendar in calendars)
-        found.append(Provided(day, since, version, last_days))
+        found.append(Provided(day, since, until, version, last_days))
     return found
 
 
-def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None]]:
-    """The versions that hold on a date, and since when, if not from its first instant on."""
-    tz = zone(policy.standing[-1].terms.time_zone) if policy.standing else zone("UTC")
-    begins, ends = first_instant(day, tz), end_of_day(day, tz)
-    at_first = [version for version in policy.standing if version.starts <= begins][-1:]
-    later = [version for version in policy.standing if begins < version.starts < ends]
-    return [(version, None) for version in at_first] + [(version, version.starts) for version in later]
+def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None, datetime | None]]:
+    """The versions that hold on a date, and from and to when, if not from its first instant or to its end."""
+    found: list[tuple[PolicyVersion, datetime | None, datetime | None]] = []
+    for version, following in zip_longest(policy.standing, policy.standing[1:]):
+        tz = zone(version.terms.time_zone)
+        begins, ends = first_instant(day, tz), end_of_day(day, tz)
+        until = following.starts if following else None
+        if version.starts < ends and (until is None or until > begins):
+            within = until if until is not None and until < ends else None
+            found.append((version, version.starts if version.starts > begins else None, within))
+    return found
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:

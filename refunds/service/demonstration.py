@@ -3,9 +3,8 @@
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, NotFound
 from refunds.instants import local_date, zone
-from refunds.records import Order
 from refunds.service import checks, orders
 from refunds.service.orders import OrderFacts
 from refunds.service.work import Work
@@ -15,11 +14,11 @@ _DAY = timedelta(days=1)
 
 
 class Demonstration(NamedTuple):
-    """A demonstration order, what it shows, and whether it is new."""
+    """A demonstration order, the local date on which its service was provided, if it was, and what it shows."""
 
-    order: Order
+    order_id: str
+    provided_on: date | None
     shows: str
-    created: bool
 
 
 def register(work: Work, *, production: bool) -> list[Demonstration]:
@@ -34,7 +33,7 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
     calendar, today = checks.calendar_of(version), local_date(work.now, tz)
 
     def last_day(service_day: date) -> date:
-        return calendar.window(service_day, length).last_day
+        return calendar.in_time_for(service_day, length).window(service_day, length).last_day
 
     earliest = today
     while last_day(earliest - _DAY) >= today:
@@ -48,12 +47,14 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
     }
     found = []
     for number, (shows, day) in enumerate(shown.items(), 1):
+        order_id = f"{PREFIX}-{today:%Y%m%d}-{number}"
         provided = None if day is None else datetime.combine(day, time(10), tz)
-        facts = OrderFacts(
-            order_id=f"{PREFIX}-{today:%Y%m%d}-{number}",
-            customer_ref=f"{PREFIX}-customer-{number}",
-            service_provided_at=provided,
-        )
-        filed, created = orders.register(work, facts)
-        found.append(Demonstration(filed.order, shows, created))
+        try:
+            order = orders.find(work, order_id).order  # of earlier today, whatever has changed since
+        except NotFound:
+            customer_ref = f"{PREFIX}-customer-{number}"
+            facts = OrderFacts(order_id=order_id, customer_ref=customer_ref, service_provided_at=provided)
+            order = orders.register(work, facts)[0].order
+        provided_on = None if order.service_provided_at is None else local_date(order.service_provided_at, tz)
+        found.append(Demonstration(order_id, provided_on, shows))
     return found

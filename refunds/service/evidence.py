@@ -1,16 +1,19 @@
 """Evidence: all that is held about an order, with the clause as it was, and proof that nothing of it was changed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from refunds.eligibility import Facts, Outcome
+from refunds.errors import NoPolicyInForce, NotFound
 from refunds.journal import ABOUT_POLICIES, Event, is_sound
 from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion
-from refunds.secrecy import CLOSED
-from refunds.service import audit, orders
+from refunds.secrecy import CLOSED, Tampered, Vault
+from refunds.service import audit
 from refunds.service.work import Work
-from refunds.storage import Row, cancellations, contacts, events, policies
+from refunds.storage import Row, cancellations, contacts, events, keys, policies
 from refunds.storage import orders as stored_orders
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
@@ -49,37 +52,88 @@ def gather(work: Work, order_id: str, anchors: Iterable[Anchor]) -> Evidence:
     to the next anchor outside the database, or to its end; and each record is compared with what the last event about
     it says that it is.
     """
-    filed = orders.find(work, order_id)
+    anchored = sorted(anchors)  # before the journal is read: it only grows
+    held = stored_orders.by_id(work.tx, order_id)
+    if held is None:
+        raise NotFound("there is no order of this id")
     rows: dict[Table[Any], list[Row]] = {
-        ORDERS: [row for row in (stored_orders.by_id(work.tx, order_id),) if row],
+        ORDERS: [held],
         CONTACTS: contacts.of_order(work.tx, order_id),
         CANCELLATIONS: cancellations.of_order(work.tx, order_id),
     }
-    heard = [CONTACTS.read(row, filed.vault) for row in rows[CONTACTS]]
-    issued = [CANCELLATIONS.read(row, filed.vault) for row in rows[CANCELLATIONS]]
+    reading = _Reading(work, held)
+    order = reading.order(held)
+    heard: list[Contact] = reading.decided(CONTACTS, rows[CONTACTS])
+    issued: list[Cancellation] = reading.decided(CANCELLATIONS, rows[CANCELLATIONS])
     decisions = [*(contact.decision for contact in heard), *(cancellation.decision for cancellation in issued)]
-    by = _judged_by(work, filed.order, decisions)
+    by = _judged_by(work, order, decisions)
     rows[POLICY_VERSIONS] = [row for row in policies.every_version(work.tx) if row["version_id"] in by]
     rows[CLOSURES] = [row for row in policies.every_closure(work.tx) if row["closure_id"] in by]
     found = [*events.of_order(work.tx, order_id), *events.of_types(work.tx, ABOUT_POLICIES, by)]
     told = sorted((EVENTS.read(row, CLOSED) for row in found), key=lambda event: event.position)
-    journal, broken = _followed(work, told, sorted(anchors))
+    journal, broken = _followed(work, told, anchored)
     return Evidence(
-        filed.order,
+        order,
         heard,
         issued,
         [POLICY_VERSIONS.read(row, CLOSED) for row in rows[POLICY_VERSIONS]],
-        [CLOSURES.read(row, work.notes) for row in rows[CLOSURES]],
+        reading.closures(rows[CLOSURES]),
         journal,
-        [*broken, *_not_as_told(rows, told)],
+        [*broken, *_not_as_told(rows, told), *reading.unreadable],
         work.now,
     )
 
 
+class _Reading:
+    """Records as the reader may see them; those that cannot be read are named, whoever reads."""
+
+    def __init__(self, work: Work, row: Row) -> None:
+        self._shown, self._true = work.vault(row), keys.vault(work.keys, row)
+        self._notes, self._true_notes = work.notes, Vault(work.keys.notes)
+        self.unreadable: list[str] = []
+
+    def order(self, row: Row) -> Order:
+        """The order; without what is personal, where that does not open."""
+        try:
+            ORDERS.read(row, self._true)
+        except Tampered:
+            self.unreadable.append(f"orders {row['order_id']}: what is personal does not open")
+            return ORDERS.read(row, CLOSED)
+        return ORDERS.read(row, self._shown)
+
+    def decided(self, table: Table[Any], rows: list[Row]) -> list[Any]:
+        """The records on which something was decided, but for those that cannot be read."""
+        return self._readable(table, rows, self._true, self._shown, _require_decision)
+
+    def closures(self, rows: list[Row]) -> list[Closure]:
+        """The closures, but for those that cannot be read."""
+        return self._readable(CLOSURES, rows, self._true_notes, self._notes, lambda _: None)
+
+    def _readable(
+        self, table: Table[Any], rows: list[Row], true: Vault, shown: Vault, check: Callable[[Any], None]
+    ) -> list[Any]:
+        found = []
+        for row in rows:
+            try:
+                check(table.read(row, true))
+                found.append(table.read(row, shown))
+            except (Tampered, ValueError, TypeError, KeyError):
+                self.unreadable.append(f"{table.name} {row[table.key]}: cannot be read as it is stored")
+        return found
+
+
+def _require_decision(record: Contact | Cancellation) -> None:
+    """Raise whatever reading the decision of a record raises."""
+    Facts.of(record.decision["facts"])
+    Outcome.of(record.decision["outcome"])
+
+
 def _judged_by(work: Work, order: Order, decisions: list[Mapping[str, Any]]) -> set[str]:
-    """The ids of the versions that judged, and of the one that judges the order now; and of all closures counted."""
-    now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
-    used = {f"{now.policy_id}/{now.version}"}
+    """The ids of the versions that judged, and of the one that judges the order now, if any; and of closures."""
+    used = set()
+    with suppress(NoPolicyInForce):
+        now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
+        used.add(f"{now.policy_id}/{now.version}")
     for decision in decisions:
         policy, facts = decision["outcome"]["policy"], decision["facts"]
         closed = *facts["closures"], *facts.get("closures_too_late", ())
@@ -92,7 +146,11 @@ def _followed(work: Work, told: list[Event], anchors: list[Anchor]) -> tuple[lis
     end = events.head(work.tx).position
     journal: list[Link] = []
     broken: list[str] = []
+    if anchors and anchors[-1].position > end:
+        broken.append(f"position {end}: the journal ends here, but was anchored at {anchors[-1].position}")
     followed_to = 0
+    if told and (gap := end - told[0].position + 1 - events.count_from(work.tx, told[0].position)):
+        broken.append(f"position {told[0].position} to {end}: {gap} events are missing")
     for event in told:
         anchor = next((one for one in anchors if event.position <= one.position <= end), None)
         journal.append(Link(event, anchor))

@@ -24,7 +24,10 @@ class Known:
 
 
 class Policies(Mapping[str, Policy]):
-    """Policies by id, as they are after the event at `position`; `default` judges where none is named."""
+    """Policies by id, as they are after the event at `position` at least; `default` judges where none is named.
+
+    Whoever relies on newer ones than that is told so at the end, as if they were older.
+    """
 
     def __init__(self, known: Iterable[Known], default: str, position: int) -> None:
         self._by_id = {one.policy.policy_id: one for one in known}
@@ -97,13 +100,13 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise InvalidInput([Flaw("", "is not UTF-8 text")]) from None
-    require_known_region(version, "/region")
+    require_region(version.terms.region, "/region")
     return version
 
 
-def require_known_region(version: PolicyVersion, pointer: str) -> None:
-    """Raise `UnknownRegion`, found at `pointer`, where the holiday data does not know a version's region."""
+def require_region(region: str, pointer: str) -> None:
+    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
     try:
-        holiday_source.known(version.terms.region)
+        holiday_source.known(region)
     except UnknownRegion as error:
         raise error.under(pointer) from None

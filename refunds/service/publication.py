@@ -3,6 +3,7 @@
 Whatever happens to a policy has its place in the journal, so that everything is judged either before it or after it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -14,7 +15,7 @@ from refunds.business_days import Why
 from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionConflict
 from refunds.instants import format_instant, format_known, local_date, zone
 from refunds.journal import ABOUT_POLICIES, EventType
-from refunds.policy import Difference, PolicyVersion, differences, policy_of, terms_data, version_data
+from refunds.policy import Difference, PolicyVersion, differences, policy_of, read_terms, terms_data, version_data
 from refunds.records import Closure, RegisteredVersion
 from refunds.secrecy import CLOSED, Vault
 from refunds.service import checks, policies
@@ -22,6 +23,9 @@ from refunds.service.work import Work
 from refunds.storage import events
 from refunds.storage import policies as stored
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+
+Gate = Callable[[Work, PolicyVersion], PolicyVersion]
+"""What a version that is registered has to pass; it comes out with the instant from which it holds."""
 
 
 class ClosureNotice(StrEnum):
@@ -63,16 +67,17 @@ def publish(work: Work, draft: PolicyVersion, *, dry_run: bool = False) -> Regis
     """
     if not dry_run:
         work.hold_journal()
-    return _registered(work, draft, imported=False, dry_run=dry_run)
+    return _registered(work, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
 
 
 def import_version(work: Work, version: PolicyVersion) -> Registration:
     """Register a version with its true dates, while its policy has judged nothing; `effective_from` may be long ago.
 
-    Only version 1 may hold from the beginning. The same one again changes nothing. Raises as `publish`.
+    Only version 1 may hold from the beginning. The same one again changes nothing. Several may be imported in one use
+    case. Raises as `publish`.
     """
     work.hold_journal()
-    return _registered(work, version, imported=True, dry_run=False)
+    return _registered(work, version, _importable, EventType.POLICY_IMPORTED)
 
 
 def first_policy(work: Work, policy_id: str) -> None:
@@ -82,7 +87,7 @@ def first_policy(work: Work, policy_id: str) -> None:
     """
     version = policies.packaged(policy_id)
     if version is not None and not events.of_types(work.tx, ABOUT_POLICIES, {_version_id(version)}):
-        _registered(work, version, imported=True, dry_run=False)
+        _registered(work, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 
 def withdraw(work: Work, policy_id: str, number: int) -> RegisteredVersion:
@@ -148,25 +153,24 @@ def closures(work: Work, policy_id: str) -> list[Closure]:
     return [CLOSURES.read(row, work.notes) for row in stored.closures_of(work.tx, policy_id)]
 
 
-def _registered(work: Work, draft: PolicyVersion, *, imported: bool, dry_run: bool) -> Registration:
-    policies.require_known_region(draft, "/terms/region")
+def _registered(
+    work: Work, draft: PolicyVersion, gate: Gate, event: EventType, *, dry_run: bool = False
+) -> Registration:
+    policies.require_region(draft.terms.region, "/terms/region")
     taken = _taken(work, draft)
-    if taken is not None:
-        version = replace(draft, effective_from=taken.effective_from)
-    else:
-        version = (_importable if imported else _publishable)(work, draft)
+    version = gate(work, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
     follows = _followed(work, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
         return Registration(taken, version, follows, differing, created=False)
     if follows and not differing:
         raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
-    record = _record(work, version, imported=imported)
+    record = _record(work, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
         return Registration(record, version, follows, differing, created=False)
     digest = POLICY_VERSIONS.insert(work.tx, record, CLOSED)
     work.enter(
-        EventType.POLICY_IMPORTED if imported else EventType.POLICY_PUBLISHED,
+        event,
         record.version_id,
         None,
         digest,
@@ -175,6 +179,7 @@ def _registered(work: Work, draft: PolicyVersion, *, imported: bool, dry_run: bo
         effective_from=format_known(record.effective_from),
         content_hash=record.content_hash,
     )
+    work.relied_on = policies.load(work.tx, work.policies.default, work.policies.position)  # this one included
     return Registration(record, version, follows, differing, created=True)
 
 
@@ -188,7 +193,7 @@ def _taken(work: Work, draft: PolicyVersion) -> RegisteredVersion | None:
         return None
     taken = records[draft.version - 1]
     at = taken.effective_from if draft.effective_from is None else draft.effective_from
-    if taken.withdrawn_at is None and _hash(replace(draft, effective_from=at)) == taken.content_hash:
+    if taken.withdrawn_at is None and at == taken.effective_from and draft.terms == read_terms(taken.terms):
         return taken
     state = "is registered with another content" if taken.withdrawn_at is None else "has been withdrawn"
     raise PolicyVersionConflict(

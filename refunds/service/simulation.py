@@ -20,6 +20,7 @@ from refunds.errors import RefundsError
 from refunds.instants import end_of_day, local_date, zone
 from refunds.policy import Difference, Policy, PolicyVersion, differences
 from refunds.service import checks
+from refunds.service.policies import require_region
 from refunds.service.work import Work
 from refunds.storage import Row, contacts, orders
 from refunds.storage.table import count_rows, instant, micros
@@ -93,6 +94,7 @@ class Simulation:
 def simulate(work: Work, draft: PolicyVersion, tell: Tell = lambda _, __: None) -> Simulation:
     """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
     policy = work.policies[draft.policy_id]
+    require_region(draft.terms.region, "/terms/region")
     present = policy.present(work.now)
     draft = replace(draft, closures=present.closures)
     found = Simulation(draft, present, differences(present.terms, draft.terms), work.now)

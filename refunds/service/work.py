@@ -23,15 +23,16 @@ class Work:
     policies_as_of: Callable[[Transaction, int], Policies]
     """The policies as they are after the event at a position of the journal."""
     entries: list[Entry] = field(default_factory=list)
-    judged_by: Policies | None = None
+    relied_on: Policies | None = None
     """The policies that were relied upon, if any were."""
+    holds_journal: bool = False
 
     @property
     def policies(self) -> Policies:
         """The policies as this transaction sees them."""
-        if self.judged_by is None:
-            self.judged_by = self.policies_as_of(self.tx, events.head(self.tx).policies_at)
-        return self.judged_by
+        if self.relied_on is None:
+            self.relied_on = self.policies_as_of(self.tx, events.head(self.tx).policies_at)
+        return self.relied_on
 
     def vault(self, row: Row) -> Vault:
         """What opens the personal fields of a row's customer; closed to those who may not see them."""
@@ -48,8 +49,9 @@ class Work:
 
         What is judged meanwhile is judged again (`Books.write`), so that a change of policies has one place in time.
         """
-        events.hold_head(self.tx)
-        self.now = datetime.now(UTC)
+        if not self.holds_journal:
+            events.hold_head(self.tx)
+            self.now, self.relied_on, self.holds_journal = datetime.now(UTC), None, True
 
     def enter(self, event: EventType, subject: str, order_id: str | None, digest: bytes, **data: Any) -> None:
         """Enter in the journal what has happened to a record, now with this digest; nothing personal."""

@@ -82,6 +82,14 @@ def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | Non
     return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
 
 
+def count_from(tx: Transaction, position: int) -> int:
+    """How many events there are from a position on."""
+    row = tx.one("SELECT count(*) AS events FROM events WHERE position >= :position", position=position)
+    assert row is not None
+    counted: int = row["events"]
+    return counted
+
+
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str]) -> list[Row]:
     """The rows of the events of these types, which are rare, that happened to one of these subjects."""
     named = ", ".join(map(repr, map(str, types)))

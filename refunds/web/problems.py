@@ -184,7 +184,7 @@ PROBLEMS = {
         "The version would take effect too early",
         "A policy does not change before it is published: a version takes effect neither before it is registered nor "
         "before the vendor's page shows it.",
-        "Choose a later effective_from, or leave it out: the version then holds as soon as may be.",
+        "Choose a later effective_from, or null: the version then holds as soon as may be.",
     ),
     "evidence-required": Problem(
         422,

@@ -44,7 +44,7 @@ _LABEL = {
         "judged_by": "Es gilt die Fassung, die in Kraft war, als",
         "phone": "Per Telefon",
         "email": "Per E-Mail",
-        "late_entry_days": "Späte Einträge durch die Teamleitung nach",
+        "late_entry_days": "Nur durch die Teamleitung: Einträge später als",
         "evidence_after_deadline": "Ticket nötig bei Einträgen nach Fristende",
         "refund_due_days": "Ziel der Erstattung",
         "vendor_name": "Anbieter",
@@ -122,7 +122,7 @@ def difference_text(difference: Difference, time_zone: str, language: str) -> st
 
 
 def _plain(value: Any, language: str) -> str:
-    return _WORD[language].get(value) or str(value)
+    return _WORD[language][value] if isinstance(value, bool | TimelyBy | JudgedBy) else str(value)
 
 
 def _days(kind: str) -> Callable[[int, str], str]:
@@ -176,6 +176,7 @@ _CLOSURE = {
         "in_the_past": "It lies in the past: what has ended stays as it is, and only a window that has not ended by "
         "now passes over it.",
         "no_business_day": "It is no business day in the policy's region anyway.",
+        "known": "That was entered before, and nothing has changed.",
     },
     "de": {
         "closed": "Der Anbieter hat am {date} geschlossen.",
@@ -183,34 +184,40 @@ _CLOSURE = {
         "in_the_past": "Der Tag liegt in der Vergangenheit: Was abgelaufen ist, bleibt, wie es ist; nur eine Frist, "
         "die jetzt noch läuft, überspringt ihn.",
         "no_business_day": "Er ist in der Region der Bedingungen ohnehin kein Werktag.",
+        "known": "Das war schon eingetragen, nichts hat sich geändert.",
     },
 }
 
 
-def closure_text(day: date, notices: Sequence[str], language: str) -> str:
-    """What a closure that is entered now does."""
+def closure_text(day: date, notices: Sequence[str], language: str, *, new: bool = True) -> str:
+    """What a closure does that is entered now, or that it was entered before."""
     said = _CLOSURE[language]
-    return " ".join([said["closed"].format(date=date_text(day, language)), *(said[one] for one in notices or [""])])
+    effect = [said[one] for one in notices or [""]] if new else [said["known"]]
+    return " ".join([said["closed"].format(date=date_text(day, language)), *effect])
 
 
 _REGISTERED = {
     "en": {
-        "published": "Version {version} of {policy} is published. {order} It holds from {since}.",
-        "imported": "Version {version} of {policy} is imported. {order} It holds from {since}.",
-        "dry_run": "Version {version} of {policy} would be published. {order} It would hold from {since}.",
-        "known": "Version {version} of {policy} was registered before, and nothing has changed. It holds from {since}.",
+        "published": "Version {version} of {policy} is published. {order} It holds {since}.",
+        "imported": "Version {version} of {policy} is imported. {order} It holds {since}.",
+        "dry_run": "Version {version} of {policy} would be published. {order} It would hold {since}.",
+        "known": "Version {version} of {policy} was registered before, and nothing has changed. It holds {since}.",
         "follows": "It follows version {follows}.",
         "first": "It begins a new policy.",
-        "beginning": "the beginning",
+        "alone": "No version stands before it.",
+        "since": "from {at}",
+        "beginning": "from the beginning",
     },
     "de": {
-        "published": "Fassung {version} von {policy} ist veröffentlicht. {order} Sie gilt ab {since}.",
-        "imported": "Fassung {version} von {policy} ist übernommen. {order} Sie gilt ab {since}.",
-        "dry_run": "Fassung {version} von {policy} würde veröffentlicht. {order} Sie gälte ab {since}.",
-        "known": "Fassung {version} von {policy} war schon erfasst, nichts hat sich geändert. Sie gilt ab {since}.",
+        "published": "Fassung {version} von {policy} ist veröffentlicht. {order} Sie gilt {since}.",
+        "imported": "Fassung {version} von {policy} ist übernommen. {order} Sie gilt {since}.",
+        "dry_run": "Fassung {version} von {policy} würde veröffentlicht. {order} Sie gälte {since}.",
+        "known": "Fassung {version} von {policy} war schon erfasst, nichts hat sich geändert. Sie gilt {since}.",
         "follows": "Sie folgt auf Fassung {follows}.",
         "first": "Mit ihr beginnen neue Bedingungen.",
-        "beginning": "Anfang an",
+        "alone": "Vor ihr steht keine Fassung.",
+        "since": "ab {at}",
+        "beginning": "von Anfang an",
     },
 }
 
@@ -218,7 +225,8 @@ _REGISTERED = {
 def registration_text(version: PolicyVersion, follows: int | None, done: str, language: str) -> str:
     """What has become of a version: it is `published` or `imported`, would be (`dry_run`), or was `known`."""
     said = _REGISTERED[language]
-    order = said["first"] if follows is None else said["follows"].format(follows=follows)
+    nothing_before = said["first" if version.version == 1 else "alone"]
+    order = nothing_before if follows is None else said["follows"].format(follows=follows)
     return said[done].format(
         version=version.version, policy=version.policy_id, order=order, since=since_text(version, language)
     )
@@ -228,7 +236,8 @@ def since_text(version: PolicyVersion, language: str) -> str:
     """From when a version holds, in its own zone."""
     if version.effective_from is None:
         return _REGISTERED[language]["beginning"]
-    return instant_text(version.effective_from, version.terms.time_zone, language)
+    at = instant_text(version.effective_from, version.terms.time_zone, language)
+    return _REGISTERED[language]["since"].format(at=at)
 
 
 _COMPARED = {

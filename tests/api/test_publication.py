@@ -648,7 +648,9 @@ def test_the_same_date_again_changes_nothing(brand, now):
     position = brand.position()
     now.shift(timedelta(hours=1))
     again = brand.close("2026-04-10", de="Etwas anderes", en="Something else")
-    assert (again.status_code, again.json, "Location" in again.headers) == (200, first.json, False)
+    assert ["entered before" in answer.json["effect_text"] for answer in (first, again)] == [False, True]
+    assert again.json == first.json | {"effect_text": again.json["effect_text"]}
+    assert (again.status_code, "Location" in again.headers) == (200, False)
     assert brand.position() == position
     assert len(brand.product.get(f"{brand.url}/closures").json["items"]) == 1
 

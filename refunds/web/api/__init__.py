@@ -36,7 +36,7 @@ def reply(
 
 def accepted(*forms: str) -> str:
     """The form that the reader prefers of those there are, the first where he does not say; raises `Rejected`."""
-    found = request.accept_mimetypes.best_match(forms) if "Accept" in request.headers else forms[0]
+    found = request.accept_mimetypes.best_match(forms) if request.headers.get("Accept") else forms[0]
     if found is None:
         raise Rejected("not-acceptable", f"This can be answered as {' or '.join(forms)}.")
     return found

@@ -17,6 +17,7 @@ from refunds.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, 
 from refunds.policy import PolicyId
 from refunds.service import checks
 from refunds.service.checks import Check
+from refunds.service.policies import require_region
 from refunds.terms import TermsSchema
 from refunds.web import shown, telemetry
 from refunds.web.api import present_policies, reader_language, reply
@@ -265,7 +266,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
-        checks.require_region(terms["region"], "/terms/region")
+        require_region(terms["region"], "/terms/region")
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
     policies, language, with_days = present_policies(), reader_language(), body.get("include_days", False)
 

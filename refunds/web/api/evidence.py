@@ -139,7 +139,9 @@ def get_order_evidence(work: Work, order_id: str, query: dict[str, Any]) -> Resp
     found = evidence.gather(work, order_id, auth.books().anchors)
     if form == HTML:
         return document(documents.page(found, language), form)
-    return reply(documents.data(found, language))
+    response = reply(documents.data(found, language))
+    response.vary.add("Accept")
+    return response
 
 
 @operation(

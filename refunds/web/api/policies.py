@@ -1,5 +1,6 @@
 """Policies over HTTP: which there are, what each version says, and when the vendor is closed besides."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -37,7 +38,7 @@ class PolicySchema(ma.Schema):
 
     id = shown.String("The policy.")
     last_updated = shown.Instant(
-        "When the newest version was published or, where that is not known, took effect; null: never changed.",
+        "When the newest version that has begun was published or, where that is not known, took effect; null: never.",
         allow_none=True,
     )
     default = shown.Boolean("Whether it judges where a request names no policy.")
@@ -213,13 +214,19 @@ def list_closures(work: Work, policy_id: str) -> Response:
 
 def _policy_data(policy_id: str) -> dict[str, Any]:
     records = present_policies().records(policy_id)
-    newest = next((record for record in reversed(records) if record.withdrawn_at is None), records[0])
+    newest = next((record for record in reversed(records) if _has_begun(record)), None)
     return {
         "id": policy_id,
-        "last_updated": newest.terms["page_published_at"] or format_known(newest.effective_from),
+        "last_updated": newest and (newest.terms["page_published_at"] or format_known(newest.effective_from)),
         "default": policy_id == present_policies().default,
         "versions": [_summary(record) for record in records],
     }
+
+
+def _has_begun(record: RegisteredVersion) -> bool:
+    """Whether a version holds, or has held."""
+    begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
+    return begun and record.withdrawn_at is None
 
 
 def _record(policy_id: str, version: int) -> RegisteredVersion:

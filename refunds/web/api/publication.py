@@ -1,6 +1,7 @@
 """The life of policies over HTTP: versions are published and withdrawn, closures entered."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import marshmallow as ma
@@ -8,7 +9,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.access import Scope
-from refunds.fields import FlagText, FreeText, Instant, LocalDate, Nested, StrictSchema, Whole
+from refunds.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, StrictSchema, Whole
 from refunds.policy import Difference, PolicyId, PolicyVersion
 from refunds.service import publication
 from refunds.service.publication import ClosureNotice, Registration
@@ -48,12 +49,12 @@ class DraftSchema(StrictSchema):
     """A version to be published: as it is read, but for what the service says of it."""
 
     version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
-    effective_from = Instant(
+    effective_from = NearInstant(
         required=True,
         allow_none=True,
         metadata={
             "description": "From when it is to hold: not before now, nor before `page_published_at`. Null: as soon as "
-            "may be, and then it cannot be withdrawn."
+            "may be; what holds already cannot be withdrawn."
         },
     )
     terms = Nested(
@@ -88,6 +89,9 @@ class EnteredClosureSchema(ClosureSchema):
     effect_text = shown.String("What it does, in words.")
 
 
+MOST_BYTES = 2**18
+"""Of a draft: both clauses may be long, and written with escapes."""
+
 DRAFT = {
     "version": 2,
     "effective_from": "2027-01-01T00:00:00+01:00",
@@ -118,7 +122,7 @@ WITHDRAWN = {
 }
 CLOSED = CLOSURE | {
     "notices": [],
-    "effect_text": "Every window that has not ended by now passes over Friday, 10 July 2026.",
+    "effect_text": closure_text(date(2026, 7, 10), [], "en"),
 }
 CLOSURE_EXAMPLE = {"closed": {"summary": "A works outing", "value": CLOSED}}
 
@@ -133,6 +137,7 @@ CLOSURE_EXAMPLE = {"closed": {"summary": "A works outing", "value": CLOSED}}
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    most_bytes=MOST_BYTES,
     query=PublishQuerySchema,
     path={"policy_id": POLICY_ID_HELP},
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
@@ -189,7 +194,8 @@ def add_closure(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
     """
     reason = body.get("reason", {})
     entered = publication.close(work, policy_id, body["date"], reason.get("de"), reason.get("en"))
-    effect = {"notices": entered.notices, "effect_text": closure_text(body["date"], entered.notices, reader_language())}
+    effect_text = closure_text(body["date"], entered.notices, reader_language(), new=entered.created)
+    effect = {"notices": entered.notices, "effect_text": effect_text}
     location = f"/v1/policies/{policy_id}/closures" if entered.created else None
     return reply(closure_data(entered.closure) | effect, status=201 if entered.created else 200, location=location)
 

@@ -17,7 +17,7 @@ from refunds.web.api import reader_language, reply
 from refunds.web.api.contacts import CONTACT
 from refunds.web.api.orders import ORDER
 from refunds.web.api.policies import POLICY_ID_HELP
-from refunds.web.api.publication import DRAFT, DifferenceSchema, DraftSchema, draft_of
+from refunds.web.api.publication import DRAFT, MOST_BYTES, DifferenceSchema, DraftSchema, draft_of
 from refunds.web.openapi import Answer, Transacted, operation
 
 blueprint = Blueprint("Simulations", __name__, description="What a draft of a policy would change.")
@@ -173,6 +173,7 @@ SIMULATED = {
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    most_bytes=MOST_BYTES,
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )
