@@ -8,6 +8,7 @@ import pytest
 
 from refunds.access import COMMAND_LINE
 from refunds.service import audit
+from refunds.storage import events
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
 from tests.api.test_contract import validator
@@ -303,6 +304,12 @@ TAMPERINGS = {
     ),
     "another actor": ("UPDATE events SET actor = 'cli_nobody' WHERE order_id = :order", "position "),
     "another time": ("UPDATE events SET at = at - 1 WHERE type = 'order.registered'", "position "),
+    "unreadable note": ("UPDATE contacts SET note = :bytes", "contacts {contact}: cannot be read"),
+    "no decision": ("UPDATE contacts SET decision = 'none'", "contacts {contact}: cannot be read"),
+    "half a decision": ("UPDATE contacts SET decision = :nothing", "contacts {contact}: cannot be read"),
+    "no channel": ("UPDATE contacts SET channel = 'fax'", "contacts {contact}: cannot be read"),
+    "unreadable customer": ("UPDATE orders SET customer_ref = :bytes", "orders {order}: what is personal does not"),
+    "unreadable reason": ("UPDATE closures SET reason_de = :bytes", "closures virtual-numbers/2026-04-08: cannot be"),
     "no event between": ("DELETE FROM events WHERE type = 'order.registered' AND order_id <> :order", "position "),
 }
 
@@ -311,7 +318,8 @@ TAMPERINGS = {
 def test_what_was_changed_behind_the_services_back_is_told(books, how):
     assert books.evidence()["proof"]["sound"]
     sql, where = TAMPERINGS[how]
-    books.tamper(sql, **({"order": books.order_id} if ":order" in sql else {}))
+    given = {"order": books.order_id, "bytes": b"x", "nothing": "{}"}
+    books.tamper(sql, **{name: value for name, value in given.items() if f":{name}" in sql})
     found = books.evidence()
     validator("Evidence").validate(found)
     assert found["proof"]["sound"] is False
@@ -322,6 +330,41 @@ def test_what_was_changed_behind_the_services_back_is_told(books, how):
     assert found["proof"]["broken"][0] in page
     with books.books.read(COMMAND_LINE) as work, pytest.raises(audit.Broken):
         audit.verify(work, [])
+
+
+def test_an_auditor_is_told_of_what_he_may_not_see(books):
+    books.tamper("UPDATE contacts SET note = :bytes", bytes=b"x")
+    auditor = Desk(client_of(books.app, "auditor"), None)
+    (place,) = evidence(auditor, books.order_id).json["proof"]["broken"]
+    assert place == f"contacts {books.contact_id}: cannot be read as it is stored"
+
+
+def test_a_journal_whose_end_was_cut_off_is_told(books):
+    """Its head set back, so that it ends well without what was cut off: the anchor knows more."""
+    books.books.anchor()
+    (anchor,) = books.books.anchors
+    with books.books.read(COMMAND_LINE) as work:
+        kept, last = next(
+            (row["position"], row["hash"])
+            for row in events.every(work.tx)
+            if (row["type"], row["subject"]) == ("order.registered", books.order_id)
+        )
+    books.tamper("DELETE FROM contacts")
+    books.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
+    books.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
+    assert books.evidence()["proof"]["broken"] == [
+        f"position {kept}: the journal ends here, but was anchored at {anchor.position}"
+    ]
+
+
+def test_there_is_evidence_before_any_version_is_in_force(brand):
+    """The order is of a policy that begins later."""
+    later = Brand(brand.service, brand.clock)
+    brand.clock.move_to("2026-02-01T00:00:00Z")
+    order_id = later.order(service_provided_at="2026-03-02T10:00:00Z")
+    found = evidence(later.agent, order_id)
+    assert (found.status_code, found.json["policy_versions"], found.json["proof"]["sound"]) == (200, [], True)
+    assert evidence(later.agent, order_id, **HTML).status_code == 200
 
 
 def test_what_is_changed_about_another_order_is_not_this_ones(books):

@@ -2,7 +2,14 @@
 
 import pytest
 
+from refunds.access import COMMAND_LINE
+from refunds.contact_points import Channel
 from refunds.errors import EffectiveTooEarly, InvalidInput
+from refunds.service import contacts, orders
+from refunds.service.books import Books
+from refunds.service.contacts import NewContact
+from refunds.service.orders import OrderFacts
+from refunds.service.replay import Replayed, replay
 from refunds.web import create_app
 from tests.conftest import client_of, settings, with_policies
 
@@ -189,3 +196,23 @@ def test_an_unknown_region_is_a_problem(client):
 def test_an_operation_without_parameters_takes_none(client):
     response = client.get("/v1/policies?limit=5")
     assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/limit")
+
+
+def test_records_from_before_policies_were_among_them_can_be_opened(tmp_path):
+    """They have decisions, and no version that made them."""
+    books = Books(settings(tmp_path))
+    with books.write(COMMAND_LINE) as work:
+        facts = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=work.now)
+        orders.register(work, facts)
+        contacts.record(work, "A-1", NewContact(channel=Channel.PHONE))
+    engine, _ = books.open()
+    with engine.write() as tx:
+        tx.run("DELETE FROM policy_versions")
+        tx.run("DELETE FROM events WHERE type = 'policy.imported'")
+        tx.run("UPDATE journal_head SET policies_at = 0")
+    books.close()
+    opened = Books(settings(tmp_path))
+    with opened.read(COMMAND_LINE) as work:
+        assert orders.eligibility(work, "A-1", None, None).eligible
+        assert list(replay(work, Replayed())) == []
+    opened.close()

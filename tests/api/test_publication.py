@@ -732,3 +732,43 @@ def test_of_closures_there_may_be_many_at_once(brand):
     for n in range(60):
         assert brand.close(str(start + timedelta(days=1 + n))).status_code == 201
     assert brand.last_day(TODAY) == "2026-06-09"
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "9999-12-31T23:30:00Z"]
+)
+def test_instants_where_dates_end_are_no_policys(brand, at):
+    """As they have no local date in every zone."""
+    for answer, place in (
+        (brand.publish(2, at, window_business_days=3), "/effective_from"),
+        (brand.publish(2, None, page_published_at=at), "/terms/page_published_at"),
+    ):
+        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, place)
+        assert "1970 to 2199" in answer.json["detail"]
+
+
+def test_a_vendor_may_be_called_as_he_likes(brand):
+    (difference,) = brand.publish(2, CHANGE, vendor_name="new").json["differences"]
+    assert difference == {"term": "vendor_name", "text": "Vendor: new (was: none)"}
+
+
+def test_a_policy_was_last_updated_by_what_has_begun(brand, now):
+    brand.publish(2, "2026-05-01T00:00:00Z", window_business_days=3)
+    read = lambda: brand.agent.get(brand.url).json["last_updated"]  # noqa: E731
+    before = read()
+    now.move_to("2026-05-01T00:00:00Z")
+    assert (before < "2026-05-01", read()) == (True, "2026-05-01T00:00:00Z")
+
+
+def test_after_a_first_version_that_was_withdrawn_the_next_is_compared(service, now):
+    brand = Brand(service, now)
+    now.move_to("2026-03-02T00:00:00Z")
+    other = Brand.__new__(Brand)
+    other.__dict__ |= brand.__dict__ | {"id": f"{brand.id}-other", "url": f"{brand.url}-other"}
+    assert other.publish(1, "2026-06-01T00:00:00Z").status_code == 201
+    assert other.withdraw(1).status_code == 200
+    assert other.publish(2, "2026-07-01T00:00:00Z", window_business_days=4).json["follows"] is None
+    simulated = other.product.client.post(
+        f"{other.url}/simulations", json={"version": 3, "effective_from": None, "terms": {}}
+    )
+    assert simulated.json["compared_with"] == 2

@@ -262,3 +262,10 @@ def test_a_contact_counts_in_the_month_of_its_service_or_of_its_own(service, now
     brand.agent.record(order_id)
     found = simulate(brand, window_business_days=3).json
     assert by(found, "month") == {"2026-04": [2, 0, 0]}
+
+
+def test_an_unknown_region_is_refused_before_anything_is_judged(client):
+    draft = {"version": 2, "effective_from": None, "terms": {"region": "Bavaria"}}
+    answer = client.post("/v1/policies/virtual-numbers/simulations", json=draft)
+    assert (answer.status_code, answer.json["type"]) == (422, "/problems/unknown-region")
+    assert answer.json["errors"][0]["pointer"] == "/terms/region"

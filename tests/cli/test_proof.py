@@ -315,6 +315,23 @@ def test_of_long_windows_the_latest_services_are_listed_and_the_rest_is_told(bra
     assert "the window may still run" not in short
 
 
+def test_windows_of_an_earlier_and_longer_version_are_not_left_out(brand, shared):
+    """Though the services after them had shorter ones, which have ended."""
+    name = brand(("", "window_business_days = 30"), ("2026-03-25T00:00:00+01:00", ""))
+    rows = shared.deadlines("--policy", name, "--region", "DE")
+    assert rows["Tue 24 Mar"] == ["Fri 8 May"]
+    assert "Wed 25 Mar" not in rows
+    assert "may still run" in list(rows)[-1]
+
+
+def test_that_the_time_of_the_order_decides_is_told(brand, shared):
+    name = brand(("", ""), ("2026-04-07T00:00:00+02:00", 'window_business_days = 5\njudged_by = "ordered"'))
+    note = "Orders placed before Tuesday, 7 April 2026, 00:00 (Berlin time) are judged by an earlier version"
+    assert note in shared.succeed("deadlines", "--policy", name, "--region", "DE")
+    assert note in shared.succeed("deadlines", "--policy", name, "--region", "DE", "--print")
+    assert "judged by an earlier" not in shared.succeed("deadlines", "--policy", brand(("", "")), "--region", "DE")
+
+
 def test_closures_count_on_the_sheet_for_the_windows_that_had_not_ended(brand, shared, now):  # noqa: F811
     name = brand(("", ""))
     now.move_to("2026-04-08T09:00:00Z")
@@ -421,6 +438,8 @@ def test_demonstration_orders_are_registered_once_a_day(place, now):  # noqa: F8
     now.move_to("2026-04-08T21:59:00Z")
     assert place.succeed("demo") == first
     assert place.position() == before
+    place.succeed("policy", "close", "2026-04-07")
+    assert place.succeed("demo") == first, "whatever has changed since"
     now.move_to(LATE)
     assert "DEMO-20260409-1" in place.succeed("demo")
     assert place.position() > before
