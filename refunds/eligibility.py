@@ -53,6 +53,9 @@ class Notice(StrEnum):
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
 
 
+_CHANNELS = {str(channel): channel for channel in Channel}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of an order and of the customer's contact; instants are absolute.
@@ -80,7 +83,7 @@ class Facts:
             received_at=written_instant(data["received_at"]),
             sent_at=written_known(data["sent_at"]),
             recorded_at=written_known(data["recorded_at"]),
-            channel=data["channel"] and Channel(data["channel"]),
+            channel=data["channel"] and _CHANNELS[data["channel"]],
             contact_point=data["contact_point"],
             contact_point_accepted=data["contact_point_accepted"],
             cancelled=data["cancelled"],

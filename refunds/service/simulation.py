@@ -24,6 +24,7 @@ from refunds.service.policies import require_region
 from refunds.service.work import Work
 from refunds.storage import Row, contacts, orders
 from refunds.storage.table import count_rows, instant, micros
+from refunds.terms import JudgedBy
 
 EXAMPLES = 10
 """Of each way in which contacts flip."""
@@ -100,15 +101,10 @@ def simulate(work: Work, draft: PolicyVersion, tell: Tell = lambda _, __: None) 
     found = Simulation(draft, present, differences(present.terms, draft.terms), work.now)
     ahead = count_rows(work.tx, "orders"), count_rows(work.tx, "contacts")  # of other policies, too
     judging = _Judging(policy, found)
-
-    def told(rows: Iterator[Row], before: int) -> Iterator[Row]:
-        for done, row in enumerate(rows, before):
-            if not done % STEP:
-                tell(done, sum(ahead))
-            yield row
-
-    judging.judge_orders(told(orders.facts_judged_by(work.tx, policy.policy_id), 0))
-    judging.judge_contacts(told(contacts.judged_by(work.tx, policy.policy_id), ahead[0]))
+    judging.judge_orders(orders.facts_judged_by(work.tx, policy.policy_id), lambda done: tell(done, sum(ahead)))
+    judging.judge_contacts(
+        contacts.judged_by(work.tx, policy.policy_id), lambda done: tell(ahead[0] + done, sum(ahead))
+    )
     tell(sum(ahead), sum(ahead))
     return found
 
@@ -122,17 +118,21 @@ class _Judging:
         self._zones = {zone(version.terms.time_zone) for version in (*policy.standing, found.draft)}
         self._calendars = cache(partial(checks.calendar_of, found.draft))
 
-    def judge_orders(self, rows: Iterator[Row]) -> None:
+    def judge_orders(self, rows: Iterator[Row], tell: Callable[[int], None]) -> None:
         """Compare the windows that orders have with those that they would have."""
-        edges = cache(self._edges)
+        edges, starts = cache(self._edges), self._starts
+        by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.standing)
         cases: dict[_Case, _Orders] = {}
-        for row in rows:
+        for done, row in enumerate(rows):
+            if not done % STEP:
+                tell(done)
             provided, ordered = row["service_provided_at"], row["ordered_at"]
             if provided is None:
                 self._found.not_provided += 1
                 continue
             utc_day = provided // _DAY
-            case = row["region"], utc_day, bisect_right(edges(utc_day), provided), self._version_at(ordered)
+            placed = bisect_right(starts, ordered) if by_order and ordered is not None else None
+            case = row["region"], utc_day, bisect_right(edges(utc_day), provided), placed
             like = cases.get(case)
             if like is None:
                 cases[case] = _Orders(row, 1)
@@ -146,9 +146,6 @@ class _Judging:
         morning = instant(utc_day * _DAY)
         dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
         return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
-
-    def _version_at(self, ordered: int | None) -> int | None:
-        return None if ordered is None else bisect_right(self._starts, ordered)
 
     def _compare(self, row: Row, count: int) -> None:
         """Note what becomes of the window of so many orders like this one."""
@@ -168,12 +165,14 @@ class _Judging:
             tally.longer += count * (after.deadline > before.deadline)
             tally.shorter += count * (after.deadline < before.deadline)
 
-    def judge_contacts(self, rows: Iterator[Row]) -> None:
+    def judge_contacts(self, rows: Iterator[Row], tell: Callable[[int], None]) -> None:
         """Compare what was decided on contacts with what would be."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)
-        for row in rows:
+        for done, row in enumerate(rows):
+            if not done % STEP:
+                tell(done)
             record = orjson.loads(row["decision"])
             facts = Facts.of(record["facts"])
             try:
