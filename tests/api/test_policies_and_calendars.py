@@ -5,7 +5,7 @@ import pytest
 from refunds.access import COMMAND_LINE
 from refunds.contact_points import Channel
 from refunds.errors import EffectiveTooEarly, InvalidInput
-from refunds.service import contacts, orders
+from refunds.service import audit, contacts, orders
 from refunds.service.books import Books
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -215,4 +215,20 @@ def test_records_from_before_policies_were_among_them_can_be_opened(tmp_path):
     with opened.read(COMMAND_LINE) as work:
         assert orders.eligibility(work, "A-1", None, None).eligible
         assert list(replay(work, Replayed())) == []
+    opened.close()
+
+
+def test_a_version_that_was_taken_out_of_the_records_is_missed_and_not_made_again(tmp_path):
+    """Of a new installation, whose packaged policy is all that it has."""
+    books = Books(settings(tmp_path))
+    engine, _ = books.open()
+    with engine.write() as tx:
+        assert tx.run("DELETE FROM policy_versions") == 1
+    books.close()
+    opened = Books(settings(tmp_path))
+    with (
+        opened.read(COMMAND_LINE) as work,
+        pytest.raises(audit.Broken, match="virtual-numbers/1: the record is missing"),
+    ):
+        audit.verify(work, [])
     opened.close()
