@@ -188,6 +188,11 @@ class Closure:
     entered_by: str
 
 
+def id_within(policy: str, name: object) -> str:
+    """The id of what has its name within a policy: a version its number, a closure its date."""
+    return f"{policy}/{name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A system or person that calls the service, and its role."""

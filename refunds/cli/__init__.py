@@ -63,14 +63,19 @@ def wide_console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
+def bars(*, passing: bool = False) -> Progress:
+    """Bars on standard error; those that are `passing` go when they are full, and are for a terminal alone."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=passing, disable=passing and not console.is_terminal)
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Tell on standard error how far something is: of how many things, how many are done."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, there: bars.update(task, completed=done, total=there)
+    with bars(passing=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, there: shown.update(task, completed=done, total=there)
 
 
 def present_policies() -> Policies:

@@ -5,10 +5,9 @@ from contextlib import closing
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
-from refunds.cli import Command, loaded_books
+from refunds.cli import Command, bars, loaded_books
 from refunds.service import copies
 from refunds.storage import open_engine
 
@@ -23,14 +22,13 @@ def command(to: str) -> None:
     it before it is finished.
     """
     books = loaded_books()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with closing(open_engine(to, setting="--to")) as engine, Progress(*columns, console=Console(stderr=True)) as bars:
+    with closing(open_engine(to, setting="--to")) as engine, bars() as shown:
         tasks: dict[str, TaskID] = {}
 
         def tell(step: str, done: int, there: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step)
-            bars.update(tasks[step], completed=done, total=there)
+                tasks[step] = shown.add_task(step)
+            shown.update(tasks[step], completed=done, total=there)
 
         report = copies.copy(books, engine, "--to", tell)
     click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")

@@ -18,9 +18,8 @@ from refunds.service import evidence
 def command(order: str, lang: str, *, as_page: bool) -> None:
     """Write all that is held about ORDER, with the clause as it was, and proof that nothing of it was changed."""
     books = loaded_books()
-    anchors = list(books.anchors)  # before the journal is read: it only grows
     with books.read(COMMAND_LINE) as work:
-        found = evidence.gather(work, order, anchors)
+        found = evidence.gather(work, order, books.anchors)
     if as_page:
         click.echo(documents.page(found, lang))
     else:

@@ -215,8 +215,7 @@ def _show(found: Simulation, lang: str) -> None:
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
     console.print(compared_text(found.draft, found.compared_with.version, lang, same=not found.differences))
-    for difference in documents.differences_data(found, lang):
-        console.print(f"  {difference['text']}")
+    _list(found.differences, found.draft, lang)
     said = simulation_texts(lang)
     console.print(
         said["orders"].format(

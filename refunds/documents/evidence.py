@@ -5,9 +5,9 @@ from typing import Any
 from refunds.documents import written
 from refunds.documents.confirmation import clause_in, source_of
 from refunds.instants import format_instant
-from refunds.policy import PolicyVersion, read_terms
-from refunds.records import RegisteredVersion, spoken
+from refunds.records import spoken
 from refunds.service.evidence import Evidence, Link
+from refunds.service.policies import version_of
 from refunds.wording.records import (
     cancellation_data,
     closure_data,
@@ -37,7 +37,7 @@ def data(evidence: Evidence, language: str) -> dict[str, Any]:
 
 def page(evidence: Evidence, language: str) -> str:
     """The evidence as a page to print."""
-    versions = [_version_of(record) for record in evidence.versions]
+    versions = [version_of(record) for record in evidence.versions]
     return written(
         "evidence.html",
         language,
@@ -48,10 +48,6 @@ def page(evidence: Evidence, language: str) -> str:
         clauses=[(version, *clause_in(version.terms, language), source_of(version, language)) for version in versions],
         happened=_HAPPENED[language],
     )
-
-
-def _version_of(record: RegisteredVersion) -> PolicyVersion:
-    return PolicyVersion(record.policy, record.version, record.effective_from, read_terms(record.terms))
 
 
 def _link_data(link: Link) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from refunds.documents import written
 from refunds.instants import format_known
 from refunds.service.simulation import Example, Flip, Simulation, Tally
 from refunds.wording import month_text
-from refunds.wording.policies import difference_text
+from refunds.wording.policies import differences_data
 
 
 def data(found: Simulation, language: str) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def data(found: Simulation, language: str) -> dict[str, Any]:
         "policy": found.draft.policy_id,
         "version": found.draft.version,
         "compared_with": found.compared_with.version,
-        "differences": differences_data(found, language),
+        "differences": _differences(found, language),
         "orders": {
             "judged": total.orders,
             "longer": total.longer,
@@ -46,7 +46,7 @@ def page(found: Simulation, language: str) -> str:
         "simulation.html",
         language,
         found=found,
-        differences=[difference["text"] for difference in differences_data(found, language)],
+        differences=[difference["text"] for difference in _differences(found, language)],
         by_month=dict(sorted(found.by_month.items())),
         by_channel=dict(sorted(found.by_channel.items())),
         by_region=dict(sorted(found.by_region.items())),
@@ -55,10 +55,8 @@ def page(found: Simulation, language: str) -> str:
     )
 
 
-def differences_data(found: Simulation, language: str) -> list[dict[str, str]]:
-    """In which terms the draft differs, in words."""
-    zone = found.draft.terms.time_zone
-    return [{"term": one.term, "text": difference_text(one, zone, language)} for one in found.differences]
+def _differences(found: Simulation, language: str) -> list[dict[str, str]]:
+    return differences_data(found.differences, found.draft.terms.time_zone, language)
 
 
 def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:

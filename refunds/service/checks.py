@@ -153,6 +153,15 @@ def calendar_days(
     return calendar, [(day, calendar.why_not(day)) for day in days]
 
 
+_FARTHEST = timedelta(days=5 * 366)
+
+
+def require_near(day: date, today: date, pointer: str) -> None:
+    """Raise `InvalidInput` at `pointer` for a date so far from today that it is a slip of the pen."""
+    if abs(day - today) > _FARTHEST:
+        raise InvalidInput([Flaw(pointer, "must not be more than five years away", "out_of_range")])
+
+
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     """A number or an address in its one spelling; raises `InvalidInput` at `pointer`."""
     try:

@@ -5,11 +5,9 @@ from datetime import date, datetime, timedelta
 from itertools import zip_longest
 
 from refunds import holiday_source
-from refunds.errors import Flaw, InvalidInput
 from refunds.instants import end_of_day, first_instant, local_date, zone
 from refunds.policy import Policy, PolicyVersion
 from refunds.service import checks
-from refunds.service.publication import FARTHEST
 from refunds.service.work import Work
 from refunds.terms import JudgedBy
 
@@ -60,8 +58,7 @@ def sheet(work: Work, policy_id: str, day: date | None = None, regions: tuple[st
     version = policy.present(work.now)
     today = local_date(work.now, zone(version.terms.time_zone))
     day = day or today
-    if abs(day - today) > FARTHEST:
-        raise InvalidInput([Flaw("/week", "must not be more than five years away", "out_of_range")])
+    checks.require_near(day, today, "/week")
     monday = day - day.weekday() * _DAY
     country = version.terms.country
     of = regions or (country, *(f"{country}-{name}" for name in holiday_source.subdivisions(country)))

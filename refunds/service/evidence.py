@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from refunds.eligibility import Facts, Outcome
 from refunds.errors import NoPolicyInForce, NotFound
 from refunds.journal import ABOUT_POLICIES, Event, is_sound
-from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion
+from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion, id_within
 from refunds.secrecy import CLOSED, Tampered, Vault
 from refunds.service import audit
 from refunds.service.work import Work
@@ -133,11 +133,13 @@ def _judged_by(work: Work, order: Order, decisions: list[Mapping[str, Any]]) -> 
     used = set()
     with suppress(NoPolicyInForce):
         now = work.policies[order.policy].judging(work.now, order.service_provided_at, order.ordered_at)
-        used.add(f"{now.policy_id}/{now.version}")
+        used.add(id_within(now.policy_id, now.version))
     for decision in decisions:
         policy, facts = decision["outcome"]["policy"], decision["facts"]
         closed = *facts["closures"], *facts.get("closures_too_late", ())
-        used |= {f"{policy}/{name}" for name in (decision["outcome"]["version"], facts["contact_version"], *closed)}
+        used |= {
+            id_within(policy, name) for name in (decision["outcome"]["version"], facts["contact_version"], *closed)
+        }
     return used
 
 

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 
 from refunds import holiday_source
 from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion, Unreadable
-from refunds.policy import Closures, Policy, PolicyVersion, policy_of, read_policy, read_terms
+from refunds.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of, read_policy, read_terms
 from refunds.records import RegisteredVersion
 from refunds.secrecy import CLOSED
 from refunds.storage import Row, Transaction, policies
@@ -50,6 +50,11 @@ class Policies(Mapping[str, Policy]):
         """The records of a policy's versions, by number; raises `NotFound`."""
         return self._known(policy_id).records
 
+    def record(self, policy_id: str, number: int) -> RegisteredVersion:
+        """The record of a policy's version; raises `NotFound`."""
+        self[policy_id].version(number)
+        return self.records(policy_id)[number - 1]
+
     def _known(self, policy_id: str) -> Known:
         try:
             return self._by_id[policy_id]
@@ -77,13 +82,14 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> Known:
         closed = (CLOSURES.read(row, CLOSED) for row in entered)
         closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
         withdrawn = {record.version for record in records if record.withdrawn_at is not None}
-        return Known(policy_of((_version(record, closures) for record in records), withdrawn), records)
+        return Known(policy_of((version_of(record, closures) for record in records), withdrawn), records)
     except (ValueError, TypeError, OverflowError, KeyError, InvalidInput) as error:
         message = f"the policy {policy_id} is not what was registered ({error}): see flask audit verify"
         raise Unreadable(message) from None
 
 
-def _version(record: RegisteredVersion, closures: Closures) -> PolicyVersion:
+def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
+    """The version that a record holds, with the closures of its policy where it is to judge."""
     terms = read_terms(record.terms)
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 

@@ -5,7 +5,7 @@ Whatever happens to a policy has its place in the journal, so that everything is
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from hashlib import sha256
 
@@ -16,7 +16,7 @@ from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionC
 from refunds.instants import format_instant, format_known, local_date, zone
 from refunds.journal import ABOUT_POLICIES, EventType
 from refunds.policy import Difference, PolicyVersion, differences, policy_of, read_terms, terms_data, version_data
-from refunds.records import Closure, RegisteredVersion
+from refunds.records import Closure, RegisteredVersion, id_within
 from refunds.secrecy import CLOSED, Vault
 from refunds.service import checks, policies
 from refunds.service.work import Work
@@ -42,10 +42,6 @@ class EnteredClosure:
     closure: Closure
     notices: list[ClosureNotice]
     created: bool
-
-
-FARTHEST = timedelta(days=5 * 366)
-"""A closure that is farther from today is a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +92,7 @@ def withdraw(work: Work, policy_id: str, number: int) -> RegisteredVersion:
     Raises `NotFound`, `PolicyVersionConflict`.
     """
     work.hold_journal()
-    version = work.policies[policy_id].version(number)
-    record = work.policies.records(policy_id)[number - 1]
+    record, version = work.policies.record(policy_id, number), work.policies[policy_id].version(number)
     if record.withdrawn_at is not None:
         return record
     if version.starts <= work.now:
@@ -123,8 +118,7 @@ def close(
     work.hold_journal()
     version = work.policies[policy_id].present(work.now)
     today = local_date(work.now, zone(version.terms.time_zone))
-    if abs(day - today) > FARTHEST:
-        raise InvalidInput([Flaw("/date", "must not be more than five years away", "out_of_range")])
+    checks.require_near(day, today, "/date")
     notices = []
     if day < today:
         notices.append(ClosureNotice.IN_THE_PAST)
@@ -134,7 +128,7 @@ def close(
         if row["date"] == day.isoformat():
             return EnteredClosure(CLOSURES.read(row, work.notes), notices, created=False)
     closure = Closure(
-        closure_id=f"{policy_id}/{day}",
+        closure_id=id_within(policy_id, day),
         policy=policy_id,
         date=day,
         reason_de=reason_de,
@@ -253,7 +247,7 @@ def _record(work: Work, version: PolicyVersion, *, imported: bool) -> Registered
 
 
 def _version_id(version: PolicyVersion) -> str:
-    return f"{version.policy_id}/{version.version}"
+    return id_within(version.policy_id, version.version)
 
 
 def _hash(version: PolicyVersion) -> str:

@@ -1,6 +1,6 @@
 """Policies in words: what a version says, and how it differs from another, in German and English."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -121,6 +121,11 @@ def difference_text(difference: Difference, time_zone: str, language: str) -> st
     return form.format(label=label, after=told(after), before=told(before))
 
 
+def differences_data(found: Iterable[Difference], time_zone: str, language: str) -> list[dict[str, str]]:
+    """Differences as they are answered: each term by its name, and in words."""
+    return [{"term": one.term, "text": difference_text(one, time_zone, language)} for one in found]
+
+
 def _plain(value: Any, language: str) -> str:
     return _WORD[language][value] if isinstance(value, bool | TimelyBy | JudgedBy) else str(value)
 
@@ -228,11 +233,11 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str, la
     nothing_before = said["first" if version.version == 1 else "alone"]
     order = nothing_before if follows is None else said["follows"].format(follows=follows)
     return said[done].format(
-        version=version.version, policy=version.policy_id, order=order, since=since_text(version, language)
+        version=version.version, policy=version.policy_id, order=order, since=_since(version, language)
     )
 
 
-def since_text(version: PolicyVersion, language: str) -> str:
+def _since(version: PolicyVersion, language: str) -> str:
     """From when a version holds, in its own zone."""
     if version.effective_from is None:
         return _REGISTERED[language]["beginning"]

@@ -187,7 +187,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 
     Every term it sets, with the defaults filled in, and the clause as customers read it.
     """
-    return reply(registered_data(_record(policy_id, version)), etag=True, public=True)
+    return reply(registered_data(present_policies().record(policy_id, version)), etag=True, public=True)
 
 
 @operation(
@@ -229,12 +229,9 @@ def _has_begun(record: RegisteredVersion) -> bool:
     return begun and record.withdrawn_at is None
 
 
-def _record(policy_id: str, version: int) -> RegisteredVersion:
-    present_policies()[policy_id].version(version)
-    return present_policies().records(policy_id)[version - 1]
-
-
 def _summary(record: RegisteredVersion) -> dict[str, Any]:
     data = registered_data(record)
-    summary = {name: data[name] for name in SUMMARY if name in data}
+    summary = {
+        name: data[name] for name in ("version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
+    }
     return summary | {"page_published_at": record.terms["page_published_at"]}

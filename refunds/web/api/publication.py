@@ -1,6 +1,5 @@
 """The life of policies over HTTP: versions are published and withdrawn, closures entered."""
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -10,7 +9,7 @@ from flask_smorest import Blueprint
 
 from refunds.access import Scope
 from refunds.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, StrictSchema, Whole
-from refunds.policy import Difference, PolicyId, PolicyVersion
+from refunds.policy import PolicyId, PolicyVersion
 from refunds.service import publication
 from refunds.service.publication import ClosureNotice, Registration
 from refunds.service.work import Work
@@ -25,7 +24,7 @@ from refunds.web.api.policies import (
     PolicyVersionSchema,
 )
 from refunds.web.openapi import Answer, Transacted, operation
-from refunds.wording.policies import closure_text, difference_text
+from refunds.wording.policies import closure_text, differences_data
 from refunds.wording.records import closure_data, registered_data
 
 blueprint = Blueprint("Publication", __name__, description="How policies change: nothing that was judged ever does.")
@@ -217,11 +216,5 @@ def _registration_data(registration: Registration) -> dict[str, Any]:
     record, follows = registration.record, registration.follows
     return registered_data(record) | {
         "follows": follows.version if follows else None,
-        "differences": differences_data(registration.differences, record.terms["time_zone"]),
+        "differences": differences_data(registration.differences, record.terms["time_zone"], reader_language()),
     }
-
-
-def differences_data(found: Iterable[Difference], time_zone: str) -> list[dict[str, str]]:
-    """Differences as they are answered, in the reader's language."""
-    language = reader_language()
-    return [{"term": difference.term, "text": difference_text(difference, time_zone, language)} for difference in found]
