@@ -188,6 +188,12 @@ class Unauthenticated(CallersError):
     code = "unauthenticated"
 
 
+class TooManyAttempts(CallersError):
+    """Somebody has tried so often in vain that he, or who he says he is, has to wait."""
+
+    code = "rate-limited"
+
+
 class Forbidden(CallersError):
     """The caller is known and may not do this."""
 

@@ -38,6 +38,9 @@ class EventType(StrEnum):
     CLIENT_CREATED = "access.client_created"
     TOKEN_CREATED = "access.token_created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "access.token_revoked"  # noqa: S105 - no secret
+    USER_CREATED = "access.user_created"
+    USER_RESET = "access.user_reset"
+    USER_DISABLED = "access.user_disabled"
 
 
 FOR_AUDITORS = tuple(event for event in EventType if event.startswith("access."))

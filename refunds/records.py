@@ -1,7 +1,7 @@
-"""The records: orders, contacts, cancellations, clients and their tokens, as frozen values; and spoken references.
+"""The records: orders, contacts, cancellations, clients, users, as frozen values; and spoken references.
 
 A field marked `personal` is stored encrypted under its customer's key; it is None for readers who may not see it.
-Everything else is plain: it enters the digests by which the journal vouches for a record.
+Everything else is plain, and enters the digests by which the journal vouches for a record, unless it is marked.
 """
 
 import secrets
@@ -23,9 +23,12 @@ def personal() -> Any:
     return field(default=None, metadata={"personal": True})
 
 
-def derived() -> Any:
-    """A field that follows from other records, and is kept only to be found by."""
-    return field(metadata={"derived": True})
+def unvouched() -> Any:
+    """A field that the journal does not vouch for.
+
+    Either it follows from other records and is kept only to be found by; or it goes, or changes, without a trace.
+    """
+    return field(metadata={"unvouched": True})
 
 
 class Intent(StrEnum):
@@ -111,8 +114,8 @@ class Contact:
     supersedes: str | None
     decision: Mapping[str, Any]
     backdated: bool
-    is_open: bool = derived()
-    superseded_by: str | None = derived()
+    is_open: bool = unvouched()
+    superseded_by: str | None = unvouched()
     resolution_reason: str | None = personal()
     resolved_at: datetime | None = None
     resolved_by: str | None = None
@@ -213,6 +216,22 @@ class ClientToken:
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who signs in to the console; known to the records by the id alone, so that the name can be erased.
+
+    A session holds as long as its `epoch` is the user's: one more ends every session at once.
+    """
+
+    user_id: str
+    name: str | None = unvouched()
+    role: Role
+    password_hash: str
+    epoch: int = unvouched()
+    registered_at: datetime
+    disabled_at: datetime | None = None
 
 
 _RANDOM_DIGITS = 9

@@ -1,4 +1,4 @@
-"""Secrets: the master key and the keys it wraps, fields encrypted under them, keyed digests, tokens.
+"""Secrets: the master key and the keys it wraps, fields encrypted under them, keyed digests, tokens, passwords.
 
 A sealed value is one byte of format version, a random nonce, and the ciphertext with its tag. It opens only at the
 place it was sealed for: its table, column and row are authenticated with it, so that values cannot be swapped.
@@ -10,10 +10,14 @@ import secrets
 import stat
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import NamedTuple
 
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -75,9 +79,11 @@ class Keyring:
     """Marks the cursors of lists as the service's own."""
     notes: bytes
     """Seals what staff wrote about no customer."""
+    session: bytes
+    """Signs the sessions of the console."""
 
 
-SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes")
+SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +187,40 @@ def _base62(number: int) -> str:
         number, digit = divmod(number, len(_ALPHABET))
         digits = _ALPHABET[digit] + digits
     return digits
+
+
+_PASSWORD = 4, 5
+"""Groups of a password, and letters in each: 100 random bits, to be typed once and then kept."""
+
+_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""None that looks like another one."""
+
+_passwords = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_hashing = BoundedSemaphore(2)
+"""Each takes its memory; whoever comes third waits."""
+
+
+def new_password() -> str:
+    """A random password, such as `k7qfm-3xw9p-a2rtz-8hnce`."""
+    groups, letters = _PASSWORD
+    return "-".join("".join(secrets.choice(_PLAIN_LETTERS) for _ in range(letters)) for _ in range(groups))
+
+
+def password_hash(password: str) -> str:
+    """What is stored of a password."""
+    with _hashing:
+        return _passwords.hash(password)
+
+
+def password_fits(password: str, stored: str | None) -> bool:
+    """Whether a password is the one of which this is stored; where nothing is, it takes just as long."""
+    with _hashing:
+        try:
+            return _passwords.verify(stored or _nobodys(), password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+@cache
+def _nobodys() -> str:
+    return _passwords.hash(secrets.token_hex(_KEY))

@@ -14,7 +14,7 @@ from flask import current_app
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from refunds.access import COMMAND_LINE
+from refunds.access import COMMAND_LINE, Role
 from refunds.errors import RefundsError
 from refunds.service.books import Books
 from refunds.service.policies import Policies
@@ -23,6 +23,7 @@ from refunds.wording import LANGUAGES
 LANG = click.option(
     "--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language."
 )
+ROLE = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
 POLICY = click.option("--policy", help="The policy. Default: the configured one.")
 
 

@@ -11,12 +11,13 @@ from granian.log import LogLevels
 from granian.server import Server
 from granian.server.common import AbstractServer
 
-from refunds.access import COMMAND_LINE
+from refunds.access import COMMAND_LINE, Role
 from refunds.cli import Command, loaded_books
 from refunds.cli.tokens import DAYS
 from refunds.errors import ConfigurationError, RefundsError
-from refunds.service import clients
+from refunds.service import clients, users
 from refunds.service.books import Books
+from refunds.service.users import Credentials
 
 THREADS = 32
 """Requests are short, but a slow client holds a thread while its body arrives."""
@@ -35,10 +36,11 @@ def command() -> None:
     books.prepare()
     click.echo(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
-        f"  the API document   http://127.0.0.1:{settings.port}/docs\n"
-        f"  the records        {books.name}"
+        f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
+        f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
+        f"  the records          {books.name}"
     )
-    _show_first_tokens(books, production=settings.production)
+    _show_how_to_sign_in(books, production=settings.production)
     click.echo("  stop it with Ctrl-C")
     books.anchor()
     books.close()  # the process that serves opens them for itself
@@ -52,18 +54,26 @@ def command() -> None:
         books.close()
 
 
-def _show_first_tokens(books: Books, *, production: bool) -> None:
-    """How to sign in: on a new installation, with the tokens that are made for it."""
-    first = {}
+def _show_how_to_sign_in(books: Books, *, production: bool) -> None:
+    """On a new installation on a developer's machine, with the users and tokens that are made for it."""
+    found: list[Credentials] = []
+    tokens: dict[Role, str] = {}
     if not production:
         with books.write(COMMAND_LINE, alone=True) as work:
-            first = clients.first_tokens(work, DAYS)
-    if first:
-        click.echo("  to sign in, send Authorization: Bearer and a token; these are shown this once:")
-        for role, token in first.items():
+            found, tokens = users.first_users(work), clients.first_tokens(work, DAYS)
+    if found:
+        click.echo("  to sign in to the console, a user and a password; these are shown this once:")
+        for user, password in found:
+            click.echo(f"    {user.name:<10} {password}")
+        click.echo("    a few demonstration orders to try it with are offered there")
+    else:
+        click.echo("  to sign in to the console: flask users add NAME --role agent")
+    if tokens:
+        click.echo("  to call the API, send Authorization: Bearer and a token; these are shown this once:")
+        for role, token in tokens.items():
             click.echo(f"    {role:<10} {token}")
     else:
-        click.echo("  to sign in, send Authorization: Bearer and a token: flask tokens create --role billing")
+        click.echo("  to call the API, send Authorization: Bearer and a token: flask tokens create --role billing")
 
 
 def server(target: str, port: int, *, factory: bool = False) -> AbstractServer[Any]:

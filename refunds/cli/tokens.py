@@ -5,7 +5,7 @@ from flask.cli import with_appcontext
 from rich.table import Table
 
 from refunds.access import COMMAND_LINE, Role
-from refunds.cli import Command, loaded_books, wide_console
+from refunds.cli import ROLE, Command, loaded_books, wide_console
 from refunds.service import clients
 
 DAYS = 365
@@ -17,7 +17,7 @@ def command() -> None:
 
 
 @command.command("create", cls=Command)
-@click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What the client may do.")
+@ROLE
 @click.option("--client", help="Its name, which tells its tokens apart from others'. Default: the role.")
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it holds.")
 @with_appcontext

@@ -14,7 +14,7 @@ from refunds.journal import Event, is_sound
 from refunds.records import Intent
 from refunds.secrecy import CLOSED, Tampered, Vault
 from refunds.service.work import Work
-from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders, policies
+from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders, policies, users
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
@@ -23,6 +23,7 @@ from refunds.storage.events import EVENTS
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.table import Table
+from refunds.storage.users import USERS
 
 
 class Broken(RefundsError):
@@ -172,6 +173,7 @@ def _nothing_more(_: Work, __: Row) -> None:
 _RECORDS: tuple[tuple[Table[Any], Callable[[Transaction], Iterator[Row]], Callable[[Work, Row], None]], ...] = (
     (CLIENTS, clients.every_client, _nothing_more),
     (TOKENS, clients.every_token, _nothing_more),
+    (USERS, users.every, _nothing_more),
     (POLICY_VERSIONS, policies.every_version, _nothing_more),
     (CLOSURES, policies.every_closure, _check_closure),
     (ORDERS, orders.every, _check_order),
@@ -184,6 +186,7 @@ _TABLES = {
     "cancellation.": "cancellations",
     "access.client": "clients",
     "access.token": "tokens",
+    "access.user": "users",
     "policy.": "policy_versions",
     "closure.": "closures",
 }

@@ -20,6 +20,8 @@ TABLES = {
     "keys": ("name",),
     "clients": ("client_id",),
     "tokens": ("token_id",),
+    "users": ("user_id",),
+    "sign_in_attempts": ("name_digest",),
     "policy_versions": ("version_id",),
     "closures": ("closure_id",),
     "customers": ("customer_id",),
@@ -30,6 +32,9 @@ TABLES = {
     "idempotency": ("client_id", "key_hash"),
 }
 """Every table with its key, each after those that it refers to; the head of the journal is set at the end."""
+
+_UNJOURNALLED = ("users", "sign_in_attempts", "idempotency")
+"""Whose rows change without a trace in the journal: sessions end, attempts are counted, replies expire."""
 
 AT_ONCE = 2_000
 """Rows in one transaction."""
@@ -55,7 +60,8 @@ class Copy:
                     return None
                 raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
             if under_way == mark:
-                tx.run("DELETE FROM idempotency")  # expired replies go without a trace in the journal
+                for table in _UNJOURNALLED:
+                    tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
             elif under_way is not None:  # the rows that are there may be others by now
                 for table in reversed(TABLES):
                     tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours

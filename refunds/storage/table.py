@@ -73,7 +73,7 @@ class Table(Generic[R]):
         hints, columns = get_type_hints(record), fields(record)  # type: ignore[arg-type] # records are dataclasses
         self.record, self.name, self.key = record, name, columns[0].name
         self._personal = {f.name for f in columns if f.metadata.get("personal")}
-        self._derived = {f.name for f in columns if f.metadata.get("derived")}
+        self._unvouched = {f.name for f in columns if f.metadata.get("unvouched")}
         self._kinds = {name: _kind(hint) for name, hint in hints.items()}
         self.columns = ", ".join(f"{name}.{column}" for column in self._kinds)
         names = ", ".join(self._kinds)
@@ -136,11 +136,8 @@ class Table(Generic[R]):
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row's plain columns, and of which personal ones are there.
-
-        Derived columns are left out: the audit works them out again.
-        """
-        plain = {name: row[name] for name in self._kinds if name not in self._personal and name not in self._derived}
+        """The digest of a row's plain columns, and of which personal ones are there; `unvouched` ones are left out."""
+        plain = {name: row[name] for name in self._kinds if name not in self._personal and name not in self._unvouched}
         held = [name for name in self._kinds if name in self._personal and row[name] is not None]
         return record_digest(self.name, plain | {"personal": held})
 

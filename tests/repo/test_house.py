@@ -37,6 +37,7 @@ HOMES = {
     "sqlite_utils": {"storage"},
     "psycopg": {"storage"},
     "psycopg_pool": {"storage"},
+    "argon2": {"secrecy"},
     "cryptography": {"secrecy"},
     "ulid": {"storage", "service"},
     "stdnum": {"contact_points", "records"},

@@ -26,10 +26,11 @@ from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
+from refunds.storage.users import USERS
 from tests.storage.engines import migrate, opener, python, together, write
 
-TABLES = (ORDERS, CONTACTS, CANCELLATIONS, POLICY_VERSIONS, CLOSURES, CLIENTS, TOKENS, EVENTS)
-NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency"}
+TABLES = (ORDERS, CONTACTS, CANCELLATIONS, POLICY_VERSIONS, CLOSURES, CLIENTS, TOKENS, USERS, EVENTS)
+NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency", "sign_in_attempts"}
 NAMES = [table.name for table in TABLES]
 
 MIGRATE = """

@@ -1,0 +1,57 @@
+"""`flask users`: who may sign in to the console."""
+
+import click
+from flask.cli import with_appcontext
+from rich.table import Table
+
+from refunds.access import COMMAND_LINE, Role
+from refunds.cli import ROLE, Command, loaded_books, wide_console
+from refunds.service import users
+
+
+@click.group("users")
+def command() -> None:
+    """Add, list, disable and reset those who sign in to the console."""
+
+
+@command.command("add", cls=Command)
+@click.argument("name")
+@ROLE
+@with_appcontext
+def add(name: str, role: str) -> None:
+    """Add a user and print the password: the only time it is seen."""
+    with loaded_books().write(COMMAND_LINE) as work:
+        made = users.add(work, name, Role(role))
+    click.echo(made.password)
+
+
+@command.command("list", cls=Command)
+@with_appcontext
+def list_() -> None:
+    """List the users."""
+    table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
+    with loaded_books().read(COMMAND_LINE) as work:
+        for user in users.every(work):
+            state = "disabled" if user.disabled_at else "active"
+            table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)
+    wide_console().print(table)
+
+
+@command.command("disable", cls=Command)
+@click.argument("name")
+@with_appcontext
+def disable(name: str) -> None:
+    """Let a user sign in no more; every session ends with the next request."""
+    with loaded_books().write(COMMAND_LINE) as work:
+        user = users.disable(work, name)
+    click.echo(f"{user.name} is disabled: flask users reset {user.name} lets in again.")
+
+
+@command.command("reset", cls=Command)
+@click.argument("name")
+@with_appcontext
+def reset(name: str) -> None:
+    """Give a user a new password and print it; every session ends, and one who was disabled may sign in again."""
+    with loaded_books().write(COMMAND_LINE) as work:
+        made = users.reset(work, name)
+    click.echo(made.password)
