@@ -34,29 +34,33 @@ def written(template: str, language: str, **values: Any) -> str:
     def t(english: str, german: str) -> str:
         return german if language == "de" else english
 
-    def in_language(tell: Callable[..., str]) -> Callable[..., str]:
-        return lambda *values: tell(*values, language)
+    return _templates.get_template(template).render(language=language, style=_STYLE, t=t, **telling(language), **values)
 
-    return _templates.get_template(template).render(
-        language=language,
-        style=_STYLE,
-        t=t,
-        **{tell.__name__: in_language(tell) for tell in _TELLING},
-        **values,
-    )
+
+def telling(language: str) -> dict[str, Callable[..., str]]:
+    """What templates say things by, in a language."""
+
+    def in_language(tell: Callable[..., str]) -> Callable[..., str]:
+        return lambda *values, **options: tell(*values, language, **options)
+
+    return {tell.__name__: in_language(tell) for tell in _TELLING}
 
 
 _TELLING = (
     wording.channel_text,
+    wording.clock_text,
     wording.date_text,
     wording.day_text,
+    wording.headline,
     wording.instant_text,
+    wording.left_text,
     wording.month_text,
     wording.notice_text,
     wording.number_text,
     wording.reason_text,
+    wording.region_text,
     wording.short_date_text,
     wording.verdict,
+    wording.why_text,
     wording.zone_text,
 )
-"""What templates say things by, in the language of the document."""

@@ -101,6 +101,16 @@ def issue(work: Work, request: Request) -> Issued | Refused:
     return Issued(_issue(work, filed, contact, decision, override))
 
 
+def foreseen(work: Work, contact_id: str) -> tuple[Contact, Filed, Decision]:
+    """What would be decided if a cancellation were asked for on a stored contact now; nothing is recorded.
+
+    Raises `NotFound`, and `ContactStateConflict` where none can be asked for on it.
+    """
+    filed = orders.find(work, contacts.get(work, contact_id).order_id)
+    contact, decision = _stored_contact(work, filed, contact_id)
+    return contact, filed, decision
+
+
 def get(work: Work, cancellation_id: str) -> Cancellation:
     """The cancellation of this id; raises `NotFound`."""
     row = cancellations.by_id(work.tx, cancellation_id)
@@ -142,6 +152,12 @@ def listed(
         state=state,
         overdue_at=micros(work.now) if overdue else None,
     )
+    return [CANCELLATIONS.read(row, work.vault(row)) for row in rows]
+
+
+def recent(work: Work, limit: int) -> list[Cancellation]:
+    """Up to `limit` cancellations that whoever acts has issued, the newest first."""
+    rows = cancellations.issued_by(work.tx, work.principal.actor, limit)
     return [CANCELLATIONS.read(row, work.vault(row)) for row in rows]
 
 
@@ -199,9 +215,7 @@ def revoke(work: Work, cancellation_id: str, code: RevocationReason, reason: str
     `CancellationStateConflict`.
     """
     cancellation, filed = _held(work, cancellation_id)
-    actor, age = work.principal.actor, work.now - cancellation.issued_at
-    own = cancellation.revoked_by == actor or (cancellation.issued_by == actor and age <= OWN_REVOCATION)
-    if not own and not work.principal.may(Scope.CANCELLATIONS_REVOKE):
+    if not may_revoke(work, cancellation) and cancellation.revoked_by != work.principal.actor:
         raise Forbidden("Your own cancellations you may revoke for 15 minutes; ask a supervisor to revoke this one.")
     told_before = cancellation.revocation_code, cancellation.revocation_reason
     if cancellation.state is State.REVOKED and (code, reason) == told_before:
@@ -225,6 +239,12 @@ def revoke(work: Work, cancellation_id: str, code: RevocationReason, reason: str
             if contact.is_open:
                 contacts.settle(work, filed, contact, code)
     return revoked
+
+
+def may_revoke(work: Work, cancellation: Cancellation) -> bool:
+    """Whether whoever acts may revoke a cancellation that is not settled: with the scope, or his own, soon after."""
+    own = cancellation.issued_by == work.principal.actor and work.now - cancellation.issued_at <= OWN_REVOCATION
+    return own or work.principal.may(Scope.CANCELLATIONS_REVOKE)
 
 
 def _filed(work: Work, order: str | OrderFacts) -> Filed:

@@ -72,6 +72,20 @@ def add(work: Work, filed: Filed, told: NewContact) -> tuple[Contact, Decision]:
     return contact, decision
 
 
+def foreseen(work: Work, order_id: str, told: NewContact) -> tuple[Filed, Decision]:
+    """What would be decided on a contact about an order if it were entered now; nothing is recorded.
+
+    Raises `NotFound`, `InvalidInput` naming what cannot be.
+    """
+    filed = orders.find(work, order_id)
+    return filed, _judged(work, filed, told)
+
+
+def needs_evidence(decision: Decision, intent: Intent) -> bool:
+    """Whether a contact wants a ticket, as it was received before the deadline and is entered after it."""
+    return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
+
+
 def get(work: Work, contact_id: str) -> Contact:
     """The contact of this id; raises `NotFound`."""
     row = contacts.by_id(work.tx, contact_id)
@@ -124,6 +138,14 @@ def _held(work: Work, contact_id: str) -> tuple[Contact, Filed]:
 
 def _decided(work: Work, filed: Filed, told: NewContact) -> Decision:
     """What is decided on a contact that is entered now; evidence for a late entry is asked for."""
+    decision = _judged(work, filed, told)
+    if needs_evidence(decision, told.intent) and told.ticket_ref is None:
+        detail = "is required: the contact was received before the deadline and is entered after it"
+        raise EvidenceRequired([Flaw("/ticket_ref", detail, "required")])
+    return decision
+
+
+def _judged(work: Work, filed: Filed, told: NewContact) -> Decision:
     order, received_at = filed.order, told.received_at or work.now
     _require_possible_times(order, told.sent_at, received_at, work.now)
     facts = Facts(
@@ -136,12 +158,7 @@ def _decided(work: Work, filed: Filed, told: NewContact) -> Decision:
         cancelled=filed.active is not None,
         entered_by_supervisor=work.principal.may(Scope.CONTACTS_LATE_ENTRY),
     )
-    decision = orders.decided(work, order, facts)
-    needs_evidence = told.intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
-    if decision.backdated and needs_evidence and told.ticket_ref is None:
-        detail = "is required: the contact was received before the deadline and is entered after it"
-        raise EvidenceRequired([Flaw("/ticket_ref", detail, "required")])
-    return decision
+    return orders.decided(work, order, facts)
 
 
 def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Contact:

@@ -1,6 +1,8 @@
 """Demonstration orders: a few around today, marked as such, to try the service with."""
 
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from refunds.errors import ConfigurationError, NotFound
@@ -13,12 +15,22 @@ PREFIX = "DEMO"
 _DAY = timedelta(days=1)
 
 
+class Shows(StrEnum):
+    """What a demonstration order is for."""
+
+    YESTERDAY = "provided yesterday"
+    ABOUT_TO_END = "the window is about to end"
+    JUST_ENDED = "the window has just ended"
+    ENDED_LONG_AGO = "the window ended long ago"
+    NOT_YET = "not yet provided"
+
+
 class Demonstration(NamedTuple):
     """A demonstration order, the local date on which its service was provided, if it was, and what it shows."""
 
     order_id: str
     provided_on: date | None
-    shows: str
+    shows: Shows
 
 
 def register(work: Work, *, production: bool) -> list[Demonstration]:
@@ -38,23 +50,39 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
     earliest = today
     while last_day(earliest - _DAY) >= today:
         earliest -= _DAY
-    shown = {
-        "provided yesterday": today - _DAY,
-        "the window is about to end": earliest,
-        "the window has just ended": earliest - _DAY,
-        "the window ended long ago": earliest - 30 * _DAY,
-        "not yet provided": None,
+    provided_on = {
+        Shows.YESTERDAY: today - _DAY,
+        Shows.ABOUT_TO_END: earliest,
+        Shows.JUST_ENDED: earliest - _DAY,
+        Shows.ENDED_LONG_AGO: earliest - 30 * _DAY,
+        Shows.NOT_YET: None,
     }
-    found = []
-    for number, (shows, day) in enumerate(shown.items(), 1):
-        order_id = f"{PREFIX}-{today:%Y%m%d}-{number}"
-        provided = None if day is None else datetime.combine(day, time(10), tz)
-        try:
-            order = orders.find(work, order_id).order  # of earlier today, whatever has changed since
-        except NotFound:
-            customer_ref = f"{PREFIX}-customer-{number}"
-            facts = OrderFacts(order_id=order_id, customer_ref=customer_ref, service_provided_at=provided)
-            order = orders.register(work, facts)[0].order
-        provided_on = None if order.service_provided_at is None else local_date(order.service_provided_at, tz)
-        found.append(Demonstration(order_id, provided_on, shows))
+    there = {one.shows for one in registered(work)}  # of earlier today, whatever has changed since
+    for number, shows in enumerate(Shows, 1):
+        if shows not in there:
+            day = provided_on[shows]
+            facts = OrderFacts(
+                order_id=_order_id(today, number),
+                customer_ref=f"{PREFIX}-customer-{number}",
+                service_provided_at=None if day is None else datetime.combine(day, time(10), tz),
+            )
+            orders.register(work, facts)
+    return registered(work)
+
+
+def registered(work: Work) -> list[Demonstration]:
+    """Those of the demonstration orders of today that are registered."""
+    tz = zone(work.policies[work.policies.default].present(work.now).terms.time_zone)
+    today, found = local_date(work.now, tz), []
+    for number, shows in enumerate(Shows, 1):
+        with suppress(NotFound):
+            order = orders.find(work, _order_id(today, number)).order
+            provided_at = order.service_provided_at
+            found.append(
+                Demonstration(order.order_id, None if provided_at is None else local_date(provided_at, tz), shows)
+            )
     return found
+
+
+def _order_id(today: date, number: int) -> str:
+    return f"{PREFIX}-{today:%Y%m%d}-{number}"

@@ -127,9 +127,12 @@ def look_up(work: Work, customer_ref: str, after: str, limit: int) -> tuple[str 
     row = keys.find_customer(work.tx, work.keys, customer_ref)
     if row is None:
         return None, []
-    vault = work.vault(row)
-    found = orders.of_customer(work.tx, row["customer_id"], after, limit)
-    return row["customer_id"], [ORDERS.read(order, vault) for order in found]
+    return row["customer_id"], of_customer(work, row["customer_id"], after, limit)
+
+
+def of_customer(work: Work, customer_id: str, after: str, limit: int) -> list[Order]:
+    """Up to `limit` orders of the customer of this opaque id, after one."""
+    return [ORDERS.read(row, work.vault(row)) for row in orders.of_customer(work.tx, customer_id, after, limit)]
 
 
 def eligibility(work: Work, order_id: str, requested_at: datetime | None, channel: Channel | None) -> Decision:

@@ -73,6 +73,13 @@ def listed(
     )
 
 
+def issued_by(tx: Transaction, actor: str, limit: int) -> list[Row]:
+    """Up to `limit` cancellations that someone has issued, the newest first."""
+    return tx.all(
+        f"{_WITH_KEY} WHERE issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit", actor=actor, limit=limit
+    )
+
+
 def decisions(tx: Transaction) -> Iterator[Row]:
     """What was decided on every cancellation."""
     return tx.each(

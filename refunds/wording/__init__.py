@@ -56,6 +56,27 @@ _REASON = {
     },
 }
 
+_HEADLINE = {
+    "en": {
+        Reason.ORDER_ALREADY_CANCELLED: "Already cancelled",
+        Reason.CHANNEL_NOT_ACCEPTED: "Not refundable {channel}",
+        Reason.UNOFFICIAL_CONTACT_POINT: "Not refundable before a supervisor accepts the contact point",
+        Reason.SERVICE_NOT_YET_PROVIDED: "Refundable: the service has not been provided yet",
+        Reason.WINDOW_ELAPSED: "Not refundable: the contractual window ended at the end of {last_day} ({zone})",
+        Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "Received in time, but a supervisor must enter it",
+        Reason.WITHIN_WINDOW: "Refundable until the end of {last_day} ({zone})",
+    },
+    "de": {
+        Reason.ORDER_ALREADY_CANCELLED: "Bereits storniert",
+        Reason.CHANNEL_NOT_ACCEPTED: "{channel} nicht erstattbar",
+        Reason.UNOFFICIAL_CONTACT_POINT: "Erst erstattbar, wenn die Teamleitung den Kontaktweg anerkennt",
+        Reason.SERVICE_NOT_YET_PROVIDED: "Erstattbar: Die Leistung ist noch nicht erbracht",
+        Reason.WINDOW_ELAPSED: "Nicht erstattbar: Die vertragliche Frist endete am {last_day}, 24 Uhr ({zone})",
+        Reason.LATE_ENTRY_NEEDS_SUPERVISOR: "Rechtzeitig eingegangen, aber die Teamleitung muss es eintragen",
+        Reason.WITHIN_WINDOW: "Erstattbar bis {last_day}, 24 Uhr ({zone})",
+    },
+}
+
 _VERDICT = {
     "en": {True: "Refundable", False: "Not refundable"},
     "de": {True: "Erstattbar", False: "Nicht erstattbar"},
@@ -63,6 +84,11 @@ _VERDICT = {
 _LEFT = {
     "en": ("Today is the last day.", "Today and 1 more business day.", "Today and {left} more business days."),
     "de": ("Heute ist der letzte Tag.", "Heute und noch 1 Werktag.", "Heute und noch {left} Werktage."),
+}
+
+_LEFT_THEN = {
+    "en": ("It was the last day.", "1 more business day was left.", "{left} more business days were left."),
+    "de": ("Es war der letzte Tag.", "Danach blieb noch 1 Werktag.", "Danach blieben noch {left} Werktage."),
 }
 
 _NOTICE = {
@@ -96,7 +122,7 @@ _DAY = {
         Why.CLOSURE: "Anbieter geschlossen",
     },
 }
-_TOTAL = {"en": "{total} business days", "de": "{total} Werktage"}
+_TOTAL = {"en": ("1 business day", "{total} business days"), "de": ("1 Werktag", "{total} Werktage")}
 _COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal} von {length}"}
 
 
@@ -157,12 +183,26 @@ def why_data(day: date, why: Why, region: str, language: str) -> dict[str, str]:
 
 def reason_text(outcome: Outcome, language: str) -> str:
     """The reason of a decision as a sentence."""
-    return _REASON[language][outcome.reason].format(
-        last_day=date_text(outcome.window.last_day, language) if outcome.window else "",
-        zone=zone_text(outcome.time_zone, language),
-        channel=_CHANNEL[language][outcome.channel] if outcome.channel else "",
-        late_entry_days=outcome.late_entry_days,
-    )
+    return _REASON[language][outcome.reason].format(**outcome_words(outcome, language))
+
+
+def headline(outcome: Outcome, language: str) -> str:
+    """The decision as a heading: whether the order is refundable, and until when."""
+    said = _HEADLINE[language][outcome.reason].format(**outcome_words(outcome, language))
+    return said[0].upper() + said[1:]
+
+
+def outcome_words(outcome: Outcome, language: str) -> dict[str, Any]:
+    """What sentences about a decision are made of."""
+    window = outcome.window
+    return {
+        "service_day": date_text(window.service_day, language) if window else "",
+        "last_day": date_text(window.last_day, language) if window else "",
+        "length": total_text(window.length, language) if window else "",
+        "zone": zone_text(outcome.time_zone, language),
+        "channel": _CHANNEL[language][outcome.channel] if outcome.channel else "",
+        "late_entry_days": outcome.late_entry_days,
+    }
 
 
 def channel_text(channel: Channel, language: str) -> str:
@@ -175,12 +215,12 @@ def verdict(outcome: Outcome, language: str) -> str:
     return _VERDICT[language][outcome.eligible]
 
 
-def left_text(outcome: Outcome, language: str) -> str:
-    """How much of the window is left; empty where none runs any more, or not yet."""
+def left_text(outcome: Outcome, language: str, *, then: bool = False) -> str:
+    """How much of the window is left, or was `then`; empty where none runs any more, or not yet."""
     left = outcome.business_days_left
     if left is None:
         return ""
-    return _LEFT[language][min(left, 2)].format(left=left)
+    return (_LEFT_THEN if then else _LEFT)[language][min(left, 2)].format(left=left)
 
 
 def notice_text(notice: Notice, language: str) -> str:
@@ -202,7 +242,7 @@ def why_text(day: date, why: Why, region: str, language: str) -> str:
 
 def total_text(total: int, language: str) -> str:
     """A number of business days, in words."""
-    return _TOTAL[language].format(total=total)
+    return _TOTAL[language][total != 1].format(total=total)
 
 
 def number_text(number: int, language: str) -> str:
@@ -235,6 +275,12 @@ def instant_text(instant: datetime, time_zone: str, language: str) -> str:
     """An instant to the minute in a zone, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"."""
     local = instant.astimezone(zone(time_zone))
     return f"{date_text(local.date(), language)}, {_CLOCK[language].format(local)} ({zone_text(time_zone, language)})"
+
+
+def clock_text(instant: datetime, time_zone: str, language: str) -> str:
+    """An instant as it is told among others of a zone that is named: "8 Apr 2026, 23:05"."""
+    local = instant.astimezone(zone(time_zone))
+    return f"{format_date(local.date(), 'medium', locale=language)}, {_CLOCK[language].format(local)}"
 
 
 @lru_cache(maxsize=1024)
