@@ -126,3 +126,19 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
         middle = before + (after - before) / 2
         before, after = (before, middle) if middle.astimezone(tz).date() >= day else (middle, after)
     return after
+
+
+def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
+    """The instant at which the clocks of a zone show this, in UTC; where they show it twice, the first.
+
+    Raises `ValueError` where they never do, as they are put forward over it.
+    """
+    shown = datetime.combine(day, clock)
+    try:
+        instant = shown.replace(tzinfo=tz).astimezone(UTC)
+        skipped = instant.astimezone(tz).replace(tzinfo=None) != shown
+    except OverflowError:
+        raise ValueError("no such instant: check the year") from None
+    if skipped:
+        raise ValueError("no such time: the clocks were put forward over it")
+    return instant

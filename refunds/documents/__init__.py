@@ -50,6 +50,7 @@ _TELLING = (
     wording.channel_text,
     wording.clock_text,
     wording.date_text,
+    wording.day_and_month_text,
     wording.day_text,
     wording.headline,
     wording.instant_text,
@@ -61,6 +62,7 @@ _TELLING = (
     wording.region_text,
     wording.short_date_text,
     wording.verdict,
+    wording.weekday_text,
     wording.why_text,
     wording.zone_text,
 )

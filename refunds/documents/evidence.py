@@ -1,5 +1,6 @@
 """The evidence on an order: as data, and as a page to print."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from refunds.documents import written
@@ -46,8 +47,13 @@ def page(evidence: Evidence, language: str) -> str:
         spoken=spoken,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language), source_of(version, language)) for version in versions],
-        happened=_HAPPENED[language],
+        happened=happened(language),
     )
+
+
+def happened(language: str) -> Mapping[str, str]:
+    """What events are called, by their types."""
+    return _HAPPENED[language]
 
 
 def _link_data(link: Link) -> dict[str, Any]:
@@ -75,6 +81,12 @@ _HAPPENED = {
         "policy.published": "version published",
         "policy.withdrawn": "version withdrawn",
         "closure.added": "closure entered",
+        "access.client_created": "client added",
+        "access.token_created": "token made",
+        "access.token_revoked": "token revoked",
+        "access.user_created": "user added",
+        "access.user_reset": "password reset",
+        "access.user_disabled": "user disabled",
     },
     "de": {
         "order.registered": "Bestellung erfasst",
@@ -90,5 +102,11 @@ _HAPPENED = {
         "policy.published": "Fassung veröffentlicht",
         "policy.withdrawn": "Fassung zurückgezogen",
         "closure.added": "Schließtag eingetragen",
+        "access.client_created": "Client angelegt",
+        "access.token_created": "Token ausgestellt",
+        "access.token_revoked": "Token widerrufen",
+        "access.user_created": "Benutzer angelegt",
+        "access.user_reset": "Kennwort zurückgesetzt",
+        "access.user_disabled": "Benutzer gesperrt",
     },
 }

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from refunds.documents import written
 from refunds.instants import format_known
 from refunds.service.simulation import Example, Flip, Simulation, Tally
@@ -42,17 +44,24 @@ def data(found: Simulation, language: str) -> dict[str, Any]:
 
 def page(found: Simulation, language: str) -> str:
     """The simulation as a page with a chart and its tables."""
-    return written(
-        "simulation.html",
-        language,
-        found=found,
-        differences=[difference["text"] for difference in _differences(found, language)],
-        by_month=dict(sorted(found.by_month.items())),
-        by_channel=dict(sorted(found.by_channel.items())),
-        by_region=dict(sorted(found.by_region.items())),
-        chart=_chart(dict(sorted(found.by_month.items())), language),
-        Flip=Flip,
-    )
+    return written("simulation.html", language, **_values(found, language))
+
+
+def report(found: Simulation, language: str) -> Markup:
+    """The same without a page around it."""
+    return Markup(written("simulation_report.html", language, **_values(found, language)))  # noqa: S704 - escaped there
+
+
+def _values(found: Simulation, language: str) -> dict[str, Any]:
+    return {
+        "found": found,
+        "differences": [difference["text"] for difference in _differences(found, language)],
+        "by_month": dict(sorted(found.by_month.items())),
+        "by_channel": dict(sorted(found.by_channel.items())),
+        "by_region": dict(sorted(found.by_region.items())),
+        "chart": _chart(dict(sorted(found.by_month.items())), language),
+        "Flip": Flip,
+    }
 
 
 def _differences(found: Simulation, language: str) -> list[dict[str, str]]:

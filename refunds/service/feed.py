@@ -36,3 +36,8 @@ def newest(work: Work, before: int | None, limit: int) -> list[tuple[Event, bool
             position = earlier.position + 1 if earlier else 1
             told.append((event, is_sound(event, work.keys.audit, position, previous)))
     return told[::-1]
+
+
+def of_order(work: Work, order_id: str) -> list[Event]:
+    """What has happened to an order."""
+    return [EVENTS.read(row, CLOSED) for row in events.of_order(work.tx, order_id)]

@@ -3,11 +3,13 @@
 from typing import Any
 
 from flask import Flask, request
+from flask_babel import Babel
+from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
 from refunds.service.books import Books
-from refunds.web import auth, intake, pages, problems, telemetry
+from refunds.web import auth, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
     access,
     calendars,
@@ -23,6 +25,7 @@ from refunds.web.api import (
     settlements,
     simulations,
 )
+from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
 
 
@@ -43,7 +46,8 @@ class Name(UnicodeConverter):
 def create_app(settings: Settings) -> Flask:
     """The WSGI application; raises `ConfigurationError` where it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, BABEL_TRANSLATION_DIRECTORIES="web/translations")
+    app.jinja_env.undefined = StrictUndefined
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
@@ -51,7 +55,9 @@ def create_app(settings: Settings) -> Flask:
 
     telemetry.register(app)
     app.before_request(lambda: intake.check_framing(request))
-    auth.register(app)
+    auth.register(app, {console.blueprint.name: sessions.caller})
+    sessions.register(app, console.PREFIX)
+    Babel(app, locale_selector=console.language)
     contract = app.extensions["refunds.contract"] = Contract(app)
     for module in (
         eligibility,
@@ -70,5 +76,6 @@ def create_app(settings: Settings) -> Flask:
     ):
         contract.register_blueprint(module.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(console.blueprint)
     problems.register(app)
     return app

@@ -3,6 +3,7 @@
 It is asked for before the body is touched, so that strangers cannot keep a thread waiting for theirs.
 """
 
+from collections.abc import Callable, Mapping
 from threading import Lock
 from time import monotonic
 
@@ -17,6 +18,9 @@ from refunds.web.problems import Rejected
 
 Scopes = tuple[Scope, ...] | None
 """One of which a route wants: none at all of whoever has a token, and None of the public."""
+
+Caller = Callable[[Books], tuple[Principal, Policies]]
+"""Tells who calls, and the policies as of then; raises `Unauthenticated`."""
 
 PUBLIC_BLUEPRINTS = {"pages"}
 """Pages for people that say nothing of any record."""
@@ -40,8 +44,11 @@ class Limiter:
         return left
 
 
-def register(app: Flask) -> None:
-    """Admit requests to the routes of an app, or turn them away."""
+def register(app: Flask, callers: Mapping[str, Caller]) -> None:
+    """Admit requests to the routes of an app, or turn them away.
+
+    Those of some blueprints have a way of their own to tell who calls; all others want a token.
+    """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
 
@@ -52,7 +59,7 @@ def register(app: Flask) -> None:
         view = current_app.view_functions[request.endpoint]
         if getattr(view, "scopes", ()) is None:
             return
-        g.principal, g.policies = _caller()
+        g.principal, g.policies = callers.get(request.blueprint or "", _token_holder)(books())
         if limiter.rate:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:
@@ -70,11 +77,11 @@ def register(app: Flask) -> None:
         return response
 
 
-def _caller() -> tuple[Principal, Policies]:
+def _token_holder(books: Books) -> tuple[Principal, Policies]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send the client's token: Authorization: Bearer rfd_...")
-    return authenticate(books(), token.strip())
+    return authenticate(books, token.strip())
 
 
 def books() -> Books:

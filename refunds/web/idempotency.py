@@ -20,7 +20,11 @@ _KEY = re.compile(KEY)
 
 def key_of(request: Request) -> str:
     """The key of a request, its quotes taken off; raises `Rejected`."""
-    given = request.headers.get("Idempotency-Key")
+    return checked_key(request.headers.get("Idempotency-Key"))
+
+
+def checked_key(given: str | None) -> str:
+    """A key as it was given, its quotes taken off; raises `Rejected`."""
     if given is None:
         raise Rejected("idempotency-key-missing", "Send an Idempotency-Key, a UUID for example.")
     key = given.strip()

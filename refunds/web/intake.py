@@ -6,9 +6,11 @@ Nothing is read before the framing is known to be sound, because servers differ 
 import json
 from threading import BoundedSemaphore
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from flask import Request
+from werkzeug.datastructures import MultiDict
 
 from refunds.errors import Flaw, InvalidInput
 from refunds.fields import step
@@ -34,21 +36,39 @@ def check_framing(request: Request) -> None:
 
 def parameters(request: Request) -> dict[str, str]:
     """The query, in which every parameter may stand once; raises `InvalidInput`."""
-    if not request.query_string:
-        return {}
-    if len(request.args) < sum(1 for _ in request.args.items(multi=True)):
+    return _once(request.args) if request.query_string else {}
+
+
+def _once(given: MultiDict[str, str]) -> dict[str, str]:
+    if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
-            Flaw(step(name), "must be given once", "repeated")
-            for name, values in request.args.lists()
-            if len(values) > 1
+            Flaw(step(name), "must be given once", "repeated") for name, values in given.lists() if len(values) > 1
         )
-    return request.args.to_dict()
+    return given.to_dict()
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
     """The parsed body; raises `Rejected` for whatever is not one whole, unambiguous JSON text."""
-    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
-        raise Rejected("unsupported-media-type", "Send the body as Content-Type: application/json.")
+    return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
+
+
+def form_body(request: Request, most_bytes: int) -> dict[str, str]:
+    """What was typed into a form, by the names of its fields; raises `Rejected`, `InvalidInput`."""
+    body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Rejected("bad-request", "The form is not sent as forms are.") from None
+    return _once(MultiDict(pairs))
+
+
+_MOST_FIELDS = 100
+
+
+def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
+    """The whole body, of this media type; raises `Rejected`, as `cut_short` where it is less than was declared."""
+    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
+        raise Rejected("unsupported-media-type", f"Send the body as Content-Type: {media_type}.")
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise Rejected("unsupported-media-type", "Send the body uncompressed.")
     length = request.content_length
@@ -63,8 +83,8 @@ def json_body(request: Request, most_bytes: int) -> Any:
     finally:
         _reading.release()
     if len(body) != length:
-        raise Rejected("malformed-json", "The body is shorter than its Content-Length.")
-    return parse_json(body)
+        raise Rejected(cut_short, "The body is shorter than its Content-Length.")
+    return body
 
 
 def parse_json(body: bytes) -> Any:

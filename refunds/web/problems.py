@@ -255,6 +255,17 @@ class Rejected(Exception):
         super().__init__(detail)
 
 
+def slug_of(error: Exception) -> str | None:
+    """What kind of problem an error of the app is; None for what is none, such as the way to another page."""
+    if isinstance(error, RefundsError):
+        return error.code
+    if isinstance(error, Rejected):
+        return error.slug
+    if not isinstance(error, HTTPException) or error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return None
+    return _BY_STATUS.get(error.code, "bad-request")
+
+
 def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id: str = "") -> dict[str, Any]:
     """The problem as the API shows it, for the request under way."""
     problem = PROBLEMS[slug]
@@ -304,9 +315,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response | HTTPException:
-        if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        slug = slug_of(error)
+        if slug is None:
             return error
-        slug = _BY_STATUS.get(error.code, "bad-request")
         response = problem_answer(problem_data(slug, PROBLEMS[slug].happened))
         for name, value in error.get_headers():
             if name == "Allow":

@@ -57,6 +57,7 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self.registry,
         )
+        self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=self.registry)
         self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=self.registry)
 
 
@@ -97,6 +98,12 @@ def count_decisions(reasons: Iterable[str]) -> None:
     """Measure decisions that were made, by their reasons."""
     for reason, times in collections.Counter(reasons).items():
         metrics().decisions.labels(reason).inc(times)
+
+
+def count_sign_in(outcome: str) -> None:
+    """Measure an attempt at signing in, and log it; by whom, is not told."""
+    metrics().sign_ins.labels(outcome).inc()
+    current_app.extensions["refunds.log"].info("sign-in", request_id=g.request_id, outcome=outcome)
 
 
 def register(app: Flask) -> None:

@@ -22,6 +22,8 @@ LANGUAGES = ("en", "de")
 
 _DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
 _SHORT_DATE = {"en": "EEE d MMM", "de": "EEE d. MMM"}
+_WEEKDAY, _DAY_AND_MONTH = "EEE", {"en": "d MMM", "de": "d. MMM"}
+_NUMBERS = {"en": "d MMM yyyy", "de": "dd.MM.yyyy"}
 _CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 _ZONE = {"en": "{city} time", "de": "Ortszeit {city}"}
 _CHANNEL = {
@@ -255,6 +257,16 @@ def short_date_text(day: date, language: str) -> str:
     return format_date(day, _SHORT_DATE[language], locale=language)
 
 
+def weekday_text(day: date, language: str) -> str:
+    """The weekday of a date, shortly, as in "Wed"."""
+    return str(format_date(day, _WEEKDAY, locale=language)).rstrip(".")
+
+
+def day_and_month_text(day: date, language: str) -> str:
+    """A date without its year, as in "8 Apr"."""
+    return format_date(day, _DAY_AND_MONTH[language], locale=language)
+
+
 def region_text(region: str, language: str) -> str:
     """What a region is called: a country in the reader's language, a subdivision in its own, where that is known."""
     return region_name(region) if "-" in region else Locale(language).territories.get(region, region)
@@ -278,9 +290,9 @@ def instant_text(instant: datetime, time_zone: str, language: str) -> str:
 
 
 def clock_text(instant: datetime, time_zone: str, language: str) -> str:
-    """An instant as it is told among others of a zone that is named: "8 Apr 2026, 23:05"."""
+    """An instant in a zone that is named beside it, as in "8 Apr 2026, 23:05"; it can be typed like that, too."""
     local = instant.astimezone(zone(time_zone))
-    return f"{format_date(local.date(), 'medium', locale=language)}, {_CLOCK[language].format(local)}"
+    return f"{format_date(local.date(), _NUMBERS[language], locale=language)}, {_CLOCK[language].format(local)}"
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,156 @@
+"""The console: pages for people, by the same use cases as the API.
+
+A screen is declared with `@screen(...)`, as an operation is: with its scopes and in its transaction. A form that does
+not fit, or that comes when its session has ended, is shown again by another screen with all that was typed.
+"""
+
+import secrets
+from collections.abc import Callable
+from functools import partial, wraps
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, g, render_template, request, session, url_for
+
+from refunds.access import Scope
+from refunds.documents import telling
+from refunds.errors import InvalidInput
+from refunds.instants import local_date, zone
+from refunds.web import auth, idempotency, intake, sessions
+from refunds.web.api import reader_language
+from refunds.web.console.words import NAMES, flaw_text
+from refunds.web.openapi import Transacted
+from refunds.web.problems import PROBLEMS
+from refunds.wording import LANGUAGES
+
+PREFIX = "/console"
+
+blueprint = Blueprint("console", __name__, url_prefix=PREFIX)
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",  # without it, browsers say that a form came from nowhere
+    "Vary": "Accept-Language, Cookie",
+}
+
+View = Callable[..., Response]
+
+_NAVIGATION = (
+    ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
+    ("console.open_requests", (Scope.CONTACTS_READ,)),
+    ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
+    ("console.policies", (Scope.POLICIES_READ,)),
+    ("console.journal", (Scope.AUDIT_READ,)),
+)
+
+
+def language() -> str:
+    """The reader's language: chosen on a page, or else the browser's."""
+    chosen = request.args.get("lang")
+    if chosen in LANGUAGES:
+        session["lang"] = chosen
+    return session.get("lang") or reader_language()
+
+
+def screen(
+    rule: str,
+    *,
+    scopes: auth.Scopes,
+    work: Transacted = Transacted.READ,
+    method: str = "GET",
+    again: View | None = None,
+) -> Callable[[View], View]:
+    """Declare a screen, which is given its `work`, or what a form of one does.
+
+    `again` shows the form once more, with what was typed (`g.given`) and what does not fit (`g.flaws`).
+    """
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def taking(**arguments: Any) -> Response:
+            if "given" not in g:
+                g.given, own = _given(method)
+                if not own:
+                    g.notice = "stale"
+            if "notice" in g and again is not None and method == "POST":
+                return again(**arguments)
+            try:
+                return _performed(view, work, arguments)
+            except InvalidInput as error:
+                if again is None:
+                    raise
+                g.flaws = error.flaws
+                shown = again(**arguments)
+                shown.status_code = PROBLEMS[error.code].status
+                return shown
+
+        taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
+        taking.again = again  # type: ignore[attr-defined] # read where a session begins anew
+        blueprint.add_url_rule(rule, view.__name__, taking, methods=[method])
+        return taking
+
+    return declare
+
+
+def _given(method: str) -> tuple[dict[str, str], bool]:
+    """What was typed, blanks left out, and whether a page of this session sent it."""
+    own = True
+    if method == "POST":
+        sent = sessions.form()
+        own = sessions.is_own(auth.books(), sent)
+    else:
+        sent = intake.parameters(request)
+        sent.pop("lang", None)
+    trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
+    return {name: value for name, value in trimmed.items() if value}, own
+
+
+def _performed(view: View, work: Transacted, arguments: dict[str, Any]) -> Response:
+    books = auth.books()
+    with (books.read if work is Transacted.READ else books.write)(g.principal) as under_way:
+        perform = partial(view, under_way, **arguments)
+        if work is not Transacted.ONCE:
+            return perform()
+        key = idempotency.checked_key(g.given.pop("once", None))
+        return idempotency.once(under_way, request, key, g.given, perform)
+
+
+class _Given(dict[str, str]):
+    """What was typed into fields; nothing, into all others."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A page of the console."""
+    principal, lang = g.get("principal"), language()
+    common = {
+        "language": lang,
+        "principal": principal,
+        "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
+        "given": _Given(g.get("given", {})),
+        "notice": g.get("notice"),
+        "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(g.get("flaws", ()))},
+        "csrf": sessions.token(auth.books()),
+        "once": g.get("given", {}).get("once") or secrets.token_urlsafe(16),
+        "Scope": Scope,
+        "local": lambda instant, name: local_date(instant, zone(name)),
+        "named": lambda code: str(NAMES.get(code, code)),
+    }
+    text = render_template(f"console/{template}", **common | telling(lang) | values)
+    return Response(text, status, _HEADERS)
+
+
+def to(endpoint: str, **values: Any) -> Response:
+    """The way to another screen, after a form was sent."""
+    return see(url_for(f"console.{endpoint}", **values))
+
+
+def see(address: str) -> Response:
+    """The way to an address of the console, to be read and not to be sent to."""
+    return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})

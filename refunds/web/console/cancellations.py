@@ -1,0 +1,84 @@
+"""Done: a cancellation with what is read aloud; the agent's last ones, and how one is taken back."""
+
+from datetime import timedelta
+
+from flask import Response
+
+from refunds.access import Scope
+from refunds.documents import confirmation as documents
+from refunds.records import RevocationReason, State, spoken
+from refunds.service import cancellations, users
+from refunds.service.cancellations import OWN_REVOCATION
+from refunds.service.work import Work
+from refunds.web.api import document
+from refunds.web.api.evidence import HTML, DocumentQuerySchema
+from refunds.web.console import entered, language, page, screen, to
+from refunds.web.console.entered import RevocationSchema
+from refunds.web.openapi import Transacted
+from refunds.wording import LANGUAGES
+from refunds.wording.customer import cancelled_words
+
+RECENT = 50
+
+
+@screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
+def cancellation(work: Work, cancellation_id: str) -> Response:
+    """A cancellation: its reference, what happens next, and what is said to the customer."""
+    found = cancellations.get(work, cancellation_id)
+    words = {}
+    if found.state is not State.REVOKED:
+        confirmed = cancellations.confirmation(work, cancellation_id)
+        reference = spoken(found.reference)
+        words = {
+            lang: (cancelled_words(found.order_id, reference, lang), documents.text(*confirmed, lang))
+            for lang in sorted(LANGUAGES)
+        }
+    actors = (found.issued_by, found.override_by, found.settled_by, found.revoked_by)
+    return page(
+        "cancellation.html",
+        cancellation=found,
+        outcome=found.outcome,
+        reference=spoken(found.reference),
+        words=words,
+        may_revoke=found.state is State.ISSUED and cancellations.may_revoke(work, found),
+        own_until=found.issued_at + OWN_REVOCATION,
+        reasons=list(RevocationReason),
+        names=users.names(work, filter(None, actors)),
+    )
+
+
+@screen(
+    "/cancellations/<cancellation_id>",
+    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
+    work=Transacted.WRITE,
+    method="POST",
+    again=cancellation,
+)
+def revoke(work: Work, cancellation_id: str) -> Response:
+    """Take a cancellation back."""
+    found = entered.read(RevocationSchema)
+    cancellations.revoke(work, cancellation_id, found["reason_code"], found.get("reason"))
+    return to("cancellation", cancellation_id=cancellation_id)
+
+
+@screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
+def confirmation(work: Work, cancellation_id: str) -> Response:
+    """The confirmation for the customer, as a page to print, in his language."""
+    lang = entered.read(DocumentQuerySchema).get("lang") or language()
+    return document(documents.page(*cancellations.confirmation(work, cancellation_id), lang), HTML)
+
+
+@screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
+def recent(work: Work) -> Response:
+    """The last cancellations of whoever is signed in."""
+    found = cancellations.recent(work, RECENT)
+    left = {one.cancellation_id: max(one.issued_at + OWN_REVOCATION - work.now, timedelta()) for one in found}
+    return page(
+        "recent.html",
+        cancellations=found,
+        spoken=spoken,
+        minutes={key: -(-time.total_seconds() // 60) for key, time in left.items()},
+        revocable={
+            one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(work, one)
+        },
+    )

@@ -1,0 +1,208 @@
+"""Check and Answer: from an order's number, or a day and a region, to what can be said to the customer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Response, current_app, g, session, url_for
+
+from refunds.access import Scope
+from refunds.contact_points import Channel
+from refunds.eligibility import Decision, Outcome, Reason
+from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
+from refunds.holiday_source import subdivisions
+from refunds.instants import format_instant, local_date, zone
+from refunds.records import Intent, heard, spoken
+from refunds.service import cancellations, checks, contacts, demonstration, orders
+from refunds.service.checks import Check
+from refunds.service.contacts import NewContact
+from refunds.service.orders import Filed
+from refunds.service.work import Work
+from refunds.web import telemetry
+from refunds.web.api import present_policies
+from refunds.web.console import entered, page, screen, to
+from refunds.web.console.entered import AskedSchema, ByDateSchema, FindSchema, ListSchema
+from refunds.web.cursors import page as page_of
+from refunds.web.cursors import place
+from refunds.web.openapi import Transacted
+from refunds.wording import LANGUAGES
+from refunds.wording.customer import spoken_words, written_words
+
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How and when a customer asks; `received_at` None: now."""
+
+    channel: Channel
+    received_at: datetime | None
+    sent_at: datetime | None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What of it stands in an address."""
+        at = {"received_at": self.received_at, "sent_at": self.sent_at}
+        return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
+
+
+def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
+    """How and when, as it was typed; the channel is remembered. Raises `InvalidInput`."""
+    if "channel" in found:
+        session["channel"] = str(found["channel"])
+    received, sent = (
+        typed.instant(name, now, time_zone) if (typed := found.get(name)) else None
+        for name in ("received_at", "sent_at")
+    )
+    return Asked(Channel(session.get("channel", Channel.PHONE)), received, sent)
+
+
+@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
+def check(work: Work, order_id: str = "") -> Response:
+    """The field for a number; shown again, too, where there was no answer about an order."""
+    production = current_app.extensions["refunds.settings"].production
+    return page(
+        "check.html",
+        q=g.given.get("q", order_id),
+        channel=g.given.get("channel") or session.get("channel", Channel.PHONE),
+        regions=_regions(),
+        demonstrations=demonstration.registered(work) if not production else [],
+        offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
+    )
+
+
+@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", again=check)
+def find(work: Work) -> Response:
+    """Go to what a number means, or to the answer for a day."""
+    found = entered.read(FindSchema)
+    number = found.pop("q", None)
+    if number is None or not g.principal.may(Scope.ORDERS_READ):
+        if "provided_on" not in found:
+            raise InvalidInput([Flaw("/q", "give a number, or a day", "required")])
+        time_zone = _time_zone(work, work.policies.default)
+        provided = found["provided_on"].begin("provided_on", work.now, time_zone)
+        region = {"region": found["region"]} if "region" in found else {}
+        how = asked(found, work.now, time_zone).parameters
+        return to("by_date", provided_on=format_instant(provided), **region, **how)
+    order_id = _order_of(work, number)
+    if order_id is not None:
+        time_zone = _time_zone(work, orders.find(work, order_id).order.policy)
+        return to("answer", order_id=order_id, **asked(found, work.now, time_zone).parameters)
+    customer_id, _ = orders.look_up(work, number, "", 1)
+    if customer_id is None:
+        raise InvalidInput([Flaw("/q", "nothing has this number", "not_found")])
+    return to("customer", customer_id=customer_id)
+
+
+def _order_of(work: Work, number: str) -> str | None:
+    """The order of this id, or whose cancellation has this reference."""
+    try:
+        return orders.find(work, number).order.order_id
+    except NotFound:
+        pass
+    try:
+        reference = heard(number)
+    except ValueError:
+        return None
+    found = cancellations.listed(
+        work, after=(0, ""), limit=1, order_id=None, reference=reference, state=None, overdue=False
+    )
+    return found[0].order_id if found else None
+
+
+@screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
+def customer(work: Work, customer_id: str) -> Response:
+    """The orders of a customer, by his opaque id."""
+    given = entered.read(ListSchema).get("after")
+    (after,) = place(work, "customer", customer_id, given, [""])
+    found = orders.of_customer(work, customer_id, after, PAGE + 1)
+    if not found and given is None:
+        raise NotFound("there is no customer of this id")
+    items, following = page_of(
+        work, "customer", customer_id, found, limit=PAGE, place_of=lambda order: [order.order_id]
+    )
+    zones = {order.policy: _time_zone(work, order.policy) for order in items}
+    return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones)
+
+
+@screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
+def answer(work: Work, order_id: str) -> Response:
+    """Whether an order can be cancelled, until when, and why."""
+    filed = orders.find(work, order_id)
+    how = asked(entered.read(AskedSchema), work.now, _time_zone(work, filed.order.policy))
+    told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
+    filed, decision = contacts.foreseen(work, order_id, told)
+    return _answer(work, decision, how, filed)
+
+
+@screen("/days", scopes=(Scope.CHECKS_RUN,), again=check)
+def by_date(work: Work) -> Response:
+    """What would be answered for a service of which only the day and the region are known."""
+    found = entered.read(ByDateSchema)
+    if "provided_on" not in found:
+        raise InvalidInput([Flaw("/provided_on", "is required", "required")])
+    time_zone = _time_zone(work, work.policies.default)
+    how = asked(found, work.now, time_zone)
+    asking = Check(
+        service_provided_at=found["provided_on"].begin("provided_on", work.now, time_zone),
+        requested_at=how.received_at or work.now,
+        channel=how.channel,
+        region=found.get("region"),
+    )
+    try:
+        decision = checks.check_eligibility(present_policies(), asking)
+    except (CalendarNotCovered, NoPolicyInForce) as error:
+        raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
+    return _answer(work, decision, how, None)
+
+
+def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> Response:
+    outcome = decision.outcome
+    telemetry.count_decisions([outcome.reason])
+    order, active = (filed.order, filed.active) if filed else (None, None)
+    tz = zone(outcome.time_zone)
+    now_local, then_local = local_date(work.now, tz), local_date(outcome.requested_at, tz)
+    # What is recorded next was received when this was asked, however long the customer goes on talking.
+    entry = Asked(how.channel, how.received_at or work.now, how.sent_at).parameters
+    return page(
+        "answer.html",
+        order=order,
+        active=active,
+        spoken=spoken,
+        outcome=outcome,
+        today=now_local,
+        then=then_local != now_local,
+        entry=entry,
+        how=how,
+        needs_evidence=filed is not None and contacts.needs_evidence(decision, Intent.CANCEL),
+        words=_words(outcome, order.order_id if order else None),
+        wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
+        address=url_for("console.answer", order_id=order.order_id) if order else url_for("console.by_date"),
+    )
+
+
+def _words(outcome: Outcome, order_id: str | None) -> dict[str, tuple[str, str]]:
+    """What is said and written to the customer, by language."""
+    return {
+        language: (spoken_words(outcome, language), written_words(outcome, language, order_id))
+        for language in sorted(LANGUAGES)
+    }
+
+
+@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), work=Transacted.WRITE, method="POST", again=check)
+def register_demonstration(work: Work) -> Response:
+    """Register the demonstration orders of today."""
+    demonstration.register(work, production=current_app.extensions["refunds.settings"].production)
+    return to("check")
+
+
+def _time_zone(work: Work, policy: str) -> str:
+    """The zone in which times about orders of a policy are told and typed."""
+    return work.policies[policy].present(work.now).terms.time_zone
+
+
+def _regions() -> list[str]:
+    """The regions of the country of the policy that judges by default."""
+    policies = present_policies()
+    country = policies[policies.default].versions[-1].terms.country
+    return [country, *(f"{country}-{code}" for code in subdivisions(country))]

@@ -1,0 +1,48 @@
+"""What has happened to an order, and the evidence on it."""
+
+from flask import Response
+
+from refunds.access import Scope
+from refunds.documents import evidence as documents
+from refunds.records import spoken
+from refunds.service import cancellations, contacts, evidence, feed, orders, users
+from refunds.service.work import Work
+from refunds.web import auth
+from refunds.web.api import document
+from refunds.web.api.evidence import HTML, DocumentQuerySchema
+from refunds.web.console import entered, language, page, screen
+from refunds.web.openapi import Transacted
+
+MOST = 200
+"""Contacts and cancellations of an order that are told of; nobody has had so many."""
+
+
+@screen("/orders/<order_id>/history", scopes=(Scope.ORDERS_READ,))
+def history(work: Work, order_id: str) -> Response:
+    """The life of an order: its contacts, decisions and cancellations, one after the other."""
+    filed = orders.find(work, order_id)
+    events = feed.of_order(work, order_id)
+    heard = contacts.listed(work, after="", limit=MOST, order_id=order_id, is_open=None, backdated=None)
+    issued = cancellations.listed(
+        work, after=(0, ""), limit=MOST, order_id=order_id, reference=None, state=None, overdue=False
+    )
+    return page(
+        "history.html",
+        order=filed.order,
+        active=filed.active,
+        events=events,
+        happened=documents.happened(language()),
+        contacts={one.contact_id: one for one in heard},
+        cancellations={one.cancellation_id: one for one in issued},
+        names=users.names(work, (event.actor for event in events)),
+        spoken=spoken,
+        time_zone=work.policies[filed.order.policy].present(work.now).terms.time_zone,
+    )
+
+
+@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), work=Transacted.READ)
+def evidence_page(work: Work, order_id: str) -> Response:
+    """All that is held about an order and proof that nothing of it was changed, as a page to print."""
+    lang = entered.read(DocumentQuerySchema).get("lang") or language()
+    found = evidence.gather(work, order_id, auth.books().anchors)
+    return document(documents.page(found, lang), HTML)

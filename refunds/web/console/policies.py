@@ -1,0 +1,76 @@
+"""Policies: their versions with the clause as published, and what a change would have meant for past orders."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from flask import Response
+
+from refunds.access import Scope
+from refunds.business_days import WEEKDAYS
+from refunds.documents import simulation as documents
+from refunds.documents.confirmation import clause_in
+from refunds.errors import Flaw, InvalidInput
+from refunds.policy import PolicyVersion, differences
+from refunds.service import publication, simulation, users
+from refunds.service.work import Work
+from refunds.web.console import entered, language, page, screen
+from refunds.web.console.entered import WhatIfSchema
+from refunds.wording import LANGUAGES
+from refunds.wording.policies import difference_text
+
+WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
+
+
+@screen("/policies", scopes=(Scope.POLICIES_READ,))
+def policies(work: Work) -> Response:
+    """The policies that judge."""
+    listed = [(policy, policy.present(work.now)) for policy in work.policies.values()]
+    return page("policies.html", policies=listed, default=work.policies.default)
+
+
+@screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
+def policy(work: Work, policy_id: str) -> Response:
+    """The versions of a policy, what each changed, and the clause as customers read it."""
+    found, records = work.policies[policy_id], work.policies.records(policy_id)
+    before = dict(pairwise(found.standing))
+    changed = {later.version: _told(earlier, later) for earlier, later in before.items()}
+    closures = publication.closures(work, policy_id)
+    present = found.present(work.now)
+    return page(
+        "policy.html",
+        policy=found,
+        present=present,
+        versions=[(version, records[version.version - 1]) for version in reversed(found.versions)],
+        changed=changed,
+        clauses={
+            version.version: [(*clause_in(version.terms, lang),) for lang in sorted(LANGUAGES)]
+            for version in found.versions
+        },
+        closures=closures,
+        now=work.now,
+        weeks=list(WEEKS),
+        week=next((name for name, week in WEEKS.items() if week == present.terms.business_week), None),
+        names=users.names(work, (record.registered_by for record in records)),
+    )
+
+
+def _told(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
+    """How a version differs from the one before it, in words."""
+    found = differences(earlier.terms, later.terms)
+    return [difference_text(one, later.terms.time_zone, language()) for one in found]
+
+
+@screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), again=policy)
+def simulated(work: Work, policy_id: str) -> Response:
+    """What a change of a term or two would have meant for all past orders, as a chart with its tables."""
+    terms = entered.read(WhatIfSchema)
+    if "business_week" in terms:
+        terms["business_week"] = WEEKS[terms["business_week"]]
+    found = work.policies[policy_id]
+    present = found.present(work.now)
+    draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
+    if draft.terms == present.terms:
+        raise InvalidInput([Flaw("/window_business_days", "changes nothing", "unchanged")])
+    report = documents.report(simulation.simulate(work, draft), language())
+    return page("simulation.html", policy_id=policy_id, report=report)

@@ -1,0 +1,34 @@
+// What the pages can do besides: copy what stands in them. Without scripts, it is selected by hand.
+"use strict";
+
+function showButtons() {
+  for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+}
+
+function select(said) {
+  const area = document.createElement("textarea");
+  area.value = said.textContent.trim();
+  area.readOnly = true;
+  area.rows = Math.ceil(area.value.length / 60) + 1;
+  area.setAttribute("aria-label", said.closest(".word, .verdict").querySelector("h4, p").textContent);
+  said.replaceChildren(area);
+  area.focus();
+  area.select();
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const said = button.closest(".word, .verdict").querySelector("[data-copied]");
+  const text = (said.querySelector("textarea")?.value ?? said.textContent).trim();
+  try {
+    await navigator.clipboard.writeText(text);
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 2000);
+  } catch {
+    select(said);
+  }
+});
+
+document.addEventListener("htmx:afterSettle", showButtons);
+showButtons();
