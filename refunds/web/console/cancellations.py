@@ -77,7 +77,7 @@ def recent(work: Work) -> Response:
         "recent.html",
         cancellations=found,
         spoken=spoken,
-        minutes={key: -(-time.total_seconds() // 60) for key, time in left.items()},
+        minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(work, one)
         },

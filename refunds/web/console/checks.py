@@ -175,16 +175,19 @@ def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> 
         entry=entry,
         how=how,
         needs_evidence=filed is not None and contacts.needs_evidence(decision, Intent.CANCEL),
-        words=_words(outcome, order.order_id if order else None),
+        words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else ""),
         wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
         address=url_for("console.answer", order_id=order.order_id) if order else url_for("console.by_date"),
     )
 
 
-def _words(outcome: Outcome, order_id: str | None) -> dict[str, tuple[str, str]]:
+def _words(outcome: Outcome, order_id: str | None, reference: str) -> dict[str, tuple[str, str]]:
     """What is said and written to the customer, by language."""
     return {
-        language: (spoken_words(outcome, language), written_words(outcome, language, order_id))
+        language: (
+            spoken_words(outcome, language, reference),
+            written_words(outcome, language, order_id, reference),
+        )
         for language in sorted(LANGUAGES)
     }
 

@@ -1,0 +1,144 @@
+"""What the console is shown with: some orders around a day in April, what became of them, and a changed policy.
+
+Everything happens at a time that stands still, in this process, so that pictures are alike whenever they are taken.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import NamedTuple
+
+import time_machine
+from flask import Flask
+from werkzeug.serving import make_server
+
+from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.contact_points import Channel
+from refunds.policy import PolicyVersion
+from refunds.records import Intent, OverrideKind, RevocationReason
+from refunds.service import cancellations, contacts, orders, publication, users
+from refunds.service.cancellations import Override, Request
+from refunds.service.contacts import NewContact
+from refunds.service.orders import OrderFacts
+from refunds.web import create_app
+from tests.conftest import settings
+from tests.faults.harness import free_port
+
+NOW = datetime(2026, 4, 8, 8, 20, tzinfo=UTC)
+"""A Wednesday after Easter, in the morning."""
+
+HOSTILE = "<script>alert(1)</script>{{ 7 * 7 }}${7*7}\u202egnp.exe\u2066<img src=x onerror=alert(2)>'\"><b>bold"
+"""What no screen may take for anything but a text."""
+
+
+class Scene(NamedTuple):
+    """A running console: where it is, who can sign in, and what there is to look at."""
+
+    url: str
+    passwords: dict[str, str]
+    open_contact: str
+    refused_contact: str
+    cancellation: str
+    revoked: str
+    customer: str
+    app: Flask
+
+
+@contextmanager
+def scene(*, hostile: bool = False) -> Iterator[Scene]:
+    """The console at that time, with what has happened by then; with `hostile` texts wherever one may be written."""
+    with time_machine.travel(NOW - timedelta(days=6), tick=False) as clock:
+        app = create_app(settings())
+        yield from _served(app, clock, hostile=hostile)
+
+
+def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iterator[Scene]:
+    books = app.extensions["refunds.books"]
+    told = _tell(books, clock, lambda plain: HOSTILE if hostile else plain)
+    port = free_port()
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield Scene(f"http://localhost:{port}", app=app, **told)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        books.close()
+
+
+def _tell(books, clock, text) -> dict:
+    with books.write(COMMAND_LINE) as work:
+        made = {role: users.add(work, name, role) for role, name in NAMES.items()}
+        _publish(work, text)
+    principals = {role: Principal(one.user.user_id, one.user.name, role) for role, one in made.items()}
+    agent, supervisor = principals[Role.AGENT], principals[Role.SUPERVISOR]
+    for number, (at, region) in enumerate(PROVIDED, 1001):
+        clock.move_to(max(NOW - timedelta(days=6), at + timedelta(minutes=1)) if at else NOW - timedelta(days=2))
+        with books.write(COMMAND_LINE) as work:
+            ref = f"K-{20391 + number % 7}" if number != 1001 else text("K-20391")
+            orders.register(
+                work, OrderFacts(order_id=f"A-{number}", customer_ref=ref, service_provided_at=at, region=region)
+            )
+    clock.move_to(NOW - timedelta(hours=2))
+    call = NewContact(
+        channel=Channel.PHONE, note=text("Wants to keep the old number after all?"), from_detail="+4989123456"
+    )
+    with books.write(agent) as work:
+        later = contacts.record(work, "A-1002", call)
+        contacts.record(work, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
+        refused = contacts.record(work, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
+    clock.move_to(NOW - timedelta(minutes=25))
+    with books.write(agent) as work:
+        wrong = cancellations.issue(work, Request(order="A-1005", contact=replace(call, note=None))).cancellation
+    clock.move_to(NOW - timedelta(minutes=12))
+    with books.write(agent) as work:
+        cancellations.revoke(
+            work, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
+        )
+        done = cancellations.issue(work, Request(order="A-1003", contact=call)).cancellation
+        customer = orders.find(work, "A-1001").order.customer_id
+    with books.write(supervisor) as work:
+        override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
+        cancellations.issue(work, Request(order="A-1006", contact=call, override=override))
+    clock.move_to(NOW)
+    return {
+        "passwords": {one.user.name: one.password for one in made.values()},
+        "open_contact": later.contact_id,
+        "refused_contact": refused.contact_id,
+        "cancellation": done.cancellation_id,
+        "revoked": wrong.cancellation_id,
+        "customer": customer,
+    }
+
+
+NAMES = {Role.AGENT: "anna", Role.SUPERVISOR: "samuel", Role.PRODUCT: "petra", Role.AUDITOR: "arno"}
+
+PROVIDED = [
+    (datetime(2026, 4, 2, 14, 20, tzinfo=UTC), "DE-BY"),
+    (datetime(2026, 4, 2, 9, 5, tzinfo=UTC), "DE-BE"),
+    (datetime(2026, 4, 7, 10, 0, tzinfo=UTC), "DE-BY"),
+    (datetime(2026, 3, 30, 8, 0, tzinfo=UTC), "DE-NW"),
+    (datetime(2026, 4, 6, 18, 0, tzinfo=UTC), None),
+    (datetime(2026, 3, 27, 11, 0, tzinfo=UTC), "DE-HH"),
+    (None, "DE-BY"),
+]
+
+
+def _publish(work, text) -> None:
+    """A second version of the policy, with official numbers and words of the vendor's own, and a closed day."""
+    first: PolicyVersion = work.policies["virtual-numbers"].versions[0]
+    terms = replace(
+        first.terms,
+        vendor_name=text("Example Numbers"),
+        phone=replace(first.terms.phone, points=("+493012345678",)),
+        email=replace(first.terms.email, points=("cancel@example.com",)),
+        page_url="https://example.com/refunds",
+    )
+    publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
+    publication.close(
+        work, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), text("Betriebsausflug"), text("Works outing")
+    )
