@@ -12,8 +12,8 @@ from refunds.wording import date_text, outcome_words, why_text
 
 _SPOKEN = {
     "en": {
-        Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled, under the reference {reference}. There is "
-        "nothing more for you to do.",
+        Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled, under the reference {reference}. There "
+        "is nothing more for you to do.",
         Reason.CHANNEL_NOT_ACCEPTED: "I am sorry, an order like yours cannot be cancelled {channel}. I have noted that "
         "you asked.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Your request has not come by one of our official contact points, so a "
@@ -27,8 +27,8 @@ _SPOKEN = {
         Reason.WITHIN_WINDOW: "Your order can be cancelled until the end of {last_day}. Shall I cancel it for you now?",
     },
     "de": {
-        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert, unter dem Aktenzeichen {reference}. Sie "
-        "brauchen nichts weiter zu tun.",
+        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert, unter dem Aktenzeichen {reference}. "
+        "Sie brauchen nichts weiter zu tun.",
         Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine solche Bestellung kann nicht {channel} storniert werden. "
         "Ich habe notiert, dass Sie gefragt haben.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Ihre Anfrage kam nicht über einen unserer offiziellen Kontaktwege, deshalb "
@@ -46,8 +46,8 @@ _SPOKEN = {
 
 _WRITTEN = {
     "en": {
-        Reason.ORDER_ALREADY_CANCELLED: "{order} has already been cancelled, under the reference {reference}. There is nothing "
-        "more for you to do.",
+        Reason.ORDER_ALREADY_CANCELLED: "{order} has already been cancelled, under the reference {reference}. There is "
+        "nothing more for you to do.",
         Reason.CHANNEL_NOT_ACCEPTED: "Under our terms {order} cannot be cancelled {channel}. We have recorded that you "
         "asked.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Your request about {order} has not reached us by one of our official contact "
@@ -62,8 +62,8 @@ _WRITTEN = {
         "what you want, please tell us by then.",
     },
     "de": {
-        Reason.ORDER_ALREADY_CANCELLED: "{order} ist bereits storniert, unter dem Aktenzeichen {reference}. Sie brauchen nichts "
-        "weiter zu tun.",
+        Reason.ORDER_ALREADY_CANCELLED: "{order} ist bereits storniert, unter dem Aktenzeichen {reference}. Sie "
+        "brauchen nichts weiter zu tun.",
         Reason.CHANNEL_NOT_ACCEPTED: "Nach unseren Bedingungen kann {order} nicht {channel} storniert werden. Wir "
         "haben notiert, dass Sie gefragt haben.",
         Reason.UNOFFICIAL_CONTACT_POINT: "Ihre Anfrage zu {to_order} hat uns nicht über einen unserer offiziellen "

@@ -136,6 +136,7 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
         "given": _Given(g.get("given", {})),
         "notice": g.get("notice"),
         "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(g.get("flaws", ()))},
+        "address": request.path,
         "csrf": sessions.token(auth.books()),
         "once": g.get("given", {}).get("once") or secrets.token_urlsafe(16),
         "Scope": Scope,

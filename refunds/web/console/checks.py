@@ -1,5 +1,6 @@
 """Check and Answer: from an order's number, or a day and a region, to what can be said to the customer."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,7 +91,7 @@ def find(work: Work) -> Response:
         return to("answer", order_id=order_id, **asked(found, work.now, time_zone).parameters)
     customer_id, _ = orders.look_up(work, number, "", 1)
     if customer_id is None:
-        raise InvalidInput([Flaw("/q", "nothing has this number", "not_found")])
+        raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
     return to("customer", customer_id=customer_id)
 
 
@@ -108,6 +109,18 @@ def _order_of(work: Work, number: str) -> str | None:
         work, after=(0, ""), limit=1, order_id=None, reference=reference, state=None, overdue=False
     )
     return found[0].order_id if found else None
+
+
+def _is_misheard(number: str) -> bool:
+    """Whether a number looks like a reference, and cannot be one."""
+    digits = number.replace("-", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9]{10}", digits):
+        return False
+    try:
+        heard(digits)
+    except ValueError:
+        return True
+    return False
 
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))

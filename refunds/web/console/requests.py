@@ -3,12 +3,13 @@
 from contextlib import suppress
 from typing import Any
 
-from flask import Response, g, session
+from flask import Response, g, request, session
 
 from refunds.access import Scope
 from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Reason
 from refunds.errors import CallersError, ContactStateConflict, Flaw, InvalidInput
+from refunds.instants import format_instant
 from refunds.records import Contact, Intent, OverrideKind, spoken
 from refunds.service import cancellations, contacts, orders, users
 from refunds.service.cancellations import Issued, Override, Request
@@ -23,7 +24,7 @@ from refunds.web.cursors import page as page_of
 from refunds.web.cursors import place
 from refunds.web.openapi import Transacted
 
-ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
+ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note", "supersedes")
 
 
 @screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
@@ -39,6 +40,7 @@ def confirm_record(work: Work, order_id: str) -> Response:
 
 
 def _confirm(work: Work, order_id: str, doing: str) -> Response:
+    _take_over(work)
     found = entered.read_leniently(EntrySchema)
     filed, contact, decision = _foreseen(work, order_id, found)
     time_zone = work.policies[filed.order.policy].present(work.now).terms.time_zone
@@ -58,6 +60,18 @@ def _confirm(work: Work, order_id: str, doing: str) -> Response:
         points=decision.official_points if decision else (),
         time_zone=time_zone,
     )
+
+
+def _take_over(work: Work) -> None:
+    """Fill in what was recorded of the contact that is entered anew."""
+    earlier = g.given.get("supersedes")
+    if earlier is None or request.method == "POST":
+        return
+    contact = contacts.get(work, earlier)
+    told = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT if name != "supersedes"}
+    times = {"received_at": contact.received_at, "sent_at": contact.sent_at}
+    told |= {name: format_instant(at) for name, at in times.items() if at}
+    g.given |= {name: value for name, value in told.items() if value} | {"channel": str(contact.channel)}
 
 
 def _received(work: Work, found: dict[str, Any], time_zone: str) -> Any:

@@ -90,7 +90,7 @@ def _asked_to_sign_in() -> Response:
 
 def _page(rest: str, kept: str, said: str | None, status: int) -> Response:
     query = request.query_string.decode("ascii", "replace")
-    return page("sign_in.html", status, rest=rest, query=query, kept=kept, said=said)
+    return page("sign_in.html", status, address=f"{PREFIX}/{rest}", rest=rest, query=query, kept=kept, said=said)
 
 
 def _resumed(rest: str, kept: str) -> Response:

@@ -91,6 +91,7 @@ _WRONG: Mapping[str, LazyString] = {
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."
     ),
+    "misheard": _("The check digit of this reference does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": _("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": _("No version of the policy was in force then. Check the date."),
     "unchanged": _("That is what the policy says already: choose something else."),
