@@ -8,18 +8,19 @@
     terms            the terms of a policy, each with its default, its help and its field pure
     policy           policy versions, which one is in force; policy files                 pure
     eligibility      decide(): facts + version + calendar -> Decision                     pure
-    secrecy          the master key and the keys it wraps, encrypted fields, keyed digests, tokens
+    secrecy          the master key and the keys it wraps, encrypted fields, keyed digests, tokens, passwords
     access           scopes, the roles that bundle them, principals                        pure
-    records          orders, contacts, cancellations, clients: frozen values               pure
+    records          orders, contacts, cancellations, clients, users: frozen values        pure
     journal          event types, the hash chain, digests of records                       pure
     holiday_source   the only importer of `holidays`; builds and keeps BusinessCalendars
     config           every setting with its help; from the environment
-    wording/         decisions, policies and documents in words, in German and English
+    wording/         decisions and policies in words, words for the customer, times as they are typed; German, English
     storage/         engines and transactions; migrations; how records become rows; queries, one file a record; copies
     service/         the use cases, one file a subject; work: one under way; books: the transactions they work in
     documents/       what is kept or printed: evidence, simulations, confirmations, deadlines; data and pages
     web/             create_app(); api/ (one file a subject: schemas beside their views), auth, idempotency, cursors,
-                     intake, problems, openapi, asked, shown, telemetry, pages with templates/ and static/
+                     intake, problems, openapi, asked, shown, telemetry, pages; console/ (one file a subject: its screens),
+                     sessions, translations/; templates/ and static/ of both
     cli/             flask commands, one file a subject
     policies/        the packaged default policy (TOML)
 
