@@ -19,7 +19,7 @@
     service/         the use cases, one file a subject; work: one under way; books: the transactions they work in
     documents/       what is kept or printed: evidence, simulations, confirmations, deadlines; data and pages
     web/             create_app(); api/ (one file a subject: schemas beside their views), auth, idempotency, cursors,
-                     intake, problems, openapi, asked, shown, telemetry, pages; console/ (one file a subject: its screens),
+                     intake, problems, openapi, asked, shown, telemetry, pages; console/ (screens, one file a subject),
                      sessions, translations/; templates/ and static/ of both
     cli/             flask commands, one file a subject
     policies/        the packaged default policy (TOML)

@@ -9,7 +9,7 @@ from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.urls import iri_to_uri
 
-from refunds.errors import RefundsError, TooManyAttempts, Unauthenticated
+from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.service.work import Work
 from refunds.web import auth, sessions, telemetry
@@ -70,7 +70,10 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
         assert isinstance(error, HTTPException)
         return error
     if slug == "unauthenticated":
-        return _asked_to_sign_in()
+        try:
+            return _asked_to_sign_in()
+        except (Rejected, InvalidInput) as unreadable:  # a form that is none is not kept
+            return problem(unreadable)
     status = PROBLEMS[slug].status
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
@@ -84,7 +87,7 @@ def _asked_to_sign_in() -> Response:
     if request.method == "POST":
         form = sessions.strangers_form()
         form.pop(sessions.TOKEN, None)
-        kept = orjson.dumps(form).decode()
+        kept = orjson.dumps(form).decode() if form else ""
     return _page(rest, kept, "session_ended" if kept else None, HTTPStatus.UNAUTHORIZED)
 
 
