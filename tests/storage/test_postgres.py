@@ -104,6 +104,7 @@ JUDGED = ("'{}'", "0", "0", *NONE[:4])
 CANCELLATION = ("'con_1'", "'{}'", "'policy'")
 ISSUED = ("0", "'x'", "'d'", "0", *NONE)
 VERSION = ("1", "0", "'a'", "0", "NULL", "'{}'", "'h'", "NULL", "NULL")
+USER = ("'agent'", "'h'", "1", "0", "NULL")
 CLOSURE = ("'2026-12-24'", "NULL", "NULL", "0", "'a'")
 EVENT = row("events", "1", "'t'", "0", "'a'", "'s'", "NULL", "'{}'", "''", "''", "''")
 KEY = row("idempotency", "'cli_1'", ":one", "''", "0", "NULL", "NULL")
@@ -113,6 +114,9 @@ FILLED = (
     row("clients", "'cli_1'", "'one'", "'admin'", "0"),
     row("clients", "'cli_2'", "'two'", "'admin'", "0"),
     row("tokens", "'t'", "'cli_1'", "''", "0", "0", "NULL"),
+    row("users", "'usr_1'", "'anna'", *USER),
+    row("users", "'usr_2'", "'ben'", *USER),
+    row("sign_in_attempts", ":one", "1", "0"),
     row("policy_versions", "'p/1'", "'p'", *VERSION),
     row("closures", "'p/2026-12-24'", "'p'", *CLOSURE),
     row("customers", "'cus_1'", ":one", "''"),
@@ -132,6 +136,9 @@ CONFLICTS = {
     "clients.client_id": row("clients", "'cli_1'", "'three'", "'admin'", "0"),
     "clients.name": row("clients", "'cli_3'", "'one'", "'admin'", "0"),
     "tokens.token_id": row("tokens", "'t'", "'cli_2'", "''", "0", "0", "NULL"),
+    "users.user_id": row("users", "'usr_1'", "'chris'", *USER),
+    "users.name": row("users", "'usr_3'", "'anna'", *USER),
+    "sign_in_attempts.name_digest": row("sign_in_attempts", ":one", "2", "0"),
     "policy_versions.version_id": row("policy_versions", "'p/1'", "'q'", *VERSION),
     "policy_versions.policy, policy_versions.version": row("policy_versions", "'p/2'", "'p'", *VERSION),
     "closures.closure_id": row("closures", "'p/2026-12-24'", "'q'", *CLOSURE),

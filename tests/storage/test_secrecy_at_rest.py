@@ -8,17 +8,20 @@ import secrets
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from refunds.errors import Unauthenticated
+from refunds.service import users
+from refunds.service.books import Books
 from refunds.storage import open_engine
 from refunds.storage.copies import TABLES
 from tests import records_in
-from tests.conftest import ROOT
+from tests.conftest import ROOT, settings
 from tests.faults.harness import free_port
 
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -43,6 +46,7 @@ PERSONAL = {
     "billing_ref": "zq-billing 86350",
     "closure_de": "zq-Schließung 52903",
     "closure_en": "zq-closure 60148",
+    "typed_name": "zq-typed-name 20957",
 }
 """What is personal, each unmistakable."""
 
@@ -55,6 +59,7 @@ class Service:
         self.environment = os.environ | records_in(directory, engine) | {"PORT": str(self.port)}
         made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
         self.tokens = [done.stdout.strip() for done in made]
+        self.password = self.flask("users", "add", "zq-user", "--role", "agent").stdout.strip()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [FLASK, "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
@@ -100,6 +105,16 @@ class Service:
         answer = self.call("PUT", path, body, **headers)
         assert answer[0] == status, answer
         return answer[1]
+
+    def sign_in(self, name, password):
+        """Sign in to it: whoever that is, or nobody."""
+        given = {
+            "database": self.environment["REFUNDS_DATABASE"],
+            "master_key_file": self.directory / "keys/master.key",
+            "ledger_dir": self.directory / "ledger",
+        }
+        with closing(Books(settings(self.directory, **given))) as books, suppress(Unauthenticated):
+            return users.sign_in(books, name, password)
 
     def stop(self):
         """End it by its process id."""
@@ -172,6 +187,9 @@ def live(service):
     closures = "/v1/policies/virtual-numbers/closures"
     reason = {"de": PERSONAL["closure_de"], "en": PERSONAL["closure_en"]}
     assert service.call("POST", closures, {"date": SOON, "reason": reason})[0] == 201
+    assert service.sign_in("zq-user", service.password).name == "zq-user"
+    for typed in (PERSONAL["typed_name"], service.password):  # one in the field of the other
+        assert service.sign_in(typed, PERSONAL["typed_name"]) is None
     complain(service)
     return {
         "order": "/v1/orders/A-0",
@@ -271,6 +289,13 @@ def test_no_token_and_no_key_is_in_any_file(scanned, when):
     digits = (service.directory / "keys/master.key").read_text().strip()
     assert not found(files[when], digits)
     assert not found(files[when], bytes.fromhex(digits))
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_no_password_is_in_any_file_though_it_was_typed_as_a_name(scanned, when):
+    service, _, files = scanned
+    assert not found(files[when], service.password)
+    assert found(files[when], "zq-user"), "names are stored as they are"
 
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
