@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.errors import ConfigurationError
+from refunds.access import COMMAND_LINE, Role
+from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
+from refunds.service import users
 from refunds.service.audit import Broken
 from refunds.service.books import Books
 from refunds.storage import copies, open_engine
@@ -77,6 +78,10 @@ def move(request, tmp_path, now, monkeypatch):  # noqa: F811
     desk = move.desk
     outing = {"date": "2026-12-23", "reason": {"de": "Betriebsausflug", "en": "A works outing"}}
     assert desk.post("/v1/policies/virtual-numbers/closures", outing).status_code == 201
+    with move.books.write(COMMAND_LINE) as work:
+        move.users = [users.add(work, name, Role.AGENT).user for name in ("anna", "ben")]
+    with pytest.raises(Unauthenticated):
+        users.sign_in(move.books, "anna", "a guess")
     for number in range(6):
         desk.register(f"A-{number}", customer_ref=f"K-{number % 4}")
         contact_id = desk.record(f"A-{number}", note="called twice", ticket_ref="T-1").json["contact_id"]
@@ -88,6 +93,10 @@ def move(request, tmp_path, now, monkeypatch):  # noqa: F811
             desk.cancelled(f"A-{number}", contact_id=superseding, key=f"key-of-{number}")
     yield move
     move.books.close()
+
+
+COPIED_ANEW = {"users", "sign_in_attempts", "idempotency"}
+"""What changes without a trace: sessions end, attempts are counted, replies expire."""
 
 
 def rows(url):
@@ -171,7 +180,7 @@ def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
         move.to = move.somewhere()
         with pytest.raises(_BrokenOffError):
             move.run(broken_off(at))
-        kept = copies.TABLES.keys() - {"idempotency"}  # replies are copied anew, as they expire without a trace
+        kept = copies.TABLES.keys() - COPIED_ANEW
         arrived = {step: done for step, done, _ in move.told if step in kept}
         with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it, by the same command"):
             create_app(move.moved()).extensions["refunds.books"].open()
@@ -305,13 +314,44 @@ def test_an_attempt_that_another_one_has_overtaken_adds_nothing(move):
     assert rows(move.to) == rows(move.settings.database)
 
 
-def test_replies_that_expire_between_two_attempts_are_not_missed(move):
+def almost_copied(move):
+    """Break a copy off when all of it has arrived."""
+    whole = len(move.run(to=move.somewhere()))
     with pytest.raises(_BrokenOffError):
-        move.run(broken_off(len(move.run(to=move.somewhere())) - 1))
+        move.run(broken_off(whole - 1))
+    assert {"users", "sign_in_attempts"} <= {step for step, done, _ in move.told if done}
+
+
+def test_replies_that_expire_between_two_attempts_are_not_missed(move):
+    almost_copied(move)
     with closing(open_engine(move.settings.database)) as engine, engine.write() as tx:
         assert tx.run("DELETE FROM idempotency WHERE order_id = 'A-1'")
     move.run()
     assert rows(move.to) == rows(move.settings.database)
+
+
+def test_a_session_that_ends_between_two_attempts_has_ended_in_the_copy(move):
+    almost_copied(move)
+    anna, ben = move.users
+    users.sign_out(move.books, anna.user_id)
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
+    with closing(Books(move.moved())) as books:
+        with pytest.raises(Unauthenticated):
+            users.signed_in(books, anna.user_id, anna.epoch)
+        users.signed_in(books, anna.user_id, anna.epoch + 1)
+        users.signed_in(books, ben.user_id, ben.epoch)
+
+
+def test_attempts_that_are_made_between_two_attempts_at_a_copy_count_in_it(move):
+    almost_copied(move)
+    for _ in range(users.ATTEMPTS - 1):
+        with pytest.raises(Unauthenticated):
+            users.sign_in(move.books, "anna", "a guess")
+    move.run()
+    assert rows(move.to) == rows(move.settings.database)
+    with closing(Books(move.moved())) as books, pytest.raises(TooManyAttempts):
+        users.sign_in(books, "anna", "a guess")
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
