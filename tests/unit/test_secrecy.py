@@ -1,4 +1,4 @@
-"""Secrets: tokens, sealed values, keyed digests, and the file of the master key."""
+"""Secrets: tokens, sealed values, keyed digests, the file of the master key, and passwords."""
 
 import os
 import re
@@ -6,13 +6,18 @@ import string
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from math import log2
+from threading import Barrier, BrokenBarrierError, Lock
 
 import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refunds import secrecy
 from refunds.errors import ConfigurationError, Unauthenticated
 from refunds.secrecy import (
     Tampered,
@@ -20,7 +25,10 @@ from refunds.secrecy import (
     create_master_key,
     keyed_digest,
     new_key,
+    new_password,
     new_token,
+    password_fits,
+    password_hash,
     place,
     read_master_key,
     read_token,
@@ -374,3 +382,122 @@ def refused(path, complaint):
     assert complaint in str(error.value)
     assert KEY.hex()[:16] not in str(error.value).lower()
     assert error.value.exit_code == 4
+
+
+# Passwords.
+
+LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Neither 0 and o, nor 1 and l."""
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Passwords that are quick to try."""
+    monkeypatch.setattr(secrecy, "_passwords", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+def test_a_password_is_of_100_random_bits_in_letters_that_do_not_look_alike():
+    assert len(set(LETTERS)) ** 20 == 2**100
+    made = [new_password() for _ in range(500)]
+    assert len(set(made)) == 500
+    for password in made:
+        assert re.fullmatch(f"[{LETTERS}]{{5}}(-[{LETTERS}]{{5}}){{3}}", password)
+    assert set("".join(made)) == {*LETTERS, "-"}
+
+
+def test_every_letter_of_a_password_is_drawn_by_itself():
+    """None follows from its place or from its neighbour."""
+    made = [new_password().replace("-", "") for _ in range(2_000)]
+    for column in zip(*made, strict=True):
+        share = [column.count(letter) / len(column) for letter in LETTERS]
+        assert -sum(part * log2(part) for part in share if part) > 4.9
+    assert len({password[i : i + 2] for password in made for i in range(19)}) == 32**2
+
+
+def test_what_is_stored_of_a_password_is_slow_to_try_and_never_the_same():
+    password = new_password()
+    some, other = password_hash(password), password_hash(password)
+    assert some != other
+    assert password not in some
+    found = extract_parameters(some)
+    assert (found.type, found.time_cost, found.memory_cost, found.parallelism) == (Type.ID, 2, 19 * 1024, 1)
+    assert (found.salt_len, found.hash_len) == (16, 32)
+    assert password_fits(password, some)
+    assert password_fits(password, other)
+
+
+@pytest.mark.parametrize(
+    "password", ["k7qfm-3xw9p-a2rtz-8hnce", "", " ", "\0", "a\0b", "späte Öffnung 🔑", "x" * 10_000]
+)
+def test_a_password_fits_what_is_stored_of_it_and_nothing_else_does(cheap, password):
+    stored = password_hash(password)
+    assert password_fits(password, stored)
+    for other in (password + " ", " " + password, password + "\0", password[:-1] or "y", password.swapcase() + "y"):
+        assert not password_fits(other, stored)
+    assert not password_fits(stored, stored)
+    assert not password_fits(password, None)
+
+
+GARBAGE = [
+    "",
+    "k7qfm-3xw9p-a2rtz-8hnce",
+    "\0",
+    "$argon2id$",
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA",
+    f"$argon2id$v=19$m=4294967295,t=2,p=1${'A' * 22}${'A' * 43}",
+    f"$argon2id$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}",
+    f"$argon2x$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}",
+]
+
+
+@pytest.mark.parametrize("stored", GARBAGE)
+def test_nothing_fits_what_is_no_hash(cheap, stored):
+    for password in ("k7qfm-3xw9p-a2rtz-8hnce", "", stored):
+        assert not password_fits(password, stored)
+
+
+def test_nothing_fits_a_hash_of_which_a_part_is_missing(cheap):
+    stored = password_hash("a password")
+    assert not [length for length in range(len(stored)) if password_fits("a password", stored[:length])]
+
+
+class Slow(PasswordHasher):
+    """Counts how many passwords are hashed or tried at the same moment, and waits for one more to come."""
+
+    def __init__(self, most):
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.together, self.lock, self.now, self.most = Barrier(most + 1), Lock(), 0, 0
+
+    def _one_more(self, method, *given):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            self.together.wait(0.1)
+        except BrokenBarrierError:
+            pass
+        finally:
+            with self.lock:
+                self.now -= 1
+        return method(*given)
+
+    def hash(self, password):
+        """What is stored of it."""
+        return self._one_more(super().hash, password)
+
+    def verify(self, stored, password):
+        """Whether it fits."""
+        return self._one_more(super().verify, stored, password)
+
+
+def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeypatch):
+    """Each takes 19 MiB, and anybody may ask for it."""
+    stored = password_hash("a password")
+    slow = Slow(2)
+    monkeypatch.setattr(secrecy, "_passwords", slow)
+    with ThreadPoolExecutor(12) as pool:
+        hashed = [pool.submit(password_hash, "a password") for _ in range(4)]
+        tried = [pool.submit(password_fits, password, stored) for password in ("a password", "another") * 4]
+    assert all(password_fits("a password", done.result()) for done in hashed)
+    assert [done.result() for done in tried] == [True, False] * 4
+    assert slow.most == 2
