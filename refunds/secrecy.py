@@ -17,7 +17,7 @@ from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -217,7 +217,7 @@ def password_fits(password: str, stored: str | None) -> bool:
     with _hashing:
         try:
             return _passwords.verify(stored or _nobodys(), password) and stored is not None
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
             return False
 
 

@@ -143,4 +143,4 @@ def _named(work: Work, name: str) -> User:
 
 def _attempts_by(work: Work, name: str) -> bytes:
     """By what attempts are counted: what is typed for a name may be anything, and is not stored in clear."""
-    return keyed_digest(work.keys.session, b"attempts", name.strip().lower().encode())
+    return keyed_digest(work.keys.session, b"attempts", name.strip().lower().encode(errors="surrogatepass"))

@@ -233,7 +233,17 @@ def test_who_has_the_password_signs_in_and_nobody_else(books, others):
     _, of_another = added(books)
     assert tried(books, user.name, password) == user
     assert tried(others, user.name, password) == user
-    for wrong in (of_another, password.upper(), password[:-1], f"{password} ", "", user.password_hash, "\0", "ä"):
+    for wrong in (
+        of_another,
+        password.upper(),
+        password[:-1],
+        f"{password} ",
+        "",
+        user.password_hash,
+        "\0",
+        "ä",
+        "\ud800",
+    ):
         assert tried(books, user.name, wrong) is Unauthenticated
     assert tried(books, "nobody", password) is Unauthenticated
 
@@ -340,7 +350,7 @@ def test_a_name_is_counted_however_it_is_spelt_and_others_are_not(books, clock):
     assert tried(books, near.name, its_password) == near
 
 
-@pytest.mark.parametrize("name", ["nobody at all", "", "\0", "nö", "y" * 10_000])
+@pytest.mark.parametrize("name", ["nobody at all", "", "\0", "nö", "y" * 10_000, "\ud800"])
 def test_what_is_no_name_is_counted_too(books, clock, name):
     assert [tried(books, name) for _ in range(LIMIT + 1)] == [Unauthenticated] * LIMIT + [TooManyAttempts]
     clock.shift(WITHIN)

@@ -438,11 +438,19 @@ def test_a_password_fits_what_is_stored_of_it_and_nothing_else_does(cheap, passw
     assert not password_fits(password, None)
 
 
+@pytest.mark.parametrize("password", ["\ud800", "k7qfm-3xw9p-a2rtz-8hnce\udcff"])
+def test_a_text_that_cannot_be_written_as_bytes_fits_nothing(cheap, password):
+    """A program may send such a one in JSON."""
+    assert not password_fits(password, password_hash("k7qfm-3xw9p-a2rtz-8hnce"))
+    assert not password_fits(password, None)
+
+
 GARBAGE = [
     "",
     "k7qfm-3xw9p-a2rtz-8hnce",
     "\0",
     "$argon2id$",
+    "$argon2id$ä",
     "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA",
     f"$argon2id$v=19$m=4294967295,t=2,p=1${'A' * 22}${'A' * 43}",
     f"$argon2id$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}",
