@@ -60,10 +60,10 @@ def reset(work: Work, name: str) -> Credentials:
 
     Raises `NotFound`.
     """
+    users.forget_attempts(work.tx, _attempts_by(work, name))  # before the user is held, as whoever signs in does
     user, password = _named(work, name), new_password()
     users.end_sessions(work.tx, user.user_id)
     user, digest = USERS.change(work.tx, user, CLOSED, password_hash=password_hash(password), disabled_at=None)
-    users.forget_attempts(work.tx, _attempts_by(work, name))
     work.enter(EventType.USER_RESET, user.user_id, None, digest)
     return Credentials(user, password)
 

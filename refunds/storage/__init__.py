@@ -4,7 +4,8 @@ Statements name their parameters (`:order_id`) and leave in braces what engines 
 `{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
 kept in the order of their keys, `{for_update}` after a `SELECT` in a write that must hold its rows until the
 transaction ends, and `{unless_held}` after one that passes over rows which others hold. So that no two wait for each
-other, rows are held in this order: keys of requests, customers by their digests, an order, the head of the journal.
+other, rows are held in this order: keys of requests, customers by their digests, an order, attempts at signing in by a
+name, a user, the head of the journal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

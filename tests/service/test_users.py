@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from threading import Event
+from time import sleep
 
 import pytest
 import time_machine
@@ -18,6 +20,7 @@ from refunds.policy import read_policy
 from refunds.service import clients, publication, users
 from refunds.service.books import Books
 from refunds.storage import events
+from refunds.storage import users as stored
 from refunds.storage.sqlite import sqlite3, wal_is_sound
 from refunds.storage.users import WITHIN
 from tests.conftest import settings
@@ -380,6 +383,28 @@ def test_of_many_attempts_at_once_ten_are_looked_at(books, others, monkeypatch):
         ended = Counter(pool.map(lambda its: tried(its, user.name, password), [books, others] * 20))
     assert ended == {Unauthenticated: LIMIT, TooManyAttempts: 40 - LIMIT}
     assert looked_at == [(password, user.password_hash)] * LIMIT
+
+
+def test_a_reset_does_not_get_in_the_way_of_an_attempt_that_is_under_way(books, others, monkeypatch):
+    """Both hold the attempts by a name, and then the user: else each would wait for the other."""
+    user, password = added(books)
+    in_vain(books, user.name, 1)
+    counted, count_attempt = Event(), stored.count_attempt
+
+    def count_slowly(*given):
+        made = count_attempt(*given)
+        counted.set()
+        sleep(0.2)
+        return made
+
+    monkeypatch.setattr(stored, "count_attempt", count_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(tried, books, user.name, password)
+        assert counted.wait(5)
+        again = do(others, users.reset, user.name)
+        assert attempt.result() == user
+    require_ended((user.user_id, user.epoch), books)
+    assert users.sign_in(books, user.name, again.password).user_id == user.user_id
 
 
 # How long a session holds.
