@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ulid import ULID
 
@@ -62,8 +62,7 @@ def reset(work: Work, name: str) -> Credentials:
     """
     users.forget_attempts(work.tx, _attempts_by(work, name))  # before the user is held, as whoever signs in does
     user, password = _named(work, name), new_password()
-    users.end_sessions(work.tx, user.user_id)
-    user, digest = USERS.change(work.tx, user, CLOSED, password_hash=password_hash(password), disabled_at=None)
+    user, digest = _without_sessions(work, user, password_hash=password_hash(password), disabled_at=None)
     work.enter(EventType.USER_RESET, user.user_id, None, digest)
     return Credentials(user, password)
 
@@ -72,8 +71,7 @@ def disable(work: Work, name: str) -> User:
     """Let a user sign in no more, and end every session; again changes nothing. Raises `NotFound`."""
     user = _named(work, name)
     if user.disabled_at is None:
-        users.end_sessions(work.tx, user.user_id)
-        user, digest = USERS.change(work.tx, user, CLOSED, disabled_at=work.now)
+        user, digest = _without_sessions(work, user, disabled_at=work.now)
         work.enter(EventType.USER_DISABLED, user.user_id, None, digest)
     return user
 
@@ -139,6 +137,11 @@ def _named(work: Work, name: str) -> User:
     if user is None:
         raise NotFound("there is no user of this name: see `flask users list`")
     return user
+
+
+def _without_sessions(work: Work, user: User, **changes: Any) -> tuple[User, bytes]:
+    """A user who is held, changed, and none of whose sessions goes on; and the digest."""
+    return USERS.change(work.tx, user, CLOSED, epoch=user.epoch + 1, **changes)
 
 
 def _attempts_by(work: Work, name: str) -> bytes:

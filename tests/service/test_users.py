@@ -466,6 +466,17 @@ def test_to_be_disabled_twice_changes_nothing(books):
     assert journal(books) == before
 
 
+def test_whoever_disables_or_resets_is_told_the_user_as_he_is_then(books):
+    name = added(books).user.name
+    for use_case in (users.disable, users.disable, users.reset, users.reset):
+        told = do(books, use_case, name)
+        with books.read(COMMAND_LINE) as work:
+            (user,) = [found for found in users.every(work) if found.name == name]
+        assert user in {told, getattr(told, "user", None)}
+    assert user.epoch == 4
+    users.signed_in(books, user.user_id, user.epoch)
+
+
 def test_there_is_no_session_of_nobody_and_none_of_later(books):
     user, _ = added(books)
     require_ended(("usr_nobody", 1), books)
