@@ -469,6 +469,34 @@ def test_nothing_fits_a_hash_of_which_a_part_is_missing(cheap):
     assert not [length for length in range(len(stored)) if password_fits("a password", stored[:length])]
 
 
+class Watched(PasswordHasher):
+    """Remembers what passwords are tried against."""
+
+    def __init__(self, **cost):
+        super().__init__(**cost)
+        self.tried = []
+
+    def hash(self, _):
+        """Fail: it takes its time."""
+        pytest.fail("something was hashed")
+
+    def verify(self, stored, password):
+        """Whether it fits."""
+        self.tried.append(stored)
+        return super().verify(stored, password)
+
+
+def test_where_nothing_is_stored_a_password_is_tried_once_at_the_same_cost_from_the_first_time_on(monkeypatch):
+    stored = password_hash("a password")
+    watched = Watched(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+    monkeypatch.setattr(secrecy, "_passwords", watched)
+    assert not password_fits("another", None)
+    assert not password_fits("another", stored)
+    of_nobody, of_somebody = watched.tried
+    assert extract_parameters(of_nobody) == extract_parameters(of_somebody)
+    assert not watched.check_needs_rehash(of_nobody)
+
+
 class Slow(PasswordHasher):
     """Counts how many passwords are hashed or tried at the same moment, and waits for one more to come."""
 
