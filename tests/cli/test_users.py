@@ -1,0 +1,235 @@
+"""`flask users`, and what `flask serve` says of users on a new installation."""
+
+import importlib
+import os
+import re
+from contextlib import closing
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from click import unstyle
+
+import app
+from refunds.access import COMMAND_LINE, Role
+from refunds.cli import serve
+from refunds.errors import Unauthenticated
+from refunds.secrecy import create_master_key
+from refunds.service import users
+from refunds.service.books import Books
+from tests import records_in
+from tests.faults.harness import free_port
+
+PASSWORD = "[a-z2-9]{5}(?:-[a-z2-9]{5}){3}"
+
+
+class Commands:
+    """The flask command upon an installation."""
+
+    def __init__(self, directory, engine, **environment):
+        self.environment = records_in(directory, engine) | environment
+        create_master_key(Path(self.environment["REFUNDS_MASTER_KEY_FILE"]))  # or each command says that it made one
+        with self._environment():
+            self.app = importlib.reload(app).app
+
+    def _environment(self):
+        return mock.patch.dict(os.environ, self.environment)
+
+    def run(self, *arguments):
+        """What a command prints, what it complains of, and its exit code."""
+        with self._environment():
+            result = self.app.test_cli_runner().invoke(args=list(arguments))
+        return result.stdout, result.stderr, result.exit_code
+
+    def added(self, name, role="agent"):
+        """The password of a new user."""
+        out, _, code = self.run("users", "add", name, "--role", role)
+        assert code == 0
+        assert re.fullmatch(f"{PASSWORD}\n", out)
+        return out.strip()
+
+    def sign_in(self, name, password):
+        """Whoever signs in; None where nobody does."""
+        with closing(Books(self.app.extensions["refunds.settings"])) as books:
+            try:
+                return users.sign_in(books, name, password)
+            except Unauthenticated:
+                return None
+
+    def holds(self, user):
+        """Whether the session of a user goes on."""
+        with closing(Books(self.app.extensions["refunds.settings"])) as books:
+            try:
+                return users.signed_in(books, user.user_id, user.epoch)[0].actor == user.user_id
+            except Unauthenticated:
+                return False
+
+    def listed(self):
+        """The rows of the list of users, by name."""
+        out, _, code = self.run("users", "list")
+        assert code == 0
+        head, *rows = [line.split() for line in out.splitlines()]
+        assert head == ["user", "role", "user", "id", "added", "state"]
+        return {row[0]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def commands(engine, tmp_path_factory):
+    """The commands upon one installation, on each engine."""
+    return Commands(tmp_path_factory.mktemp("commands"), engine)
+
+
+def test_who_is_added_signs_in_with_what_is_printed(commands):
+    password = commands.added("Anna", "supervisor")
+    user = commands.sign_in("anna", password)
+    assert (user.name, user.role) == ("anna", Role.SUPERVISOR)
+    assert commands.sign_in("anna", password[::-1]) is None
+
+
+def test_users_are_listed_without_their_passwords(commands):
+    passwords = [commands.added(name, role) for name, role in (("list-b", "auditor"), ("list-a", "product"))]
+    out, _, _ = commands.run("users", "list")
+    rows = commands.listed()
+    assert [rows[name][1::3] for name in ("list-b", "list-a")] == [["auditor", "active"], ["product", "active"]]
+    assert list(rows).index("list-b") < list(rows).index("list-a"), "in the order in which they were added"
+    assert re.fullmatch(r"usr_[0-9A-Z]{26} \d{4}-\d\d-\d\d", " ".join(rows["list-a"][2:4]))
+    assert not [secret for secret in (*passwords, "$argon2") if secret in out]
+
+
+def test_who_is_disabled_is_out_until_the_reset_whose_password_lets_in_again(commands):
+    password = commands.added("dora")
+    user = commands.sign_in("dora", password)
+    said = "dora is disabled: flask users reset dora lets in again.\n"
+    assert commands.run("users", "disable", "Dora") == (said, "", 0)
+    assert commands.listed()["dora"][-1] == "disabled"
+    assert not commands.holds(user)
+    assert commands.sign_in("dora", password) is None
+    assert commands.run("users", "disable", "dora") == (said, "", 0)
+    out, err, code = commands.run("users", "reset", "dora")
+    assert (err, code) == ("", 0)
+    assert re.fullmatch(f"{PASSWORD}\n", out)
+    assert commands.listed()["dora"][-1] == "active"
+    assert commands.sign_in("dora", password) is None
+    assert commands.holds(commands.sign_in("dora", out.strip()))
+
+
+def test_a_reset_ends_every_session(commands):
+    user = commands.sign_in("emil", commands.added("emil"))
+    assert commands.holds(user)
+    assert commands.run("users", "reset", "emil")[2] == 0
+    assert not commands.holds(user)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["add", "taken", "--role", "agent"], 3, "name: there is a user taken already: choose another name\n"),
+        (["add", " TAKEN ", "--role", "agent"], 3, "name: there is a user taken already: choose another name\n"),
+        (["add", "no body", "--role", "agent"], 3, "name: must be 1 to 64 letters from a to z, digits and . _ @ -"),
+        (["add", "", "--role", "agent"], 3, "name: must be 1 to 64 letters"),
+        (["add", "x" * 65, "--role", "agent"], 3, "name: must be 1 to 64 letters"),
+        (["add", "änne", "--role", "agent"], 3, "name: must be 1 to 64 letters"),
+        (["add", "\udcff", "--role", "agent"], 3, "name: must be 1 to 64 letters"),
+        (["add", "--role", "agent"], 2, "Missing argument 'NAME'"),
+        (["add", "nobody"], 2, "Missing option '--role'"),
+        (["add", "nobody", "--role", "king"], 2, "'king' is not one of"),
+        (["disable", "nobody"], 3, "there is no user of this name: see `flask users list`\n"),
+        (["disable", "\udcff"], 3, "there is no user of this name"),
+        (["disable"], 2, "Missing argument 'NAME'"),
+        (["reset", "nobody"], 3, "there is no user of this name: see `flask users list`\n"),
+        (["reset", "\udcff"], 3, "there is no user of this name"),
+        (["reset", "no body"], 3, "there is no user of this name"),
+        (["list", "nobody"], 2, "unexpected extra argument"),
+    ],
+)
+def test_what_cannot_be_done_with_users_is_told(commands, arguments, code, told):
+    if "taken" not in commands.listed():
+        commands.added("taken")
+    before = commands.listed()
+    out, err, ended = commands.run("users", *arguments)
+    assert (out, ended, told in err) == ("", code, True), err
+    assert "Traceback" not in err
+    assert commands.listed() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Add, list, disable and reset those who sign in to the console."),
+        (["add"], "Add a user and print the password: the only time it is seen."),
+        (["list"], "List the users."),
+        (["disable"], "Let a user sign in no more; every session ends with the next request."),
+        (
+            ["reset"],
+            "Give a user a new password and print it; every session ends, and one who was disabled may sign in",
+        ),
+    ],
+)
+def test_each_command_says_what_it_does(commands, arguments, told):
+    out, err, code = commands.run("users", *arguments, "--help")
+    assert (err, code) == ("", 0)
+    assert told in " ".join(unstyle(out).split())
+    if not arguments:
+        assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
+            "add",
+            "disable",
+            "list",
+            "reset",
+        ]
+
+
+# What is said at the start.
+
+
+@pytest.fixture
+def start(engine, tmp_path, monkeypatch):
+    """What a start of the service upon new records says, which then has nothing to serve."""
+    monkeypatch.setattr(serve, "server", mock.Mock())
+
+    def started(**environment):
+        commands = Commands(tmp_path, engine, PORT=str(free_port()), **environment)
+        out, _, code = commands.run("serve")
+        assert code == 0
+        serve.server.return_value.serve.assert_called_once_with()
+        serve.server.reset_mock()
+        return commands, out
+
+    return started
+
+
+def shown(said):
+    """The users and passwords that a start shows."""
+    return dict(re.findall(rf"^    (\S+) +({PASSWORD})$", said, re.MULTILINE))
+
+
+ADD = "  to sign in to the console: flask users add NAME --role agent\n"
+
+
+def test_development_shows_a_user_for_each_screen_once(start):
+    commands, first = start()
+    passwords = shown(first)
+    assert list(passwords) == ["agent", "supervisor", "product", "auditor"]
+    assert "  to sign in to the console, a user and a password; these are shown this once:\n    agent  " in first
+    assert ADD not in first
+    for name, password in passwords.items():
+        user = commands.sign_in(name, password)
+        assert (user.name, user.role) == (name, name)
+    for _ in range(2):
+        commands, later = start()
+        assert (shown(later), ADD in later) == ({}, True)
+        assert not [password for password in passwords.values() if password in later]
+    assert commands.sign_in("agent", passwords["agent"]), "they go on to hold"
+
+
+def test_development_shows_none_where_somebody_was_added_before(start, engine, tmp_path):
+    Commands(tmp_path, engine).added("anna", "admin")
+    commands, said = start()
+    assert (shown(said), ADD in said) == ({}, True)
+    assert list(commands.listed()) == ["anna"]
+
+
+def test_production_makes_up_no_user(start):
+    commands, said = start(REFUNDS_ENV="production")
+    assert (shown(said), ADD in said) == ({}, True)
+    with closing(Books(commands.app.extensions["refunds.settings"])) as books, books.read(COMMAND_LINE) as work:
+        assert list(users.every(work)) == []
