@@ -1,8 +1,10 @@
 """Check and Answer: from an order's number, or a day and a region, to what can be said to the customer."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, g, session, url_for
@@ -13,16 +15,17 @@ from refunds.eligibility import Decision, Outcome, Reason
 from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
 from refunds.holiday_source import subdivisions
 from refunds.instants import format_instant, local_date, zone
-from refunds.records import Intent, heard, spoken
+from refunds.records import Intent, Order, heard, spoken
 from refunds.service import cancellations, checks, contacts, demonstration, orders
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.service.orders import Filed
+from refunds.service.policies import require_region
 from refunds.service.work import Work
 from refunds.web import telemetry
 from refunds.web.api import present_policies
 from refunds.web.console import entered, page, screen, to
-from refunds.web.console.entered import AskedSchema, ByDateSchema, FindSchema, ListSchema
+from refunds.web.console.entered import AskedSchema, ByDateSchema, FindSchema, ListSchema, Typed
 from refunds.web.cursors import page as page_of
 from refunds.web.cursors import place
 from refunds.web.openapi import Transacted
@@ -51,11 +54,14 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when, as it was typed; the channel is remembered. Raises `InvalidInput`."""
     if "channel" in found:
         session["channel"] = str(found["channel"])
-    received, sent = (
-        typed.instant(name, now, time_zone) if (typed := found.get(name)) else None
-        for name in ("received_at", "sent_at")
+    received, sent = entered.all_of(
+        *(partial(_instant, found.get(name), name, now, time_zone) for name in ("received_at", "sent_at"))
     )
     return Asked(Channel(session.get("channel", Channel.PHONE)), received, sent)
+
+
+def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
+    return typed.instant(field, now, time_zone) if typed else None
 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
@@ -80,35 +86,43 @@ def find(work: Work) -> Response:
     if number is None or not g.principal.may(Scope.ORDERS_READ):
         if "provided_on" not in found:
             raise InvalidInput([Flaw("/q", "give a number, or a day", "required")])
-        time_zone = _time_zone(work, work.policies.default)
-        provided = found["provided_on"].begin("provided_on", work.now, time_zone)
-        region = {"region": found["region"]} if "region" in found else {}
-        how = asked(found, work.now, time_zone).parameters
-        return to("by_date", provided_on=format_instant(provided), **region, **how)
-    order_id = _order_of(work, number)
-    if order_id is not None:
-        time_zone = _time_zone(work, orders.find(work, order_id).order.policy)
-        return to("answer", order_id=order_id, **asked(found, work.now, time_zone).parameters)
-    customer_id, _ = orders.look_up(work, number, "", 1)
+        return _to_a_day(work, found)
+    customer_id, meant = _orders_meant(work, number)
+    if len(meant) == 1:
+        how = asked(found, work.now, _time_zone(work, meant[0].policy))
+        return to("answer", order_id=meant[0].order_id, **how.parameters)
     if customer_id is None:
         raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
     return to("customer", customer_id=customer_id)
 
 
-def _order_of(work: Work, number: str) -> str | None:
-    """The order of this id, or whose cancellation has this reference."""
-    try:
-        return orders.find(work, number).order.order_id
-    except NotFound:
-        pass
-    try:
-        reference = heard(number)
-    except ValueError:
-        return None
-    found = cancellations.listed(
-        work, after=(0, ""), limit=1, order_id=None, reference=reference, state=None, overdue=False
+def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
+    time_zone = _time_zone(work, work.policies.default)
+    provided, how, region = entered.all_of(
+        lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
+        lambda: asked(found, work.now, time_zone),
+        lambda: _known(found.get("region")),
     )
-    return found[0].order_id if found else None
+    return to("by_date", provided_on=format_instant(provided), region=region, **how.parameters)
+
+
+def _known(region: str | None) -> str | None:
+    if region is not None:
+        require_region(region, "/region")
+    return region
+
+
+def _orders_meant(work: Work, number: str) -> tuple[str | None, list[Order]]:
+    """The order of this id, or whose cancellation has this reference; else a customer, and two of his orders."""
+    with suppress(NotFound):
+        return None, [orders.find(work, number).order]
+    with suppress(ValueError):
+        found = cancellations.listed(
+            work, after=(0, ""), limit=1, order_id=None, reference=heard(number), state=None, overdue=False
+        )
+        if found:
+            return None, [orders.find(work, found[0].order_id).order]
+    return orders.look_up(work, number, "", 2)
 
 
 def _is_misheard(number: str) -> bool:

@@ -1,5 +1,6 @@
 """What people type into the forms of the console, read by the fields of the API where they are the same."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -142,3 +143,17 @@ def read_leniently(schema: type[StrictSchema]) -> dict[str, Any]:
     except ValidationError as error:
         found = error.valid_data
     return found if isinstance(found, dict) else {}
+
+
+def all_of(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of them reads; raises `InvalidInput` with what does not fit in any of them, all told at once."""
+    found: list[Any] = []
+    flaws: list[Flaw] = []
+    for read_one in reads:
+        try:
+            found.append(read_one())
+        except InvalidInput as error:
+            flaws += error.flaws
+    if flaws:
+        raise InvalidInput(flaws)
+    return found
