@@ -1,7 +1,9 @@
-"""Every screen of the console: who looks at it, and where it is."""
+"""Every screen of the console: who looks at it, where it is, and what is done there before it is looked at."""
 
 from collections.abc import Callable
 from typing import NamedTuple
+
+from playwright.sync_api import Browser, Page
 
 from tests.browser.story import Scene
 
@@ -14,6 +16,52 @@ class Screen(NamedTuple):
     name: str
     user: str | None
     path: Callable[[Scene], str]
+    then: Callable[[Page], None] = lambda _: None
+
+
+def sending(**typed: str) -> Callable[[Page], None]:
+    """Fill in the form of a screen, whatever of it is folded, and send it."""
+
+    def send(page: Page) -> None:
+        for name, value in typed.items():
+            page.locator(f"main [name={name}]").fill(value)
+        page.locator("main form:has([name]:not([type=hidden])) button:not([type=button])").last.click()
+        page.wait_for_selector(".flaws")
+
+    return send
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    """Sign in on the page that is shown."""
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[type=password]").fill(password)
+    page.locator("main button.primary").click()
+    page.wait_for_selector("header nav")
+
+
+class Looker:
+    """Someone who looks at screens on one page, as whoever may: each signs in once."""
+
+    def __init__(self, running: Browser, shown: Scene, **how: object) -> None:
+        self._shown = shown
+        self.page = running.new_context(**how).new_page()
+        self._cookies: dict[str | None, list] = {None: []}
+
+    def at(self, screen: Screen, language: str) -> Page:
+        """The page with a screen on it, in a language."""
+        self.page.set_extra_http_headers({"Accept-Language": language})
+        self._become(screen.user)
+        self.page.goto(self._shown.url + screen.path(self._shown))
+        screen.then(self.page)
+        return self.page
+
+    def _become(self, user: str | None) -> None:
+        self.page.context.clear_cookies()
+        if user not in self._cookies:
+            self.page.goto(f"{self._shown.url}/console/")
+            sign_in(self.page, user, self._shown.passwords[user])
+            self._cookies[user] = self.page.context.cookies()
+        self.page.context.add_cookies(self._cookies[user])
 
 
 SCREENS = (

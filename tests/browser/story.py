@@ -4,15 +4,16 @@ Everything happens at a time that stands still, in this process, so that picture
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO, TextIOWrapper
 from threading import Thread
 from typing import NamedTuple
 
 import time_machine
 from flask import Flask
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.contact_points import Channel
@@ -33,6 +34,15 @@ HOSTILE = "<script>alert(1)</script>{{ 7 * 7 }}${7*7}\u202egnp.exe\u2066<img src
 """What no screen may take for anything but a text."""
 
 
+class _Handler(WSGIRequestHandler):
+    """Connections that last, and nothing on the terminal."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: object) -> None:
+        """Nothing: the service logs what matters."""
+
+
 class Scene(NamedTuple):
     """A running console: where it is, who can sign in, and what there is to look at."""
 
@@ -49,16 +59,20 @@ class Scene(NamedTuple):
 @contextmanager
 def scene(*, hostile: bool = False) -> Iterator[Scene]:
     """The console at that time, with what has happened by then; with `hostile` texts wherever one may be written."""
+    log = TextIOWrapper(BytesIO())
     with time_machine.travel(NOW - timedelta(days=6), tick=False) as clock:
-        app = create_app(settings())
+        with redirect_stdout(log):
+            app = create_app(settings())
         yield from _served(app, clock, hostile=hostile)
+    logged = log.buffer.getvalue().decode()
+    assert '"level":"error"' not in logged, logged
 
 
 def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iterator[Scene]:
     books = app.extensions["refunds.books"]
     told = _tell(books, clock, lambda plain: HOSTILE if hostile else plain)
     port = free_port()
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
