@@ -17,12 +17,23 @@ PUBLIC = {"/", "/docs", "/problems/", "/problems/<slug>", "/openapi.yaml", "/ope
 PUBLIC |= {"/static/<path:filename>"}
 
 
+CONSOLE = "/console"
+
+
 def routes(app):
-    """Every rule of an app with one of its methods, and what it is called with."""
+    """Every rule of an app with one of its methods, and what it is called with; the console has tests of its own."""
     for rule in app.url_map.iter_rules():
+        if is_of_the_console(rule):
+            continue
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             values = {name: "1" if name == "version" else "x" for name in rule.arguments}
             yield rule, method, rule.rule if not values else rule.build(values, append_unknown=False)[1]
+
+
+def is_of_the_console(rule):
+    """Whether people sign in for it, as `tests/console/test_access.py` holds."""
+    assert rule.rule.startswith(f"{CONSOLE}/") is rule.endpoint.startswith("console."), rule
+    return rule.endpoint.startswith("console.")
 
 
 def test_every_route_but_the_public_ones_wants_a_token(app):
@@ -55,6 +66,22 @@ def test_there_is_nothing_whose_name_has_a_nul(app, name):
 def filled(rule, values):
     """The path of a rule with values in it, whatever they are."""
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: values[part[1]], rule.rule)
+
+
+def test_a_token_opens_nothing_of_the_console(app):
+    """Nor does it get a session there."""
+    for rule in filter(is_of_the_console, app.url_map.iter_rules()):
+        if "GET" in rule.methods:
+            path = rule.rule if not rule.arguments else rule.build(dict.fromkeys(rule.arguments, "x"))[1]
+            answer = client_of(app).get(path)
+            assert (answer.status_code, answer.mimetype) == (401, "text/html"), rule
+
+
+def test_no_answer_of_the_api_sets_or_heeds_a_cookie(app):
+    for _, method, path in routes(app):
+        answer = client_of(app).open(path, method=method, headers={"Cookie": "__Host-refunds=x"})
+        assert "Set-Cookie" not in answer.headers, path
+        assert "Cookie" not in answer.headers.get("Vary", ""), path
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -1,0 +1,177 @@
+"""People at the console, at a time when an order of before Easter 2026 can still be cancelled."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+import time_machine
+
+from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.contact_points import Channel
+from refunds.instants import parse_instant
+from refunds.service import audit, cancellations, contacts, orders, users
+from refunds.service.contacts import NewContact
+from refunds.service.orders import OrderFacts
+from refunds.storage import events
+from refunds.storage import users as stored_users
+from refunds.web import create_app, sessions
+from refunds.web.console import blueprint
+from tests.conftest import settings
+from tests.console.pages import HOST, Browser
+
+BEFORE = datetime(2026, 4, 2, 14, 30, tzinfo=UTC)
+NOW = datetime(2026, 4, 8, 8, 20, tzinfo=UTC)
+"""The last day, in the morning: 10:20 in Berlin."""
+
+PROVIDED = "2026-04-02T16:20:00+02:00"
+TOO_LONG_AGO = "2026-03-27T12:00:00+01:00"
+
+_numbers = count(1)
+
+
+class House:
+    """An installation with a user of every role, and what is on record there."""
+
+    def __init__(self, app):
+        self.app, self.books = app, app.extensions["refunds.books"]
+        with self.books.write(COMMAND_LINE) as work:
+            self.passwords = {role: users.add(work, f"{role}-1", role).password for role in Role}
+
+    def user(self, name):
+        """A user as he is stored."""
+        with self.books.read(COMMAND_LINE) as work:
+            return stored_users.by_name(work.tx, name)
+
+    def principal(self, role):
+        """A user of a role, as he acts."""
+        user = self.user(f"{role}-1")
+        return Principal(user.user_id, user.name, user.role)
+
+    def browser(self, role=None, language=None):
+        """The browser of someone who has signed in, or not yet."""
+        browser = Browser(self.app, language)
+        if role is not None:
+            user = self.user(f"{role}-1")
+            with self.app.test_request_context("/console/", base_url=HOST) as context:
+                sessions.begin(user)
+                signed = self.app.session_interface.get_signing_serializer(self.app).dumps(dict(context.session))
+            browser.client.set_cookie("__Host-refunds", signed, secure=True, path="/", domain="localhost")
+        return browser
+
+    def register(self, order_id=None, **facts):
+        """An order; its id."""
+        order_id = order_id or f"A-{next(_numbers):04}"
+        told = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
+        at = {
+            name: told[name] and parse_instant(told[name])
+            for name in ("service_provided_at", "ordered_at")
+            if name in told
+        }
+        with self.books.write(COMMAND_LINE) as work:
+            orders.register(work, OrderFacts(order_id=order_id, **told | at))
+        return order_id
+
+    def record(self, order_id, role=Role.AGENT, **contact):
+        """A contact about an order; its id."""
+        with self.books.write(self.principal(role)) as work:
+            return contacts.record(work, order_id, NewContact(**{"channel": Channel.PHONE} | contact)).contact_id
+
+    def cancel(self, order_id, role=Role.AGENT, **contact):
+        """The cancellation of an order."""
+        told = NewContact(**{"channel": Channel.PHONE} | contact)
+        with self.books.write(self.principal(role)) as work:
+            return cancellations.issue(work, cancellations.Request(order=order_id, contact=told)).cancellation
+
+    def customer(self, order_id):
+        """The opaque id of an order's customer."""
+        with self.books.read(COMMAND_LINE) as work:
+            return orders.find(work, order_id).order.customer_id
+
+    def contacts(self, order_id):
+        """What was recorded about an order, in the order in which it was."""
+        with self.books.read(COMMAND_LINE) as work:
+            found = contacts.listed(work, after="", limit=200, order_id=order_id, is_open=None, backdated=None)
+            return sorted(found, key=lambda contact: (contact.recorded_at, contact.received_at))
+
+    def contact(self, order_id):
+        """The only contact about an order."""
+        (found,) = self.contacts(order_id)
+        return found
+
+    def active(self, order_id):
+        """The cancellation that an order has, if it has one."""
+        with self.books.read(COMMAND_LINE) as work:
+            return orders.find(work, order_id).active
+
+    @property
+    def position(self):
+        """How much has happened: every change of a record is entered in the journal. And that nobody was signed out."""
+        with self.books.read(COMMAND_LINE) as work:
+            epochs = [(user.user_id, user.epoch) for user in users.every(work)]
+            return events.head(work.tx).position, epochs
+
+    def verify(self):
+        """That journal and records agree."""
+        with self.books.read(COMMAND_LINE) as work:
+            return audit.verify(work, self.books.anchors)
+
+
+PUBLIC = {"console.sign_in"}
+"""What those may call who are nobody yet."""
+
+
+def routes(app, records=None):
+    """Every rule of the console with one of its methods, and what it is called with."""
+    records = records or {}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(f"{blueprint.name}."):
+            for method in rule.methods - {"HEAD", "OPTIONS"}:
+                values = {name: records.get(name, "x") for name in rule.arguments}
+                yield rule, method, rule.build(values, append_unknown=False)[1]
+
+
+def opened(**changed):
+    """A house of its own, until it is closed."""
+    return House(create_app(settings(**changed)))
+
+
+@pytest.fixture(scope="session")
+def house():
+    """The house that most tests share; each brings its orders."""
+    with time_machine.travel(BEFORE, tick=False):
+        found = opened()
+    yield found
+    found.books.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _time():
+    """The time at which fixtures of a whole module are made."""
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def now():
+    """The clock, to be moved."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+def _someone(role):
+    """The fixture of the browser of somebody."""
+
+    @pytest.fixture(name=role)
+    def browser(house, now):
+        return house.browser(role)
+
+    return browser
+
+
+agent, supervisor, product, auditor, billing = map(_someone, ("agent", "supervisor", "product", "auditor", "billing"))
+
+
+@pytest.fixture
+def stranger(house):
+    """The browser of somebody who is not signed in."""
+    return house.browser()

@@ -1,0 +1,281 @@
+"""Pages as a browser without scripts has them: a tree, what is read in it, and its forms as they are sent."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+HOST = "https://localhost"
+
+
+class Element:
+    """An element with its attributes and what stands in it."""
+
+    def __init__(self, tag, attributes, parent):
+        self.tag, self.attributes, self.parent, self.children = tag, dict(attributes), parent, []
+
+    def __getitem__(self, name):
+        return self.attributes.get(name)
+
+    def __contains__(self, name):
+        return name in self.attributes
+
+    def every(self, *tags, **attributes) -> Iterator["Element"]:
+        """Elements in it, however deep, with these tags and attributes; `class_` is one of the classes."""
+        for child in self.children:
+            if isinstance(child, str):
+                continue
+            if (not tags or child.tag in tags) and child._fits(attributes):
+                yield child
+            yield from child.every(*tags, **attributes)
+
+    def one(self, *tags, **attributes):
+        """The only such element."""
+        found = list(self.every(*tags, **attributes))
+        assert len(found) == 1, (tags, attributes, len(found))
+        return found[0]
+
+    def _fits(self, attributes):
+        return all(
+            value in (self["class"] or "").split() if name == "class_" else self[name] == value
+            for name, value in attributes.items()
+        )
+
+    @property
+    def text(self):
+        """What is read in it, blanks as a browser shows them."""
+        return " ".join(self.raw.split())
+
+    @property
+    def raw(self):
+        """Its text as it stands."""
+        return "".join(child if isinstance(child, str) else child.raw for child in self.children)
+
+    def above(self, tag):
+        """The nearest element around it with this tag."""
+        found = self.parent
+        while found is not None and found.tag != tag:
+            found = found.parent
+        return found
+
+
+class _Builder(HTMLParser):
+    """Reads strictly: whatever is opened is closed, in its place."""
+
+    def __init__(self):
+        super().__init__()
+        self.root = self.here = Element("", (), None)
+
+    def handle_starttag(self, tag, attrs):
+        assert len(dict(attrs)) == len(attrs), f"<{tag}> has an attribute twice: {attrs}"
+        element = Element(tag, ((name, value or "") for name, value in attrs), self.here)
+        self.here.children.append(element)
+        if tag not in VOID:
+            self.here = element
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.here = self.here.parent
+
+    def handle_endtag(self, tag):
+        assert tag == self.here.tag, f"</{tag}> closes <{self.here.tag}>"
+        self.here = self.here.parent
+
+    def handle_data(self, data):
+        self.here.children.append(data)
+
+
+class Form:
+    """A form: its fields with what stands in them, and where it goes."""
+
+    def __init__(self, element, address):
+        self.element = element
+        self.method = (element["method"] or "get").upper()
+        self.action = urljoin(address, element["action"] or address)
+
+    @property
+    def buttons(self):
+        """What its buttons say."""
+        return [button.text for button in self.element.every("button") if button["type"] != "button"]
+
+    @property
+    def names(self):
+        """Its fields."""
+        return {field["name"] for field in self.element.every("input", "select", "textarea") if field["name"]}
+
+    @property
+    def fields(self):
+        """What it sends as it is."""
+        sent = {}
+        for field in self.element.every("input", "select", "textarea"):
+            if not field["name"] or (field["type"] in {"radio", "checkbox"} and "checked" not in field):
+                continue
+            assert field["name"] not in sent, f"{field['name']} stands twice"
+            sent[field["name"]] = _value(field)
+        return sent
+
+    def filled(self, typed):
+        """What it sends once this is typed into its fields; None takes a field out."""
+        assert typed.keys() <= self.names, f"no such field: {typed.keys() - self.names}"
+        sent = self.fields | typed
+        return {name: value.replace("\n", "\r\n") for name, value in sent.items() if value is not None}
+
+
+def _value(field):
+    if field.tag == "textarea":
+        return field.raw.removeprefix("\n")
+    if field.tag == "select":
+        options = list(field.every("option"))
+        chosen = next((option for option in options if "selected" in option), options[0])
+        return chosen.attributes.get("value", chosen.text)
+    return field["value"] or ""
+
+
+class Page:
+    """What came back, as a page."""
+
+    def __init__(self, response, address):
+        self.response, self.address = response, address
+        self.status, self.headers, self.source = response.status_code, response.headers, response.text
+        builder = _Builder()
+        builder.feed(self.source)
+        builder.close()
+        assert builder.here is builder.root, f"<{builder.here.tag}> is left open"
+        self.root = builder.root
+        self.html = self.root.one("html")
+
+    @property
+    def path(self):
+        """Where it is, without the query."""
+        return urlsplit(self.address).path
+
+    @property
+    def query(self):
+        """The parameters of its address."""
+        return dict(parse_qsl(urlsplit(self.address).query, keep_blank_values=True))
+
+    @property
+    def lang(self):
+        """Its language."""
+        return self.html["lang"]
+
+    @property
+    def title(self):
+        """What its tab is called."""
+        return self.root.one("title").text
+
+    @property
+    def main(self):
+        """What stands in it besides the frame that all have; the whole body of a document."""
+        return next(self.root.every("main"), None) or self.root.one("body")
+
+    @property
+    def text(self):
+        """What is read in it."""
+        return self.main.text
+
+    @property
+    def h1(self):
+        """Its heading."""
+        return self.root.one("h1").text
+
+    @property
+    def headings(self):
+        """All of its headings."""
+        return [one.text for one in self.main.every("h1", "h2", "h3", "h4")]
+
+    @property
+    def links(self):
+        """Where its links lead, by what they say."""
+        return {one.text: one["href"] for one in self.root.every("a")}
+
+    @property
+    def forms(self):
+        """Its forms, but for the one to sign out with."""
+        return [Form(one, self.address) for one in self.main.every("form")]
+
+    @property
+    def navigation(self):
+        """The screens that it offers."""
+        return [one.text for nav in self.root.every("nav") for one in nav.every("a")]
+
+    @property
+    def flaws(self):
+        """What it says of fields that do not fit, by their names."""
+        marked = {one["id"].removesuffix("-flaw"): one.text for one in self.main.every("p", class_="flaw")}
+        said = [one.text for box in self.main.every("div", class_="flaws") for one in box.every("li")]
+        assert set(marked.values()) <= set(said)
+        return marked
+
+    @property
+    def notices(self):
+        """What it says before all else."""
+        return [one.text for one in self.main.every("div", class_="notice")]
+
+    @property
+    def facts(self):
+        """Its lists of terms and what is said of each."""
+        return {
+            term.text: said.text
+            for one in self.main.every("dl")
+            for term, said in zip(one.every("dt"), one.every("dd"), strict=True)
+        }
+
+    def form(self, button=None):
+        """The form with this button, or the only one."""
+        found = [form for form in self.forms if button is None or button in form.buttons]
+        assert len(found) == 1, (button, [form.buttons for form in self.forms])
+        return found[0]
+
+
+class Browser:
+    """A browser that runs no scripts."""
+
+    def __init__(self, app, language=None):
+        self.client = app.test_client()
+        self.language = language
+        self.visited = []
+        """Every address it was sent to, or went to."""
+
+    def send(self, method, path, *, headers=(), **sent):
+        """What comes back of one request, whatever it is."""
+        told = {"Accept-Language": self.language} if self.language else {}
+        return self.client.open(path, method=method, base_url=HOST, headers=told | dict(headers), **sent)
+
+    def get(self, path):
+        """The page at an address, and of where that leads."""
+        self.visited.append(path)
+        return self._arrived(self.send("GET", path), path)
+
+    def post(self, path, fields, **headers):
+        """The page that comes of a form with these fields."""
+        self.visited.append(path)
+        told = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        sent = {"data": urlencode(fields), "content_type": "application/x-www-form-urlencoded"}
+        return self._arrived(self.send("POST", path, headers=told, **sent), path)
+
+    def submit(self, form, **typed):
+        """The page that comes of a form with what is typed into it."""
+        fields = form.filled(typed)
+        path = form.action.removeprefix(HOST)
+        if form.method == "GET":
+            return self.get(f"{path.partition('?')[0]}?{urlencode(fields)}")
+        return self.post(path, fields)
+
+    def press(self, page, button, **typed):
+        """The page that comes of pressing a button."""
+        return self.submit(page.form(button), **typed)
+
+    def follow(self, page, link):
+        """The page that a link leads to."""
+        return self.get(urljoin(page.address, page.links[link]).removeprefix(HOST))
+
+    def _arrived(self, response, path):
+        if response.status_code == 303:
+            there = response.headers["Location"]
+            assert there.startswith("/console/"), there
+            return self.get(there)
+        return Page(response, HOST + path)
