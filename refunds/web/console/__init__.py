@@ -20,7 +20,7 @@ from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.api import reader_language
 from refunds.web.console.words import NAMES, flaw_text
 from refunds.web.openapi import Transacted
-from refunds.web.problems import PROBLEMS
+from refunds.web.problems import PROBLEMS, Rejected
 from refunds.wording import LANGUAGES
 
 PREFIX = "/console"
@@ -76,7 +76,9 @@ def screen(
                 g.given, own = _given(method)
                 if not own:
                     g.notice = "stale"
-            if "notice" in g and again is not None and method == "POST":
+            if "notice" in g and method == "POST":
+                if again is None:
+                    raise Rejected("bad-request", "No page of this session has sent this form.")
                 return again(**arguments)
             try:
                 return _performed(view, work, arguments)

@@ -1,0 +1,75 @@
+"""Forms that no page of the session has sent: of other sites, of other sessions, of nobody. Nothing comes of them."""
+
+import pytest
+
+from refunds.access import Role
+from tests.console.conftest import PUBLIC, routes
+
+STALE = "This page had grown too old to be sent"
+NOT_UNDERSTOOD = "The service cannot make anything of this"
+
+FILLED = {
+    "q": "A-1",
+    "channel": "phone",
+    "note": "A note that was typed.",
+    "reason": "A reason that was typed.",
+    "reason_code": "entered_in_error",
+    "once": "one-time-id-0001",
+    "intent": "cancel",
+}
+"""Fields of all forms together."""
+
+
+@pytest.fixture(scope="module")
+def records(house):
+    """Something for every form to be about."""
+    done = house.register()
+    return {
+        "order_id": house.register(),
+        "contact_id": house.record(house.register(), note="to be resolved"),
+        "cancellation_id": house.cancel(done).cancellation_id,
+    }
+
+
+def forms(house, records):
+    """The address of every form of the console, tomorrow's too, but for the one to sign in with."""
+    found = [
+        (rule.endpoint, path)
+        for rule, method, path in routes(house.app, records)
+        if method == "POST" and rule.endpoint not in PUBLIC
+    ]
+    assert len(found) >= 8
+    return found
+
+
+def own_token(browser):
+    """What a page of this browser's session would send."""
+    return browser.get("/console/policies").root.one("form").one("input")["value"]
+
+
+TOKENS = {
+    "no token": "",
+    "rubbish": "x" * 5000,
+    "no text": "\0\u202e",
+    "the token of another session": "{other}",
+    "a token cut short": "{cut}",
+    "a token with a tail": "{own}x",
+}
+
+
+@pytest.mark.parametrize("sends", TOKENS)
+def test_a_form_that_no_page_of_the_session_sent_is_shown_again_and_does_nothing(house, records, sends):
+    """Walks every form, tomorrow's too."""
+    browser = house.browser(Role.ADMIN)
+    own, other = own_token(browser), own_token(house.browser(Role.ADMIN))
+    token = TOKENS[sends].format(own=own, cut=own[:-1], other=other)
+    before = house.position
+    for endpoint, path in forms(house, records):
+        page = browser.post(path, FILLED | ({"csrf_token": token} if token else {}))
+        if endpoint == "console.sign_out":
+            assert (page.status, page.h1) == (400, NOT_UNDERSTOOD)
+            continue
+        assert page.status == 200, endpoint
+        assert any(STALE in notice for notice in page.notices) or endpoint == "console.verify", endpoint
+    assert house.position == before
+    assert browser.get("/console/").status == 200
