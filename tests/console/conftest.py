@@ -130,6 +130,17 @@ def routes(app, records=None):
                 yield rule, method, rule.build(values, append_unknown=False)[1]
 
 
+def forms(house, records):
+    """The address of every form of the console, tomorrow's too, but for the one to sign in with."""
+    found = [
+        (rule.endpoint, path)
+        for rule, method, path in routes(house.app, records)
+        if method == "POST" and rule.endpoint not in PUBLIC
+    ]
+    assert len(found) >= 8
+    return found
+
+
 def opened(**changed):
     """A house of its own, until it is closed."""
     return House(create_app(settings(**changed)))
@@ -175,3 +186,23 @@ agent, supervisor, product, auditor, billing = map(_someone, ("agent", "supervis
 def stranger(house):
     """The browser of somebody who is not signed in."""
     return house.browser()
+
+
+SECRETS = ("K-7777", "a note about him", "Ticket-7777")
+"""What is personal of the records."""
+
+
+@pytest.fixture(scope="module")
+def records(house):
+    """Something for every route to be about."""
+    order = house.register(customer_ref=SECRETS[0])
+    contact = house.record(order, note=SECRETS[1], ticket_ref=SECRETS[2])
+    done = house.register(customer_ref=SECRETS[0])
+    return {
+        "order_id": order,
+        "contact_id": contact,
+        "cancellation_id": house.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
+        "customer_id": house.customer(order),
+        "policy_id": "virtual-numbers",
+        "rest": "elsewhere/1",
+    }

@@ -3,7 +3,7 @@
 import pytest
 
 from refunds.access import Role
-from tests.console.conftest import PUBLIC, routes
+from tests.console.conftest import forms
 from tests.console.pages import Page
 
 STALE = "This page had grown too old to be sent"
@@ -19,28 +19,6 @@ FILLED = {
     "intent": "cancel",
 }
 """Fields of all forms together."""
-
-
-@pytest.fixture(scope="module")
-def records(house):
-    """Something for every form to be about."""
-    done = house.register()
-    return {
-        "order_id": house.register(),
-        "contact_id": house.record(house.register(), note="to be resolved"),
-        "cancellation_id": house.cancel(done).cancellation_id,
-    }
-
-
-def forms(house, records):
-    """The address of every form of the console, tomorrow's too, but for the one to sign in with."""
-    found = [
-        (rule.endpoint, path)
-        for rule, method, path in routes(house.app, records)
-        if method == "POST" and rule.endpoint not in PUBLIC
-    ]
-    assert len(found) >= 8
-    return found
 
 
 def own_token(browser):

@@ -65,15 +65,15 @@ def nowhere(_work: Work, **_: str) -> Response:
 @blueprint.errorhandler(HTTPException)
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong, and what to do about it; to those who are not signed in, how to."""
+    if isinstance(error, Unauthenticated):
+        try:
+            return _asked_to_sign_in()
+        except (InvalidInput, Rejected, HTTPException) as unreadable:  # the form that came with it cannot be kept
+            error = unreadable
     slug = slug_of(error)
     if slug is None:
         assert isinstance(error, HTTPException)
         return error
-    if slug == "unauthenticated":
-        try:
-            return _asked_to_sign_in()
-        except (Rejected, InvalidInput) as unreadable:  # a form that is none is not kept
-            return problem(unreadable)
     status = PROBLEMS[slug].status
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
