@@ -39,10 +39,11 @@ def browser() -> Iterator[Browser]:
 def found() -> str | None:
     """Where it is; None: where Playwright keeps its own."""
     path = os.environ.get("CHROMIUM_PATH") or _installed()
-    if path is None and shutil.which("apt-get") and os.geteuid() == 0:
+    apt = shutil.which("apt-get")
+    if path is None and apt and os.geteuid() == 0:
         quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
-        subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=False, **quiet)
+        subprocess.run([apt, "update", "-qq"], check=False, **quiet)
+        subprocess.run([apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=False, **quiet)
         path = _installed()
     if path is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
