@@ -3,6 +3,7 @@
 What forks or is killed imports this module, so it opens nothing and leaves the environment alone.
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -192,12 +193,17 @@ def free_port() -> int:
 
 
 def free_ports(number: int) -> list[int]:
-    """So many ports that nobody listens on."""
-    with ExitStack() as probing:
-        probes = [probing.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """So many ports that nobody listens on, and that nobody else is given."""
+    places = [_places.enter_context(socket.socket()) for _ in range(number)]
+    for place in places:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+    return [place.getsockname()[1] for place in places]
+
+
+# Bound and never listened on, they keep the ports until the end: others look for theirs at the same time.
+_places = ExitStack()
+atexit.register(_places.close)
 
 
 def until(holds, seconds: float = 20) -> None:
