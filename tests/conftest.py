@@ -114,11 +114,20 @@ def packaged() -> PolicyVersion:
 
 
 @pytest.fixture(scope="session")
-def app(engine: str) -> Iterator[Flask]:
+def _apps() -> Iterator[dict[str, Flask]]:
+    """The app on each engine, kept for the next file: it may go back to the engine that the last one began with."""
+    made: dict[str, Flask] = {}
+    yield made
+    for app in made.values():
+        app.extensions["refunds.books"].close()
+
+
+@pytest.fixture(scope="session")
+def app(engine: str, _apps: dict[str, Flask]) -> Flask:
     """The service as it is configured by default, but for where its records are."""
-    app = create_app(settings(engine=engine))
-    yield app
-    app.extensions["refunds.books"].close()
+    if engine not in _apps:
+        _apps[engine] = create_app(settings(engine=engine))
+    return _apps[engine]
 
 
 @pytest.fixture
