@@ -21,6 +21,7 @@ from refunds.policy import PolicyVersion, read_policy
 from refunds.service import clients, publication
 from refunds.web import create_app
 from tests import ENGINES, database_of, records_in
+from tests.postgres import release_shared
 
 # Whatever a test starts as configured by the environment has its records here, not with the developer's own.
 HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
@@ -36,6 +37,12 @@ if os.environ.get("CI"):
 ROOT = Path(__file__).parent.parent
 VECTORS = json.loads((ROOT / "tests/unit/business-day-vectors.json").read_text())["cases"]
 KIND = {"weekend": "weekend", "holiday": "public_holiday", "closure": "closure"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """A worker is waited for until here; ten seconds later it would be killed, and leave a server behind."""
+    release_shared()
 
 
 def week(mask: str | None) -> Week | None:

@@ -88,11 +88,18 @@ class Cluster:
 
 @cache
 def shared() -> Cluster:
-    """The server of this process, from the first use to the end of the process."""
-    # Held until then: a context that nobody holds is left.
-    held = ExitStack()
-    atexit.register(held.close)
-    return held.enter_context(cluster())
+    """The server of this process, from the first use until it is released or the process ends."""
+    return _held.enter_context(cluster())
+
+
+def release_shared() -> None:
+    """End the server of this process, if there is one."""
+    _held.close()
+
+
+# A context that nobody holds is left.
+_held = ExitStack()
+atexit.register(release_shared)
 
 
 @contextmanager
