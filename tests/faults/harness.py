@@ -30,6 +30,9 @@ from tests import records_in
 ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
 
+PATIENCE = 60
+"""Seconds for what takes a few: there may be others at work."""
+
 calendar_of(packaged("virtual-numbers"))  # once, so that nobody who is forked from here need build it
 
 
@@ -50,7 +53,7 @@ class Client:
     """Someone with a token and a connection to a server."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self.token = {"Authorization": f"Bearer {token}"}
 
     def __enter__(self) -> Self:
@@ -94,7 +97,7 @@ class Server(NamedTuple):
         """Kill its processes, in this order, without a chance to finish anything."""
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE)
 
 
 class Installation:
@@ -117,7 +120,7 @@ class Installation:
         with ExitStack() as ending:
             servers = [ending.enter_context(self._started(port)) for port in free_ports(number)]
             for server in servers:
-                until(lambda server=server: server.process.poll() is not None or is_alive(server.port), 60)
+                until(lambda server=server: server.process.poll() is not None or is_alive(server.port))
                 assert server.process.poll() is None, self.log.read_text()
             # Before any is waited for; a list that was given away may be shorter now.
             ending.callback(lambda running=tuple(servers): [server.process.terminate() for server in running])
@@ -132,7 +135,7 @@ class Installation:
             yield Server(process, port)
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
     @contextmanager
     def books(self) -> Iterator[Books]:
@@ -206,7 +209,7 @@ _places = ExitStack()
 atexit.register(_places.close)
 
 
-def until(holds, seconds: float = 20) -> None:
+def until(holds, seconds: float = PATIENCE) -> None:
     """Wait until something holds; errors of a server that is not there yet do not count."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -13,7 +13,7 @@ from refunds.access import COMMAND_LINE
 from refunds.service import audit
 from refunds.web import create_app
 from tests.conftest import client_of, settings, token
-from tests.faults.harness import Client, Installation, cancel_and_die, cancellation_of, until
+from tests.faults.harness import PATIENCE, Client, Installation, cancel_and_die, cancellation_of, until
 
 MOMENTS = [
     ("before", "BEGIN IMMEDIATE"),
@@ -51,7 +51,7 @@ def die(app, body, key, moment):
     given = (app.extensions["refunds.settings"], billing, body, key, *moment)
     process = PROCESSES.Process(target=cancel_and_die, args=given)
     process.start()
-    process.join(30)
+    process.join(PATIENCE)
     assert process.exitcode == -signal.SIGKILL
     process.close()
 
@@ -124,7 +124,7 @@ def killed_under_load(server, token, numbers, chance):
             pids = server.pids()
             server.kill(chance.sample(pids, len(pids)))
         for end in ends:
-            end.result(timeout=30)
+            end.result(timeout=PATIENCE)
     assert len(pids) > 1
     return acknowledged, unanswered
 

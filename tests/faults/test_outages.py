@@ -19,11 +19,18 @@ import psycopg
 import pytest
 
 from refunds.web.problems import PROBLEMS
-from tests.faults.harness import FLASK, ROOT, Client, Installation, cancellation_of, free_port, is_alive, until
+from tests.faults.harness import (
+    FLASK,
+    PATIENCE,
+    ROOT,
+    Client,
+    Installation,
+    cancellation_of,
+    free_port,
+    is_alive,
+    until,
+)
 from tests.faults.proxy import Fate, Proxy, guarded
-
-PATIENCE = 60
-"""Seconds for what takes a few: there may be others at work."""
 
 LOST = 20
 """Answers to a COMMIT: enough for it to be sent in each way that there is."""
@@ -244,7 +251,7 @@ def test_without_its_database_it_lives_and_says_that_it_is_not_ready(server, ser
             require_unavailable(answer.result())
             server.require_untold(answer.result().body.decode())
     service.proxy.come_back()
-    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    until(lambda: service.send("GET", "/readyz").status == 200)
     assert service.register("before").status == 200
     assert service.register("meanwhile").status == 201
 
@@ -257,7 +264,7 @@ def test_an_outage_is_logged_line_by_line_without_the_password(server, service):
     with server.changed_password():
         service.proxy.come_back()
         require_unavailable(service.register("before"))
-    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    until(lambda: service.send("GET", "/readyz").status == 200)
     assert service.register("before").status == 200
     told = " ".join(line["detail"] for line in logged(service.installation) if line["event"] == "database")
     assert "discarding closed connection" in told
@@ -277,7 +284,7 @@ def test_a_crowd_that_comes_during_an_outage_gets_an_answer_and_spoils_nothing(s
     for answer in register_all("meanwhile"):
         require_unavailable(answer)
     service.proxy.come_back()
-    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    until(lambda: service.send("GET", "/readyz").status == 200)
     assert {answer.status for answer in register_all("before")} == {200}
     assert {answer.status for answer in register_all("meanwhile")} == {201}
     assert service.installation.flask("audit", "verify").returncode == 0
@@ -291,7 +298,7 @@ def test_a_database_that_comes_back_in_time_lets_those_go_on_who_wait(service):
         service.proxy.come_back()
         statuses = {each.result(timeout=PATIENCE).status for each in waiting}
     assert statuses <= {201, 503}
-    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    until(lambda: service.send("GET", "/readyz").status == 200)
     for number in range(CROWD):
         assert service.register(f"waiting-{number}").status in {200, 201}
 
@@ -302,7 +309,7 @@ def test_a_lone_request_that_waits_when_the_database_comes_back_goes_on(service)
     service.proxy.go_away()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.send, "GET", "/v1/orders/before")
-        until(lambda: "Connection refused" in service.installation.log.read_text(), PATIENCE)
+        until(lambda: "Connection refused" in service.installation.log.read_text())
         assert not waiting.done()
         service.proxy.come_back()
         assert waiting.result(timeout=PATIENCE).status == 200
@@ -322,7 +329,7 @@ def test_more_who_wait_for_the_database_than_there_are_threads_do_not_keep_other
         assert len(select([wire.sock for wire in wires], [], [], 0)[0]) < QUEUE
         assert {wire.getresponse().status for wire in wires} == {503}
     service.proxy.come_back()
-    until(lambda: service.send("GET", "/readyz").status == 200, PATIENCE)
+    until(lambda: service.send("GET", "/readyz").status == 200)
 
 
 def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(server, tmp_path):
@@ -332,7 +339,7 @@ def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(serve
             environment = installation.environment | {"PORT": str(port)}
             process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=said)
         try:
-            until(lambda: is_alive(port), PATIENCE)
+            until(lambda: is_alive(port))
             assert Service(installation, proxy, url, port).register("before").status == 201
             proxy.go_away()
         finally:
@@ -411,7 +418,7 @@ def test_a_database_that_is_restarted_under_load_costs_nothing_but_time(tmp_path
                 statuses.append(service.cancel(body, order_id).status)
                 return statuses[-1] == 201
 
-            until(is_cancelled, PATIENCE)
+            until(is_cancelled)
             done.append(order_id)
 
     with restartable() as (server, restarts), serving(server, tmp_path) as service, ThreadPoolExecutor(THREADS) as pool:
@@ -419,10 +426,10 @@ def test_a_database_that_is_restarted_under_load_costs_nothing_but_time(tmp_path
         try:
             for _ in range(RESTARTS):
                 enough = len(done) + 5 * THREADS
-                until(lambda enough=enough: len(done) >= enough, PATIENCE)
+                until(lambda enough=enough: len(done) >= enough)
                 restarts.run("restart", "-m", how)
             enough = len(done) + 5 * THREADS
-            until(lambda: len(done) >= enough, PATIENCE)
+            until(lambda: len(done) >= enough)
         finally:
             over.set()
         for each in running:

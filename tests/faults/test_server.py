@@ -15,7 +15,7 @@ import pytest
 from app import app as service
 from tests import records_in
 from tests.conftest import ROOT, token
-from tests.faults.harness import FLASK, free_port, until
+from tests.faults.harness import FLASK, PATIENCE, free_port, until
 
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
@@ -49,12 +49,12 @@ def serving(**environment):
         yield process, port
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def get(port, path, method="GET", body=None, **headers):
     """The status and the body of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, path, body, SIGNED_IN | headers)
         response = connection.getresponse()
@@ -72,7 +72,7 @@ def port():
 
 def raw(port, text):
     """What comes back for bytes on the wire."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
         wire.sendall(text)
         answer = b""
         try:
@@ -119,7 +119,7 @@ def test_contradicting_lengths_are_refused(port):
 
 
 def test_a_body_cut_short_is_not_taken(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
         wire.sendall(head(b"", len(CHECK) + 10) + CHECK)
         wire.shutdown(socket.SHUT_WR)
         answer = wire.recv(65536)
@@ -152,7 +152,7 @@ def test_it_stops_cleanly(stop):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert children
         process.send_signal(stop)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         assert "Traceback" not in out + err
         assert not any(Path(f"/proc/{child}").exists() for child in children)
@@ -163,7 +163,7 @@ def test_it_stops_cleanly(stop):
 def test_a_request_under_way_is_finished_before_it_stops():
     items = json.dumps({"items": [json.loads(CHECK)] * 10_000, "include_days": True}).encode()
     with serving() as (process, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request(
             "POST", "/v1/eligibility-checks/batch", items, SIGNED_IN | {"Content-Type": "application/json"}
         )
@@ -171,13 +171,13 @@ def test_a_request_under_way_is_finished_before_it_stops():
         process.terminate()
         response = connection.getresponse()
         assert len(json.loads(response.read())["items"]) == 10_000
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def test_start_tells_where_to_go():
     with serving() as (process, port):
         process.terminate()
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert f"http://127.0.0.1:{port}/docs" in out
 
 
@@ -197,7 +197,7 @@ def test_start_tells_where_to_go():
 def test_it_refuses_to_start_as_it_is_misconfigured(environment, complaint):
     """Exit code 4, and one line for each thing that is wrong, with the place and the mend."""
     process = start(**{"PORT": str(free_port())} | environment)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert complaint in err
     assert "Traceback" not in err
@@ -205,14 +205,14 @@ def test_it_refuses_to_start_as_it_is_misconfigured(environment, complaint):
 
 def test_a_new_installation_whose_policy_is_not_there_does_not_start(tmp_path):
     process = start(**records_in(tmp_path), PORT=str(free_port()), REFUNDS_POLICY="nobodys")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert "REFUNDS_POLICY: there is no policy nobodys; known: none. Import it first: flask policy import FILE" in err
 
 
 def test_everything_that_is_wrong_is_told_at_once():
     process = start(PORT="0", REFUNDS_POLICY="", REFUNDS_RATE_LIMIT="many")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert [line.partition(":")[0] for line in err.splitlines()[1:]] == ["PORT", "REFUNDS_POLICY", "REFUNDS_RATE_LIMIT"]
 
@@ -220,7 +220,7 @@ def test_everything_that_is_wrong_is_told_at_once():
 def test_a_port_in_use_is_not_shared(port):
     """Two servers on one port would answer by turns, each with its own configuration."""
     process = start(PORT=str(port))
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert f"PORT: {port} cannot be listened on" in err
 
@@ -229,7 +229,7 @@ def test_slow_bodies_do_not_keep_others_from_an_answer(port):
     """Signed in, so that their bodies are waited for; more of them than the server has threads."""
     with ExitStack() as stack:
         for _ in range(40):
-            wire = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            wire = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
             wire.sendall(head(b"") + CHECK[:10])
         began = time.monotonic()
         assert get(port, "/livez")[0] == 200

@@ -668,7 +668,7 @@ def audit_command(directory, database=None):
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr

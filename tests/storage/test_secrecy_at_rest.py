@@ -22,7 +22,7 @@ from refunds.storage import open_engine
 from refunds.storage.copies import TABLES
 from tests import records_in
 from tests.conftest import ROOT, settings
-from tests.faults.harness import free_port
+from tests.faults.harness import PATIENCE, free_port
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 NOW = datetime.now(UTC)
@@ -69,12 +69,12 @@ class Service:
     def flask(self, *command):
         """What a command of the service prints."""
         return subprocess.run(
-            [FLASK, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=30, check=True
+            [FLASK, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60, check=True
         )
 
     def until_ready(self):
         """Wait until it answers."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 if self.call("GET", "/livez")[0] == 200:
@@ -86,7 +86,7 @@ class Service:
     def call(self, method, path, body=None, token=0, **headers):
         """The status and the data of an answer."""
         headers = {"Authorization": f"Bearer {self.tokens[token]}", "Content-Type": "application/json"} | headers
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             content = response.read()
@@ -120,7 +120,7 @@ class Service:
         """End it by its process id."""
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -326,7 +326,7 @@ def test_processes_that_make_a_master_key_at_once_agree(path):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    told = {process.communicate(timeout=20)[0] for process in processes}
+    told = {process.communicate(timeout=60)[0] for process in processes}
     assert told == {sha256(read_master_key(path)).hexdigest() + "\n"}
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
