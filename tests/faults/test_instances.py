@@ -10,6 +10,7 @@ import pytest
 
 from refunds.access import COMMAND_LINE, Role
 from refunds.service import clients
+from refunds.service.users import FIRST
 from refunds.storage import events, migrations
 from tests.faults.harness import Client, Installation, cancellation_of, until
 
@@ -53,7 +54,11 @@ def test_instances_that_start_together_make_one_installation(installation, insta
     said = installation.log.read_text()
     shown = re.findall(r"^    (\w+) +(rfd_\w+)$", said, re.MULTILINE)
     assert Counter(role for role, _ in shown) == dict.fromkeys(Role, 1)
-    assert said.count("these are shown this once") == 1
+    users = re.findall(r"^    (\w+) +[a-z2-9]{5}(?:-[a-z2-9]{5}){3}$", said, re.MULTILINE)
+    assert Counter(users) == dict.fromkeys(FIRST, 1)
+    assert said.count("a user and a password; these are shown this once") == 1
+    assert said.count("Bearer and a token; these are shown this once") == 1
+    assert said.count("flask users add NAME --role agent") == INSTANCES - 1
     assert said.count("flask tokens create --role billing") == INSTANCES - 1
     assert said.count("Made a master key for development") == 1
     for role, token in shown:
