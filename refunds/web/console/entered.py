@@ -1,8 +1,9 @@
 """What people type into the forms of the console, read by the fields of the API where they are the same."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,29 +29,27 @@ class Typed:
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
         """The instant, where the time was typed too; raises `InvalidInput` at the field."""
-        try:
+        return self._meant(field, now, zone(time_zone), begins=False)
+
+    def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
+        """The instant or, where no time was typed, the first of the day; raises `InvalidInput` at the field."""
+        return self._meant(field, now, zone(time_zone), begins=True)
+
+    def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
+        with suppress(ValueError):
             return parse_instant(self.text)
-        except ValueError:
-            tz = zone(time_zone)
-        day, clock = self._read(field, now, tz)
+        try:
+            day, clock = typed_time(self.text, local_date(now, tz))
+            if clock is None and begins:
+                return first_instant(day, tz)
+        except (ValueError, OverflowError) as error:
+            raise InvalidInput([Flaw(f"/{field}", str(error))]) from None
         if clock is None:
             raise InvalidInput([Flaw(f"/{field}", "needs its time", "time_missing")])
         try:
             return shown_instant(day, clock, tz)
         except ValueError as error:
             raise InvalidInput([Flaw(f"/{field}", str(error), "time_skipped")]) from None
-
-    def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant or, where no time was typed, the first of the day; raises `InvalidInput` at the field."""
-        tz = zone(time_zone)
-        day, clock = self._read(field, now, tz)
-        return first_instant(day, tz) if clock is None else self.instant(field, now, time_zone)
-
-    def _read(self, field: str, now: datetime, tz: ZoneInfo) -> tuple[date, Any]:
-        try:
-            return typed_time(self.text, local_date(now, tz))
-        except ValueError as error:
-            raise InvalidInput([Flaw(f"/{field}", str(error))]) from None
 
 
 class Moment(Text):

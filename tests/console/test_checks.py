@@ -1,0 +1,265 @@
+"""From a number, or a day and a region, to the answer: what is found, what is not, and what is said of slips."""
+
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+
+import pytest
+import time_machine
+
+from refunds.access import Role
+from refunds.records import spoken
+from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
+
+UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"
+
+
+def asked(browser, **typed):
+    """The page that comes of asking on the first one."""
+    return browser.press(browser.get("/console/"), "Check", **typed)
+
+
+def test_an_order_is_found_by_its_number(house, agent):
+    order = house.register()
+    page = asked(agent, q=f"  {order} ")
+    assert (page.status, page.h1, page.path) == (200, UNTIL, f"/console/orders/{order}")
+    assert "Today is the last day." in page.text
+
+
+def test_the_answer_takes_three_keys_at_most_from_the_open_page(house, agent):
+    """The field has the focus, and whatever else is asked has its answer already."""
+    form = agent.get("/console/").form("Check")
+    (focused,) = (one for one in form.element.every("input") if "autofocus" in one)
+    assert focused["name"] == "q"
+    assert agent.submit(form, q=house.register()).h1 == UNTIL
+
+
+@pytest.mark.parametrize(
+    "spelt", ["{}", "{0[0]}{0[1]}{0[2]} {0[3]}{0[4]}{0[5]} {0[6]}{0[7]}{0[8]}{0[9]}", "spoken", " - {} - "]
+)
+def test_an_order_is_found_by_the_reference_of_its_cancellation_however_it_is_spelt(house, agent, spelt):
+    order = house.register()
+    reference = house.cancel(order).reference
+    page = asked(agent, q=spoken(reference) if spelt == "spoken" else spelt.format(reference))
+    assert (page.h1, page.path) == ("Already cancelled", f"/console/orders/{order}")
+    assert page.links[spoken(reference)].startswith("/console/cancellations/can_")
+
+
+def test_a_misheard_reference_is_told_as_such(house, agent):
+    reference = house.cancel(house.register()).reference
+    wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
+    page = asked(agent, q=spoken(wrong))
+    assert (page.status, page.form("Check").fields["q"]) == (422, spoken(wrong))
+    assert page.flaws["q"].startswith("The check digit of this reference does not fit")
+
+
+def test_a_customer_is_found_by_his_number_which_no_address_repeats(house, agent):
+    """Nor is it in an address where the customer has a single order or an order is not his."""
+    first, second = house.register(customer_ref="K 88 & Söhne"), house.register(customer_ref="K 88 & Söhne")
+    other = house.register(customer_ref="K-99")
+    page = asked(agent, q="K 88 & Söhne")
+    assert (page.status, page.h1) == (200, "Orders of the customer K 88 & Söhne")
+    assert {first, second} <= page.links.keys()
+    assert other not in page.links
+    assert agent.follow(page, first).h1 == UNTIL
+    assert not any("88" in unquote_plus(address).replace(house.customer(first), "") for address in agent.visited)
+
+
+def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
+    made = {house.register(customer_ref="K-many") for _ in range(30)}
+    page, seen = asked(agent, q="K-many"), set()
+    while True:
+        seen |= made & page.links.keys()
+        if "Further ones" not in page.links:
+            break
+        page = agent.follow(page, "Further ones")
+    assert seen == made
+
+
+def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house, agent):
+    page = asked(agent, q="A-nowhere", channel="email")
+    assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Does not fit")
+    assert page.flaws == {"q": page.flaws["q"]}
+    assert page.flaws["q"].startswith("Nothing has this number.")
+    form = page.form("Check")
+    assert (form.fields["q"], form.fields["channel"]) == ("A-nowhere", "email")
+    by_date = next(one for one in page.main.every("details") if "Check by date" in one.text)
+    assert "open" in by_date
+
+
+def test_whoever_has_no_number_checks_by_date_and_region(agent):
+    page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="DE-BY")
+    assert (page.status, page.h1, page.path) == (200, UNTIL, "/console/days")
+    assert "Any order · Bayern" in page.text
+    assert "Nothing can be recorded without an order." in page.text
+    assert not {"Cancel this order", "Only a question"} & {button for form in page.forms for button in form.buttons}
+
+
+@pytest.mark.parametrize(
+    ("typed", "heading"),
+    [
+        ({"provided_on": "2026-04-02"}, UNTIL),
+        ({"provided_on": "Do., 2. April 2026, 16:20 Uhr"}, UNTIL),
+        ({"provided_on": "2026-04-02T23:59:00+02:00"}, UNTIL),
+        ({"provided_on": "2026-04-02T22:00:00Z"}, UNTIL),  # the third, which is Good Friday
+        ({"provided_on": "2 April", "region": "AT"}, "Not refundable: the contractual window ended at the end of Tuesday, 7 April 2026 (Berlin time)"),
+        ({"provided_on": "gestern"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
+        ({"provided_on": "yesterday", "received_at": "today 09:00"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
+        ({"provided_on": "27.3.2026", "received_at": "31.3. 23:59"}, "Refundable until the end of Tuesday, 31 March 2026 (Berlin time)"),
+        ({"provided_on": "27.3.2026", "received_at": "1.4. 0:00"}, "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"),
+    ],
+)  # fmt: skip
+def test_a_day_is_answered_as_an_order_of_that_day_is(agent, typed, heading):
+    page = agent.press(agent.get("/console/"), "Check by date", **typed)
+    assert (page.status, page.h1) == (200, heading)
+
+
+MOMENT = {
+    "en": "Write the date and the time, such as 8.4.2026 23:05",
+    "de": "Datum und Uhrzeit",
+}
+DAY = {"en": "Write the date, such as 8.4.2026, 8 April or yesterday.", "de": "Datum"}
+REGION = {"en": "There is no such region.", "de": "Diese Region gibt es nicht."}
+TIME = {"en": "Add the time, such as 8.4.2026 23:05.", "de": "Uhrzeit"}
+GAP = {"en": "There was no such time on that day", "de": "vorgestellt"}
+CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "received"),
+    [
+        ("yesterday 17:40", "7 Apr 2026, 17:40"),
+        ("gestern 17:40", "7 Apr 2026, 17:40"),
+        ("vorgestern um 8:05 Uhr", "6 Apr 2026, 08:05"),
+        ("0:05", "8 Apr 2026, 00:05"),
+        ("7.4. 23:05", "7 Apr 2026, 23:05"),
+        ("7 April 2026, 23:05", "7 Apr 2026, 23:05"),
+        ("2026-04-07T21:05:00Z", "7 Apr 2026, 23:05"),
+        ("2026-04-07 23:05", "7 Apr 2026, 23:05"),
+    ],
+)
+def test_times_are_typed_and_told_in_the_zone_of_the_policy(house, agent, typed, received):
+    page = asked(agent, q=house.register(), received_at=typed)
+    assert page.status == 200
+    assert f"received {received}" in page.text
+    assert page.form("Check again").fields["received_at"] == received
+    assert agent.press(page, "Check again").text == page.text, "what is shown can be sent again"
+
+
+def test_an_hour_that_comes_twice_is_the_first_of_the_two(house, now):
+    now.move_to(datetime(2026, 10, 26, 8, tzinfo=UTC))
+    agent = house.browser(Role.AGENT)
+    page = asked(
+        agent,
+        q=house.register(service_provided_at="2026-10-22T12:00:00Z"),
+        received_at="25.10.2026 02:30",
+    )
+    assert page.query["received_at"] == "2026-10-25T00:30:00Z"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_answer_says_what_was_left_then_and_what_is_left_now(house, language):
+    browser, order = house.browser(Role.AGENT, language), house.register()
+    then, now = (
+        browser.get(f"/console/orders/{order}?received_at=2026-04-07T10:00:00Z"),
+        browser.get(f"/console/orders/{order}"),
+    )
+    left, today = {
+        "en": ("Seen from Tuesday, 7 April 2026: 1 more business day was left.", "Today is the last day."),
+        "de": ("Danach blieb noch 1 Werktag.", "Heute ist der letzte Tag."),
+    }[language]
+    assert left in then.text
+    assert today in now.text
+
+
+def test_a_link_of_the_helpdesk_answers_at_once_and_its_channel_is_kept(house, agent):
+    first, second = house.register(), house.register()
+    assert "by e-mail" in agent.get(f"/console/orders/{first}?channel=email").text
+    assert agent.get("/console/").form("Check").fields["channel"] == "email"
+    assert "by e-mail" in agent.get(f"/console/orders/{second}").text
+    assert "by telephone" in asked(agent, q=second, channel="phone").text
+    assert agent.get("/console/").form("Check").fields["channel"] == "phone"
+
+
+def test_a_link_of_the_helpdesk_survives_the_sign_in(house, stranger):
+    order = house.register()
+    page = stranger.get(f"/console/orders/{order}?channel=email")
+    assert page.status == 401
+    page = stranger.submit(page.form("Sign in"), name="agent-1", password=house.passwords[Role.AGENT])
+    assert (page.h1, page.query) == (UNTIL, {"channel": "email"})
+
+
+@pytest.mark.parametrize(
+    "query", ["channel=fax", "received_at=soon", "channel=phone&channel=email", "what=1", "sent_at=1.1.2026"]
+)
+def test_a_link_that_does_not_fit_is_no_answer(house, agent, query):
+    page = agent.get(f"/console/orders/{house.register()}?{query}")
+    assert page.status == 422
+    assert "Refundable" not in page.text
+
+
+def test_an_order_that_came_too_late_is_answered_with_when_it_ended(house, agent):
+    page = asked(agent, q=house.register(service_provided_at=TOO_LONG_AGO))
+    assert page.h1 == "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
+    assert {"Record the request", "Only a question"} <= {button for form in page.forms for button in form.buttons}
+    assert "Cancel as goodwill" not in page.source
+
+
+def test_an_order_whose_service_is_not_yet_provided_can_be_cancelled(house, agent):
+    page = asked(agent, q=house.register(service_provided_at=None))
+    assert page.h1 == "Refundable: the service has not been provided yet"
+    assert "Cancel this order" in [button for form in page.forms for button in form.buttons]
+
+
+def test_every_day_of_the_window_is_shown_with_what_it_is(house, agent):
+    page = asked(agent, q=house.register())
+    days = [one.text for one in page.root.one("ol", class_="strip").every("li")]
+    assert days == [
+        "Thu 2 Apr service day",
+        "Fri 3 Apr Good Friday",
+        "Sat 4 Apr weekend",
+        "Sun 5 Apr weekend",
+        "Mon 6 Apr Easter Monday",
+        "Tue 7 Apr day 1",
+        "Wed 8 Apr day 2last day today",
+    ]
+    (today,) = page.main.every("li", **{"aria-current": "date"})
+    assert "8 Apr" in today.text
+
+
+def test_the_words_for_the_customer_are_there_in_both_languages_whatever_the_agents_is(house):
+    order = house.register()
+    for language in ("en", "de"):
+        page = house.browser(Role.AGENT, language).get(f"/console/orders/{order}")
+        words = {one["lang"]: one.text for one in page.main.every("section", class_="words")}
+        assert "Your order can be cancelled until the end of Wednesday, 8 April 2026." in words["en"]
+        assert "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden." in words["de"]
+
+
+def test_looking_leaves_nothing_on_record(house, agent):
+    order, before = house.register(), house.position
+    for typed in (
+        {"q": order},
+        {"q": order, "received_at": "9:00"},
+        {"q": "K-20391"},
+        {"provided_on": PROVIDED},
+        {"q": "nothing"},
+    ):
+        asked(agent, **typed)
+    agent.get(f"/console/orders/{order}/cancel?channel=phone")
+    agent.get(f"/console/orders/{order}/record?intent=question")
+    assert house.position[0] == before[0]
+
+
+def test_demonstration_orders_are_offered_and_marked_as_such():
+    with time_machine.travel(datetime(2026, 4, 8, 8, 20, tzinfo=UTC), tick=False):
+        house = opened()
+        browser = house.browser(Role.AGENT)
+        assert "Make demonstration orders" not in house.browser(Role.PRODUCT).get("/console/").source
+        page = browser.press(browser.get("/console/"), "Make demonstration orders")
+        made = [link for link in page.links if link.startswith("DEMO-")]
+        assert len(made) == 5
+        assert all("demonstration" in browser.follow(page, link).text for link in made)
+        before = house.position
+        browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
+        assert house.position == before, "the same ones again"
+        house.books.close()
