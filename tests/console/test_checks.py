@@ -124,6 +124,51 @@ GAP = {"en": "There was no such time on that day", "de": "vorgestellt"}
 CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
 
 
+@pytest.mark.parametrize("lang", ["en", "de"])
+@pytest.mark.parametrize(
+    ("typed", "field", "said"),
+    [
+        ({"provided_on": "8/4/2026"}, "provided_on", DAY),
+        ({"provided_on": "31.2.2026"}, "provided_on", DAY),
+        ({"provided_on": "32.1."}, "provided_on", DAY),
+        ({"provided_on": "8 Foo 2026"}, "provided_on", DAY),
+        ({"provided_on": "1.1.0001"}, "provided_on", DAY),
+        ({"provided_on": "2.4.2026", "region": "Bavaria"}, "region", REGION),
+        ({"provided_on": "2.4.2026", "region": "de-by"}, "region", REGION),
+        ({"provided_on": "2.4.2026", "region": "D" * 41}, "region", REGION),
+        ({"provided_on": "2.4.2026", "region": "DE-BY", "received_at": "25:00"}, "received_at", MOMENT),
+        ({"q": "{order}", "received_at": "8.4.2026 24:00"}, "received_at", MOMENT),
+        ({"q": "{order}", "received_at": "tomorrow 9:00"}, "received_at", MOMENT),
+        ({"q": "{order}", "received_at": "8.4.2026"}, "received_at", TIME),
+        ({"q": "{order}", "received_at": "29.3.2026 02:30"}, "received_at", GAP),
+        ({"q": "{order}", "received_at": "9.4.2026 09:00"}, "received_at", CANNOT_BE),
+        ({"q": "{order}", "received_at": "1.4.2020 09:00"}, "received_at", CANNOT_BE),
+        ({"q": "{order}", "received_at": "31.12.9999 23:59"}, "received_at", CANNOT_BE),
+        ({"q": "{order}", "sent_at": "gestern"}, "sent_at", TIME),
+        ({"q": "{order}", "sent_at": "x"}, "sent_at", MOMENT),
+        ({"q": "{order}", "received_at": "9:00", "sent_at": "9:01"}, "sent_at", CANNOT_BE),
+    ],
+)  # fmt: skip
+def test_what_is_mistyped_is_kept_and_what_is_expected_is_said(house, lang, typed, field, said):
+    browser, order = house.browser(Role.AGENT, lang), house.register()
+    typed = {name: value.format(order=order) for name, value in typed.items()}
+    page = browser.submit(browser.get("/console/").forms[0], **typed)
+    assert (page.status, page.lang, page.path) == (422, lang, "/console/")
+    assert page.flaws.keys() == {field}
+    assert said[lang] in page.flaws[field]
+    assert page.forms[0].fields.items() >= typed.items(), "what was typed is kept"
+    (marked,) = page.main.every("input", "fieldset", **{"aria-invalid": "true"})
+    assert f"{field}-flaw" in marked["aria-describedby"].split()
+    assert any("open" in one for one in page.main.every("details") if any(one.every("input", name=field)))
+
+
+def test_a_year_whose_holidays_are_not_known_is_told_as_such(agent):
+    page = agent.press(agent.get("/console/"), "Check by date", provided_on="8.4.1869")
+    assert page.status == 422
+    assert page.flaws["provided_on"].startswith("The holidays of that year are not known")
+    assert page.form("Check").fields["provided_on"] == "8.4.1869"
+
+
 @pytest.mark.parametrize(
     ("typed", "received"),
     [

@@ -14,7 +14,7 @@ from refunds.contact_points import Channel
 from refunds.eligibility import Decision, Outcome, Reason
 from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
 from refunds.holiday_source import subdivisions
-from refunds.instants import format_instant, local_date, zone
+from refunds.instants import format_instant, format_known, local_date, zone
 from refunds.records import Intent, Order, heard, spoken
 from refunds.service import cancellations, checks, contacts, demonstration, orders
 from refunds.service.checks import Check
@@ -86,24 +86,16 @@ def find(work: Work) -> Response:
     if number is None or not g.principal.may(Scope.ORDERS_READ):
         if "provided_on" not in found:
             raise InvalidInput([Flaw("/q", "give a number, or a day", "required")])
-        return _to_a_day(work, found)
+        decision, how = _on_a_day(work, found)
+        provided = format_known(decision.facts.service_provided_at)
+        return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
     customer_id, meant = _orders_meant(work, number)
     if len(meant) == 1:
-        how = asked(found, work.now, _time_zone(work, meant[0].policy))
+        _, _, how = _on_an_order(work, meant[0].order_id, found)
         return to("answer", order_id=meant[0].order_id, **how.parameters)
     if customer_id is None:
         raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
     return to("customer", customer_id=customer_id)
-
-
-def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
-    time_zone = _time_zone(work, work.policies.default)
-    provided, how, region = entered.all_of(
-        lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
-        lambda: asked(found, work.now, time_zone),
-        lambda: _known(found.get("region")),
-    )
-    return to("by_date", provided_on=format_instant(provided), region=region, **how.parameters)
 
 
 def _known(region: str | None) -> str | None:
@@ -155,11 +147,15 @@ def customer(work: Work, customer_id: str) -> Response:
 @screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
 def answer(work: Work, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why."""
-    filed = orders.find(work, order_id)
-    how = asked(entered.read(AskedSchema), work.now, _time_zone(work, filed.order.policy))
-    told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
-    filed, decision = contacts.foreseen(work, order_id, told)
+    filed, decision, how = _on_an_order(work, order_id, entered.read(AskedSchema))
     return _answer(work, decision, how, filed)
+
+
+def _on_an_order(work: Work, order_id: str, found: dict[str, Any]) -> tuple[Filed, Decision, Asked]:
+    """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
+    how = asked(found, work.now, _time_zone(work, orders.find(work, order_id).order.policy))
+    told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
+    return *contacts.foreseen(work, order_id, told), how
 
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), again=check)
@@ -168,19 +164,27 @@ def by_date(work: Work) -> Response:
     found = entered.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([Flaw("/provided_on", "is required", "required")])
+    return _answer(work, *_on_a_day(work, found), None)
+
+
+def _on_a_day(work: Work, found: dict[str, Any]) -> tuple[Decision, Asked]:
+    """What is to be answered for a day and a region, as they were typed; raises `InvalidInput`."""
     time_zone = _time_zone(work, work.policies.default)
-    how = asked(found, work.now, time_zone)
+    provided, how, region = entered.all_of(
+        lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
+        lambda: asked(found, work.now, time_zone),
+        lambda: _known(found.get("region")),
+    )
     asking = Check(
-        service_provided_at=found["provided_on"].begin("provided_on", work.now, time_zone),
+        service_provided_at=provided,
         requested_at=how.received_at or work.now,
         channel=how.channel,
-        region=found.get("region"),
+        region=region,
     )
     try:
-        decision = checks.check_eligibility(present_policies(), asking)
+        return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
         raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
-    return _answer(work, decision, how, None)
 
 
 def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> Response:
