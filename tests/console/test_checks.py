@@ -8,6 +8,7 @@ import time_machine
 
 from refunds.access import Role
 from refunds.records import spoken
+from refunds.secrecy import create_master_key
 from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
 
 UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"
@@ -308,3 +309,16 @@ def test_demonstration_orders_are_offered_and_marked_as_such():
         browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
         assert house.position == before, "the same ones again"
         house.books.close()
+
+
+def test_production_makes_nothing_up(tmp_path):
+    create_master_key(tmp_path / "master.key")
+    house = opened(env="production", directory=tmp_path)
+    browser = house.browser(Role.ADMIN)
+    page = browser.get("/console/")
+    assert "demonstration" not in page.source.lower()
+    before = house.position
+    refused = browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
+    assert (refused.status, refused.h1) == (404, "There is nothing here")
+    assert house.position == before
+    house.books.close()

@@ -226,7 +226,9 @@ def _words(outcome: Outcome, order_id: str | None, reference: str) -> dict[str, 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), work=Transacted.WRITE, method="POST", again=check)
 def register_demonstration(work: Work) -> Response:
     """Register the demonstration orders of today."""
-    demonstration.register(work, production=current_app.extensions["refunds.settings"].production)
+    if current_app.extensions["refunds.settings"].production:
+        raise NotFound("nothing is made up in production")
+    demonstration.register(work, production=False)
     return to("check")
 
 
