@@ -114,6 +114,21 @@ def test_a_day_is_answered_as_an_order_of_that_day_is(agent, typed, heading):
     assert (page.status, page.h1) == (200, heading)
 
 
+def test_a_product_team_checks_by_date_alone(product):
+    page = product.get("/console/")
+    assert "q" not in page.form("Check").names
+    assert product.press(page, "Check by date", provided_on="2.4.2026").h1 == UNTIL
+    assert product.press(page, "Check").flaws == {"provided_on": "Fill this in."}
+
+
+def test_a_number_is_nothing_to_those_who_may_not_see_orders(house, product):
+    """Whether there is one is not told either."""
+    token = product.get("/console/").form("Check").fields["csrf_token"]
+    found, unknown = (product.post("/console/", {"csrf_token": token, "q": q}) for q in (house.register(), "A-nowhere"))
+    assert found.status == unknown.status == 422
+    assert found.flaws == unknown.flaws == {"provided_on": "Fill this in."}
+
+
 MOMENT = {
     "en": "Write the date and the time, such as 8.4.2026 23:05",
     "de": "Datum und Uhrzeit",

@@ -85,7 +85,8 @@ def find(work: Work) -> Response:
     number = found.pop("q", None)
     if number is None or not g.principal.may(Scope.ORDERS_READ):
         if "provided_on" not in found:
-            raise InvalidInput([Flaw("/q", "give a number, or a day", "required")])
+            wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
+            raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
         decision, how = _on_a_day(work, found)
         provided = format_known(decision.facts.service_provided_at)
         return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
