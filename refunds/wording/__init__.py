@@ -285,14 +285,22 @@ def date_text(day: date, language: str) -> str:
 
 def instant_text(instant: datetime, time_zone: str, language: str) -> str:
     """An instant to the minute in a zone, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"."""
-    local = instant.astimezone(zone(time_zone))
+    local = _shown(instant, time_zone)
     return f"{date_text(local.date(), language)}, {_CLOCK[language].format(local)} ({zone_text(time_zone, language)})"
 
 
 def clock_text(instant: datetime, time_zone: str, language: str) -> str:
     """An instant in a zone that is named beside it, as in "8 Apr 2026, 23:05"; it can be typed like that, too."""
-    local = instant.astimezone(zone(time_zone))
+    local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language], locale=language)}, {_CLOCK[language].format(local)}"
+
+
+def _shown(instant: datetime, time_zone: str) -> datetime:
+    """An instant as the clocks of a zone show it; at the two ends of time, as those of UTC do."""
+    try:
+        return instant.astimezone(zone(time_zone))
+    except OverflowError:
+        return instant
 
 
 @lru_cache(maxsize=1024)

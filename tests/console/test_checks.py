@@ -217,6 +217,13 @@ def test_an_hour_that_comes_twice_is_the_first_of_the_two(house, now):
     assert page.query["received_at"] == "2026-10-25T00:30:00Z"
 
 
+@pytest.mark.parametrize("received_at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "31.12.9999 23:59"])
+@pytest.mark.parametrize("provided_on", ["2.4.2026", "31.12.9999", "0001-01-01T00:00:00Z"])
+def test_the_ends_of_time_are_no_failure(agent, provided_on, received_at):
+    page = agent.press(agent.get("/console/"), "Check by date", provided_on=provided_on, received_at=received_at)
+    assert page.status in {200, 422}
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_answer_says_what_was_left_then_and_what_is_left_now(house, language):
     browser, order = house.browser(Role.AGENT, language), house.register()
