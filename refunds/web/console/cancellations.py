@@ -11,9 +11,9 @@ from refunds.service import cancellations, users
 from refunds.service.cancellations import OWN_REVOCATION
 from refunds.service.work import Work
 from refunds.web.api import document
-from refunds.web.api.evidence import HTML, DocumentQuerySchema
+from refunds.web.api.evidence import HTML
 from refunds.web.console import entered, language, page, screen, to
-from refunds.web.console.entered import RevocationSchema
+from refunds.web.console.entered import PrintedSchema, RevocationSchema
 from refunds.web.openapi import Transacted
 from refunds.wording import LANGUAGES
 from refunds.wording.customer import cancelled_words
@@ -64,7 +64,7 @@ def revoke(work: Work, cancellation_id: str) -> Response:
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
 def confirmation(work: Work, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in his language."""
-    lang = entered.read(DocumentQuerySchema).get("lang") or language()
+    lang = entered.read(PrintedSchema).get("language") or language()
     return document(documents.page(*cancellations.confirmation(work, cancellation_id), lang), HTML)
 
 

@@ -18,6 +18,7 @@ from refunds.records import Intent, OverrideKind, RevocationReason
 from refunds.terms import TimelyBy
 from refunds.web.api.contacts import InlineContactSchema
 from refunds.web.asked import After, RecordId
+from refunds.wording import LANGUAGES
 from refunds.wording.typed import typed_time
 
 
@@ -114,6 +115,12 @@ class ListSchema(StrictSchema):
     """Which page of a list."""
 
     after = After()
+
+
+class PrintedSchema(StrictSchema):
+    """In which language a page for the customer is wanted, whatever the reader's own is."""
+
+    language = Text(2, "|".join(LANGUAGES), f"must be one of {', '.join(LANGUAGES)}")
 
 
 class BeforeSchema(StrictSchema):

@@ -9,8 +9,9 @@ from refunds.service import cancellations, contacts, evidence, feed, orders, use
 from refunds.service.work import Work
 from refunds.web import auth
 from refunds.web.api import document
-from refunds.web.api.evidence import HTML, DocumentQuerySchema
+from refunds.web.api.evidence import HTML
 from refunds.web.console import entered, language, page, screen
+from refunds.web.console.entered import PrintedSchema
 from refunds.web.openapi import Transacted
 
 MOST = 200
@@ -43,6 +44,6 @@ def history(work: Work, order_id: str) -> Response:
 @screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), work=Transacted.READ)
 def evidence_page(work: Work, order_id: str) -> Response:
     """All that is held about an order and proof that nothing of it was changed, as a page to print."""
-    lang = entered.read(DocumentQuerySchema).get("lang") or language()
+    lang = entered.read(PrintedSchema).get("language") or language()
     found = evidence.gather(work, order_id, auth.books().anchors)
     return document(documents.page(found, lang), HTML)
