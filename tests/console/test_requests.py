@@ -1,0 +1,438 @@
+"""What a customer asks for: confirmed, cancelled, recorded, kept on the Open list, resolved; and what only supervisors do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote_plus
+
+import pytest
+import time_machine
+
+from refunds.access import COMMAND_LINE, Role
+from refunds.contact_points import Channel
+from refunds.records import Basis, Intent, OverrideKind, spoken
+from refunds.service import publication
+from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
+
+CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
+ENDED = "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
+LAST_MINUTE = datetime(2026, 4, 8, 21, 58, tzinfo=UTC)
+"""Of the window of an order that was provided on 2 April: 23:58 in Berlin."""
+
+
+def answer(browser, order, query=""):
+    """The answer about an order."""
+    return browser.get(f"/console/orders/{order}{query}")
+
+
+def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(house, agent):
+    order = house.register()
+    page = agent.press(answer(agent, order), "Cancel this order")
+    assert page.h1 == f"Cancel {order}?"
+    assert page.facts == {
+        "Order": order,
+        "Channel": "Phone",
+        "Received": "Wednesday, 8 April 2026, 10:20 (Berlin time)",
+        "Window ends": "at the end of Wednesday, 8 April 2026 (Berlin time)",
+        "Entered by": "agent-1",
+    }
+    assert house.active(order) is None
+    page = agent.press(page, "Cancel the order now", ticket_ref="T-1", note="Was very friendly.\nTwice.")
+    done = house.active(order)
+    assert (page.h1, page.path) == ("The order is cancelled", f"/console/cancellations/{done.cancellation_id}")
+    assert spoken(done.reference) in page.text
+    assert (done.basis, done.issued_by) == (Basis.POLICY, house.user("agent-1").user_id)
+    contact = house.contact(order)
+    assert (contact.intent, contact.channel, contact.received_at, contact.ticket_ref) == (
+        Intent.CANCEL,
+        Channel.PHONE,
+        NOW,
+        "T-1",
+    )
+    assert contact.note == "Was very friendly.\nTwice."
+    house.verify()
+
+
+def test_an_e_mail_of_yesterday_is_recorded_as_such(house, agent):
+    order = house.register()
+    page = answer(agent, order, "?channel=email&received_at=yesterday+17:40&sent_at=yesterday+17:39")
+    page = agent.press(agent.press(page, "Cancel this order"), "Cancel the order now", from_detail="a@example.com")
+    contact = house.contact(order)
+    assert (contact.channel, contact.from_detail) == (Channel.EMAIL, "a@example.com")
+    assert contact.received_at == datetime(2026, 4, 7, 15, 40, tzinfo=UTC)
+    assert contact.sent_at == contact.received_at - timedelta(minutes=1)
+    assert house.active(order) is not None
+
+
+def test_nothing_personal_stands_in_an_address(house, agent):
+    order, typed = (
+        house.register(customer_ref="K-55501"),
+        {"ticket_ref": "T-55501", "note": "N-55501", "from_detail": "p55501@example.com"},
+    )
+    page = agent.press(agent.get("/console/"), "Check", q="K-55501")
+    page = agent.press(agent.follow(page, order), "Record, cancel later")
+    page = agent.press(page, "Cancel this order")
+    page = agent.press(page, "Cancel the order now")
+    other = house.register(customer_ref="K-55501")
+    page = agent.press(agent.press(answer(agent, other), "Cancel this order"), "Cancel the order now", **typed)
+    assert house.contact(other).note == "N-55501"
+    agent.press(page, "Revoke", reason_code="entered_in_error", reason="R-55501")
+    agent.get(f"/console/orders/{order}/history")
+    assert not any("55501" in unquote_plus(address) for address in agent.visited)
+
+
+def test_a_question_is_recorded_by_one_press_and_stays_on_no_list(house, agent):
+    order = house.register()
+    page = agent.press(answer(agent, order), "Only a question")
+    contact = house.contact(order)
+    assert (page.h1, page.path) == ("A question, on record", f"/console/contacts/{contact.contact_id}")
+    assert (contact.intent, contact.is_open) == (Intent.QUESTION, False)
+    assert order not in agent.get("/console/open").links
+    assert house.active(order) is None
+
+
+def test_a_request_that_is_to_be_cancelled_later_stays_on_the_open_list_until_it_is(house, agent):
+    order = house.register()
+    page = agent.press(answer(agent, order), "Record, cancel later")
+    assert page.h1 == "An open request"
+    page = agent.follow(agent.get("/console/open"), order)
+    page = agent.press(page, "Cancel this order")
+    assert page.facts["Received"] == "Wednesday, 8 April 2026, 10:20 (Berlin time)"
+    page = agent.press(page, "Cancel the order now")
+    assert page.h1 == "The order is cancelled"
+    assert order not in agent.get("/console/open").links
+    assert house.active(order).contact_id == house.contact(order).contact_id
+
+
+def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reason(house, agent):
+    order = house.register()
+    page = agent.press(answer(agent, order), "Record, cancel later")
+    refused = agent.press(page, "Resolve the request", reason="")
+    assert (refused.status, refused.flaws) == (422, {"reason": "Fill this in."})
+    refused = agent.press(page, "Resolve the request", reason="...")
+    assert refused.status == 422
+    assert refused.form("Resolve the request").fields["reason"] == "..."
+    page = agent.press(refused, "Resolve the request", reason="He keeps it.")
+    assert page.h1 == "A resolved request"
+    assert page.facts["Resolved"].endswith(", you: He keeps it.")
+    assert order not in agent.get("/console/open").links
+
+
+def test_a_customer_who_asked_in_time_and_talks_past_the_deadline_has_asked_in_time(house, now):
+    """Recorded as received is when the question was asked; the ticket shows it, as for every late entry."""
+    agent, order = house.browser(Role.AGENT), house.register()
+    now.move_to(LAST_MINUTE)
+    agent = house.browser(Role.AGENT)
+    page = agent.press(answer(agent, order), "Cancel this order")
+    now.move_to(LAST_MINUTE + timedelta(minutes=4))
+    before = house.position
+    refused = agent.press(page, "Cancel the order now", note="Took his time.")
+    assert (refused.status, house.position) == (422, before)
+    assert refused.flaws.keys() == {"ticket_ref"}
+    assert refused.flaws["ticket_ref"].startswith("The customer made contact before the deadline")
+    assert refused.form().fields["note"] == "Took his time."
+    page = agent.press(refused, "Cancel the order now", ticket_ref="T-9")
+    assert page.h1 == "The order is cancelled"
+    contact = house.contact(order)
+    assert (contact.received_at, contact.recorded_at) == (LAST_MINUTE, LAST_MINUTE + timedelta(minutes=4))
+    assert contact.backdated
+
+
+@pytest.mark.parametrize("button", ["Only a question", "Record, cancel later"])
+def test_what_is_recorded_was_received_when_it_was_asked(house, now, button):
+    order = house.register()
+    now.move_to(NOW)
+    agent = house.browser(Role.AGENT)
+    page = answer(agent, order)
+    now.shift(timedelta(minutes=3))
+    agent.press(page, button)
+    assert (house.contact(order).received_at, house.contact(order).recorded_at) == (NOW, NOW + timedelta(minutes=3))
+
+
+def test_a_question_at_the_last_minute_is_recorded_after_it_without_a_ticket(house, now):
+    order = house.register()
+    now.move_to(LAST_MINUTE)
+    agent = house.browser(Role.AGENT)
+    page = answer(agent, order)
+    now.move_to(LAST_MINUTE + timedelta(minutes=4))
+    assert agent.press(page, "Only a question").h1 == "A question, on record"
+
+
+def test_a_request_at_the_last_minute_that_is_recorded_after_it_wants_a_ticket(house, now):
+    order = house.register()
+    now.move_to(LAST_MINUTE)
+    agent = house.browser(Role.AGENT)
+    page = answer(agent, order)
+    now.move_to(LAST_MINUTE + timedelta(minutes=4))
+    page = agent.press(page, "Record, cancel later")
+    assert (page.status, page.flaws.keys()) == (422, {"ticket_ref"})
+    page = agent.press(page, "Record", ticket_ref="T-3")
+    assert page.h1 == "An open request"
+    assert house.contact(order).received_at == LAST_MINUTE
+
+
+def test_a_request_that_comes_too_late_is_recorded_and_its_page_says_so(house, agent):
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    page = agent.press(answer(agent, order), "Record the request")
+    assert (page.h1, house.active(order)) == ("An open request", None)
+    assert ENDED in page.text
+    assert "a supervisor can still decide otherwise" in page.text
+    assert not [form for form in page.forms if "cancel" in " ".join(form.buttons).lower()]
+
+
+def test_a_refusal_at_the_last_moment_leads_to_what_was_recorded_of_it(house, agent):
+    """The window had ended, or another cancelled the order, before the form came."""
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    page = agent.get(f"/console/orders/{order}/cancel?channel=phone")
+    assert "the request is recorded and the order is not cancelled" in page.text
+    page = agent.press(page, "Cancel the order now")
+    assert page.path == f"/console/contacts/{house.contact(order).contact_id}"
+    assert house.active(order) is None
+
+
+def test_an_order_is_cancelled_once_however_many_agents_confirm_it(house, agent, supervisor):
+    order = house.register()
+    both = [(browser, browser.press(answer(browser, order), "Cancel this order")) for browser in (agent, supervisor)]
+    first, second = (browser.press(page, "Cancel the order now") for browser, page in both)
+    assert first.h1 == "The order is cancelled"
+    assert second.h1 == "A request whose order is cancelled"
+    assert house.active(order).issued_by == house.user("agent-1").user_id
+    assert len(house.contacts(order)) == 2
+    house.verify()
+
+
+@pytest.mark.parametrize(("field", "most"), [("note", 2001), ("ticket_ref", 101)])
+def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, most):
+    order, before = house.register(), house.position
+    page = agent.press(
+        agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: "x" * most}
+    )
+    assert (page.status, page.flaws.keys()) == (422, {field})
+    assert str(most - 1) in page.flaws[field]
+    assert page.form().fields[field] == "x" * most
+    assert house.position == before
+    assert house.active(order) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("from_detail", "nobody", "Write a telephone number with +"),
+        ("contact_point", "not a number", "Write a telephone number with +"),
+        ("note", "\u200b", "Write at most 2000 characters"),
+        ("ticket_ref", "one\ntwo", "Write the ticket in one line"),
+    ],
+)
+def test_a_detail_that_does_not_fit_is_kept_and_what_is_expected_is_said(house, agent, field, typed, said):
+    order = house.register()
+    page = agent.press(agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: typed})
+    assert (page.status, page.flaws.keys()) == (422, {field})
+    assert page.flaws[field].startswith(said)
+    assert page.form().fields[field] == typed
+    assert house.active(order) is None
+
+
+@pytest.mark.parametrize("number", [CARD, CARD.replace(" ", "-"), "\uff14" + CARD[1:], IBAN])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_where_it_was_typed(
+    house, number, language
+):
+    browser, order = house.browser(Role.SUPERVISOR, language), house.register()
+    late = house.register(service_provided_at=TOO_LONG_AGO)
+    contact = house.record(house.register(), note="x")
+    done = house.cancel(house.register()).cancellation_id
+    before = house.position
+    forms = [
+        (f"/console/orders/{order}/cancel", "note"),
+        (f"/console/orders/{order}/cancel", "ticket_ref"),
+        (f"/console/orders/{order}/record", "note"),
+        (f"/console/orders/{late}/cancel?override=goodwill", "reason"),
+        (f"/console/contacts/{contact}", "reason"),
+        (f"/console/cancellations/{done}", "reason"),
+    ]
+    for path, field in forms:
+        opened_page = browser.get(path)
+        form = next(one for one in opened_page.forms if field in one.names and one.method == "POST")
+        code = {"reason_code": "entered_in_error"} if "reason_code" in form.names else {}
+        page = browser.submit(form, **{field: f"He said {number}."}, **code)
+        assert (page.status, page.flaws.keys()) == (422, {field}), path
+        assert {"en": "number of a card or of a bank account", "de": "Karte"}[language] in page.flaws[field]
+        assert page.source.count(number) == 1, path
+        again = next(one for one in page.forms if field in one.names)
+        assert number in again.fields[field]
+    assert house.position == before
+
+
+def test_a_telephone_number_is_no_card(house, agent):
+    order = house.register()
+    page = agent.press(
+        agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", note="Call +49 1511 2345678"
+    )
+    assert page.h1 == "The order is cancelled"
+
+
+def goodwill(browser, order):
+    """The page to confirm goodwill on."""
+    return browser.press(answer(browser, order), "Cancel as goodwill")
+
+
+def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    page = goodwill(supervisor, order)
+    refused = supervisor.press(page, "Cancel as goodwill", note="A note.")
+    assert (refused.status, refused.flaws) == (422, {"reason": "Fill this in."})
+    assert (refused.h1, refused.form().fields["note"]) == (f"Cancel {order} as goodwill?", "A note.")
+    page = supervisor.press(refused, "Cancel as goodwill", reason="Our line was down.")
+    done = house.active(order)
+    assert (done.basis, done.override_kind, done.override_reason) == (
+        Basis.GOODWILL,
+        OverrideKind.GOODWILL,
+        "Our line was down.",
+    )
+    assert page.facts["Rests on"] == "goodwill, approved by you: Our line was down."
+
+
+def test_a_supervisor_decides_otherwise_on_an_open_request(house, agent, supervisor):
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    agent.press(answer(agent, order), "Record the request")
+    page = supervisor.follow(supervisor.get("/console/open"), order)
+    page = supervisor.press(page, "Cancel as goodwill")
+    page = supervisor.press(page, "Cancel as goodwill", reason="Loyal customer.")
+    assert page.h1 == "The order is cancelled"
+    assert house.active(order).contact_id == house.contact(order).contact_id
+
+
+@pytest.mark.parametrize("override", list(OverrideKind))
+def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(house, agent, override):
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    contact, before = house.record(order), house.position
+    for path in (f"/console/orders/{order}", f"/console/contacts/{contact}"):
+        assert "goodwill" not in agent.get(path).source
+    token = agent.get("/console/").forms[0].fields["csrf_token"]
+    before = house.position
+    forged = {
+        "csrf_token": token,
+        "once": f"forged-{override}",
+        "override": override,
+        "reason": "because",
+        "channel": "phone",
+    }
+    for contact_id in ({}, {"contact_id": contact}):
+        page = agent.post(f"/console/orders/{order}/cancel", forged | contact_id)
+        assert (page.status, page.h1) == (403, "This is not for you to do")
+    assert house.position == before
+    assert house.active(order) is None
+
+
+def test_an_override_that_nobody_knows_is_refused(house, supervisor):
+    order = house.register(service_provided_at=TOO_LONG_AGO)
+    page = supervisor.get(f"/console/orders/{order}/cancel?override=mercy")
+    before = house.position
+    page = supervisor.post(f"/console/orders/{order}/cancel", page.form().fields | {"override": "mercy", "reason": "x"})
+    assert (page.status, house.position) == (422, before)
+
+
+@pytest.fixture(scope="module")
+def official():
+    """A house that has official contact points since before Easter."""
+    with time_machine.travel(BEFORE, tick=False), (with_points := opened()).books.write(COMMAND_LINE) as work:
+        first = work.policies["virtual-numbers"].versions[0]
+        terms = replace(
+            first.terms,
+            phone=replace(first.terms.phone, points=("+493012345678",)),
+            email=replace(first.terms.email, points=("cancel@example.com",)),
+        )
+        publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
+    yield with_points
+    with_points.books.close()
+
+
+def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(official):
+    order = official.register(service_provided_at="2026-04-07T10:00:00Z")
+    agent, supervisor = official.browser(Role.AGENT), official.browser(Role.SUPERVISOR)
+    page = agent.press(answer(agent, order), "Cancel this order")
+    offered = [one["value"] for one in page.main.one("datalist", id="points").every("option")]
+    page = agent.press(page, "Cancel the order now", contact_point="+49 30 999999")
+    assert offered == ["+493012345678"]
+    assert official.active(order) is None
+    assert "The contact counts once a supervisor accepts it." in page.text
+    page = supervisor.get(page.path)
+    page = supervisor.press(page, "Accept the contact point and cancel")
+    page = supervisor.press(page, "Accept and cancel", reason="The old number of our leaflet.")
+    assert page.h1 == "The order is cancelled"
+    done = official.active(order)
+    assert (done.basis, done.override_kind) == (Basis.POLICY, OverrideKind.CONTACT_POINT_ACCEPTED)
+
+
+def test_a_late_entry_is_entered_anew_by_a_supervisor(house, now):
+    """What the agent recorded is taken over and superseded; the order is cancelled as of right."""
+    order = house.register()
+    now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
+    agent, supervisor = house.browser(Role.AGENT), house.browser(Role.SUPERVISOR)
+    page = answer(agent, order, "?channel=email&received_at=8.4.2026+09:00&sent_at=8.4.2026+08:59")
+    assert page.h1 == "Received in time, but a supervisor must enter it"
+    page = agent.press(agent.press(page, "Record the request"), "Record", ticket_ref="T-77", note="Lay in another box.")
+    assert page.h1 == "An open request"
+    first = house.contact(order)
+    page = supervisor.press(supervisor.get(page.path), "Enter it myself and cancel")
+    assert (
+        page.form().fields.items() >= {"ticket_ref": "T-77", "note": "Lay in another box.", "channel": "email"}.items()
+    )
+    assert page.facts["Received"] == "Wednesday, 8 April 2026, 09:00 (Berlin time)"
+    page = supervisor.press(page, "Cancel the order now")
+    assert page.h1 == "The order is cancelled"
+    second = next(one for one in house.contacts(order) if one.supersedes)
+    assert (second.supersedes, second.received_at, second.sent_at) == (
+        first.contact_id,
+        first.received_at,
+        first.sent_at,
+    )
+    assert (second.ticket_ref, second.note) == (first.ticket_ref, first.note)
+    assert house.active(order).basis is Basis.POLICY
+    assert agent.get(f"/console/contacts/{first.contact_id}").h1 == "A request that was superseded"
+    house.verify()
+
+
+def test_an_agent_is_not_offered_to_enter_it_himself(house, now):
+    order = house.register()
+    now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
+    contact = house.record(order, received_at=NOW, ticket_ref="T-1")
+    agent = house.browser(Role.AGENT)
+    assert "Enter it myself" not in agent.get(f"/console/contacts/{contact}").source
+    page = agent.get(f"/console/orders/{order}/cancel?supersedes={contact}")
+    page = agent.press(page, "Cancel the order now")
+    assert house.active(order) is None
+    assert "Received in time, but a supervisor must enter it" in page.text
+
+
+def test_a_request_of_another_order_supersedes_nothing_here(house, supervisor):
+    order, other = house.register(), house.register()
+    contact, before = house.record(other, note="of another"), house.position
+    page = supervisor.get(f"/console/orders/{order}/cancel?supersedes={contact}")
+    page = supervisor.press(page, "Cancel the order now")
+    assert page.status == 422
+    assert (house.active(order), house.position[0]) == (None, before[0])
+    page = supervisor.get(f"/console/orders/{order}/cancel?contact_id={contact}")
+    assert (page.status, page.h1) == (409, "The request is no longer what you saw")
+
+
+def test_a_request_that_was_dealt_with_meanwhile_is_told_as_such(house, agent, supervisor):
+    order = house.register()
+    contact = house.record(order)
+    page = agent.press(agent.get(f"/console/contacts/{contact}"), "Cancel this order")
+    supervisor.press(supervisor.get(f"/console/contacts/{contact}"), "Resolve the request", reason="Keeps it.")
+    page = agent.press(page, "Cancel the order now")
+    assert (page.status, page.h1, house.active(order)) == (409, "The request is no longer what you saw", None)
+
+
+def test_the_open_list_is_read_page_by_page(house, agent):
+    made = {}
+    for _ in range(28):
+        order = house.register()
+        made[order] = house.record(order)
+    page, seen = agent.get("/console/open"), []
+    while True:
+        seen += page.links
+        if "Further ones" not in page.links:
+            break
+        page = agent.follow(page, "Further ones")
+    assert made.keys() <= set(seen)
