@@ -65,6 +65,12 @@ def test_a_customer_is_found_by_his_number_which_no_address_repeats(house, agent
     assert not any("88" in unquote_plus(address).replace(house.customer(first), "") for address in agent.visited)
 
 
+def test_a_customers_only_order_is_answered_at_once(house, agent):
+    order = house.register(customer_ref="K-only")
+    page = agent.press(agent.get("/console/"), "Check", q="K-only")
+    assert page.path == f"/console/orders/{order}"
+
+
 def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
     made = {house.register(customer_ref="K-many") for _ in range(30)}
     page, seen = asked(agent, q="K-many"), set()

@@ -68,11 +68,11 @@ def test_nothing_personal_stands_in_an_address(house, agent):
         house.register(customer_ref="K-55501"),
         {"ticket_ref": "T-55501", "note": "N-55501", "from_detail": "p55501@example.com"},
     )
+    other = house.register(customer_ref="K-55501")
     page = agent.press(agent.get("/console/"), "Check", q="K-55501")
     page = agent.press(agent.follow(page, order), "Record, cancel later")
     page = agent.press(page, "Cancel this order")
     page = agent.press(page, "Cancel the order now")
-    other = house.register(customer_ref="K-55501")
     page = agent.press(agent.press(answer(agent, other), "Cancel this order"), "Cancel the order now", **typed)
     assert house.contact(other).note == "N-55501"
     agent.press(page, "Revoke", reason_code="entered_in_error", reason="R-55501")
