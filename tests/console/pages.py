@@ -139,7 +139,7 @@ class Page:
         self.response, self.address = response, address
         self.status, self.headers, self.source = response.status_code, response.headers, response.text
         builder = _Builder()
-        builder.feed(self.source)
+        builder.feed(self.source.replace("\r\n", "\n"))
         builder.close()
         assert builder.here is builder.root, f"<{builder.here.tag}> is left open"
         self.root = builder.root
