@@ -148,6 +148,17 @@ def test_what_is_recorded_was_received_when_it_was_asked(house, now, button):
     assert (house.contact(order).received_at, house.contact(order).recorded_at) == (NOW, NOW + timedelta(minutes=3))
 
 
+@pytest.mark.parametrize(("doing", "button"), [("cancel", "Cancel the order now"), ("record", "Record")])
+def test_what_was_shown_to_be_recorded_is_recorded_however_long_it_was_looked_at(house, agent, now, doing, button):
+    """Also where a link led there, and not the answer."""
+    order = house.register()
+    page = agent.get(f"/console/orders/{order}/{doing}?channel=phone")
+    now.shift(timedelta(minutes=4))
+    agent.press(page, button)
+    assert page.facts["Received"] == "Wednesday, 8 April 2026, 10:20 (Berlin time)"
+    assert house.contact(order).received_at == NOW
+
+
 def test_a_question_at_the_last_minute_is_recorded_after_it_without_a_ticket(house, now):
     order = house.register()
     now.move_to(LAST_MINUTE)

@@ -44,7 +44,7 @@ def _confirm(work: Work, order_id: str, doing: str) -> Response:
     found = entered.read_leniently(EntrySchema)
     filed, contact, decision = _foreseen(work, order_id, found)
     time_zone = work.policies[filed.order.policy].present(work.now).terms.time_zone
-    intent = found.get("intent", Intent.CANCEL)
+    intent, received_at = found.get("intent", Intent.CANCEL), _received(work, found, time_zone)
     return page(
         "confirm.html",
         doing=doing,
@@ -53,7 +53,9 @@ def _confirm(work: Work, order_id: str, doing: str) -> Response:
         active=filed.active,
         contact=contact,
         channel=found.get("channel") or session.get("channel", Channel.PHONE),
-        received_at=_received(work, found, time_zone),
+        received_at=received_at,
+        # What is shown is what is recorded, however long it is looked at.
+        entry_at=g.given.get("received_at") or (received_at and format_instant(received_at)),
         outcome=decision.outcome if decision else None,
         override=found.get("override"),
         needs_evidence=bool(decision and contact is None and contacts.needs_evidence(decision, intent)),
