@@ -29,6 +29,16 @@ TOO_LONG_AGO = "2026-03-27T12:00:00+01:00"
 _numbers = count(1)
 
 
+def signed_in(app, user, language=None):
+    """The browser of a user who has signed in: without his password, which takes its time."""
+    browser = Browser(app, language)
+    with app.test_request_context("/console/", base_url=HOST) as context:
+        sessions.begin(user)
+        signed = app.session_interface.get_signing_serializer(app).dumps(dict(context.session))
+    browser.client.set_cookie("__Host-refunds", signed, secure=True, path="/", domain="localhost")
+    return browser
+
+
 class House:
     """An installation with a user of every role, and what is on record there."""
 
@@ -49,14 +59,7 @@ class House:
 
     def browser(self, role=None, language=None):
         """The browser of someone who has signed in, or not yet."""
-        browser = Browser(self.app, language)
-        if role is not None:
-            user = self.user(f"{role}-1")
-            with self.app.test_request_context("/console/", base_url=HOST) as context:
-                sessions.begin(user)
-                signed = self.app.session_interface.get_signing_serializer(self.app).dumps(dict(context.session))
-            browser.client.set_cookie("__Host-refunds", signed, secure=True, path="/", domain="localhost")
-        return browser
+        return Browser(self.app, language) if role is None else signed_in(self.app, self.user(f"{role}-1"), language)
 
     def register(self, order_id=None, **facts):
         """An order; its id."""

@@ -1,0 +1,154 @@
+"""German and English: every screen is in one of them throughout, and the catalogue has all that the console says."""
+
+import re
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import read_po
+
+from refunds.access import COMMAND_LINE
+from refunds.storage import users
+from tests.browser.screens import SCREENS
+from tests.browser.story import scene
+from tests.conftest import ROOT
+from tests.console.conftest import signed_in
+from tests.console.pages import Browser
+
+CATALOGUES = ROOT / "refunds/web/translations"
+GERMAN = CATALOGUES / "de/LC_MESSAGES"
+PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sd]|\{\w*\}")
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """What the screens are looked at with."""
+    with scene() as told:
+        yield told
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    """The German catalogue."""
+    with (GERMAN / "messages.po").open("rb") as file:
+        return read_po(file, locale="de")
+
+
+def looked_at(shown, screen, language):
+    """A screen as somebody of this language sees it."""
+    if screen.user is None:
+        return Browser(shown.app, language).get(screen.path(shown))
+    with shown.app.extensions["refunds.books"].read(COMMAND_LINE) as work:
+        user = users.by_name(work.tx, screen.user)
+    return signed_in(shown.app, user, language).get(screen.path(shown))
+
+
+def said(element, language):
+    """Every piece of text of a page that is in its language, attributes that are read aloud among them."""
+    yield from (element[name] for name in ("aria-label", "title", "placeholder", "alt") if name in element)
+    for child in element.children:
+        if isinstance(child, str):
+            yield " ".join(child.split())
+        elif child.tag not in {"script", "style", "code"} and child.attributes.get("lang", language) == language:
+            yield from said(child, language)
+
+
+def forms_of(message):
+    """What a message, or its plural, may look like on a page."""
+    for text in message if isinstance(message, tuple | list) else [message]:
+        parts = PLACEHOLDER.split(text)[:: PLACEHOLDER.groups + 1]
+        if sum(map(len, parts)) > 3:
+            yield re.compile(r".+".join(map(re.escape, parts)))
+
+
+OF_THE_OTHER = {
+    "de": re.compile(r"\b(?:the|and|of|is|with|for|received|entered|business|refundable)\b", re.IGNORECASE),
+    "en": re.compile(r"\b(?:der|die|das|und|nicht|ist|wurde|mit|für|noch|Werktage?|erstattbar)\b", re.IGNORECASE),
+}
+"""Words that give away another language."""
+
+DATA = {
+    "Wants to keep the old number after all?",
+    "Asked until when.",
+    "Another order was meant.",
+    "Our line was down all afternoon.",
+    "Entered in error, Another order was meant.",
+}
+"""What was written by people, in whatever language."""
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_a_screen_is_in_one_language_throughout(shown, catalogue, screen, language):
+    page = looked_at(shown, screen, language)
+    assert page.status == {"sign-in": 401, "not-there": 404}.get(screen.name, 200)
+    assert page.lang == language
+    texts = set(said(page.html, language)) - {""}
+    for message in catalogue:
+        if not message.id or message.id == message.string:
+            continue
+        for form in forms_of(message.id if language == "de" else message.string):
+            left = [text for text in texts if form.fullmatch(text)]
+            own = {
+                text
+                for text in left
+                if any(one.fullmatch(text) for one in forms_of(message.string if language == "de" else message.id))
+            }
+            assert not set(left) - own, message.id
+    data = sorted(DATA, key=len, reverse=True)
+    for text in texts:
+        told = text
+        for written in data:
+            told = told.replace(written, "")
+        assert not OF_THE_OTHER[language].search(told), text
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory):
+    """All that the console says, gathered as `make translations` does."""
+    found = tmp_path_factory.mktemp("translations") / "messages.pot"
+    told = ["-q", "extract", "-F", "translations/babel.cfg", "--no-location", "-o", str(found), "."]
+    command = [Path(sys.executable).with_name("pybabel"), *told]
+    subprocess.run(command, cwd=CATALOGUES.parent, check=True, capture_output=True)
+    with found.open("rb") as file:
+        return read_po(file)
+
+
+def test_the_catalogue_has_all_that_the_console_says_and_nothing_else(extracted, catalogue):
+    """After a change of the words: `make translations`, and translate what is new."""
+    wanted, there = ({message.id for message in one if message.id} for one in (extracted, catalogue))
+    assert wanted - there == set(), "not in the catalogue"
+    assert there - wanted == set(), "said nowhere any more"
+    assert not catalogue.obsolete
+    assert len(wanted) > 200
+
+
+def test_everything_in_the_catalogue_is_translated_for_good(catalogue):
+    for message in catalogue:
+        if not message.id:
+            continue
+        strings = message.string if message.pluralizable else [message.string]
+        assert all(strings), f"not translated: {message.id}"
+        assert not message.fuzzy, f"fuzzy: {message.id}"
+        assert len(strings) == (2 if message.pluralizable else 1)
+
+
+def test_a_translation_has_the_same_places_to_fill_in(catalogue):
+    for message in catalogue:
+        ids, strings = ([one] if isinstance(one, str) else one for one in (message.id, message.string))
+        for source, translated in zip(ids, strings, strict=True):
+            assert sorted(PLACEHOLDER.findall(source)) == sorted(PLACEHOLDER.findall(translated)), source
+            assert source.count("%") == translated.count("%"), source
+
+
+def test_what_is_compiled_is_what_the_catalogue_says(catalogue):
+    """After a change of the catalogue: `make translations`."""
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    with (GERMAN / "messages.mo").open("rb") as file:
+        stored, fresh = ({str(one.id): one.string for one in read_mo(each) if one.id} for each in (file, compiled))
+    assert stored == fresh
