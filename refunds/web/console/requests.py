@@ -55,7 +55,7 @@ def _confirm(work: Work, order_id: str, doing: str) -> Response:
         channel=found.get("channel") or session.get("channel", Channel.PHONE),
         received_at=received_at,
         # What is shown is what is recorded, however long it is looked at.
-        entry_at=g.given.get("received_at") or (received_at and format_instant(received_at)),
+        entry_at=received_at and format_instant(received_at),
         outcome=decision.outcome if decision else None,
         override=found.get("override"),
         needs_evidence=bool(decision and contact is None and contacts.needs_evidence(decision, intent)),
