@@ -1,0 +1,256 @@
+"""What agents and supervisors do, in a real browser and with the real server."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+REFERENCE = re.compile(r"^\d{3}-\d{3}-\d{4}$")
+DONE = "The order is cancelled"
+
+WORDS = {
+    "en-GB": {
+        "name": "User name",
+        "password": "Password",
+        "number": "Order number or cancellation reference",
+        "answer": re.compile(r"^Refundable until the end of \w+day, "),
+        "counted": "How the days were counted",
+        "cancel": "Cancel this order",
+        "note": "Note",
+        "now": "Cancel the order now",
+        "done": DONE,
+        "copy": "Copy the reference",
+        "confirmation": "Confirmation in German",
+    },
+    "de-DE": {
+        "name": "Benutzername",
+        "password": "Kennwort",
+        "number": "Bestellnummer oder Aktenzeichen",
+        "answer": re.compile(r"^Erstattbar bis \w+, .* 24 Uhr \(Ortszeit Berlin\)$"),
+        "counted": "Wie die Tage gezählt wurden",
+        "cancel": "Bestellung stornieren",
+        "note": "Notiz",
+        "now": "Bestellung jetzt stornieren",
+        "done": "Die Bestellung ist storniert",
+        "copy": "Aktenzeichen kopieren",
+        "confirmation": "Bestätigung auf Deutsch",
+    },
+}
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+@pytest.mark.parametrize("locale", WORDS)
+def test_a_call_is_dealt_with_by_keyboard_alone(visit, service, order, locale, scripts):
+    words, number = WORDS[locale], order()
+    agent = visit(locale=locale, java_script_enabled=scripts)
+
+    agent.is_at(agent.field(words["name"]))
+    agent.types("agent")
+    agent.presses("Tab")
+    agent.is_at(agent.field(words["password"]))
+    agent.types(service.passwords["agent"])
+    agent.presses("Enter")
+
+    agent.is_at(agent.field(words["number"]))
+    agent.types(number)
+    agent.presses("Enter")
+
+    agent.reads(words["answer"])
+    agent.presses("Tab")
+    agent.is_at(agent.page.get_by_role("region", name=words["counted"]))
+    agent.presses("Tab")
+    agent.is_at(agent.button(words["cancel"]))
+    agent.presses("Enter")
+
+    agent.is_at(agent.button(words["now"]))
+    agent.presses("Shift+Tab", "Shift+Tab")
+    agent.is_at(agent.field(words["note"]))
+    agent.types("Moves house")
+    agent.presses("Tab", "Tab")
+    agent.is_at(agent.button(words["now"]))
+    agent.presses("Enter")
+
+    agent.reads(words["done"])
+    expect(agent.page.locator(".reference.big")).to_have_text(REFERENCE)
+    agent.presses("Tab")
+    agent.is_at(agent.button(words["copy"]) if scripts else agent.link(words["confirmation"]))
+    assert len(service.cancellations(number)) == 1
+
+
+def test_wherever_tab_leads_the_focus_is_seen(visit, order):
+    agent = visit("agent")
+    for path in ("/console/", f"/console/orders/{order()}", "/console/open"):
+        agent.page.goto(path)
+        agent.link("To the content").focus()
+        while (place := agent.page.locator(":focus")).count():
+            agent.is_at(place)
+            agent.presses("Tab")
+
+
+def test_a_question_is_recorded_as_one(visit, service, order):
+    agent, number = visit("agent"), order()
+    agent.looks_up(number)
+    agent.button("Only a question").click()
+    agent.reads("A question, on record")
+    assert service.cancellations(number) == []
+
+
+def test_what_is_recorded_to_be_cancelled_later_waits_on_the_open_list(visit, order):
+    agent, number = visit("agent"), order()
+    agent.looks_up(number)
+    agent.button("Record, cancel later").click()
+    agent.reads("An open request")
+    agent.link("Open").click()
+    agent.link(number).click()
+    agent.reads("An open request")
+    agent.button("Cancel this order").click()
+    agent.button("Cancel the order now").click()
+    agent.reads(DONE)
+    agent.link("Open").click()
+    expect(agent.page.get_by_role("heading", level=1)).to_have_text("Open requests")
+    expect(agent.link(number)).to_have_count(0)
+
+
+def test_what_was_entered_in_error_is_revoked(visit, service, order):
+    agent, number = visit("agent"), order()
+    cancels(agent, number)
+    agent.link("Recent").click()
+    agent.page.get_by_role("row", name=number).get_by_role("link", name="Revoke").click()
+    agent.page.get_by_text("Revoke the cancellation").click()
+    agent.page.get_by_role("radio", name="Entered in error").check()
+    agent.button("Revoke").click()
+    agent.reads("The cancellation was revoked")
+    assert [one["state"] for one in service.cancellations(number)] == ["revoked"]
+
+
+def test_only_a_supervisor_cancels_as_goodwill_and_says_why(visit, service, order):
+    agent, number = visit("agent"), order(days_ago=40)
+    agent.looks_up(number)
+    expect(agent.page.get_by_role("heading", level=1)).to_have_text(re.compile("^Not refundable"))
+    expect(agent.button("Cancel as goodwill")).to_have_count(0)
+    agent.button("Record the request").click()
+    agent.reads("An open request")
+
+    supervisor = visit("supervisor")
+    supervisor.page.goto(agent.page.url)
+    supervisor.button("Cancel as goodwill").click()
+    supervisor.button("Cancel as goodwill").click()
+    supervisor.is_at(supervisor.page.get_by_role("alert"))
+    supervisor.link("Fill this in.").click()
+    supervisor.is_at(supervisor.field("Reason"))
+    supervisor.types("Our line was down.")
+    supervisor.button("Cancel as goodwill").click()
+    supervisor.reads(DONE)
+    assert [one["basis"] for one in service.cancellations(number)] == ["goodwill"]
+
+
+def test_signing_out_in_one_browser_ends_the_session_in_every_other(visit):
+    here, there = visit("agent"), visit("agent")
+    there.button("Sign out").click()
+    expect(there.button("Sign in")).to_be_visible()
+    here.link("Open").click()
+    expect(here.button("Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_session_that_ends_while_a_form_is_filled_in_loses_nothing_of_it(visit, service, order, scripts):
+    agent, number = visit("agent", java_script_enabled=scripts), order()
+    agent.page.goto(f"/console/orders/{number}/cancel?channel=email")
+    agent.page.get_by_text("Numbers and addresses").click()
+    typed = {
+        "Ticket": "T-4711",
+        "Note": "Moves house,\nand is sorry",
+        "The customer's number or address": "a@example.org",
+    }
+    for label, text in typed.items():
+        agent.field(label).fill(text)
+    visit("agent").button("Sign out").click()
+    agent.button("Cancel the order now").click()
+
+    expect(agent.page.get_by_role("status")).to_contain_text("Your session has ended.")
+    agent.is_at(agent.field("User name"))
+    agent.signs_in("agent", service.passwords["agent"])
+
+    expect(agent.page.get_by_role("status")).to_contain_text("nothing was sent meanwhile")
+    for label, text in typed.items():
+        expect(agent.field(label)).to_have_value(text)
+    assert service.cancellations(number) == []
+    agent.button("Cancel the order now").click()
+    agent.reads(DONE)
+    assert len(service.cancellations(number)) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_number_that_nothing_has_leads_to_the_check_by_date(visit, scripts):
+    agent = visit("agent", java_script_enabled=scripts)
+    agent.opens()
+    agent.types("A-0000")
+    agent.presses("Enter")
+    agent.is_at(agent.page.get_by_role("alert"))
+    agent.presses("Tab")
+    agent.is_at(agent.page.get_by_role("link", name="Nothing has this number."))
+    agent.presses("Enter")
+    agent.is_at(agent.field("Order number or cancellation reference"))
+    expect(agent.field("Order number or cancellation reference")).to_have_value("A-0000")
+
+    agent.field("Order number or cancellation reference").fill("")
+    agent.field("Service provided on").fill("yesterday or so")
+    agent.presses("Enter")
+    agent.is_at(agent.page.get_by_role("alert"))
+    agent.presses("Tab", "Enter")
+    agent.is_at(agent.field("Service provided on"))
+    agent.field("Service provided on").fill("yesterday")
+    agent.presses("Enter")
+    agent.reads(re.compile("^Refundable until"))
+
+
+def test_what_is_to_be_said_is_copied(visit, order):
+    agent = visit("agent", permissions=["clipboard-read", "clipboard-write"])
+    agent.looks_up(order())
+    english = agent.page.get_by_role("region", name="English")
+    copy, said = english.get_by_role("button", name="Copy").last, english.locator("[data-copied]").last
+    copy.click()
+    expect(copy).to_have_class(re.compile("done"))
+    assert agent.page.evaluate("navigator.clipboard.readText()") == said.inner_text()
+
+
+def test_where_copying_is_denied_the_words_are_selected(visit, order):
+    agent = visit("agent", permissions=["notifications"])  # and no others
+    agent.looks_up(order())
+    german = agent.page.get_by_role("region", name="Deutsch")
+    said = german.locator("[data-copied]").first
+    text = said.inner_text()
+    german.get_by_role("button", name="Copy").first.press("Enter")
+    agent.is_at(said.locator("textarea"))
+    assert agent.page.evaluate("getSelection().toString()") == text
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_whoever_goes_back_after_it_is_done_is_told_so(visit, service, order, scripts):
+    agent, number = visit("agent", java_script_enabled=scripts), order()
+    cancels(agent, number)
+    agent.page.go_back()
+    expect(agent.page.locator(".notice")).to_contain_text("already been cancelled")
+    agent.page.go_back()
+    agent.reads("Already cancelled")
+    assert len(service.cancellations(number)) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_form_that_is_sent_twice_cancels_once(visit, service, order, scripts):
+    agent, number = visit("agent", java_script_enabled=scripts), order()
+    agent.page.goto(f"/console/orders/{number}/cancel")
+    form = agent.page.locator("main form").evaluate("form => Object.fromEntries(new FormData(form))")
+    agent.button("Cancel the order now").dblclick()
+    agent.reads(DONE)
+    again = agent.page.request.post(f"/console/orders/{number}/cancel", form=form, headers={"Origin": service.url})
+    assert again.url == agent.page.url
+    assert len(service.cancellations(number)) == 1
+
+
+def cancels(agent, number):
+    """Look an order up and cancel it."""
+    agent.looks_up(number)
+    agent.button("Cancel this order").click()
+    agent.button("Cancel the order now").click()
+    agent.reads(DONE)
