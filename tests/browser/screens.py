@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.story import Scene
 
+CARD = "4111 1111 1111 1111"
 DAY = "provided_on=2026-04-02&region=DE-BY&received_at=2026-04-08T10:20:00%2B02:00"
 
 
@@ -19,14 +20,15 @@ class Screen(NamedTuple):
     then: Callable[[Page], None] = lambda _: None
 
 
-def sending(**typed: str) -> Callable[[Page], None]:
-    """Fill in the form of a screen, whatever of it is folded, and send it."""
+def sending(button: str, **typed: str) -> Callable[[Page], None]:
+    """Fill in a form of a screen, folded or not, and send it; what it answers is then looked at."""
 
     def send(page: Page) -> None:
+        page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
         for name, value in typed.items():
             page.locator(f"main [name={name}]").fill(value)
-        page.locator("main form:has([name]:not([type=hidden])) button:not([type=button])").last.click()
-        page.wait_for_selector(".flaws")
+        page.locator(button).click()
+        page.wait_for_selector("main [role=alert], main [role=status]")
 
     return send
 
@@ -44,7 +46,7 @@ class Looker:
 
     def __init__(self, running: Browser, shown: Scene, **how: object) -> None:
         self._shown = shown
-        self.page = running.new_context(**how).new_page()
+        self.page = running.new_context(reduced_motion="reduce", **how).new_page()
         self._cookies: dict[str | None, list] = {None: []}
 
     def at(self, screen: Screen, language: str) -> Page:
@@ -93,6 +95,23 @@ SCREENS = (
     Screen("simulation", "petra", lambda _: "/console/policies/virtual-numbers/simulation?window_business_days=5"),
     Screen("journal", "arno", lambda _: "/console/journal"),
     Screen("not-there", "anna", lambda _: "/console/orders/nothing"),
+    Screen("sign-in-failed", None, lambda _: "/console/", sending(".primary", name="anna", password=CARD)),
+    Screen("check-failed", "anna", lambda _: "/console/", sending(".primary", q="A-0000", received_at="when?")),
+    Screen("confirm-failed", "anna", lambda _: "/console/orders/A-1001/cancel", sending(".primary", note=CARD)),
+    Screen(
+        "goodwill-failed", "samuel", lambda _: "/console/orders/A-1004/cancel?override=goodwill", sending(".primary")
+    ),
+    Screen(
+        "revoke-failed", "anna", lambda s: f"/console/cancellations/{s.cancellation}", sending(".danger", reason="!")
+    ),
+    Screen("resolve-failed", "anna", lambda s: f"/console/contacts/{s.open_contact}", sending("details button")),
+    Screen(
+        "policy-failed",
+        "petra",
+        lambda _: "/console/policies/virtual-numbers",
+        sending(".primary", window_business_days="many"),
+    ),
+    Screen("journal-verified", "arno", lambda _: "/console/journal", sending("main form button")),
     Screen("evidence", "anna", lambda _: "/console/orders/A-1003/evidence"),
     Screen("confirmation", "anna", lambda s: f"/console/cancellations/{s.cancellation}/confirmation"),
 )

@@ -24,7 +24,7 @@ def main(directory: Path, *names: str) -> None:
     """Take pictures of all screens, or of those that are named."""
     directory.mkdir(parents=True, exist_ok=True)
     with scene() as shown, browser() as running:
-        looker = Looker(running, shown, reduced_motion="reduce")
+        looker = Looker(running, shown)
         for language, looks in LOOKS.items():
             for screen in SCREENS:
                 if names and screen.name not in names:

@@ -1,0 +1,45 @@
+"""Every screen, in both languages, both colour schemes and on a narrow page: whoever it is, he can read and use it."""
+
+import pytest
+
+from tests.browser.screens import SCREENS, Looker
+from tests.browser.story import scene
+from tests.conftest import ROOT
+
+AXE = (ROOT / "tools/node_modules/axe-core/axe.min.js").read_text()
+LAYOUT = (ROOT / "tests/browser/layout.js").read_text()
+JUDGE = """async options => (await axe.run({...options, resultTypes: ["violations"]})).violations.flatMap(
+    ({id, nodes}) => nodes.map(node => `${id}: ${node.target} ${node.failureSummary}`))"""
+EVERYTHING = {"rules": {"target-size": {"enabled": True}}}
+COLOURS, SIZES = {"runOnly": ["color-contrast", "link-in-text-block"]}, {"runOnly": ["target-size"]}
+
+WIDE, HALF, NARROW = 1180, 590, 320
+"""The second is the first at 200 %; the last one at 400 %."""
+
+
+@pytest.fixture(scope="module")
+def looker(running):
+    """Someone who looks at the story."""
+    with scene() as shown:
+        looker = Looker(running, shown)
+        looker.page.add_init_script(AXE)
+        yield looker
+        looker.page.context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("screen", SCREENS, ids=[screen.name for screen in SCREENS])
+def test_a_screen_is_for_everyone(looker, screen, language):
+    page = looker.at(screen, language)
+    found = {}
+    for width, scheme, rules in (
+        (WIDE, "light", EVERYTHING),
+        (WIDE, "dark", COLOURS),
+        (HALF, "light", SIZES),
+        (NARROW, "light", EVERYTHING),
+    ):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        found[width, scheme, "axe"] = page.evaluate(JUDGE, rules)
+        found[width, scheme, "layout"] = page.evaluate(LAYOUT)
+    assert {look: flaws for look, flaws in found.items() if flaws} == {}
