@@ -45,6 +45,14 @@ def pytest_sessionfinish() -> None:
     release_shared()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests have measured, in whatever process they ran."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "measured" and report.when == "call":
+                terminalreporter.write_line(f"measured: {value}")
+
+
 def week(mask: str | None) -> Week | None:
     """The week of a vector: `1111100` is Monday to Friday."""
     if mask is None or mask == "country":
