@@ -26,7 +26,12 @@ _reading = BoundedSemaphore(MOST_BODIES)
 
 
 def check_framing(request: Request) -> None:
-    """Refuse a request whose body has no declared length, before anything is read."""
+    """Refuse a request whose body has no declared length, or whose query is no text, before anything is read."""
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        request.query_string = b""  # so that nobody stumbles over it again
+        raise Rejected("bad-request", "The query is not UTF-8.") from None
     if "Transfer-Encoding" in request.headers:
         raise Rejected("length-required", "Send the body with a Content-Length and without a Transfer-Encoding.")
     if request.method in {"GET", "HEAD"}:

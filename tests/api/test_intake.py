@@ -134,6 +134,13 @@ def test_what_makes_no_sense_here_is_passed_over(client):
                 assert response.status_code == 200
 
 
+@pytest.mark.parametrize("query", ["q=\xff", "\xff\xfe=1"])
+def test_a_query_that_is_no_text_is_refused(client, query):
+    for path in ("/livez", "/v1/orders", "/docs", "/nowhere"):
+        response = client.get(path, environ_overrides={"QUERY_STRING": query})
+        assert (response.status_code, response.json["type"]) == (400, "/problems/bad-request")
+
+
 def test_a_parameter_is_named_only_by_what_is_a_name(client):
     """Anything could stand where a name should, and is not repeated."""
     problem = client.get(f"/livez?a-b=1&a-b=2&a/b~c=1&a/b~c=2&{'q' * 30_000}=1&{'q' * 30_000}=2").json
