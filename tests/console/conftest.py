@@ -13,7 +13,6 @@ from refunds.service import audit, cancellations, contacts, orders, users
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import events
-from refunds.storage import users as stored_users
 from refunds.web import create_app, sessions
 from refunds.web.console import blueprint
 from tests.conftest import settings
@@ -27,6 +26,12 @@ PROVIDED = "2026-04-02T16:20:00+02:00"
 TOO_LONG_AGO = "2026-03-27T12:00:00+01:00"
 
 _numbers = count(1)
+
+
+def user_of(app, name):
+    """A user as he is stored."""
+    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
+        return next(user for user in users.every(work) if user.name == name)
 
 
 def signed_in(app, user, language=None):
@@ -49,8 +54,7 @@ class House:
 
     def user(self, name):
         """A user as he is stored."""
-        with self.books.read(COMMAND_LINE) as work:
-            return stored_users.by_name(work.tx, name)
+        return user_of(self.app, name)
 
     def principal(self, role):
         """A user of a role, as he acts."""

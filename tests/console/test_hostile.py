@@ -5,12 +5,10 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.storage import users
 from tests.browser.screens import SCREENS
 from tests.browser.story import HOSTILE, scene
 from tests.conftest import ROOT
-from tests.console.conftest import signed_in
+from tests.console.conftest import signed_in, user_of
 from tests.console.pages import Browser
 from tests.console.test_languages import looked_at
 
@@ -162,9 +160,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_hostile_address_is_shown_as_a_text_if_at_all(shown, path):
-    with shown.app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        user = users.by_name(work.tx, "samuel")
-    browser = signed_in(shown.app, user)
+    browser = signed_in(shown.app, user_of(shown.app, "samuel"))
     for query in QUERIES:
         page = browser.get(f"{path}?{query.format(quote(HOSTILE))}")
         assert page.status < 500

@@ -10,12 +10,10 @@ import pytest
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
-from refunds.access import COMMAND_LINE
-from refunds.storage import users
 from tests.browser.screens import SCREENS
 from tests.browser.story import scene
 from tests.conftest import ROOT
-from tests.console.conftest import signed_in
+from tests.console.conftest import signed_in, user_of
 from tests.console.pages import Browser
 
 CATALOGUES = ROOT / "refunds/web/translations"
@@ -41,9 +39,7 @@ def looked_at(shown, screen, language):
     """A screen as somebody of this language sees it."""
     if screen.user is None:
         return Browser(shown.app, language).get(screen.path(shown))
-    with shown.app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        user = users.by_name(work.tx, screen.user)
-    return signed_in(shown.app, user, language).get(screen.path(shown))
+    return signed_in(shown.app, user_of(shown.app, screen.user), language).get(screen.path(shown))
 
 
 def said(element, language):

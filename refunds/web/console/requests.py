@@ -66,7 +66,7 @@ def _confirm(work: Work, order_id: str, doing: str) -> Response:
 
 def _take_over(work: Work) -> None:
     """Fill in what was recorded of the contact that is entered anew."""
-    earlier = g.given.get("supersedes")
+    earlier = entered.read_leniently(EntrySchema).get("supersedes")
     if earlier is None or request.method == "POST":
         return
     contact = contacts.get(work, earlier)
