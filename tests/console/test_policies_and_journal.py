@@ -1,0 +1,184 @@
+"""What product teams and auditors look at: versions, what a change would have meant, and whether the journal is sound."""
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from refunds.access import COMMAND_LINE, Role
+from refunds.service import publication, simulation
+from refunds.storage.sqlite import sqlite3
+from tests.console.conftest import NOW, opened
+
+
+@pytest.fixture(scope="module")
+def past():
+    """A house with two versions, a closure, and orders and contacts of some days, of which some would flip."""
+    with time_machine.travel(NOW - timedelta(days=30), tick=False) as clock:
+        house = opened()
+        with house.books.write(COMMAND_LINE) as work:
+            first = work.policies["virtual-numbers"].versions[0]
+            terms = replace(first.terms, vendor_name="Example & Sons", page_url="https://example.com/refunds")
+            publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
+            publication.close(work, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), "Ausflug", "Outing")
+        for day in range(8):
+            at = f"2026-03-{10 + day}T10:00:00Z"
+            clock.move_to(datetime(2026, 3, 10 + day, 11, tzinfo=UTC))
+            order = house.register(service_provided_at=at, region=("DE-BY", "AT", None)[day % 3])
+            clock.shift(timedelta(days=day))
+            house.record(order)
+    yield house
+    house.books.close()
+
+
+def counts(table):
+    """The rows of a table, by their first cells."""
+    return {
+        cells[0]: cells[1:]
+        for row in table.every("tr")
+        if len(cells := [one.text for one in row.every("th", "td")]) > 1
+    }
+
+
+@pytest.mark.parametrize("days", [1, 3, 5])
+def test_a_simulation_says_what_the_service_counts(past, days):
+    browser = past.browser(Role.PRODUCT)
+    page = browser.press(browser.get("/console/policies/virtual-numbers"), "Simulate", window_business_days=str(days))
+    assert (page.status, page.query["window_business_days"]) == (200, str(days))
+    with past.books.read(COMMAND_LINE) as work:
+        present = work.policies["virtual-numbers"].present(work.now)
+        draft = replace(present, version=3, terms=replace(present.terms, window_business_days=days))
+        found = simulation.simulate(work, draft)
+    total = found.total
+    assert total.orders == total.contacts == 8
+    assert total.to_eligible + total.to_refused > 0
+    rows = [counts(table) for table in page.root.every("table")]
+    (by_month, *_) = (each for each in rows if "March 2026" in each)
+    march = found.by_month["2026-03"]
+    figures = [march.orders, march.longer, march.shorter, march.contacts, march.to_eligible, march.to_refused]
+    assert [int(cell.strip("+−-") or 0) for cell in by_month["March 2026"]] == figures
+
+
+def test_a_simulation_leaves_nothing_behind(past):
+    before, browser = past.position, past.browser(Role.PRODUCT)
+    browser.get(
+        "/console/policies/virtual-numbers/simulation?window_business_days=9&business_week=mon-sat&timely_by=sent"
+    )
+    assert past.position == before
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "said"),
+    [
+        ("window_business_days=2", "window_business_days", "That is what the policy says already"),
+        ("window_business_days=0", "window_business_days", "Write a whole number from 1 to 366."),
+        ("window_business_days=367", "window_business_days", "Write a whole number from 1 to 366."),
+        ("window_business_days=two", "window_business_days", "Write a whole number from 1 to 366."),
+        ("window_business_days=2.5", "window_business_days", "Write a whole number from 1 to 366."),
+        ("window_business_days=5&business_week=sun", "business_week", "Choose one of the weeks."),
+        ("window_business_days=5&timely_by=guess", "timely_by", "Choose one of the two."),
+    ],
+)
+def test_a_change_that_does_not_fit_is_kept_and_what_is_expected_is_said(past, query, field, said):
+    page = past.browser(Role.PRODUCT).get(f"/console/policies/virtual-numbers/simulation?{query}")
+    assert page.status == 422
+    assert page.flaws[field].startswith(said)
+    assert page.form("Simulate").fields["window_business_days"] == page.query["window_business_days"]
+
+
+def test_the_versions_of_a_policy_are_shown_the_newest_first_with_what_each_changed(past):
+    browser = past.browser(Role.PRODUCT)
+    page = browser.follow(browser.get("/console/policies"), "virtual-numbers")
+    assert [one for one in page.headings if one.startswith("Version ")] == ["Version 2 in force", "Version 1"]
+    newest, oldest = page.root.every("section", class_="version")
+    assert "Example & Sons" in newest.text
+    assert "What it changed" in newest.text
+    assert "What it changed" not in oldest.text
+    assert {one["lang"] for one in newest.every("blockquote")} == {"de", "en"}
+    assert "Outing" in page.text
+    assert "Friday, 15 May 2026" in page.text
+
+
+def test_only_those_who_may_simulate_are_offered_to(past):
+    assert "Simulate" not in past.browser(Role.AGENT).get("/console/policies/virtual-numbers").source
+    assert (
+        past.browser(Role.AGENT).get("/console/policies/virtual-numbers/simulation?window_business_days=5").status
+        == 403
+    )
+
+
+def test_a_policy_that_is_not_there_is_told_as_such(past):
+    browser = past.browser(Role.PRODUCT)
+    for path in ("/console/policies/nothing", "/console/policies/nothing/simulation?window_business_days=5"):
+        assert browser.get(path).status == 404
+
+
+def sound(page):
+    """What each line of the journal says of its seal."""
+    return [list(row.every("td"))[-1].text for row in page.root.one("tbody").every("tr")]
+
+
+def test_the_journal_is_read_page_by_page_and_every_seal_holds(house, auditor):
+    for _ in range(60):
+        house.register()
+    page, positions = auditor.get("/console/journal"), []
+    while True:
+        rows = [[cell.text for cell in row.every("td")] for row in page.root.one("tbody").every("tr")]
+        positions += [int(row[0]) for row in rows]
+        assert {row[-1] for row in rows} == {"holds"}
+        if "Further ones" not in page.links:
+            break
+        page = auditor.follow(page, "Further ones")
+    assert positions == list(range(house.position[0], 0, -1))
+
+
+def test_the_whole_of_it_is_verified_at_a_press(past):
+    browser = past.browser(Role.AUDITOR)
+    page = browser.press(browser.get("/console/journal"), "Verify all of it")
+    assert page.status == 200
+    (verdict,) = page.main.every("div", class_="verdict")
+    assert verdict.text.startswith("All of it is what was written")
+    assert f"{past.position[0]} entries" in verdict.text
+
+
+TAMPERED = {
+    "an order": (
+        "UPDATE orders SET service_provided_at = service_provided_at + 86400000000 WHERE order_id = :order",
+        "orders {order}",
+    ),
+    "a contact": ("UPDATE contacts SET received_at = received_at - 1 WHERE order_id = :order", "contacts con_"),
+    "a contact taken out": ("DELETE FROM contacts WHERE order_id = :order", "contacts con_"),
+    "an event": ("UPDATE events SET actor = 'usr_somebody' WHERE position = :position", "position {position}"),
+    "an event taken out": ("DELETE FROM events WHERE position = :position", "position {position}"),
+    "a note": ("UPDATE contacts SET note = zeroblob(40) WHERE order_id = :order", "contacts con_"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_whatever_is_changed_behind_the_services_back_is_found(tmp_path, what):
+    house = opened(directory=tmp_path, engine="sqlite")
+    order = house.register()
+    house.record(order, note="a note")
+    position = house.position[0]
+    house.register()
+    browser = house.browser(Role.AUDITOR)
+    assert set(sound(browser.get("/console/journal"))) == {"holds"}
+    change, place = TAMPERED[what]
+    with closing(sqlite3.connect(tmp_path / "refunds.db")) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        values = {"order": order, "position": position}
+        changed = database.execute(change, {name: value for name, value in values.items() if f":{name}" in change})
+        assert changed.rowcount >= 1
+        database.commit()
+    page = browser.press(browser.get("/console/journal"), "Verify all of it")
+    assert page.status == 200
+    (verdict,) = page.main.every("div", class_="verdict")
+    assert verdict.text.startswith("This is not what was written")
+    assert place.format(order=order, position=position) in verdict.text
+    assert "SELECT" not in page.source
+    if what.startswith("an event"):
+        assert "broken" in sound(page)
+    house.books.close()
