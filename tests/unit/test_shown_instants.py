@@ -1,0 +1,72 @@
+"""What instant the clocks of a zone show: at every hour there is, once or twice or never."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refunds.instants import shown_instant, zone
+
+BERLIN = zone("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "name", "instant"),
+    [
+        (date(2026, 4, 8), time(23, 5), "Europe/Berlin", datetime(2026, 4, 8, 21, 5, tzinfo=UTC)),
+        (date(2026, 1, 8), time(23, 5), "Europe/Berlin", datetime(2026, 1, 8, 22, 5, tzinfo=UTC)),
+        (date(2026, 3, 29), time(1, 59), "Europe/Berlin", datetime(2026, 3, 29, 0, 59, tzinfo=UTC)),
+        (date(2026, 3, 29), time(3, 0), "Europe/Berlin", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
+        (date(2026, 10, 25), time(1, 59), "Europe/Berlin", datetime(2026, 10, 24, 23, 59, tzinfo=UTC)),
+        (date(2026, 10, 25), time(2, 30), "Europe/Berlin", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (date(2026, 10, 25), time(3, 0), "Europe/Berlin", datetime(2026, 10, 25, 2, 0, tzinfo=UTC)),
+        (date(2026, 4, 8), time(0, 0), "Etc/UTC", datetime(2026, 4, 8, tzinfo=UTC)),
+        (date(2026, 4, 8), time(0, 0), "Pacific/Kiritimati", datetime(2026, 4, 7, 10, tzinfo=UTC)),
+        (date(2026, 4, 5), time(1, 45), "Australia/Lord_Howe", datetime(2026, 4, 4, 14, 45, tzinfo=UTC)),
+        (date(9999, 12, 31), time(23, 59), "Europe/Berlin", datetime(9999, 12, 31, 22, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_clock_shows_the_first_instant_that_it_can(day, clock, name, instant):
+    shown = shown_instant(day, clock, zone(name))
+    assert (shown, shown.tzinfo) == (instant, UTC)
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "name"),
+    [
+        (date(2026, 3, 29), time(2, 0), "Europe/Berlin"),
+        (date(2026, 3, 29), time(2, 30), "Europe/Berlin"),
+        (date(2026, 3, 29), time(2, 59), "Europe/Berlin"),
+        (date(2018, 11, 4), time(0, 0), "America/Sao_Paulo"),
+        (date(2011, 12, 30), time(12, 0), "Pacific/Apia"),
+        (date(2026, 10, 4), time(2, 15), "Australia/Lord_Howe"),
+    ],
+)
+def test_a_time_over_which_the_clocks_are_put_forward_is_refused(day, clock, name):
+    with pytest.raises(ValueError, match="put forward"):
+        shown_instant(day, clock, zone(name))
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "name"),
+    [(date(1, 1, 1), time(0, 0), "Europe/Berlin"), (date(9999, 12, 31), time(23, 59), "America/New_York")],
+)
+def test_an_instant_before_the_first_or_after_the_last_is_refused(day, clock, name):
+    with pytest.raises(ValueError, match="check the year"):
+        shown_instant(day, clock, zone(name))
+
+
+@given(
+    st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC)),
+    st.sampled_from(
+        ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Africa/Casablanca", "Asia/Kathmandu"]
+    ),
+)
+def test_what_the_clocks_show_leads_back_to_it_or_to_the_hour_before(instant, name):
+    tz = zone(name)
+    local = instant.astimezone(tz)
+    again = shown_instant(local.date(), local.time(), tz)
+    assert again.astimezone(tz).replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0)
+    assert timedelta() <= instant - again <= timedelta(hours=2)
+    assert (again == instant) or local.fold == 1

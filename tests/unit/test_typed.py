@@ -1,0 +1,141 @@
+"""Dates and times as people type them: what is understood, what is refused, and that what is shown can be typed."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from refunds.wording import LANGUAGES, clock_text, date_text
+from refunds.wording.typed import typed_time
+
+TODAY = date(2026, 4, 8)
+"""A Wednesday."""
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "clock"),
+    [
+        ("2026-04-08", date(2026, 4, 8), None),
+        ("2026-4-8", date(2026, 4, 8), None),
+        ("2026-04-08 23:05", date(2026, 4, 8), time(23, 5)),
+        ("2026-04-08T23:05", date(2026, 4, 8), time(23, 5)),
+        ("8.4.2026", date(2026, 4, 8), None),
+        ("08.04.2026", date(2026, 4, 8), None),
+        ("8. 4. 2026", date(2026, 4, 8), None),
+        ("8.4.2026 23:05", date(2026, 4, 8), time(23, 5)),
+        ("8.4.2026, 23:05 Uhr", date(2026, 4, 8), time(23, 5)),
+        ("8.4.2026 um 23:05 Uhr", date(2026, 4, 8), time(23, 5)),
+        ("8.4.2026, um 23:05Uhr", date(2026, 4, 8), time(23, 5)),
+        ("8.4.", date(2026, 4, 8), None),
+        ("9.4.", date(2025, 4, 9), None),
+        ("31.12.", date(2025, 12, 31), None),
+        ("29.2.", date(2024, 2, 29), None),
+        ("8 April", date(2026, 4, 8), None),
+        ("8 april 2026", date(2026, 4, 8), None),
+        ("8. April 2026", date(2026, 4, 8), None),
+        ("8 Apr 2026, 23:05", date(2026, 4, 8), time(23, 5)),
+        ("8 Apr. 2026 at 9:05", date(2026, 4, 8), time(9, 5)),
+        ("1. März 2026", date(2026, 3, 1), None),
+        ("1 Mrz 2026", None, None),
+        ("24 Dez 2025", date(2025, 12, 24), None),
+        ("24 December", date(2025, 12, 24), None),
+        ("1. Mai", date(2025, 5, 1), None),
+        ("1 May 2026", date(2026, 5, 1), None),
+        ("Wed, 8 Apr 2026", date(2026, 4, 8), None),
+        ("Mittwoch, 8. April 2026", date(2026, 4, 8), None),
+        ("Mi., 8. Apr. 2026", date(2026, 4, 8), None),
+        ("Wednesday, 8 April 2026, 23:05", date(2026, 4, 8), time(23, 5)),
+        ("today", TODAY, None),
+        ("Heute", TODAY, None),
+        ("yesterday 17:40", date(2026, 4, 7), time(17, 40)),
+        ("GESTERN um 17:40 Uhr", date(2026, 4, 7), time(17, 40)),
+        ("vorgestern", date(2026, 4, 6), None),
+        ("14:05", TODAY, time(14, 5)),
+        ("9:05", TODAY, time(9, 5)),
+        ("0:00", TODAY, time(0, 0)),
+        ("  8.4.2026   23:05  ", date(2026, 4, 8), time(23, 5)),
+        ("8.4.2026\t23:05", date(2026, 4, 8), time(23, 5)),
+    ],
+)
+def test_a_date_is_what_it_says(text, day, clock):
+    """Without a year it is the last such date up to today."""
+    if day is None:
+        with pytest.raises(ValueError, match="month"):
+            typed_time(text, TODAY)
+    else:
+        assert typed_time(text, TODAY) == (day, clock)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "x", "8", "8.", "8/4", "8/4/2026", "4-8-2026", "8.4.26", "8.4", "8,4.2026", "31.2.2026", "32.1.", "0.1.2026", "1.0.2026", "1.13.2026",
+        "30.2.", "8 Foo 2026", "8 4 2026", "April 8", "April 8, 2026", "2026", "20260408", "2026-W15-3", "8.4.2026 24:00", "23:60", "25:00", "8.4.2026 23", "8.4.2026 23h",
+        "9:5", "23.05", "11:05 pm", "tomorrow", "morgen", "8.4.2026 8.4.2026", "8.4.2026 23:05 23:06", "8.4.0000", "٨.٤.٢٠٢٦", "８.４.２０２６",
+        "8.4.2026\x00", "8.4.2026 23:05Z", "8.4.2026+02:00", "-8.4.2026", "99999.4.2026", "8.4.99999", "9" * 5000, "8." * 5000, "Wed, Wed, 8 Apr 2026",
+    ],
+)  # fmt: skip
+def test_nothing_is_guessed(text):
+    with pytest.raises(ValueError, match=r".+"):
+        typed_time(text, TODAY)
+
+
+def test_the_twenty_ninth_of_february_is_found_across_a_century_without_one():
+    assert typed_time("29.2.", date(2104, 2, 28)) == (date(2096, 2, 29), None)
+
+
+@pytest.mark.parametrize("today", [date(1, 1, 1), date(1, 1, 2), date(9999, 12, 31)])
+@pytest.mark.parametrize("text", ["1.1.", "2.1.", "31.12.", "29.2.", "today", "yesterday", "vorgestern"])
+def test_at_the_ends_of_time_there_may_be_no_such_date(today, text):
+    """And that is a value error, as everything else is."""
+    try:
+        day, _ = typed_time(text, today)
+    except (ValueError, OverflowError):
+        assert today.year == 1
+    else:
+        assert day <= today
+
+
+@given(day=st.dates(date(1000, 1, 1)), language=st.sampled_from(LANGUAGES), today=st.dates(date(1000, 1, 1)))
+@example(day=date(2026, 3, 1), language="de", today=TODAY)
+@example(day=date(2026, 9, 1), language="en", today=TODAY)
+def test_a_date_that_is_shown_can_be_typed(day, language, today):
+    assert typed_time(date_text(day, language), today) == (day, None)
+
+
+ZONES = ("Europe/Berlin", "Etc/UTC", "America/St_Johns", "Pacific/Kiritimati")
+
+
+@given(
+    instant=st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 30), timezones=st.just(UTC)),
+    zone=st.sampled_from(ZONES),
+    language=st.sampled_from(LANGUAGES),
+)
+def test_a_time_that_is_shown_can_be_typed(instant, zone, language):
+    local = instant.astimezone(ZoneInfo(zone))
+    shown = clock_text(instant, zone, language)
+    assert typed_time(shown, TODAY) == (local.date(), time(local.hour, local.minute))
+
+
+@given(st.text(max_size=60), st.dates(date(10, 1, 1)))
+def test_any_text_is_a_date_or_a_value_error(text, today):
+    try:
+        day, clock = typed_time(text, today)
+    except ValueError:
+        return
+    assert isinstance(day, date)
+    assert clock is None or clock.tzinfo is None
+
+
+@given(day=st.integers(1, 31), month=st.integers(1, 12), today=st.dates(date(1900, 1, 1), date(2199, 1, 1)))
+def test_a_date_without_its_year_is_the_last_such_up_to_today(day, month, today):
+    try:
+        found, _ = typed_time(f"{day}.{month}.", today)
+    except ValueError:
+        assert (day, month) in {(30, 2), (31, 2), (31, 4), (31, 6), (31, 9), (31, 11)}
+        return
+    assert (found.day, found.month) == (day, month)
+    assert found <= today
+    assert (today - found).days < 366 * (8 if (day, month) == (29, 2) else 1) + 1
