@@ -1,0 +1,167 @@
+"""Words for the customer: what is said and written of every decision, in both languages, and what never is."""
+
+import re
+from datetime import date
+
+import pytest
+
+from refunds.contact_points import Channel
+from refunds.eligibility import Facts, Reason, decide
+from refunds.holiday_source import business_calendar
+from refunds.instants import parse_instant
+from refunds.policy import PolicyVersion
+from refunds.terms import ContactChannel, Terms
+from refunds.wording import LANGUAGES
+from refunds.wording.customer import cancelled_words, spoken_words, written_words
+
+PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
+IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")
+LATE = parse_instant("2026-04-09T00:00:00+02:00")
+MUCH_LATER = parse_instant("2026-04-20T10:00:00+02:00")
+OFFICIAL, OTHER = "+493012345678", "+493087654321"
+REFERENCE, ORDER = "123-456-7894", "A-1001"
+
+
+def outcome(terms=None, **facts):
+    """What is decided on an order provided before Easter 2026 in Bavaria, asked for in time unless said."""
+    terms = Terms(region="DE-BY", **terms or {})
+    facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME, "channel": Channel.PHONE} | facts)
+    calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
+    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar).outcome
+
+
+OUTCOMES = {
+    Reason.ORDER_ALREADY_CANCELLED: outcome(cancelled=True),
+    Reason.CHANNEL_NOT_ACCEPTED: outcome({"phone": ContactChannel(accepted=False)}),
+    Reason.UNOFFICIAL_CONTACT_POINT: outcome({"phone": ContactChannel(points=(OFFICIAL,))}, contact_point=OTHER),
+    Reason.SERVICE_NOT_YET_PROVIDED: outcome(service_provided_at=None),
+    Reason.WINDOW_ELAPSED: outcome(received_at=LATE),
+    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: outcome(recorded_at=MUCH_LATER),
+    Reason.WITHIN_WINDOW: outcome(),
+}
+
+SPOKEN = {
+    "en": {
+        Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled, under the reference 123-456-7894. There is nothing more for you to do.",
+        Reason.CHANNEL_NOT_ACCEPTED: "I am sorry, an order like yours cannot be cancelled by telephone. I have noted that you asked.",
+        Reason.WINDOW_ELAPSED: "I am sorry, the contractual window for cancelling this order ended at the end of Wednesday, 8 April 2026. That concerns the contractual window alone; rights that you have by law are not affected.",
+        Reason.WITHIN_WINDOW: "Your order can be cancelled until the end of Wednesday, 8 April 2026. Shall I cancel it for you now?",
+    },
+    "de": {
+        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert, unter dem Aktenzeichen 123-456-7894. Sie brauchen nichts weiter zu tun.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine solche Bestellung kann nicht per Telefon storniert werden. Ich habe notiert, dass Sie gefragt haben.",
+        Reason.WINDOW_ELAPSED: "Es tut mir leid, die vertragliche Frist für eine Stornierung endete am Mittwoch, 8. April 2026, um 24 Uhr. Das betrifft nur die vertragliche Frist; gesetzliche Rechte bleiben unberührt.",
+        Reason.WITHIN_WINDOW: "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden. Soll ich sie jetzt für Sie stornieren?",
+    },
+}
+
+
+def every():
+    """Everything that may be said or written of any decision."""
+    for reason, decided in OUTCOMES.items():
+        assert decided.reason is reason
+        for language in LANGUAGES:
+            yield reason, language, spoken_words(decided, language, REFERENCE)
+            for order in (None, ORDER):
+                yield reason, language, written_words(decided, language, order, REFERENCE)
+
+
+EVERY = list(every())
+
+
+def test_there_are_words_for_every_reason():
+    assert set(OUTCOMES) == set(Reason)
+    assert len(EVERY) == len(Reason) * len(LANGUAGES) * 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "language"), [(reason, language) for language in SPOKEN for reason in SPOKEN[language]]
+)
+def test_what_is_said_on_the_telephone(reason, language):
+    assert spoken_words(OUTCOMES[reason], language, REFERENCE) == SPOKEN[language][reason]
+
+
+@pytest.mark.parametrize(("reason", "language", "text"), EVERY)
+def test_what_is_told_is_whole_sentences_with_nothing_left_open(reason, language, text):
+    assert text[0].isupper()
+    assert text[-1] in ".?"
+    assert not re.search(r"[{}]|  | ,| \.|\.\.|\(\)|None", text)
+
+
+@pytest.mark.parametrize(("reason", "language", "text"), EVERY)
+def test_nobody_is_told_that_he_has_no_right_or_when_or_how_much_is_refunded(reason, language, text):
+    assert not re.search(
+        r"no (?:legal )?right|not entitled|kein(?:en)? (?:Recht|Anspruch)|nicht berechtigt", text, re.IGNORECASE
+    )
+    assert not re.search(r"€|\$|EUR|\bEuro\b|refund|erstatt|Geld|money|\bpaid\b|amount|Betrag", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("reason", "language", "text"), EVERY)
+def test_whoever_is_refused_by_the_window_is_told_that_the_law_may_give_him_more(reason, language, text):
+    told = {"en": "rights that you have by law are not affected", "de": "gesetzliche Rechte bleiben unberührt"}[
+        language
+    ]
+    assert (told in text) is (reason is Reason.WINDOW_ELAPSED)
+
+
+@pytest.mark.parametrize(("reason", "language", "text"), EVERY)
+def test_words_are_in_one_language(reason, language, text):
+    other = {"en": r"\b(?:der|die|und|ist|Sie|nicht)\b", "de": r"\b(?:the|your|is|order|and|not)\b"}[language]
+    assert not re.search(other, text)
+
+
+def test_what_is_written_names_the_days_that_were_passed_over():
+    english, german = (written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER) for language in ("en", "de"))
+    assert english == (
+        "Your order A-1001 can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time). The window is 2 "
+        "business days, counted from the day after the service was provided (Thursday, 2 April 2026); weekends and "
+        "public holidays do not count (here: Good Friday, Friday, 3 April 2026; Easter Monday, Monday, 6 April 2026). "
+        "If that is what you want, please tell us by then."
+    )
+    assert german == (
+        "Ihre Bestellung A-1001 kann bis Mittwoch, 8. April 2026, 24 Uhr (Ortszeit Berlin) storniert werden. Die Frist "
+        "beträgt 2 Werktage, gezählt ab dem Tag nach der Leistung (Donnerstag, 2. April 2026); Wochenenden und "
+        "Feiertage zählen nicht mit (hier: Karfreitag, Freitag, 3. April 2026; Ostermontag, Montag, 6. April 2026). "
+        "Falls Sie das wünschen, sagen Sie uns bitte bis dahin Bescheid."
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "named"),
+    [("en", "the vendor is closed, Tuesday, 7 April 2026"), ("de", "Anbieter geschlossen, Dienstag, 7. April 2026")],
+)
+def test_a_day_on_which_the_vendor_is_closed_is_named_too(language, named):
+    assert named in written_words(outcome({"closures": (date(2026, 4, 7),)}), language, ORDER)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_window_without_holidays_names_none(language):
+    plain = outcome(
+        service_provided_at=parse_instant("2026-03-02T10:00:00Z"), received_at=parse_instant("2026-03-03T10:00:00Z")
+    )
+    text = written_words(plain, language, ORDER)
+    assert "here" not in text
+    assert "hier" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", list(Reason))
+def test_an_order_is_named_where_its_number_is_known(language, reason):
+    with_number, without = (written_words(OUTCOMES[reason], language, order, REFERENCE) for order in (ORDER, None))
+    assert without == with_number.replace(f" {ORDER}", "")
+    assert with_number != without
+
+
+def test_a_number_is_said_as_it_is_whatever_is_in_it():
+    """Braces in a number are no places to fill in."""
+    for language in LANGUAGES:
+        text = written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, "A-{zone}-{0}")
+        assert "A-{zone}-{0}" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_cancelled_order_is_told_with_its_reference(language):
+    text = cancelled_words(ORDER, REFERENCE, language)
+    assert ORDER in text
+    assert REFERENCE in text
+    assert not re.search(r"€|refund|erstatt", text)
