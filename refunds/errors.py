@@ -188,6 +188,12 @@ class Unauthenticated(CallersError):
     code = "unauthenticated"
 
 
+class Crowded(CallersError):
+    """So many are at it that one more would be in everybody's way."""
+
+    code = "rate-limited"
+
+
 class TooManyAttempts(CallersError):
     """Somebody has tried so often in vain that he, or who he says he is, has to wait."""
 

@@ -21,7 +21,7 @@ from argon2.low_level import ARGON2_VERSION
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from refunds.errors import ConfigurationError, RefundsError
+from refunds.errors import ConfigurationError, Crowded, RefundsError
 
 _FORMAT = b"\x01"
 _NONCE = 12
@@ -80,7 +80,7 @@ class Keyring:
     notes: bytes
     """Seals what staff wrote about no customer."""
     session: bytes
-    """Signs the sessions of the console."""
+    """Signs the sessions of the console and its forms, and counts attempts at signing in."""
 
 
 SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
@@ -196,8 +196,8 @@ _PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """None that looks like another one."""
 
 _passwords = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_hashing = BoundedSemaphore(2)
-"""Each takes its memory; whoever comes third waits."""
+_hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)
+"""Each takes its memory, so whoever comes third waits; and whoever comes ninth is told so, and holds no thread."""
 
 
 def new_password() -> str:
@@ -213,12 +213,19 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password is the one of which this is stored; where nothing is, it takes just as long."""
-    with _hashing:
-        try:
+    """Whether a password is the one of which this is stored; where nothing is, it takes just as long.
+
+    Raises `Crowded` where too many are tried at once.
+    """
+    if not _trying.acquire(blocking=False):
+        raise Crowded("Too many are signing in: try again in a moment.")
+    try:
+        with _hashing:
             return _passwords.verify(stored or _nobodys(), password) and stored is not None
-        except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
-            return False
+    except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
+        return False
+    finally:
+        _trying.release()
 
 
 def _nobodys() -> str:

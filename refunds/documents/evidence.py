@@ -97,7 +97,7 @@ _HAPPENED = {
         "cancellation.issued": "Stornierung ausgestellt",
         "cancellation.settled": "Erstattung verbucht",
         "cancellation.unsettled": "Verbuchung zurückgenommen",
-        "cancellation.revoked": "Stornierung widerrufen",
+        "cancellation.revoked": "Stornierung zurückgenommen",
         "policy.imported": "Fassung übernommen",
         "policy.published": "Fassung veröffentlicht",
         "policy.withdrawn": "Fassung zurückgezogen",

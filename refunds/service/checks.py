@@ -27,6 +27,7 @@ class Check:
 
     service_provided_at: datetime | None
     requested_at: datetime
+    sent_at: datetime | None = None
     channel: Channel | None = None
     contact_point: str | None = None
     ordered_at: datetime | None = None
@@ -43,6 +44,7 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,
+        sent_at=check.sent_at,
         channel=check.channel,
         contact_point=check.contact_point if check.channel else None,
     )

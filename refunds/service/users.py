@@ -115,10 +115,9 @@ def signed_in(books: Books, user_id: str, epoch: int) -> tuple[Principal, Polici
     return Principal(user_id, found.user.name or user_id, found.user.role), policies
 
 
-def sign_out(books: Books, user_id: str) -> None:
-    """End every session of a user, in whatever browser."""
-    with books.write(COMMAND_LINE) as work:
-        users.end_sessions(work.tx, user_id)
+def sign_out(work: Work) -> None:
+    """End every session of whoever acts, in whatever browser."""
+    users.end_sessions(work.tx, work.principal.actor)
 
 
 def names(work: Work, ids: Iterable[str]) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from itsdangerous import URLSafeTimedSerializer
 from wtforms import ValidationError
 
 from refunds.access import Principal
-from refunds.errors import Unauthenticated
+from refunds.errors import RefundsError, Unauthenticated
 from refunds.records import User
 from refunds.secrecy import Keyring
 from refunds.service import users
@@ -33,10 +33,10 @@ MOST_BYTES = 2**16
 
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
 _KEPT = ("lang", "channel")
-"""What a browser is asked only once, whoever signs in."""
+"""The language and the channel, whoever signs in."""
 
-_strangers = BoundedSemaphore(4)
-"""Forms of those who are not signed in: however slow they are, all others are served."""
+_strangers = BoundedSemaphore(12)
+"""Forms of those who are not signed in: however slow they are, most of the server's threads are for all others."""
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -49,7 +49,10 @@ class _Sessions(SecureCookieSessionInterface):
         """The session of a request to the console."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
-        return super().open_session(app, request)
+        try:
+            return super().open_session(app, request)
+        except RefundsError:  # the records cannot be opened, as whoever is admitted next will be told
+            return self.session_class()
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
         """What signs, and knows by itself how old a session is."""
@@ -86,15 +89,16 @@ def caller(books: Books) -> tuple[Principal, Policies]:
 
 
 def begin(user: User) -> None:
-    """A new session, with nothing of the one before it."""
-    kept = {name: session[name] for name in _KEPT if name in session}
-    session.clear()
-    session.update(kept, user=user.user_id, epoch=user.epoch, since=int(time()))
+    """A new session, with nothing of the one before it but what a browser is asked only once."""
+    end()
+    session.update(user=user.user_id, epoch=user.epoch, since=int(time()))
 
 
 def end() -> None:
-    """Let this browser know nothing of its session any more."""
+    """Let this browser know nothing of its session any more but what it is asked only once."""
+    kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
+    session.update(kept)
 
 
 def require_same_site() -> None:

@@ -79,6 +79,12 @@ _HEADLINE = {
     },
 }
 
+_HEADLINE_THEN = {
+    "en": "Refundable: the request was in time, before the end of {last_day} ({zone})",
+    "de": "Erstattbar: Die Anfrage war rechtzeitig, vor dem Ende der Frist am {last_day} ({zone})",
+}
+"""Of a request that was made in time, once its window has ended."""
+
 _VERDICT = {
     "en": {True: "Refundable", False: "Not refundable"},
     "de": {True: "Erstattbar", False: "Nicht erstattbar"},
@@ -188,9 +194,12 @@ def reason_text(outcome: Outcome, language: str) -> str:
     return _REASON[language][outcome.reason].format(**outcome_words(outcome, language))
 
 
-def headline(outcome: Outcome, language: str) -> str:
-    """The decision as a heading: whether the order is refundable, and until when."""
-    said = _HEADLINE[language][outcome.reason].format(**outcome_words(outcome, language))
+def headline(outcome: Outcome, language: str, *, ended: bool = False) -> str:
+    """The decision as a heading: whether the order is refundable, and until when; or was, if that has `ended`."""
+    then = ended and outcome.reason is Reason.WITHIN_WINDOW
+    said = (_HEADLINE_THEN[language] if then else _HEADLINE[language][outcome.reason]).format(
+        **outcome_words(outcome, language)
+    )
     return said[0].upper() + said[1:]
 
 

@@ -79,44 +79,67 @@ _WRITTEN = {
     },
 }
 
+_SPOKEN_THEN = {
+    "en": "Your request was made in time, before the end of {last_day}. Shall I cancel the order for you now?",
+    "de": "Ihre Anfrage war rechtzeitig, vor dem Ende der Frist am {last_day}. Soll ich die Bestellung jetzt für Sie "
+    "stornieren?",
+}
+_WRITTEN_THEN = {
+    "en": "Your request about {order} was made in time: it could be cancelled until the end of {last_day} ({zone}). "
+    "{counted} If you still want it cancelled, please tell us.",
+    "de": "Ihre Anfrage zu {to_order} war rechtzeitig: Storniert werden konnte bis {last_day}, 24 Uhr ({zone}). "
+    "{counted} Falls Sie die Stornierung noch wünschen, sagen Sie uns bitte Bescheid.",
+}
+"""Of a request that was made in time, once its window has ended."""
+
 _SAID = {
     "en": {
         "order": ("your order", "your order {}"),
         "to_order": ("your order", "your order {}"),
-        "counted": "The window is {length}, counted from the day after the service was provided ({service_day}); "
-        "weekends and public holidays do not count{passed_over}.",
-        "passed_over": " (here: {})",
-        "on": "{name}, {date}",
+        "counted": "The window is {length} after {service_day}, the day on which the service was "
+        "provided{passed_over}.",
+        "passed_over": "; not counted are {}",
+        "on": "{name} ({date})",
         "cancelled": "Your order {order} is cancelled. Please note the reference: {reference}.",
     },
     "de": {
         "order": ("Ihre Bestellung", "Ihre Bestellung {}"),
         "to_order": ("Ihrer Bestellung", "Ihrer Bestellung {}"),
-        "counted": "Die Frist beträgt {length}, gezählt ab dem Tag nach der Leistung ({service_day}); Wochenenden und "
-        "Feiertage zählen nicht mit{passed_over}.",
-        "passed_over": " (hier: {})",
-        "on": "{name}, {date}",
+        "counted": "Die Frist beträgt {length} nach {service_day}, dem Tag der Leistung{passed_over}.",
+        "passed_over": "; nicht mitgezählt: {}",
+        "on": "{name} ({date})",
         "cancelled": "Ihre Bestellung {order} ist storniert. Bitte notieren Sie das Aktenzeichen: {reference}.",
     },
 }
 
 
-def spoken_words(outcome: Outcome, language: str, reference: str = "") -> str:
-    """What an agent says of a decision; `reference` is that of the cancellation which the order already has."""
-    return _SPOKEN[language][outcome.reason].format(**outcome_words(outcome, language), reference=reference)
+def spoken_words(outcome: Outcome, language: str, reference: str = "", *, ended: bool = False) -> str:
+    """What an agent says of a decision.
+
+    `reference` is that of the cancellation which the order already has, `ended` whether the window has ended meanwhile.
+    """
+    text = _SPOKEN_THEN[language] if _was_in_time(outcome, ended) else _SPOKEN[language][outcome.reason]
+    return text.format(**outcome_words(outcome, language), reference=reference)
 
 
-def written_words(outcome: Outcome, language: str, order_id: str | None = None, reference: str = "") -> str:
-    """What an agent writes of a decision, in a paragraph."""
+def written_words(
+    outcome: Outcome, language: str, order_id: str | None = None, reference: str = "", *, ended: bool = False
+) -> str:
+    """What an agent writes of a decision, in a paragraph; as `spoken_words`."""
     said = _SAID[language]
     named = {name: said[name][order_id is not None].format(order_id) for name in ("order", "to_order")}
     words = outcome_words(outcome, language)
-    passed_over = "; ".join(_passed_over(outcome, language))
+    passed_over = ", ".join(_passed_over(outcome, language))
     counted = str(said["counted"]).format(
         **words, passed_over=str(said["passed_over"]).format(passed_over) if passed_over else ""
     )
-    text = _WRITTEN[language][outcome.reason].format(**words, **named, counted=counted, reference=reference)
+    form = _WRITTEN_THEN[language] if _was_in_time(outcome, ended) else _WRITTEN[language][outcome.reason]
+    text = form.format(**words, **named, counted=counted, reference=reference)
     return text[0].upper() + text[1:]
+
+
+def _was_in_time(outcome: Outcome, ended: bool) -> bool:
+    return ended and outcome.reason is Reason.WITHIN_WINDOW
 
 
 def cancelled_words(order_id: str, reference: str, language: str) -> str:

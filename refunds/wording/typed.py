@@ -4,16 +4,16 @@ Nothing is guessed: 8/4 is the eighth of April here and the fourth of August the
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, time, timedelta
 from functools import cache
 
-from babel.dates import get_month_names
+from babel.dates import get_day_names, get_month_names
 
 from refunds.wording import LANGUAGES
 
-_WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?, ")
+_WEEKDAY = re.compile(r"([^\W\d_]{2,10})\.?, ")
 _CLOCK = re.compile(r"(?:^|,? (?:(?:um|at) )?|T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?: ?Uhr)?$")
 _DATES = tuple(
     re.compile(form)
@@ -39,7 +39,11 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
         rest, clock = rest[: found.start()], time(int(found["hour"]), int(found["minute"]))
     if (back := _DAYS_BACK.get(rest.lower())) is not None:
         return today - timedelta(days=back), clock
-    return _day(_WEEKDAY.sub("", rest, count=1), today), clock
+    weekday = _WEEKDAY.match(rest)
+    day = _day(rest[weekday.end() :] if weekday else rest, today)
+    if weekday and _weekdays().get(weekday[1].lower()) != day.weekday():
+        raise ValueError("not the weekday of this date")
+    return day, clock
 
 
 def _day(text: str, today: date) -> date:
@@ -68,10 +72,20 @@ def _month(text: str) -> int:
 
 @cache
 def _months() -> dict[str, int]:
-    """The number of a month by its names."""
+    """The number of a month, by its names."""
+    return _numbers(get_month_names)
+
+
+@cache
+def _weekdays() -> dict[str, int]:
+    """The number of a weekday, from Monday, by its names."""
+    return _numbers(get_day_names)
+
+
+def _numbers(names: Callable[..., Mapping[int, str]]) -> dict[str, int]:
     return {
         name.lower().rstrip("."): number
         for language in LANGUAGES
         for width in ("wide", "abbreviated")
-        for number, name in get_month_names(width, locale=language).items()
+        for number, name in names(width, locale=language).items()
     }

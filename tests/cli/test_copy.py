@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
 from refunds.service import users
@@ -333,7 +333,8 @@ def test_replies_that_expire_between_two_attempts_are_not_missed(move):
 def test_a_session_that_ends_between_two_attempts_has_ended_in_the_copy(move):
     almost_copied(move)
     anna, ben = move.users
-    users.sign_out(move.books, anna.user_id)
+    with move.books.write(Principal(anna.user_id, "anna", Role.AGENT)) as work:
+        users.sign_out(work)
     move.run()
     assert rows(move.to) == rows(move.settings.database)
     with closing(Books(move.moved())) as books:

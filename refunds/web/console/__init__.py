@@ -5,16 +5,18 @@ not fit, or that comes when its session has ended, is shown again by another scr
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, session, url_for
+from werkzeug.urls import iri_to_uri
 
 from refunds.access import Scope
 from refunds.documents import telling
-from refunds.errors import InvalidInput
+from refunds.errors import InvalidInput, StorageUnavailable
 from refunds.instants import local_date, zone
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.api import reader_language
@@ -51,7 +53,7 @@ _NAVIGATION = (
 def language() -> str:
     """The reader's language: chosen on a page, or else the browser's."""
     chosen = request.args.get("lang")
-    if chosen in LANGUAGES:
+    if chosen in LANGUAGES and request.method == "GET":  # what another site sends must not touch the session
         session["lang"] = chosen
     return session.get("lang") or reader_language()
 
@@ -72,23 +74,22 @@ def screen(
     def declare(view: View) -> View:
         @wraps(view)
         def taking(**arguments: Any) -> Response:
-            if "given" not in g:
-                g.given, own = _given(method)
-                if not own:
-                    g.notice = "stale"
+            if "given" not in g and not _read_given():
+                g.notice = "stale"
             if "notice" in g and method == "POST":
-                if again is None:
-                    raise Rejected("bad-request", "No page of this session has sent this form.")
-                return again(**arguments)
+                return _shown_again(again, arguments)
             try:
                 return _performed(view, work, arguments)
             except InvalidInput as error:
                 if again is None:
                     raise
                 g.flaws = error.flaws
-                shown = again(**arguments)
-                shown.status_code = PROBLEMS[error.code].status
-                return shown
+                return _shown_again(again, arguments, PROBLEMS[error.code].status)
+            except StorageUnavailable as error:
+                if again is None or method == "GET":
+                    raise
+                g.notice = "unavailable"  # sent again with the same one-time id, it is recorded once
+                return _shown_again(again, arguments, PROBLEMS[error.code].status)
 
         taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
         taking.again = again  # type: ignore[attr-defined] # read where a session begins anew
@@ -98,17 +99,31 @@ def screen(
     return declare
 
 
-def _given(method: str) -> tuple[dict[str, str], bool]:
-    """What was typed, blanks left out, and whether a page of this session sent it."""
-    own = True
-    if method == "POST":
-        sent = sessions.form()
-        own = sessions.is_own(auth.books(), sent)
-    else:
-        sent = intake.parameters(request)
-        sent.pop("lang", None)
+def _read_given() -> bool:
+    """Read what was typed, blanks left out, over what the address says; whether a page of this session sent it."""
+    sent, own = intake.parameters(request), True
+    sent.pop("lang", None)
+    if request.method == "POST":
+        form = sessions.form()
+        own = sessions.is_own(auth.books(), form)
+        sent |= form
+    set_given(sent)
+    return own
+
+
+def set_given(sent: Mapping[str, str]) -> None:
+    """Let this be what was typed."""
     trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
-    return {name: value for name, value in trimmed.items() if value}, own
+    g.given = {name: value for name, value in trimmed.items() if value}
+    g.once = g.given.pop("once", None)
+
+
+def _shown_again(again: View | None, arguments: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
+    if again is None:
+        raise Rejected("bad-request", "No page of this session has sent this form.")
+    shown = again(**arguments)
+    shown.status_code = status
+    return shown
 
 
 def _performed(view: View, work: Transacted, arguments: dict[str, Any]) -> Response:
@@ -117,8 +132,7 @@ def _performed(view: View, work: Transacted, arguments: dict[str, Any]) -> Respo
         perform = partial(view, under_way, **arguments)
         if work is not Transacted.ONCE:
             return perform()
-        key = idempotency.checked_key(g.given.pop("once", None))
-        return idempotency.once(under_way, request, key, g.given, perform)
+        return idempotency.once(under_way, request, idempotency.checked_key(g.once), g.given, perform)
 
 
 class _Given(dict[str, str]):
@@ -138,9 +152,9 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
         "given": _Given(g.get("given", {})),
         "notice": g.get("notice"),
         "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(g.get("flaws", ()))},
-        "address": request.path,
-        "csrf": sessions.token(auth.books()),
-        "once": g.get("given", {}).get("once") or secrets.token_urlsafe(16),
+        "address": g.get("address") or own_address(request.path),
+        "csrf": lambda: sessions.token(auth.books()),
+        "once": g.get("once") or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "named": lambda code: str(NAMES.get(code, code)),
@@ -149,9 +163,21 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
     return Response(text, status, _HEADERS)
 
 
+def own_address(path: str) -> str:
+    """An address of the console with what this request's says besides."""
+    parameters = request.args.to_dict()
+    parameters.pop("lang", None)
+    return iri_to_uri(path) + (f"?{urlencode(parameters)}" if parameters else "")
+
+
 def to(endpoint: str, **values: Any) -> Response:
     """The way to another screen, after a form was sent."""
-    return see(url_for(f"console.{endpoint}", **values))
+    return see(at(endpoint, **values))
+
+
+def at(endpoint: str, **values: Any) -> str:
+    """The address of a screen."""
+    return url_for(f"console.{endpoint}", **values)
 
 
 def see(address: str) -> Response:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Response
+from flask import Response, g
 
 from refunds.access import Scope
 from refunds.documents import confirmation as documents
@@ -72,7 +72,8 @@ def confirmation(work: Work, cancellation_id: str) -> Response:
 def recent(work: Work) -> Response:
     """The last cancellations of whoever is signed in."""
     found = cancellations.recent(work, RECENT)
-    left = {one.cancellation_id: max(one.issued_at + OWN_REVOCATION - work.now, timedelta()) for one in found}
+    always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
+    left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - work.now for one in found}
     return page(
         "recent.html",
         cancellations=found,

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from flask import Response, current_app, g, session, url_for
+from flask import Response, current_app, g, session
 
 from refunds.access import Scope
 from refunds.contact_points import Channel
@@ -24,8 +24,8 @@ from refunds.service.policies import require_region
 from refunds.service.work import Work
 from refunds.web import telemetry
 from refunds.web.api import present_policies
-from refunds.web.console import entered, page, screen, to
-from refunds.web.console.entered import AskedSchema, ByDateSchema, FindSchema, ListSchema, Typed
+from refunds.web.console import at, entered, page, screen, to
+from refunds.web.console.entered import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Typed
 from refunds.web.cursors import page as page_of
 from refunds.web.cursors import place
 from refunds.web.openapi import Transacted
@@ -67,7 +67,7 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
 def check(work: Work, order_id: str = "") -> Response:
     """The field for a number; shown again, too, where there was no answer about an order."""
-    production = current_app.extensions["refunds.settings"].production
+    production = _in_production()
     return page(
         "check.html",
         q=g.given.get("q", order_id),
@@ -82,21 +82,27 @@ def check(work: Work, order_id: str = "") -> Response:
 def find(work: Work) -> Response:
     """Go to what a number means, or to the answer for a day."""
     found = entered.read(FindSchema)
-    number = found.pop("q", None)
-    if number is None or not g.principal.may(Scope.ORDERS_READ):
-        if "provided_on" not in found:
-            wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
-            raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
-        decision, how = _on_a_day(work, found)
-        provided = format_known(decision.facts.service_provided_at)
-        return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
+    number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
+    if number is None or "by_date" in found:
+        return _to_a_day(work, found)
     customer_id, meant = _orders_meant(work, number)
-    if len(meant) == 1:
-        _, _, how = _on_an_order(work, meant[0].order_id, found)
-        return to("answer", order_id=meant[0].order_id, **how.parameters)
-    if customer_id is None:
+    if not meant and "provided_on" in found:
+        return _to_a_day(work, found)
+    if not meant:
         raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
-    return to("customer", customer_id=customer_id)
+    _, _, how = _on_an_order(work, meant[0].order_id, found)
+    if len(meant) == 1:
+        return to("answer", order_id=meant[0].order_id, **how.parameters)
+    return to("customer", customer_id=customer_id, **how.parameters)
+
+
+def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
+    if "provided_on" not in found:
+        wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
+        raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
+    decision, how = _on_a_day(work, found)
+    provided = format_known(decision.facts.service_provided_at)
+    return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
 
 
 def _known(region: str | None) -> str | None:
@@ -107,8 +113,9 @@ def _known(region: str | None) -> str | None:
 
 def _orders_meant(work: Work, number: str) -> tuple[str | None, list[Order]]:
     """The order of this id, or whose cancellation has this reference; else a customer, and two of his orders."""
-    with suppress(NotFound):
-        return None, [orders.find(work, number).order]
+    for spelt in dict.fromkeys((number, number.upper(), number.lower())):
+        with suppress(NotFound):
+            return None, [orders.find(work, spelt).order]
     with suppress(ValueError):
         found = cancellations.listed(
             work, after=(0, ""), limit=1, order_id=None, reference=heard(number), state=None, overdue=False
@@ -133,7 +140,7 @@ def _is_misheard(number: str) -> bool:
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
 def customer(work: Work, customer_id: str) -> Response:
     """The orders of a customer, by his opaque id."""
-    given = entered.read(ListSchema).get("after")
+    given = entered.read(CustomerSchema).get("after")
     (after,) = place(work, "customer", customer_id, given, [""])
     found = orders.of_customer(work, customer_id, after, PAGE + 1)
     if not found and given is None:
@@ -141,20 +148,29 @@ def customer(work: Work, customer_id: str) -> Response:
     items, following = page_of(
         work, "customer", customer_id, found, limit=PAGE, place_of=lambda order: [order.order_id]
     )
-    zones = {order.policy: _time_zone(work, order.policy) for order in items}
-    return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones)
+    zones = {order.policy: time_zone_of(work, order.policy) for order in items}
+    how = {name: text for name, text in g.given.items() if name != "after"}
+    return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
 @screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
 def answer(work: Work, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why."""
     filed, decision, how = _on_an_order(work, order_id, entered.read(AskedSchema))
+    if not _is_exact(how):
+        return to("answer", order_id=order_id, **how.parameters)
     return _answer(work, decision, how, filed)
+
+
+def _is_exact(how: Asked) -> bool:
+    """Whether the address says the same of when a customer asked tomorrow as it does today."""
+    exact = how.parameters
+    return all(g.given.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
 
 def _on_an_order(work: Work, order_id: str, found: dict[str, Any]) -> tuple[Filed, Decision, Asked]:
     """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
-    how = asked(found, work.now, _time_zone(work, orders.find(work, order_id).order.policy))
+    how = asked(found, work.now, time_zone_of(work, orders.find(work, order_id).order.policy))
     told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
     return *contacts.foreseen(work, order_id, told), how
 
@@ -165,20 +181,27 @@ def by_date(work: Work) -> Response:
     found = entered.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([Flaw("/provided_on", "is required", "required")])
-    return _answer(work, *_on_a_day(work, found), None)
+    decision, how = _on_a_day(work, found)
+    if not _is_exact(how):
+        return _to_a_day(work, found)
+    return _answer(work, decision, how, None)
 
 
 def _on_a_day(work: Work, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """What is to be answered for a day and a region, as they were typed; raises `InvalidInput`."""
-    time_zone = _time_zone(work, work.policies.default)
+    time_zone = time_zone_of(work, work.policies.default)
     provided, how, region = entered.all_of(
         lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
         lambda: asked(found, work.now, time_zone),
         lambda: _known(found.get("region")),
     )
+    requested_at = how.received_at or work.now
+    if requested_at > work.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
+        raise InvalidInput([Flaw("/received_at", "lies in the future, or before it was sent", "impossible_time")])
     asking = Check(
         service_provided_at=provided,
-        requested_at=how.received_at or work.now,
+        requested_at=requested_at,
+        sent_at=how.sent_at,
         channel=how.channel,
         region=region,
     )
@@ -196,9 +219,13 @@ def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> 
     now_local, then_local = local_date(work.now, tz), local_date(outcome.requested_at, tz)
     # What is recorded next was received when this was asked, however long the customer goes on talking.
     entry = Asked(how.channel, how.received_at or work.now, how.sent_at).parameters
+    ended = outcome.deadline is not None and outcome.deadline <= work.now
     return page(
         "answer.html",
         order=order,
+        ended=ended,
+        is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
+        typed_zone=time_zone_of(work, order.policy if order else work.policies.default),
         active=active,
         spoken=spoken,
         outcome=outcome,
@@ -207,18 +234,18 @@ def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> 
         entry=entry,
         how=how,
         needs_evidence=filed is not None and contacts.needs_evidence(decision, Intent.CANCEL),
-        words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else ""),
+        words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else "", ended),
         wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
-        address=url_for("console.answer", order_id=order.order_id) if order else url_for("console.by_date"),
+        check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 
 
-def _words(outcome: Outcome, order_id: str | None, reference: str) -> dict[str, tuple[str, str]]:
+def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
     """What is said and written to the customer, by language."""
     return {
         language: (
-            spoken_words(outcome, language, reference),
-            written_words(outcome, language, order_id, reference),
+            spoken_words(outcome, language, reference, ended=ended),
+            written_words(outcome, language, order_id, reference, ended=ended),
         )
         for language in sorted(LANGUAGES)
     }
@@ -233,9 +260,14 @@ def register_demonstration(work: Work) -> Response:
     return to("check")
 
 
-def _time_zone(work: Work, policy: str) -> str:
+def time_zone_of(work: Work, policy: str) -> str:
     """The zone in which times about orders of a policy are told and typed."""
     return work.policies[policy].present(work.now).terms.time_zone
+
+
+def _in_production() -> bool:
+    """Whether nothing may be made up."""
+    return bool(current_app.extensions["refunds.settings"].production)
 
 
 def _regions() -> list[str]:

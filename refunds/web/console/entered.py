@@ -75,6 +75,7 @@ class FindSchema(AskedSchema):
     """What an agent looks for: a number, or a day and a region."""
 
     q = Text(200)
+    by_date = Text(1)
     provided_on = Moment()
     region = Text(40)
 
@@ -84,6 +85,12 @@ class ByDateSchema(AskedSchema):
 
     provided_on = Moment()
     region = Text(40)
+
+
+class CustomerSchema(AskedSchema):
+    """Which page of a customer's orders, and how and when he asks."""
+
+    after = After()
 
 
 class EntrySchema(InlineContactSchema):

@@ -11,6 +11,7 @@ from refunds.web import auth
 from refunds.web.api import document
 from refunds.web.api.evidence import HTML
 from refunds.web.console import entered, language, page, screen
+from refunds.web.console.checks import time_zone_of
 from refunds.web.console.entered import PrintedSchema
 from refunds.web.openapi import Transacted
 
@@ -30,14 +31,13 @@ def history(work: Work, order_id: str) -> Response:
     return page(
         "history.html",
         order=filed.order,
-        active=filed.active,
         events=events,
         happened=documents.happened(language()),
         contacts={one.contact_id: one for one in heard},
         cancellations={one.cancellation_id: one for one in issued},
         names=users.names(work, (event.actor for event in events)),
         spoken=spoken,
-        time_zone=work.policies[filed.order.policy].present(work.now).terms.time_zone,
+        time_zone=time_zone_of(work, filed.order.policy),
     )
 
 

@@ -40,7 +40,6 @@ def _journal(
         events=events,
         happened=documents.happened(language()),
         following=events[-1][0].position if events and events[-1][0].position > 1 else None,
-        newest=before is None,
         names=users.names(work, (event.actor for event, _ in events)),
         report=report,
         broken=broken,

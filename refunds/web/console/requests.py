@@ -1,6 +1,7 @@
 """What customers ask for: confirmed and recorded, cancelled, kept on the Open list, resolved."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, request, session
@@ -17,14 +18,14 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import Filed
 from refunds.service.work import Work
 from refunds.web import telemetry
-from refunds.web.console import entered, page, screen, to
-from refunds.web.console.checks import PAGE, asked
+from refunds.web.console import at, entered, page, screen, to
+from refunds.web.console.checks import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.entered import EntrySchema, ListSchema, ResolutionSchema
 from refunds.web.cursors import page as page_of
 from refunds.web.cursors import place
 from refunds.web.openapi import Transacted
 
-ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note", "supersedes")
+ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 
 @screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
@@ -42,25 +43,28 @@ def confirm_record(work: Work, order_id: str) -> Response:
 def _confirm(work: Work, order_id: str, doing: str) -> Response:
     _take_over(work)
     found = entered.read_leniently(EntrySchema)
+    override, intent = found.get("override"), found.get("intent", Intent.CANCEL)
+    if override is not None:
+        g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     filed, contact, decision = _foreseen(work, order_id, found)
-    time_zone = work.policies[filed.order.policy].present(work.now).terms.time_zone
-    intent, received_at = found.get("intent", Intent.CANCEL), _received(work, found, time_zone)
+    time_zone, how = time_zone_of(work, filed.order.policy), _how(work, filed, found)
     return page(
         "confirm.html",
         doing=doing,
         intent=intent,
         order=filed.order,
-        active=filed.active,
         contact=contact,
-        channel=found.get("channel") or session.get("channel", Channel.PHONE),
-        received_at=received_at,
+        channel=session.get("channel", Channel.PHONE),
         # What is shown is what is recorded, however long it is looked at.
-        entry_at=received_at and format_instant(received_at),
+        entry=how and replace(how, received_at=how.received_at or work.now),
         outcome=decision.outcome if decision else None,
-        override=found.get("override"),
+        override=override,
         needs_evidence=bool(decision and contact is None and contacts.needs_evidence(decision, intent)),
         points=decision.official_points if decision else (),
         time_zone=time_zone,
+        back=at("contact", contact_id=contact.contact_id)
+        if contact
+        else at("answer", order_id=order_id, **(how.parameters if how else {})),
     )
 
 
@@ -70,16 +74,16 @@ def _take_over(work: Work) -> None:
     if earlier is None or request.method == "POST":
         return
     contact = contacts.get(work, earlier)
-    told = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT if name != "supersedes"}
+    told = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
     times = {"received_at": contact.received_at, "sent_at": contact.sent_at}
     told |= {name: format_instant(at) for name, at in times.items() if at}
     g.given |= {name: value for name, value in told.items() if value} | {"channel": str(contact.channel)}
 
 
-def _received(work: Work, found: dict[str, Any], time_zone: str) -> Any:
-    """When the customer's message was received, if what was typed says so."""
+def _how(work: Work, filed: Filed, found: dict[str, Any]) -> Asked | None:
+    """How and when the customer asked, where that was typed as it can be read."""
     try:
-        return found["received_at"].instant("received_at", work.now, time_zone) if "received_at" in found else work.now
+        return asked(found, work.now, time_zone_of(work, filed.order.policy))
     except InvalidInput:
         return None
 
@@ -101,14 +105,13 @@ def _foreseen(work: Work, order_id: str, found: dict[str, Any]) -> tuple[Filed, 
 
 def _told(work: Work, filed: Filed, found: dict[str, Any]) -> NewContact:
     """The contact as it was entered; raises `InvalidInput` for times that are none."""
-    time_zone = work.policies[filed.order.policy].present(work.now).terms.time_zone
-    how = asked(found, work.now, time_zone)
+    how = asked(found, work.now, time_zone_of(work, filed.order.policy))
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),
         received_at=how.received_at,
         sent_at=how.sent_at,
-        **{name: found[name] for name in ABOUT_THE_CONTACT if name in found},
+        **{name: found[name] for name in (*ABOUT_THE_CONTACT, "supersedes") if name in found},
     )
 
 

@@ -1,19 +1,20 @@
 """Signing in and out; and what is shown instead of a page that cannot be."""
 
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.urls import iri_to_uri
 
 from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.service.work import Work
-from refunds.web import auth, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, page, screen, see, to
+from refunds.web import auth, intake, sessions, telemetry
+from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, set_given, to
+from refunds.web.console.checks import check
 from refunds.web.console.words import problem_words
 from refunds.web.openapi import Transacted
 from refunds.web.problems import PROBLEMS, Rejected, slug_of
@@ -25,31 +26,37 @@ def sign_in(rest: str) -> Response:
     """Begin a session, and go on to the page that was asked for, with the form that was being sent to it."""
     sessions.require_same_site()
     books, form = auth.books(), sessions.strangers_form()
-    kept = form.get("kept", "")
+    name, kept = form.get("name", ""), form.get("kept", "")
     if not sessions.is_own(books, form):
-        return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST)
+        return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
-        user = users.sign_in(books, form.get("name", ""), form.get("password", ""))
+        user = users.sign_in(books, name, form.get("password", ""))
         principal, policies = users.signed_in(books, user.user_id, user.epoch)
     except (Unauthenticated, TooManyAttempts) as error:
         telemetry.count_sign_in("refused")
-        return _page(rest, kept, error.code, PROBLEMS[error.code].status)
+        return _page(rest, kept, error.code, PROBLEMS[error.code].status, name)
     telemetry.count_sign_in("done")
     sessions.begin(user)
-    if not kept:
-        asked = request.query_string.decode("ascii", "replace")
-        return see(iri_to_uri(f"{PREFIX}/{rest}") + (f"?{asked}" if asked else ""))
-    g.principal, g.policies = principal, policies
-    return _resumed(rest, kept)
+    if kept:
+        g.principal, g.policies = principal, policies
+        return _resumed(rest, kept)
+    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
 
 
 sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
 
 
-@screen("/sign-out", scopes=(), work=Transacted.READ, method="POST")
-def sign_out(_: Work) -> Response:
+@screen("/sign-in/", scopes=())
+@screen("/sign-in/<path:rest>", scopes=())
+def signed_in_already(_: Work, rest: str = "") -> Response:
+    """Go on to the page that somebody has signed in for, where that is asked for once more."""
+    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
+
+
+@screen("/sign-out", scopes=(), work=Transacted.WRITE, method="POST", again=check)
+def sign_out(work: Work) -> Response:
     """End every session of the user, in whatever browser."""
-    users.sign_out(auth.books(), g.principal.actor)
+    users.sign_out(work)
     sessions.end()
     return to("check")
 
@@ -58,6 +65,21 @@ def sign_out(_: Work) -> Response:
 def nowhere(_work: Work, **_: str) -> Response:
     """Say that there is no such page, to those who may see any."""
     raise NotFound
+
+
+def _is_page(rest: str) -> bool:
+    """Whether there is a page to go on to, or only a form that could be sent there."""
+    try:
+        return _matched(rest, "GET")[0] not in {"console.nowhere", "console.signed_in_already"}
+    except (NotFound, MethodNotAllowed):
+        return False
+
+
+def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
+    """What stands behind an address of the console; raises `NotFound`, `MethodNotAllowed`."""
+    adapter = current_app.create_url_adapter(request)
+    assert adapter
+    return adapter.match(f"{PREFIX}/{rest}", method=method)
 
 
 @blueprint.errorhandler(RefundsError)
@@ -91,26 +113,25 @@ def _asked_to_sign_in() -> Response:
     return _page(rest, kept, "session_ended" if kept else None, HTTPStatus.UNAUTHORIZED)
 
 
-def _page(rest: str, kept: str, said: str | None, status: int) -> Response:
-    query = request.query_string.decode("ascii", "replace")
-    return page("sign_in.html", status, address=f"{PREFIX}/{rest}", rest=rest, query=query, kept=kept, said=said)
+def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
+    g.address = own_address(f"{PREFIX}/{rest}")
+    return page("sign_in.html", status, to=own_address(f"{PREFIX}/sign-in/{rest}"), kept=kept, said=said, name=name)
 
 
 def _resumed(rest: str, kept: str) -> Response:
     """The page whose form was kept, with what was typed, to be looked at and sent again; nothing is done yet."""
-    adapter = current_app.create_url_adapter(request)
-    assert adapter
     try:
-        endpoint, arguments = adapter.match(f"{PREFIX}/{rest}", method="POST")
-        given = orjson.loads(kept)
+        endpoint, arguments = _matched(rest, "POST")
+        typed = orjson.loads(kept)
     except (NotFound, MethodNotAllowed, orjson.JSONDecodeError):
         return to("check")
     view: Any = current_app.view_functions[endpoint]
     again = getattr(view, "again", None)
-    if again is None or not isinstance(given, dict):
+    if again is None or not isinstance(typed, dict):
         return to("check")
     if view.scopes:
         g.principal.require(*view.scopes)
-    g.given, g.notice = {str(name): str(value) for name, value in given.items()}, "resumed"
+    set_given(intake.parameters(request) | {str(name): str(value) for name, value in typed.items()})
+    g.notice, g.address = "resumed", own_address(f"{PREFIX}/{rest}")
     shown: Response = again(**arguments)
     return shown

@@ -23,8 +23,10 @@ document.addEventListener("click", async (event) => {
   const text = (said.querySelector("textarea")?.value ?? said.textContent).trim();
   try {
     await navigator.clipboard.writeText(text);
+    const label = button.querySelector("span"), before = label.textContent;
+    label.textContent = document.getElementById("said-aloud").textContent = button.dataset.done;
     button.classList.add("done");
-    setTimeout(() => button.classList.remove("done"), 2000);
+    setTimeout(() => { button.classList.remove("done"); label.textContent = before; }, 2000);
   } catch {
     select(said);
   }
