@@ -294,10 +294,11 @@ def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = Non
     return Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
 
 
-_HEADERS = {
+HEADERS = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
     "storage-unavailable": {"Retry-After": str(StorageUnavailable.retry_after)},
 }
+"""What goes with a problem, by its slug."""
 
 
 def register(app: Flask) -> None:
@@ -307,7 +308,7 @@ def register(app: Flask) -> None:
     def refunds_error(error: RefundsError) -> Response:
         if PROBLEMS[error.code].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             app.log_exception(sys.exc_info())
-        return problem_answer(error_data(error), _HEADERS.get(error.code))
+        return problem_answer(error_data(error), HEADERS.get(error.code))
 
     @app.errorhandler(Rejected)
     def rejected(error: Rejected) -> Response:

@@ -37,7 +37,7 @@ def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent)
     (reference,) = page.main.every("p", class_="big")
     assert reference.text == spoken(one.reference)
     assert "Billing has been told, and deals with the refund." in page.text
-    assert "you can revoke it below until 8 Apr 2026, 10:35." in page.text
+    assert "you can revoke it below until 8 Apr 2026, 10:35 (Berlin time)." in page.text
     words = {each["lang"]: each.text for each in page.main.every("section", class_="words")}
     assert all(spoken(one.reference) in text for text in words.values())
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))

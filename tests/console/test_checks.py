@@ -76,15 +76,15 @@ def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
     page, seen = asked(agent, q="K-many"), set()
     while True:
         seen |= made & page.links.keys()
-        if "Further ones" not in page.links:
+        if "Next page" not in page.links:
             break
-        page = agent.follow(page, "Further ones")
+        page = agent.follow(page, "Next page")
     assert seen == made
 
 
 def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house, agent):
     page = asked(agent, q="A-nowhere", channel="email")
-    assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Does not fit")
+    assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Error")
     assert page.flaws == {"q": page.flaws["q"]}
     assert page.flaws["q"].startswith("Nothing has this number.")
     form = page.form("Check")
@@ -96,7 +96,7 @@ def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house,
 def test_whoever_has_no_number_checks_by_date_and_region(agent):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="DE-BY")
     assert (page.status, page.h1, page.path) == (200, UNTIL, "/console/days")
-    assert "Any order · Bayern" in page.text
+    assert "Without an order number · Bayern" in page.text
     assert "Nothing can be recorded without an order." in page.text
     assert not {"Cancel this order", "Only a question"} & {button for form in page.forms for button in form.buttons}
 
@@ -111,7 +111,7 @@ def test_whoever_has_no_number_checks_by_date_and_region(agent):
         ({"provided_on": "2 April", "region": "AT"}, "Not refundable: the contractual window ended at the end of Tuesday, 7 April 2026 (Berlin time)"),
         ({"provided_on": "gestern"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
         ({"provided_on": "yesterday", "received_at": "today 09:00"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
-        ({"provided_on": "27.3.2026", "received_at": "31.3. 23:59"}, "Refundable until the end of Tuesday, 31 March 2026 (Berlin time)"),
+        ({"provided_on": "27.3.2026", "received_at": "31.3. 23:59"}, "Refundable: the request was in time, before the end of Tuesday, 31 March 2026 (Berlin time)"),
         ({"provided_on": "27.3.2026", "received_at": "1.4. 0:00"}, "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"),
     ],
 )  # fmt: skip

@@ -128,9 +128,9 @@ def test_the_journal_is_read_page_by_page_and_every_seal_holds(house, auditor):
         rows = [[cell.text for cell in row.every("td")] for row in page.root.one("tbody").every("tr")]
         positions += [int(row[0]) for row in rows]
         assert {row[-1] for row in rows} == {"holds"}
-        if "Further ones" not in page.links:
+        if "Next page" not in page.links:
             break
-        page = auditor.follow(page, "Further ones")
+        page = auditor.follow(page, "Next page")
     assert positions == list(range(house.position[0], 0, -1))
 
 
@@ -139,7 +139,7 @@ def test_the_whole_of_it_is_verified_at_a_press(past):
     page = browser.press(browser.get("/console/journal"), "Verify all of it")
     assert page.status == 200
     (verdict,) = page.main.every("div", class_="verdict")
-    assert verdict.text.startswith("All of it is what was written")
+    assert verdict.text.startswith("Nothing has been changed")
     assert f"{past.position[0]} entries" in verdict.text
 
 
@@ -176,7 +176,7 @@ def test_whatever_is_changed_behind_the_services_back_is_found(tmp_path, what):
     page = browser.press(browser.get("/console/journal"), "Verify all of it")
     assert page.status == 200
     (verdict,) = page.main.every("div", class_="verdict")
-    assert verdict.text.startswith("This is not what was written")
+    assert verdict.text.startswith("The records have been changed")
     assert place.format(order=order, position=position) in verdict.text
     assert "SELECT" not in page.source
     if what.startswith("an event"):

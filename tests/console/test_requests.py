@@ -443,7 +443,7 @@ def test_the_open_list_is_read_page_by_page(house, agent):
     page, seen = agent.get("/console/open"), []
     while True:
         seen += page.links
-        if "Further ones" not in page.links:
+        if "Next page" not in page.links:
             break
-        page = agent.follow(page, "Further ones")
+        page = agent.follow(page, "Next page")
     assert made.keys() <= set(seen)

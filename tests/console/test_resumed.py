@@ -54,11 +54,7 @@ def revoke(house):
     )
 
 
-def verify(house):
-    return "/console/journal", "Verify all of it", {}
-
-
-EVERY = (check, by_date, cancel, goodwill, cancel_a_stored_request, record, resolve, revoke, verify)
+EVERY = (check, by_date, cancel, goodwill, cancel_a_stored_request, record, resolve, revoke)
 RECORDS = {cancel, goodwill, cancel_a_stored_request, record, resolve, revoke}
 """Those that leave something on record."""
 

@@ -167,7 +167,7 @@ def own_address(path: str) -> str:
     """An address of the console with what this request's says besides."""
     parameters = request.args.to_dict()
     parameters.pop("lang", None)
-    return iri_to_uri(path) + (f"?{urlencode(parameters)}" if parameters else "")
+    return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 
 def to(endpoint: str, **values: Any) -> Response:

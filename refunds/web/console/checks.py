@@ -108,6 +108,8 @@ def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
 def _known(region: str | None) -> str | None:
     if region is not None:
         require_region(region, "/region")
+        if any(part.endswith(f"-{region}") for part in _regions()):
+            raise InvalidInput([Flaw("/region", "a country, but also a part of this one", "ambiguous_region")])
     return region
 
 

@@ -17,7 +17,7 @@ from refunds.web.console import PREFIX, blueprint, own_address, page, screen, se
 from refunds.web.console.checks import check
 from refunds.web.console.words import problem_words
 from refunds.web.openapi import Transacted
-from refunds.web.problems import PROBLEMS, Rejected, slug_of
+from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
 
 
 @blueprint.post("/sign-in/", defaults={"rest": ""})
@@ -40,17 +40,10 @@ def sign_in(rest: str) -> Response:
     if kept:
         g.principal, g.policies = principal, policies
         return _resumed(rest, kept)
-    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
+    return _onward(rest)
 
 
 sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
-
-
-@screen("/sign-in/", scopes=())
-@screen("/sign-in/<path:rest>", scopes=())
-def signed_in_already(_: Work, rest: str = "") -> Response:
-    """Go on to the page that somebody has signed in for, where that is asked for once more."""
-    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
 
 
 @screen("/sign-out", scopes=(), work=Transacted.WRITE, method="POST", again=check)
@@ -62,17 +55,27 @@ def sign_out(work: Work) -> Response:
 
 
 @screen("/<path:rest>", scopes=())
-def nowhere(_work: Work, **_: str) -> Response:
-    """Say that there is no such page, to those who may see any."""
+def nowhere(_: Work, rest: str) -> Response:
+    """Say that there is no such page, to those who may see any; whoever has signed in for one is led on to it."""
+    if rest.startswith("sign-in/"):
+        return _onward(rest.removeprefix("sign-in/"))
     raise NotFound
 
 
+def _onward(rest: str) -> Response:
+    """The way to the page that was asked for, if it is one, and not where a form could be sent."""
+    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
+
+
 def _is_page(rest: str) -> bool:
-    """Whether there is a page to go on to, or only a form that could be sent there."""
+    """Whether there may be a page to go on to, and not only a form that could be sent there."""
+    if _matched(rest, "GET")[0] != "console.nowhere":
+        return True
     try:
-        return _matched(rest, "GET")[0] not in {"console.nowhere", "console.signed_in_already"}
+        _matched(rest, "POST")
     except (NotFound, MethodNotAllowed):
-        return False
+        return True
+    return False
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
@@ -100,7 +103,9 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
     title, mend = problem_words(slug, error)
-    return page("problem.html", status, title=title, mend=mend, request_id=g.request_id)
+    shown = page("problem.html", status, title=title, mend=mend, request_id=g.request_id)
+    shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
+    return shown
 
 
 def _asked_to_sign_in() -> Response:

@@ -91,6 +91,7 @@ _WRONG: Mapping[str, LazyString] = {
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."
     ),
+    "ambiguous_region": _("That could be a country, or a part of this one: write a part as in DE-BY."),
     "misheard": _("The check digit of this reference does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": _("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": _("No version of the policy was in force then. Check the date."),
