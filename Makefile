@@ -45,6 +45,7 @@ translations: .venv/runtime
 # Every screen of the console, to be looked at.
 screenshots: .venv/dev
 	$(BIN)/python -m tests.browser.screenshots screenshots
+	mkdir -p docs/screenshots
 	cp screenshots/answer-light.png screenshots/done-light.png docs/screenshots/
 
 # Newest versions that work together, for every Python and platform, with hashes.
