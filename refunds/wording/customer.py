@@ -98,7 +98,7 @@ _SAID = {
         "to_order": ("your order", "your order {}"),
         "counted": "The window is {length} after {service_day}, the day on which the service was "
         "provided{passed_over}.",
-        "passed_over": "; not counted are {}",
+        "passed_over": "; not counted: {}",
         "on": "{name} ({date})",
         "cancelled": "Your order {order} is cancelled. Please note the reference: {reference}.",
     },

@@ -243,6 +243,11 @@ class Browser:
         told = {"Accept-Language": self.language} if self.language else {}
         return self.client.open(path, method=method, base_url=HOST, headers=told | dict(headers), **sent)
 
+    @property
+    def token(self):
+        """What the pages of its session would send."""
+        return self.get("/console/policies").root.one("form").one("input")["value"]
+
     def get(self, path):
         """The page at an address, and of where that leads."""
         self.visited.append(path)

@@ -21,11 +21,6 @@ FILLED = {
 """Fields of all forms together."""
 
 
-def own_token(browser):
-    """What a page of this browser's session would send."""
-    return browser.get("/console/policies").root.one("form").one("input")["value"]
-
-
 TOKENS = {
     "no token": "",
     "rubbish": "x" * 5000,
@@ -40,7 +35,7 @@ TOKENS = {
 def test_a_form_that_no_page_of_the_session_sent_is_shown_again_and_does_nothing(house, records, sends):
     """Walks every form, tomorrow's too."""
     browser = house.browser(Role.ADMIN)
-    own, other = own_token(browser), own_token(house.browser(Role.ADMIN))
+    own, other = browser.token, house.browser(Role.ADMIN).token
     token = TOKENS[sends].format(own=own, cut=own[:-1], other=other)
     before = house.position
     for endpoint, path in forms(house, records):
@@ -73,7 +68,7 @@ CROSS_SITE = (
 def test_a_form_of_another_site_is_refused_whatever_it_holds(house, records, headers):
     """Walks every form, tomorrow's too, and the one to sign in with."""
     browser = house.browser(Role.ADMIN)
-    token, before = own_token(browser), house.position
+    token, before = browser.token, house.position
     for _, path in [*forms(house, records), ("console.sign_in", "/console/sign-in/")]:
         sent = {"data": FILLED | {"csrf_token": token}}
         page = Page(browser.send("POST", path, headers=headers, **sent), path)
@@ -94,7 +89,7 @@ def test_a_form_of_another_site_is_refused_whatever_it_holds(house, records, hea
 def test_a_form_of_the_console_itself_is_taken(house, agent, headers):
     """Old browsers say less of where it comes from; the token is wanted all the same."""
     order = house.register()
-    sent = {"data": {"q": order, "csrf_token": own_token(agent)}}
+    sent = {"data": {"q": order, "csrf_token": agent.token}}
     answer = agent.send("POST", "/console/", headers=headers, **sent)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/console/orders/{order}?channel=phone")
 

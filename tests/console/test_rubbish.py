@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from refunds.access import Role
 from tests.console.conftest import forms, opened, routes
 from tests.console.pages import Page
-from tests.console.test_forgery import own_token
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -152,7 +151,7 @@ def address_with(house, records, text):
 def form_with(house, records, text):
     """Send every form with a text in each field in turn."""
     browser = house.browser(Role.ADMIN)
-    token = own_token(browser)
+    token = browser.token
     right = {
         "csrf_token": token,
         "q": "A-0",
@@ -182,7 +181,7 @@ def test_unknown_fields_change_nothing_and_are_told_of(house, agent, records):
     for endpoint, path in forms(house, records):
         if endpoint in {"console.sign_out", "console.register_demonstration", "console.verify"}:
             continue
-        page = agent.post(path, {"csrf_token": own_token(agent), "once": "unknown-1", "amount": "5", "<script>": "1"})
+        page = agent.post(path, {"csrf_token": agent.token, "once": "unknown-1", "amount": "5", "<script>": "1"})
         assert page.status == 422, path
     assert house.position == before
 
@@ -279,7 +278,7 @@ def test_a_form_may_hold_anything(house, records, fields, place):
     every = forms(house, records)
     endpoint, path = every[place % len(every)]
     encodable = {name: value.encode("utf-8", "ignore").decode() for name, value in fields.items()}
-    sent = {"csrf_token": own_token(browser)} | encodable
+    sent = {"csrf_token": browser.token} | encodable
     page = Page(browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True), path)
     assert page.status in {200, 400, 401, 404, 409, 422}, (path, page.status)
     if page.status != 200 and endpoint != "console.sign_out":

@@ -104,17 +104,12 @@ def test_language_and_channel_stay_whoever_signs_in(house, agent):
     agent.get("/console/?lang=de")
     agent.get(f"/console/orders/{house.register()}?channel=email")
     other = with_cookie(house, cookie(agent))
-    other.post("/console/sign-out", {"csrf_token": token_of(other)})
+    other.post("/console/sign-out", {"csrf_token": other.token})
     page = agent.get("/console/")
     assert page.status == 401
     page = signing_in(house, agent, "supervisor-1", page=page)
     assert page.lang == "de"
     assert page.form("Prüfen").fields["channel"] == "email"
-
-
-def token_of(browser):
-    """The token of a page of a session."""
-    return browser.get("/console/policies").root.one("form").one("input")["value"]
 
 
 def test_after_ten_attempts_in_vain_a_name_has_to_wait(house, now, newcomer):
@@ -156,7 +151,7 @@ def test_signing_out_ends_every_session_of_the_user_in_every_browser(house, newc
     for browser in (first, second):
         assert signing_in(house, browser, name, password).status == 200
     kept = cookie(first)
-    page = first.post("/console/sign-out", {"csrf_token": token_of(first)})
+    page = first.post("/console/sign-out", {"csrf_token": first.token})
     assert (page.status, page.h1) == (401, "Sign in")
     assert second.get("/console/").status == 401
     assert with_cookie(house, kept).get("/console/").status == 401, "an old cookie is worth nothing"

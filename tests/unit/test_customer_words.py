@@ -114,21 +114,20 @@ def test_what_is_written_names_the_days_that_were_passed_over():
     english, german = (written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER) for language in ("en", "de"))
     assert english == (
         "Your order A-1001 can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time). The window is 2 "
-        "business days, counted from the day after the service was provided (Thursday, 2 April 2026); weekends and "
-        "public holidays do not count (here: Good Friday, Friday, 3 April 2026; Easter Monday, Monday, 6 April 2026). "
-        "If that is what you want, please tell us by then."
+        "business days after Thursday, 2 April 2026, the day on which the service was provided; not counted: Good Friday "
+        "(Friday, 3 April 2026), Easter Monday (Monday, 6 April 2026). If that is what you want, please tell us by then."
     )
     assert german == (
         "Ihre Bestellung A-1001 kann bis Mittwoch, 8. April 2026, 24 Uhr (Ortszeit Berlin) storniert werden. Die Frist "
-        "beträgt 2 Werktage, gezählt ab dem Tag nach der Leistung (Donnerstag, 2. April 2026); Wochenenden und "
-        "Feiertage zählen nicht mit (hier: Karfreitag, Freitag, 3. April 2026; Ostermontag, Montag, 6. April 2026). "
+        "beträgt 2 Werktage nach Donnerstag, 2. April 2026, dem Tag der Leistung; nicht mitgezählt: Karfreitag (Freitag, "
+        "3. April 2026), Ostermontag (Montag, 6. April 2026). "
         "Falls Sie das wünschen, sagen Sie uns bitte bis dahin Bescheid."
     )
 
 
 @pytest.mark.parametrize(
     ("language", "named"),
-    [("en", "the vendor is closed, Tuesday, 7 April 2026"), ("de", "Anbieter geschlossen, Dienstag, 7. April 2026")],
+    [("en", "the vendor is closed (Tuesday, 7 April 2026)"), ("de", "Anbieter geschlossen (Dienstag, 7. April 2026)")],
 )
 def test_a_day_on_which_the_vendor_is_closed_is_named_too(language, named):
     assert named in written_words(outcome({"closures": (date(2026, 4, 7),)}), language, ORDER)
@@ -165,3 +164,27 @@ def test_a_cancelled_order_is_told_with_its_reference(language):
     assert ORDER in text
     assert REFERENCE in text
     assert not re.search(r"€|refund|erstatt", text)
+
+
+@pytest.mark.parametrize(
+    ("language", "spoken", "written"),
+    [
+        ("en", "Your request was made in time, before the end of Wednesday, 8 April 2026.", "was made in time"),
+        ("de", "Ihre Anfrage war rechtzeitig, vor dem Ende der Frist am Mittwoch, 8. April 2026.", "war rechtzeitig"),
+    ],
+)
+def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language, spoken, written):
+    """Of a request that was in time; all others are told what they are told anyway."""
+    said = spoken_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ended=True)
+    assert said.startswith(spoken)
+    text = written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER, ended=True)
+    assert written in text
+    for reason in set(OUTCOMES) - {Reason.WITHIN_WINDOW}:
+        assert spoken_words(OUTCOMES[reason], language, ended=True) == spoken_words(OUTCOMES[reason], language)
+
+
+def test_only_what_was_not_counted_is_said_not_to_have_been():
+    """Under another week, a Saturday counts."""
+    text = written_words(outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), "en", ORDER)
+    assert "weekend" not in text
+    assert "Good Friday (Friday, 3 April 2026)" in text

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refunds import secrecy
-from refunds.errors import ConfigurationError, Unauthenticated
+from refunds.errors import ConfigurationError, Crowded, Unauthenticated
 from refunds.secrecy import (
     Tampered,
     Vault,
@@ -537,3 +537,16 @@ def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeyp
     assert all(password_fits("a password", done.result()) for done in hashed)
     assert [done.result() for done in tried] == [True, False] * 4
     assert slow.most == 2
+
+
+def test_whoever_would_wait_for_too_many_others_is_told_so():
+    """And holds none of the server's threads."""
+    for _ in range(8):
+        secrecy._trying.acquire()
+    try:
+        with pytest.raises(Crowded):
+            secrecy.password_fits("x", None)
+    finally:
+        for _ in range(8):
+            secrecy._trying.release()
+    assert secrecy.password_fits("x", secrecy.password_hash("x"))
