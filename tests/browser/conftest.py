@@ -66,18 +66,26 @@ def order(service: Service) -> Callable[..., str]:
     return register
 
 
+@pytest.fixture(scope="package")
+def _cookies() -> dict[str, list]:
+    """What keeps people signed in from one test to the next, until somebody signs them out."""
+    return {}
+
+
 @pytest.fixture
-def visit(running: Browser, service: Service) -> Iterator[Callable[..., Person]]:
+def visit(running: Browser, service: Service, _cookies: dict[str, list]) -> Iterator[Callable[..., Person]]:
     """Brings people, each with a browser of his own, signed in if they are named; nothing may go wrong for any of them."""
     with ExitStack() as leaving:
 
         def come(name: str | None = None, **how: object) -> Person:
             context = leaving.enter_context(running.new_context(base_url=service.url, **how))
             leaving.callback(Watch(context, service.url).require_calm)
+            context.add_cookies(_cookies.get(name, []))
             person = Person(context)
             person.page.goto("/console/")
-            if name is not None:
+            if name is not None and person.is_stranger():
                 person.signs_in(name, service.passwords[name])
+                _cookies[name] = context.cookies()
             return person
 
         yield come

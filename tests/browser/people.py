@@ -1,10 +1,10 @@
 """Someone at a browser: what he does by its keys, where that gets him, and what must not happen meanwhile."""
 
+from collections.abc import Iterator
+
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.faults.harness import PATIENCE
-
-expect.set_options(timeout=PATIENCE * 1000)
+expect.set_options(timeout=20_000)
 
 DELIBERATE = "Failed to load resource: the server responded with a status of 4"
 """What the browser says of every answer that is not what was asked for."""
@@ -15,8 +15,13 @@ MOVED_ON = "net::ERR_ABORTED"
 IS_SEEN = """element => {
     const shown = element.matches("input[type=radio]") ? element.nextElementSibling : element;
     const style = getComputedStyle(shown);
-    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    return element.tabIndex === -1 || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
 }"""
+"""Whether the focus is to be seen; a heading that is not operated only tells where reading begins."""
+
+LOOK = f"""() => document.activeElement !== document.body &&
+    {{place: document.activeElement.outerHTML.slice(0, 200), seen: ({IS_SEEN})(document.activeElement)}}"""
+"""Where the focus is, if it is anywhere."""
 
 
 class Watch:
@@ -49,6 +54,10 @@ class Person:
         self.page: Page = context.new_page()
         self.actions = 0
 
+    def is_stranger(self) -> bool:
+        """Whether he is asked to sign in."""
+        return self.page.locator("#password").is_visible()
+
     def signs_in(self, name: str, password: str) -> None:
         """Fill in the form for signing in, and send it."""
         self.page.locator("#name").fill(name)
@@ -73,11 +82,15 @@ class Person:
         self.actions += len(text)
 
     def is_at(self, place: Locator) -> None:
-        """The focus is there, and whoever looks sees it; a heading only tells where reading begins."""
+        """The focus is there, and whoever looks sees it."""
         expect(place).to_be_focused()
-        assert place.evaluate("element => element.tabIndex === -1") or place.evaluate(IS_SEEN), (
-            f"no focus seen: {place}"
-        )
+        assert place.evaluate(IS_SEEN), f"no focus seen: {place}"
+
+    def tabs_through(self) -> Iterator[dict]:
+        """Every place that Tab leads to, to the end of the page."""
+        while place := self.page.evaluate(LOOK):
+            yield place
+            self.presses("Tab")
 
     def reads(self, heading: object) -> None:
         """This is what the page is about, and where it is read from."""
@@ -102,8 +115,7 @@ class Person:
         expect(self.page.locator("#q")).to_be_focused()
 
     def looks_up(self, order_id: str) -> None:
-        """From the first page to the answer."""
-        self.opens()
-        self.types(order_id)
+        """From the first page, which is open, to the answer."""
+        self.field("Order number or cancellation reference").fill(order_id)
         self.presses("Enter")
         expect(self.page.locator(".verdict h1")).to_be_visible()

@@ -6,6 +6,7 @@ from tests.browser.people import Watch
 from tests.browser.screens import SCREENS, Looker
 from tests.browser.story import scene
 
+TOLD = [screen for screen in SCREENS if not screen.name.endswith("-failed")]
 SHOWING = {"customer", "request", "revoked", "history", "confirmation", "done", "policy", "evidence"}
 """Where there is such a text to be seen."""
 
@@ -21,7 +22,7 @@ def looker(running):
         watch.require_calm()
 
 
-@pytest.mark.parametrize("screen", SCREENS, ids=[screen.name for screen in SCREENS])
+@pytest.mark.parametrize("screen", TOLD, ids=[screen.name for screen in TOLD])
 def test_a_hostile_text_is_only_a_text(looker, screen):
     looker, watch = looker
     page = looker.at(screen, "en")
