@@ -29,6 +29,7 @@ def main(directory: Path, *names: str) -> None:
             for screen in SCREENS:
                 if names and screen.name not in names:
                     continue
+                looker.page.emulate_media(media="screen")  # on paper there is nothing to be filled in
                 page = looker.at(screen, language)
                 for look, (size, media) in looks.items():
                     page.set_viewport_size(size)
