@@ -9,7 +9,7 @@ from babel.dates import get_day_names
 from refunds.business_days import WEEKDAYS, Week
 from refunds.policy import Difference, PolicyVersion
 from refunds.terms import ContactChannel, JudgedBy, Texts, TimelyBy
-from refunds.wording import date_text, instant_text
+from refunds.wording import date_text, instant_text, total_text
 
 _LABEL = {
     "en": {
@@ -99,10 +99,7 @@ _WORD: dict[str, dict[Any, str]] = {
         "changed": "{label}: {after} (bisher: {before})",
     },
 }
-_DAYS = {
-    "en": {"business": ("1 business day", "{} business days"), "calendar": ("1 calendar day", "{} calendar days")},
-    "de": {"business": ("1 Werktag", "{} Werktage"), "calendar": ("1 Kalendertag", "{} Kalendertage")},
-}
+_CALENDAR_DAYS = {"en": ("1 calendar day", "{} calendar days"), "de": ("1 Kalendertag", "{} Kalendertage")}
 
 
 def difference_text(difference: Difference, time_zone: str, language: str) -> str:
@@ -130,8 +127,8 @@ def _plain(value: Any, language: str) -> str:
     return _WORD[language][value] if isinstance(value, bool | TimelyBy | JudgedBy) else str(value)
 
 
-def _days(kind: str) -> Callable[[int, str], str]:
-    return lambda number, language: _DAYS[language][kind][number != 1].format(number)
+def _calendar_days(number: int, language: str) -> str:
+    return _CALENDAR_DAYS[language][number != 1].format(number)
 
 
 def _week(week: Week, language: str) -> str:
@@ -164,9 +161,9 @@ def _texts_changed(before: Texts | None, after: Texts, language: str) -> str:
 
 
 _SHOWN: dict[str, Callable[[Any, str], str]] = {
-    "window_business_days": _days("business"),
-    "late_entry_days": _days("business"),
-    "refund_due_days": _days("calendar"),
+    "window_business_days": total_text,
+    "late_entry_days": total_text,
+    "refund_due_days": _calendar_days,
     "business_week": _week,
     "end_week": _week,
     "phone": _channel,
