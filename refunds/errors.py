@@ -35,8 +35,10 @@ class RefundsError(Exception):
     flaws: tuple[Flaw, ...] = ()
 
     def under(self, prefix: str) -> Self:
-        """The same error, its places seen from the document that holds them at `prefix`."""
-        moved = type(self).__new__(type(self))  # each class is made of other things
+        """The same error with all its evidence, its places seen from the document that holds them at `prefix`."""
+        # Not by its class: each takes other arguments.
+        moved = type(self).__new__(type(self))
+        moved.__dict__.update(self.__dict__)
         moved.flaws = tuple(flaw.under(prefix) for flaw in self.flaws)
         moved.args = (told(moved.flaws),) if moved.flaws else self.args
         return moved
@@ -174,6 +176,17 @@ class InvalidCursor(CallersError):
     """A cursor that this list has not given."""
 
     code = "invalid-cursor"
+
+
+class FeedRewound(CallersError):
+    """A place in the feed that the journal does not reach (any more); `position` is where it ends."""
+
+    code = "feed-rewound"
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.flaws = (Flaw("/after", f"the journal ends at {position}: read on from there", "feed_rewound"),)
+        super().__init__(told(self.flaws))
 
 
 class IdempotencyKeyReused(CallersError):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from refunds.access import Scope
+from refunds.errors import FeedRewound
 from refunds.journal import GENESIS, Event, is_sound
 from refunds.secrecy import CLOSED
 from refunds.service.work import Work
@@ -13,12 +14,15 @@ from refunds.storage.events import EVENTS
 def read(work: Work, after: int, limit: int, types: Sequence[str] | None) -> tuple[list[Event], int]:
     """Up to `limit` events after a position, and the position to go on from.
 
-    With `types`, only those; events for auditors only for those who may see them.
+    With `types`, only those; events for auditors only for those who may see them. Raises `FeedRewound` for a position
+    beyond the end: an older state was restored, and what the reader has seen since did not happen.
     """
     head = events.head(work.tx).position
+    if after > head:
+        raise FeedRewound(head)
     found = events.after(work.tx, after, limit, types, audit=work.principal.may(Scope.AUDIT_READ))
     # A page that is not full has seen everything there was, also what it leaves out.
-    return found, found[-1].position if len(found) == limit else max(after, head)
+    return found, found[-1].position if len(found) == limit else head
 
 
 def newest(work: Work, before: int | None, limit: int) -> list[tuple[Event, bool]]:

@@ -140,6 +140,14 @@ PROBLEMS = {
         "A revoked cancellation cannot be settled, a settled one cannot be revoked or settled otherwise.",
         "Read the cancellation again. The detail names its state.",
     ),
+    "feed-rewound": Problem(
+        409,
+        "The feed does not reach that far",
+        "The journal ends before the place that the request names: its records were restored from an older state. "
+        "Nothing was changed by this request.",
+        "Undo what you have done on events after the problem's next, which the restore has undone, or ask the operator "
+        "what to do. Then read on from there: after=next.",
+    ),
     "length-required": Problem(
         411,
         "The body has no known length",

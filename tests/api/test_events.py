@@ -8,7 +8,7 @@ import pytest
 from refunds.errors import ConfigurationError
 from refunds.journal import EventType
 from refunds.web import create_app
-from tests.api.conftest import Desk, places
+from tests.api.conftest import Desk, places, slug
 from tests.conftest import client_of, settings
 
 
@@ -78,8 +78,14 @@ def test_a_place_that_cannot_be_is_refused(billing, query, place):
     assert (answer.status_code, places(answer)) == (422, [place])
 
 
-def test_a_place_ahead_of_the_head_is_kept(billing):
-    assert billing.get("/v1/events?after=900000").json == {"items": [], "next": 900_000}
+@pytest.mark.parametrize("query", ["", "&types=cancellation.issued", "&limit=200"])
+def test_a_place_beyond_the_end_is_a_conflict_that_names_where_to_read_on(billing, query):
+    """After a restore, a reader who was ahead would miss all that happens until the journal is as long again."""
+    end = head(billing)
+    answer = billing.get(f"/v1/events?after={end + 1}{query}")
+    assert (answer.status_code, slug(answer), places(answer)) == (409, "feed-rewound", ["/after"])
+    assert answer.json["next"] == end
+    assert billing.get(f"/v1/events?after={answer.json['next']}{query}").json == {"items": [], "next": end}
 
 
 def test_the_journal_holds_nothing_personal(billing, auditor):

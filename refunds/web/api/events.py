@@ -7,6 +7,7 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from refunds.access import Scope
+from refunds.errors import FeedRewound
 from refunds.fields import StrictSchema, Text, WholeText, flawed
 from refunds.journal import ABOUT_POLICIES, EventType
 from refunds.service import feed
@@ -18,7 +19,8 @@ from refunds.web.api.contacts import CONTACT
 from refunds.web.api.orders import ORDER
 from refunds.web.api.policies import CLOSURE, SUMMARY
 from refunds.web.asked import PAGE, Limit
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.openapi import Answer, ProblemSchema, Transacted, operation
+from refunds.web.problems import error_data, problem_answer
 from refunds.wording.records import event_data
 
 blueprint = Blueprint("Events", __name__, description="What happened, in the order in which it did.")
@@ -76,6 +78,12 @@ class FeedSchema(ma.Schema):
 
     items = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
     next = shown.Integer("The position to read on from; the same as `after` while nothing new has happened.")
+
+
+class RewoundSchema(ProblemSchema):
+    """A problem, with the place to read on from."""
+
+    next = shown.Integer("The position of the last event there is: read on from here.")
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
@@ -148,13 +156,19 @@ EXAMPLES = {
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
     work=Transacted.READ,
     query=EventQuerySchema,
+    refusal=RewoundSchema,
+    problems=("feed-rewound",),
 )
 def list_events(work: Work, query: dict[str, Any]) -> Response:
     """Read the feed
 
     Everything that happened after a position, in the order in which it was committed: no event becomes visible after a
-    later one. Whoever reads on from `next` misses nothing and sees nothing twice. Events about access are for auditors
-    alone; others find their positions passed over.
+    later one. A reader who goes on from `next` misses nothing and sees nothing twice. Events about access are for
+    auditors alone; others find their positions passed over. A place beyond the end is a conflict: an older state of the
+    records was restored.
     """
-    found, position = feed.read(work, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
+    try:
+        found, position = feed.read(work, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
+    except FeedRewound as error:
+        return problem_answer(error_data(error) | {"next": error.position})
     return reply({"items": list(map(event_data, found)), "next": position})

@@ -1,0 +1,38 @@
+"""What an error knows, it still knows after it was caught and raised again."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from refunds import errors
+from refunds.errors import Flaw, RefundsError
+
+EVERY = [
+    errors.CalendarNotCovered("DE", date(1991, 1, 1), date(2100, 12, 31)),
+    errors.NoPolicyInForce("brand", datetime(2026, 4, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)),
+    errors.UnknownRegion("unknown country"),
+    errors.OrderFactsConflict("A-1", [Flaw("/region", "was DE")]),
+    errors.FeedRewound(7),
+    errors.Conflict("policies"),
+    errors.NotFound("there is no such order"),
+]
+
+
+@pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
+def test_an_error_keeps_its_evidence_when_its_places_are_moved(error):
+    moved = error.under("/order")
+    evidence = {name: value for name, value in vars(error).items() if name != "flaws"}
+    assert type(moved) is type(error)
+    assert {name: getattr(moved, name) for name in evidence} == evidence
+    assert [flaw.pointer for flaw in moved.flaws] == [f"/order{flaw.pointer}" for flaw in error.flaws]
+    assert str(moved) == (f"/order{error}" if error.flaws and str(error).startswith("/") else str(moved))
+    assert str(moved)
+
+
+def test_every_error_with_evidence_of_its_own_is_tried_here():
+    def kinds(error):
+        return {error}.union(*map(kinds, error.__subclasses__()))
+
+    own = {kind for kind in kinds(RefundsError) if "__init__" in vars(kind) and kind.__module__ == errors.__name__}
+    tried = {type(error) for error in EVERY}
+    assert {kind.__name__ for kind in own - tried} <= {"InvalidInput", "OrderFrozen"}, "their evidence is their text"
