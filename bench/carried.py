@@ -35,8 +35,9 @@ def carried(home: Installed, server: Cluster) -> Installed:
 
 def _carry(source: sqlite3.Connection, target: psycopg.Connection, table: str) -> None:
     """Every row of a table, whose columns have the same names and kinds on each engine."""
-    rows = source.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of the above
-    columns = [sql.Identifier(column) for column, *_ in rows.description]
+    written = [name for _, name, *_ in source.execute(f"PRAGMA table_info({table})")]  # without generated columns
+    rows = source.execute(f"SELECT {', '.join(written)} FROM {table}")  # noqa: S608 - one of the above
+    columns = map(sql.Identifier, written)
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), sql.SQL(", ").join(columns))
     with target.cursor().copy(statement) as copy:
         for row in rows:

@@ -3,9 +3,10 @@
 Statements name their parameters (`:order_id`) and leave in braces what engines write differently: the types
 `{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
 kept in the order of their keys, `{for_update}` after a `SELECT` in a write that must hold its rows until the
-transaction ends, and `{unless_held}` after one that passes over rows which others hold. So that no two wait for each
-other, rows are held in this order: keys of requests, customers by their digests, an order, attempts at signing in by a
-name, a user, the head of the journal.
+transaction ends, `{unless_held}` after one that passes over rows which others hold, and `{policy_of_decision}` after a
+column that holds the policy of the row's decision. So that no two wait for each other, rows are held in this order:
+keys of requests, customers by their digests, an order, attempts at signing in by a name, a user, the head of the
+journal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,10 @@ Row = Mapping[str, Any]
 
 PATIENCE = 10.0
 """Seconds that a write waits for others before it is told to try again."""
+
+
+FAILED = "a failed statement must end its transaction"
+"""Why a commit is refused; raised, as `python -O` takes assertions away."""
 
 
 class Transaction(Protocol):

@@ -13,7 +13,7 @@ from typing import Self
 from refunds.errors import ConfigurationError
 from refunds.storage import Engine, Transaction, events
 from refunds.storage.events import NO_EVENT, Head
-from refunds.storage.migrations import COPY_OF, up_to_date
+from refunds.storage.migrations import COPY_OF, GENERATED, up_to_date
 from refunds.storage.table import count_rows
 
 TABLES = {
@@ -89,7 +89,8 @@ class Copy:
             rows = source.all(f"SELECT * FROM {table} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
             if not rows:
                 return
-            names, values = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+            columns = [name for name in rows[0] if name not in GENERATED]
+            names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
             with self.write() as tx:
                 tx.many(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608
             last = {name: rows[-1][name] for name in TABLES[table]}

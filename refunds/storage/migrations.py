@@ -179,7 +179,21 @@ CREATE INDEX attempts_by_age ON sign_in_attempts (since);
 CREATE INDEX cancellations_of_issuer ON cancellations (issued_by, cancellation_id);
 """
 
-MIGRATIONS = (("0001_records", _RECORDS), ("0002_policies", _POLICIES), ("0003_users", _USERS))
+# The database works it out from the decision in the same row: older rows have it too, and no digest changes.
+_JUDGING_POLICY = """
+ALTER TABLE contacts ADD COLUMN judging_policy TEXT {policy_of_decision};
+ALTER TABLE cancellations ADD COLUMN judging_policy TEXT {policy_of_decision};
+"""
+
+MIGRATIONS = (
+    ("0001_records", _RECORDS),
+    ("0002_policies", _POLICIES),
+    ("0003_users", _USERS),
+    ("0004_judging_policy", _JUDGING_POLICY),
+)
+
+GENERATED = {"judging_policy"}
+"""Columns that the database works out by itself; nobody writes them."""
 
 
 COPY_OF = "copy of "

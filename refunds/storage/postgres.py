@@ -22,7 +22,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable, Unreadable
-from refunds.storage import PATIENCE, Row
+from refunds.storage import FAILED, PATIENCE, Row
 
 OLDEST = 15
 """The oldest major version that the statements are tried on."""
@@ -49,6 +49,8 @@ _DIALECT = {
     "clustered": "",
     "for_update": "FOR UPDATE",
     "unless_held": "FOR UPDATE SKIP LOCKED",
+    # By a pattern: a cast to JSON would fail, and with it the step, where a decision was tampered with.
+    "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }
 
 # A peer that is gone is noticed, and a standby is passed over, unless the URL says otherwise.
@@ -247,22 +249,21 @@ class _Transaction:
         while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}, prepare=False).fetchall():
             for row in rows:
                 yield row
-                assert self._connection is not None, _OVER
+                self._require_open()
         self._execute(f"CLOSE {name}", {})
 
     def run(self, sql: str, **parameters: Any) -> int:
         return self._execute(sql, parameters).rowcount
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        assert self._connection is not None, _OVER
-        with self._noted(), self._connection.cursor() as cursor:
+        with self._noted(), self._require_open().cursor() as cursor:
             cursor.executemany(_rendered(sql), rows)
 
     def commit(self) -> None:
         """Keep what was done; never after a statement that failed: the database would keep nothing, and not say so."""
-        assert self._connection is not None
-        assert not self._failed, "a failed statement must end its transaction"
-        self._connection.execute("COMMIT")
+        if self._failed:
+            raise RuntimeError(FAILED)
+        self._require_open().execute("COMMIT")
 
     def end(self, how: str = "ROLLBACK") -> None:
         """Take back what is not committed, once; a connection on which that fails is not used again."""
@@ -272,9 +273,14 @@ class _Transaction:
                 connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        assert self._connection is not None, _OVER
+        connection = self._require_open()
         with self._noted():
-            return self._connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+            return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+
+    def _require_open(self) -> psycopg.Connection[DictRow]:
+        if self._connection is None:
+            raise RuntimeError("the transaction is over")
+        return self._connection
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -286,7 +292,6 @@ class _Transaction:
             raise
 
 
-_OVER = "the transaction is over"
 _NUMBERS = count(1)
 _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 _PARAMETER = re.compile(r"(?<!:):(\w+)")

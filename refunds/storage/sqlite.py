@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import Conflict, StorageUnavailable, Unreadable
-from refunds.storage import PATIENCE, Row
+from refunds.storage import FAILED, PATIENCE, Row
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
 """Seconds between two looks at a ticket that is taken: whoever waits longest looks most often."""
@@ -32,6 +32,9 @@ _DIALECT = {
     "clustered": " WITHOUT ROWID",
     "for_update": "",
     "unless_held": "",
+    # A decision that was tampered with has none, and the audit finds it.
+    "policy_of_decision": "GENERATED ALWAYS AS"
+    " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
 }
 
 # Rows that are too old, a full disk, a file that is locked, gone or unreadable: not the caller's fault.
@@ -180,7 +183,8 @@ class _Connection:
         return cursor
 
     def commit(self) -> None:
-        assert not self._failed, "a failed statement must end its transaction"
+        if self._failed:
+            raise RuntimeError(FAILED)
         self.leave_rows()
         self.execute("COMMIT")
 

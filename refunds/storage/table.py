@@ -113,7 +113,8 @@ class Table(Generic[R]):
         for name in self._personal:
             if row[name] is not None:
                 text = vault.unseal(row[name], self.name, name, key)
-                assert text is not None, "a closed vault must not empty a field"
+                if text is None:
+                    raise RuntimeError("a closed vault must not empty a field")
                 sealed = to.seal(text, self.name, name, key)
                 tx.run(f"UPDATE {self.name} SET {name} = :sealed WHERE {self.key} = :key", sealed=sealed, key=key)  # noqa: S608
 

@@ -7,6 +7,7 @@ import pytest
 
 from refunds.errors import Conflict
 from refunds.records import heard, new_reference, spoken
+from refunds.storage.migrations import GENERATED
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
 from tests.conftest import client_of, settings, with_policies
@@ -102,11 +103,24 @@ def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
     engine, _ = app.extensions["refunds.books"].open()
     with engine.read() as tx:
         row = dict(tx.one("SELECT * FROM cancellations WHERE order_id = :order_id", order_id=order_id))
-    row |= {"cancellation_id": "can_other", "reference": "0000000000"}
+    row = {name: row[name] for name in row.keys() - GENERATED} | {"cancellation_id": "can_other", "reference": "0"}
     insert = f"INSERT INTO cancellations ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})"  # noqa: S608
     with pytest.raises(Conflict) as conflict, engine.write() as tx:
         tx.run(insert, **row)
     assert conflict.value.constraint == "cancellations.order_id"
+
+
+@pytest.mark.parametrize("table", ["contacts", "cancellations"])
+def test_the_database_knows_the_policy_of_each_decision(app, agent, table):
+    order_id = agent.cancelled()["order_id"]
+    engine, _ = app.extensions["refunds.books"].open()
+    asked = f"SELECT judging_policy FROM {table} WHERE order_id = :order_id"  # noqa: S608
+    with engine.read() as tx:
+        assert [row["judging_policy"] for row in tx.all(asked, order_id=order_id)] == ["virtual-numbers"]
+    with pytest.raises(RuntimeError, match="take it back"), engine.write() as tx:
+        assert tx.run(f"UPDATE {table} SET decision = 'none' WHERE order_id = :order_id", order_id=order_id)  # noqa: S608
+        assert [row["judging_policy"] for row in tx.all(asked, order_id=order_id)] == [None]
+        raise RuntimeError("take it back")
 
 
 def test_a_refused_request_is_kept_and_the_problem_says_where(agent, billing, now):

@@ -392,14 +392,15 @@ class Intruder:
     def insert(self, column):
         """A row more: a copy under a key of its own, and with another column changed too."""
         ((key, _),) = self.rows(1)
-        held = self.raw.execute(f"SELECT * FROM {self.table} WHERE {self.key} = ?", (key,)).fetchone()  # noqa: S608
+        names = ", ".join(self.columns)
+        held = self.raw.execute(f"SELECT {names} FROM {self.table} WHERE {self.key} = ?", (key,)).fetchone()  # noqa: S608
         row = dict(zip(self.columns, held, strict=True))
         row[column] = self.other(row[column], column)
         row[self.key] = self.random.choice([0, self.count + 1]) if self.table == "events" else self._text(key)
         for unique in {"reference", "name", "digest", "version", "date"} & set(self.columns) - {self.key}:
             row[unique] = self.other(row[unique], unique)
         marks = ", ".join("?" * len(row))
-        self.raw.execute(f"INSERT INTO {self.table} VALUES ({marks})", tuple(row.values()))  # noqa: S608
+        self.raw.execute(f"INSERT INTO {self.table} ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
         return Tampered(f"{row[self.key]} inserted, as {key}", {row[self.key]})
 
 

@@ -150,7 +150,7 @@ ON_POSTGRESQL = """
 SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required,
   coalesce(attnum = ANY (indkey), false) AS is_key
 FROM pg_attribute LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary
-WHERE attrelid = to_regclass(:name) AND attnum > 0 ORDER BY attnum
+WHERE attrelid = to_regclass(:name) AND attnum > 0 AND attgenerated = '' ORDER BY attnum
 """
 
 
