@@ -8,18 +8,21 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from time import perf_counter
 from types import TracebackType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import orjson
-import structlog
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from refunds.contact_points import holds_payment_data
 from refunds.storage.anchors import Anchor
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 _ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 
@@ -59,12 +62,45 @@ class Metrics:
         )
         self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=self.registry)
         self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=self.registry)
+        self.dropped_lines = Counter(
+            "refunds_log_lines_dropped", "Log lines that could not be written.", registry=self.registry
+        )
 
 
-def logger(output: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+class Output:
+    """Where log lines go; a line that cannot be written is dropped and counted, and no answer changes.
+
+    The disk may be full, or the reader of a pipe gone: the request was answered all the same.
+    """
+
+    def __init__(self, output: BinaryIO, dropped: Counter) -> None:
+        # The raw file: a buffer would keep what it failed to write, and fail again with the next line.
+        self._output: BinaryIO = getattr(output, "raw", output)
+        self._dropped = dropped
+        self._torn = False
+
+    def write(self, line: bytes) -> None:
+        """Write a line, or drop it."""
+        begun = b"\n" + line if self._torn else line
+        try:
+            written = self._output.write(begun) or 0
+        except (OSError, ValueError):  # a ValueError where it is closed
+            written = 0
+        if written < len(begun):
+            self._dropped.inc()
+        if written:
+            self._torn = written < len(begun)
+
+    def flush(self) -> None:
+        """Do nothing: no line is kept back."""
+
+
+def logger(output: Output) -> "FilteringBoundLogger":
     """One JSON object a line."""
-    made: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(output),
+    import structlog  # noqa: PLC0415 - slow to import, and few commands log
+
+    made: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.BytesLogger(cast(BinaryIO, output)),
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.add_log_level,
@@ -79,13 +115,13 @@ def logger(output: BinaryIO) -> structlog.typing.FilteringBoundLogger:
 class _DriversLog(logging.Handler):
     """What the database's driver has to say between requests, as a line like all others."""
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, log: Callable[[], "FilteringBoundLogger"]) -> None:
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a line."""
-        self._log.warning("database", detail=record.getMessage())
+        self._log().warning("database", detail=record.getMessage())
 
 
 def metrics() -> Metrics:
@@ -103,24 +139,28 @@ def count_decisions(reasons: Iterable[str]) -> None:
 def count_sign_in(outcome: str) -> None:
     """Measure an attempt at signing in, and log it; by whom, is not told."""
     metrics().sign_ins.labels(outcome).inc()
-    current_app.extensions["refunds.log"].info("sign-in", request_id=g.request_id, outcome=outcome)
+    current_app.extensions["refunds.log"]().info("sign-in", request_id=g.request_id, outcome=outcome)
 
 
 def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
-    log = app.extensions["refunds.log"] = logger(sys.stdout.buffer)
+
+    def log_to(output: BinaryIO) -> Callable[[], "FilteringBoundLogger"]:
+        return cache(lambda: logger(Output(output, measured.dropped_lines)))
+
+    log = app.extensions["refunds.log"] = log_to(sys.stdout.buffer)
     driver = logging.getLogger("psycopg")
-    driver.handlers, driver.propagate = [_DriversLog(logger(sys.stderr.buffer))], False  # commands print results
+    driver.handlers, driver.propagate = [_DriversLog(log_to(sys.stderr.buffer))], False  # commands print results
 
     def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
-        tell = log.error if failure else log.info
+        tell = log().error if failure else log().info
         tell("anchor", position=anchor.position, hash=anchor.hash.hex(), failure=failure and failure.strerror)
 
     app.extensions["refunds.books"].on_anchor = log_anchor
 
     def log_failure(exc_info: _ExcInfo) -> None:
-        log.error("failure", request_id=g.request_id, exc_info=exc_info)
+        log().error("failure", request_id=g.request_id, exc_info=exc_info)
 
     app.log_exception = log_failure  # type: ignore[method-assign] # failures go where everything else goes
 
@@ -139,7 +179,7 @@ def register(app: Flask) -> None:
         seconds = perf_counter() - g.began
         measured.requests.labels(operation, response.status_code).inc()
         measured.seconds.labels(operation).observe(seconds)
-        log.info(
+        log().info(
             "request",
             request_id=g.request_id,
             method=request.method,
