@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from flask import Flask
 
-from refunds.cli import audit, calendar, check, copy, deadlines, demo, evidence, openapi, policy, serve, tokens, users
+from refunds.cli import Commands
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.web import create_app
@@ -27,7 +27,6 @@ def _refuse(error: RefundsError) -> NoReturn:
 
 try:
     app = create_app(load_settings())
-    for module in (audit, calendar, check, copy, deadlines, demo, evidence, openapi, policy, serve, tokens, users):
-        app.cli.add_command(module.command)
+    app.cli = Commands(app.name)
 except ConfigurationError as error:
     _refuse(error)

@@ -69,9 +69,9 @@ def bare() -> Flask:
 
 def serve(name: str) -> None:
     """Serve an app of this module until SIGTERM, on the server of `flask serve`."""
-    from refunds.cli.serve import server  # noqa: PLC0415
+    from refunds.cli.serve import Server  # noqa: PLC0415
 
-    server(f"bench.apps:{name}", int(os.environ["PORT"]), factory=True).serve()
+    Server(globals()[name](), int(os.environ["PORT"])).run()
 
 
 if __name__ == "__main__":

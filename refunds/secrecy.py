@@ -10,18 +10,19 @@ import secrets
 import stat
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
-from argon2.low_level import ARGON2_VERSION
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from refunds.errors import ConfigurationError, Crowded, RefundsError
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 _FORMAT = b"\x01"
 _NONCE = 12
@@ -196,7 +197,7 @@ _PASSWORD = 4, 5
 _PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """None that looks like another one."""
 
-_passwords = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 _hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)
 """Each takes its memory, so whoever comes third waits; and whoever comes ninth is told so, and holds no thread."""
 
@@ -210,7 +211,7 @@ def new_password() -> str:
 def password_hash(password: str) -> str:
     """What is stored of a password."""
     with _hashing:
-        return _passwords.hash(password)
+        return _passwords().hash(password)
 
 
 def password_fits(password: str, stored: str | None) -> bool:
@@ -218,18 +219,30 @@ def password_fits(password: str, stored: str | None) -> bool:
 
     Raises `Crowded` where too many are tried at once.
     """
+    from argon2.exceptions import VerificationError  # noqa: PLC0415
+
     if not _trying.acquire(blocking=False):
         raise Crowded("Too many are signing in: try again in a moment.")
     try:
         with _hashing:
-            return _passwords.verify(stored or _nobodys(), password) and stored is not None
+            return _passwords().verify(stored or _nobodys(), password) and stored is not None
     except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
         return False
     finally:
         _trying.release()
 
 
+@cache
+def _passwords() -> "PasswordHasher":
+    """argon2id, imported for the first password."""
+    from argon2 import PasswordHasher  # noqa: PLC0415
+
+    return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)
+
+
 def _nobodys() -> str:
     """A hash that nobody knows a password of, and that takes as long to try as any."""
-    cost = f"m={_passwords.memory_cost},t={_passwords.time_cost},p={_passwords.parallelism}"
+    from argon2.low_level import ARGON2_VERSION  # noqa: PLC0415
+
+    cost = f"m={_KIBIBYTES},t={_ROUNDS},p={_LANES}"
     return f"$argon2id$v={ARGON2_VERSION}${cost}${'A' * 22}${'A' * 43}"

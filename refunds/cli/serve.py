@@ -1,6 +1,11 @@
 """`flask serve`: run the service on its real server."""
 
+import os
+import signal
 import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -8,8 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
-from granian.server import Server
-from granian.server.common import AbstractServer
+from granian.server import MTServer
 
 from refunds.access import COMMAND_LINE, Role
 from refunds.cli import Command, loaded_books
@@ -21,6 +25,9 @@ from refunds.service.users import Credentials
 
 THREADS = 32
 """Requests are short, but a slow client holds a thread while its body arrives."""
+
+PATIENCE = 30
+"""Seconds after which a request under way is given up when the service stops."""
 
 
 @click.command("serve", cls=Command)
@@ -34,24 +41,39 @@ def command() -> None:
     _require_free(settings.port)
     books = loaded_books()
     books.prepare()
-    click.echo(
+    _say(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
         f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
         f"  the records          {books.name}"
     )
     _show_how_to_sign_in(books, production=settings.production)
-    click.echo("  stop it with Ctrl-C")
+    _say("  stop it with Ctrl-C")
     books.anchor()
-    books.close()  # the process that serves opens them for itself
     try:
-        server("app:serving", settings.port, factory=True).serve()
+        Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
+        # The interpreter takes its handlers away before it ends: a signal would then kill what has stopped in order.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         try:
             books.anchor()
         except RefundsError as error:  # the next start will
             click.echo(f"The journal was not anchored: {error}", err=True)
         books.close()
+        _end_unfinished()
+
+
+def _say(text: str) -> None:
+    """Print what nobody needs to have seen: the service starts on a full disk, too, or without a reader."""
+    with suppress(OSError):
+        click.echo(text)
+
+
+def _end_unfinished() -> None:
+    """End the process where requests were not answered in time: it would wait for their threads for ever."""
+    if any(thread.name == "granian-worker" for thread in threading.enumerate()):
+        os._exit(0)
 
 
 def _show_how_to_sign_in(books: Books, *, production: bool) -> None:
@@ -67,30 +89,55 @@ def _show_how_to_sign_in(books: Books, *, production: bool) -> None:
             click.echo(f"    {user.name:<10} {password}")
         click.echo("    a few demonstration orders to try it with are offered there")
     else:
-        click.echo("  to sign in to the console: flask users add NAME --role agent")
+        _say("  to sign in to the console: flask users add NAME --role agent")
     if tokens:
         click.echo("  to call the API, send Authorization: Bearer and a token; these are shown this once:")
         for role, token in tokens.items():
             click.echo(f"    {role:<10} {token}")
     else:
-        click.echo("  to call the API, send Authorization: Bearer and a token: flask tokens create --role billing")
+        _say("  to call the API, send Authorization: Bearer and a token: flask tokens create --role billing")
 
 
-def server(target: str, port: int, *, factory: bool = False) -> AbstractServer[Any]:
-    """The server of a WSGI application, or of what makes one: one worker with threads, on the loopback interface."""
-    return Server(
-        target,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=1,
-        blocking_threads=THREADS,
-        log_level=LogLevels.error,
-        workers_kill_timeout=30,
-        factory=factory,
-    )
+class Server(MTServer):
+    """The server of one WSGI application on the loopback interface: one process, in which threads answer requests.
+
+    granian's other server forks a worker and keeps a parent that holds a second copy of the application and does
+    nothing. This one is meant for a Python without the interpreter's lock; its worker is the same on any other.
+    """
+
+    def __init__(self, application: Callable[..., Any], port: int) -> None:
+        super().__init__(
+            "refunds",
+            address="127.0.0.1",
+            port=port,
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            workers=1,
+            blocking_threads=THREADS,
+            log_level=LogLevels.error,
+            workers_kill_timeout=PATIENCE,
+        )
+        self._application = application
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C, and until the requests under way are answered."""
+        self.serve(target_loader=lambda: self._application, wrap_loader=False)
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """Take the first signal that ends the server, and ignore the others: make and systemd both send two.
+
+        A second one may come while the first one's `Event.set` holds the lock of the event, and would wait for it in
+        the same thread for ever.
+        """
+        if not self.interrupt_signal:
+            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    def signal_handler_reload(self, *_: object) -> None:
+        """Ignore SIGHUP: there is nothing to load anew."""
+
+    def _check_gil(self) -> None:
+        """Serve with the interpreter's lock, too: it is held while Python code runs, and no longer."""
 
 
 def _require_free(port: int) -> None:

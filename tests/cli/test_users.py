@@ -184,14 +184,14 @@ def test_each_command_says_what_it_does(commands, arguments, told):
 @pytest.fixture
 def start(engine, tmp_path, monkeypatch):
     """What a start of the service upon new records says, which then has nothing to serve."""
-    monkeypatch.setattr(serve, "server", mock.Mock())
+    monkeypatch.setattr(serve, "Server", mock.Mock())
 
     def started(**environment):
         commands = Commands(tmp_path, engine, PORT=str(free_port()), **environment)
         out, _, code = commands.run("serve")
         assert code == 0
-        serve.server.return_value.serve.assert_called_once_with()
-        serve.server.reset_mock()
+        serve.Server.return_value.run.assert_called_once_with()
+        serve.Server.reset_mock()
         return commands, out
 
     return started

@@ -88,15 +88,9 @@ class Server(NamedTuple):
     process: subprocess.Popen
     port: int
 
-    def pids(self) -> list[int]:
-        """Its process and those that this one has started."""
-        pid = self.process.pid
-        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-
-    def kill(self, pids: list[int]) -> None:
-        """Kill its processes, in this order, without a chance to finish anything."""
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+    def kill(self) -> None:
+        """Kill it, without a chance to finish anything."""
+        self.process.kill()
         self.process.wait(timeout=PATIENCE)
 
 

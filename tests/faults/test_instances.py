@@ -145,7 +145,7 @@ def test_an_instance_killed_while_it_writes_leaves_nothing_half_done_and_the_oth
         serving = islice(cycle([killed, *servers]), WRITERS)
         writing = [pool.submit(write, server, token, numbers, replies) for server in serving]
         until(lambda: len(replies) >= len(BODIES) // 3, 60)
-        killed.kill(killed.pids())
+        killed.kill()
         for end in writing:
             end.result(timeout=120)
     unanswered = {order_id for order_id, reply in replies.items() if reply is None}
@@ -174,7 +174,7 @@ def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
             until(lambda: waiting(books) == 1)
             kept = pool.submit(cancel, other, token, "held")
             until(lambda: waiting(books) == 2)
-            killed.kill(killed.pids())
+            killed.kill()
         assert lost.result(timeout=60) is None
         reply = kept.result(timeout=60)
     assert (reply.status, reply.replayed) == (201, False)

@@ -47,7 +47,7 @@ class Cheap(PasswordHasher):
 def hasher(monkeypatch):
     """What tries passwords."""
     cheap = Cheap()
-    monkeypatch.setattr(secrecy, "_passwords", cheap)
+    monkeypatch.setattr(secrecy, "_passwords", lambda: cheap)
     return cheap
 
 

@@ -393,7 +393,7 @@ LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 @pytest.fixture
 def cheap(monkeypatch):
     """Passwords that are quick to try."""
-    monkeypatch.setattr(secrecy, "_passwords", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(secrecy, "_passwords", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 def test_a_password_is_of_100_random_bits_in_letters_that_do_not_look_alike():
@@ -489,7 +489,7 @@ class Watched(PasswordHasher):
 def test_where_nothing_is_stored_a_password_is_tried_once_at_the_same_cost_from_the_first_time_on(monkeypatch):
     stored = password_hash("a password")
     watched = Watched(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-    monkeypatch.setattr(secrecy, "_passwords", watched)
+    monkeypatch.setattr(secrecy, "_passwords", lambda: watched)
     assert not password_fits("another", None)
     assert not password_fits("another", stored)
     of_nobody, of_somebody = watched.tried
@@ -530,7 +530,7 @@ def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeyp
     """Each takes 19 MiB, and anybody may ask for it."""
     stored = password_hash("a password")
     slow = Slow(2)
-    monkeypatch.setattr(secrecy, "_passwords", slow)
+    monkeypatch.setattr(secrecy, "_passwords", lambda: slow)
     with ThreadPoolExecutor(12) as pool:
         hashed = [pool.submit(password_hash, "a password") for _ in range(4)]
         tried = [pool.submit(password_fits, password, stored) for password in ("a password", "another") * 4]
