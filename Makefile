@@ -25,6 +25,7 @@ serve: install
 # are short ones. The service that tests start so often is compiled once, whatever the environment wants.
 test: export PYTHONDONTWRITEBYTECODE =
 test: dev npm
+	@$(BIN)/python -m tests.needs
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: dev npm

@@ -1,15 +1,12 @@
-"""A Chromium for the tests, on a machine where nobody has prepared one.
+"""The Chromium of the tests: that of `$CHROMIUM_PATH`, else one that is installed, else Playwright's own.
 
-It is the one of `$CHROMIUM_PATH`, else one that is installed, else Debian's, brought where we may, else Playwright's own.
+`tests.needs` brings one where there is none.
 """
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +17,7 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
+MISSING = "The tests need a Chromium: install it (Debian: apt install chromium), or set CHROMIUM_PATH to one"
 
 
 @contextmanager
@@ -27,29 +25,25 @@ def browser() -> Iterator[Browser]:
     """A running browser that asks nobody for anything but the pages it is sent to."""
     as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    path = found()
+    if path is None:
+        raise RuntimeError(MISSING)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found(), args=[*as_root, *quiet])
+        launched = playwright.chromium.launch(executable_path=path, args=[*as_root, *quiet])
         try:
             yield launched
         finally:
             launched.close()
 
 
-@cache
 def found() -> str | None:
-    """Where it is; None: where Playwright keeps its own."""
-    path = os.environ.get("CHROMIUM_PATH") or _installed()
-    apt = shutil.which("apt-get")
-    if path is None and apt and os.geteuid() == 0:
-        quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
-        subprocess.run([apt, "update", "-qq"], check=False, **quiet)
-        subprocess.run([apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=False, **quiet)
-        path = _installed()
-    if path is None:
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
-    return path
-
-
-def _installed() -> str | None:
+    """The path of a Chromium; None where there is none."""
     named = filter(None, map(shutil.which, NAMES))
-    return next(chain(named, (place for place in PLACES if Path(place).exists())), None)
+    there = (place for place in PLACES if Path(place).exists())
+    return os.environ.get("CHROMIUM_PATH") or next(chain(named, there), None) or _playwrights_own()
+
+
+def _playwrights_own() -> str | None:
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None

@@ -1,0 +1,87 @@
+"""Brings what the tests need and the development requirements do not hold, once, before they run.
+
+`python -m tests.needs` ends with 0 when all of it is there; else it says what to install by hand. Only one process of a
+user brings anything at a time, and it waits for the package manager as long as others use that.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests import postgres
+from tests.browser import chromium
+
+PATIENCE = 600
+"""Seconds for which the package manager may be in use by others."""
+
+IN_USE = ("Could not get lock", "Unable to lock", "Unable to acquire", "is held by process")
+"""What apt-get says while it is."""
+
+
+def main() -> str | None:
+    """Bring what is missing; what is then still missing, and what to do about it."""
+    with Path(tempfile.gettempdir(), f"refunds-needs-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            postgres.binaries()
+        except RuntimeError as missing:
+            return str(missing)
+        if chromium.found() is None and not (_by_apt() or _by_playwright()):
+            return f"{chromium.MISSING}."
+    return None
+
+
+def _by_apt() -> bool:
+    """Whether Debian's package manager has brought a Chromium."""
+    apt = shutil.which("apt-get")
+    if apt is None:
+        return False
+    if os.geteuid() != 0:
+        _say("Chromium is missing, and only root may install Debian's: trying Playwright's own.")
+        return False
+    _say("Bringing Chromium from Debian's packages; that takes a minute or two.")
+    for command in ([apt, "update"], [apt, "install", "--yes", "--no-install-recommends", "chromium"]):
+        last = _run(command)
+        if last is not None:
+            _say(f"apt-get fails: {last}")
+    return chromium.found() is not None
+
+
+def _run(command: list[str]) -> str | None:
+    """Run the package manager when it is free; the last line that it prints where it fails."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        ended = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+        if ended.returncode == 0:
+            return None
+        if not any(said in ended.stdout for said in IN_USE) or time.monotonic() > end:
+            return (ended.stdout.strip().splitlines() or ["without a word"])[-1]
+        time.sleep(1)
+
+
+def _by_playwright() -> bool:
+    """Whether Playwright has brought a Chromium of its own."""
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True)
+    return chromium.found() is not None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
