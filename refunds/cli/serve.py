@@ -26,6 +26,8 @@ from refunds.service.users import Credentials
 THREADS = 32
 """Requests are short, but a slow client holds a thread while its body arrives."""
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 PATIENCE = 30
 """Seconds after which a request under way is given up when the service stops."""
 
@@ -53,9 +55,6 @@ def command() -> None:
     try:
         Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
-        # The interpreter takes its handlers away before it ends: a signal would then kill what has stopped in order.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         try:
             books.anchor()
         except RefundsError as error:  # the next start will
@@ -118,26 +117,36 @@ class Server(MTServer):
             log_level=LogLevels.error,
             workers_kill_timeout=PATIENCE,
         )
+        self.main_loop_interrupt = _Failure()
         self._application = application
 
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, and until the requests under way are answered."""
+        # Blocked in every thread that is started from now on, they wait for whoever asks for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 
-    def signal_handler_interrupt(self, *_: object) -> None:
-        """Take the first signal that ends the server, and ignore the others: make and systemd both send two.
+    def _serve_loop(self, *_: object) -> None:
+        """Take the first signal; make and systemd both send two, and the others wait until the process has ended.
 
-        A second one may come while the first one's `Event.set` holds the lock of the event, and would wait for it in
-        the same thread for ever.
+        granian's own handler sets an event, whose lock the interrupted thread may hold: it then waited for ever.
         """
-        if not self.interrupt_signal:
-            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        signal.sigwait(STOPPING)
 
     def signal_handler_reload(self, *_: object) -> None:
-        """Ignore SIGHUP: there is nothing to load anew."""
+        """Ignore SIGHUP: there is nothing to load again."""
 
     def _check_gil(self) -> None:
         """Serve with the interpreter's lock, too: it is held while Python code runs, and no longer."""
+
+
+class _Failure(threading.Event):
+    """What granian sets when its worker ends by itself: the service then stops as by a signal, and exits with 1."""
+
+    def set(self) -> None:
+        """Stop the service."""
+        super().set()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _require_free(port: int) -> None:
