@@ -1,10 +1,19 @@
 """What every test may know, without anything being opened."""
 
+import os
 from functools import cache
 from pathlib import Path
 
 ENGINES = ("sqlite", "postgresql")
 """Whatever the records may be kept in: a test of the service as a whole runs on each."""
+
+PROOFS = bool(os.environ.get("PROOFS"))
+"""Whether proofs that `make test` has in small are run in full, as `make proofs` does."""
+
+
+def scaled(small: int, full: int) -> int:
+    """How large a proof is: one that is marked `proof` is small among the tests, and full among the proofs."""
+    return full if PROOFS else small
 
 
 def records_in(directory: Path, engine: str = "sqlite") -> dict[str, str]:

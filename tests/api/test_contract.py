@@ -5,10 +5,11 @@ import pytest
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, settings
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from refunds.web import create_app
-from tests import conftest
+from tests import ENGINES, PROOFS, conftest, scaled
 from tests.api.conftest import Desk
 from tests.conftest import ROOT
 
@@ -23,18 +24,32 @@ def served(*request):
     return apps[-1](*request)
 
 
-schema = schemathesis.openapi.from_wsgi("/openapi.json", served)
+def read(*, coverage=True):
+    """The document, of which calls are made: at random, and with `coverage` every sort of value in every place, too."""
+    config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": coverage}}})
+    return schemathesis.openapi.from_wsgi("/openapi.json", served, config=config)
 
 
-@pytest.fixture(scope="module")
-def _called(engine):
-    """The app that is called at random, on each engine."""
-    apps.append(create_app(conftest.settings(engine=engine)))
-    yield
-    apps.pop().extensions["refunds.books"].close()
+schema, schema_of_calls = read(), read(coverage=PROOFS)
+
+
+def called_on(engine):
+    """The fixture of an app that is called at random, on an engine."""
+
+    @pytest.fixture(scope="module", params=[engine], name=f"_called_on_{engine}")
+    def called():
+        apps.append(create_app(conftest.settings(engine=engine)))
+        yield
+        apps.pop().extensions["refunds.books"].close()
+
+    return called
+
+
+_called_on_sqlite, _called_on_postgresql = map(called_on, ENGINES)
 
 
 @schema.auth()
+@schema_of_calls.auth()
 class Admin:
     """Signs every call in, except where a check leaves that out on purpose."""
 
@@ -47,15 +62,39 @@ class Admin:
         case.headers["Authorization"] = f"Bearer {token}"
 
 
-@pytest.mark.usefixtures("_called")
+@pytest.fixture
+def _on_each():
+    """Each of the two tests that call at random has its engine."""
+
+
+def calls(examples):
+    """How many random calls there are of each operation."""
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.usefixtures("_called_on_sqlite")
 @schema.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@calls(60)
 def test_the_service_keeps_to_its_contract(case):
     """Random calls, sound and broken: statuses, media types, bodies and headers are as documented.
 
     Left out: a random region, policy or year fits its schema and is refused all the same; and a batch is not
     refused for an item that does not fit.
     """
+    call(case)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("_called_on_postgresql")
+@schema_of_calls.parametrize()
+@calls(scaled(15, 60))
+def test_the_service_keeps_to_its_contract_on_postgresql(case):
+    """Fewer of the same calls: what they find is the same on each engine, but for errors of the database."""
+    call(case)
+
+
+def call(case):
+    """Call the service, and compare what it answers with the document."""
     batch = case.operation.path.endswith("/batch")
     case.call_and_validate(excluded_checks=[positive_data_acceptance, *([negative_data_rejection] if batch else [])])
 

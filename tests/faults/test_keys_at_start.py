@@ -1,6 +1,7 @@
-"""The real server and its keys: what it wants before it starts, what it makes up in development, what it never shows.
+"""The service and its keys: what it wants before it starts, what it makes up in development, what it never shows.
 
-And its records: what is said of a database that cannot be used, and that nothing of its password is.
+And its records: what is said of a database that cannot be used, and that nothing of its password is. A refusal is asked
+of what refuses; of each kind of start there is one real process, too.
 """
 
 import http.client
@@ -12,16 +13,20 @@ import sqlite3
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
 from refunds.access import Role
+from refunds.config import load_settings
+from refunds.errors import ConfigurationError
+from refunds.service.books import Books
+from refunds.web import create_app
 from tests import records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
@@ -52,14 +57,35 @@ def start(directory, port, command=SERVE, **changed):
         )
 
 
-def refused(directory, command=SERVE, **changed):
-    """What the service says that does not start, and has to end with 4."""
+def refused(directory, **changed):
+    """What the service says that does not start."""
+    with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
+        books = Books(load_settings())
+        with closing(books), pytest.raises(ConfigurationError) as refusal:
+            books.prepare()
+    said = str(refusal.value)
+    assert not TOKEN.search(said)
+    return said
+
+
+def refused_start(directory, command, **changed):
+    """What a process says that does not start, and has to end with 4."""
     before = len(output(directory))
     assert start(directory, free_port(), command, **changed).wait(timeout=60) == 4
     said = output(directory)[before:]
     assert "Traceback" not in said
     assert not TOKEN.search(said)
-    return said
+    return said.removeprefix("The service cannot start as it is configured:\n")
+
+
+@contextmanager
+def opened(directory, **changed):
+    """A client of a service that starts, in this process."""
+    with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
+        app = create_app(load_settings())
+    with closing(app.extensions["refunds.books"]) as books, app.test_client() as client:
+        books.prepare()
+        yield client
 
 
 def output(directory):
@@ -230,11 +256,10 @@ def test_a_lost_master_key_is_not_replaced(copied, env):
 
 
 def test_a_lost_master_key_that_is_brought_back_fits(copied, developed):
-    key = put_key(copied / "keys/master.key", (developed[0] / "keys/master.key").read_text().strip())
+    put_key(copied / "keys/master.key", (developed[0] / "keys/master.key").read_text().strip())
     token = TOKEN.search(developed[1])[0]
-    with serving(copied, REFUNDS_ENV="production") as (port, _):
-        assert get(port, "/v1/me", token)[0] == 200
-    assert key not in output(copied)
+    with opened(copied, REFUNDS_ENV="production") as client:
+        assert client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 def test_a_key_file_that_cannot_be_made_is_told_as_what_it_is(tmp_path):
@@ -259,11 +284,11 @@ STARTS = {
 }
 
 
-def told(server, directory, command=SERVE, **changed):
+def told(server, directory, command=None, **changed):
     """What is said of a start that is refused: in one line that names the setting, and without the password."""
-    said = refused(directory, command, **changed)
+    said = refused_start(directory, command, **changed) if command else refused(directory, **changed)
     server.require_untold(said)
-    (line,) = said.removeprefix("The service cannot start as it is configured:\n").splitlines()
+    (line,) = said.splitlines()
     assert line.startswith("REFUNDS_")
     return line
 
@@ -298,25 +323,16 @@ MALFORMED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def of_each(server, tmp_path_factory):
-    """What is going to be told of a start with each of these; nobody else starts meanwhile, so several do at once."""
-
-    def tell(written):
-        return told(server, tmp_path_factory.mktemp("start"), REFUNDS_DATABASE=written_out(server, written))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return {written: pool.submit(tell, written) for written in UNKNOWN + MALFORMED}
-
-
 @pytest.mark.parametrize("written", UNKNOWN)
-def test_a_url_of_no_known_kind_is_refused_without_its_password(of_each, written):
-    assert of_each[written].result().startswith("REFUNDS_DATABASE: must be sqlite:///PATH")
+def test_a_url_of_no_known_kind_is_refused_without_its_password(server, tmp_path, written):
+    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+    assert line.startswith("REFUNDS_DATABASE: must be sqlite:///PATH")
 
 
 @pytest.mark.parametrize("written", MALFORMED)
-def test_a_malformed_url_is_refused_without_its_password(of_each, written):
-    assert "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME" in of_each[written].result()
+def test_a_malformed_url_is_refused_without_its_password(server, tmp_path, written):
+    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+    assert "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME" in line
 
 
 @pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
@@ -335,10 +351,9 @@ def test_a_database_that_does_not_exist_is_told_as_such(server, tmp_path):
     assert 'database "nowhere" does not exist' in line
 
 
-@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
-def test_a_server_that_is_not_there_is_told_as_such(server, tmp_path, command):
+def test_a_server_that_is_not_there_is_told_as_such(server, tmp_path):
     port = free_port()
-    line = told(server, tmp_path, command, REFUNDS_DATABASE=server.url("postgres", port=port))
+    line = told(server, tmp_path, REFUNDS_DATABASE=server.url("postgres", port=port))
     assert f"127.0.0.1:{port}/postgres does not let us in: Connection refused: compare host, port" in line
     assert not (tmp_path / "keys").exists()
 
@@ -358,10 +373,8 @@ def founded(server, tmp_path):
     """The URL of a database on which there has been an installation."""
     url = server.create()
     (tmp_path / "first").mkdir()
-    command = [FLASK, "tokens", "list"]
-    given = environment(tmp_path / "first", REFUNDS_DATABASE=url)
-    subprocess.run(command, cwd=ROOT, env=given, check=True, capture_output=True)
-    return url
+    with opened(tmp_path / "first", REFUNDS_DATABASE=url):
+        return url
 
 
 def test_a_database_of_a_newer_version_is_refused(server, tmp_path, founded):
@@ -377,12 +390,12 @@ def test_two_installations_cannot_share_a_database(server, tmp_path, founded):
     assert f"{tmp_path}/keys/master.key does not exist. Bring back the file" in other()
     assert not (tmp_path / "keys").exists()
     key = put_key(tmp_path / "keys/master.key")
-    assert "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database" in other()
-    assert key not in output(tmp_path)
+    said = other()
+    assert "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database" in said
+    assert key not in said
     assert (tmp_path / "keys/master.key").read_text() == key + "\n"
-    with serving(tmp_path / "first", REFUNDS_DATABASE=founded) as (port, _):
-        assert get(port, "/readyz")[0] == 200
-    server.require_untold(output(tmp_path / "first"))
+    with opened(tmp_path / "first", REFUNDS_DATABASE=founded) as client:
+        assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("env", ["development", "production"])

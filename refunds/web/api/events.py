@@ -83,7 +83,7 @@ class FeedSchema(ma.Schema):
 class RewoundSchema(ProblemSchema):
     """A problem, with the place to read on from."""
 
-    next = shown.Integer("The position of the last event there is: read on from here.")
+    next = shown.Integer("The position of the last event there is: read on from here.", required=False)
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
