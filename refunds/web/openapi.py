@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, partial, wraps
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 import flask_smorest
@@ -325,10 +326,29 @@ class Contract(flask_smorest.Api):
             example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
             components.example(slug, {"summary": problem.title, "value": example})
 
+        self._unwritten: list[Blueprint] = []
+        self._writing = Lock()
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        """Serve the operations of a blueprint; they are written into the document when somebody reads it."""
+        self._app.register_blueprint(blueprint)
+        self._unwritten.append(blueprint)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document; it takes a tenth of a second to write, which no start and no command should pay for."""
+        with self._writing:
+            while self._unwritten:
+                blueprint = self._unwritten.pop(0)
+                blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+            document: dict[str, Any] = self.spec.to_dict()
+            return document
+
     @cached_property
     def text(self) -> str:
         """The document as YAML."""
-        return yaml.dump(self.spec.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+        return yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 class _Dumper(yaml.SafeDumper):

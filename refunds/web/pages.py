@@ -52,7 +52,7 @@ def openapi_yaml() -> Response:
 @blueprint.get("/openapi.json")
 def openapi_json() -> Response:
     """The API document as JSON."""
-    return Response(orjson.dumps(_contract().spec.to_dict()), mimetype="application/json")
+    return Response(orjson.dumps(_contract().document), mimetype="application/json")
 
 
 def _contract() -> Contract:
