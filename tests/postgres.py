@@ -64,26 +64,35 @@ class Cluster:
         """The URL of a database."""
         return self._parts._replace(path=f"/{quote(database, safe='')}").geturl()
 
-    def create(self, database: str | None = None) -> str:
-        """The URL of a new database, in which there is nothing."""
+    def create(self, database: str | None = None, *, of: str | None = None) -> str:
+        """The URL of a new database, in which there is nothing, or what there is in another one that nobody uses."""
         url = self.url(database or f"refunds_{secrets.token_hex(8)}")
-        self._change("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", url)
+        template = sql.Identifier(_name(of) if of else "template0")
+        self._change(sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(_identifier(url), template))
         self._made.append(url)
         return url
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is still connected to it."""
-        self._change("DROP DATABASE IF EXISTS {} WITH (FORCE)", url)
+        self._change(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_identifier(url)))
 
     def _drop_made(self) -> None:
         """Drop every database that was made here."""
         while self._made:
             self.drop(self._made.pop())
 
-    def _change(self, statement: str, url: str) -> None:
-        database = sql.Identifier(unquote(urlsplit(url).path[1:]))
+    def _change(self, statement: sql.Composed) -> None:
         with psycopg.connect(self._home, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(database))
+            connection.execute(statement)
+
+
+def _identifier(url: str) -> sql.Identifier:
+    """The database of a URL, as SQL names it."""
+    return sql.Identifier(_name(url))
+
+
+def _name(url: str) -> str:
+    return unquote(urlsplit(url).path[1:])
 
 
 @cache

@@ -1,29 +1,32 @@
 """An installation moves to another database: whole, unchanged, and by as many attempts as it takes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
-from pathlib import Path
 
 import pytest
+import time_machine
 
 from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.cli import Commands
 from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
+from refunds.service import audit, users
 from refunds.service import copies as copying
-from refunds.service import users
 from refunds.service.audit import Broken
 from refunds.service.books import Books
 from refunds.storage import copies, open_engine
 from refunds.web import create_app
 from tests import database_of
-from tests.api.conftest import Desk, now  # noqa: F401 - a fixture
+from tests.api.conftest import IN_TIME, Desk, now  # noqa: F401 - a fixture
 from tests.conftest import ROOT, client_of, settings
+from tests.postgres import shared
 
-FLASK = str(Path(sys.executable).with_name("flask"))
 WAYS = {"to PostgreSQL": ("sqlite", "postgresql"), "to SQLite": ("postgresql", "sqlite")}
 _numbers = count(1)
 
@@ -31,13 +34,31 @@ _numbers = count(1)
 class Move:
     """An installation with some of everything, and the way to another database."""
 
-    def __init__(self, directory, clock, engines):
+    def __init__(self, directory, clock, engines, database=None):
         self.directory, (here, self.there) = directory, engines
-        self.settings = settings(directory, database=database_of(directory, here))
+        self.settings = settings(directory, database=database or database_of(directory, here))
         self.app = create_app(self.settings)
         self.books = self.app.extensions["refunds.books"]
-        self.desk = Desk(client_of(self.app), clock)
+        self.clock = clock
         self.to = self.somewhere()
+
+    @property
+    def desk(self):
+        """Whoever may do everything."""
+        return Desk(client_of(self.app), self.clock)
+
+    def copy(self, directory, clock):
+        """The same in another directory; nobody has this one open."""
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        database = self.settings.database.replace(str(self.directory), str(directory))
+        if database.startswith("postgresql"):
+            database = shared().create(of=database)
+        copy = Move(directory, clock, ("", self.there), database)
+        copy.users, copy.app.extensions["refunds.tests.tokens"] = (
+            self.users,
+            self.app.extensions["refunds.tests.tokens"],
+        )
+        return copy
 
     def somewhere(self):
         """The URL of a database in which nothing is."""
@@ -59,8 +80,13 @@ class Move:
         """The settings of the installation once it has moved."""
         return settings(self.directory, database=self.to)
 
+    def flask(self, *words):
+        """How a command upon the installation ends, in this process."""
+        self.app.cli = Commands(self.app.name)
+        return self.app.test_cli_runner().invoke(args=list(words))
+
     def command(self, *words, **environment):
-        """How a command upon the installation ends."""
+        """How a process upon the installation ends."""
         given = {
             "REFUNDS_DATABASE": self.settings.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.settings.master_key_file),
@@ -70,11 +96,34 @@ class Move:
         return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Makes an installation of a way, once, and lets go of it."""
+
+    @cache
+    def prepare(way):
+        with time_machine.travel(IN_TIME, tick=False) as clock:
+            move = made(tmp_path_factory.mktemp("prepared"), clock, WAYS[way])
+        move.books.close()
+        return move
+
+    return prepare
+
+
 @pytest.fixture(params=WAYS)
-def move(request, tmp_path, now, monkeypatch):  # noqa: F811
-    """An installation in which everything has happened once, some of it by clocks that disagree."""
+def move(request, prepared, tmp_path, now, monkeypatch):  # noqa: F811
+    """A copy of an installation in which everything has happened once."""
     monkeypatch.setattr(copies, "AT_ONCE", 4)
-    move = Move(tmp_path, now, WAYS[request.param])
+    original = prepared(request.param)
+    now.move_to(original.ended)
+    move = original.copy(tmp_path, now)
+    yield move
+    move.books.close()
+
+
+def made(directory, now, engines):  # noqa: F811
+    """An installation in which everything has happened once, some of it by clocks that disagree."""
+    move = Move(directory, now, engines)
     desk = move.desk
     outing = {"date": "2026-12-23", "reason": {"de": "Betriebsausflug", "en": "A works outing"}}
     assert desk.post("/v1/policies/virtual-numbers/closures", outing).status_code == 201
@@ -91,8 +140,8 @@ def move(request, tmp_path, now, monkeypatch):  # noqa: F811
         now.shift(timedelta(seconds=60))
         if number % 2:
             desk.cancelled(f"A-{number}", contact_id=superseding, key=f"key-of-{number}")
-    yield move
-    move.books.close()
+    move.ended = datetime.now(UTC)
+    return move
 
 
 COPIED_ANEW = {"users", "sign_in_attempts", "idempotency"}
@@ -249,8 +298,8 @@ def test_a_database_with_records_of_its_own_is_left_alone(move):
     with closing(Books(other)) as books:
         books.open()
     before = rows(move.to)
-    ended = move.command(FLASK, "copy", "--to", move.to)
-    assert (ended.returncode, "has records of its own: name an empty database" in ended.stderr) == (4, True)
+    ended = move.flask("copy", "--to", move.to)
+    assert (ended.exit_code, "has records of its own: name an empty database" in ended.stderr) == (4, True)
     assert rows(move.to) == before
 
 
@@ -357,20 +406,21 @@ def test_attempts_that_are_made_between_two_attempts_at_a_copy_count_in_it(move)
 
 @pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
 def test_a_database_that_is_none_is_refused(move, url):
-    ended = move.command(FLASK, "copy", "--to", url)
-    assert ended.returncode == 4, ended.stderr
+    ended = move.flask("copy", "--to", url)
+    assert ended.exit_code == 4, ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("--to: ")
     assert "sec" not in ended.stderr
 
 
 def test_the_command_copies_and_says_what_to_do_then(move):
-    ended = move.command(FLASK, "copy", "--to", move.to)
-    assert ended.returncode == 0, ended.stderr
+    ended = move.flask("copy", "--to", move.to)
+    assert ended.exit_code == 0, ended.stderr
     assert "Sound: " in ended.stdout
     assert "Set REFUNDS_DATABASE to it for every instance" in ended.stdout
     assert "cancellations" in ended.stderr, "how far it is"
     assert rows(move.to) == rows(move.settings.database)
-    assert move.command(FLASK, "audit", "verify", REFUNDS_DATABASE=move.to).returncode == 0
+    with closing(Books(move.moved())) as books, books.read(COMMAND_LINE) as work:
+        audit.verify(work, list(books.anchors))
 
 
 KILLED = """
