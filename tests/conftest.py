@@ -20,8 +20,11 @@ from refunds.config import Settings
 from refunds.policy import PolicyVersion, read_policy
 from refunds.service import clients, publication
 from refunds.web import create_app
-from tests import ENGINES, database_of, records_in
+from tests import ENGINES, database_of, in_memory, records_in
 from tests.postgres import release_shared
+
+if place := in_memory():
+    tempfile.tempdir = str(place)
 
 # Whatever a test starts as configured by the environment has its records here, not with the developer's own.
 HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
