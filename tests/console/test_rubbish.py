@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refunds.access import Role
+from tests import scaled
 from tests.console.conftest import forms, opened, routes
 from tests.console.pages import Page
 
@@ -270,7 +271,8 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.proof
+@settings(max_examples=scaled(30, 80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=st.dictionaries(st.sampled_from(TYPED), TEXTS, max_size=6), place=st.integers(0, 7))
 def test_a_form_may_hold_anything(house, records, fields, place):
     """What is refused is shown again, and leaves nothing on record."""

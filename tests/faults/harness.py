@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from refunds.access import COMMAND_LINE
 from refunds.config import Settings
+from refunds.service import audit
 from refunds.service.books import Books
 from refunds.service.checks import calendar_of
 from refunds.service.policies import packaged
@@ -138,7 +140,7 @@ class Installation:
             port=8000,
             policy="virtual-numbers",
             env="development",
-            database=self.records["REFUNDS_DATABASE"],
+            database=self.environment["REFUNDS_DATABASE"],
             master_key_file=Path(self.records["REFUNDS_MASTER_KEY_FILE"]),
             ledger_dir=Path(self.records["REFUNDS_LEDGER_DIR"]),
             rate_limit=0,
@@ -161,11 +163,12 @@ class Installation:
         assert {line["level"] for line in lines} == {"info"}
         assert not {"locked", "Traceback", "ERROR"} & set(re.findall(r"\w+", self.log.read_text()))
 
-    def require_sound(self) -> str:
-        """What the audit says, which has to find all of it sound."""
-        verified = self.flask("audit", "verify")
-        assert verified.returncode == 0, verified.stderr
-        return verified.stdout
+    def require_sound(self) -> audit.Report:
+        """What the audit found, which has to find all of it sound."""
+        with self.books() as books:
+            anchors = list(books.anchors)
+            with books.read(COMMAND_LINE) as work:
+                return audit.verify(work, anchors)
 
     def tokens(self) -> dict[str, str]:
         """The token of each role, as the first start showed them."""

@@ -2,12 +2,14 @@
 
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refunds.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, days_ahead, explained
 from refunds.errors import CalendarNotCovered
 from refunds.holiday_source import business_calendar
+from tests import scaled
 
 FIRST = date(2024, 12, 30)  # a Monday
 DAY = timedelta(days=1)
@@ -52,7 +54,8 @@ def naive_last_day(data, week, end_week, closures, service_day, length):
     return day
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(100, 400), deadline=None)
 @given(tables, weeks, st.none() | weeks, st.sets(days, max_size=40), days, st.integers(1, 366))
 def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_day, length):
     calendar = made(data, week, end_week, closures)
