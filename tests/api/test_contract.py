@@ -24,13 +24,9 @@ def served(*request):
     return apps[-1](*request)
 
 
-def read(*, coverage=True):
-    """The document, of which calls are made: at random, and with `coverage` every sort of value in every place, too."""
-    config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": coverage}}})
-    return schemathesis.openapi.from_wsgi("/openapi.json", served, config=config)
-
-
-schema, schema_of_calls = read(), read(coverage=PROOFS)
+# Besides what is random, each sort of value in each place of each operation: among the proofs.
+config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": PROOFS}}})
+schema = schemathesis.openapi.from_wsgi("/openapi.json", served, config=config)
 
 
 def called_on(engine):
@@ -49,7 +45,6 @@ _called_on_sqlite, _called_on_postgresql = map(called_on, ENGINES)
 
 
 @schema.auth()
-@schema_of_calls.auth()
 class Admin:
     """Signs every call in, except where a check leaves that out on purpose."""
 
@@ -72,6 +67,7 @@ def calls(examples):
     return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_called_on_sqlite")
 @schema.parametrize()
 @calls(60)
@@ -86,7 +82,7 @@ def test_the_service_keeps_to_its_contract(case):
 
 @pytest.mark.proof
 @pytest.mark.usefixtures("_called_on_postgresql")
-@schema_of_calls.parametrize()
+@schema.parametrize()
 @calls(scaled(15, 60))
 def test_the_service_keeps_to_its_contract_on_postgresql(case):
     """Fewer of the same calls: what they find is the same on each engine, but for errors of the database."""

@@ -12,11 +12,14 @@ from refunds.access import COMMAND_LINE, Role
 from refunds.service import clients
 from refunds.service.users import FIRST
 from refunds.storage import events, migrations
+from tests import scaled
 from tests.faults.harness import Client, Installation, cancellation_of, until
+
+pytestmark = pytest.mark.proof
 
 INSTANCES = 3
 WRITERS = 12
-BODIES = {f"order-{number}": cancellation_of(f"order-{number}") for number in range(180)}
+BODIES = {f"order-{number}": cancellation_of(f"order-{number}") for number in range(scaled(60, 180))}
 HELD = cancellation_of("held")
 
 

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from refunds.web.problems import PROBLEMS
+from tests import scaled
 from tests.faults.harness import (
     FLASK,
     PATIENCE,
@@ -31,11 +32,13 @@ from tests.faults.harness import (
 )
 from tests.faults.proxy import Fate, Proxy, guarded
 
-LOST = 20
+pytestmark = pytest.mark.proof
+
+LOST = scaled(8, 20)
 """Answers to a COMMIT: enough for it to be sent in each way that there is."""
 
 THREADS = 8
-RESTARTS = 2
+RESTARTS = scaled(1, 2)
 
 CROWD = 32
 """As many as the service has threads."""

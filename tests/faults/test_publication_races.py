@@ -22,10 +22,13 @@ from refunds.service import contacts, orders, publication
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.terms import Terms
+from tests import scaled
 from tests.faults.harness import Client, Installation, until
 
+pytestmark = pytest.mark.proof
+
 POLICY = "virtual-numbers"
-VERSIONS = 10
+VERSIONS = scaled(4, 10)
 WRITERS = 6
 AFTER_EACH = WRITERS + 1
 """Contacts that are recorded between two versions, at least: so that one of them was begun after the first."""

@@ -79,7 +79,8 @@ def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_d
         assert left == sum(member > day.date for member in members)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(40, 100), deadline=None)
 @given(tables, weeks, st.sets(days, max_size=40))
 def test_each_date_is_what_the_rules_say(data, week, closures):
     calendar = made(data, week, None, closures)
@@ -94,21 +95,24 @@ real_days = st.integers(date(2005, 1, 1).toordinal(), date(2025, 12, 31).toordin
 lengths = st.integers(1, 366)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(60, 200), deadline=None)
 @given(regions, weeks, st.none() | weeks, real_days, lengths)
 def test_the_last_day_is_a_business_day_or_one_of_the_end_week(region, week, end_week, day, length):
     last_day = business_calendar(region, week, end_week).window(day, length).last_day
     assert business_calendar(region, end_week or week).why_not(last_day) is None
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(60, 200), deadline=None)
 @given(regions, weeks, st.none() | weeks, real_days, st.integers(0, 60), lengths)
 def test_deadlines_never_decrease_with_the_service_day(region, week, end_week, day, later, length):
     calendar = business_calendar(region, week, end_week)
     assert calendar.window(day, length).last_day <= calendar.window(day + later * DAY, length).last_day
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(60, 200), deadline=None)
 @given(regions, weeks, st.none() | weeks, real_days, lengths, st.lists(st.integers(0, 500), max_size=30))
 def test_a_closure_never_shortens_a_window(region, week, end_week, day, length, closures):
     calendar = business_calendar(region, week, end_week)
@@ -116,7 +120,8 @@ def test_a_closure_never_shortens_a_window(region, week, end_week, day, length, 
     assert closed.window(day, length).last_day >= calendar.window(day, length).last_day
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(60, 200), deadline=None)
 @given(regions, real_days, st.integers(1, 30))
 def test_monday_to_friday_is_never_earlier_than_monday_to_saturday_with_section_193(region, day, length):
     plain = business_calendar(region, WEEKDAYS[:5]).window(day, length)

@@ -1,16 +1,27 @@
 """The pages that tell a story happen as they are told: in a real shell, against real servers."""
 
+import contextlib
+import importlib
 import json
 import os
 import re
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+import threading
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache
+from unittest import mock
 
 import pytest
 
+import app
+from refunds.access import COMMAND_LINE, Role
+from refunds.config import load_settings
+from refunds.service import clients
+from refunds.service.books import Books
 from tests import database_of, records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
@@ -37,12 +48,12 @@ def tutorial(directory):
 
 def tokens(known, *roles):
     """A token for each role, as the shell knows it."""
-    made = {}
-    for role in roles:
-        make = [FLASK, "tokens", "create", "--role", role]
-        told = subprocess.run(make, cwd=ROOT, env=os.environ | known, capture_output=True, check=True)
-        made[role.upper()] = told.stdout.decode().strip()
-    return made
+    with (
+        mock.patch.dict(os.environ, known),
+        closing(Books(load_settings())) as books,
+        books.write(COMMAND_LINE) as work,
+    ):
+        return {role.upper(): clients.create_token(work, Role(role), role, 365) for role in roles}
 
 
 @contextmanager
@@ -82,10 +93,39 @@ ASKED = [
 SCENES = {"tutorial": tutorial, "scaling": scaling, "product-teams": product_teams}
 
 
+class Answering(socketserver.BaseRequestHandler):
+    """Answers a command of the shell in this process: of the flask command, the shell knows no difference."""
+
+    def handle(self):
+        """Read the command with its place, answer with what it prints and how it ends."""
+        asked = json.loads(self.request.makefile().readline())
+        with contextlib.chdir(asked["cwd"]), mock.patch.dict(os.environ, asked["environment"], clear=True):
+            ended = importlib.reload(app).app.test_cli_runner().invoke(args=asked["words"])
+            app.app.extensions["refunds.books"].close()
+        self.request.sendall(json.dumps([ended.stdout, ended.stderr, ended.exit_code]).encode())
+
+
+@contextmanager
+def answering(directory):
+    """What to call for a command that is answered here; a server is a process of its own all the same."""
+    place, command = directory / "commands", directory / "flask"
+    asks = f"{sys.executable} -S -E {ROOT}/tests/repo/ask.py {place}"
+    command.write_text(f'#!/bin/sh\n[ "$1" = serve ] && exec {FLASK} serve || exec {asks} "$@"\n')
+    command.chmod(0o755)
+    with socketserver.UnixStreamServer(str(place), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield str(command)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """What the commands of each page print, one after the other in one shell."""
-    return {page: told(page, tmp_path_factory.mktemp(page.stem)) for page in STORIES}
+    """What the commands of a page print, one after the other in one shell."""
+    return cache(lambda page: told(page, tmp_path_factory.mktemp(page.stem)))
 
 
 def told(page, directory):
@@ -94,8 +134,9 @@ def told(page, directory):
     assert bash, "the pages are for bash"
     # The machine's own curl, or else what the tests bring.
     given = "" if shutil.which("curl") else f'curl() {{ {sys.executable} {ROOT}/tests/repo/curl.py "$@"; }}\n'
-    script = f"\necho '{MARK}'\n".join(command for command, _ in steps(page)).replace(".venv/bin/flask", FLASK)
+    script = f"\necho '{MARK}'\n".join(command for command, _ in steps(page))
     with ExitStack() as scene:
+        script = script.replace(".venv/bin/flask", scene.enter_context(answering(directory)))
         known, ports = scene.enter_context(SCENES[page.stem](directory))
         for shown, port in ports.items():
             script = script.replace(str(shown), str(port))
@@ -133,9 +174,9 @@ def end_group(shell):
 def test_each_step_prints_what_the_page_shows(printed, page, step):
     _, shown = list(steps(page))[step]
     if shown.startswith("{") and "\n{" not in shown:
-        assert_answer(printed[page][step], shown)
+        assert_answer(printed(page)[step], shown)
     else:
-        assert re.fullmatch(pattern_of(shown), "\n".join(squeezed(printed[page][step]))), printed[page][step]
+        assert re.fullmatch(pattern_of(shown), "\n".join(squeezed(printed(page)[step]))), printed(page)[step]
 
 
 def pattern_of(shown):
@@ -147,6 +188,6 @@ def pattern_of(shown):
 def test_the_answers_hold_what_is_left_out(printed):
     """`…` hides nothing that went wrong: each JSON answer of a step is whole."""
     answers = [
-        json.loads(part) for parts in printed.values() for part in parts if part.startswith("{") if "\n" not in part
+        json.loads(part) for page in STORIES for part in printed(page) if part.startswith("{") if "\n" not in part
     ]
     assert len(answers) >= 15
