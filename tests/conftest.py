@@ -11,9 +11,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+from refunds import secrecy
 from refunds.access import COMMAND_LINE, Role
 from refunds.business_days import WEEKDAYS, Week
 from refunds.config import Settings
@@ -40,6 +42,17 @@ if os.environ.get("CI"):
 ROOT = Path(__file__).parent.parent
 VECTORS = json.loads((ROOT / "tests/unit/business-day-vectors.json").read_text())["cases"]
 KIND = {"weekend": "weekend", "holiday": "public_holiday", "closure": "closure"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Passwords that are quick to try, but for the tests of passwords and of real servers."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(secrecy, "_passwords", lambda: QUICK)
+        yield
+
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.hookimpl(trylast=True)

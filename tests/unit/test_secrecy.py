@@ -390,6 +390,15 @@ LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Neither 0 and o, nor 1 and l."""
 
 
+GENUINE = secrecy._passwords
+
+
+@pytest.fixture(autouse=True)
+def _genuine(monkeypatch):
+    """Passwords cost here what they cost."""
+    monkeypatch.setattr(secrecy, "_passwords", GENUINE)
+
+
 @pytest.fixture
 def cheap(monkeypatch):
     """Passwords that are quick to try."""
