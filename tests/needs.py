@@ -19,6 +19,9 @@ from tests.browser import chromium
 PATIENCE = 600
 """Seconds for which the package manager may be in use by others."""
 
+NAP = 1
+"""Seconds between two attempts."""
+
 IN_USE = ("Could not get lock", "Unable to lock", "Unable to acquire", "is held by process")
 """What apt-get says while it is."""
 
@@ -70,7 +73,7 @@ def _run(command: list[str]) -> str | None:
             return None
         if not any(said in ended.stdout for said in IN_USE) or time.monotonic() > end:
             return (ended.stdout.strip().splitlines() or ["without a word"])[-1]
-        time.sleep(1)
+        time.sleep(NAP)
 
 
 def _by_playwright() -> bool:

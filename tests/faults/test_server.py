@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ from app import app as service
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError
 from refunds.service.books import Books
-from tests import records_in
+from tests import records_in, scaled
 from tests.conftest import ROOT, token
 from tests.faults.harness import FLASK, PATIENCE, free_port, until
 
@@ -164,16 +165,19 @@ def test_it_stops_cleanly(stop):
             get(port, "/livez")
 
 
+@pytest.mark.proof
 def test_signals_after_the_first_change_nothing(tmp_path):
     """Both make and systemd send two; a handler that runs within another one once waited for it for ever."""
-    known = records_in(tmp_path)
-    with serving(**known) as (process, _):
-        for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
-            process.send_signal(stop)
-        _, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, "Traceback" in err) == (0, False)
-    anchors = (Path(known["REFUNDS_LEDGER_DIR"]) / "anchors.jsonl").read_text().split()
-    assert len(anchors) == 2, "one of the start, one of the stop"
+    known, chance = records_in(tmp_path), random.Random(20260408)  # noqa: S311 - no secret
+    for stopped in range(scaled(1, 40)):
+        with serving(**known) as (process, _):
+            for _ in range(chance.choice([2, 3])):
+                process.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT]))
+                time.sleep(chance.choice([0, 0, chance.uniform(0, 0.004)]))
+            _, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, "Traceback" in err) == (0, False)
+        anchors = (Path(known["REFUNDS_LEDGER_DIR"]) / "anchors.jsonl").read_text().split()
+        assert len(anchors) == 2 * (stopped + 1), "one of each start, one of each stop"
 
 
 def test_a_log_that_cannot_be_written_changes_no_answer():

@@ -1,0 +1,81 @@
+"""The environment is made, repaired or replaced without a question; where it cannot be, one line says what to do."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """The tool, for an environment of its own."""
+    spec = importlib.util.spec_from_file_location("install", ROOT / "tools/install.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.setattr(tool, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(tool, "PYTHON", tmp_path / ".venv/bin/python")
+    (tmp_path / "requirements.txt").write_text("flask==3.1.3\n")
+    tool.filled = 0
+
+    def fill(_):
+        tool.filled += 1
+        tool.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        if not tool.PYTHON.exists():
+            tool.PYTHON.unlink(missing_ok=True)
+            tool.PYTHON.symlink_to(sys.executable)
+        package = tmp_path / ".venv/lib/python3/site-packages/flask-3.1.3.dist-info"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "RECORD").touch()
+
+    monkeypatch.setattr(tool, "fill", fill)
+    tool.main = lambda main=tool.main: main(tmp_path / "requirements.txt")
+    return tool
+
+
+def test_what_is_installed_is_not_installed_again(tool):
+    tool.main()
+    tool.main()
+    assert tool.filled == 1
+
+
+@pytest.mark.parametrize(
+    "what", ["bin/python", "requirements.installed", "lib/python3/site-packages/flask-3.1.3.dist-info/RECORD"]
+)
+def test_an_environment_of_which_something_is_gone_is_repaired_or_replaced(tool, what):
+    tool.main()
+    (tool.VENV / what).unlink()
+    (tool.VENV / "left over").touch()
+    tool.main()
+    tool.main()
+    assert tool.filled == 2
+    assert (tool.VENV / "left over").exists() == what.startswith("lib"), "what no longer runs is made from the start"
+
+
+def test_other_requirements_are_installed(tool, tmp_path):
+    tool.main()
+    (tmp_path / "requirements.txt").write_text("flask==3.1.4\n")
+    tool.main()
+    assert tool.filled == 2
+
+
+def test_what_fails_leaves_the_environment_as_it_was(tool, tmp_path, monkeypatch):
+    tool.main()
+    (tmp_path / "requirements.txt").write_text("flask==3.1.4\n")
+
+    def fail(_):
+        tool.run([sys.executable, "-c", "import sys; sys.exit('no route to host')"], tool.NETWORK)
+
+    monkeypatch.setattr(tool, "fill", fail)
+    with pytest.raises(tool.FailedError, match=r"no route to host \(can the package registry be reached\?\)$"):
+        tool.main()
+    assert tool.PYTHON.exists()
+    assert not (tmp_path / ".venv.old").exists()
+
+
+def test_a_python_that_is_too_old_is_told_before_anything_is_made(tool, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    with pytest.raises(tool.FailedError, match=r"Python 3.9 is too old: .* make PYTHON=python3.11 serve"):
+        tool.main()
+    assert not tool.VENV.exists()
