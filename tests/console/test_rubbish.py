@@ -130,7 +130,8 @@ def test_any_text_in_any_field_is_answered_by_a_page(house, records, text):
     form_with(house, records, text)
 
 
-@pytest.mark.parametrize("text", ["a\0b", A_CONTACT])
+@pytest.mark.proof
+@pytest.mark.parametrize("text", ["a\0b", A_CONTACT][: scaled(1, 2)])
 def test_no_engine_minds_what_it_is_asked_for(everywhere, there, text):
     address_with(everywhere, there, text)
     form_with(everywhere, there, text)
