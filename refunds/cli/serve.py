@@ -122,7 +122,7 @@ class Server(MTServer):
 
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, and until the requests under way are answered."""
-        # Blocked in every thread that is started from now on, they wait for whoever asks for them.
+        # Blocked in this thread and in all that it starts, they are kept for `sigwait`.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 

@@ -145,8 +145,8 @@ PROBLEMS = {
         "The feed does not reach that far",
         "The journal ends before the place that the request names: its records were restored from an older state. "
         "Nothing was changed by this request.",
-        "Undo what you have done on events after the problem's next, which the restore has undone, or ask the operator "
-        "what to do. Then read on from there: after=next.",
+        "Read on from the problem's next. What later events said is no longer on record: ask the operator which orders "
+        "and cancellations have to be sent again.",
     ),
     "length-required": Problem(
         411,
