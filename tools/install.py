@@ -96,7 +96,7 @@ def fill(requirements):
     if uv:
         run([uv, "pip", "install", "--python", PYTHON, "--compile-bytecode", *pinned], NETWORK)
     else:
-        run([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *pinned], NETWORK)
+        run([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries=2", *pinned], NETWORK)
     for data in VENV.glob("lib/python*/site-packages/babel/locale-data/*.dat"):
         if data.stem.split("_")[0] not in SPOKEN:
             data.unlink()
@@ -106,7 +106,16 @@ def found_uv(python):
     """The path of uv: the one on this machine, or the one that pip brings; None where there is none to be had."""
     brought = UV / "bin" / "uv"
     if not (shutil.which("uv") or brought.exists()):
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        pip = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--retries=1",
+            "--require-hashes",
+        ]
         subprocess.run([*pip, "--target", UV, "-r", HERE / "requirements-uv.txt"], check=False, capture_output=True)
     return shutil.which("uv") or (brought if brought.exists() else None)
 
