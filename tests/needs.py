@@ -47,6 +47,7 @@ def _by_apt() -> bool:
     if os.geteuid() != 0:
         _say("Chromium is missing, and only root may install Debian's: trying Playwright's own.")
         return False
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     _say("Bringing Chromium from Debian's packages; that takes a minute or two.")
     for command in ([apt, "update"], [apt, "install", "--yes", "--no-install-recommends", "chromium"]):
         last = _run(command)
@@ -59,16 +60,7 @@ def _run(command: list[str]) -> str | None:
     """Run the package manager when it is free; the last line that it prints where it fails."""
     end = time.monotonic() + PATIENCE
     while True:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-        ended = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-        )
+        ended = postgres.run(*command)
         if ended.returncode == 0:
             return None
         if not any(said in ended.stdout for said in IN_USE) or time.monotonic() > end:

@@ -178,7 +178,7 @@ def _initialise(binaries: Path, directory: Path, user: Mapping[str, Any], passwo
     superuser = ("--username=refunds", "--auth=md5", f"--pwfile={secret}")
     for locale in LOCALES:
         command = (binaries / "initdb", "-D", data, *superuser, "--encoding=UTF8", "--no-sync", *locale)
-        made = _run(*command, cwd=directory, **user)
+        made = run(*command, cwd=directory, **user)
         if made.returncode == 0:
             return data
     raise RuntimeError(f"{binaries / 'initdb'} fails:\n{made.stdout[-4000:]}")
@@ -228,7 +228,7 @@ def _of_system() -> Iterator[Path]:
     for pattern in PLACES:
         yield from Path("/").glob(pattern)
     if tool := shutil.which("pg_config"):
-        yield Path(_run(tool, "--bindir").stdout.strip())
+        yield Path(run(tool, "--bindir").stdout.strip())
     if tool := shutil.which("postgres"):
         # Where it really is, there is the rest of it too.
         yield Path(tool).resolve().parent
@@ -238,7 +238,7 @@ def _version(binaries: Path) -> tuple[int, int]:
     """The version of the PostgreSQL in a directory; the oldest of all if there is none that can be run."""
     if not all(os.access(binaries / tool, os.X_OK) for tool in ("initdb", "postgres")):
         return 0, 0
-    found = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", _run(binaries / "postgres", "--version").stdout)
+    found = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", run(binaries / "postgres", "--version").stdout)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
@@ -260,7 +260,7 @@ def _directory(user: Mapping[str, Any]) -> Path:
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes one that is nobody else's
         directory = Path(tempfile.mkdtemp(prefix="refunds-pg-", dir=parent)).resolve()
         _hand_over(directory, user)
-        if _run("test", "-w", directory, **user).returncode == 0:
+        if run("test", "-w", directory, **user).returncode == 0:
             return directory
         directory.rmdir()
     raise RuntimeError("There is no directory for temporary files that the user of PostgreSQL can reach.")
@@ -268,7 +268,7 @@ def _directory(user: Mapping[str, Any]) -> Path:
 
 def _within_reach(binaries: Path, directory: Path, user: Mapping[str, Any]) -> Path:
     """The same binaries where this user can run them: in a copy, if they are in a directory that is closed to it."""
-    if _run(binaries / "postgres", "--version", **user).returncode == 0:
+    if run(binaries / "postgres", "--version", **user).returncode == 0:
         return binaries
     installation, package = binaries.parent, binaries.parent.parent
     copy = directory / "copy" / package.name / installation.name
@@ -299,7 +299,7 @@ def _environment() -> dict[str, str]:
     return os.environ | {"LC_ALL": "C"}
 
 
-def _run(*command: str | Path, cwd: Path = Path("/"), **user: Any) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path = Path("/"), **user: Any) -> subprocess.CompletedProcess[str]:
     """What a program has said; one that may not be started has failed."""
     try:
         return subprocess.run(

@@ -22,6 +22,7 @@ def bare(tmp_path, monkeypatch):
     """A machine with nothing on it but a package manager, as it is told."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("CHROMIUM_PATH", raising=False)
+    monkeypatch.setenv("DEBIAN_FRONTEND", "as it was")
     monkeypatch.setattr(chromium, "NAMES", ("chromium-of-the-test",))
     monkeypatch.setattr(chromium, "PLACES", ())
     monkeypatch.setattr(chromium, "_playwrights_own", lambda: None)
