@@ -78,8 +78,12 @@ class Running:
 
     @property
     def resident_megabytes(self) -> float:
-        """The resident memory of the process that answers: the greatest child of the one that was started."""
-        return max(_children(self.process.pid).values()) / 1024
+        """The resident memory of the process that answers."""
+        ps = shutil.which("ps")
+        assert ps
+        command = [ps, "-o", "rss=", "-p", str(self.process.pid)]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - as above
+        return int(listed.stdout) / 1024
 
 
 def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int) -> list[float]:
@@ -105,7 +109,7 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
 
 @contextmanager
 def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A server, from the answer to its `first` request until it and its children have ended."""
+    """A server, from the answer to its `first` request until it has ended."""
     port = _free_port()
     began = perf_counter()
     process = subprocess.Popen(  # noqa: S603 - commands of this file
@@ -135,26 +139,13 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, and see to it that nothing of it is left."""
-    children = _children(process.pid)
+    """Ask the server to end, and see to it that it does."""
     process.terminate()
     try:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for child in children.keys() & _children().keys():
-        os.kill(child, 9)
-
-
-def _children(parent: int | None = None) -> dict[int, int]:
-    """The resident kilobytes of each child of a process, or of every process, by its id."""
-    ps = shutil.which("ps")
-    assert ps
-    command = [ps, "-A", "-o", "ppid=,pid=,rss="]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - as above
-    processes = (map(int, line.split()) for line in listed.stdout.splitlines())
-    return {pid: rss for ppid, pid, rss in processes if parent in (None, ppid)}
 
 
 def _free_port() -> int:
