@@ -9,7 +9,7 @@ from tests import scaled
 
 pytestmark = pytest.mark.proof
 
-TIMES = scaled(4, 9)
+TIMES = scaled(2, 9)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with htmx", "without scripts"])

@@ -71,7 +71,7 @@ def there(everywhere):
 
 
 NASTY = ("\x1b[31m\u202e\ud7ff\U0010ffff", "x" * 5000, "9999-12-31T23:59:59Z", "1.1.0001")
-SOME = NASTY[: scaled(2, len(NASTY))]
+SOME = NASTY[: scaled(1, len(NASTY))]
 A_CONTACT = "con_01KNP2THW0000000000000000Z"
 ASKED = (
     "q",
