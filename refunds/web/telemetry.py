@@ -112,6 +112,11 @@ def logger(output: Output) -> "FilteringBoundLogger":
     return made
 
 
+def _log_to(output: BinaryIO, dropped: Counter) -> Callable[[], "FilteringBoundLogger"]:
+    """What gives the log, which is made for its first line."""
+    return cache(lambda: logger(Output(output, dropped)))
+
+
 class _DriversLog(logging.Handler):
     """What the database's driver has to say between requests, as a line like all others."""
 
@@ -145,13 +150,10 @@ def count_sign_in(outcome: str) -> None:
 def register(app: Flask) -> None:
     """Give every request its id, its log line, its measurement and its headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
-
-    def log_to(output: BinaryIO) -> Callable[[], "FilteringBoundLogger"]:
-        return cache(lambda: logger(Output(output, measured.dropped_lines)))
-
-    log = app.extensions["refunds.log"] = log_to(sys.stdout.buffer)
+    log = app.extensions["refunds.log"] = _log_to(sys.stdout.buffer, measured.dropped_lines)
     driver = logging.getLogger("psycopg")
-    driver.handlers, driver.propagate = [_DriversLog(log_to(sys.stderr.buffer))], False  # commands print results
+    failures = _log_to(sys.stderr.buffer, measured.dropped_lines)  # commands print results on standard output
+    driver.handlers, driver.propagate = [_DriversLog(failures)], False
 
     def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
         tell = log().error if failure else log().info
