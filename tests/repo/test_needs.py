@@ -49,10 +49,21 @@ def test_a_browser_is_brought_as_soon_as_the_package_manager_is_free(bare, capsy
     assert "Bringing Chromium from Debian's packages" in capsys.readouterr().err
 
 
+def test_another_browser_is_brought_where_the_preferred_one_is_not_to_be_had(bare):
+    here = bare(
+        '[ "$4" = chromium-headless-shell ] && exit 100; '
+        '(echo "#!/bin/sh" > "$0.new"; chmod +x "$0.new"; mv "$0.new" "${0%apt-get}chromium-of-the-test")'
+    )
+    assert needs.main() is None
+    assert [line.split()[-1] for line in (here / "asked").read_text().splitlines()] == ["update", *needs.PACKAGES]
+
+
 def test_what_cannot_be_brought_is_to_be_installed_by_hand(bare, capsys):
     bare("(echo 'E: Unable to locate package chromium'; exit 100)")
     assert needs.main() == f"{chromium.MISSING}."
-    assert "apt-get fails: E: Unable to locate package chromium" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    for package in needs.PACKAGES:
+        assert f"{package} fails: E: Unable to locate package chromium" in said
 
 
 def test_only_root_uses_the_package_manager(bare, capsys, monkeypatch):
