@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
@@ -19,6 +19,8 @@ from refunds.secrecy import Vault
 from refunds.storage import Row, Transaction
 
 R = TypeVar("R")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -66,18 +68,52 @@ def _kind(hint: Any) -> _Kind:
     return _Kind(str, str, hint) if issubclass(hint, StrEnum) else _KINDS[hint]
 
 
-class Table(Generic[R]):
-    """The table of a record, whose first field is its key."""
+class _Column(NamedTuple):
+    """A field of a record, under the name by which it is stored."""
 
-    def __init__(self, record: type[R], name: str) -> None:
-        hints, columns = get_type_hints(record), fields(record)  # type: ignore[arg-type] # records are dataclasses
-        self.record, self.name, self.key = record, name, columns[0].name
-        self._personal = {f.name for f in columns if f.metadata.get("personal")}
-        self._unvouched = {f.name for f in columns if f.metadata.get("unvouched")}
-        self._kinds = {name: _kind(hint) for name, hint in hints.items()}
-        self.columns = ", ".join(f"{name}.{column}" for column in self._kinds)
-        names = ", ".join(self._kinds)
-        self.insertion = f"INSERT INTO {name} ({names}) VALUES ({', '.join(':' + n for n in self._kinds)})"  # noqa: S608
+    name: str
+    field: str
+    kind: _Kind
+    personal: bool
+    unvouched: bool
+    later: bool
+
+
+class Table(Generic[R]):
+    """The table of a record, whose first field is its key.
+
+    `stored_as`: the columns of fields that have another name by now. What is stored keeps its names: they stand in what
+    seals a value to its place, and in digests. `added`: the steps of the schema with which columns came later. Such a
+    column is left out of the digest while it is NULL, so that what was written before it stays as it was vouched for.
+    """
+
+    def __init__(
+        self,
+        record: type[R],
+        name: str,
+        *,
+        stored_as: Mapping[str, str] = _NOTHING,
+        added: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        hints = get_type_hints(record)
+        self.record, self.name, self.added = record, name, added
+        self._columns = [
+            _Column(
+                stored_as.get(f.name, f.name),
+                f.name,
+                _kind(hints[f.name]),
+                bool(f.metadata.get("personal")),
+                bool(f.metadata.get("unvouched")),
+                stored_as.get(f.name, f.name) in added,
+            )
+            for f in fields(record)  # type: ignore[arg-type] # records are dataclasses
+        ]
+        self._stored = {column.field: column for column in self._columns}
+        self.key = self._columns[0].name
+        names = [column.name for column in self._columns]
+        self.columns = ", ".join(f"{name}.{column}" for column in names)
+        values = ", ".join(f":{column}" for column in names)
+        self.insertion = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({values})"  # noqa: S608
 
     def insert(self, tx: Transaction, record: R, vault: Vault) -> bytes:
         """Store a new record; its digest."""
@@ -99,10 +135,12 @@ class Table(Generic[R]):
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
         old, new = self.row(before, vault), self.row(after, vault)
-        plain = [name for name in changes if name not in self._personal]
+        changed = [self._stored[field] for field in changes]
+        plain = [column.name for column in changed if not column.personal]
         guards = [f"{self.key} = :{self.key}", *(f"{name} IS NOT DISTINCT FROM :old_{name}" for name in plain)]
-        settings = ", ".join(f"{name} = :{name}" for name in changes)
-        given = {name: new[name] for name in (self.key, *changes)} | {f"old_{name}": old[name] for name in plain}
+        settings = ", ".join(f"{column.name} = :{column.name}" for column in changed)
+        given = {name: new[name] for name in (self.key, *(column.name for column in changed))}
+        given |= {f"old_{name}": old[name] for name in plain}
         if tx.run(f"UPDATE {self.name} SET {settings} WHERE {' AND '.join(guards)}", **given) != 1:  # noqa: S608
             raise Conflict(self.name)
         return after, self.digest(new)
@@ -110,7 +148,7 @@ class Table(Generic[R]):
     def reseal(self, tx: Transaction, row: Row, vault: Vault, to: Vault) -> None:
         """Seal the personal fields of a row anew, in another customer's vault."""
         key = row[self.key]
-        for name in self._personal:
+        for name in (column.name for column in self._columns if column.personal):
             if row[name] is not None:
                 text = vault.unseal(row[name], self.name, name, key)
                 if text is None:
@@ -121,34 +159,43 @@ class Table(Generic[R]):
     def read(self, row: Row, vault: Vault) -> R:
         """The record that a row holds."""
         key = row[self.key]
-        values = {
-            name: vault.unseal(row[name], self.name, name, key)
-            if name in self._personal
-            else (None if row[name] is None else kind.read(row[name]))
-            for name, kind in self._kinds.items()
-        }
+        values: dict[str, Any] = {}
+        for name, field, kind, personal, *_ in self._columns:
+            value = row[name]
+            if personal:
+                value = vault.unseal(value, self.name, name, key)
+            elif value is not None:
+                value = kind.read(value)
+            values[field] = value
         return self.record(**values)
 
     def fits(self, row: Row) -> bool:
         """Whether every column holds what is stored there: other types can read as the same value."""
         return all(
-            row[name] is None or isinstance(row[name], bytes if name in self._personal else kind.stored)
-            for name, kind in self._kinds.items()
+            row[column.name] is None or isinstance(row[column.name], bytes if column.personal else column.kind.stored)
+            for column in self._columns
         )
 
     def digest(self, row: Row) -> bytes:
         """The digest of a row's plain columns, and of which personal ones are there; `unvouched` ones are left out."""
-        plain = {name: row[name] for name in self._kinds if name not in self._personal and name not in self._unvouched}
-        held = [name for name in self._kinds if name in self._personal and row[name] is not None]
+        plain: dict[str, Any] = {}
+        held = []
+        for name, _, _, personal, unvouched, later in self._columns:
+            value = row[name]
+            if personal:
+                if value is not None:
+                    held.append(name)
+            elif not (unvouched or (later and value is None)):
+                plain[name] = value
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, vault: Vault) -> dict[str, Any]:
         """The row that a record becomes."""
-        key = getattr(record, self.key)
+        key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
-        for name, kind in self._kinds.items():
-            value = getattr(record, name)
-            if name in self._personal:
+        for name, field, kind, personal, *_ in self._columns:
+            value = getattr(record, field)
+            if personal:
                 value = vault.seal(value, self.name, name, key)
             elif value is not None:
                 value = kind.store(value)

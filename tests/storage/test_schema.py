@@ -21,7 +21,7 @@ from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
-from refunds.storage.migrations import MIGRATIONS
+from refunds.storage.migrations import GENERATED, MIGRATIONS
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
@@ -168,6 +168,15 @@ def test_a_record_has_exactly_the_columns_of_its_table(installed, table):
     assert [(name, kind, required) for name, kind, required, _ in there] == wanted
     assert [name for name, *_, is_key in there if is_key] == [table.key]
     assert table.columns.replace(f"{table.name}.", "").split(", ") == [name for name, *_ in there]
+
+
+def test_a_column_that_came_later_says_with_which_step():
+    """Or the digests of all that was written before it would be others."""
+    adding = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
+    later = [(table, column, step) for step, sql in MIGRATIONS for table, column in adding.findall(sql)]
+    said = {(table.name, column, step) for table in TABLES for column, step in table.added.items()}
+    of_records = {one for one in later if one[0] in NAMES and one[1] not in GENERATED}
+    assert said == of_records
 
 
 def test_every_table_is_a_records_or_known_to_be_none(installed):

@@ -1,0 +1,213 @@
+"""Keeps a filled database of the newest step of the schema on each engine, with its master key and its anchors.
+
+`python -m tests.storage.keep` is run once for each new step, before a release: `tests/storage/test_kept.py` opens what
+was kept ever after. What is kept was written by the version of the service that introduced the step, and never changes.
+"""
+
+import lzma
+import os
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+
+ROOT = Path(__file__).parents[2]
+KEPT = Path(__file__).parent / "kept"
+
+
+def main(tree: Path = ROOT) -> None:
+    """Keep what the service in a directory writes on each engine."""
+    from tests import postgres  # noqa: PLC0415 - not for the process that fills, which may run in an older tree
+
+    with tempfile.TemporaryDirectory() as temporary:
+        _keep(tree, Path(temporary, "sqlite"), f"sqlite:///{temporary}/sqlite/records.db")
+    with tempfile.TemporaryDirectory() as temporary, postgres.cluster() as cluster:
+        _keep(tree, Path(temporary, "postgresql"), cluster.create())
+
+
+def _keep(tree: Path, directory: Path, database: str) -> None:
+    """Fill a database by a process of its own, and keep all that belongs to it."""
+    directory.mkdir()
+    (directory / "master.key").write_text(secrets.token_hex(32) + "\n")
+    (directory / "master.key").chmod(0o600)
+    environment = {
+        "REFUNDS_ENV": "production",
+        "REFUNDS_DATABASE": database,
+        "REFUNDS_MASTER_KEY_FILE": str(directory / "master.key"),
+        "REFUNDS_LEDGER_DIR": str(directory),
+        "PYTHONPATH": str(tree),
+    }
+    subprocess.run([sys.executable, __file__, "fill"], check=True, cwd=tree, env=os.environ | environment)
+    if database.startswith("sqlite"):
+        with sqlite3.connect(directory / "records.db") as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            steps = [step for (step,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
+        stored = (directory / "records.db").read_bytes()
+    else:
+        dump = ["pg_dump", "--inserts", "--no-owner", "--no-privileges", database]
+        stored = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
+        steps = [line.split("'")[1].encode() for line in stored.decode().splitlines() if ".migrations VALUES" in line]
+        steps = sorted(step.decode() for step in steps)
+    kept = KEPT / steps[-1] / directory.name
+    kept.mkdir(parents=True)
+    (kept / "records.xz").write_bytes(lzma.compress(stored, preset=9))
+    for name in ("master.key", "anchors.jsonl"):
+        shutil.copyfile(directory / name, kept / name)
+
+
+def fill() -> None:
+    """Have everything happen that the service of this tree can record, as its clients would have it happen."""
+    from app import app  # noqa: PLC0415 - the one of the tree in which this runs
+
+    roles = ("billing", "supervisor", "agent", "product")
+    clients = {
+        role: _client(app.test_client(), _flask("tokens", "create", "--role", role, "--client", role)) for role in roles
+    }
+    _orders(clients["billing"])
+    _contacts(clients["agent"], clients["supervisor"])
+    _cancellations(clients["agent"], clients["supervisor"], clients["billing"])
+    _policies(clients["product"])
+    _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
+    _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
+    _flask("users", "add", "--role", "agent", "mara")
+    _flask("users", "disable", "mara")
+    token = _flask("tokens", "list").split()
+    _flask("tokens", "revoke", next(word for word in token if len(word) == TOKEN_ID and word.isalnum()))
+    app.extensions["refunds.books"].anchor()
+
+
+TOKEN_ID = 8
+DAY = timedelta(days=1)
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+_keys = count(1)
+
+
+def _flask(*words: str) -> str:
+    """What a command prints; nothing where this version has no such command."""
+    ended = subprocess.run([sys.executable, "-m", "flask", *words], check=False, capture_output=True, text=True)
+    _say(f"flask {' '.join(words)}: {ended.returncode} {ended.stderr.strip()[-200:]}")
+    return ended.stdout.strip()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _client(client: FlaskClient, printed: str) -> FlaskClient:
+    text = next(word for word in printed.split() if word.startswith("rfd_"))
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
+    return client
+
+
+def _send(client: FlaskClient, method: str, path: str, body: Any = None, **headers: str) -> Mapping[str, Any]:
+    """What is answered; said on the way, as an older version may refuse what a newer one takes."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()} | {
+        "Idempotency-Key": f"k{next(_keys)}"
+    }
+    answered = client.open(path, method=method, json=body, headers=headers)
+    _say(f"{answered.status_code} {method} {path}")
+    data: Mapping[str, Any] = answered.get_json()
+    return data
+
+
+def _at(days: float) -> str:
+    return (NOW + days * DAY).isoformat()
+
+
+def _facts(number: int, provided: float | None, **more: Any) -> dict[str, Any]:
+    provided_at = None if provided is None else _at(provided)
+    return {"customer_ref": f"K-{number % 4}", "ordered_at": _at(-40), "service_provided_at": provided_at} | more
+
+
+_PROVIDED: tuple[tuple[float | None, dict[str, Any]], ...] = (
+    (-0.2, {"region": "DE-BY"}),
+    (-0.1, {"region": "DE"}),
+    (-30, {"region": "DE-SN"}),
+    (None, {}),
+    (-0.3, {"region": "AT"}),
+    (-0.2, {}),
+    (-0.1, {"region": "FR"}),
+    (-20, {}),
+)
+
+
+def _orders(billing: FlaskClient, prefix: str = "A") -> None:
+    for number, (provided, more) in enumerate(_PROVIDED):
+        _send(billing, "PUT", f"/v1/orders/{prefix}-{number}", _facts(number, provided, **more))
+    corrected = _facts(1, -0.1, region="DE-NW") | {"customer_ref": "K-moved", "correction_reason": "A typing error."}
+    _send(billing, "PUT", f"/v1/orders/{prefix}-5", corrected, If_Match='"1"')
+    _send(billing, "PUT", f"/v1/orders/{prefix}-3", _facts(3, -0.05))
+
+
+def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
+    email = {"channel": "email", "from_detail": "kim@example.org", "note": "Ärgert sich über die Wartezeit."}
+    first = _send(agent, "POST", "/v1/orders/A-0/contacts", {"channel": "phone", "from_detail": "+49 89 1234567"})
+    better = email | {"supersedes": first["contact_id"], "sent_at": _at(-0.05)}
+    _send(agent, "POST", "/v1/orders/A-0/contacts", better)
+    _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "intent": "question", "note": "Bis wann?"})
+    stays = _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "ticket_ref": "T-17"})
+    _send(agent, "PUT", f"/v1/contacts/{stays['contact_id']}/resolution", {"reason": "Bleibt doch."})
+    _send(agent, "POST", "/v1/orders/A-2/contacts", email)
+    late = {"channel": "email", "received_at": _at(-29.5), "ticket_ref": "T-99"}
+    _send(agent, "POST", "/v1/orders/A-2/contacts", late)
+    _send(supervisor, "POST", "/v1/orders/A-2/contacts", late)
+
+
+def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient, prefix: str = "A") -> None:
+    def cancel(client: FlaskClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return _send(client, "POST", "/v1/cancellations", body)
+
+    phone = {"channel": "phone"}
+    here = {"order_id": f"{prefix}-4", "contact": phone | {"contact_point": "+49 89 5550100"}}
+    cancel(agent, here)
+    cancel(agent, here)  # refused, as it is cancelled already
+    inline = {"order": {"order_id": f"{prefix}-9"} | _facts(9, -0.4), "contact": phone | {"note": "Gleich erfasst."}}
+    settled = cancel(billing, inline)["cancellation_id"]
+    refunded = {"billing_ref": "RF-1", "settled_at": datetime.now(UTC).isoformat()}
+    _send(billing, "PUT", f"/v1/cancellations/{settled}/settlement", refunded)
+    for code, order in (("customer_withdrew", 3), ("entered_in_error", 5)):
+        revoked = cancel(agent, {"order_id": f"{prefix}-{order}", "contact": phone})["cancellation_id"]
+        taken_back = {"reason_code": code, "reason": "Hat es sich anders überlegt."}
+        _send(supervisor, "PUT", f"/v1/cancellations/{revoked}/revocation", taken_back)
+    unsettled = cancel(agent, {"order_id": f"{prefix}-6", "contact": phone})["cancellation_id"]
+    _send(billing, "PUT", f"/v1/cancellations/{unsettled}/settlement", {"billing_ref": "RF-2"})
+    _send(billing, "DELETE", f"/v1/cancellations/{unsettled}/settlement?reason_code=refund_failed")
+    refused = cancel(agent, {"order_id": f"{prefix}-7", "contact": phone})
+    goodwill = {"kind": "goodwill", "reason": "Unsere Leitung war gestört."}
+    stored = {"order_id": f"{prefix}-7", "contact_id": refused["contact_id"], "override": goodwill}
+    cancel(supervisor, stored)
+    elsewhere = {"order_id": f"{prefix}-0", "contact": phone | {"contact_point": "+49 30 1234567"}}
+    accepted = {"kind": "contact_point_accepted", "reason": "Die alte Nummer stand noch auf der Rechnung."}
+    cancel(supervisor, elsewhere | {"override": accepted})
+
+
+def _policies(product: FlaskClient) -> None:
+    terms = {"window_business_days": 3, "business_week": ["mon", "tue", "wed", "thu", "fri", "sat"]}
+    points = {"phone": {"points": ["+49 89 5550100"]}, "texts": {"de": "Drei Werktage.", "en": "Three business days."}}
+    versions = "/v1/policies/virtual-numbers/versions"
+    _send(product, "POST", versions, {"version": 2, "effective_from": None, "terms": terms | points})
+    later = {"version": 3, "effective_from": _at(90), "terms": terms | {"window_business_days": 5}}
+    _send(product, "POST", versions, later)
+    _send(product, "PUT", f"{versions}/3/withdrawal")
+    for days in _closed():
+        closure = {"date": (NOW + days * DAY).date().isoformat(), "reason": {"de": "Inventur"}}
+        _send(product, "POST", "/v1/policies/virtual-numbers/closures", closure)
+
+
+def _closed() -> Iterator[int]:
+    """In how many days the vendor is closed."""
+    yield from (1, 2, 30)
+
+
+if __name__ == "__main__":
+    fill() if "fill" in sys.argv else main(*map(Path, sys.argv[1:]))

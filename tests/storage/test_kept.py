@@ -1,0 +1,153 @@
+"""Databases of every earlier step of the schema open, verify and replay, as they were written by their own version.
+
+`tests.storage.keep` keeps one of each new step. What is kept never changes: where a test here fails, the service has
+forgotten how to read what it wrote once.
+"""
+
+import lzma
+import re
+import shutil
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import date
+
+import psycopg
+import pytest
+
+from refunds.access import COMMAND_LINE
+from refunds.journal import EventType
+from refunds.records import Cancellation, personal
+from refunds.secrecy import CLOSED, Vault, new_key
+from refunds.service import audit, cancellations, contacts, feed, orders, publication, users
+from refunds.service.books import Books
+from refunds.service.replay import Replayed, replay
+from refunds.storage import migrations
+from refunds.storage.table import Table
+from tests.conftest import settings
+from tests.storage.keep import KEPT
+
+STEPS = [step for step, _ in migrations.MIGRATIONS]
+HELD = {step: sorted(path.name for path in (KEPT / step).glob("*")) for step in STEPS}
+
+
+@pytest.fixture(params=STEPS)
+def step(request):
+    """A step of the schema."""
+    return request.param
+
+
+@pytest.fixture
+def books(step, engine, tmp_path):
+    """The database that was kept of a step on an engine, restored; opening it takes the later steps."""
+    kept = KEPT / step / engine
+    configured = settings(tmp_path, engine=engine, env="production", ledger_dir=tmp_path)
+    records = lzma.decompress((kept / "records.xz").read_bytes())
+    if engine == "sqlite":
+        (tmp_path / "refunds.db").write_bytes(records)
+    else:
+        with psycopg.connect(configured.database, autocommit=True) as connection:
+            connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())  # what only psql understands
+    for name in ("master.key", "anchors.jsonl"):
+        shutil.copyfile(kept / name, tmp_path / name)
+    (tmp_path / "master.key").chmod(0o600)
+    opened = Books(configured)
+    yield opened
+    opened.close()
+
+
+def verified(books):
+    """How much is found sound."""
+    with books.read(COMMAND_LINE) as work:
+        return audit.verify(work, list(books.anchors))
+
+
+def test_each_step_of_the_schema_has_a_database_on_each_engine():
+    missing = [step for step in STEPS if HELD[step] != ["postgresql", "sqlite"]]
+    assert not missing, f"run python -m tests.storage.keep for {missing}"
+
+
+def test_a_kept_database_is_of_its_step(step, tmp_path):
+    (tmp_path / "records.db").write_bytes(lzma.decompress((KEPT / step / "sqlite" / "records.xz").read_bytes()))
+    with sqlite3.connect(tmp_path / "records.db") as connection:
+        taken = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
+    assert taken == STEPS[: STEPS.index(step) + 1]
+
+
+def test_it_opens_and_everything_in_it_is_sound(books):
+    report = verified(books)
+    assert report.events >= report.anchored > 60
+    with books.read(COMMAND_LINE) as work:
+        assert [row["name"] for row in work.tx.all("SELECT name FROM migrations ORDER BY name")] == STEPS
+
+
+def test_every_decision_is_made_again_without_a_difference(books):
+    found = Replayed()
+    with books.read(COMMAND_LINE) as work:
+        assert not list(replay(work, found))
+    assert found.decisions > 30
+
+
+def test_everything_that_could_be_recorded_is_read(step, books):
+    with books.read(COMMAND_LINE) as work:
+        asked = contacts.listed(work, after="", limit=200, order_id=None, is_open=None, backdated=None)
+        issued = cancellations.listed(
+            work, after=(0, ""), limit=200, order_id=None, reference=None, state=None, overdue=False
+        )
+        happened = {event.type for event in feed.read(work, 0, 1000, None)[0]}
+        assert {one.state for one in issued} == {"issued", "settled", "revoked"}
+        assert {one.outcome.reason for one in asked} > {"within_window", "window_elapsed", "order_already_cancelled"}
+        assert {one.from_detail for one in asked} >= {"+49891234567", "kim@example.org"}
+        assert all(orders.find(work, one.order_id).order.customer_ref for one in asked)
+        assert len(work.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
+        assert len(publication.closures(work, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
+        assert len(list(users.every(work))) == (0 if step in STEPS[:2] else 1)
+        assert happened >= {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
+
+
+def test_life_goes_on_in_it(books):
+    before = verified(books).events
+    with books.write(COMMAND_LINE) as work:
+        contact = next(
+            one
+            for one in contacts.listed(work, after="", limit=200, order_id=None, is_open=True, backdated=None)
+            if one.resolved_at is None
+        )
+        contacts.resolve(work, contact.contact_id, "Hat sich erledigt.")
+    assert verified(books).events == before + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised(Cancellation):
+    """A cancellation as a later version may have it: with a field more, and another field by another name."""
+
+    promised_until: date | None = None
+    promise: str | None = personal()
+
+
+PROMISES = Table(
+    Promised,
+    "cancellations",
+    stored_as={"promised_until": "until", "promise": "told"},
+    added={"until": "9999_promises", "told": "9999_promises"},
+)
+
+
+def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(books):
+    with books.write(COMMAND_LINE) as work:
+        for column, kind in (("until", "TEXT"), ("told", "{bytes}")):
+            work.tx.run(f"ALTER TABLE cancellations ADD COLUMN {column} {kind}")
+    with books.write(COMMAND_LINE) as work:
+        told = {event.subject: event.digest for event in feed.read(work, 0, 1000, None)[0]}
+        rows = work.tx.all("SELECT * FROM cancellations")
+        assert all(PROMISES.digest(row) == told[row["cancellation_id"]] for row in rows)
+        vault = Vault(new_key())
+        before = replace(PROMISES.read(rows[0], CLOSED), override_reason=None, billing_ref=None, revocation_reason=None)
+        after, digest = PROMISES.change(
+            work.tx, before, vault, promised_until=date(2026, 12, 2), promise="bis Mittwoch"
+        )
+        (row,) = work.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
+        assert row["until"] == "2026-12-02"
+        assert PROMISES.read(row, vault).promise == after.promise == "bis Mittwoch"
+        assert PROMISES.digest(row) == digest != told[row["cancellation_id"]]
+        assert PROMISES.digest(dict(row) | {"until": "2026-12-03"}) != digest
+        assert PROMISES.digest(dict(row) | {"told": None}) != digest
