@@ -15,10 +15,10 @@ import numpy as np
 from workalendar.europe import Bavaria
 
 from bench.measure import Comparison, Goal, Name, at_least, at_most, best_seconds
-from refunds.contact_points import Channel
-from refunds.eligibility import Facts, decide
-from refunds.holiday_source import business_calendar
-from refunds.policy import PolicyVersion
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Facts, decide
+from refunds.domain.holidays_data import business_calendar
+from refunds.domain.policy import PolicyVersion
 from refunds.service.policies import packaged
 
 CASES = 1000

@@ -14,8 +14,8 @@ from typing import Any, Self
 from unittest import mock
 
 from bench.apps import CONTROL
-from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.config import Settings, load_settings
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import clients
 from refunds.service.books import Books
 from tests.postgres import Cluster, cluster

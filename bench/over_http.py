@@ -16,9 +16,9 @@ from bench.apps import ANSWERS, CHECKS, NO_OP
 from bench.installed import Engine, Installed, installed
 from bench.measure import Comparison, at_least, at_most, best_seconds, in_turn, seconds
 from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, running
-from refunds.contact_points import Channel
-from refunds.eligibility import Facts
-from refunds.instants import format_instant
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Facts
+from refunds.domain.instants import format_instant
 
 CONNECTIONS = 4
 ITEMS = 10_000

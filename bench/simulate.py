@@ -8,7 +8,7 @@ from bench import stored
 from bench.carried import carried
 from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, best_seconds
-from refunds.policy import PolicyVersion
+from refunds.domain.policy import PolicyVersion
 from refunds.service.simulation import simulate
 from refunds.service.work import Work
 from refunds.storage import contacts, orders

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from ulid import ULID
 
-from refunds.access import Principal
-from refunds.contact_points import Channel
-from refunds.journal import EventType
-from refunds.records import Cancellation, Contact, Order, new_reference
-from refunds.secrecy import Vault
+from refunds.domain.contact_points import Channel
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import Principal
+from refunds.domain.records import Cancellation, Contact, Order
+from refunds.domain.references import new_reference
+from refunds.security.encryption import Vault
 from refunds.service import cancellations, contacts, orders
 from refunds.service.books import Books
 from refunds.service.cancellations import Issued, Request

@@ -21,8 +21,8 @@ from bench.installed import Engine, Installed, installed
 from bench.measure import Comparison, at_least, at_most, in_turn, seconds
 from bench.over_http import serving
 from bench.server import load
-from refunds.contact_points import Channel
-from refunds.instants import format_instant
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import format_instant
 from refunds.service import cancellations
 from refunds.service.cancellations import Issued, Request
 from refunds.service.contacts import NewContact

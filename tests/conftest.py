@@ -15,11 +15,12 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
-from refunds import secrecy
-from refunds.access import COMMAND_LINE, Role
-from refunds.business_days import WEEKDAYS, Week
 from refunds.config import Settings
-from refunds.policy import PolicyVersion, read_policy
+from refunds.domain.business_days import WEEKDAYS, Week
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.policy import PolicyVersion
+from refunds.schemas.policy import read_policy
+from refunds.security import passwords
 from refunds.service import clients, publication
 from refunds.web import create_app
 from tests import ENGINES, database_of, in_memory, records_in
@@ -48,7 +49,7 @@ KIND = {"weekend": "weekend", "holiday": "public_holiday", "closure": "closure"}
 def _quick_passwords() -> Iterator[None]:
     """Passwords that are quick to try, but for the tests of passwords and of real servers."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(secrecy, "_passwords", lambda: QUICK)
+        patched.setattr(passwords, "_passwords", lambda: QUICK)
         yield
 
 

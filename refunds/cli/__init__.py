@@ -15,11 +15,11 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
+from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service.books import Books
 from refunds.service.policies import Policies
-from refunds.wording import LANGUAGES
 
 if TYPE_CHECKING:
     from rich.console import Console

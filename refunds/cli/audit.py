@@ -6,10 +6,10 @@ from datetime import datetime
 import click
 from flask.cli import with_appcontext
 
-from refunds.access import COMMAND_LINE
-from refunds.business_days import Window
 from refunds.cli import Command, loaded_books, progress
-from refunds.instants import format_instant
+from refunds.domain.business_days import Window
+from refunds.domain.instants import format_instant
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import audit
 from refunds.service import replay as service
 from refunds.service.replay import Difference, Replayed

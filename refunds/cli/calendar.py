@@ -7,11 +7,12 @@ from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 
-from refunds.business_days import Why
 from refunds.cli import LANG, Command, present_policies
-from refunds.holiday_source import holiday_name
+from refunds.domain.business_days import Why
+from refunds.domain.holidays_data import holiday_name
+from refunds.presentation.texts.dates import date_text, total_text
+from refunds.presentation.texts.decisions import why_text
 from refunds.service.checks import calendar_days, named_policy
-from refunds.wording import date_text, total_text, why_text
 
 
 @click.command("calendar", cls=Command)

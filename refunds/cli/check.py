@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from refunds import fields
-from refunds.business_days import Day, DayStatus
 from refunds.cli import LANG, Command, present_policies
-from refunds.contact_points import Channel
-from refunds.eligibility import Outcome
+from refunds.domain.business_days import Day, DayStatus
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Outcome
+from refunds.presentation.serializers import decision_data
+from refunds.presentation.texts.dates import date_text
+from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
+from refunds.schemas import fields
 from refunds.service.checks import Check, check_eligibility
-from refunds.wording import date_text, day_text, decision_data, left_text, notice_text, reason_text, verdict
 
 
 class _OptionsSchema(fields.StrictSchema):

@@ -7,12 +7,12 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.access import COMMAND_LINE
 from refunds.cli import LANG, POLICY, Command, loaded_books, wide_console
-from refunds.documents import deadlines as documents
-from refunds.fields import LocalDate, StrictSchema
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.presentation.documents import deadlines as documents
+from refunds.presentation.texts.dates import short_date_text
+from refunds.schemas.fields import LocalDate, StrictSchema
 from refunds.service import deadlines
-from refunds.wording import short_date_text
 
 
 class _WeekSchema(StrictSchema):

@@ -5,8 +5,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.access import COMMAND_LINE
 from refunds.cli import Command, loaded_books, wide_console
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
 
 

@@ -4,9 +4,10 @@ import click
 import orjson
 from flask.cli import with_appcontext
 
-from refunds.access import COMMAND_LINE
 from refunds.cli import LANG, Command, loaded_books
-from refunds.documents import evidence as documents
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.presentation import serializers
+from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
 
 
@@ -23,4 +24,4 @@ def command(order: str, lang: str, *, as_page: bool) -> None:
     if as_page:
         click.echo(documents.page(found, lang))
     else:
-        click.echo(orjson.dumps(documents.data(found, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(serializers.evidence_data(found, lang), option=orjson.OPT_INDENT_2))

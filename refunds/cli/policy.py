@@ -10,27 +10,29 @@ from flask.cli import with_appcontext
 from rich.bar import Bar
 from rich.table import Table
 
-from refunds.access import COMMAND_LINE
 from refunds.cli import LANG, POLICY, Command, loaded_books, progress, wide_console
-from refunds.contact_points import Channel
-from refunds.documents import simulation as documents
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import format_local, zone
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.policy import Difference, PolicyVersion, differences
 from refunds.errors import Flaw, InvalidInput
-from refunds.fields import FreeText, LocalDate, StrictSchema
-from refunds.instants import format_local, zone
-from refunds.policy import Difference, PolicyVersion, differences, policy_file
-from refunds.service import publication, simulation
-from refunds.service.policies import read_policy_file
-from refunds.service.publication import Registration
-from refunds.service.simulation import Flip, Simulation, Tally
-from refunds.service.work import Work
-from refunds.wording import channel_text, reason_text
-from refunds.wording.policies import (
+from refunds.presentation import serializers
+from refunds.presentation.documents import simulation as documents
+from refunds.presentation.texts.decisions import channel_text, reason_text
+from refunds.presentation.texts.policies import (
     closure_text,
     compared_text,
     difference_text,
     registration_text,
     simulation_texts,
 )
+from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
+from refunds.schemas.policy import policy_file
+from refunds.service import publication, simulation
+from refunds.service.policies import read_policy_file
+from refunds.service.publication import Registration
+from refunds.service.simulation import Flip, Simulation, Tally
+from refunds.service.work import Work
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -202,7 +204,7 @@ def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None
         html.write_text(documents.page(found, lang), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
-        click.echo(orjson.dumps(documents.data(found, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(serializers.simulation_data(found, lang), option=orjson.OPT_INDENT_2))
     elif html is None:
         _show(found, lang)
 

@@ -15,9 +15,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MTServer
 
-from refunds.access import COMMAND_LINE, Role
 from refunds.cli import Command, loaded_books
 from refunds.cli.tokens import DAYS
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.service import clients, users
 from refunds.service.books import Books

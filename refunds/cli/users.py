@@ -4,8 +4,8 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.access import COMMAND_LINE, Role
 from refunds.cli import ROLE, Command, loaded_books, wide_console
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from refunds.domain.journal import Event, is_sound
+from refunds.domain.records import Intent
 from refunds.errors import RefundsError, Unreadable
-from refunds.journal import Event, is_sound
-from refunds.records import Intent
-from refunds.secrecy import CLOSED, Tampered, Vault
+from refunds.security.encryption import CLOSED, Tampered, Vault
 from refunds.service.work import Work
 from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders, policies, users
 from refunds.storage.anchors import Anchor

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from refunds.access import COMMAND_LINE, Principal
 from refunds.config import Settings
+from refunds.domain import judging
+from refunds.domain.journal import Event, chained
+from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
-from refunds.journal import Event, chained
-from refunds.secrecy import Keyring, create_master_key, read_master_key
-from refunds.service import checks, policies, publication
+from refunds.security.encryption import Keyring
+from refunds.security.master_key import create_master_key, read_master_key
+from refunds.service import policies, publication
 from refunds.service.policies import Policies
 from refunds.service.work import Work
 from refunds.storage import Engine, Transaction, events, keys, open_engine, replies
@@ -58,7 +60,7 @@ class Books:
             raise ConfigurationError(f"{message}. Import it first: flask policy import FILE")
         policy = found[found.default]
         for version in {policy.present(work.now).version, *(v.version for v in policy.standing if v.starts > work.now)}:
-            checks.calendar_of(policy.version(version))
+            judging.calendar_of(policy.version(version))
 
     @property
     def name(self) -> str:

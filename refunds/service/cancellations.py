@@ -5,21 +5,12 @@ from datetime import datetime, timedelta
 
 from ulid import ULID
 
-from refunds.access import Scope
-from refunds.eligibility import Decision, Facts, Reason
-from refunds.errors import (
-    CancellationStateConflict,
-    ContactStateConflict,
-    Flaw,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    OrderFactsConflict,
-)
-from refunds.instants import end_of_day, local_date, zone
-from refunds.journal import EventType
-from refunds.policy import PolicyVersion
-from refunds.records import (
+from refunds.domain.eligibility import Decision, Facts, Reason
+from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import Scope
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.records import (
     Basis,
     Cancellation,
     Contact,
@@ -28,7 +19,16 @@ from refunds.records import (
     RevocationReason,
     State,
     UnsettleReason,
-    new_reference,
+)
+from refunds.domain.references import new_reference
+from refunds.errors import (
+    CancellationStateConflict,
+    ContactStateConflict,
+    Flaw,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    OrderFactsConflict,
 )
 from refunds.service import contacts, orders
 from refunds.service.contacts import NewContact

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 from ulid import ULID
 
-from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.records import Client, ClientToken
 from refunds.errors import Flaw, InvalidInput, NotFound, Unauthenticated
-from refunds.journal import EventType
-from refunds.records import Client, ClientToken
-from refunds.secrecy import CLOSED, new_token, read_token
+from refunds.security.encryption import CLOSED
+from refunds.security.tokens import new_token, read_token
 from refunds.service.books import Books
 from refunds.service.policies import Policies
 from refunds.service.work import Work

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
-from refunds import contact_points
-from refunds.access import Scope
-from refunds.contact_points import Channel
-from refunds.eligibility import Decision, Facts
+from refunds.domain import contact_points, judging
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Decision, Facts
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Contact, Intent, Order
 from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput, NotFound
-from refunds.journal import EventType
-from refunds.records import Contact, Intent, Order
-from refunds.service import checks, orders
+from refunds.service import orders
 from refunds.service.orders import AHEAD, Filed
 from refunds.service.work import Work
 from refunds.storage import contacts
@@ -165,7 +165,7 @@ def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Con
     asks, from_detail = told.intent is Intent.CANCEL, told.from_detail
     if from_detail is not None:
         country = decision.version.terms.country
-        from_detail = checks.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
+        from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
     return Contact(
         contact_id=f"con_{ULID()}",
         order_id=filed.order.order_id,

@@ -6,7 +6,7 @@ The rows stay as they are sealed, so the master key and the anchors go on to be 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from refunds.access import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError
 from refunds.service import audit
 from refunds.service.audit import Broken, Report

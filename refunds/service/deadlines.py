@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import zip_longest
 
-from refunds import holiday_source
-from refunds.instants import end_of_day, first_instant, local_date, zone
-from refunds.policy import Policy, PolicyVersion
+from refunds.domain import holidays_data, judging
+from refunds.domain.instants import end_of_day, first_instant, local_date, zone
+from refunds.domain.policy import Policy, PolicyVersion
+from refunds.domain.terms import JudgedBy
 from refunds.service import checks
 from refunds.service.work import Work
-from refunds.terms import JudgedBy
 
 MOST_DAYS = 24
 """Service days on one sheet, the latest."""
@@ -61,7 +61,7 @@ def sheet(work: Work, policy_id: str, day: date | None = None, regions: tuple[st
     checks.require_near(day, today, "/week")
     monday = day - day.weekday() * _DAY
     country = version.terms.country
-    of = regions or (country, *(f"{country}-{name}" for name in holiday_source.subdivisions(country)))
+    of = regions or (country, *(f"{country}-{name}" for name in holidays_data.subdivisions(country)))
     rows = _running(policy, monday, of)
     groups, columns = _grouped(of, rows[-MOST_DAYS:])
     provided = tuple(replace(row, last_days=tuple(row.last_days[i] for i in columns)) for row in rows[-MOST_DAYS:])
@@ -90,7 +90,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
     found = []
     for version, since, until in _in_force_on(policy, day):
         length = version.terms.window_business_days
-        calendars = (checks.calendar_of(version, region) for region in regions)
+        calendars = (judging.calendar_of(version, region) for region in regions)
         last_days = tuple(calendar.in_time_for(day, length).window(day, length).last_day for calendar in calendars)
         found.append(Provided(day, since, until, version, last_days))
     return found

@@ -5,9 +5,10 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from refunds.domain import judging
+from refunds.domain.instants import local_date, zone
 from refunds.errors import ConfigurationError, NotFound
-from refunds.instants import local_date, zone
-from refunds.service import checks, orders
+from refunds.service import orders
 from refunds.service.orders import OrderFacts
 from refunds.service.work import Work
 
@@ -42,7 +43,7 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")
     version = work.policies[work.policies.default].present(work.now)
     tz, length = zone(version.terms.time_zone), version.terms.window_business_days
-    calendar, today = checks.calendar_of(version), local_date(work.now, tz)
+    calendar, today = judging.calendar_of(version), local_date(work.now, tz)
 
     def last_day(service_day: date) -> date:
         return calendar.in_time_for(service_day, length).window(service_day, length).last_day

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from refunds.eligibility import Facts, Outcome
+from refunds.domain.eligibility import Facts, Outcome
+from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
+from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion, id_within
 from refunds.errors import NoPolicyInForce, NotFound
-from refunds.journal import ABOUT_POLICIES, Event, is_sound
-from refunds.records import Cancellation, Closure, Contact, Order, RegisteredVersion, id_within
-from refunds.secrecy import CLOSED, Tampered, Vault
+from refunds.security.encryption import CLOSED, Tampered, Vault
 from refunds.service import audit
 from refunds.service.work import Work
 from refunds.storage import Row, cancellations, contacts, events, keys, policies

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from refunds.access import Scope
+from refunds.domain.journal import GENESIS, Event, is_sound
+from refunds.domain.permissions import Scope
 from refunds.errors import FeedRewound
-from refunds.journal import GENESIS, Event, is_sound
-from refunds.secrecy import CLOSED
+from refunds.security.encryption import CLOSED
 from refunds.service.work import Work
 from refunds.storage import events
 from refunds.storage.events import EVENTS

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from refunds.contact_points import Channel
-from refunds.eligibility import Decision, Facts
+from refunds.domain import judging
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Decision, Facts
+from refunds.domain.instants import format_instant
+from refunds.domain.journal import EventType
+from refunds.domain.records import Cancellation, Order
 from refunds.errors import Conflict, Flaw, InvalidInput, NotFound, OrderFactsConflict, OrderFrozen, PreconditionFailed
-from refunds.instants import format_instant
-from refunds.journal import EventType
-from refunds.records import Cancellation, Order
-from refunds.secrecy import Vault
+from refunds.security.encryption import Vault
 from refunds.service import checks
 from refunds.service.work import Work
 from refunds.storage import Row, cancellations, contacts, keys, orders, replies
@@ -152,7 +153,7 @@ def eligibility(work: Work, order_id: str, requested_at: datetime | None, channe
 
 def decided(work: Work, order: Order, facts: Facts) -> Decision:
     """The decision on facts about an order, under its policy."""
-    return checks.judge(work.policies[order.policy], facts, order.ordered_at, order.region)
+    return judging.judge(work.policies[order.policy], facts, order.ordered_at, order.region)
 
 
 def _require_judgeable(work: Work, order: Order) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from refunds import holiday_source
-from refunds.errors import Flaw, InvalidInput, NotFound, UnknownRegion, Unreadable
-from refunds.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of, read_policy, read_terms
-from refunds.records import RegisteredVersion
-from refunds.secrecy import CLOSED
+from refunds.domain.holidays_data import require_region
+from refunds.domain.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of
+from refunds.domain.records import RegisteredVersion
+from refunds.errors import Flaw, InvalidInput, NotFound, Unreadable
+from refunds.schemas.policy import read_policy, read_terms
+from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction, policies
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 
@@ -108,11 +109,3 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
         raise InvalidInput([Flaw("", "is not UTF-8 text")]) from None
     require_region(version.terms.region, "/region")
     return version
-
-
-def require_region(region: str, pointer: str) -> None:
-    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
-    try:
-        holiday_source.known(region)
-    except UnknownRegion as error:
-        raise error.under(pointer) from None

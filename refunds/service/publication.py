@@ -11,13 +11,15 @@ from hashlib import sha256
 
 import orjson
 
-from refunds.business_days import Why
+from refunds.domain import holidays_data, judging
+from refunds.domain.business_days import Why
+from refunds.domain.instants import format_instant, format_known, local_date, zone
+from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
+from refunds.domain.records import Closure, RegisteredVersion, id_within
 from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionConflict
-from refunds.instants import format_instant, format_known, local_date, zone
-from refunds.journal import ABOUT_POLICIES, EventType
-from refunds.policy import Difference, PolicyVersion, differences, policy_of, read_terms, terms_data, version_data
-from refunds.records import Closure, RegisteredVersion, id_within
-from refunds.secrecy import CLOSED, Vault
+from refunds.schemas.policy import read_terms, terms_data, version_data
+from refunds.security.encryption import CLOSED, Vault
 from refunds.service import checks, policies
 from refunds.service.work import Work
 from refunds.storage import events
@@ -122,7 +124,7 @@ def close(
     notices = []
     if day < today:
         notices.append(ClosureNotice.IN_THE_PAST)
-    if checks.calendar_of(version).why_not(day) in {Why.WEEKEND, Why.PUBLIC_HOLIDAY}:
+    if judging.calendar_of(version).why_not(day) in {Why.WEEKEND, Why.PUBLIC_HOLIDAY}:
         notices.append(ClosureNotice.NO_BUSINESS_DAY)
     for row in stored.closures_of(work.tx, policy_id):
         if row["date"] == day.isoformat():
@@ -150,7 +152,7 @@ def closures(work: Work, policy_id: str) -> list[Closure]:
 def _registered(
     work: Work, draft: PolicyVersion, gate: Gate, event: EventType, *, dry_run: bool = False
 ) -> Registration:
-    policies.require_region(draft.terms.region, "/terms/region")
+    holidays_data.require_region(draft.terms.region, "/terms/region")
     taken = _taken(work, draft)
     version = gate(work, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
     follows = _followed(work, version)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from refunds.eligibility import Outcome
+from refunds.domain import judging
+from refunds.domain.eligibility import Outcome
 from refunds.errors import RefundsError
-from refunds.service import checks
 from refunds.service.work import Work
 from refunds.storage import Row, cancellations, contacts
 from refunds.storage.table import count_rows
@@ -61,7 +61,7 @@ def _difference(work: Work, found: Replayed, row: Row) -> Difference | None:
     record = orjson.loads(row["decision"])
     before = Outcome.of(record["outcome"])
     try:
-        after = checks.decided_again(work.policies, record).outcome
+        after = judging.decided_again(work.policies, record).outcome
     except RefundsError as error:
         return Difference(row["order_id"], row["record_id"], {}, error)
     said = zip(Outcome._fields, before, after, strict=True)

@@ -4,7 +4,7 @@ A key is kept if and only if the transaction leaves a record; so no key is ever 
 """
 
 from refunds.errors import IdempotencyKeyReused
-from refunds.secrecy import keyed_digest
+from refunds.security.encryption import keyed_digest
 from refunds.service.work import Work
 from refunds.storage import keys, orders, replies
 

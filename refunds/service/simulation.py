@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import orjson
 
-from refunds.eligibility import ELIGIBLE, Decision, Facts, Outcome, decide
+from refunds.domain import judging
+from refunds.domain.eligibility import ELIGIBLE, Decision, Facts, Outcome, decide
+from refunds.domain.holidays_data import require_region
+from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
+from refunds.domain.terms import JudgedBy
 from refunds.errors import RefundsError
-from refunds.instants import end_of_day, local_date, zone
-from refunds.policy import Difference, Policy, PolicyVersion, differences
-from refunds.service import checks
-from refunds.service.policies import require_region
 from refunds.service.work import Work
 from refunds.storage import Row, contacts, orders
 from refunds.storage.table import count_rows, instant, micros
-from refunds.terms import JudgedBy
 
 EXAMPLES = 10
 """Of each way in which contacts flip."""
@@ -116,7 +116,7 @@ class _Judging:
         self._policy, self._found, self._draft = policy, found, found.draft
         self._starts = [micros(version.starts) for version in policy.standing]
         self._zones = {zone(version.terms.time_zone) for version in (*policy.standing, found.draft)}
-        self._calendars = cache(partial(checks.calendar_of, found.draft))
+        self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], tell: Callable[[int], None]) -> None:
         """Compare the windows that orders have with those that they would have."""
@@ -152,7 +152,7 @@ class _Judging:
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], row["region"]
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
-            before = checks.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
+            before = judging.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
             after = self._decide(facts, region)
         except RefundsError as error:
             self._found.undecided[error.code] += count

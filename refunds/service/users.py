@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from ulid import ULID
 
-from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.records import User
 from refunds.errors import Flaw, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
-from refunds.journal import EventType
-from refunds.records import User
-from refunds.secrecy import CLOSED, keyed_digest, new_password, password_fits, password_hash
+from refunds.security.encryption import CLOSED, keyed_digest
+from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.books import Books
 from refunds.service.policies import Policies
 from refunds.service.work import Work

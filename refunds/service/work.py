@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from refunds.access import Principal, Scope
-from refunds.journal import Entry, EventType
-from refunds.secrecy import CLOSED, Keyring, Vault
+from refunds.domain.journal import Entry, EventType
+from refunds.domain.permissions import Principal, Scope
+from refunds.security.encryption import CLOSED, Keyring, Vault
 from refunds.service.policies import Policies
 from refunds.storage import Row, Transaction, events, keys
 

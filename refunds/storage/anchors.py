@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import orjson
 
+from refunds.domain.instants import format_instant, parse_instant
 from refunds.errors import ConfigurationError
-from refunds.instants import format_instant, parse_instant
 
 EVERY = 100
 """How many positions lie between two anchors, besides those at start and stop."""

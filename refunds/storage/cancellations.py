@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from refunds.records import Cancellation, State
+from refunds.domain.records import Cancellation, State
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
 from refunds.storage.table import Table

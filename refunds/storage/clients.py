@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from refunds.records import Client, ClientToken
-from refunds.secrecy import CLOSED
+from refunds.domain.records import Client, ClientToken
+from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table, micros
 

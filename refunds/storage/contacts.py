@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from refunds.records import Contact
+from refunds.domain.records import Contact
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
 from refunds.storage.table import Table

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event
 from refunds.errors import Unreadable
-from refunds.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event
-from refunds.secrecy import CLOSED
+from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
 

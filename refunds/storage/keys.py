@@ -6,7 +6,17 @@ from typing import Any
 from ulid import ULID
 
 from refunds.errors import ConfigurationError, Conflict
-from refunds.secrecy import SERVICE_KEYS, Keyring, Tampered, Vault, keyed_digest, new_key, place, seal, unseal
+from refunds.security.encryption import (
+    SERVICE_KEYS,
+    Keyring,
+    Tampered,
+    Vault,
+    keyed_digest,
+    new_key,
+    place,
+    seal,
+    unseal,
+)
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
 

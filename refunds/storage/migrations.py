@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from refunds.domain.journal import GENESIS
 from refunds.errors import ConfigurationError, Unreadable
-from refunds.journal import GENESIS
 from refunds.storage import Engine, Transaction
 
 _RECORDS = """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from refunds.records import Order
+from refunds.domain.records import Order
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from refunds.records import Closure, RegisteredVersion
+from refunds.domain.records import Closure, RegisteredVersion
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table
 

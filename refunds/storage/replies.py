@@ -5,7 +5,7 @@ A reply may hold what is personal: it is sealed in the vault of its order's cust
 
 from datetime import datetime, timedelta
 
-from refunds.secrecy import Vault
+from refunds.security.encryption import Vault
 from refunds.storage import Row, Transaction
 from refunds.storage.table import micros
 

@@ -13,9 +13,9 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 
 import orjson
 
+from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
-from refunds.journal import record_digest
-from refunds.secrecy import Vault
+from refunds.security.encryption import Vault
 from refunds.storage import Row, Transaction
 
 R = TypeVar("R")

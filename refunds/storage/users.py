@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from refunds.records import User
-from refunds.secrecy import CLOSED
+from refunds.domain.records import User
+from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
 from refunds.storage.table import Table, micros
 

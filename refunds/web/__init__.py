@@ -15,15 +15,12 @@ from refunds.web.api import (
     calendars,
     cancellations,
     contacts,
+    documents,
     eligibility,
     events,
-    evidence,
+    health,
     orders,
     policies,
-    publication,
-    service,
-    settlements,
-    simulations,
 )
 from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
@@ -59,22 +56,22 @@ def create_app(settings: Settings) -> Flask:
     sessions.register(app, console.PREFIX)
     Babel(app, locale_selector=console.language)
     contract = app.extensions["refunds.contract"] = Contract(app)
-    for module in (
-        eligibility,
-        orders,
-        contacts,
-        cancellations,
-        settlements,
-        events,
-        evidence,
-        policies,
-        publication,
-        simulations,
-        calendars,
-        access,
-        service,
+    for blueprint in (
+        eligibility.blueprint,
+        orders.blueprint,
+        contacts.blueprint,
+        cancellations.blueprint,
+        cancellations.settling,
+        events.blueprint,
+        documents.blueprint,
+        policies.blueprint,
+        policies.publishing,
+        policies.simulating,
+        calendars.blueprint,
+        access.blueprint,
+        health.blueprint,
     ):
-        contract.register_blueprint(module.blueprint)
+        contract.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(console.blueprint)
     problems.register(app)

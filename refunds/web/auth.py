@@ -9,7 +9,7 @@ from time import monotonic
 
 from flask import Flask, Response, current_app, g, request
 
-from refunds.access import Principal, Scope
+from refunds.domain.permissions import Principal, Scope
 from refunds.errors import Forbidden, Unauthenticated
 from refunds.service.books import Books
 from refunds.service.clients import authenticate

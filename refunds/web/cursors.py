@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from refunds.errors import InvalidCursor
-from refunds.secrecy import keyed_digest
+from refunds.security.encryption import keyed_digest
 from refunds.service.work import Work
 
 R = TypeVar("R")

@@ -20,11 +20,12 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response, g, request
 from flask_smorest import Blueprint
 
-from refunds.fields import StrictSchema
+from refunds.schemas.fields import StrictSchema
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 from refunds.web.problems import PROBLEMS, problem_data
-from refunds.web.shown import Either
+from refunds.web.schemas.problems import ProblemSchema
+from refunds.web.schemas.response_fields import Either
 
 VERSION = "1"
 JSON = "application/json"
@@ -255,29 +256,6 @@ _WITH_STATUS: dict[int, tuple[str, ...]] = {
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "RateLimit", "RateLimit-Policy"),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }
-
-
-class FlawSchema(ma.Schema):
-    """One thing wrong with one place of the request."""
-
-    pointer = ma.fields.String(
-        required=True, metadata={"description": "A JSON pointer into the body, or `/` and the name of a parameter."}
-    )
-    detail = ma.fields.String(required=True, metadata={"description": "What is expected there."})
-    code = ma.fields.String(required=True, metadata={"description": "A stable code; more may be added."})
-
-
-class ProblemSchema(ma.Schema):
-    """A problem as RFC 9457 has it."""
-
-    type = ma.fields.String(
-        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the mend."}
-    )
-    title = ma.fields.String(required=True, metadata={"description": "What kind of problem it is."})
-    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
-    detail = ma.fields.String(required=True, metadata={"description": "What happened this time."})
-    instance = ma.fields.String(required=True, metadata={"description": "The request id, as in the log."})
-    errors = ma.fields.List(ma.fields.Nested(FlawSchema), metadata={"description": "Each place that does not fit."})
 
 
 class Contract(flask_smorest.Api):

@@ -15,10 +15,10 @@ from flask_wtf.csrf import generate_csrf, validate_csrf
 from itsdangerous import URLSafeTimedSerializer
 from wtforms import ValidationError
 
-from refunds.access import Principal
+from refunds.domain.permissions import Principal
+from refunds.domain.records import User
 from refunds.errors import RefundsError, Unauthenticated
-from refunds.records import User
-from refunds.secrecy import Keyring
+from refunds.security.encryption import Keyring
 from refunds.service import users
 from refunds.service.books import Books
 from refunds.service.policies import Policies

@@ -18,7 +18,7 @@ import orjson
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from refunds.contact_points import holds_payment_data
+from refunds.domain.payment_data import holds_payment_data
 from refunds.storage.anchors import Anchor
 
 if TYPE_CHECKING:

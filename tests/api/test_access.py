@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from refunds import secrecy
-from refunds.access import COMMAND_LINE, SCOPES, Role
+from refunds.domain.permissions import COMMAND_LINE, SCOPES, Role
+from refunds.security import tokens
 from refunds.service import clients
 from refunds.web import create_app
 from tests.api.conftest import slug
@@ -146,7 +146,7 @@ def test_what_is_no_token_is_turned_away(app, header):
 
 @pytest.mark.parametrize(("token_id", "secret"), [("ab\0defgh", "s" * 43), ("abcdefgh", "s" * 42 + "\0")])
 def test_what_has_a_nul_is_no_token_though_its_checksum_is_right(app, token_id, secret):
-    text = secrecy._token(token_id, secret).text
+    text = tokens._token(token_id, secret).text
     answer = app.test_client().get("/v1/me", headers={"Authorization": f"Bearer {text}"})
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
 

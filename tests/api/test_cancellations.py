@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from refunds.domain.references import heard, new_reference, spoken
 from refunds.errors import Conflict
-from refunds.records import heard, new_reference, spoken
 from refunds.storage.migrations import GENERATED
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug

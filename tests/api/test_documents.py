@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from refunds.access import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import audit
 from refunds.storage import events
 from refunds.web import create_app

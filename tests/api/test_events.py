@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from refunds.domain.journal import EventType
 from refunds.errors import ConfigurationError
-from refunds.journal import EventType
 from refunds.web import create_app
 from tests.api.conftest import Desk, places, slug
 from tests.conftest import client_of, settings

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.clients import create_token
 from tests.api.conftest import LATE, slug
 from tests.conftest import client_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.clients import create_token
 from refunds.web import create_app
 from tests.api.conftest import PROVIDED, Desk, places, slug

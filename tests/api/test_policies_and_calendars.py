@@ -2,8 +2,8 @@
 
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.contact_points import Channel
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import EffectiveTooEarly, InvalidInput
 from refunds.service import audit, contacts, orders
 from refunds.service.books import Books

@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.instants import format_instant, parse_instant
+from refunds.domain.instants import format_instant, parse_instant
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.storage import copies, events
 from refunds.web import create_app
 from tests.api.conftest import Desk, places, slug

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from refunds.instants import format_instant, parse_instant
+from refunds.domain.instants import format_instant, parse_instant
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, places, slug
 from tests.api.test_contract import validator
 from tests.api.test_publication import CHANGE, MICROSECOND, TODAY, Brand, service  # noqa: F401 - a fixture

@@ -15,10 +15,10 @@ import time_machine
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from refunds.access import COMMAND_LINE, Principal, Role
-from refunds.contact_points import Channel
-from refunds.policy import PolicyVersion
-from refunds.records import Intent, OverrideKind, RevocationReason
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.records import Intent, OverrideKind, RevocationReason
 from refunds.service import cancellations, contacts, orders, publication, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact

@@ -13,8 +13,8 @@ from itertools import count
 import pytest
 import time_machine
 
-from refunds.access import COMMAND_LINE, Principal, Role
 from refunds.cli import Commands
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
 from refunds.service import audit, users
 from refunds.service import copies as copying

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 import app
-from refunds.access import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.storage import events
 from tests import records_in
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, now  # noqa: F401 - a fixture

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 
 import app
-from refunds.access import COMMAND_LINE
-from refunds.instants import parse_instant
+from refunds.domain.instants import parse_instant
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service.deadlines import MOST_DAYS
 from refunds.storage import events
 from tests import records_in

@@ -11,10 +11,10 @@ import pytest
 from click import unstyle
 
 import app
-from refunds.access import COMMAND_LINE, Role
 from refunds.cli import serve
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Unauthenticated
-from refunds.secrecy import create_master_key
+from refunds.security.master_key import create_master_key
 from refunds.service import users
 from refunds.service.books import Books
 from tests import records_in

@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 import time_machine
 
-from refunds.access import COMMAND_LINE, Principal, Role
-from refunds.contact_points import Channel
-from refunds.instants import parse_instant
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import parse_instant
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import audit, cancellations, contacts, orders, users
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.access import SCOPES, Role
+from refunds.domain.permissions import SCOPES, Role
 from tests.console.conftest import PUBLIC, SECRETS, routes
 
 

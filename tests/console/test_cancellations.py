@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from refunds.access import Role
-from refunds.records import spoken
+from refunds.domain.permissions import Role
+from refunds.domain.references import spoken
 from refunds.service import cancellations
 from tests.console.conftest import opened
 

@@ -6,9 +6,9 @@ from urllib.parse import unquote_plus
 import pytest
 import time_machine
 
-from refunds.access import Role
-from refunds.records import spoken
-from refunds.secrecy import create_master_key
+from refunds.domain.permissions import Role
+from refunds.domain.references import spoken
+from refunds.security.master_key import create_master_key
 from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
 
 UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.access import Role
+from refunds.domain.permissions import Role
 from tests.console.conftest import forms
 from tests.console.pages import Page
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import publication, simulation
 from refunds.storage.sqlite import sqlite3
 from tests.console.conftest import NOW, opened

@@ -7,9 +7,10 @@ from urllib.parse import unquote_plus
 import pytest
 import time_machine
 
-from refunds.access import COMMAND_LINE, Role
-from refunds.contact_points import Channel
-from refunds.records import Basis, Intent, OverrideKind, spoken
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.records import Basis, Intent, OverrideKind
+from refunds.domain.references import spoken
 from refunds.service import publication
 from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from refunds.access import Role
+from refunds.domain.permissions import Role
 from tests.console.conftest import TOO_LONG_AGO
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from refunds.access import Role
+from refunds.domain.permissions import Role
 from tests import scaled
 from tests.console.conftest import forms, opened, routes
 from tests.console.pages import Page

@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
 from refunds.service.users import ATTEMPTS
 from tests.conftest import client_of

@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from refunds.access import Role
+from refunds.domain.permissions import Role
 from refunds.errors import StorageUnavailable
 from refunds.service import cancellations
 from tests.console.pages import HOST

@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from refunds.access import COMMAND_LINE
 from refunds.config import Settings
+from refunds.domain.judging import calendar_of
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import audit
 from refunds.service.books import Books
-from refunds.service.checks import calendar_of
 from refunds.service.policies import packaged
 from refunds.storage import sqlite
 from refunds.web import create_app

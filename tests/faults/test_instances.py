@@ -8,7 +8,7 @@ from itertools import count, cycle, islice
 
 import pytest
 
-from refunds.access import COMMAND_LINE, Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
 from refunds.service.users import FIRST
 from refunds.storage import events, migrations

@@ -22,8 +22,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from refunds.access import Role
 from refunds.config import load_settings
+from refunds.domain.permissions import Role
 from refunds.errors import ConfigurationError
 from refunds.service.books import Books
 from refunds.web import create_app

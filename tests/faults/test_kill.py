@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from refunds.access import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import audit
 from refunds.web import create_app
 from tests import scaled

@@ -14,14 +14,15 @@ from typing import NamedTuple
 
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.contact_points import Channel
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import Terms
 from refunds.errors import Conflict
-from refunds.policy import PolicyVersion, read_policy
+from refunds.schemas.policy import read_policy
 from refunds.service import contacts, orders, publication
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.terms import Terms
 from tests import scaled
 from tests.faults.harness import Client, Installation, until
 

@@ -21,12 +21,12 @@ from typing import NamedTuple
 import pytest
 from sqlite_utils.utils import sqlite3
 
-from refunds.access import COMMAND_LINE, Role
-from refunds.contact_points import Channel
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import format_instant
+from refunds.domain.journal import GENESIS, Entry, EventType, chained, is_sound
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.records import Intent, OverrideKind
 from refunds.errors import Conflict, OrderFrozen, PreconditionFailed
-from refunds.instants import format_instant
-from refunds.journal import GENESIS, Entry, EventType, chained, is_sound
-from refunds.records import Intent, OverrideKind
 from refunds.service import cancellations, clients, contacts, orders
 from refunds.service import replies as keyed_replies
 from refunds.service.cancellations import Override, Request

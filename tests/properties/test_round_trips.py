@@ -6,7 +6,15 @@ from datetime import UTC, date, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.instants import first_instant, format_instant, local_date, parse_date, parse_instant, zone, zone_names
+from refunds.domain.instants import (
+    first_instant,
+    format_instant,
+    local_date,
+    parse_date,
+    parse_instant,
+    zone,
+    zone_names,
+)
 
 instants = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
 zones = st.sampled_from(sorted(zone_names())).map(zone)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, days_ahead, explained
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, days_ahead, explained
+from refunds.domain.holidays_data import business_calendar
 from refunds.errors import CalendarNotCovered
-from refunds.holiday_source import business_calendar
 from tests import scaled
 
 FIRST = date(2024, 12, 30)  # a Monday

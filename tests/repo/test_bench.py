@@ -3,7 +3,7 @@
 from bench import stored
 from bench.carried import TABLES, carried
 from bench.installed import Installed, installed
-from refunds.access import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import audit
 from refunds.storage.migrations import MIGRATIONS
 from tests.postgres import shared

@@ -9,8 +9,9 @@ import pytest
 
 from app import app as service
 from refunds.config import Settings
-from refunds.policy import PolicyVersion, version_data
-from refunds.terms import Terms
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import Terms
+from refunds.schemas.policy import version_data
 from tests.conftest import ROOT, token
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,7 +102,7 @@ def test_every_setting_has_its_line(setting):
 def test_every_term_has_its_line_with_its_default(term):
     default = version_data(PolicyVersion("x", 1, None, Terms()))["terms"][term.name]
     shown = f"`{json.dumps(default)}`" if default not in (None, {"de": None, "en": None}) else "–"
-    meaning = term.metadata["reader"].metadata["description"]
+    meaning = term.metadata["help"]
     assert f"| `{term.name}` | {shown} | {meaning} |\n" in (ROOT / "docs/policies.md").read_text()
 
 

@@ -18,8 +18,8 @@ from unittest import mock
 import pytest
 
 import app
-from refunds.access import COMMAND_LINE, Role
 from refunds.config import load_settings
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
 from refunds.service.books import Books
 from tests import database_of, records_in

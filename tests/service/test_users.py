@@ -12,11 +12,11 @@ import pytest
 import time_machine
 from argon2 import PasswordHasher
 
-from refunds import secrecy
-from refunds.access import COMMAND_LINE, Principal, Role
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.errors import CallersError, Conflict, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
-from refunds.journal import EventType
-from refunds.policy import read_policy
+from refunds.schemas.policy import read_policy
+from refunds.security import passwords
 from refunds.service import clients, publication, users
 from refunds.service.books import Books
 from refunds.storage import events
@@ -47,7 +47,7 @@ class Cheap(PasswordHasher):
 def hasher(monkeypatch):
     """What tries passwords."""
     cheap = Cheap()
-    monkeypatch.setattr(secrecy, "_passwords", lambda: cheap)
+    monkeypatch.setattr(passwords, "_passwords", lambda: cheap)
     return cheap
 
 

@@ -23,14 +23,14 @@ import orjson
 import pytest
 import time_machine
 
-from refunds import holiday_source
-from refunds.access import Principal, Role
-from refunds.contact_points import Channel
-from refunds.eligibility import Outcome
+from refunds.domain import holidays_data, judging
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Outcome
+from refunds.domain.permissions import Principal, Role
+from refunds.domain.records import Intent, RevocationReason
 from refunds.errors import EvidenceRequired
-from refunds.policy import read_policy
-from refunds.records import Intent, RevocationReason
-from refunds.service import cancellations, checks, contacts, evidence, orders, publication
+from refunds.schemas.policy import read_policy
+from refunds.service import cancellations, contacts, evidence, orders, publication
 from refunds.service.books import Books
 from refunds.service.cancellations import Issued, Refused, Request
 from refunds.service.contacts import NewContact
@@ -983,7 +983,7 @@ def test_replay_finds_no_difference(year):
 
 
 def forget_calendars():
-    for module in (holiday_source, checks):
+    for module in (holidays_data, judging):
         for made in vars(module).values():
             if hasattr(made, "cache_clear"):
                 made.cache_clear()
@@ -995,7 +995,7 @@ LOST, GAINED = ("DE-BY", date(2026, 6, 4)), ("FR", date(2026, 9, 16))
 @pytest.fixture
 def doctored(monkeypatch):
     """The holiday data of a release in which Bavaria lost a holiday and France gained one."""
-    genuine = holiday_source._holidays
+    genuine = holidays_data._holidays
 
     def changed(country: str, subdivision: str | None, language: str | None) -> Any:
         known = genuine(country, subdivision, language)
@@ -1006,7 +1006,7 @@ def doctored(monkeypatch):
             names[GAINED[1]] = "Nouveau jour"
         return replace(known, names=MappingProxyType(names))
 
-    monkeypatch.setattr(holiday_source, "_holidays", changed)
+    monkeypatch.setattr(holidays_data, "_holidays", changed)
     forget_calendars()
     yield
     monkeypatch.undo()

@@ -18,13 +18,13 @@ import psycopg
 import pytest
 from psycopg import sql as composed
 
-from refunds.access import COMMAND_LINE, Principal, Role
-from refunds.contact_points import Channel
+from refunds.domain.contact_points import Channel
+from refunds.domain.journal import GENESIS, EventType
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.records import Intent, OverrideKind, RevocationReason, UnsettleReason, User
 from refunds.errors import RefundsError
-from refunds.journal import GENESIS, EventType
-from refunds.policy import read_policy
-from refunds.records import Intent, OverrideKind, RevocationReason, UnsettleReason, User
-from refunds.secrecy import Keyring
+from refunds.schemas.policy import read_policy
+from refunds.security.encryption import Keyring
 from refunds.service import audit, cancellations, clients, contacts, orders, publication, users
 from refunds.service.audit import Broken, Shortened, verify
 from refunds.service.books import Books

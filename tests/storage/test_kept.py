@@ -14,10 +14,10 @@ from datetime import date
 import psycopg
 import pytest
 
-from refunds.access import COMMAND_LINE
-from refunds.journal import EventType
-from refunds.records import Cancellation, personal
-from refunds.secrecy import CLOSED, Vault, new_key
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.records import Cancellation, personal
+from refunds.security.encryption import CLOSED, Vault, new_key
 from refunds.service import audit, cancellations, contacts, feed, orders, publication, users
 from refunds.service.books import Books
 from refunds.service.replay import Replayed, replay

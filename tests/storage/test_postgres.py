@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
-from refunds.secrecy import Vault, new_key
+from refunds.security.encryption import Vault, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.orders import ORDERS

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from refunds.domain.records import Basis, Cancellation, State
 from refunds.errors import ConfigurationError, StorageUnavailable
-from refunds.records import Basis, Cancellation, State
-from refunds.secrecy import Vault, new_key
+from refunds.security.encryption import Vault, new_key
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS

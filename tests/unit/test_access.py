@@ -2,7 +2,7 @@
 
 import pytest
 
-from refunds.access import COMMAND_LINE, SCOPES, Principal, Role, Scope
+from refunds.domain.permissions import COMMAND_LINE, SCOPES, Principal, Role, Scope
 from refunds.errors import Forbidden
 
 AGENT = {

@@ -4,7 +4,16 @@ from datetime import date, timedelta
 
 import pytest
 
-from refunds.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, Why, days_ahead, explained
+from refunds.domain.business_days import (
+    WEEKDAYS,
+    BusinessCalendar,
+    DayStatus,
+    Mark,
+    RegionDays,
+    Why,
+    days_ahead,
+    explained,
+)
 from refunds.errors import CalendarNotCovered
 
 MONDAY = date(2026, 3, 30)

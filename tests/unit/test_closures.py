@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.business_days import WEEKDAYS, BusinessCalendar, RegionDays, Why
-from refunds.eligibility import Facts, Reason, decide
-from refunds.instants import parse_date, parse_instant
-from refunds.policy import Closures, PolicyVersion, policy_of
-from refunds.service.checks import calendar_of, decided_again
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, RegionDays, Why
+from refunds.domain.eligibility import Facts, Reason, decide
+from refunds.domain.instants import parse_date, parse_instant
+from refunds.domain.judging import calendar_of, decided_again
+from refunds.domain.policy import Closures, PolicyVersion, policy_of
+from refunds.domain.terms import Terms
 from refunds.service.policies import Known, Policies
-from refunds.terms import Terms
 
 MONDAY = date(2026, 3, 2)
 PLAIN = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(90), False, "test"), WEEKDAYS[:5])

@@ -5,14 +5,14 @@ from datetime import date
 
 import pytest
 
-from refunds.contact_points import Channel
-from refunds.eligibility import Facts, Reason, decide
-from refunds.holiday_source import business_calendar
-from refunds.instants import parse_instant
-from refunds.policy import PolicyVersion
-from refunds.terms import ContactChannel, Terms
-from refunds.wording import LANGUAGES
-from refunds.wording.customer import cancelled_words, spoken_words, written_words
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Facts, Reason, decide
+from refunds.domain.holidays_data import business_calendar
+from refunds.domain.instants import parse_instant
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import ContactChannel, Terms
+from refunds.presentation.texts.customer import cancelled_words, spoken_words, written_words
+from refunds.presentation.texts.dates import LANGUAGES
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
 IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")

@@ -5,13 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from refunds.contact_points import Channel
-from refunds.eligibility import Facts, Notice, Outcome, Reason, decide
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Facts, Notice, Outcome, Reason, decide
+from refunds.domain.holidays_data import business_calendar
+from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
-from refunds.holiday_source import business_calendar
-from refunds.instants import end_of_day, parse_date, parse_instant, zone
-from refunds.policy import PolicyVersion
-from refunds.terms import ContactChannel, Terms, TimelyBy
 from tests.conftest import KIND, VECTORS, region, week
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")

@@ -9,10 +9,10 @@ from threading import Barrier
 import holidays
 import pytest
 
-from refunds import holiday_source
-from refunds.business_days import WEEKDAYS, BusinessCalendar, Why
+from refunds.domain import holidays_data
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, Why
+from refunds.domain.holidays_data import business_calendar, holiday_name, known
 from refunds.errors import CalendarNotCovered, UnknownRegion
-from refunds.holiday_source import business_calendar, holiday_name, known
 from tests import scaled
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ ALL = holidays.list_supported_countries(include_aliases=False)
 
 def forget():
     """Empty the caches, as in a new process."""
-    for cached in (holiday_source._calendar, holiday_source._region_days, holiday_source._holidays):
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
         cached.cache.clear()
 
 
@@ -100,12 +100,12 @@ def test_years_outside_the_data_are_refused(region, first, last):
     assert error.value.last == date(last, 12, 31)
 
 
-@pytest.mark.parametrize("region", sorted(holiday_source._COVERED))
+@pytest.mark.parametrize("region", sorted(holidays_data._COVERED))
 @pytest.mark.filterwarnings("ignore:Requested Holidays")
 def test_the_package_goes_silent_where_we_say_it_does(region):
     """Past the end of its lunar tables holidays are missing; when a release mends that, our bound may move."""
     country, subdivision = known(region)
-    end = holiday_source._COVERED[region][1]
+    end = holidays_data._COVERED[region][1]
 
     def names(years):
         found = holidays.country_holidays(country, subdiv=subdivision, years=years, language="en")
@@ -130,9 +130,7 @@ def test_a_holiday_is_named_in_the_readers_language_where_the_package_knows_it(r
 
 
 def test_names_do_not_follow_the_servers_locale():
-    code = (
-        "import datetime, refunds.holiday_source as h; print(h.holiday_name('DE-BY', datetime.date(2026, 4, 3), 'en'))"
-    )
+    code = "import datetime, refunds.domain.holidays_data as h; print(h.holiday_name('DE-BY', datetime.date(2026, 4, 3), 'en'))"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env={"LANGUAGE": locale, "LANG": locale}, text=True, capture_output=True, check=True
@@ -221,5 +219,5 @@ def test_whatever_callers_ask_the_memory_is_bounded():
     for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than there is room for
         for week in (WEEK, WEEKDAYS[:6], ("mon",)):
             business_calendar(country, week)
-    for cached in (holiday_source._calendar, holiday_source._region_days, holiday_source._holidays):
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
         assert len(cached.cache) <= 64

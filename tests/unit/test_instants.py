@@ -4,7 +4,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from refunds.instants import end_of_day, first_instant, format_instant, local_date, parse_date, parse_instant, zone
+from refunds.domain.instants import (
+    end_of_day,
+    first_instant,
+    format_instant,
+    local_date,
+    parse_date,
+    parse_instant,
+    zone,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from refunds.contact_points import customers_detail, holds_payment_data
+from refunds.domain.contact_points import customers_detail
+from refunds.domain.payment_data import holds_payment_data
 
 CARDS = [
     "4111111111111111",

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from refunds.contact_points import Channel
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import parse_instant
+from refunds.domain.policy import PolicyVersion, policy_of
+from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
 from refunds.errors import InvalidInput, NoPolicyInForce, NotFound
-from refunds.instants import parse_instant
-from refunds.policy import PolicyVersion, policy_file, policy_of, read_policy, version_data
-from refunds.terms import TERM_NAMES, JudgedBy, Terms, TermsSchema
+from refunds.schemas.policy import TermsSchema, policy_file, read_policy, version_data
 
 HEAD = 'policy = "brand"\nversion = 1\n'
 FIRST = parse_instant("2026-01-01T00:00:00+01:00")

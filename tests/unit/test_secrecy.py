@@ -17,24 +17,12 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds import secrecy
 from refunds.errors import ConfigurationError, Crowded, Unauthenticated
-from refunds.secrecy import (
-    Tampered,
-    Vault,
-    create_master_key,
-    keyed_digest,
-    new_key,
-    new_password,
-    new_token,
-    password_fits,
-    password_hash,
-    place,
-    read_master_key,
-    read_token,
-    seal,
-    unseal,
-)
+from refunds.security import passwords
+from refunds.security.encryption import Tampered, Vault, keyed_digest, new_key, place, seal, unseal
+from refunds.security.master_key import create_master_key, read_master_key
+from refunds.security.passwords import new_password, password_fits, password_hash
+from refunds.security.tokens import new_token, read_token
 from refunds.service.clients import authenticate
 from tests.conftest import ROOT
 
@@ -262,7 +250,7 @@ CREATE = """
 import sys
 from hashlib import sha256
 from pathlib import Path
-from refunds.secrecy import create_master_key, read_master_key
+from refunds.security.master_key import create_master_key, read_master_key
 print("ready", flush=True)
 sys.stdin.readline()
 create_master_key(Path(sys.argv[1]))
@@ -390,19 +378,19 @@ LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Neither 0 and o, nor 1 and l."""
 
 
-GENUINE = secrecy._passwords
+GENUINE = passwords._passwords
 
 
 @pytest.fixture(autouse=True)
 def _genuine(monkeypatch):
     """Passwords cost here what they cost."""
-    monkeypatch.setattr(secrecy, "_passwords", GENUINE)
+    monkeypatch.setattr(passwords, "_passwords", GENUINE)
 
 
 @pytest.fixture
 def cheap(monkeypatch):
     """Passwords that are quick to try."""
-    monkeypatch.setattr(secrecy, "_passwords", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(passwords, "_passwords", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 def test_a_password_is_of_100_random_bits_in_letters_that_do_not_look_alike():
@@ -498,7 +486,7 @@ class Watched(PasswordHasher):
 def test_where_nothing_is_stored_a_password_is_tried_once_at_the_same_cost_from_the_first_time_on(monkeypatch):
     stored = password_hash("a password")
     watched = Watched(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-    monkeypatch.setattr(secrecy, "_passwords", lambda: watched)
+    monkeypatch.setattr(passwords, "_passwords", lambda: watched)
     assert not password_fits("another", None)
     assert not password_fits("another", stored)
     of_nobody, of_somebody = watched.tried
@@ -539,7 +527,7 @@ def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeyp
     """Each takes 19 MiB, and anybody may ask for it."""
     stored = password_hash("a password")
     slow = Slow(2)
-    monkeypatch.setattr(secrecy, "_passwords", lambda: slow)
+    monkeypatch.setattr(passwords, "_passwords", lambda: slow)
     with ThreadPoolExecutor(12) as pool:
         hashed = [pool.submit(password_hash, "a password") for _ in range(4)]
         tried = [pool.submit(password_fits, password, stored) for password in ("a password", "another") * 4]
@@ -551,11 +539,11 @@ def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeyp
 def test_whoever_would_wait_for_too_many_others_is_told_so():
     """And holds none of the server's threads."""
     for _ in range(8):
-        secrecy._trying.acquire()
+        passwords._trying.acquire()
     try:
         with pytest.raises(Crowded):
-            secrecy.password_fits("x", None)
+            passwords.password_fits("x", None)
     finally:
         for _ in range(8):
-            secrecy._trying.release()
-    assert secrecy.password_fits("x", secrecy.password_hash("x"))
+            passwords._trying.release()
+    assert passwords.password_fits("x", passwords.password_hash("x"))

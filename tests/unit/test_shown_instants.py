@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.instants import shown_instant, zone
+from refunds.domain.instants import shown_instant, zone
 
 BERLIN = zone("Europe/Berlin")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refunds.wording import LANGUAGES, clock_text, date_text
-from refunds.wording.typed import typed_time
+from refunds.presentation.texts.dates import LANGUAGES, clock_text, date_text
+from refunds.web.console.dates import typed_time
 
 TODAY = date(2026, 4, 8)
 """A Wednesday."""

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 from flask import Response, g, request
 
-from refunds.documents import STYLE_SOURCE
+from refunds.presentation.documents.templating import STYLE_SOURCE
+from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service.policies import Policies
 from refunds.web.problems import Rejected
-from refunds.wording import LANGUAGES
 
 
 def reply(

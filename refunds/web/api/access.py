@@ -4,11 +4,11 @@ import marshmallow as ma
 from flask import Response, g
 from flask_smorest import Blueprint
 
-from refunds.access import SCOPES, Role, Scope
-from refunds.instants import format_instant
-from refunds.web import shown
+from refunds.domain.instants import format_instant
+from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.web.api import reply
 from refunds.web.openapi import Answer, operation
+from refunds.web.schemas import response_fields
 
 blueprint = Blueprint("Access", __name__, description="Who the caller is, and what it may do.")
 
@@ -16,12 +16,12 @@ blueprint = Blueprint("Access", __name__, description="Who the caller is, and wh
 class MeSchema(ma.Schema):
     """The caller, as its token tells."""
 
-    client_id = shown.String("The client; what it does bears this id.")
-    name = shown.String("Its name.")
-    role = shown.Code(Role, "Its role.")
-    scopes = ma.fields.List(shown.Code(Scope, "What it may do."), required=True)
-    token_id = shown.String("The token of this request.")
-    expires_at = shown.Instant("Until when the token holds.")
+    client_id = response_fields.String("The client; what it does bears this id.")
+    name = response_fields.String("Its name.")
+    role = response_fields.Code(Role, "Its role.")
+    scopes = ma.fields.List(response_fields.Code(Scope, "What it may do."), required=True)
+    token_id = response_fields.String("The token of this request.")
+    expires_at = response_fields.Instant("Until when the token holds.")
 
 
 ME = {

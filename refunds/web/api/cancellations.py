@@ -2,183 +2,46 @@
 
 from typing import Any
 
-import marshmallow as ma
 from flask import Response
 from flask_smorest import Blueprint
 
-from refunds.access import Scope
+from refunds.domain.permissions import Scope
+from refunds.domain.references import spoken
 from refunds.errors import Flaw, InvalidInput
-from refunds.fields import Choice, FlagText, FreeText, Nested, StrictSchema, Text, checked
-from refunds.records import (
-    Basis,
-    OverrideKind,
-    RevocationReason,
-    State,
-    heard,
-    spoken,
-)
+from refunds.presentation.serializers import cancellation_data, decision_data
+from refunds.presentation.texts.decisions import reason_text
 from refunds.service import cancellations
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.work import Work
-from refunds.web import shown, telemetry
+from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
-from refunds.web.api.contacts import CALL, CONTACT, InlineContactSchema
-from refunds.web.api.eligibility import DECISION, DecisionSchema
-from refunds.web.api.orders import FACTS, JUDGED, InlineOrderSchema
-from refunds.web.asked import PAGE, After, Limit, OrderId, RecordId
 from refunds.web.cursors import page, place
-from refunds.web.openapi import Answer, ProblemSchema, Transacted, operation
+from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.problems import problem_answer, problem_data
-from refunds.wording import decision_data, reason_text
-from refunds.wording.records import cancellation_data
+from refunds.web.schemas.cancellations import (
+    CANCELLATION,
+    CANCELLATION_ID_HELP,
+    EXAMPLE,
+    LINKS,
+    REVOKED,
+    SETTLED,
+    SETTLEMENT,
+    CancellationListSchema,
+    CancellationQuerySchema,
+    CancellationSchema,
+    NewCancellationSchema,
+    RefusalSchema,
+    RevocationSchema,
+    SettlementSchema,
+    UnsettleQuerySchema,
+)
+from refunds.web.schemas.contacts import CALL, CONTACT
+from refunds.web.schemas.orders import FACTS, JUDGED
+from refunds.web.schemas.request_fields import PAGE
 
 blueprint = Blueprint("Cancellations", __name__, description="Orders that are cancelled, for billing to refund.")
-
-
-class OverrideSchema(StrictSchema):
-    """What a supervisor puts in the place of a refusal."""
-
-    kind = Choice(
-        OverrideKind,
-        required=True,
-        metadata={
-            "description": "`goodwill`: cancelled though the policy does not ask for it. `contact_point_accepted`: the "
-            "number or address that the customer used counts as official."
-        },
-    )
-    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
-
-
-class NewCancellationSchema(StrictSchema):
-    """A cancellation that is asked for, on an order and a contact: exactly one of each pair of fields."""
-
-    order_id = OrderId()
-    order = Nested(InlineOrderSchema, metadata={"description": "Or the order's facts, to be registered with it."})
-    contact_id = RecordId("con", "The contact that asks for it, if it is recorded already.")
-    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to be recorded with it."})
-    override = Nested(OverrideSchema, metadata={"description": "Needs the scope `cancellations:override`."})
-
-
-class CancellationOverrideSchema(ma.Schema):
-    """What a supervisor put in the place of a refusal."""
-
-    kind = shown.Code(OverrideKind, "What.")
-    reason = shown.String("Why; null for whom it is not.", allow_none=True)
-    by = shown.String("Who.")
-
-
-class CancellationSettlementSchema(ma.Schema):
-    """That billing has refunded."""
-
-    settled_at = shown.Instant("When it refunded.")
-    settled_by = shown.String("Who said so.")
-    billing_ref = shown.String("Billing's reference; null for whom it is not.", allow_none=True)
-
-
-class CancellationRevocationSchema(ma.Schema):
-    """That the cancellation was taken back."""
-
-    reason_code = shown.Code(RevocationReason, "Why.")
-    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = shown.Instant("When.")
-    revoked_by = shown.String("By whom.")
-
-
-def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
-    return ma.fields.Nested(schema, required=True, allow_none=True, metadata={"description": description})
-
-
-class CancellationSchema(ma.Schema):
-    """The cancellation of an order, on which billing refunds."""
-
-    cancellation_id = shown.String("The cancellation.")
-    reference = shown.String("What the customer is told: ten digits, the last of which checks the others.")
-    order_id = shown.String("The order.")
-    contact_id = shown.String("The contact that asked for it.")
-    state = shown.Code(State, "`issued`, then `settled` by billing, or `revoked`.")
-    basis = shown.Code(Basis, "On what it rests.")
-    issued_at = shown.Instant("When it was issued, by the service's own clock.")
-    issued_by = shown.String("By whom.")
-    refund_due_by = shown.Date("The last day on which billing means to refund: an internal target.")
-    override = _part(CancellationOverrideSchema, "Null: none was needed.")
-    settlement = _part(CancellationSettlementSchema, "Null: not settled.")
-    revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
-    decision = ma.fields.Nested(DecisionSchema, required=True)
-
-
-class CancellationListSchema(ma.Schema):
-    """A page of cancellations."""
-
-    items = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
-
-
-class ActiveCancellationSchema(ma.Schema):
-    """The cancellation that an order already has."""
-
-    cancellation_id = shown.String("The cancellation.")
-    reference = shown.String("What the customer is told.")
-
-
-class RefusalSchema(ProblemSchema):
-    """A problem; of a refusal, with the contact that was recorded and the decision on it."""
-
-    contact_id = shown.String("The contact that asked, which is on record.", required=False)
-    decision = ma.fields.Nested(DecisionSchema)
-    cancellation = ma.fields.Nested(ActiveCancellationSchema)
-
-
-class Reference(Text):
-    """A reference as it was heard."""
-
-    def __init__(self) -> None:
-        text = "What the customer was told, with or without dashes."
-        super().__init__(20, metadata={"description": text})
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(heard, super()._deserialize(value, *args, **kwargs)))
-
-
-class CancellationQuerySchema(StrictSchema):
-    """Which cancellations are asked for."""
-
-    order_id = OrderId()
-    reference = Reference()
-    state = Choice(State, metadata={"description": "Only those in this state."})
-    overdue = FlagText(
-        metadata={"description": "`true`: only those that should have been settled by now, the longest due first."}
-    )
-    after = After()
-    limit = Limit()
-
-
-CANCELLATION = {
-    "cancellation_id": "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
-    "reference": "314-092-6534",
-    "order_id": "A-1001",
-    "contact_id": CONTACT["contact_id"],
-    "state": "issued",
-    "basis": "policy",
-    "issued_at": "2026-04-08T21:07:41.920318Z",
-    "issued_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "refund_due_by": "2026-04-22",
-    "override": None,
-    "settlement": None,
-    "revocation": None,
-    "decision": DECISION,
-}
-EXAMPLE = {"issued": {"summary": "Issued", "value": CANCELLATION}}
-CANCELLATION_ID_HELP = {"cancellation_id": "The cancellation."}
-LINKS = {
-    name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
-    for name, operation_id in (
-        ("cancellation", "getCancellation"),
-        ("settle", "settleCancellation"),
-        ("revoke", "revokeCancellation"),
-    )
-}
 
 
 @operation(
@@ -310,3 +173,74 @@ def _refusal(refused: Refused, language: str) -> Response:
             "reference": spoken(active.reference),
         }
     return problem_answer(data)
+
+
+settling = Blueprint("Settlements", __name__, description="What becomes of a cancellation: refunded, or taken back.")
+
+
+@operation(
+    settling,
+    "/v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The cancellation, settled.", CancellationSchema, SETTLED),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    work=Transacted.WRITE,
+    method="PUT",
+    body=SettlementSchema,
+    body_examples={
+        "settled": {
+            "summary": "Refunded this morning",
+            "value": {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
+        }
+    },
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+)
+def settle_cancellation(work: Work, cancellation_id: str, body: dict[str, Any]) -> Response:
+    """Settle a cancellation
+
+    Billing has refunded. The same settlement again changes nothing; another one is a conflict.
+    """
+    settled = cancellations.settle(work, cancellation_id, body.get("settled_at"), body["billing_ref"])
+    return reply(cancellation_data(settled, reader_language()))
+
+
+@operation(
+    settling,
+    "/v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The cancellation, not settled.", CancellationSchema, EXAMPLE),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    work=Transacted.WRITE,
+    method="DELETE",
+    query=UnsettleQuerySchema,
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict"),
+)
+def unsettle_cancellation(work: Work, cancellation_id: str, query: dict[str, Any]) -> Response:
+    """Undo a settlement
+
+    The refund failed, or was noted in error. Where there is none, nothing changes.
+    """
+    issued = cancellations.unsettle(work, cancellation_id, query["reason_code"])
+    return reply(cancellation_data(issued, reader_language()))
+
+
+@operation(
+    settling,
+    "/v1/cancellations/<string:cancellation_id>/revocation",
+    Answer("The cancellation, revoked.", CancellationSchema, REVOKED),
+    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
+    work=Transacted.WRITE,
+    method="PUT",
+    body=RevocationSchema,
+    body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_withdrew"}}},
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+)
+def revoke_cancellation(work: Work, cancellation_id: str, body: dict[str, Any]) -> Response:
+    """Revoke a cancellation
+
+    Until it is settled; the order may then be cancelled anew. With the scope `cancellations:issue` alone, only those
+    that the caller issued within the last 15 minutes.
+    """
+    revoked = cancellations.revoke(work, cancellation_id, body["reason_code"], body.get("reason"))
+    return reply(cancellation_data(revoked, reader_language()))

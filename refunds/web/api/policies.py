@@ -3,133 +3,48 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import marshmallow as ma
 from flask import Response
 from flask_smorest import Blueprint
 
-from refunds.access import Scope
-from refunds.instants import format_known
-from refunds.policy import terms_data
-from refunds.records import RegisteredVersion
-from refunds.service import publication
+from refunds.domain.instants import format_known
+from refunds.domain.permissions import Scope
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.records import RegisteredVersion
+from refunds.domain.terms import Terms
+from refunds.presentation import serializers
+from refunds.presentation.serializers import closure_data, registered_data
+from refunds.presentation.texts.policies import closure_text, differences_data
+from refunds.service import publication, simulation
+from refunds.service.publication import Registration
 from refunds.service.work import Work
-from refunds.terms import Terms, TermsSchema
-from refunds.web import shown
-from refunds.web.api import present_policies, reply
+from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.openapi import Answer, Transacted, operation
-from refunds.wording.records import closure_data, registered_data
+from refunds.web.schemas.policies import (
+    CLOSURE,
+    CLOSURE_EXAMPLE,
+    DRAFT,
+    MOST_BYTES,
+    POLICY,
+    POLICY_ID_HELP,
+    PUBLISHED,
+    VERSION_EXAMPLE,
+    VERSION_LINK,
+    VERSION_LINKS,
+    WITHDRAWN,
+    ClosureListSchema,
+    DraftSchema,
+    EnteredClosureSchema,
+    NewClosureSchema,
+    PolicyListSchema,
+    PolicySchema,
+    PolicyVersionSchema,
+    PublishedVersionSchema,
+    PublishQuerySchema,
+    _PolicyIdSchema,
+)
+from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
 blueprint = Blueprint("Policies", __name__, description="The terms by which orders are judged, version by version.")
-
-
-class VersionSummarySchema(ma.Schema):
-    """One version of a policy, and since when it holds."""
-
-    version = shown.Integer("Its number, from 1.")
-    effective_from = shown.Instant("Since when it holds; null: from the beginning.", allow_none=True)
-    page_published_at = shown.Instant("When the vendor's page showed it, where that is known.", allow_none=True)
-    registered_at = shown.Instant("When it was published or imported, by the service's own clock.")
-    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
-    content_hash = shown.String("Names the content: equal content, equal hash.")
-
-
-class PolicySchema(ma.Schema):
-    """A policy and its versions."""
-
-    id = shown.String("The policy.")
-    last_updated = shown.Instant(
-        "When the newest version that has begun was published or, where that is not known, took effect; null: never.",
-        allow_none=True,
-    )
-    default = shown.Boolean("Whether it judges where a request names no policy.")
-    versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
-
-
-class PolicyListSchema(ma.Schema):
-    """All policies."""
-
-    items = ma.fields.List(ma.fields.Nested(PolicySchema), required=True)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
-
-
-class PolicyVersionSchema(ma.Schema):
-    """Everything that a version of a policy says."""
-
-    policy = shown.String("The policy.")
-    version = shown.Integer("Its number, from 1.")
-    effective_from = shown.Instant("Since when it holds; null: from the beginning.", allow_none=True)
-    registered_at = shown.Instant("When it was published or imported, by the service's own clock.")
-    registered_by = shown.String("By whom.")
-    imported = shown.Boolean("Whether it was imported with its true dates, and not published.")
-    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
-    withdrawn_by = shown.String("By whom; null: it was not.", allow_none=True)
-    content_hash = shown.String("Names the content: equal content, equal hash.")
-    terms = ma.fields.Nested(TermsSchema, required=True)
-
-
-class ClosureReasonSchema(ma.Schema):
-    """Why the vendor is closed; null where it was not given, or for whom it is not."""
-
-    de = shown.String("In German.", allow_none=True)
-    en = shown.String("In English.", allow_none=True)
-
-
-class ClosureSchema(ma.Schema):
-    """A date on which the vendor is closed, entered into a policy besides its terms."""
-
-    closure_id = shown.String("The closure.")
-    policy = shown.String("The policy.")
-    date = shown.Date("The date.")
-    reason = ma.fields.Nested(ClosureReasonSchema, required=True)
-    entered_at = shown.Instant("When it was entered: it extends the windows that had not ended by then.")
-    entered_by = shown.String("By whom.")
-
-
-class ClosureListSchema(ma.Schema):
-    """The closures of a policy."""
-
-    items = ma.fields.List(ma.fields.Nested(ClosureSchema), required=True)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
-
-
-SUMMARY = {
-    "version": 1,
-    "effective_from": None,
-    "page_published_at": None,
-    "registered_at": "2026-01-07T08:30:00.250112Z",
-    "withdrawn_at": None,
-    "content_hash": "2c62a3e12679c4859de13c8aad322de867c3c4252490bbb7c170179d217b49c3",
-}
-CLOSURE = {
-    "closure_id": "virtual-numbers/2026-07-10",
-    "policy": "virtual-numbers",
-    "date": "2026-07-10",
-    "reason": {"de": "Betriebsausflug", "en": "Works outing"},
-    "entered_at": "2026-07-01T07:12:44.018842Z",
-    "entered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-}
-VERSION = {
-    "policy": "virtual-numbers",
-    "version": 2,
-    "effective_from": "2026-12-31T23:00:00Z",
-    "registered_at": "2026-12-01T09:15:30.640215Z",
-    "registered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "imported": False,
-    "withdrawn_at": None,
-    "withdrawn_by": None,
-    "content_hash": "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
-    "terms": terms_data(Terms(window_business_days=3)),
-}
-VERSION_EXAMPLE = {"second": {"summary": "A second version", "value": VERSION}}
-POLICY = {"id": "virtual-numbers", "last_updated": None, "default": True, "versions": [SUMMARY]}
-VERSION_LINK = {
-    "version": {
-        "operationId": "getPolicyVersion",
-        "parameters": {"policy_id": "$response.body#/id", "version": "$response.body#/versions/0/version"},
-        "description": "What a version says.",
-    }
-}
-POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
 
 
 @operation(
@@ -235,3 +150,123 @@ def _summary(record: RegisteredVersion) -> dict[str, Any]:
         name: data[name] for name in ("version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
     }
     return summary | {"page_published_at": record.terms["page_published_at"]}
+
+
+publishing = Blueprint("Publication", __name__, description="How policies change: nothing that was judged ever does.")
+
+
+@operation(
+    publishing,
+    "/v1/policies/<string:policy_id>/versions",
+    Answer("The version as it would be, or as it is registered already.", PublishedVersionSchema, PUBLISHED),
+    Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
+    scopes=(Scope.POLICIES_WRITE,),
+    work=Transacted.WRITE,
+    method="POST",
+    body=DraftSchema,
+    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    most_bytes=MOST_BYTES,
+    query=PublishQuerySchema,
+    path={"policy_id": POLICY_ID_HELP},
+    problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
+)
+def publish_policy_version(work: Work, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
+    """Publish a version of a policy
+
+    It says everything that the policy will say: what is left out has its default. Nothing that was or is being judged
+    changes: it holds for what comes after it. The same version again changes nothing, so that a retry is safe. With
+    `dry_run` the difference is told in words, and nothing is published. A version 1 begins a new policy.
+    """
+    draft = draft_of(policy_id, body)
+    registration = publication.publish(work, draft, dry_run=query.get("dry_run", False))
+    location = f"/v1/policies/{policy_id}/versions/{draft.version}" if registration.created else None
+    return reply(_registration_data(registration), status=201 if registration.created else 200, location=location)
+
+
+@operation(
+    publishing,
+    "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
+    Answer("The version, withdrawn.", PolicyVersionSchema, WITHDRAWN),
+    scopes=(Scope.POLICIES_WRITE,),
+    work=Transacted.WRITE,
+    method="PUT",
+    path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
+    problems=("not-found", "policy-version-conflict"),
+)
+def withdraw_policy_version(work: Work, policy_id: str, version: int) -> Response:
+    """Withdraw a version of a policy
+
+    Before it takes effect: what held before goes on to hold. Again changes nothing; its number is not used again.
+    """
+    return reply(registered_data(publication.withdraw(work, policy_id, version)))
+
+
+@operation(
+    publishing,
+    "/v1/policies/<string:policy_id>/closures",
+    Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
+    Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
+    scopes=(Scope.POLICIES_WRITE,),
+    work=Transacted.WRITE,
+    method="POST",
+    body=NewClosureSchema,
+    body_examples={"closed": {"summary": "A works outing", "value": {"date": "2026-07-10"}}},
+    path={"policy_id": POLICY_ID_HELP},
+    problems=("not-found", "payment-data-refused"),
+)
+def add_closure(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
+    """Enter a closure
+
+    A date on which the vendor is closed, beside those of the policy's terms. Every window that has not ended now is
+    longer for it; none is ever shortened, and it cannot be taken back. The same date again changes nothing.
+    """
+    reason = body.get("reason", {})
+    entered = publication.close(work, policy_id, body["date"], reason.get("de"), reason.get("en"))
+    effect_text = closure_text(body["date"], entered.notices, reader_language(), new=entered.created)
+    effect = {"notices": entered.notices, "effect_text": effect_text}
+    location = f"/v1/policies/{policy_id}/closures" if entered.created else None
+    return reply(closure_data(entered.closure) | effect, status=201 if entered.created else 200, location=location)
+
+
+def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
+    """The version that a body drafts; raises `InvalidInput` where the policy's id is none."""
+    policy = _policy_id.read({"policy": policy_id})["policy"]
+    return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
+
+
+_policy_id = _PolicyIdSchema()
+
+
+def _registration_data(registration: Registration) -> dict[str, Any]:
+    record, follows = registration.record, registration.follows
+    return registered_data(record) | {
+        "follows": follows.version if follows else None,
+        "differences": differences_data(registration.differences, record.terms["time_zone"], reader_language()),
+    }
+
+
+simulating = Blueprint("Simulations", __name__, description="What a draft of a policy would change.")
+
+
+@operation(
+    simulating,
+    "/v1/policies/<string:policy_id>/simulations",
+    Answer("What the draft would change.", SimulationSchema, SIMULATED),
+    scopes=(Scope.POLICIES_SIMULATE,),
+    work=Transacted.READ,
+    method="POST",
+    body=DraftSchema,
+    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    most_bytes=MOST_BYTES,
+    path={"policy_id": POLICY_ID_HELP},
+    problems=("not-found", "unknown-region", "payment-data-refused"),
+)
+def simulate_policy(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
+    """Simulate a version of a policy
+
+    Judges every stored order and contact of the policy by the draft, on the same facts, beside what was decided: how
+    many would be decided otherwise, and which way. Nothing is stored. A million orders take seconds; `flask policy
+    simulate` does the same without keeping a request open.
+    """
+    found = simulation.simulate(work, draft_of(policy_id, body))
+    return reply(serializers.simulation_data(found, reader_language()))

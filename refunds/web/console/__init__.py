@@ -14,16 +14,16 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, render_template, request, session, url_for
 from werkzeug.urls import iri_to_uri
 
-from refunds.access import Scope
-from refunds.documents import telling
+from refunds.domain.instants import local_date, zone
+from refunds.domain.permissions import Scope
 from refunds.errors import InvalidInput, StorageUnavailable
-from refunds.instants import local_date, zone
+from refunds.presentation.documents.templating import telling
+from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.api import reader_language
-from refunds.web.console.words import NAMES, flaw_text
+from refunds.web.console.messages import NAMES, flaw_text
 from refunds.web.openapi import Transacted
 from refunds.web.problems import PROBLEMS, Rejected
-from refunds.wording import LANGUAGES
 
 PREFIX = "/console"
 

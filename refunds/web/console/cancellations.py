@@ -4,19 +4,20 @@ from datetime import timedelta
 
 from flask import Response, g
 
-from refunds.access import Scope
-from refunds.documents import confirmation as documents
-from refunds.records import RevocationReason, State, spoken
+from refunds.domain.permissions import Scope
+from refunds.domain.records import RevocationReason, State
+from refunds.domain.references import spoken
+from refunds.presentation.documents import confirmation as documents
+from refunds.presentation.texts.customer import cancelled_words
+from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service import cancellations, users
 from refunds.service.cancellations import OWN_REVOCATION
 from refunds.service.work import Work
 from refunds.web.api import document
-from refunds.web.api.evidence import HTML
-from refunds.web.console import entered, language, page, screen, to
-from refunds.web.console.entered import PrintedSchema, RevocationSchema
+from refunds.web.console import forms, language, page, screen, to
+from refunds.web.console.forms import PrintedSchema, RevocationSchema
 from refunds.web.openapi import Transacted
-from refunds.wording import LANGUAGES
-from refunds.wording.customer import cancelled_words
+from refunds.web.schemas.documents import HTML
 
 RECENT = 50
 
@@ -56,7 +57,7 @@ def cancellation(work: Work, cancellation_id: str) -> Response:
 )
 def revoke(work: Work, cancellation_id: str) -> Response:
     """Take a cancellation back."""
-    found = entered.read(RevocationSchema)
+    found = forms.read(RevocationSchema)
     cancellations.revoke(work, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
 
@@ -64,7 +65,7 @@ def revoke(work: Work, cancellation_id: str) -> Response:
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
 def confirmation(work: Work, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in his language."""
-    lang = entered.read(PrintedSchema).get("language") or language()
+    lang = forms.read(PrintedSchema).get("language") or language()
     return document(documents.page(*cancellations.confirmation(work, cancellation_id), lang), HTML)
 
 

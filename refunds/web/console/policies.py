@@ -6,18 +6,18 @@ from typing import Any
 
 from flask import Response
 
-from refunds.access import Scope
-from refunds.business_days import WEEKDAYS
-from refunds.documents import simulation as documents
-from refunds.documents.confirmation import clause_in
+from refunds.domain.business_days import WEEKDAYS
+from refunds.domain.permissions import Scope
+from refunds.domain.policy import PolicyVersion, differences
 from refunds.errors import Flaw, InvalidInput
-from refunds.policy import PolicyVersion, differences
+from refunds.presentation.documents import simulation as documents
+from refunds.presentation.documents.confirmation import clause_in
+from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.texts.policies import difference_text
 from refunds.service import publication, simulation, users
 from refunds.service.work import Work
-from refunds.web.console import entered, language, page, screen
-from refunds.web.console.entered import WhatIfSchema
-from refunds.wording import LANGUAGES
-from refunds.wording.policies import difference_text
+from refunds.web.console import forms, language, page, screen
+from refunds.web.console.forms import WhatIfSchema
 
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
@@ -64,7 +64,7 @@ def _told(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
 @screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), again=policy)
 def simulated(work: Work, policy_id: str) -> Response:
     """What a change of a term or two would have meant for all past orders, as a chart with its tables."""
-    terms = entered.read(WhatIfSchema)
+    terms = forms.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]
     found = work.policies[policy_id]

@@ -1,0 +1,64 @@
+"""Channels, and telephone numbers and e-mail addresses, each in one spelling."""
+
+import re
+from enum import StrEnum
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+_DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}|\(0[0-9 ()./-]{1,30}")
+
+LONGEST_NUMBER = len("+") + 15
+"""Source: ITU-T E.164, section 6."""
+
+
+class Channel(StrEnum):
+    """How a customer may make contact."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+
+
+def canonical(channel: Channel, text: str, country: str | None = None) -> str:
+    """The contact point in its one spelling: a number in E.164, an address with its domain in Unicode, lower case.
+
+    A number without a country code is taken as one of `country` (two letters), if given. Raises `ValueError`,
+    saying what is expected, for whatever is neither: nothing is guessed out of a text around a number.
+    """
+    match channel:
+        case Channel.PHONE:
+            return _number(text, country)
+        case Channel.EMAIL:
+            return _address(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
+    except EmailNotValidError:
+        raise ValueError("must be an e-mail address") from None
+
+
+def _number(text: str, country: str | None) -> str:
+    if _DIALLED.fullmatch(text):
+        try:
+            number = phonenumbers.parse(text, country)
+        except phonenumbers.NumberParseException:
+            pass
+        else:
+            spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            if len(spelt) <= LONGEST_NUMBER:
+                return spelt
+    raise ValueError("must be a telephone number, such as +493012345678")
+
+
+def customers_detail(text: str, country: str | None = None) -> str:
+    """A customer's telephone number or e-mail address in its one spelling; raises `ValueError`."""
+    channel = Channel.EMAIL if "@" in text else Channel.PHONE
+    try:
+        spelt = canonical(channel, text, country)
+    except ValueError:
+        spelt = ""
+    if not spelt or (channel is Channel.PHONE and not phonenumbers.is_possible_number(phonenumbers.parse(spelt))):
+        raise ValueError("must be a telephone number with its country code, or an e-mail address")
+    return spelt

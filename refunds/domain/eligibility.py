@@ -1,0 +1,363 @@
+"""The decision: is this order cancellable, until when, and why.
+
+`decide()` is pure. It is given the facts, the policy version that judges and the calendar of the region, and
+gives a value; a refusal is a value too. What costs time and is not always wanted (the days, their fingerprint,
+the notices) is worked out when the outcome is asked for.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, NamedTuple, Self
+
+from refunds.domain.business_days import BusinessCalendar, Day, Window, days_ahead, explained
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import (
+    TZDATA_VERSION,
+    end_of_day,
+    format_instant,
+    format_known,
+    local_date,
+    parse_date,
+    written_instant,
+    written_known,
+    zone,
+)
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import TimelyBy
+
+
+class Reason(StrEnum):
+    """Why a decision is what it is; stable codes, in the order of precedence."""
+
+    ORDER_ALREADY_CANCELLED = "order_already_cancelled"
+    CHANNEL_NOT_ACCEPTED = "channel_not_accepted"
+    UNOFFICIAL_CONTACT_POINT = "unofficial_contact_point"
+    SERVICE_NOT_YET_PROVIDED = "service_not_yet_provided"
+    WINDOW_ELAPSED = "window_elapsed"
+    LATE_ENTRY_NEEDS_SUPERVISOR = "late_entry_needs_supervisor"
+    WITHIN_WINDOW = "within_window"
+
+
+class Notice(StrEnum):
+    """What a reader of a decision must know besides."""
+
+    CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
+    NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
+    ESTIMATED_HOLIDAY = "estimated_holiday"
+    STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
+
+
+ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
+
+
+_CHANNELS = {str(channel): channel for channel in Channel}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of an order and of the customer's contact; instants are absolute.
+
+    `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
+    mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
+    unofficial one counts if it was `accepted` by a supervisor.
+    """
+
+    service_provided_at: datetime | None
+    received_at: datetime
+    sent_at: datetime | None = None
+    recorded_at: datetime | None = None
+    channel: Channel | None = None
+    contact_point: str | None = None
+    contact_point_accepted: bool = False
+    cancelled: bool = False
+    entered_by_supervisor: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The facts that were stored with a decision (`Decision.record`)."""
+        return cls(
+            service_provided_at=written_known(data["service_provided_at"]),
+            received_at=written_instant(data["received_at"]),
+            sent_at=written_known(data["sent_at"]),
+            recorded_at=written_known(data["recorded_at"]),
+            channel=data["channel"] and _CHANNELS[data["channel"]],
+            contact_point=data["contact_point"],
+            contact_point_accepted=data["contact_point_accepted"],
+            cancelled=data["cancelled"],
+            entered_by_supervisor=data["entered_by_supervisor"],
+        )
+
+
+class Decision(NamedTuple):
+    """The answer: the facts beside what they were judged by, and all that follows from them.
+
+    `calendar` is that of the window, without the closures that were entered when it had ended; `known` has them all.
+    `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
+    None while no window runs, because the service is not yet provided. `contact_version` is the version in
+    force at the contact, whose official numbers and addresses count as well.
+    """
+
+    facts: Facts
+    version: PolicyVersion
+    calendar: BusinessCalendar
+    contact_version: PolicyVersion
+    requested_at: datetime
+    window: Window | None
+    deadline: datetime | None
+    known: BusinessCalendar
+
+    @property
+    def reason(self) -> Reason:
+        """The first rule that applies, in the order of precedence."""
+        for reason, applies in _RULES:
+            if applies(self):
+                return reason
+        return Reason.WITHIN_WINDOW
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the order may be cancelled as of right."""
+        return self.reason in ELIGIBLE
+
+    @property
+    def letters(self) -> bytes:
+        """What each date after the service day is to the window, in one letter; empty while no window runs."""
+        return self.calendar.letters(self.window) if self.window else b""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a reader must know besides."""
+        found = {
+            Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
+            Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
+            Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
+            Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
+        }
+        return tuple(notice for notice, holds in found.items() if holds)
+
+    @property
+    def official_points(self) -> frozenset[str]:
+        """The vendor's numbers or addresses that count for this channel; empty: not checked.
+
+        Those of both versions; where one of them names none, the customer could not know better.
+        """
+        if self.facts.channel is None:
+            return frozenset()
+        judging, at_contact = (v.terms.channel(self.facts.channel).points for v in (self.version, self.contact_version))
+        return frozenset(judging + at_contact if judging and at_contact else ())
+
+    @property
+    def provided_when_recorded(self) -> bool:
+        """Whether the service was provided by the time at which the request was recorded."""
+        provided_at, recorded_at = self.facts.service_provided_at, self.facts.recorded_at
+        return provided_at is not None and recorded_at is not None and provided_at <= recorded_at
+
+    @property
+    def backdated(self) -> bool:
+        """Whether the request was made before the order's deadline and recorded after it."""
+        recorded_at = self.facts.recorded_at
+        if recorded_at is None or not self.provided_when_recorded:
+            return False
+        at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.known)
+        return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
+
+    def _counted_from(self, closures: Collection[date]) -> list[str]:
+        """Those closures that it was made with: between the first date that it counts from and the last."""
+        if not closures:
+            return []
+        tz = zone(self.version.terms.time_zone)
+        received = local_date(self.facts.received_at, tz)
+        dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
+        if self.facts.recorded_at is not None:
+            dates.append(self.known.nth_business_day_after(received, self.version.terms.late_entry_days))
+        return [day.isoformat() for day in sorted(closures) if min(dates) <= day <= max(dates)]
+
+    @property
+    def outcome(self) -> "Outcome":
+        """What the decision says, on its own."""
+        version, region, letters, window = self.version, self.calendar.region, self.letters, self.window
+        left = fingerprint = None
+        if window is not None:
+            fingerprint = sha256(f"{window.service_day} {letters.decode()}".encode()).hexdigest()[:16]
+            if not _elapsed(self):
+                today = local_date(self.requested_at, zone(version.terms.time_zone))
+                left = days_ahead(window.service_day, letters, today)
+        return Outcome(
+            self.reason,
+            self.requested_at,
+            self.facts.channel,
+            version.policy_id,
+            version.version,
+            version.overridden,
+            version.terms.late_entry_days,
+            version.terms.time_zone,
+            region.region,
+            region.data_version,
+            TZDATA_VERSION,
+            fingerprint,
+            self.notices,
+            window,
+            letters,
+            self.deadline,
+            left,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The facts and the outcome as plain data in codes: enough to make the decision again, and to tell it."""
+        facts, closed = self.facts, self.calendar.closures
+        too_late = set(self.known.closures).difference(closed)
+        return {
+            "facts": {
+                "service_provided_at": format_known(facts.service_provided_at),
+                "sent_at": format_known(facts.sent_at),
+                "received_at": format_known(facts.received_at),
+                "recorded_at": format_known(facts.recorded_at),
+                "channel": facts.channel,
+                "contact_point": facts.contact_point,
+                "contact_point_accepted": facts.contact_point_accepted,
+                "cancelled": facts.cancelled,
+                "entered_by_supervisor": facts.entered_by_supervisor,
+                "contact_version": self.contact_version.version,
+                "closures": self._counted_from(closed),
+                "closures_too_late": self._counted_from(too_late),
+            },
+            "outcome": self.outcome.data(),
+        }
+
+
+class Outcome(NamedTuple):
+    """What a decision says, with no policy or calendar behind it: what is stored, and what is told.
+
+    `letters` tell what each date after the service day is (`business_days.explained`). `business_days_left` are the
+    window days after the local date of the request: 0 on the last day, None once it has ended or while none runs.
+    `fingerprint` is a digest of the days, without names: another one, another calendar.
+    """
+
+    reason: Reason
+    requested_at: datetime
+    channel: Channel | None
+    policy: str
+    version: int
+    overridden: tuple[str, ...]
+    late_entry_days: int
+    time_zone: str
+    region: str
+    holidays_version: str
+    tzdata_version: str
+    fingerprint: str | None
+    notices: tuple[Notice, ...]
+    window: Window | None
+    letters: bytes
+    deadline: datetime | None
+    business_days_left: int | None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the order may be cancelled as of right."""
+        return self.reason in ELIGIBLE
+
+    @property
+    def days(self) -> tuple[Day, ...]:
+        """Each date from the service day to the last day, and what it is; empty while no window runs."""
+        return explained(self.window.service_day, self.letters) if self.window else ()
+
+    def data(self) -> dict[str, Any]:
+        """The outcome as plain data, to be stored."""
+        window = self.window
+        return self._asdict() | {
+            "requested_at": format_instant(self.requested_at),
+            "window": window and [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
+            "letters": self.letters.decode(),
+            "deadline": format_known(self.deadline),
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The outcome that was stored."""
+        deadline, window = data["deadline"], data["window"]
+        given: dict[str, Any] = dict(data) | {
+            "reason": Reason(data["reason"]),
+            "requested_at": written_instant(data["requested_at"]),
+            "channel": data["channel"] and Channel(data["channel"]),
+            "overridden": tuple(data["overridden"]),
+            "notices": tuple(map(Notice, data["notices"])),
+            "window": window and Window(parse_date(window[0]), window[1], parse_date(window[2])),
+            "letters": data["letters"].encode(),
+            "deadline": written_known(deadline),
+        }
+        return cls(**given)
+
+
+def decide(
+    facts: Facts, version: PolicyVersion, calendar: BusinessCalendar, contact_version: PolicyVersion | None = None
+) -> Decision:
+    """Judge the facts by a policy version, on the calendar of the region with its closures.
+
+    Raises `CalendarNotCovered` where the window would leave the years that the calendar knows; so does the reason,
+    of a contact whose latest entry would.
+    """
+    terms = version.terms
+    requested_at = facts.received_at
+    if terms.timely_by is TimelyBy.SENT and facts.sent_at is not None:
+        requested_at = facts.sent_at
+    window = deadline = None
+    known = calendar
+    provided_at = facts.service_provided_at
+    if provided_at is not None and provided_at <= requested_at:
+        tz = zone(terms.time_zone)
+        service_day, length = local_date(provided_at, tz), terms.window_business_days
+        calendar = known.in_time_for(service_day, length)
+        window = calendar.window(service_day, length)
+        deadline = end_of_day(window.last_day, tz)
+    return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline, known)
+
+
+def _already_cancelled(case: Decision) -> bool:
+    return case.facts.cancelled
+
+
+def _channel_not_accepted(case: Decision) -> bool:
+    channel = case.facts.channel
+    return channel is not None and not case.version.terms.channel(channel).accepted
+
+
+def _unofficial_contact_point(case: Decision) -> bool:
+    point = case.facts.contact_point
+    if point is None or case.facts.contact_point_accepted:
+        return False
+    return bool(case.official_points) and point not in case.official_points
+
+
+def _not_yet_provided(case: Decision) -> bool:
+    """Not provided when the customer asked; nor, if it was entered late, when that was entered.
+
+    Otherwise whoever enters a contact late need only date it before the service.
+    """
+    return case.window is None and not (case.provided_when_recorded and _late_entry(case))
+
+
+def _elapsed(case: Decision) -> bool:
+    return case.deadline is not None and case.requested_at >= case.deadline
+
+
+def _late_entry(case: Decision) -> bool:
+    """Entered more than `late_entry_days` business days after it was received, and not by a supervisor."""
+    facts, terms = case.facts, case.version.terms
+    if facts.recorded_at is None or facts.entered_by_supervisor:
+        return False
+    tz = zone(terms.time_zone)
+    last_day = case.known.nth_business_day_after(local_date(facts.received_at, tz), terms.late_entry_days)
+    return facts.recorded_at >= end_of_day(last_day, tz)
+
+
+_RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
+    (Reason.ORDER_ALREADY_CANCELLED, _already_cancelled),
+    (Reason.CHANNEL_NOT_ACCEPTED, _channel_not_accepted),
+    (Reason.UNOFFICIAL_CONTACT_POINT, _unofficial_contact_point),
+    (Reason.SERVICE_NOT_YET_PROVIDED, _not_yet_provided),
+    (Reason.WINDOW_ELAPSED, _elapsed),
+    (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, _late_entry),
+)

@@ -1,0 +1,197 @@
+"""Business calendars from the `holidays` package: the only place that imports it.
+
+Its objects grow while they are read and are corrupted by threads that share them. So all years of a region are
+built in one go by one thread, copied out as plain marks, and the object is dropped. Its data differs between
+releases, which is why a calendar names the version it was made from.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, lru_cache
+from importlib.metadata import version
+from threading import Condition, Lock
+from types import MappingProxyType
+
+import holidays
+from cachetools import LRUCache, cached
+from holidays.registry import COUNTRIES, EntityLoader
+
+from refunds.domain.business_days import BusinessCalendar, Mark, RegionDays, Week
+from refunds.errors import UnknownRegion
+
+HOLIDAYS_VERSION = version("holidays")
+
+# The package reaches to 2100 here, but the lunar tables behind these countries' moveable holidays end earlier,
+# and past their end it leaves the holidays out without a word. Found by looking for names that cease.
+_COVERED = {
+    "BT": (2001, 2035),
+    "FJ": (2001, 2035),
+    "GY": (2001, 2035),
+    "ID": (1901, 2050),
+    "IN": (2001, 2035),
+    "MU": (2001, 2035),
+    "NP": (2001, 2035),
+    "NZ": (1894, 2052),
+    "SR": (2001, 2035),
+    "US-CA": (1777, 2035),
+}
+
+_ESTIMATED = re.compile(r"\bestimated\)")
+
+_building = Lock()
+
+
+def business_calendar(region: str, week: Week, end_week: Week | None = None) -> BusinessCalendar:
+    """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) under these weeks.
+
+    Built at first use, then kept, the least recently used making room. Raises `UnknownRegion`.
+    """
+    country, subdivision = known(region)
+    return _calendar(country, subdivision, week, end_week)
+
+
+@lru_cache(maxsize=2048)
+def known(region: str) -> tuple[str, str | None]:
+    """The country and subdivision code of a region; raises `UnknownRegion` for anything not exactly one."""
+    country, dash, subdivision = region.partition("-")
+    if country not in _countries():
+        hint = _country_aliases().get(country.upper())
+        raise UnknownRegion(
+            "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY"
+            + (f"; did you mean {hint}?" if hint else "")
+        )
+    if dash and subdivision not in subdivisions(country):
+        raise UnknownRegion(f"unknown subdivision of {country}: {_subdivision_hint(country, subdivision)}")
+    return country, subdivision or None
+
+
+def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
+    """The name of a public holiday, and the two-letter language it is in.
+
+    In `language` where the package knows it, else in English, else in the country's own. None where the
+    package has no holiday on that day (any more).
+    """
+    country, subdivision = known(region)
+    code, spoken = _language(country, language)
+    name = _holidays(country, subdivision, code).names.get(day)
+    return (name, spoken) if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Holidays:
+    """What the package says of a region: the names by date, and the weekend dates worked by decree."""
+
+    first_year: int
+    last_year: int
+    names: Mapping[date, str]
+    working_weekends: frozenset[date]
+
+
+@cached(LRUCache(maxsize=32), condition=Condition())
+def _calendar(country: str, subdivision: str | None, week: Week, end_week: Week | None) -> BusinessCalendar:
+    return BusinessCalendar(_region_days(country, subdivision, "country" in (week, end_week)), week, end_week)
+
+
+@cached(LRUCache(maxsize=64), condition=Condition())
+def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> RegionDays:
+    """The marks of all covered dates; those of the statutory weekends cost most, so only where asked for."""
+    english, _ = _language(country, "en")
+    known_holidays = _holidays(country, subdivision, english)
+    first = date(known_holidays.first_year, 1, 1).toordinal()
+    marks = bytearray(date(known_holidays.last_year, 12, 31).toordinal() + 1 - first)
+    for day, name in known_holidays.names.items():
+        marks[day.toordinal() - first] |= Mark.HOLIDAY | (Mark.ESTIMATED if _ESTIMATED.search(name) else 0)
+    for day in known_holidays.working_weekends:
+        marks[day.toordinal() - first] |= Mark.WORKING_WEEKEND
+    if with_weekends:
+        for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
+            marks[i] |= Mark.WEEKEND * is_weekend
+    region = f"{country}-{subdivision}" if subdivision else country
+    nationwide_only = not subdivision and bool(subdivisions(country))
+    return RegionDays(region, first, bytes(marks), nationwide_only, HOLIDAYS_VERSION)
+
+
+@cached(LRUCache(maxsize=64), condition=Condition())
+def _holidays(country: str, subdivision: str | None, language: str | None) -> _Holidays:
+    entity = getattr(holidays, country)
+    known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
+    first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
+    first, last = max(first, entity.start_year), min(last, entity.end_year)
+    with _building:
+        # A language is always passed: without one the package reads the server's locale.
+        built = holidays.country_holidays(
+            country,
+            subdiv=subdivision,
+            years=range(first, last + 1),
+            expand=False,
+            language=language or "en",
+            categories=("public",),
+        )
+    return _Holidays(
+        first,
+        last,
+        MappingProxyType({day: name for day, name in built.items() if first <= day.year <= last}),
+        frozenset(day for day in built.weekend_workdays if first <= day.year <= last),
+    )
+
+
+def _weekends(country: str, subdivision: str | None, first: int, days: int) -> list[bool]:
+    """For each date from the ordinal `first` on, whether the statutory week then valid has it off."""
+    with _building:
+        entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
+        return [entity.is_weekend(date.fromordinal(ordinal)) for ordinal in range(first, first + days)]
+
+
+@cache
+def _language(country: str, language: str) -> tuple[str | None, str]:
+    """The package's own code for a reader's language in this country, and the language that it gives."""
+    entity = getattr(holidays, country)
+    own: str | None = entity.default_language
+    for spoken in (language, "en"):
+        codes = [code for code in entity.supported_languages if code.partition("_")[0] == spoken]
+        if codes:
+            return (own if own in codes else min(codes)), spoken
+    # Where the package names no language at all, its names are English.
+    return own, (own or "en").partition("_")[0]
+
+
+@cache
+def _countries() -> frozenset[str]:
+    return frozenset(EntityLoader.get_country_codes(include_aliases=False))
+
+
+@cache
+def subdivisions(country: str) -> tuple[str, ...]:
+    """The codes of a country's subdivisions, without the country's own."""
+    return tuple(getattr(holidays, country).subdivisions)
+
+
+@cache
+def _country_aliases() -> Mapping[str, str]:
+    """Names that the package also accepts, and the code of each: DEU and GERMANY are DE."""
+    return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
+
+
+def region_name(region: str) -> str:
+    """What a subdivision is called in its country, where the package knows more than its code; else the code."""
+    country, subdivision = known(region)
+    aliases = getattr(holidays, country).subdivisions_aliases
+    return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
+
+
+def _subdivision_hint(country: str, subdivision: str) -> str:
+    codes = subdivisions(country)
+    if not codes:
+        return f"it has none here, use {country}"
+    meant = getattr(holidays, country).subdivisions_aliases.get(subdivision)
+    return f"did you mean {country}-{meant}?" if meant else f"use {country} or one of {country}-({'|'.join(codes)})"
+
+
+def require_region(region: str, pointer: str) -> None:
+    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
+    try:
+        known(region)
+    except UnknownRegion as error:
+        raise error.under(pointer) from None

@@ -1,0 +1,102 @@
+"""Judging: which version, which calendar and which closures a decision is made with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+from refunds.domain import contact_points, holidays_data
+from refunds.domain.business_days import BusinessCalendar
+from refunds.domain.eligibility import Decision, Facts, decide
+from refunds.domain.holidays_data import require_region
+from refunds.domain.instants import local_date, parse_date, zone
+from refunds.domain.policy import Closures, Policy, PolicyVersion
+from refunds.errors import Flaw, InvalidInput
+
+_NO_TERMS: Mapping[str, Any] = {}
+
+
+def judge(
+    policy: Policy,
+    facts: Facts,
+    ordered_at: datetime | None,
+    region: str | None,
+    terms: Mapping[str, Any] = _NO_TERMS,
+) -> Decision:
+    """The decision on these facts, by the versions of a policy that they call for, its `terms` replaced.
+
+    The contact point of the facts is put into its one spelling. Raises as `check_eligibility`.
+    """
+    version = policy.judging(facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")).what_if(
+        terms
+    )
+    contact_version = policy.in_force(facts.received_at).what_if(terms)
+    if facts.contact_point is not None:
+        assert facts.channel
+        point = spelt(
+            "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
+        )
+        facts = replace(facts, contact_point=point)
+    return decide(facts, version, calendar_of(version, region), contact_version)
+
+
+def decided_again(policies: Mapping[str, Policy], record: Mapping[str, Any]) -> Decision:
+    """The decision that the facts of a stored one call for, by the version that judged them and today's calendars.
+
+    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered` where they cannot be judged any more.
+    """
+    facts, outcome = record["facts"], record["outcome"]
+    policy = policies[outcome["policy"]]
+    version, contact_version = policy.version(outcome["version"]), policy.version(facts["contact_version"])
+    terms = version.terms
+    calendar = holidays_data.business_calendar(outcome["region"], terms.business_week, terms.end_week)
+    closed, too_late = (tuple(map(parse_date, facts.get(name, ()))) for name in ("closures", "closures_too_late"))
+    calendar = _closed_again(calendar, closed, too_late)
+    return decide(Facts.of(facts), version, calendar, contact_version)
+
+
+@lru_cache(maxsize=128)
+def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
+    """The calendar with the closures that a decision was made with; some too late for its window, whatever that is."""
+    calendar = calendar.closed_on(closed) if closed else calendar
+    return calendar.closed_later((day, date.max) for day in too_late) if too_late else calendar
+
+
+def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
+    """The calendar by which a version counts, for an order of this region, closures included.
+
+    Raises `UnknownRegion`, naming the place. A region that the terms do not follow must be a known one too.
+    """
+    terms = version.terms
+    if order_region is not None:
+        require_region(order_region, "/region")
+    require_region(terms.region, "/terms/region")
+    return _calendar(version, order_region if order_region and terms.follow_order_region else terms.region)
+
+
+def _calendar(version: PolicyVersion, region: str) -> BusinessCalendar:
+    terms = version.terms
+    calendar = holidays_data.business_calendar(region, terms.business_week, terms.end_week)
+    if not terms.closures and not version.closures.entered:
+        return calendar
+    # Those of a what-if are laid over for the moment; kept calendars must not be as many as callers can think of.
+    close = _closed.__wrapped__ if "closures" in version.overridden else _closed
+    return close(calendar, terms.closures, version.closures, terms.time_zone)
+
+
+@lru_cache(maxsize=128)
+def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
+    """The calendar with closures that a version has always known, and those that were entered later."""
+    if known:
+        calendar = calendar.closed_on(known)
+    entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]
+    return calendar.closed_later(entered) if entered else calendar
+
+
+def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
+    """A number or an address in its one spelling; raises `InvalidInput` at `pointer`."""
+    try:
+        return spell(*arguments)
+    except ValueError as error:
+        raise InvalidInput([Flaw(pointer, str(error))]) from None

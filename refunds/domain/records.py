@@ -1,0 +1,231 @@
+"""The records: orders, contacts, cancellations, clients, users, as frozen values; and spoken references.
+
+A field marked `personal` is stored encrypted under its customer's key; it is None for readers who may not see it.
+Everything else is plain, and enters the digests by which the journal vouches for a record, unless it is marked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Outcome
+from refunds.domain.permissions import Role
+
+
+def personal() -> Any:
+    """A field that is personal."""
+    return field(default=None, metadata={"personal": True})
+
+
+def unvouched() -> Any:
+    """A field that the journal does not vouch for.
+
+    Either it follows from other records and is kept only to be found by; or it goes, or changes, without a trace.
+    """
+    return field(metadata={"unvouched": True})
+
+
+class Intent(StrEnum):
+    """What the customer wanted of a contact."""
+
+    CANCEL = "cancel"
+    QUESTION = "question"
+
+
+class State(StrEnum):
+    """Where a cancellation is in its life."""
+
+    ISSUED = "issued"
+    SETTLED = "settled"
+    REVOKED = "revoked"
+
+
+class Basis(StrEnum):
+    """On what a cancellation rests."""
+
+    POLICY = "policy"
+    GOODWILL = "goodwill"
+
+
+class OverrideKind(StrEnum):
+    """What a supervisor puts in the place of a refusal."""
+
+    GOODWILL = "goodwill"
+    CONTACT_POINT_ACCEPTED = "contact_point_accepted"
+
+
+class RevocationReason(StrEnum):
+    """Why a cancellation was revoked."""
+
+    ENTERED_IN_ERROR = "entered_in_error"
+    CUSTOMER_WITHDREW = "customer_withdrew"
+
+
+class UnsettleReason(StrEnum):
+    """Why a settlement was undone."""
+
+    ENTERED_IN_ERROR = "entered_in_error"
+    REFUND_FAILED = "refund_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What billing says of an order; facts only, no amounts. `revision` counts its states from 1."""
+
+    order_id: str
+    customer_id: str
+    customer_ref: str | None = personal()
+    policy: str
+    region: str | None
+    ordered_at: datetime | None
+    service_provided_at: datetime | None
+    registered_at: datetime
+    asserted_by: str
+    revision: int
+    correction_reason: str | None = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A telephone call or an e-mail of a customer about an order, and what was decided on it.
+
+    `recorded_at` is the service's clock. `backdated`: received before the deadline, entered after it. `is_open`: it
+    asks for a cancellation, and the order is not cancelled, nor the contact resolved or superseded.
+    """
+
+    contact_id: str
+    order_id: str
+    intent: Intent
+    channel: Channel
+    sent_at: datetime | None
+    received_at: datetime
+    recorded_at: datetime
+    recorded_by: str
+    contact_point: str | None
+    from_detail: str | None = personal()
+    ticket_ref: str | None = personal()
+    note: str | None = personal()
+    supersedes: str | None
+    decision: Mapping[str, Any]
+    backdated: bool
+    is_open: bool = unvouched()
+    superseded_by: str | None = unvouched()
+    resolution_reason: str | None = personal()
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was decided when it was recorded."""
+        return Outcome.of(self.decision["outcome"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """The cancellation of an order, on which billing refunds; `refund_due_by` is a target, `overdue_at` its end."""
+
+    cancellation_id: str
+    reference: str
+    order_id: str
+    contact_id: str
+    decision: Mapping[str, Any]
+    basis: Basis
+    state: State
+    issued_at: datetime
+    issued_by: str
+    refund_due_by: date
+    overdue_at: datetime
+    override_kind: OverrideKind | None = None
+    override_reason: str | None = personal()
+    override_by: str | None = None
+    settled_at: datetime | None = None
+    settled_by: str | None = None
+    billing_ref: str | None = personal()
+    revocation_code: RevocationReason | None = None
+    revocation_reason: str | None = personal()
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was decided when it was issued."""
+        return Outcome.of(self.decision["outcome"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredVersion:
+    """A version of a policy as it was registered: published, or imported with its true dates; its `terms` as of then.
+
+    `effective_from` None: from the beginning. One that is withdrawn never took effect.
+    """
+
+    version_id: str
+    policy: str
+    version: int
+    registered_at: datetime
+    registered_by: str
+    imported: bool
+    effective_from: datetime | None
+    terms: Mapping[str, Any]
+    content_hash: str
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """A date on which the vendor is closed, entered into a policy besides its terms; never taken back."""
+
+    closure_id: str
+    policy: str
+    date: date
+    reason_de: str | None = personal()
+    reason_en: str | None = personal()
+    entered_at: datetime
+    entered_by: str
+
+
+def id_within(policy: str, name: object) -> str:
+    """The id of what has its name within a policy: a version its number, a closure its date."""
+    return f"{policy}/{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A system or person that calls the service, and its role."""
+
+    client_id: str
+    name: str
+    role: Role
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientToken:
+    """A token of a client; the secret itself is not stored."""
+
+    token_id: str
+    client_id: str
+    secret_digest: bytes
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who signs in to the console; known to the records by the id alone, so that the name can be erased.
+
+    A session holds as long as its `epoch` is the user's: one more ends every session at once.
+    """
+
+    user_id: str
+    name: str | None = unvouched()
+    role: Role
+    password_hash: str
+    epoch: int = unvouched()
+    registered_at: datetime
+    disabled_at: datetime | None = None

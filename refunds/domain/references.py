@@ -1,0 +1,28 @@
+"""References of cancellations, as customers read them out."""
+
+import secrets
+
+from stdnum import damm
+
+_RANDOM_DIGITS = 9
+
+
+def new_reference() -> str:
+    """Nine random digits and a check digit that finds any mistyped digit and any two swapped ones (Damm, 2004)."""
+    digits = f"{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}}"
+    return digits + str(damm.calc_check_digit(digits))
+
+
+def spoken(reference: str) -> str:
+    """A reference as it is read aloud: 3-3-4."""
+    return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
+
+
+def heard(text: str) -> str:
+    """The reference that a text gives, with or without dashes and spaces; raises `ValueError`."""
+    digits = text.replace("-", "").replace(" ", "")
+    if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
+        raise ValueError("must be a reference of ten digits, such as 123-456-7894")
+    if not damm.is_valid(digits):
+        raise ValueError("the check digit does not fit: compare the digits one by one")
+    return digits

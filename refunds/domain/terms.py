@@ -1,0 +1,133 @@
+"""The terms of a policy: everything that a version of it says.
+
+A term is one field of `Terms`, with its default, its bounds and its help. The policy files, the API with its document,
+and the differences between two versions all derive from it.
+"""
+
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from refunds.domain.business_days import WEEKDAYS, Week
+from refunds.domain.contact_points import Channel
+
+
+class TimelyBy(StrEnum):
+    """Which time of a contact is judged."""
+
+    RECEIVED = "received"
+    SENT = "sent"
+
+
+class JudgedBy(StrEnum):
+    """At which instant the judging version was in force."""
+
+    PROVIDED = "provided"
+    ORDERED = "ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChannel:
+    """Whether a channel counts, and the vendor's official numbers or addresses; none: not checked."""
+
+    accepted: bool = True
+    points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The clause as customers read it, and what an agent may say."""
+
+    de: str | None = None
+    en: str | None = None
+
+
+class Bounds(NamedTuple):
+    """What values a term may have, besides those of its type: numbers, or lengths of texts and lists."""
+
+    least: int = 1
+    most: int | None = None
+    pattern: str | None = None
+    shape: str = ""
+    """What a text must be to fit the pattern, in words."""
+
+
+def term(default: Any, text: str, *bounds: Any) -> Any:
+    """A term of a policy: its default, what it means, and its bounds."""
+    return field(default=default, metadata={"help": text, "bounds": Bounds(*bounds)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Everything that a policy version says."""
+
+    window_business_days: int = term(
+        2, "How many business days after the service day the order stays cancellable.", 1, 366
+    )
+    business_week: Week = term(
+        WEEKDAYS[:5],
+        'The weekdays that can be business days; `"country"` is the statutory week valid on each date.',
+    )
+    end_week: Week | None = term(
+        None,
+        "The weekdays on which the window may end; if it would end on another, it runs on to the next of them. "
+        "For Monday-to-Saturday weeks, as in section 193 of the German Civil Code. Null: wherever the count ends.",
+    )
+    region: str = term(
+        "DE",
+        "Whose public holidays count: a country, or a country and a subdivision, as in `DE` and `DE-BY`.",
+        1,
+        40,
+    )
+    follow_order_region: bool = term(
+        True, "Use the region that an order names (the customer's place), else the policy's."
+    )
+    time_zone: str = term("Europe/Berlin", "The IANA time zone whose midnight ends a day.")
+    closures: tuple[date, ...] = term((), "The vendor's own closed dates, known when the version was made.", 0, 1000)
+    timely_by: TimelyBy = term(TimelyBy.RECEIVED, "Which time of a contact is judged: when it was received, or sent.")
+    judged_by: JudgedBy = term(
+        JudgedBy.PROVIDED,
+        "The version that judges an order: the one in force when its service was provided, or when it was ordered.",
+    )
+    phone: ContactChannel = term(ContactChannel(), "Cancellation by telephone.")
+    email: ContactChannel = term(ContactChannel(), "Cancellation by e-mail.")
+    late_entry_days: int = term(
+        5,
+        "A contact entered more than this many business days after it was received needs a supervisor.",
+        1,
+        366,
+    )
+    evidence_after_deadline: bool = term(
+        True, "A contact received before but entered after the deadline needs a ticket reference."
+    )
+    refund_due_days: int = term(
+        14, "Within how many calendar days billing means to settle; told to customers only if promised.", 1, 366
+    )
+    vendor_name: str | None = term(None, "Whose policy it is.", 1, 200)
+    page_url: str | None = term(
+        None,
+        "Where the vendor's page shows the policy.",
+        1,
+        2000,
+        r"https?://[!-~]+",
+        "must be an http or https address",
+    )
+    page_published_at: datetime | None = term(None, "When the vendor's page showed this version.")
+    texts: Texts = term(Texts(), "The clause as customers read it.")
+
+    @property
+    def country(self) -> str:
+        """Whose telephone numbers need no country code."""
+        return self.region[:2]
+
+    def channel(self, channel: Channel) -> ContactChannel:
+        """What the policy says of a channel."""
+        match channel:
+            case Channel.PHONE:
+                return self.phone
+            case Channel.EMAIL:
+                return self.email
+
+
+TERM_NAMES = tuple(f.name for f in fields(Terms))

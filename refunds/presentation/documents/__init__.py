@@ -1,0 +1,1 @@
+"""Documents: what is kept or printed, as text and as pages."""

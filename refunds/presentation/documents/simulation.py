@@ -1,0 +1,80 @@
+"""What a simulation found: as data, and as a report to keep."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from refunds.presentation.documents.templating import written
+from refunds.presentation.serializers import _differences
+from refunds.presentation.texts.dates import month_text
+from refunds.service.simulation import Flip, Simulation, Tally
+
+
+def page(found: Simulation, language: str) -> str:
+    """The simulation as a page with a chart and its tables."""
+    return written("simulation.html", language, **_values(found, language))
+
+
+def report(found: Simulation, language: str) -> Markup:
+    """The same without a page around it."""
+    return Markup(written("simulation_report.html", language, **_values(found, language)))  # noqa: S704 - escaped there
+
+
+def _values(found: Simulation, language: str) -> dict[str, Any]:
+    return {
+        "found": found,
+        "differences": [difference["text"] for difference in _differences(found, language)],
+        "by_month": dict(sorted(found.by_month.items())),
+        "by_channel": dict(sorted(found.by_channel.items())),
+        "by_region": dict(sorted(found.by_region.items())),
+        "chart": _chart(dict(sorted(found.by_month.items())), language),
+        "Flip": Flip,
+    }
+
+
+HEIGHT, WIDTH, WIDEST = 90, 720, 72
+"""Of the chart, in its own units: of the longest column, of all of them, and of one of them with its gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A month in the chart: its name, if there is room for it, where it stands, and how far it reaches up and down."""
+
+    name: str
+    tally: Tally
+    x: float
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Columns over and under a line: contacts that would become eligible, and those that would be refused."""
+
+    columns: list[Column]
+    width: float
+    """Of one column, without its gap."""
+    top: float
+    bottom: float
+
+
+def _chart(by_month: Mapping[str, Tally], language: str) -> Chart | None:
+    """The chart of the months, if there is anything to be seen in it."""
+    most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
+    if not most:
+        return None
+    step = min(WIDTH / len(by_month), WIDEST)
+    every = -(-len(by_month) // 12)
+    columns = [
+        Column(
+            "" if i % every else month_text(month, language, "MMM yy"),
+            tally,
+            i * step,
+            HEIGHT * tally.to_eligible / most,
+            HEIGHT * tally.to_refused / most,
+        )
+        for i, (month, tally) in enumerate(by_month.items())
+    ]
+    return Chart(columns, step * 0.72, max(column.up for column in columns), max(column.down for column in columns))

@@ -1,0 +1,274 @@
+"""Records as they are read: plain data, as the API answers them, their decisions with texts in a language."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import orjson
+
+from refunds.domain.business_days import BUSINESS, Day
+from refunds.domain.eligibility import Outcome
+from refunds.domain.instants import format_instant, format_known, format_local, zone
+from refunds.domain.journal import Event
+from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
+from refunds.domain.references import spoken
+from refunds.presentation.texts.decisions import reason_text, why_data
+from refunds.presentation.texts.policies import differences_data
+from refunds.service.evidence import Evidence, Link
+from refunds.service.simulation import Example, Flip, Simulation, Tally
+
+
+def order_data(order: Order) -> dict[str, Any]:
+    """An order as it is answered."""
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "customer_ref": order.customer_ref,
+        "policy": order.policy,
+        "region": order.region,
+        "ordered_at": format_known(order.ordered_at),
+        "service_provided_at": format_known(order.service_provided_at),
+        "registered_at": format_known(order.registered_at),
+        "asserted_by": order.asserted_by,
+        "revision": order.revision,
+        "correction_reason": order.correction_reason,
+    }
+
+
+def contact_data(contact: Contact, language: str) -> dict[str, Any]:
+    """A contact as it is answered."""
+    return {
+        "contact_id": contact.contact_id,
+        "order_id": contact.order_id,
+        "intent": contact.intent,
+        "channel": contact.channel,
+        "sent_at": format_known(contact.sent_at),
+        "received_at": format_known(contact.received_at),
+        "recorded_at": format_known(contact.recorded_at),
+        "recorded_by": contact.recorded_by,
+        "contact_point": contact.contact_point,
+        "from_detail": contact.from_detail,
+        "ticket_ref": contact.ticket_ref,
+        "note": contact.note,
+        "supersedes": contact.supersedes,
+        "superseded_by": contact.superseded_by,
+        "open": contact.is_open,
+        "backdated": contact.backdated,
+        "resolution": None
+        if contact.resolved_at is None
+        else {
+            "reason": contact.resolution_reason,
+            "resolved_at": format_known(contact.resolved_at),
+            "resolved_by": contact.resolved_by,
+        },
+        "decision": decision_data(contact.outcome, language),
+    }
+
+
+def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, Any]:
+    """A cancellation as it is answered."""
+    override = settlement = revocation = None
+    if cancellation.override_kind is not None:
+        override = {
+            "kind": cancellation.override_kind,
+            "reason": cancellation.override_reason,
+            "by": cancellation.override_by,
+        }
+    if cancellation.settled_at is not None:
+        settlement = {
+            "settled_at": format_known(cancellation.settled_at),
+            "settled_by": cancellation.settled_by,
+            "billing_ref": cancellation.billing_ref,
+        }
+    if cancellation.revoked_at is not None:
+        revocation = {
+            "reason_code": cancellation.revocation_code,
+            "reason": cancellation.revocation_reason,
+            "revoked_at": format_known(cancellation.revoked_at),
+            "revoked_by": cancellation.revoked_by,
+        }
+    return {
+        "cancellation_id": cancellation.cancellation_id,
+        "reference": spoken(cancellation.reference),
+        "order_id": cancellation.order_id,
+        "contact_id": cancellation.contact_id,
+        "state": cancellation.state,
+        "basis": cancellation.basis,
+        "issued_at": format_known(cancellation.issued_at),
+        "issued_by": cancellation.issued_by,
+        "refund_due_by": cancellation.refund_due_by.isoformat(),
+        "override": override,
+        "settlement": settlement,
+        "revocation": revocation,
+        "decision": decision_data(cancellation.outcome, language),
+    }
+
+
+def registered_data(record: RegisteredVersion) -> dict[str, Any]:
+    """A version as it is answered."""
+    return {
+        "policy": record.policy,
+        "version": record.version,
+        "effective_from": format_known(record.effective_from),
+        "registered_at": format_instant(record.registered_at),
+        "registered_by": record.registered_by,
+        "imported": record.imported,
+        "withdrawn_at": format_known(record.withdrawn_at),
+        "withdrawn_by": record.withdrawn_by,
+        "content_hash": record.content_hash,
+        "terms": record.terms,
+    }
+
+
+def closure_data(closure: Closure) -> dict[str, Any]:
+    """A closure as it is answered."""
+    return {
+        "closure_id": closure.closure_id,
+        "policy": closure.policy,
+        "date": closure.date.isoformat(),
+        "reason": {"de": closure.reason_de, "en": closure.reason_en},
+        "entered_at": format_instant(closure.entered_at),
+        "entered_by": closure.entered_by,
+    }
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as it is answered."""
+    return {
+        "position": event.position,
+        "type": event.type,
+        "at": format_instant(event.at),
+        "actor": event.actor,
+        "subject": event.subject,
+        "order_id": event.order_id,
+        "data": orjson.Fragment(event.data),
+    }
+
+
+def decision_data(outcome: Outcome, language: str, *, with_days: bool = True) -> dict[str, Any]:
+    """What a decision says as plain data, its texts in `language`; without its list of days where not wanted."""
+    return {
+        "eligible": outcome.eligible,
+        "reason": outcome.reason,
+        "reason_text": reason_text(outcome, language),
+        "requested_at": format_instant(outcome.requested_at),
+        "window": _window_data(outcome),
+        **({"days": [_day_data(day, outcome.region, language) for day in outcome.days]} if with_days else {}),
+        "calendar": {
+            "region": outcome.region,
+            "holidays_version": outcome.holidays_version,
+            "tzdata_version": outcome.tzdata_version,
+            "fingerprint": outcome.fingerprint,
+        },
+        "policy": {"id": outcome.policy, "version": outcome.version, "overridden": outcome.overridden},
+        "notices": outcome.notices,
+    }
+
+
+def _window_data(outcome: Outcome) -> dict[str, Any] | None:
+    window, deadline = outcome.window, outcome.deadline
+    if window is None or deadline is None:
+        return None
+    first_counted = window.service_day.toordinal() + 1 + outcome.letters.index(BUSINESS)
+    return {
+        "length": window.length,
+        "unit": "business_day",
+        "service_day": window.service_day.isoformat(),
+        "first_counted_day": date.fromordinal(first_counted).isoformat(),
+        "last_day": window.last_day.isoformat(),
+        "deadline": format_instant(deadline),
+        "deadline_local": format_local(deadline, zone(outcome.time_zone)),
+        "time_zone": outcome.time_zone,
+        "business_days_left": outcome.business_days_left,
+    }
+
+
+def _day_data(day: Day, region: str, language: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
+    if day.ordinal:
+        data["ordinal"] = day.ordinal
+    if day.why:
+        data |= why_data(day.date, day.why, region, language)
+    if day.extension:
+        data["extension"] = True
+    return data
+
+
+def evidence_data(evidence: Evidence, language: str) -> dict[str, Any]:
+    """The evidence as plain data."""
+    return {
+        "order": order_data(evidence.order),
+        "contacts": [contact_data(contact, language) for contact in evidence.contacts],
+        "cancellations": [cancellation_data(cancellation, language) for cancellation in evidence.cancellations],
+        "policy_versions": [registered_data(version) for version in evidence.versions],
+        "closures": [closure_data(closure) for closure in evidence.closures],
+        "journal": [_link_data(link) for link in evidence.journal],
+        "proof": {
+            "sound": not evidence.broken,
+            "broken": evidence.broken,
+            "checked_at": format_instant(evidence.checked_at),
+        },
+    }
+
+
+def _link_data(link: Link) -> dict[str, Any]:
+    event, anchor = link
+    return event_data(event) | {
+        "digest": event.digest.hex(),
+        "previous": event.previous.hex(),
+        "hash": event.hash.hex(),
+        "anchor": anchor and {"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)},
+    }
+
+
+def simulation_data(found: Simulation, language: str) -> dict[str, Any]:
+    """The simulation as plain data."""
+    total = found.total
+    return {
+        "policy": found.draft.policy_id,
+        "version": found.draft.version,
+        "compared_with": found.compared_with.version,
+        "differences": _differences(found, language),
+        "orders": {
+            "judged": total.orders,
+            "longer": total.longer,
+            "shorter": total.shorter,
+            "not_provided": found.not_provided,
+            **{str(flip): found.orders_flipped[flip] for flip in Flip},
+        },
+        "contacts": {"judged": total.contacts, "to_eligible": total.to_eligible, "to_refused": total.to_refused},
+        "by_month": _listed("month", found.by_month),
+        "by_channel": [
+            {name: row[name] for name in ("channel", "contacts", "to_eligible", "to_refused")}
+            for row in _listed("channel", found.by_channel)
+        ],
+        "by_region": _listed("region", found.by_region),
+        "examples": {
+            str(flip): [_example_data(example) for example in examples] for flip, examples in found.examples.items()
+        },
+        "undecided": dict(found.undecided),
+    }
+
+
+def _differences(found: Simulation, language: str) -> list[dict[str, str]]:
+    return differences_data(found.differences, found.draft.terms.time_zone, language)
+
+
+def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
+    return [{key: name} | asdict(tally) for name, tally in sorted(tallies.items())]
+
+
+def _example_data(example: Example) -> dict[str, Any]:
+    before, after = example.before, example.after
+    return {
+        "order_id": example.order_id,
+        "contact_id": example.contact_id,
+        "channel": after.channel,
+        "region": after.region,
+        "requested_at": format_known(before.requested_at),
+        "reason_before": before.reason,
+        "reason_after": after.reason,
+        "deadline_before": format_known(before.deadline),
+        "deadline_after": format_known(after.deadline),
+    }

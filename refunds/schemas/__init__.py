@@ -1,0 +1,1 @@
+"""Schemas: how anything from outside becomes a value of the domain."""

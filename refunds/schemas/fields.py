@@ -1,0 +1,381 @@
+"""Strict marshmallow fields: the one way in which anything from outside becomes a value.
+
+Policy files, request bodies, queries and the instants of the command line all pass through these. Nothing is
+converted silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit
+is a `Flaw` that says where and what to do, and never repeats a value that was sent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+import marshmallow as ma
+from marshmallow import ValidationError, fields
+
+from refunds.domain import instants, payment_data
+from refunds.domain.business_days import WEEKDAYS, Week
+from refunds.errors import PAYMENT_DATA, Flaw, InvalidInput, PaymentDataRefused
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
+"""A pointer repeats the keys that were sent where they are names or places; others could hold anything."""
+
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Coded(str):
+    """An error message that knows its stable code."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Self:
+        """A message with its code."""
+        message = super().__new__(cls, text)
+        message.code = code
+        return message
+
+
+def flawed(text: str, code: str = "invalid") -> ValidationError:
+    """The error that a field raises for a value that does not fit."""
+    return ValidationError(Coded(text, code))
+
+
+class StrictSchema(ma.Schema):
+    """A schema that refuses what it does not know."""
+
+    class Meta:
+        """Marshmallow's own switch."""
+
+        unknown = ma.RAISE
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own declaration
+        "unknown": Coded("unknown field: remove it, or check its spelling", "unknown_field"),
+        "type": Coded("must be an object", "wrong_type"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._readers = {f.data_key or name: (name, f.deserialize) for name, f in self.load_fields.items()}
+        self._required = {name for name, f in self.load_fields.items() if f.required}
+
+    def read(self, data: Any) -> dict[str, Any]:
+        """What `data` holds, by the names of the fields; for schemas without hooks of their own.
+
+        Where all is well the fields are read one by one, which takes half of marshmallow's time. Whatever does
+        not fit is left to `load`: `InvalidInput`, with a flaw for each place.
+        """
+        try:
+            return self._read_plainly(data)
+        except (KeyError, AttributeError, ValidationError):
+            pass
+        try:
+            loaded: dict[str, Any] = self.load(data)
+        except ValidationError as error:
+            raise refused(flaws(error)) from None
+        return loaded
+
+    def _read_plainly(self, data: Any) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for key, value in data.items():
+            name, reader = self._readers[key]
+            read[name] = reader(value)
+        if not read.keys() >= self._required:
+            raise KeyError
+        return read
+
+
+def refused(found: Iterable[Flaw]) -> InvalidInput:
+    """The error of these flaws: payment data is told apart, as whoever sent it must know."""
+    listed = tuple(found)
+    return (PaymentDataRefused if any(flaw.code == PAYMENT_DATA for flaw in listed) else InvalidInput)(listed)
+
+
+def flaws(error: ValidationError) -> Iterator[Flaw]:
+    """Each message of a validation error at its JSON pointer (RFC 6901), in document order."""
+    yield from _walk(error.normalized_messages(), "")  # type: ignore[no-untyped-call]
+
+
+def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
+    if isinstance(messages, Mapping):
+        for key, nested in messages.items():
+            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
+    elif isinstance(messages, list):
+        for nested in messages:
+            yield from _walk(nested, pointer)
+    else:
+        yield Flaw(pointer, str(messages), getattr(messages, "code", "invalid"))
+
+
+_MESSAGES = {
+    "required": Coded("is required", "required"),
+    "null": Coded("must not be null", "wrong_type"),
+}
+
+
+def step(key: str | int) -> str:
+    """The step of a JSON pointer that leads to a key."""
+    return f"/{key}" if _NAME.fullmatch(str(key)) else "/…"
+
+
+class _Strict(fields.Field[Any]):
+    """What all fields share: their messages carry codes, and they read without detours."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """The value, read; marshmallow's own way where there is none or where it has more to do than read."""
+        if value is None or value is ma.missing or self.validators or self.pre_load or self.post_load:
+            return super().deserialize(value, *args, **kwargs)
+        return self._deserialize(value, *(args or (None, None)), **kwargs)
+
+    def make_error(self, key: str, **kwargs: Any) -> ValidationError:
+        """The error of this key, with its code."""
+        return ValidationError(_MESSAGES[key]) if key in _MESSAGES else super().make_error(key, **kwargs)
+
+
+def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text") -> Any:
+    """What `read` makes of a text, its `ValueError` told as a flaw."""
+    if type(value) is not str:
+        raise flawed(shape, "wrong_type")
+    try:
+        return read(value)
+    except ValueError as error:
+        raise flawed(str(error)) from None
+
+
+class Instant(_Strict, fields.DateTime):
+    """An RFC 3339 date-time with its offset; an aware `datetime` in UTC. TOML's own kind is taken too."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise flawed("needs its offset, as in 2026-04-02T16:20:00+02:00")
+            try:
+                return value.astimezone(UTC)
+            except OverflowError:
+                raise flawed("no such instant: check the year") from None
+        instant: datetime = checked(
+            instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
+        )
+        return instant
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return None if value is None else instants.format_instant(value)
+
+
+class NearInstant(Instant):
+    """An instant that a policy can name without a slip of the pen: in the years 1970 to 2199."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        instant = super()._deserialize(value, *args, **kwargs)
+        if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+            raise flawed(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}", "out_of_range")
+        return instant
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
+
+class LocalDate(_Strict, fields.Date):
+    """A date, `YYYY-MM-DD`; TOML's own kind is taken too."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        if type(value) is date:
+            return value
+        day: date = checked(instants.parse_date, value, "must be a date such as 2026-12-24")
+        return day
+
+
+class Whole(_Strict, fields.Integer):
+    """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is none."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int:
+            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+        if not self.least <= value <= self.most:
+            raise flawed(f"must be from {self.least} to {self.most}", "out_of_range")
+        return value
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the bounds."""
+        return {"minimum": self.least, "maximum": self.most}
+
+
+class Flag(_Strict, fields.Boolean):
+    """True or false, and nothing that looks like it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if type(value) is not bool:
+            raise flawed("must be true or false", "wrong_type")
+        return value
+
+
+class WholeText(Whole):
+    """A whole number in a query, where everything is text: in plain digits."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if not _DIGITS.fullmatch(value):
+            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+        return super()._deserialize(int(value), *args, **kwargs)
+
+
+class FlagText(Flag):
+    """True or false in a query, where everything is text."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if value not in {"true", "false"}:
+            raise flawed("must be true or false", "wrong_type")
+        return bool(value == "true")
+
+
+class Text(_Strict, fields.String):
+    """A text of 1 to `most` characters without control characters; `pattern`, if any, fits all of it."""
+
+    def __init__(self, most: int, pattern: str | None = None, shape: str = "", **kwargs: Any) -> None:
+        self.most, self.pattern, self.shape = most, pattern, shape
+        self._fits = re.compile(pattern).fullmatch if pattern else None
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if type(value) is not str:
+            raise flawed("must be a text", "wrong_type")
+        if not 1 <= len(value) <= self.most:
+            raise flawed(f"must have 1 to {self.most} characters", "out_of_range")
+        if _CONTROL.search(value):
+            raise flawed("must not hold control characters")
+        if self._fits and not self._fits(value):
+            raise flawed(self.shape)
+        return value
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of length and form."""
+        form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
+        return {"minLength": 1, "maxLength": self.most} | form
+
+
+class FreeText(Text):
+    """A text that a person wrote: nothing that pays may stand in it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
+        if not any(map(str.isalnum, text)):
+            raise flawed("must hold a letter or a digit")
+        if payment_data.holds_payment_data(text):
+            raise flawed(
+                "must not hold what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
+                "a telephone number is known by the + in front",
+                PAYMENT_DATA,
+            )
+        return text
+
+
+class Line(FreeText):
+    """One line of visible characters without spaces at its ends, in one spelling (NFC)."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        if type(value) is str:
+            value = unicodedata.normalize("NFC", value)
+        text = super()._deserialize(value, *args, **kwargs)
+        if not text.isprintable() or text != text.strip():
+            raise flawed("must be one line of visible characters, without spaces at its ends")
+        return text
+
+
+class Choice(_Strict, fields.String):
+    """A member of an enumeration."""
+
+    def __init__(self, members: type[StrEnum], **kwargs: Any) -> None:
+        self.members = {str(member): member for member in members}
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
+        member = self.members.get(value) if type(value) is str else None
+        if member is None:
+            raise flawed(f"must be one of {', '.join(self.members)}", "unknown_value")
+        return member
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the members."""
+        return {"enum": list(self.members)}
+
+
+class TimeZone(_Strict, fields.String):
+    """The name of an IANA time zone."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": 64}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return str(checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
+
+
+class Weekdays(_Strict, fields.Field[Week]):
+    """A list of weekdays, or `"country"` for the statutory week."""
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the two forms, and of none."""
+        days = {"type": "string", "enum": list(WEEKDAYS)}
+        some = {"type": "array", "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
+        none = [{"type": "null"}] if self.allow_none else []
+        return {"oneOf": [some, {"type": "string", "const": "country"}, *none]}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
+        if value == "country":
+            return "country"
+        if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
+            raise flawed(f'must be "country" or a list of weekdays from {", ".join(WEEKDAYS)}')
+        if len(set(value)) < len(value):
+            raise flawed("must name each weekday once")
+        return tuple(day for day in WEEKDAYS if day in value)
+
+
+class ListOf(_Strict, fields.List[Any]):
+    """A list of at most `most` values of one kind, as a tuple."""
+
+    def __init__(self, kind: fields.Field[Any], most: int, **kwargs: Any) -> None:
+        self.most = most
+        super().__init__(kind, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
+        if not isinstance(value, list):
+            raise flawed("must be a list", "wrong_type")
+        if len(value) > self.most:
+            raise flawed(f"must have at most {self.most} entries", "out_of_range")
+        return tuple(super()._deserialize(value, *args, **kwargs))
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What the document says of the length."""
+        return {"maxItems": self.most}
+
+
+class Nested(_Strict, fields.Nested):
+    """An object with a schema of its own."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """What it holds, read one field at a time as `StrictSchema.read` does, where its schema has no hooks."""
+        if not any(self.schema._hooks.values()):
+            try:
+                return self.schema._read_plainly(value)  # type: ignore[attr-defined]
+            except (KeyError, AttributeError, ValidationError):
+                pass
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class Unread(Nested):
+    """Whatever stands in the place of an object that a schema describes, to be read one at a time."""
+
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        """The value as it came."""
+        return value

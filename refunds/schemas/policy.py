@@ -1,0 +1,218 @@
+"""What a policy says, as it is read and written: terms, derived from their declarations, and policy files."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import date, datetime
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import partial
+from typing import Any, get_type_hints
+
+import tomli_w
+from marshmallow import fields as ma_fields
+from marshmallow import post_load
+
+from refunds.domain.business_days import Week
+from refunds.domain.contact_points import Channel, canonical
+from refunds.domain.instants import format_known, zone
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
+from refunds.errors import Flaw, InvalidInput
+from refunds.schemas.fields import (
+    Choice,
+    Flag,
+    FreeText,
+    ListOf,
+    LocalDate,
+    NearInstant,
+    Nested,
+    StrictSchema,
+    Text,
+    TimeZone,
+    Weekdays,
+    Whole,
+    checked,
+)
+
+POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
+
+
+class PolicyId(Text):
+    """The id by which a request names a policy."""
+
+    def __init__(self, description: str) -> None:
+        shape = "must be the id of a policy, such as virtual-numbers"
+        super().__init__(64, POLICY_ID, shape, metadata={"description": description})
+
+
+class TextsSchema(StrictSchema):
+    """The texts of a policy, by language."""
+
+    de = FreeText(10_000, allow_none=True, metadata={"description": "In German."})
+    en = FreeText(10_000, allow_none=True, metadata={"description": "In English."})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Texts:
+        return Texts(**data)
+
+
+class ContactPoint(Text):
+    """An official telephone number or e-mail address of the vendor, in its one spelling."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        super().__init__(254)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return str(checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
+
+
+def _points(channel: Channel, description: str) -> ListOf:
+    return ListOf(ContactPoint(channel), most=50, metadata={"description": f"{description} Empty: not checked."})
+
+
+class ContactChannelSchema(StrictSchema):
+    """One channel of a policy."""
+
+    accepted = Flag(metadata={"description": "Whether a contact by this channel counts. Default true."})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
+        return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
+
+
+class PhoneSchema(ContactChannelSchema):
+    """The telephone as a channel, with the vendor's official numbers."""
+
+    points = _points(Channel.PHONE, "The official numbers, with their country codes.")
+
+
+class EmailSchema(ContactChannelSchema):
+    """E-mail as a channel, with the vendor's official addresses."""
+
+    points = _points(Channel.EMAIL, "The official addresses, compared without case.")
+
+
+_READERS: dict[Any, Callable[[Bounds], ma_fields.Field[Any]]] = {
+    "time_zone": lambda _: TimeZone(),
+    "phone": lambda _: Nested(PhoneSchema),
+    "email": lambda _: Nested(EmailSchema),
+    int: lambda bounds: Whole(bounds.least, _most(bounds)),
+    bool: lambda _: Flag(),
+    str: lambda bounds: Text(_most(bounds)),
+    str | None: lambda bounds: FreeText(_most(bounds), bounds.pattern, bounds.shape, allow_none=True),
+    Week: lambda _: Weekdays(),
+    Week | None: lambda _: Weekdays(allow_none=True),
+    tuple[date, ...]: lambda bounds: ListOf(LocalDate(), most=_most(bounds)),
+    datetime | None: lambda _: NearInstant(allow_none=True),
+    Texts: lambda _: Nested(TextsSchema),
+}
+"""How the terms of a type are read; some are read in their own way, by their names."""
+
+
+def _most(bounds: Bounds) -> int:
+    assert bounds.most is not None
+    return bounds.most
+
+
+def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma_fields.Field[Any]:
+    """The field that reads a term."""
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        reader: ma_fields.Field[Any] = Choice(hint)
+    else:
+        reader = _READERS[name if name in _READERS else hint](metadata["bounds"])
+    reader.metadata = {"description": metadata["help"]}
+    return reader
+
+
+_HINTS = get_type_hints(Terms)
+
+TermsSchema = StrictSchema.from_dict(
+    {f.name: _reader(f.name, _HINTS[f.name], f.metadata) for f in fields(Terms)}, name="Terms"
+)
+"""Reads any selection of the terms, as a dictionary by name."""
+
+
+class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
+    """A policy file: which version of which policy it is, since when it holds, and its terms."""
+
+    policy = Text(64, POLICY_ID, "must be lower-case words joined by dashes, such as virtual-numbers", required=True)
+    version = Whole(1, 100_000, required=True)
+    effective_from = NearInstant()
+
+
+_policy_file = _PolicyFileSchema()
+_terms = TermsSchema()
+
+
+def read_policy(text: str) -> PolicyVersion:
+    """The policy version that a TOML file holds; `effective_from` None where it is left out.
+
+    Raises `InvalidInput`, naming each term that does not fit and the mend.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput([Flaw("", f"not a TOML file: {error}")]) from None
+    try:
+        read = _policy_file.read(data)
+    except InvalidInput as error:
+        raise InvalidInput(map(_with_hint, error.flaws)) from None
+    policy_id, number, effective_from = read.pop("policy"), read.pop("version"), read.pop("effective_from", None)
+    return PolicyVersion(policy_id, number, effective_from, Terms(**read))
+
+
+def policy_file(version: PolicyVersion) -> str:
+    """The TOML file that says what a version says; terms that are none are left out."""
+    head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
+    said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
+    plain = terms_data(version.terms)
+    tz = zone(version.terms.time_zone)
+    told = {
+        name: value.astimezone(tz) if isinstance(value, datetime) else plain.get(name, value)
+        for name, value in said.items()
+    }
+    told["closures"] = list(version.terms.closures)
+    one_line = "\r" in f"{version.terms.texts}"  # a file would lose it
+    return tomli_w.dumps(_without_none(told), multiline_strings=not one_line)
+
+
+def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in data.items()
+        if value is not None
+    }
+
+
+def terms_data(terms: Terms) -> dict[str, Any]:
+    """Terms as plain data, each by its name."""
+    data: dict[str, Any] = _terms.dump(terms)
+    return data
+
+
+def read_terms(data: Mapping[str, Any]) -> Terms:
+    """The terms that plain data holds; those left out have their defaults. Raises `InvalidInput`."""
+    return Terms(
+        **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
+    )
+
+
+def version_data(version: PolicyVersion) -> dict[str, Any]:
+    """A version as plain data, every term by its name."""
+    return {
+        "policy": version.policy_id,
+        "version": version.version,
+        "effective_from": format_known(version.effective_from),
+        "terms": terms_data(version.terms),
+    }
+
+
+def _with_hint(flaw: Flaw) -> Flaw:
+    """The flaw, a misspelt term answered with the one that was meant."""
+    if flaw.code != "unknown_field" or flaw.pointer.count("/") > 1:
+        return flaw
+    close = get_close_matches(flaw.pointer[1:], _policy_file.fields, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(TERM_NAMES)}"
+    return Flaw(flaw.pointer, f"unknown term: {hint}", flaw.code)

@@ -1,0 +1,49 @@
+"""The file of the master key."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from refunds.errors import ConfigurationError
+from refunds.security.encryption import KEY_BYTES, new_key
+
+
+def read_master_key(path: Path) -> bytes:
+    """The key in a file that its owner alone can read; raises `ConfigurationError`."""
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
+            f"for a new one make it: (umask 077; openssl rand -hex {KEY_BYTES} > {path})"
+        ) from None
+    except (OSError, ValueError):
+        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: others can read {path}: chmod 600 {path}")
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigurationError(
+            f"REFUNDS_MASTER_KEY_FILE: {path} does not hold {KEY_BYTES} bytes in hexadecimal digits"
+        )
+    return key
+
+
+def create_master_key(path: Path) -> None:
+    """Make a master key where there is none yet, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(new_key().hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # whole or not at all, and of several processes the first wins
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,68 @@
+"""Passwords of users: made by the service, stored as hashes."""
+
+import secrets
+from functools import cache
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+
+from refunds.errors import Crowded
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+_PASSWORD = 4, 5
+"""Groups of a password, and letters in each: 100 random bits, to be typed once and then kept."""
+
+_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""None that looks like another one."""
+
+_ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
+
+_hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)
+"""Each takes its memory, so whoever comes third waits; and whoever comes ninth is told so, and holds no thread."""
+
+
+def new_password() -> str:
+    """A random password, such as `k7qfm-3xw9p-a2rtz-8hnce`."""
+    groups, letters = _PASSWORD
+    return "-".join("".join(secrets.choice(_PLAIN_LETTERS) for _ in range(letters)) for _ in range(groups))
+
+
+def password_hash(password: str) -> str:
+    """What is stored of a password."""
+    with _hashing:
+        return _passwords().hash(password)
+
+
+def password_fits(password: str, stored: str | None) -> bool:
+    """Whether a password is the one of which this is stored; where nothing is, it takes just as long.
+
+    Raises `Crowded` where too many are tried at once.
+    """
+    from argon2.exceptions import VerificationError  # noqa: PLC0415
+
+    if not _trying.acquire(blocking=False):
+        raise Crowded("Too many are signing in: try again in a moment.")
+    try:
+        with _hashing:
+            return _passwords().verify(stored or _nobodys(), password) and stored is not None
+    except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
+        return False
+    finally:
+        _trying.release()
+
+
+@cache
+def _passwords() -> "PasswordHasher":
+    """argon2id, imported for the first password."""
+    from argon2 import PasswordHasher  # noqa: PLC0415
+
+    return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)
+
+
+def _nobodys() -> str:
+    """A hash that nobody knows a password of, and that takes as long to try as any."""
+    from argon2.low_level import ARGON2_VERSION  # noqa: PLC0415
+
+    cost = f"m={_KIBIBYTES},t={_ROUNDS},p={_LANES}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${'A' * 22}${'A' * 43}"

@@ -1,0 +1,51 @@
+"""Tokens of clients: of each only its id and the digest of its secret are stored."""
+
+import hmac
+import secrets
+import zlib
+from hashlib import sha256
+from typing import NamedTuple
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+_ID, _SECRET, _CHECK = 8, 43, 6
+
+_PREFIX = "rfd"
+
+
+class Token(NamedTuple):
+    """A token, of which only the id and the digest of its secret are stored."""
+
+    token_id: str
+    text: str
+    secret_digest: bytes
+
+
+def new_token() -> Token:
+    """A token with 256 random bits: `rfd_<id>_<secret>_<checksum>`."""
+    token_id, secret = ("".join(secrets.choice(_ALPHABET) for _ in range(length)) for length in (_ID, _SECRET))
+    return _token(token_id, secret)
+
+
+def read_token(text: str) -> Token | None:
+    """The token that a text is; None where it is none, which its checksum tells without a look-up."""
+    parts = text.split("_")
+    if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
+        return None
+    if not (text.isascii() and "".join(parts).isalnum()):
+        return None
+    token = _token(parts[1], parts[2])
+    return token if hmac.compare_digest(token.text.encode(), text.encode()) else None
+
+
+def _token(token_id: str, secret: str) -> Token:
+    body = f"{_PREFIX}_{token_id}_{secret}"
+    return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    for _ in range(_CHECK):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,74 @@
+"""Documents about single orders over HTTP: the evidence, and the confirmation of a cancellation."""
+
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from refunds.domain.permissions import Scope
+from refunds.presentation import serializers
+from refunds.presentation.documents import confirmation
+from refunds.presentation.documents import evidence as documents
+from refunds.service import cancellations, evidence
+from refunds.service.work import Work
+from refunds.web import auth
+from refunds.web.api import accepted, document, reader_language, reply
+from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
+from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
+from refunds.web.schemas.orders import ORDER_ID_HELP
+
+blueprint = Blueprint("Documents", __name__, description="What is kept or handed out: evidence and confirmations.")
+
+
+@operation(
+    blueprint,
+    "/v1/orders/<string:order_id>/evidence",
+    Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
+    scopes=(Scope.ORDERS_READ,),
+    work=Transacted.READ,
+    query=DocumentQuerySchema,
+    path=ORDER_ID_HELP,
+    problems=("not-found", "not-acceptable"),
+)
+def get_order_evidence(work: Work, order_id: str, query: dict[str, Any]) -> Response:
+    """Get the evidence on an order
+
+    Its facts, contacts and decisions with their days, the clause as it was published then, and where all of it stands
+    in the journal, followed and compared; with `Accept: text/html` as a page to print.
+    """
+    form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
+    found = evidence.gather(work, order_id, auth.books().anchors)
+    if form == HTML:
+        return document(documents.page(found, language), form)
+    response = reply(serializers.evidence_data(found, language))
+    response.vary.add("Accept")
+    return response
+
+
+@operation(
+    blueprint,
+    "/v1/cancellations/<string:cancellation_id>/confirmation",
+    Answer(
+        "The confirmation.",
+        {"type": "string"},
+        {"page": {"summary": "A page", "value": '<!doctype html>\n<html lang="en">…</html>'}},
+        media_type=HTML,
+        also={TEXT: {"type": "string"}},
+    ),
+    scopes=(Scope.CANCELLATIONS_READ,),
+    work=Transacted.READ,
+    query=DocumentQuerySchema,
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "not-acceptable", "cancellation-state-conflict"),
+)
+def get_confirmation(work: Work, cancellation_id: str, query: dict[str, Any]) -> Response:
+    """Get the confirmation of a cancellation
+
+    For the customer: what was received and when, the reference, what happens next, and the clause; as a page to print,
+    or with `Accept: text/plain` as a text to send. It promises no time and no amount. A cancellation that was revoked
+    has none.
+    """
+    form, language = accepted(HTML, TEXT), query.get("lang") or reader_language()
+    write = confirmation.page if form == HTML else confirmation.text
+    return document(write(*cancellations.confirmation(work, cancellation_id), language), form)

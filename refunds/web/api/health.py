@@ -1,0 +1,59 @@
+"""For operators: whether the service runs, and how it does."""
+
+import marshmallow as ma
+from flask import Response
+from flask_smorest import Blueprint
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from refunds.domain.permissions import COMMAND_LINE, Scope
+from refunds.service import feed
+from refunds.web import auth, telemetry
+from refunds.web.api import reply
+from refunds.web.openapi import Answer, operation
+from refunds.web.schemas import response_fields
+
+blueprint = Blueprint("Service", __name__, description="For operators: whether the service runs, and how it does.")
+
+
+class HealthSchema(ma.Schema):
+    """How the service is."""
+
+    status = response_fields.Code(["ok"], "`ok`.")
+
+
+OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "value": {"status": "ok"}}})
+
+
+@operation(blueprint, "/livez", OK, scopes=None)
+def is_alive() -> Response:
+    """Tell whether the process runs
+
+    For a supervisor that restarts it when it does not answer.
+    """
+    return reply({"status": "ok"})
+
+
+@operation(blueprint, "/readyz", OK, scopes=None, problems=("storage-unavailable",))
+def is_ready() -> Response:
+    """Tell whether requests can be answered
+
+    For a load balancer that sends requests only to instances that are ready: the records can be read. Policies and
+    the calendars of the default one are loaded before the first request is taken.
+    """
+    with auth.books().read(COMMAND_LINE) as work:
+        feed.read(work, 0, 1, None)
+    return reply({"status": "ok"})
+
+
+@operation(
+    blueprint,
+    "/metrics",
+    Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
+    scopes=(Scope.METRICS_READ,),
+)
+def get_metrics() -> Response:
+    """Get the measurements
+
+    Requests, times and decisions since the process started, in the text format of Prometheus.
+    """
+    return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

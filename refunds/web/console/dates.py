@@ -1,0 +1,67 @@
+"""Dates and times as people type them, in German or English: `8.4.2026 23:05`, `8 April`, `yesterday 17:40`, `14:05`.
+
+Nothing is guessed: 8/4 is the eighth of April here and the fourth of August there, so it is neither.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, time, timedelta
+
+from refunds.presentation.texts.dates import month_numbers, weekday_numbers
+
+_WEEKDAY = re.compile(r"([^\W\d_]{2,10})\.?, ")
+_CLOCK = re.compile(r"(?:^|,? (?:(?:um|at) )?|T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?: ?Uhr)?$")
+_DATES = tuple(
+    re.compile(form)
+    for form in (
+        r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})",
+        r"(?P<day>[0-9]{1,2})\. ?(?P<month>[0-9]{1,2})\.(?: ?(?P<year>[0-9]{4}))?",
+        r"(?P<day>[0-9]{1,2})\.? (?P<month>[^\W\d_]{3,9})\.?(?: (?P<year>[0-9]{4}))?",
+    )
+)
+_DAYS_BACK = {"": 0, "today": 0, "heute": 0, "yesterday": 1, "gestern": 1, "vorgestern": 2}
+_LEAP_YEARS_APART = 8
+
+
+def typed_time(text: str, today: date) -> tuple[date, time | None]:
+    """The local date that a text names, and the time of day if it names one; raises `ValueError`.
+
+    A date without a year is the last such date up to today; a time alone is of today.
+    """
+    rest, clock = " ".join(text.split()), None
+    if not rest:
+        raise ValueError("not a date")
+    if found := _CLOCK.search(rest):
+        rest, clock = rest[: found.start()], time(int(found["hour"]), int(found["minute"]))
+    if (back := _DAYS_BACK.get(rest.lower())) is not None:
+        return today - timedelta(days=back), clock
+    weekday = _WEEKDAY.match(rest)
+    day = _day(rest[weekday.end() :] if weekday else rest, today)
+    if weekday and weekday_numbers().get(weekday[1].lower()) != day.weekday():
+        raise ValueError("not the weekday of this date")
+    return day, clock
+
+
+def _day(text: str, today: date) -> date:
+    found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
+    if found is None:
+        raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
+    day, month, year = int(found["day"]), _month(found["month"]), found["year"]
+    return date(int(year), month, day) if year else next(_such_dates(today, month, day))
+
+
+def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
+    """A day of the year in this year and those before, none of them in the future; raises `ValueError` for none."""
+    for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
+        with suppress(ValueError):
+            if (such := date(year, month, day)) <= today:
+                yield such
+    raise ValueError("no such date: check the day and the month")
+
+
+def _month(text: str) -> int:
+    number = int(text) if text.isdigit() else month_numbers().get(text.lower())
+    if number is None:
+        raise ValueError("no such month")
+    return number

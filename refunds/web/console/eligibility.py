@@ -1,0 +1,279 @@
+"""Check and Answer: from an order's number, or a day and a region, to what can be said to the customer."""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from flask import Response, current_app, g, session
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Decision, Outcome, Reason
+from refunds.domain.holidays_data import require_region, subdivisions
+from refunds.domain.instants import format_instant, format_known, local_date, zone
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Intent, Order
+from refunds.domain.references import heard, spoken
+from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
+from refunds.presentation.texts.customer import spoken_words, written_words
+from refunds.presentation.texts.dates import LANGUAGES
+from refunds.service import cancellations, checks, contacts, demonstration, orders
+from refunds.service.checks import Check
+from refunds.service.contacts import NewContact
+from refunds.service.orders import Filed
+from refunds.service.work import Work
+from refunds.web import telemetry
+from refunds.web.api import present_policies
+from refunds.web.console import at, forms, page, screen, to
+from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Typed
+from refunds.web.cursors import page as page_of
+from refunds.web.cursors import place
+from refunds.web.openapi import Transacted
+
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How and when a customer asks; `received_at` None: now."""
+
+    channel: Channel
+    received_at: datetime | None
+    sent_at: datetime | None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What of it stands in an address."""
+        at = {"received_at": self.received_at, "sent_at": self.sent_at}
+        return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
+
+
+def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
+    """How and when, as it was typed; the channel is remembered. Raises `InvalidInput`."""
+    if "channel" in found:
+        session["channel"] = str(found["channel"])
+    received, sent = forms.all_of(
+        *(partial(_instant, found.get(name), name, now, time_zone) for name in ("received_at", "sent_at"))
+    )
+    return Asked(Channel(session.get("channel", Channel.PHONE)), received, sent)
+
+
+def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
+    return typed.instant(field, now, time_zone) if typed else None
+
+
+@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
+def check(work: Work, order_id: str = "") -> Response:
+    """The field for a number; shown again, too, where there was no answer about an order."""
+    production = _in_production()
+    return page(
+        "check.html",
+        q=g.given.get("q", order_id),
+        channel=g.given.get("channel") or session.get("channel", Channel.PHONE),
+        regions=_regions(),
+        demonstrations=demonstration.registered(work) if not production else [],
+        offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
+    )
+
+
+@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", again=check)
+def find(work: Work) -> Response:
+    """Go to what a number means, or to the answer for a day."""
+    found = forms.read(FindSchema)
+    number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
+    if number is None or "by_date" in found:
+        return _to_a_day(work, found)
+    customer_id, meant = _orders_meant(work, number)
+    if not meant and "provided_on" in found:
+        return _to_a_day(work, found)
+    if not meant:
+        raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
+    _, _, how = _on_an_order(work, meant[0].order_id, found)
+    if len(meant) == 1:
+        return to("answer", order_id=meant[0].order_id, **how.parameters)
+    return to("customer", customer_id=customer_id, **how.parameters)
+
+
+def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
+    if "provided_on" not in found:
+        wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
+        raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
+    decision, how = _on_a_day(work, found)
+    provided = format_known(decision.facts.service_provided_at)
+    return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
+
+
+def _known(region: str | None) -> str | None:
+    if region is not None:
+        require_region(region, "/region")
+        if any(part.endswith(f"-{region}") for part in _regions()):
+            raise InvalidInput([Flaw("/region", "a country, but also a part of this one", "ambiguous_region")])
+    return region
+
+
+def _orders_meant(work: Work, number: str) -> tuple[str | None, list[Order]]:
+    """The order of this id, or whose cancellation has this reference; else a customer, and two of his orders."""
+    for spelt in dict.fromkeys((number, number.upper(), number.lower())):
+        with suppress(NotFound):
+            return None, [orders.find(work, spelt).order]
+    with suppress(ValueError):
+        found = cancellations.listed(
+            work, after=(0, ""), limit=1, order_id=None, reference=heard(number), state=None, overdue=False
+        )
+        if found:
+            return None, [orders.find(work, found[0].order_id).order]
+    return orders.look_up(work, number, "", 2)
+
+
+def _is_misheard(number: str) -> bool:
+    """Whether a number looks like a reference, and cannot be one."""
+    digits = number.replace("-", "").replace(" ", "")
+    if not re.fullmatch(r"[0-9]{10}", digits):
+        return False
+    try:
+        heard(digits)
+    except ValueError:
+        return True
+    return False
+
+
+@screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
+def customer(work: Work, customer_id: str) -> Response:
+    """The orders of a customer, by his opaque id."""
+    given = forms.read(CustomerSchema).get("after")
+    (after,) = place(work, "customer", customer_id, given, [""])
+    found = orders.of_customer(work, customer_id, after, PAGE + 1)
+    if not found and given is None:
+        raise NotFound("there is no customer of this id")
+    items, following = page_of(
+        work, "customer", customer_id, found, limit=PAGE, place_of=lambda order: [order.order_id]
+    )
+    zones = {order.policy: time_zone_of(work, order.policy) for order in items}
+    how = {name: text for name, text in g.given.items() if name != "after"}
+    return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
+
+
+@screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
+def answer(work: Work, order_id: str) -> Response:
+    """Whether an order can be cancelled, until when, and why."""
+    filed, decision, how = _on_an_order(work, order_id, forms.read(AskedSchema))
+    if not _is_exact(how):
+        return to("answer", order_id=order_id, **how.parameters)
+    return _answer(work, decision, how, filed)
+
+
+def _is_exact(how: Asked) -> bool:
+    """Whether the address says the same of when a customer asked tomorrow as it does today."""
+    exact = how.parameters
+    return all(g.given.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
+
+
+def _on_an_order(work: Work, order_id: str, found: dict[str, Any]) -> tuple[Filed, Decision, Asked]:
+    """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
+    how = asked(found, work.now, time_zone_of(work, orders.find(work, order_id).order.policy))
+    told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
+    return *contacts.foreseen(work, order_id, told), how
+
+
+@screen("/days", scopes=(Scope.CHECKS_RUN,), again=check)
+def by_date(work: Work) -> Response:
+    """What would be answered for a service of which only the day and the region are known."""
+    found = forms.read(ByDateSchema)
+    if "provided_on" not in found:
+        raise InvalidInput([Flaw("/provided_on", "is required", "required")])
+    decision, how = _on_a_day(work, found)
+    if not _is_exact(how):
+        return _to_a_day(work, found)
+    return _answer(work, decision, how, None)
+
+
+def _on_a_day(work: Work, found: dict[str, Any]) -> tuple[Decision, Asked]:
+    """What is to be answered for a day and a region, as they were typed; raises `InvalidInput`."""
+    time_zone = time_zone_of(work, work.policies.default)
+    provided, how, region = forms.all_of(
+        lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
+        lambda: asked(found, work.now, time_zone),
+        lambda: _known(found.get("region")),
+    )
+    requested_at = how.received_at or work.now
+    if requested_at > work.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
+        raise InvalidInput([Flaw("/received_at", "lies in the future, or before it was sent", "impossible_time")])
+    asking = Check(
+        service_provided_at=provided,
+        requested_at=requested_at,
+        sent_at=how.sent_at,
+        channel=how.channel,
+        region=region,
+    )
+    try:
+        return checks.check_eligibility(present_policies(), asking), how
+    except (CalendarNotCovered, NoPolicyInForce) as error:
+        raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
+
+
+def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> Response:
+    outcome = decision.outcome
+    telemetry.count_decisions([outcome.reason])
+    order, active = (filed.order, filed.active) if filed else (None, None)
+    tz = zone(outcome.time_zone)
+    now_local, then_local = local_date(work.now, tz), local_date(outcome.requested_at, tz)
+    # What is recorded next was received when this was asked, however long the customer goes on talking.
+    entry = Asked(how.channel, how.received_at or work.now, how.sent_at).parameters
+    ended = outcome.deadline is not None and outcome.deadline <= work.now
+    return page(
+        "answer.html",
+        order=order,
+        ended=ended,
+        is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
+        typed_zone=time_zone_of(work, order.policy if order else work.policies.default),
+        active=active,
+        spoken=spoken,
+        outcome=outcome,
+        today=now_local,
+        then=then_local != now_local,
+        entry=entry,
+        how=how,
+        needs_evidence=filed is not None and contacts.needs_evidence(decision, Intent.CANCEL),
+        words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else "", ended),
+        wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
+        check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
+    )
+
+
+def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
+    """What is said and written to the customer, by language."""
+    return {
+        language: (
+            spoken_words(outcome, language, reference, ended=ended),
+            written_words(outcome, language, order_id, reference, ended=ended),
+        )
+        for language in sorted(LANGUAGES)
+    }
+
+
+@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), work=Transacted.WRITE, method="POST", again=check)
+def register_demonstration(work: Work) -> Response:
+    """Register the demonstration orders of today."""
+    if current_app.extensions["refunds.settings"].production:
+        raise NotFound("nothing is made up in production")
+    demonstration.register(work, production=False)
+    return to("check")
+
+
+def time_zone_of(work: Work, policy: str) -> str:
+    """The zone in which times about orders of a policy are told and typed."""
+    return work.policies[policy].present(work.now).terms.time_zone
+
+
+def _in_production() -> bool:
+    """Whether nothing may be made up."""
+    return bool(current_app.extensions["refunds.settings"].production)
+
+
+def _regions() -> list[str]:
+    """The regions of the country of the policy that judges by default."""
+    policies = present_policies()
+    country = policies[policies.default].versions[-1].terms.country
+    return [country, *(f"{country}-{code}" for code in subdivisions(country))]

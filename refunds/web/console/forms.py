@@ -1,0 +1,172 @@
+"""What people type into the forms of the console, read by the fields of the API where they are the same."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g
+from marshmallow import EXCLUDE, ValidationError
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
+from refunds.domain.records import Intent, OverrideKind, RevocationReason
+from refunds.domain.terms import TimelyBy
+from refunds.errors import Flaw, InvalidInput
+from refunds.presentation.texts.dates import LANGUAGES
+from refunds.schemas.fields import Choice, FreeText, StrictSchema, Text, WholeText
+from refunds.web.console.dates import typed_time
+from refunds.web.schemas.contacts import InlineContactSchema
+from refunds.web.schemas.request_fields import After, RecordId
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A date and time as it was typed: what it means depends on the zone, and on what day it is there."""
+
+    text: str
+
+    def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
+        """The instant, where the time was typed too; raises `InvalidInput` at the field."""
+        return self._meant(field, now, zone(time_zone), begins=False)
+
+    def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
+        """The instant or, where no time was typed, the first of the day; raises `InvalidInput` at the field."""
+        return self._meant(field, now, zone(time_zone), begins=True)
+
+    def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
+        with suppress(ValueError):
+            return parse_instant(self.text)
+        try:
+            day, clock = typed_time(self.text, local_date(now, tz))
+            if clock is None and begins:
+                return first_instant(day, tz)
+        except (ValueError, OverflowError) as error:
+            raise InvalidInput([Flaw(f"/{field}", str(error))]) from None
+        if clock is None:
+            raise InvalidInput([Flaw(f"/{field}", "needs its time", "time_missing")])
+        try:
+            return shown_instant(day, clock, tz)
+        except ValueError as error:
+            raise InvalidInput([Flaw(f"/{field}", str(error), "time_skipped")]) from None
+
+
+class Moment(Text):
+    """A date and time in the reader's spelling, or an instant as RFC 3339 has it."""
+
+    def __init__(self) -> None:
+        super().__init__(100)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Typed:  # type: ignore[override]
+        return Typed(super()._deserialize(value, *args, **kwargs))
+
+
+class AskedSchema(StrictSchema):
+    """How and when a customer asks."""
+
+    channel = Choice(Channel)
+    received_at = Moment()
+    sent_at = Moment()
+
+
+class FindSchema(AskedSchema):
+    """What an agent looks for: a number, or a day and a region."""
+
+    q = Text(200)
+    by_date = Text(1)
+    provided_on = Moment()
+    region = Text(40)
+
+
+class ByDateSchema(AskedSchema):
+    """A service of which no more is known than when and where it was provided."""
+
+    provided_on = Moment()
+    region = Text(40)
+
+
+class CustomerSchema(AskedSchema):
+    """Which page of a customer's orders, and how and when he asks."""
+
+    after = After()
+
+
+class EntrySchema(InlineContactSchema):
+    """A contact as it is entered, new or stored already; and what is put in the place of a refusal, if anything."""
+
+    channel = Choice(Channel)
+    received_at = Moment()  # type: ignore[assignment] # read otherwise, for people
+    sent_at = Moment()  # type: ignore[assignment]
+    contact_id = RecordId("con", "")
+    intent = Choice(Intent)
+    override = Choice(OverrideKind)
+    reason = FreeText(500)
+
+
+class ResolutionSchema(StrictSchema):
+    """Why a request needs nothing more."""
+
+    reason = FreeText(500, required=True)
+
+
+class RevocationSchema(StrictSchema):
+    """Why a cancellation is taken back."""
+
+    reason_code = Choice(RevocationReason, required=True)
+    reason = FreeText(500)
+
+
+class ListSchema(StrictSchema):
+    """Which page of a list."""
+
+    after = After()
+
+
+class PrintedSchema(StrictSchema):
+    """In which language a page for the customer is wanted, whatever the reader's own is."""
+
+    language = Text(2, "|".join(LANGUAGES), f"must be one of {', '.join(LANGUAGES)}")
+
+
+class BeforeSchema(StrictSchema):
+    """Which part of the journal, and whether all of it is to be verified."""
+
+    before = WholeText(1, 2**53 - 1)
+
+
+class WhatIfSchema(StrictSchema):
+    """Terms to be tried on past orders."""
+
+    window_business_days = WholeText(1, 366)
+    business_week = Text(7, "mon-fri|mon-sat|country", "")
+    timely_by = Choice(TimelyBy)
+
+
+def read(schema: type[StrictSchema]) -> dict[str, Any]:
+    """What was typed; raises `InvalidInput`."""
+    return schema().read(g.given)
+
+
+def read_leniently(schema: type[StrictSchema]) -> dict[str, Any]:
+    """Those of the things that were typed which fit, of a form that is shown again."""
+    try:
+        found: Any = schema().load(g.given, unknown=EXCLUDE)
+    except ValidationError as error:
+        found = error.valid_data
+    return found if isinstance(found, dict) else {}
+
+
+def all_of(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of them reads; raises `InvalidInput` with what does not fit in any of them, all told at once."""
+    found: list[Any] = []
+    flaws: list[Flaw] = []
+    for read_one in reads:
+        try:
+            found.append(read_one())
+        except InvalidInput as error:
+            flaws += error.flaws
+    if flaws:
+        raise InvalidInput(flaws)
+    return found

@@ -1,0 +1,214 @@
+"""Cancellations, their settlements and revocations."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from refunds.domain.records import Basis, OverrideKind, RevocationReason, State, UnsettleReason
+from refunds.domain.references import heard
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, StrictSchema, Text, checked
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
+from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.orders import InlineOrderSchema
+from refunds.web.schemas.problems import ProblemSchema
+from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
+
+
+class OverrideSchema(StrictSchema):
+    """What a supervisor puts in the place of a refusal."""
+
+    kind = Choice(
+        OverrideKind,
+        required=True,
+        metadata={
+            "description": "`goodwill`: cancelled though the policy does not ask for it. `contact_point_accepted`: the "
+            "number or address that the customer used counts as official."
+        },
+    )
+    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+
+
+class NewCancellationSchema(StrictSchema):
+    """A cancellation that is asked for, on an order and a contact: exactly one of each pair of fields."""
+
+    order_id = OrderId()
+    order = Nested(InlineOrderSchema, metadata={"description": "Or the order's facts, to be registered with it."})
+    contact_id = RecordId("con", "The contact that asks for it, if it is recorded already.")
+    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to be recorded with it."})
+    override = Nested(OverrideSchema, metadata={"description": "Needs the scope `cancellations:override`."})
+
+
+class CancellationOverrideSchema(ma.Schema):
+    """What a supervisor put in the place of a refusal."""
+
+    kind = response_fields.Code(OverrideKind, "What.")
+    reason = response_fields.String("Why; null for whom it is not.", allow_none=True)
+    by = response_fields.String("Who.")
+
+
+class CancellationSettlementSchema(ma.Schema):
+    """That billing has refunded."""
+
+    settled_at = response_fields.Instant("When it refunded.")
+    settled_by = response_fields.String("Who said so.")
+    billing_ref = response_fields.String("Billing's reference; null for whom it is not.", allow_none=True)
+
+
+class CancellationRevocationSchema(ma.Schema):
+    """That the cancellation was taken back."""
+
+    reason_code = response_fields.Code(RevocationReason, "Why.")
+    reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
+    revoked_at = response_fields.Instant("When.")
+    revoked_by = response_fields.String("By whom.")
+
+
+def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
+    return ma.fields.Nested(schema, required=True, allow_none=True, metadata={"description": description})
+
+
+class CancellationSchema(ma.Schema):
+    """The cancellation of an order, on which billing refunds."""
+
+    cancellation_id = response_fields.String("The cancellation.")
+    reference = response_fields.String("What the customer is told: ten digits, the last of which checks the others.")
+    order_id = response_fields.String("The order.")
+    contact_id = response_fields.String("The contact that asked for it.")
+    state = response_fields.Code(State, "`issued`, then `settled` by billing, or `revoked`.")
+    basis = response_fields.Code(Basis, "On what it rests.")
+    issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
+    issued_by = response_fields.String("By whom.")
+    refund_due_by = response_fields.Date("The last day on which billing means to refund: an internal target.")
+    override = _part(CancellationOverrideSchema, "Null: none was needed.")
+    settlement = _part(CancellationSettlementSchema, "Null: not settled.")
+    revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
+    decision = ma.fields.Nested(DecisionSchema, required=True)
+
+
+class CancellationListSchema(ma.Schema):
+    """A page of cancellations."""
+
+    items = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+class ActiveCancellationSchema(ma.Schema):
+    """The cancellation that an order already has."""
+
+    cancellation_id = response_fields.String("The cancellation.")
+    reference = response_fields.String("What the customer is told.")
+
+
+class RefusalSchema(ProblemSchema):
+    """A problem; of a refusal, with the contact that was recorded and the decision on it."""
+
+    contact_id = response_fields.String("The contact that asked, which is on record.", required=False)
+    decision = ma.fields.Nested(DecisionSchema)
+    cancellation = ma.fields.Nested(ActiveCancellationSchema)
+
+
+class Reference(Text):
+    """A reference as it was heard."""
+
+    def __init__(self) -> None:
+        text = "What the customer was told, with or without dashes."
+        super().__init__(20, metadata={"description": text})
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return str(checked(heard, super()._deserialize(value, *args, **kwargs)))
+
+
+class CancellationQuerySchema(StrictSchema):
+    """Which cancellations are asked for."""
+
+    order_id = OrderId()
+    reference = Reference()
+    state = Choice(State, metadata={"description": "Only those in this state."})
+    overdue = FlagText(
+        metadata={"description": "`true`: only those that should have been settled by now, the longest due first."}
+    )
+    after = After()
+    limit = Limit()
+
+
+CANCELLATION = {
+    "cancellation_id": "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
+    "reference": "314-092-6534",
+    "order_id": "A-1001",
+    "contact_id": CONTACT["contact_id"],
+    "state": "issued",
+    "basis": "policy",
+    "issued_at": "2026-04-08T21:07:41.920318Z",
+    "issued_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
+    "refund_due_by": "2026-04-22",
+    "override": None,
+    "settlement": None,
+    "revocation": None,
+    "decision": DECISION,
+}
+
+
+EXAMPLE = {"issued": {"summary": "Issued", "value": CANCELLATION}}
+
+
+CANCELLATION_ID_HELP = {"cancellation_id": "The cancellation."}
+
+
+LINKS = {
+    name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
+    for name, operation_id in (
+        ("cancellation", "getCancellation"),
+        ("settle", "settleCancellation"),
+        ("revoke", "revokeCancellation"),
+    )
+}
+
+
+class SettlementSchema(StrictSchema):
+    """That billing has refunded."""
+
+    settled_at = Instant(metadata={"description": "When it refunded. Default: now."})
+    billing_ref = Line(
+        100, required=True, metadata={"description": "Billing's reference of the refund. Personal: stored encrypted."}
+    )
+
+
+class UnsettleQuerySchema(StrictSchema):
+    """Why a settlement is undone."""
+
+    reason_code = Choice(UnsettleReason, required=True, metadata={"description": "Why."})
+
+
+class RevocationSchema(StrictSchema):
+    """Why a cancellation is taken back."""
+
+    reason_code = Choice(
+        RevocationReason,
+        required=True,
+        metadata={
+            "description": "`entered_in_error`: the customer's request stays open. `customer_withdrew`: it is resolved."
+        },
+    )
+    reason = FreeText(500, allow_none=True, metadata={"description": "In words. Personal: stored encrypted."})
+
+
+SETTLEMENT = {
+    "settled_at": "2026-04-10T08:00:00Z",
+    "settled_by": CANCELLATION["issued_by"],
+    "billing_ref": "RF-2026-0412",
+}
+
+
+REVOCATION = {
+    "reason_code": "customer_withdrew",
+    "reason": None,
+    "revoked_at": "2026-04-08T21:15:02.771930Z",
+    "revoked_by": CANCELLATION["issued_by"],
+}
+
+
+SETTLED = {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}
+
+
+REVOKED = {"revoked": {"summary": "Revoked", "value": CANCELLATION | {"state": "revoked", "revocation": REVOCATION}}}

@@ -1,0 +1,207 @@
+"""Checks and decisions."""
+
+import marshmallow as ma
+
+from refunds.domain.business_days import DayStatus, Why
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Notice, Reason
+from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
+from refunds.schemas.policy import PolicyId, TermsSchema
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.problems import ProblemSchema
+
+MOST_ITEMS = 10_000
+
+
+MOST_DAYS = 250_000
+"""In one batch, so that long windows of many orders do not fill the memory."""
+
+
+class CheckItemSchema(StrictSchema):
+    """What is asked about one order."""
+
+    service_provided_at = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the service was provided; null where it has not been yet."},
+    )
+    requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
+    channel = Choice(Channel, metadata={"description": "How the customer asked. Left out: not judged."})
+    contact_point = Text(
+        254,
+        metadata={
+            "description": "The vendor's number or address that the customer used. Not judged without `channel`."
+        },
+    )
+    ordered_at = Instant(
+        metadata={"description": "When the order was placed: decides where the policy's `judged_by` is `ordered`."}
+    )
+    region = Text(
+        40, metadata={"description": "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region."}
+    )
+    policy = PolicyId("The policy that judges. Default: the configured one.")
+
+
+class CheckSchema(CheckItemSchema):
+    """A question: is this order cancellable?"""
+
+    terms = Nested(
+        TermsSchema, metadata={"description": "Terms of the policy to replace, for a what-if. Nothing is stored."}
+    )
+
+
+class BatchSchema(StrictSchema):
+    """Many questions under the same what-if."""
+
+    items = ListOf(
+        Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The questions, in order."}
+    )
+    terms = Nested(TermsSchema, metadata={"description": "Terms to replace for all items, for a what-if."})
+    include_days = Flag(
+        metadata={"description": f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false."}
+    )
+
+
+class WindowSchema(ma.Schema):
+    """The days within which the order can be cancelled."""
+
+    length = response_fields.Integer("How many business days it has.")
+    unit = response_fields.Code(["business_day"], "What is counted.")
+    service_day = response_fields.Date("The local date on which the service was provided. It never counts.")
+    first_counted_day = response_fields.Date("The first business day after it.")
+    last_day = response_fields.Date("The last day on which a request is in time.")
+    deadline = response_fields.Instant("The first instant that is too late, in UTC.")
+    deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
+    time_zone = response_fields.String("The policy's time zone.")
+    business_days_left = response_fields.Integer(
+        "Window days after the local date of the request; 0: today is the last; null: it has ended.", allow_none=True
+    )
+
+
+class DaySchema(ma.Schema):
+    """One date from the service day to the last day, and what it is to the window."""
+
+    date = response_fields.Date("The local date.")
+    status = response_fields.Code(
+        DayStatus,
+        "`service_day`, `counted`, `skipped`; or `last_day`, where only `end_week` makes the window end here.",
+    )
+    ordinal = response_fields.Integer("Which of the counted days it is, from 1.", required=False)
+    why = response_fields.Code(
+        Why, "Why a skipped date is no business day: of several reasons the first.", required=False
+    )
+    name = response_fields.String("The name of the public holiday.", required=False)
+    name_language = response_fields.String(
+        "The language of the name: the reader's, else English, else the country's.", required=False
+    )
+    extension = response_fields.Boolean("True for dates that only `end_week` passes over.", required=False)
+
+
+class CalendarSchema(ma.Schema):
+    """The holiday data by which was counted."""
+
+    region = response_fields.String("The region whose holidays counted.")
+    holidays_version = response_fields.String("The version of the holiday data.")
+    tzdata_version = response_fields.String("The version of the time zone data.")
+    fingerprint = response_fields.String(
+        "Names the days as they were counted: another one, another calendar. Null while no window runs.",
+        allow_none=True,
+    )
+
+
+class JudgingPolicySchema(ma.Schema):
+    """The policy version that judged."""
+
+    id = response_fields.String("The policy.")
+    version = response_fields.Integer("Its version.")
+    overridden = ma.fields.List(
+        ma.fields.String(), required=True, metadata={"description": "The terms that a what-if replaced."}
+    )
+
+
+class DecisionSchema(ma.Schema):
+    """Whether the order can be cancelled, until when, and why."""
+
+    eligible = response_fields.Boolean("Whether the order can be cancelled.")
+    reason = response_fields.Code(Reason, "Why; a stable code.")
+    reason_text = response_fields.String("Why, as a sentence in the reader's language.")
+    requested_at = response_fields.Instant("The instant that was judged.")
+    window = ma.fields.Nested(
+        WindowSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null while none runs, as the service is not yet provided."},
+    )
+    days = ma.fields.List(
+        ma.fields.Nested(DaySchema),
+        metadata={"description": "Each date from the service day to the last day. Left out of a batch by default."},
+    )
+    calendar = ma.fields.Nested(CalendarSchema, required=True)
+    policy = ma.fields.Nested(JudgingPolicySchema, required=True)
+    notices = ma.fields.List(response_fields.Code(Notice, "A stable code."), required=True)
+
+
+class BatchResultSchema(ma.Schema):
+    """An answer to each question, in order: a decision, or a problem."""
+
+    items = ma.fields.List(
+        response_fields.Either(DecisionSchema, ProblemSchema),
+        required=True,
+        metadata={"description": "A decision has `eligible`; a problem has `type` and `status`."},
+    )
+
+
+CHECK = {
+    "service_provided_at": "2026-04-02T16:20:00+02:00",
+    "requested_at": "2026-04-08T21:05:00Z",
+    "channel": "phone",
+    "region": "DE-BY",
+}
+
+
+DECISION = {
+    "eligible": True,
+    "reason": "within_window",
+    "reason_text": "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
+    "requested_at": "2026-04-08T21:05:00Z",
+    "window": {
+        "length": 2,
+        "unit": "business_day",
+        "service_day": "2026-04-02",
+        "first_counted_day": "2026-04-07",
+        "last_day": "2026-04-08",
+        "deadline": "2026-04-08T22:00:00Z",
+        "deadline_local": "2026-04-09T00:00:00+02:00",
+        "time_zone": "Europe/Berlin",
+        "business_days_left": 0,
+    },
+    "days": [
+        {"date": "2026-04-02", "status": "service_day"},
+        {
+            "date": "2026-04-03",
+            "status": "skipped",
+            "why": "public_holiday",
+            "name": "Good Friday",
+            "name_language": "en",
+        },
+        {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
+        {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
+        {
+            "date": "2026-04-06",
+            "status": "skipped",
+            "why": "public_holiday",
+            "name": "Easter Monday",
+            "name_language": "en",
+        },
+        {"date": "2026-04-07", "status": "counted", "ordinal": 1},
+        {"date": "2026-04-08", "status": "counted", "ordinal": 2},
+    ],
+    "calendar": {
+        "region": "DE-BY",
+        "holidays_version": "0.109",
+        "tzdata_version": "2026f",
+        "fingerprint": "7924896711d4ab13",
+    },
+    "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
+    "notices": ["statutory_rights_not_assessed"],
+}

@@ -1,0 +1,108 @@
+"""Evidence and confirmations."""
+
+import marshmallow as ma
+
+from refunds.presentation.texts.dates import LANGUAGES
+from refunds.schemas.fields import StrictSchema, Text
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
+from refunds.web.schemas.contacts import CONTACT, ContactSchema
+from refunds.web.schemas.events import HAPPENED, EventSchema
+from refunds.web.schemas.orders import ORDER, OrderSchema
+from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
+
+HTML, TEXT, JSON = "text/html", "text/plain", "application/json"
+
+
+class Language(Text):
+    """The language of a document."""
+
+    def __init__(self) -> None:
+        shape = f"must be one of {', '.join(LANGUAGES)}"
+        described = {"description": "The language: `de` or `en`. Default: the reader's."}
+        super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
+
+
+class DocumentQuerySchema(StrictSchema):
+    """In which language a document is wanted."""
+
+    lang = Language()
+
+
+class AnchorSchema(ma.Schema):
+    """What the journal was at some time, as it is kept outside the database."""
+
+    position = response_fields.Integer("The position of its last event.")
+    hash = response_fields.String("The seal of that event.")
+    at = response_fields.Instant("When.")
+
+
+class JournalEntrySchema(EventSchema):
+    """An event in its place in the journal."""
+
+    digest = response_fields.String("Stands for the record as the event left it.")
+    previous = response_fields.String("The seal of the event before it.")
+    hash = response_fields.String("Its seal, over all of it and the seal before it.")
+    anchor = ma.fields.Nested(
+        AnchorSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The anchor up to which the journal was followed from it; null: to its end."},
+    )
+
+
+class ProofSchema(ma.Schema):
+    """Whether the records are what was written."""
+
+    sound = response_fields.Boolean("Whether they are: journal, records and anchors agree.")
+    broken = ma.fields.List(
+        ma.fields.String(), required=True, metadata={"description": "What is not as it was written."}
+    )
+    checked_at = response_fields.Instant("When that was found.")
+
+
+class EvidenceSchema(ma.Schema):
+    """Everything that is held about an order, with the clause as it was."""
+
+    order = ma.fields.Nested(OrderSchema, required=True)
+    contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
+    cancellations = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
+    policy_versions = ma.fields.List(
+        ma.fields.Nested(PolicyVersionSchema),
+        required=True,
+        metadata={"description": "The versions that judged, and the one that judges the order now."},
+    )
+    closures = ma.fields.List(
+        ma.fields.Nested(ClosureSchema),
+        required=True,
+        metadata={"description": "The closures, besides those of the terms, that decisions were made with."},
+    )
+    journal = ma.fields.List(ma.fields.Nested(JournalEntrySchema), required=True)
+    proof = ma.fields.Nested(ProofSchema, required=True)
+
+
+_SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
+
+
+EVIDENCE = {
+    "cancelled": {
+        "summary": "A cancelled order",
+        "value": {
+            "order": ORDER,
+            "contacts": [CONTACT],
+            "cancellations": [CANCELLATION],
+            "policy_versions": [VERSION],
+            "closures": [],
+            "journal": [
+                HAPPENED[0]
+                | {
+                    "digest": _SEAL,
+                    "previous": "0" * len(_SEAL),
+                    "hash": _SEAL[::-1],
+                    "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
+                }
+            ],
+            "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
+        },
+    }
+}

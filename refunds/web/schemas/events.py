@@ -1,0 +1,139 @@
+"""Events of the journal."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.schemas.fields import StrictSchema, Text, WholeText, flawed
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.cancellations import CANCELLATION
+from refunds.web.schemas.contacts import CONTACT
+from refunds.web.schemas.orders import ORDER
+from refunds.web.schemas.policies import CLOSURE, SUMMARY
+from refunds.web.schemas.request_fields import Limit
+
+
+class EventTypes(Text):
+    """Some event types, with commas between them."""
+
+    def __init__(self) -> None:
+        shape = "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
+        super().__init__(
+            500,
+            r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
+            shape,
+            metadata={"description": "Only these types, with commas between them."},
+        )
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
+        types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
+        if not set(types) <= set(EventType):
+            raise flawed(f"must be out of {', '.join(EventType)}", "unknown_value")
+        return types
+
+
+class EventQuerySchema(StrictSchema):
+    """From where the feed is read."""
+
+    after = WholeText(
+        0,
+        2**53 - 1,
+        metadata={"description": "The position of the last event that was read. Default 0: from the first."},
+    )
+    limit = Limit()
+    types = EventTypes()
+
+
+class EventSchema(ma.Schema):
+    """Something that happened. It holds nothing personal: read the record for that."""
+
+    position = response_fields.Integer("Its place in the journal: 1, 2, 3, …")
+    type = response_fields.Code(EventType, "What happened.")
+    at = response_fields.Instant("When, by the service's own clock.")
+    actor = response_fields.String("Who did it: a client's id.")
+    subject = response_fields.String("The id of the record that it happened to.")
+    order_id = response_fields.String("The order that it is about, if any.", allow_none=True)
+    data = ma.fields.Dict(
+        keys=ma.fields.String(),
+        required=True,
+        metadata={"description": "What else is known, by type; more may be added."},
+    )
+
+
+class FeedSchema(ma.Schema):
+    """A page of the feed."""
+
+    items = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
+    next = response_fields.Integer("The position to read on from; the same as `after` while nothing new has happened.")
+
+
+def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
+    return {
+        "position": position,
+        "type": event,
+        "at": CANCELLATION["issued_at"],
+        "actor": CANCELLATION["issued_by"],
+        "subject": subject,
+        "order_id": None if event in ABOUT_POLICIES else ORDER["order_id"],
+        "data": data,
+    }
+
+
+_ORDER, _CONTACT, _CANCELLATION = ORDER["order_id"], CONTACT["contact_id"], CANCELLATION["cancellation_id"]
+
+
+_CORRECTED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF"
+
+
+_REGISTERED = {"effective_from": "2026-12-31T23:00:00Z", "content_hash": SUMMARY["content_hash"]}
+
+
+HAPPENED = [
+    _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"]),
+    _example(
+        2,
+        EventType.ORDER_CORRECTED,
+        _ORDER,
+        revision=2,
+        changed={"region": ["DE", "DE-BY"]},
+    ),
+    _example(
+        3,
+        EventType.CONTACT_RECORDED,
+        _CONTACT,
+        intent="cancel",
+        channel="phone",
+        eligible=True,
+        reason="within_window",
+        supersedes=None,
+    ),
+    _example(4, EventType.CONTACT_SUPERSEDED, _CONTACT, superseded_by=_CORRECTED),
+    _example(
+        5,
+        EventType.CANCELLATION_ISSUED,
+        _CANCELLATION,
+        reference="3140926534",
+        contact_id=_CORRECTED,
+        basis="policy",
+        reason="within_window",
+        override_kind=None,
+        refund_due_by="2026-04-22",
+    ),
+    _example(6, EventType.CANCELLATION_SETTLED, _CANCELLATION),
+    _example(7, EventType.CANCELLATION_UNSETTLED, _CANCELLATION, reason_code="refund_failed"),
+    _example(8, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_withdrew"),
+    _example(9, EventType.CONTACT_RESOLVED, _CORRECTED),
+    *(
+        _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
+        for position, event in ((10, EventType.POLICY_IMPORTED), (11, EventType.POLICY_PUBLISHED))
+    ),
+    _example(12, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
+    _example(13, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
+]
+
+
+EXAMPLES = {
+    str(event["type"]): {"summary": str(event["type"]), "value": {"items": [event], "next": event["position"]}}
+    for event in HAPPENED
+}

@@ -1,0 +1,251 @@
+"""Policies, their versions and closures."""
+
+from datetime import date
+
+import marshmallow as ma
+
+from refunds.domain.terms import Terms
+from refunds.presentation.texts.policies import closure_text
+from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, StrictSchema, Whole
+from refunds.schemas.policy import PolicyId, TermsSchema, terms_data
+from refunds.service.publication import ClosureNotice
+from refunds.web.schemas import response_fields
+
+
+class VersionSummarySchema(ma.Schema):
+    """One version of a policy, and since when it holds."""
+
+    version = response_fields.Integer("Its number, from 1.")
+    effective_from = response_fields.Instant("Since when it holds; null: from the beginning.", allow_none=True)
+    page_published_at = response_fields.Instant(
+        "When the vendor's page showed it, where that is known.", allow_none=True
+    )
+    registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
+    withdrawn_at = response_fields.Instant(
+        "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
+    )
+    content_hash = response_fields.String("Names the content: equal content, equal hash.")
+
+
+class PolicySchema(ma.Schema):
+    """A policy and its versions."""
+
+    id = response_fields.String("The policy.")
+    last_updated = response_fields.Instant(
+        "When the newest version that has begun was published or, where that is not known, took effect; null: never.",
+        allow_none=True,
+    )
+    default = response_fields.Boolean("Whether it judges where a request names no policy.")
+    versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
+
+
+class PolicyListSchema(ma.Schema):
+    """All policies."""
+
+    items = ma.fields.List(ma.fields.Nested(PolicySchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+class PolicyVersionSchema(ma.Schema):
+    """Everything that a version of a policy says."""
+
+    policy = response_fields.String("The policy.")
+    version = response_fields.Integer("Its number, from 1.")
+    effective_from = response_fields.Instant("Since when it holds; null: from the beginning.", allow_none=True)
+    registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
+    registered_by = response_fields.String("By whom.")
+    imported = response_fields.Boolean("Whether it was imported with its true dates, and not published.")
+    withdrawn_at = response_fields.Instant(
+        "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
+    )
+    withdrawn_by = response_fields.String("By whom; null: it was not.", allow_none=True)
+    content_hash = response_fields.String("Names the content: equal content, equal hash.")
+    terms = ma.fields.Nested(TermsSchema, required=True)
+
+
+class ClosureReasonSchema(ma.Schema):
+    """Why the vendor is closed; null where it was not given, or for whom it is not."""
+
+    de = response_fields.String("In German.", allow_none=True)
+    en = response_fields.String("In English.", allow_none=True)
+
+
+class ClosureSchema(ma.Schema):
+    """A date on which the vendor is closed, entered into a policy besides its terms."""
+
+    closure_id = response_fields.String("The closure.")
+    policy = response_fields.String("The policy.")
+    date = response_fields.Date("The date.")
+    reason = ma.fields.Nested(ClosureReasonSchema, required=True)
+    entered_at = response_fields.Instant("When it was entered: it extends the windows that had not ended by then.")
+    entered_by = response_fields.String("By whom.")
+
+
+class ClosureListSchema(ma.Schema):
+    """The closures of a policy."""
+
+    items = ma.fields.List(ma.fields.Nested(ClosureSchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+SUMMARY = {
+    "version": 1,
+    "effective_from": None,
+    "page_published_at": None,
+    "registered_at": "2026-01-07T08:30:00.250112Z",
+    "withdrawn_at": None,
+    "content_hash": "2c62a3e12679c4859de13c8aad322de867c3c4252490bbb7c170179d217b49c3",
+}
+
+
+CLOSURE = {
+    "closure_id": "virtual-numbers/2026-07-10",
+    "policy": "virtual-numbers",
+    "date": "2026-07-10",
+    "reason": {"de": "Betriebsausflug", "en": "Works outing"},
+    "entered_at": "2026-07-01T07:12:44.018842Z",
+    "entered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
+}
+
+
+VERSION = {
+    "policy": "virtual-numbers",
+    "version": 2,
+    "effective_from": "2026-12-31T23:00:00Z",
+    "registered_at": "2026-12-01T09:15:30.640215Z",
+    "registered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
+    "imported": False,
+    "withdrawn_at": None,
+    "withdrawn_by": None,
+    "content_hash": "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
+    "terms": terms_data(Terms(window_business_days=3)),
+}
+
+
+VERSION_EXAMPLE = {"second": {"summary": "A second version", "value": VERSION}}
+
+
+POLICY = {"id": "virtual-numbers", "last_updated": None, "default": True, "versions": [SUMMARY]}
+
+
+VERSION_LINK = {
+    "version": {
+        "operationId": "getPolicyVersion",
+        "parameters": {"policy_id": "$response.body#/id", "version": "$response.body#/versions/0/version"},
+        "description": "What a version says.",
+    }
+}
+
+
+POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
+
+
+class DifferenceSchema(ma.Schema):
+    """A term that a version says otherwise than the one before it."""
+
+    term = response_fields.String("The name of the term.")
+    text = response_fields.String("What it says, and what it said before, in words.")
+
+
+class PublishedVersionSchema(PolicyVersionSchema):
+    """A version that is published, or would be, and how it differs from the one that it follows."""
+
+    follows = response_fields.Integer("The version that holds until then; null: it is the first.", allow_none=True)
+    differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
+
+
+class DraftSchema(StrictSchema):
+    """A version to be published: as it is read, but for what the service says of it."""
+
+    version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
+    effective_from = NearInstant(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "From when it is to hold: not before now, nor before `page_published_at`. Null: as soon as "
+            "may be; what holds already cannot be withdrawn."
+        },
+    )
+    terms = Nested(
+        TermsSchema, required=True, metadata={"description": "Every term; one that is left out has its default."}
+    )
+
+
+class PublishQuerySchema(StrictSchema):
+    """Whether it is meant."""
+
+    dry_run = FlagText(metadata={"description": "Answer what would be published, and publish nothing. Default false."})
+
+
+class ReasonSchema(StrictSchema):
+    """Why the vendor is closed."""
+
+    de = FreeText(200, metadata={"description": "In German."})
+    en = FreeText(200, metadata={"description": "In English."})
+
+
+class NewClosureSchema(StrictSchema):
+    """A date on which the vendor is closed."""
+
+    date = LocalDate(required=True, metadata={"description": "The date; at most five years away."})
+    reason = Nested(ReasonSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."})
+
+
+class EnteredClosureSchema(ClosureSchema):
+    """A closure that is entered, and what it does."""
+
+    notices = ma.fields.List(response_fields.Code(ClosureNotice, "A stable code."), required=True)
+    effect_text = response_fields.String("What it does, in words.")
+
+
+MOST_BYTES = 2**18
+"""Of a draft: both clauses may be long, and written with escapes."""
+
+
+DRAFT = {
+    "version": 2,
+    "effective_from": "2027-01-01T00:00:00+01:00",
+    "terms": {"window_business_days": 3},
+}
+
+
+VERSION_LINKS = {
+    name: {
+        "operationId": operation_id,
+        "parameters": {"policy_id": "$response.body#/policy", "version": "$response.body#/version"},
+    }
+    for name, operation_id in (("version", "getPolicyVersion"), ("withdrawal", "withdrawPolicyVersion"))
+}
+
+
+PUBLISHED = {
+    "draft": {
+        "summary": "Three days from New Year on",
+        "value": VERSION
+        | {
+            "follows": 1,
+            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
+        },
+    }
+}
+
+
+WITHDRAWN = {
+    "withdrawn": {
+        "summary": "Withdrawn in time",
+        "value": VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
+    }
+}
+
+
+CLOSED = CLOSURE | {
+    "notices": [],
+    "effect_text": closure_text(date(2026, 7, 10), [], "en"),
+}
+
+
+CLOSURE_EXAMPLE = {"closed": {"summary": "A works outing", "value": CLOSED}}
+
+
+class _PolicyIdSchema(StrictSchema):
+    policy = PolicyId("The policy.")

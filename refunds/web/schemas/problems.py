@@ -1,0 +1,26 @@
+"""Problems, as RFC 9457 has them."""
+
+import marshmallow as ma
+
+
+class FlawSchema(ma.Schema):
+    """One thing wrong with one place of the request."""
+
+    pointer = ma.fields.String(
+        required=True, metadata={"description": "A JSON pointer into the body, or `/` and the name of a parameter."}
+    )
+    detail = ma.fields.String(required=True, metadata={"description": "What is expected there."})
+    code = ma.fields.String(required=True, metadata={"description": "A stable code; more may be added."})
+
+
+class ProblemSchema(ma.Schema):
+    """A problem as RFC 9457 has it."""
+
+    type = ma.fields.String(
+        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the mend."}
+    )
+    title = ma.fields.String(required=True, metadata={"description": "What kind of problem it is."})
+    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
+    detail = ma.fields.String(required=True, metadata={"description": "What happened this time."})
+    instance = ma.fields.String(required=True, metadata={"description": "The request id, as in the log."})
+    errors = ma.fields.List(ma.fields.Nested(FlawSchema), metadata={"description": "Each place that does not fit."})

@@ -1,0 +1,159 @@
+"""Simulations."""
+
+import marshmallow as ma
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Reason
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.contacts import CONTACT
+from refunds.web.schemas.orders import ORDER
+from refunds.web.schemas.policies import DifferenceSchema
+
+_CONTACTS = "How many contacts were judged."
+
+
+_TO_ELIGIBLE = "How many would become refundable."
+
+
+_TO_REFUSED = "How many would be refused."
+
+
+class SimulatedOrdersSchema(ma.Schema):
+    """What becomes of the orders."""
+
+    judged = response_fields.Integer("How many have a window.")
+    longer = response_fields.Integer("How many of the windows would be longer.")
+    shorter = response_fields.Integer("How many would be shorter.")
+    not_provided = response_fields.Integer("How many have no window, as their service is not yet provided.")
+    to_eligible = response_fields.Integer("How many have a contact that would become refundable.")
+    to_refused = response_fields.Integer("How many have a contact that would be refused.")
+
+
+class SimulatedContactsSchema(ma.Schema):
+    """What becomes of the contacts."""
+
+    judged = response_fields.Integer(_CONTACTS)
+    to_eligible = response_fields.Integer(_TO_ELIGIBLE)
+    to_refused = response_fields.Integer(_TO_REFUSED)
+
+
+class SimulatedChannelSchema(ma.Schema):
+    """What becomes of the contacts by one channel."""
+
+    channel = response_fields.Code(Channel, "How the customers asked.")
+    contacts = response_fields.Integer(_CONTACTS)
+    to_eligible = response_fields.Integer(_TO_ELIGIBLE)
+    to_refused = response_fields.Integer(_TO_REFUSED)
+
+
+class SimulatedGroupSchema(ma.Schema):
+    """What becomes of some orders, and of the contacts about them."""
+
+    orders = response_fields.Integer("How many orders have a window.")
+    longer = response_fields.Integer("How many of the windows would be longer.")
+    shorter = response_fields.Integer("How many would be shorter.")
+    contacts = response_fields.Integer(_CONTACTS)
+    to_eligible = response_fields.Integer(_TO_ELIGIBLE)
+    to_refused = response_fields.Integer(_TO_REFUSED)
+
+
+class SimulatedMonthSchema(SimulatedGroupSchema):
+    """Those of one month."""
+
+    month = response_fields.String("In which the service was provided; if it was not yet, in which the customer asked.")
+
+
+class SimulatedRegionSchema(SimulatedGroupSchema):
+    """Those of one region."""
+
+    region = response_fields.String("The order's region, else the policy's.")
+
+
+class SimulatedExampleSchema(ma.Schema):
+    """A contact that would be decided otherwise."""
+
+    order_id = response_fields.String("The order.")
+    contact_id = response_fields.String("The contact.")
+    channel = response_fields.Code(Channel, "How the customer asked.")
+    region = response_fields.String("The region whose holidays count.")
+    requested_at = response_fields.Instant("When the customer asked.")
+    reason_before = response_fields.Code(Reason, "What was decided.")
+    reason_after = response_fields.Code(Reason, "What would be decided.")
+    deadline_before = response_fields.Instant("The deadline that it had; null: none.", allow_none=True)
+    deadline_after = response_fields.Instant("The deadline that it would have; null: none.", allow_none=True)
+
+
+class SimulatedExamplesSchema(ma.Schema):
+    """Some of the contacts that would be decided otherwise."""
+
+    to_eligible = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
+    to_refused = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
+
+
+class SimulationSchema(ma.Schema):
+    """What a draft would change."""
+
+    policy = response_fields.String("The policy.")
+    version = response_fields.Integer("The number of the draft.")
+    compared_with = response_fields.Integer("The version in force now.")
+    differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
+    orders = ma.fields.Nested(SimulatedOrdersSchema, required=True)
+    contacts = ma.fields.Nested(SimulatedContactsSchema, required=True)
+    by_month = ma.fields.List(ma.fields.Nested(SimulatedMonthSchema), required=True)
+    by_channel = ma.fields.List(ma.fields.Nested(SimulatedChannelSchema), required=True)
+    by_region = ma.fields.List(ma.fields.Nested(SimulatedRegionSchema), required=True)
+    examples = ma.fields.Nested(SimulatedExamplesSchema, required=True)
+    undecided = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.Integer(),
+        required=True,
+        metadata={"description": "How many orders and contacts the draft cannot judge, by the code of the problem."},
+    )
+
+
+_GROUP = {"orders": 412, "longer": 412, "shorter": 0, "contacts": 57, "to_eligible": 6, "to_refused": 0}
+
+
+_COUNTED = {name: _GROUP[name] for name in ("contacts", "to_eligible", "to_refused")}
+
+
+SIMULATED = {
+    "longer": {
+        "summary": "Three days instead of two",
+        "value": {
+            "policy": "virtual-numbers",
+            "version": 2,
+            "compared_with": 1,
+            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
+            "orders": {
+                "judged": 412,
+                "longer": 412,
+                "shorter": 0,
+                "not_provided": 3,
+                "to_eligible": 6,
+                "to_refused": 0,
+            },
+            "contacts": {"judged": 57, "to_eligible": 6, "to_refused": 0},
+            "by_month": [_GROUP | {"month": "2026-04"}],
+            "by_channel": [_COUNTED | {"channel": "phone"}],
+            "by_region": [_GROUP | {"region": "DE-BY"}],
+            "examples": {
+                "to_eligible": [
+                    {
+                        "order_id": ORDER["order_id"],
+                        "contact_id": CONTACT["contact_id"],
+                        "channel": "phone",
+                        "region": "DE-BY",
+                        "requested_at": "2026-04-09T08:12:00Z",
+                        "reason_before": "window_elapsed",
+                        "reason_after": "within_window",
+                        "deadline_before": "2026-04-08T22:00:00Z",
+                        "deadline_after": "2026-04-09T22:00:00Z",
+                    }
+                ],
+                "to_refused": [],
+            },
+            "undecided": {},
+        },
+    }
+}
