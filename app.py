@@ -14,7 +14,7 @@ from refunds.web import create_app
 def serving() -> Flask:
     """The app ready to serve: what is wrong with its records or policies ends the start, and not a request."""
     try:
-        app.extensions["refunds.books"].prepare()
+        app.extensions["refunds.store"].prepare()
     except RefundsError as error:
         _refuse(error)
     return app

@@ -6,12 +6,13 @@ import psycopg
 from psycopg import sql
 
 from bench.installed import Installed
-from refunds.storage import copies, open_engine
+from refunds.storage import open_engine
 from refunds.storage.migrations import up_to_date
 from refunds.storage.sqlite import sqlite3
+from refunds.storage.tables import NAMES
 from tests.postgres import Cluster
 
-TABLES = (*copies.TABLES, "journal_head")
+TABLES = (*NAMES, "journal_head")
 GROWN = ("customers", "orders", "contacts", "cancellations", "events")
 """Those that hold many rows; a table that is vacuumed while it is empty is planned for as if it always were."""
 

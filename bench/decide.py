@@ -19,7 +19,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Facts, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.policy import PolicyVersion
-from refunds.service.policies import packaged
+from refunds.schemas.policy import packaged
 
 CASES = 1000
 PART = 100

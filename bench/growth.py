@@ -18,9 +18,8 @@ from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, in_turn, seconds
 from bench.server import SERVICE, Running, running
 from bench.writes import CALL
-from refunds.service import audit
-from refunds.service.work import Work
 from refunds.storage import events
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.cursors import cursor
 from tests.postgres import Cluster
 
@@ -87,29 +86,29 @@ def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Gr
     for orders in (FEW, *many):
         if stored_already:
             home = home.copied(f"{orders}")
-        with home.books() as books:
-            stored.store(books, home.principal(books), range(stored_already, orders))
+        with home.store() as store:
+            stored.fill(store, home.principal(store), range(stored_already, orders))
         yield _ready(home, Size(Engine.SQLITE, orders))
         yield _ready(carried(home, server), Size(Engine.POSTGRESQL, orders))
         stored_already = orders
 
 
 def _ready(home: Installed, size: Size) -> Grown:
-    with home.books() as books, books.read(home.principal(books)) as work:
+    with home.store() as store, store.read(home.principal(store)) as uow:
         if size.orders == FEW:
-            audit.verify(work, books.anchors)  # rows as the service writes them, or it would not be passed
-        return Grown(size, home, _asked(work, home, size.orders))
+            uow.verify(store.anchors)  # rows as the service writes them, or it would not be passed
+        return Grown(size, home, _asked(uow, home, size.orders))
 
 
-def _asked(work: Work, home: Installed, orders: int) -> dict[str, Drawn]:
+def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
     """What is asked, each time of another order, or of a page from another place on."""
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
-    head = events.head(work.tx).position
-    issued = _places(work, "cancellations", {}, "SELECT cancellation_id AS id FROM cancellations ORDER BY id", [0])
+    head = events.head(uow.tx).position
+    issued = _places(uow, "cancellations", {}, "SELECT cancellation_id AS id FROM cancellations ORDER BY id", [0])
     is_open = "SELECT contact_id AS id FROM contacts WHERE is_open = 1 ORDER BY id"
-    waiting = _places(work, "contacts", {"open": True}, is_open, [])
+    waiting = _places(uow, "contacts", {"open": True}, is_open, [])
 
     def issue() -> bytes:
         order = {"order_id": stored.order_id(next(to_cancel))}
@@ -125,12 +124,12 @@ def _asked(work: Work, home: Installed, orders: int) -> dict[str, Drawn]:
     }
 
 
-def _places(work: Work, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:
+def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:
     """Cursors of a list, drawn from all places that a whole page follows."""
-    ids = [row["id"] for row in work.tx.all(sql)][: -PAGE - 1]
+    ids = [row["id"] for row in uow.tx.all(sql)][: -PAGE - 1]
     chance = random.Random(len(ids))
     drawn = chance.choices(ids, k=1000)
-    cursors = [cursor(work, listing, filters, [*before, row_id]) for row_id in drawn]
+    cursors = [cursor(uow, listing, filters, [*before, row_id]) for row_id in drawn]
     return lambda: chance.choice(cursors)
 
 

@@ -17,7 +17,7 @@ from bench.apps import CONTROL
 from refunds.config import Settings, load_settings
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import clients
-from refunds.service.books import Books
+from refunds.service.store import Store
 from tests.postgres import Cluster, cluster
 
 DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - what is made there is made by `tempfile`
@@ -62,13 +62,13 @@ class Installed:
         with mock.patch.dict(os.environ, self.environment):
             return load_settings()
 
-    def books(self) -> closing[Books]:
+    def store(self) -> closing[Store]:
         """Its records, to be worked upon in this process."""
-        return closing(Books(self.settings))
+        return closing(Store(self.settings))
 
-    def principal(self, books: Books) -> Principal:
+    def principal(self, store: Store) -> Principal:
         """Whom the token stands for."""
-        principal, _ = clients.authenticate(books, self.token)
+        principal, _ = clients.authenticate(store, self.token)
         return principal
 
     def copied(self, name: str) -> Self:
@@ -111,8 +111,8 @@ def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
             server = stack.enter_context(postgresql())
             urls = server.create(), server.create()
         empty = Installed(directory, *urls)
-        with empty.books() as books, books.write(COMMAND_LINE) as work:
-            token = clients.create_token(work, Role.BILLING, "bench", 1)
+        with empty.store() as store, store.write(COMMAND_LINE) as uow:
+            token = clients.create_token(uow, Role.BILLING, "bench", 1)
         yield replace(empty, token=token)
 
 

@@ -173,13 +173,13 @@ def _wait_for(ready: Barrier) -> None:
 def _write(home: Installed, writer: int, each: int) -> float:
     """The p99 of the seconds that one process waits for its cancellations."""
     took = []
-    with home.books() as books:
-        principal = home.principal(books)
+    with home.store() as store:
+        principal = home.principal(store)
         _all_ready.wait()
         for number in range(each):
             began = perf_counter()
-            with books.write(principal) as work:
-                issued = cancellations.issue(work, _request(f"{writer}-{number}"))
+            with store.write(principal) as uow:
+                issued = cancellations.issue(uow, _request(f"{writer}-{number}"))
             took.append(perf_counter() - began)
             assert isinstance(issued, Issued)
     return sorted(took)[len(took) * 99 // 100]

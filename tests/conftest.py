@@ -118,8 +118,8 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
 def with_policies(app: Flask, *files: str) -> Flask:
     """An app, once the versions that policy files hold are imported."""
     for text in files:
-        with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
-            publication.import_version(work, read_policy(text))
+        with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+            publication.import_version(uow, read_policy(text))
     return app
 
 
@@ -127,8 +127,8 @@ def token(app: Flask, role: str) -> str:
     """A token of a client that has this role in an app."""
     made: dict[str, str] = app.extensions.setdefault("refunds.tests.tokens", {})
     if role not in made:
-        with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
-            made[role] = clients.create_token(work, Role(role), f"{role} of the tests", 365)
+        with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+            made[role] = clients.create_token(uow, Role(role), f"{role} of the tests", 365)
     return made[role]
 
 
@@ -151,7 +151,7 @@ def _apps() -> Iterator[dict[str, Flask]]:
     made: dict[str, Flask] = {}
     yield made
     for app in made.values():
-        app.extensions["refunds.books"].close()
+        app.extensions["refunds.store"].close()
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from flask.cli import AppGroup
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
 from refunds.presentation.texts.dates import LANGUAGES
-from refunds.service.books import Books
-from refunds.service.policies import Policies
+from refunds.service.store import Store
+from refunds.storage.policies import Policies
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,9 +83,9 @@ class Command(click.Command):
             sys.exit(error.exit_code)
 
 
-def loaded_books() -> Books:
+def loaded_store() -> Store:
     """The books of this app, opened; tells if a master key was made for them."""
-    found: Books = current_app.extensions["refunds.books"]
+    found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open()
     if found.created_key:
@@ -121,5 +121,5 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def present_policies() -> Policies:
     """The policies as they are now."""
-    with loaded_books().read(COMMAND_LINE) as work:
-        return work.policies
+    with loaded_store().read(COMMAND_LINE) as uow:
+        return uow.policies

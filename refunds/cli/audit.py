@@ -6,11 +6,10 @@ from datetime import datetime
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_books, progress
+from refunds.cli import Command, loaded_store, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import audit
 from refunds.service import replay as service
 from refunds.service.replay import Difference, Replayed
 
@@ -27,11 +26,11 @@ def verify() -> None:
 
     Ends with 0 if all is sound, 20 naming the first place that is not, 21 if the journal was cut short.
     """
-    books = loaded_books()
-    anchors = list(books.anchors)  # before the journal is read: it only grows
-    with books.read(COMMAND_LINE) as work:
-        report = audit.verify(work, anchors)
-    click.echo(f"Sound: {report.events} events, {report.records} records in {books.name}.")
+    store = loaded_store()
+    anchors = list(store.anchors)  # before the journal is read: it only grows
+    with store.read(COMMAND_LINE) as uow:
+        report = uow.verify(anchors)
+    click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
     click.echo(f"Not yet anchored: {report.events - report.anchored} events.")
 
 
@@ -43,8 +42,8 @@ def replay() -> None:
     Ends with 0 if there are none, with 22 otherwise.
     """
     found = Replayed()
-    with loaded_books().read(COMMAND_LINE) as work, progress("replaying") as tell:
-        for difference in service.replay(work, found, tell):
+    with loaded_store().read(COMMAND_LINE) as uow, progress("replaying") as tell:
+        for difference in service.replay(uow, found, tell):
             click.echo(f"{difference.order_id} {difference.record_id}: {_told(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
     for data, decisions in found.other_data.items():

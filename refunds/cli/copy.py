@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from rich.progress import TaskID
 
-from refunds.cli import Command, bars, loaded_books
+from refunds.cli import Command, bars, loaded_store
 from refunds.service import copies
 from refunds.storage import open_engine
 
@@ -21,7 +21,7 @@ def command(to: str) -> None:
     Stop every instance before. A copy that was broken off is gone on with by the same command; nobody can serve from
     it before it is finished.
     """
-    books = loaded_books()
+    store = loaded_store()
     with closing(open_engine(to, setting="--to")) as engine, bars() as shown:
         tasks: dict[str, TaskID] = {}
 
@@ -30,7 +30,7 @@ def command(to: str) -> None:
                 tasks[step] = shown.add_task(step)
             shown.update(tasks[step], completed=done, total=there)
 
-        report = copies.copy(books, engine, "--to", tell)
+        report = copies.copy(store, engine, "--to", tell)
     click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")
     settings = current_app.extensions["refunds.settings"]
     click.echo(

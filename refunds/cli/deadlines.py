@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, loaded_books, wide_console
+from refunds.cli import LANG, POLICY, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.documents import deadlines as documents
 from refunds.presentation.texts.dates import short_date_text
@@ -31,8 +31,8 @@ class _WeekSchema(StrictSchema):
 def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang: str, *, as_page: bool) -> None:
     """List until when orders can be cancelled, by the day of their service: for agents when everything is down."""
     read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
-    with loaded_books().read(COMMAND_LINE) as work:
-        sheet = deadlines.sheet(work, policy or work.policies.default, read.get("week"), regions)
+    with loaded_store().read(COMMAND_LINE) as uow:
+        sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
         click.echo(documents.page(sheet, lang))
         return

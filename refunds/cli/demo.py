@@ -5,7 +5,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import Command, loaded_books, wide_console
+from refunds.cli import Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
 
@@ -18,8 +18,8 @@ def command() -> None:
     Again on the same day changes nothing.
     """
     production = current_app.extensions["refunds.settings"].production
-    with loaded_books().write(COMMAND_LINE) as work:
-        found = demonstration.register(work, production=production)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        found = demonstration.register(uow, production=production)
     table = Table("order", "service provided", "shows", box=None, pad_edge=False)
     for order_id, provided_on, shows in found:
         table.add_row(order_id, provided_on.isoformat() if provided_on else "not yet", shows)

@@ -4,7 +4,7 @@ import click
 import orjson
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_books
+from refunds.cli import LANG, Command, loaded_store
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
@@ -18,9 +18,9 @@ from refunds.service import evidence
 @with_appcontext
 def command(order: str, lang: str, *, as_page: bool) -> None:
     """Write all that is held about ORDER, with the clause as it was, and proof that nothing of it was changed."""
-    books = loaded_books()
-    with books.read(COMMAND_LINE) as work:
-        found = evidence.gather(work, order, books.anchors)
+    store = loaded_store()
+    with store.read(COMMAND_LINE) as uow:
+        found = evidence.gather(uow, order, store.anchors)
     if as_page:
         click.echo(documents.page(found, lang))
     else:

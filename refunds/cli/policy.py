@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from rich.bar import Bar
 from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, loaded_books, progress, wide_console
+from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_console
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
@@ -27,12 +27,11 @@ from refunds.presentation.texts.policies import (
     simulation_texts,
 )
 from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
-from refunds.schemas.policy import policy_file
+from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.service import publication, simulation
-from refunds.service.policies import read_policy_file
 from refunds.service.publication import Registration
 from refunds.service.simulation import Flip, Simulation, Tally
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -48,18 +47,18 @@ def command() -> None:
 @with_appcontext
 def show(policy: str | None, version: int | None) -> None:
     """List the versions and closures of POLICY, or of all; with VERSION, write that one as a file, to draft from."""
-    with loaded_books().read(COMMAND_LINE) as work:
+    with loaded_store().read(COMMAND_LINE) as uow:
         if policy is not None and version is not None:
-            click.echo(policy_file(work.policies[policy].version(version)), nl=False)
+            click.echo(policy_file(uow.policies[policy].version(version)), nl=False)
             return
         versions = Table("policy", "version", "effective from", "registered", "state", box=None, pad_edge=False)
         closed = Table("policy", "closed", "entered", "reason", box=None, pad_edge=False)
-        for policy_id in work.policies if policy is None else [policy]:
-            for one, record in zip(work.policies[policy_id].versions, work.policies.records(policy_id), strict=True):
+        for policy_id in uow.policies if policy is None else [policy]:
+            for one, record in zip(uow.policies[policy_id].versions, uow.policies.records(policy_id), strict=True):
                 since = _local(record.effective_from, one) if record.effective_from else "the beginning"
                 registered = _local(record.registered_at, one)
-                versions.add_row(policy_id, str(one.version), since, registered, _state(work, one))
-            for closure in publication.closures(work, policy_id):
+                versions.add_row(policy_id, str(one.version), since, registered, _state(uow, one))
+            for closure in publication.closures(uow, policy_id):
                 reason = closure.reason_en or closure.reason_de or ""
                 closed.add_row(policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason)
     for table in (versions, closed):
@@ -72,13 +71,13 @@ def _local(at: datetime, version: PolicyVersion) -> str:
     return format_local(at.replace(microsecond=0), zone(version.terms.time_zone))
 
 
-def _state(work: Work, version: PolicyVersion) -> str:
-    policy = work.policies[version.policy_id]
+def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
+    policy = uow.policies[version.policy_id]
     if version not in policy.standing:
         return "withdrawn"
-    if version.starts > work.now:
+    if version.starts > uow.now:
         return "to come"
-    return "in force" if policy.in_force(work.now) is version else "past"
+    return "in force" if policy.in_force(uow.now) is version else "past"
 
 
 def _draft(file: Path) -> PolicyVersion:
@@ -96,9 +95,9 @@ def _draft(file: Path) -> PolicyVersion:
 def diff(file: Path, lang: str) -> None:
     """Say how the version in FILE differs from the one in force; all that it says, where it begins a policy."""
     draft = _draft(file)
-    with loaded_books().read(COMMAND_LINE) as work:
-        known = draft.policy_id in work.policies
-        before = work.policies[draft.policy_id].present(work.now) if known else None
+    with loaded_store().read(COMMAND_LINE) as uow:
+        known = draft.policy_id in uow.policies
+        before = uow.policies[draft.policy_id].present(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
     click.echo(compared_text(draft, before.version if before else None, lang, same=not found))
     _list(found, draft, lang)
@@ -122,9 +121,9 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
         raise _unclear(file, "is required, or --now: the version then holds as soon as may be")
     if draft.effective_from is not None and now:
         raise _unclear(file, "leave it out, or --now")
-    books = loaded_books()
-    with books.read(COMMAND_LINE) if dry_run else books.write(COMMAND_LINE) as work:
-        registration = publication.publish(work, draft, dry_run=dry_run)
+    store = loaded_store()
+    with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
+        registration = publication.publish(uow, draft, dry_run=dry_run)
     _tell(registration, "dry_run" if dry_run else "published", lang)
 
 
@@ -140,8 +139,8 @@ def _unclear(file: Path, detail: str) -> InvalidInput:
 def import_(files: tuple[Path, ...], lang: str) -> None:
     """Import the versions in FILES with their true dates, all or none; while their policy has judged nothing."""
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
-    with loaded_books().write(COMMAND_LINE) as work:
-        imported = [publication.import_version(work, draft) for draft in drafts]
+    with loaded_store().write(COMMAND_LINE) as uow:
+        imported = [publication.import_version(uow, draft) for draft in drafts]
     for registration in imported:
         _tell(registration, "imported", lang)
 
@@ -160,8 +159,8 @@ def _tell(registration: Registration, done: str, lang: str) -> None:
 @with_appcontext
 def withdraw(policy: str, version: int) -> None:
     """Withdraw VERSION of POLICY before it takes effect."""
-    with loaded_books().write(COMMAND_LINE) as work:
-        publication.withdraw(work, policy, version)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        publication.withdraw(uow, policy, version)
     click.echo(f"Version {version} of {policy} is withdrawn.")
 
 
@@ -184,8 +183,8 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
     """Enter DATE, as in 2026-12-24, as closed. It cannot be taken back."""
     given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
     read = _ClosureSchema().read(given)
-    with loaded_books().write(COMMAND_LINE) as work:
-        entered = publication.close(work, policy or work.policies.default, read.pop("date"), **read)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
     click.echo(closure_text(entered.closure.date, entered.notices, lang, new=entered.created))
 
 
@@ -198,8 +197,8 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
 def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None:
     """Judge every stored order and contact by the version in FILE, beside what was decided."""
     draft = _draft(file)
-    with loaded_books().read(COMMAND_LINE) as work, progress("judging") as tell:
-        found = simulation.simulate(work, draft, tell)
+    with loaded_store().read(COMMAND_LINE) as uow, progress("judging") as tell:
+        found = simulation.simulate(uow, draft, tell)
     if html is not None:
         html.write_text(documents.page(found, lang), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)

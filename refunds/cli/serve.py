@@ -15,12 +15,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MTServer
 
-from refunds.cli import Command, loaded_books
+from refunds.cli import Command, loaded_store
 from refunds.cli.tokens import DAYS
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.service import clients, users
-from refunds.service.books import Books
+from refunds.service.store import Store
 from refunds.service.users import Credentials
 
 THREADS = 32
@@ -41,25 +41,25 @@ def command() -> None:
     """
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
-    books = loaded_books()
-    books.prepare()
+    store = loaded_store()
+    store.prepare()
     _say(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
         f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
-        f"  the records          {books.name}"
+        f"  the records          {store.name}"
     )
-    _show_how_to_sign_in(books, production=settings.production)
+    _show_how_to_sign_in(store, production=settings.production)
     _say("  stop it with Ctrl-C")
-    books.anchor()
+    store.anchor()
     try:
         Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
         try:
-            books.anchor()
+            store.anchor()
         except RefundsError as error:  # the next start will
             click.echo(f"The journal was not anchored: {error}", err=True)
-        books.close()
+        store.close()
         _end_unfinished()
 
 
@@ -75,13 +75,13 @@ def _end_unfinished() -> None:
         os._exit(0)
 
 
-def _show_how_to_sign_in(books: Books, *, production: bool) -> None:
+def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
     """On a new installation on a developer's machine, with the users and tokens that are made for it."""
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not production:
-        with books.write(COMMAND_LINE, alone=True) as work:
-            found, tokens = users.first_users(work), clients.first_tokens(work, DAYS)
+        with store.write(COMMAND_LINE, alone=True) as uow:
+            found, tokens = users.first_users(uow), clients.first_tokens(uow, DAYS)
     if found:
         click.echo("  to sign in to the console, a user and a password; these are shown this once:")
         for user, password in found:

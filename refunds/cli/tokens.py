@@ -4,7 +4,7 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_books, wide_console
+from refunds.cli import ROLE, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
 
@@ -26,8 +26,8 @@ def create(role: str, client: str | None, days: int) -> None:
 
     A client may have two at a time, to change from one to the next.
     """
-    with loaded_books().write(COMMAND_LINE) as work:
-        token = clients.create_token(work, Role(role), role if client is None else client, days)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        token = clients.create_token(uow, Role(role), role if client is None else client, days)
     click.echo(token)
 
 
@@ -35,10 +35,10 @@ def create(role: str, client: str | None, days: int) -> None:
 @with_appcontext
 def list_() -> None:
     """List the tokens, without their secrets."""
-    with loaded_books().read(COMMAND_LINE) as work:
+    with loaded_store().read(COMMAND_LINE) as uow:
         table = Table("token", "client", "role", "client id", "expires", "state", box=None, pad_edge=False)
-        for client, token in clients.tokens(work):
-            state = "revoked" if token.revoked_at else "expired" if token.expires_at <= work.now else "active"
+        for client, token in uow.tokens.with_clients():
+            state = "revoked" if token.revoked_at else "expired" if token.expires_at <= uow.now else "active"
             expires = token.expires_at.date().isoformat()
             table.add_row(token.token_id, client.name, client.role, client.client_id, expires, state)
     wide_console().print(table)
@@ -49,6 +49,6 @@ def list_() -> None:
 @with_appcontext
 def revoke(token_id: str) -> None:
     """End a token, by its id: the next request with it is turned away."""
-    with loaded_books().write(COMMAND_LINE) as work:
-        clients.revoke_token(work, token_id)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")

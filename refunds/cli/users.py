@@ -4,7 +4,7 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_books, wide_console
+from refunds.cli import ROLE, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
 
@@ -20,8 +20,8 @@ def command() -> None:
 @with_appcontext
 def add(name: str, role: str) -> None:
     """Add a user and print the password: the only time it is seen."""
-    with loaded_books().write(COMMAND_LINE) as work:
-        made = users.add(work, name, Role(role))
+    with loaded_store().write(COMMAND_LINE) as uow:
+        made = users.add(uow, name, Role(role))
     click.echo(made.password)
 
 
@@ -30,8 +30,8 @@ def add(name: str, role: str) -> None:
 def list_() -> None:
     """List the users."""
     table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
-    with loaded_books().read(COMMAND_LINE) as work:
-        for user in users.every(work):
+    with loaded_store().read(COMMAND_LINE) as uow:
+        for user in uow.users.every():
             state = "disabled" if user.disabled_at else "active"
             table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)
     wide_console().print(table)
@@ -42,8 +42,8 @@ def list_() -> None:
 @with_appcontext
 def disable(name: str) -> None:
     """Let a user sign in no more; every session ends with the next request."""
-    with loaded_books().write(COMMAND_LINE) as work:
-        user = users.disable(work, name)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} lets in again.")
 
 
@@ -52,6 +52,6 @@ def disable(name: str) -> None:
 @with_appcontext
 def reset(name: str) -> None:
     """Give a user a new password and print it; every session ends, and one who was disabled may sign in again."""
-    with loaded_books().write(COMMAND_LINE) as work:
-        made = users.reset(work, name)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        made = users.reset(uow, name)
     click.echo(made.password)

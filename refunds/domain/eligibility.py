@@ -5,24 +5,19 @@ gives a value; a refusal is a value too. What costs time and is not always wante
 the notices) is worked out when the outcome is asked for.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, Day, Window, days_ahead, explained
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import (
     TZDATA_VERSION,
     end_of_day,
-    format_instant,
-    format_known,
     local_date,
-    parse_date,
-    written_instant,
-    written_known,
     zone,
 )
 from refunds.domain.policy import PolicyVersion
@@ -53,9 +48,6 @@ class Notice(StrEnum):
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
 
 
-_CHANNELS = {str(channel): channel for channel in Channel}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of an order and of the customer's contact; instants are absolute.
@@ -66,29 +58,14 @@ class Facts:
     """
 
     service_provided_at: datetime | None
-    received_at: datetime
     sent_at: datetime | None = None
+    received_at: datetime
     recorded_at: datetime | None = None
     channel: Channel | None = None
     contact_point: str | None = None
     contact_point_accepted: bool = False
     cancelled: bool = False
     entered_by_supervisor: bool = False
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """The facts that were stored with a decision (`Decision.record`)."""
-        return cls(
-            service_provided_at=written_known(data["service_provided_at"]),
-            received_at=written_instant(data["received_at"]),
-            sent_at=written_known(data["sent_at"]),
-            recorded_at=written_known(data["recorded_at"]),
-            channel=data["channel"] and _CHANNELS[data["channel"]],
-            contact_point=data["contact_point"],
-            contact_point_accepted=data["contact_point_accepted"],
-            cancelled=data["cancelled"],
-            entered_by_supervisor=data["entered_by_supervisor"],
-        )
 
 
 class Decision(NamedTuple):
@@ -164,16 +141,16 @@ class Decision(NamedTuple):
         at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.known)
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
-    def _counted_from(self, closures: Collection[date]) -> list[str]:
+    def _counted_from(self, closures: Collection[date]) -> tuple[date, ...]:
         """Those closures that it was made with: between the first date that it counts from and the last."""
         if not closures:
-            return []
+            return ()
         tz = zone(self.version.terms.time_zone)
         received = local_date(self.facts.received_at, tz)
         dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
         if self.facts.recorded_at is not None:
             dates.append(self.known.nth_business_day_after(received, self.version.terms.late_entry_days))
-        return [day.isoformat() for day in sorted(closures) if min(dates) <= day <= max(dates)]
+        return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property
     def outcome(self) -> "Outcome":
@@ -205,27 +182,17 @@ class Decision(NamedTuple):
             left,
         )
 
-    def record(self) -> dict[str, Any]:
-        """The facts and the outcome as plain data in codes: enough to make the decision again, and to tell it."""
-        facts, closed = self.facts, self.calendar.closures
-        too_late = set(self.known.closures).difference(closed)
-        return {
-            "facts": {
-                "service_provided_at": format_known(facts.service_provided_at),
-                "sent_at": format_known(facts.sent_at),
-                "received_at": format_known(facts.received_at),
-                "recorded_at": format_known(facts.recorded_at),
-                "channel": facts.channel,
-                "contact_point": facts.contact_point,
-                "contact_point_accepted": facts.contact_point_accepted,
-                "cancelled": facts.cancelled,
-                "entered_by_supervisor": facts.entered_by_supervisor,
-                "contact_version": self.contact_version.version,
-                "closures": self._counted_from(closed),
-                "closures_too_late": self._counted_from(too_late),
-            },
-            "outcome": self.outcome.data(),
-        }
+    @property
+    def recorded(self) -> "RecordedDecision":
+        """The decision as it is kept with a record."""
+        closed = self.calendar.closures
+        return RecordedDecision(
+            facts=self.facts,
+            contact_version=self.contact_version.version,
+            closures=self._counted_from(closed),
+            closures_too_late=self._counted_from(set(self.known.closures).difference(closed)),
+            outcome=self.outcome,
+        )
 
 
 class Outcome(NamedTuple):
@@ -264,31 +231,20 @@ class Outcome(NamedTuple):
         """Each date from the service day to the last day, and what it is; empty while no window runs."""
         return explained(self.window.service_day, self.letters) if self.window else ()
 
-    def data(self) -> dict[str, Any]:
-        """The outcome as plain data, to be stored."""
-        window = self.window
-        return self._asdict() | {
-            "requested_at": format_instant(self.requested_at),
-            "window": window and [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
-            "letters": self.letters.decode(),
-            "deadline": format_known(self.deadline),
-        }
 
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """The outcome that was stored."""
-        deadline, window = data["deadline"], data["window"]
-        given: dict[str, Any] = dict(data) | {
-            "reason": Reason(data["reason"]),
-            "requested_at": written_instant(data["requested_at"]),
-            "channel": data["channel"] and Channel(data["channel"]),
-            "overridden": tuple(data["overridden"]),
-            "notices": tuple(map(Notice, data["notices"])),
-            "window": window and Window(parse_date(window[0]), window[1], parse_date(window[2])),
-            "letters": data["letters"].encode(),
-            "deadline": written_known(deadline),
-        }
-        return cls(**given)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDecision:
+    """A decision as it is kept with a record: enough to make it again, and to tell it.
+
+    `contact_version` is the number of the version in force at the contact; `closures` are those that it was made with,
+    `closures_too_late` those that were known but entered when its window had ended.
+    """
+
+    facts: Facts
+    contact_version: int
+    closures: tuple[date, ...] = ()
+    closures_too_late: tuple[date, ...] = ()
+    outcome: Outcome
 
 
 def decide(

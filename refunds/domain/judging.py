@@ -6,11 +6,11 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from refunds.domain import contact_points, holidays_data
+from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar
-from refunds.domain.eligibility import Decision, Facts, decide
-from refunds.domain.holidays_data import require_region
-from refunds.domain.instants import local_date, parse_date, zone
+from refunds.domain.eligibility import Decision, Facts, RecordedDecision, decide
+from refunds.domain.holidays_data import business_calendar, require_region
+from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
 from refunds.errors import Flaw, InvalidInput
 
@@ -41,19 +41,18 @@ def judge(
     return decide(facts, version, calendar_of(version, region), contact_version)
 
 
-def decided_again(policies: Mapping[str, Policy], record: Mapping[str, Any]) -> Decision:
+def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
     """The decision that the facts of a stored one call for, by the version that judged them and today's calendars.
 
     Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered` where they cannot be judged any more.
     """
-    facts, outcome = record["facts"], record["outcome"]
-    policy = policies[outcome["policy"]]
-    version, contact_version = policy.version(outcome["version"]), policy.version(facts["contact_version"])
+    outcome = recorded.outcome
+    policy = policies[outcome.policy]
+    version, contact_version = policy.version(outcome.version), policy.version(recorded.contact_version)
     terms = version.terms
-    calendar = holidays_data.business_calendar(outcome["region"], terms.business_week, terms.end_week)
-    closed, too_late = (tuple(map(parse_date, facts.get(name, ()))) for name in ("closures", "closures_too_late"))
-    calendar = _closed_again(calendar, closed, too_late)
-    return decide(Facts.of(facts), version, calendar, contact_version)
+    calendar = business_calendar(outcome.region, terms.business_week, terms.end_week)
+    calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
+    return decide(recorded.facts, version, calendar, contact_version)
 
 
 @lru_cache(maxsize=128)
@@ -72,12 +71,13 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     if order_region is not None:
         require_region(order_region, "/region")
     require_region(terms.region, "/terms/region")
-    return _calendar(version, order_region if order_region and terms.follow_order_region else terms.region)
+    return calendar_in(version, order_region if order_region and terms.follow_order_region else terms.region)
 
 
-def _calendar(version: PolicyVersion, region: str) -> BusinessCalendar:
+def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
+    """The calendar of a known region by which a version counts, closures included."""
     terms = version.terms
-    calendar = holidays_data.business_calendar(region, terms.business_week, terms.end_week)
+    calendar = business_calendar(region, terms.business_week, terms.end_week)
     if not terms.closures and not version.closures.entered:
         return calendar
     # Those of a what-if are laid over for the moment; kept calendars must not be as many as callers can think of.

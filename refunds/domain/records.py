@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome
+from refunds.domain.eligibility import Outcome, RecordedDecision
 from refunds.domain.permissions import Role
 
 
@@ -109,7 +109,7 @@ class Contact:
     ticket_ref: str | None = personal()
     note: str | None = personal()
     supersedes: str | None
-    decision: Mapping[str, Any]
+    decision: RecordedDecision
     backdated: bool
     is_open: bool = unvouched()
     superseded_by: str | None = unvouched()
@@ -120,7 +120,7 @@ class Contact:
     @property
     def outcome(self) -> Outcome:
         """What was decided when it was recorded."""
-        return Outcome.of(self.decision["outcome"])
+        return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Cancellation:
     reference: str
     order_id: str
     contact_id: str
-    decision: Mapping[str, Any]
+    decision: RecordedDecision
     basis: Basis
     state: State
     issued_at: datetime
@@ -152,7 +152,7 @@ class Cancellation:
     @property
     def outcome(self) -> Outcome:
         """What was decided when it was issued."""
-        return Outcome.of(self.decision["outcome"])
+        return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

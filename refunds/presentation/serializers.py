@@ -15,8 +15,9 @@ from refunds.domain.records import Cancellation, Closure, Contact, Order, Regist
 from refunds.domain.references import spoken
 from refunds.presentation.texts.decisions import reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
-from refunds.service.evidence import Evidence, Link
+from refunds.service.evidence import Evidence
 from refunds.service.simulation import Example, Flip, Simulation, Tally
+from refunds.storage.inspection import Link
 
 
 def order_data(order: Order) -> dict[str, Any]:

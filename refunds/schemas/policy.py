@@ -7,6 +7,8 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, get_type_hints
 
 import tomli_w
@@ -15,6 +17,7 @@ from marshmallow import post_load
 
 from refunds.domain.business_days import Week
 from refunds.domain.contact_points import Channel, canonical
+from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_known, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
@@ -216,3 +219,19 @@ def _with_hint(flaw: Flaw) -> Flaw:
     close = get_close_matches(flaw.pointer[1:], _policy_file.fields, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(TERM_NAMES)}"
     return Flaw(flaw.pointer, f"unknown term: {hint}", flaw.code)
+
+
+def read_policy_file(file: Traversable) -> PolicyVersion:
+    """The version that a policy file holds, its region known; raises `InvalidInput`."""
+    try:
+        version = read_policy(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise InvalidInput([Flaw("", "is not UTF-8 text")]) from None
+    require_region(version.terms.region, "/region")
+    return version
+
+
+def packaged(policy_id: str) -> PolicyVersion | None:
+    """The version that comes with the service, if it is of this policy."""
+    file = files("refunds") / "policies" / f"{policy_id}.1.toml"
+    return read_policy_file(file) if file.is_file() else None

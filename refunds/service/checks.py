@@ -9,10 +9,10 @@ from refunds.domain.business_days import BusinessCalendar, Why
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.holidays_data import require_region
-from refunds.domain.judging import _calendar, judge
+from refunds.domain.judging import calendar_in, judge
 from refunds.domain.policy import Policy, PolicyVersion
 from refunds.errors import Flaw, InvalidInput, NotFound
-from refunds.service.policies import Policies
+from refunds.storage.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
 
@@ -69,7 +69,7 @@ def calendar_days(
     if not 1 <= length <= MOST_CALENDAR_DAYS:
         raise InvalidInput([Flaw("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")])
     require_region(region, "/region")
-    calendar = _calendar(version, region)
+    calendar = calendar_in(version, region)
     days = (first + timedelta(days=i) for i in range(length))
     return calendar, [(day, calendar.why_not(day)) for day in days]
 

@@ -11,12 +11,11 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
-from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput, NotFound
+from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput
 from refunds.service import orders
-from refunds.service.orders import AHEAD, Filed
-from refunds.service.work import Work
-from refunds.storage import contacts
-from refunds.storage.contacts import CONTACTS
+from refunds.service.orders import AHEAD
+from refunds.storage.orders import LockedOrder
+from refunds.storage.unit_of_work import UnitOfWork
 
 BEFORE_ORDERED, BEFORE_KNOWN = timedelta(days=1), timedelta(days=365)
 """A contact from longer before the order was placed, or before all that is known of it, is a slip of the pen."""
@@ -42,27 +41,24 @@ class NewContact:
     supersedes: str | None = None
 
 
-def record(work: Work, order_id: str, told: NewContact) -> Contact:
+def record(uow: UnitOfWork, order_id: str, told: NewContact) -> Contact:
     """Record a contact about an order, and what is decided on it.
 
     Raises `NotFound`, `InvalidInput` naming what cannot be, `EvidenceRequired`, `ContactStateConflict`.
     """
-    return add(work, orders.file(work, order_id), told)[0]
+    return add(uow, uow.orders.get_for_update(order_id), told)[0]
 
 
-def add(work: Work, filed: Filed, told: NewContact) -> tuple[Contact, Decision]:
+def add(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> tuple[Contact, Decision]:
     """Record a contact about an order that is held, as `record`; with the decision itself."""
-    decision = _decided(work, filed, told)
-    contact = _made(work, filed, told, decision)
-    earlier = _to_supersede(work, filed, told)
-    digest = CONTACTS.insert(work.tx, contact, filed.vault)
+    decision = _decided(uow, locked, told)
+    contact = _made(uow, locked, told, decision)
+    earlier = _to_supersede(uow, locked, told)
     if earlier is not None:
-        _supersede(work, filed, earlier, contact)
-    work.enter(
+        _supersede(uow, earlier, contact)
+    uow.contacts.add(
+        contact,
         EventType.CONTACT_RECORDED,
-        contact.contact_id,
-        contact.order_id,
-        digest,
         intent=contact.intent,
         channel=contact.channel,
         eligible=decision.eligible,
@@ -72,13 +68,12 @@ def add(work: Work, filed: Filed, told: NewContact) -> tuple[Contact, Decision]:
     return contact, decision
 
 
-def foreseen(work: Work, order_id: str, told: NewContact) -> tuple[Filed, Decision]:
+def foreseen(uow: UnitOfWork, order: Order, told: NewContact) -> Decision:
     """What would be decided on a contact about an order if it were entered now; nothing is recorded.
 
-    Raises `NotFound`, `InvalidInput` naming what cannot be.
+    Raises `InvalidInput` naming what cannot be.
     """
-    filed = orders.find(work, order_id)
-    return filed, _judged(work, filed, told)
+    return _judged(uow, order, told, cancelled=uow.cancellations.active(order.order_id) is not None)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
@@ -86,103 +81,79 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
 
 
-def get(work: Work, contact_id: str) -> Contact:
-    """The contact of this id; raises `NotFound`."""
-    row = contacts.by_id(work.tx, contact_id)
-    if row is None:
-        raise NotFound("there is no contact of this id")
-    return CONTACTS.read(row, work.vault(row))
-
-
-def listed(
-    work: Work, *, after: str, limit: int, order_id: str | None, is_open: bool | None, backdated: bool | None
-) -> list[Contact]:
-    """Up to `limit` contacts after one, in the order in which they were recorded."""
-    rows = contacts.listed(work.tx, after=after, limit=limit, order_id=order_id, is_open=is_open, backdated=backdated)
-    return [CONTACTS.read(row, work.vault(row)) for row in rows]
-
-
-def resolve(work: Work, contact_id: str, reason: str) -> Contact:
+def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
     """Take an open contact off the list for a reason; the same reason again changes nothing.
 
     Raises `NotFound`, `ContactStateConflict`.
     """
-    contact, filed = _held(work, contact_id)
+    uow.orders.get_for_update(uow.contacts.get(contact_id).order_id)
+    contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
     if contact.resolved_at is not None and contact.resolution_reason == reason:
         return contact
     if not contact.is_open:
         raise ContactStateConflict(f"The contact {contact_id} is not open: {_why_closed(contact)}.")
-    return settle(work, filed, contact, reason)
+    return settle(uow, contact, reason)
 
 
-def settle(work: Work, filed: Filed, contact: Contact, reason: str) -> Contact:
+def settle(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
     """Resolve a contact whose order is held."""
-    resolved, digest = CONTACTS.change(
-        work.tx,
+    return uow.contacts.update(
         contact,
-        filed.vault,
+        EventType.CONTACT_RESOLVED,
         is_open=False,
         resolution_reason=reason,
-        resolved_at=work.now,
-        resolved_by=work.principal.actor,
+        resolved_at=uow.now,
+        resolved_by=uow.principal.actor,
     )
-    work.enter(EventType.CONTACT_RESOLVED, contact.contact_id, contact.order_id, digest)
-    return resolved
 
 
-def _held(work: Work, contact_id: str) -> tuple[Contact, Filed]:
-    """A contact, and its order, held; raises `NotFound`."""
-    filed = orders.file(work, get(work, contact_id).order_id)
-    return get(work, contact_id), filed  # read again, now that nobody else can change it
-
-
-def _decided(work: Work, filed: Filed, told: NewContact) -> Decision:
+def _decided(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Decision:
     """What is decided on a contact that is entered now; evidence for a late entry is asked for."""
-    decision = _judged(work, filed, told)
+    decision = _judged(uow, locked.order, told, cancelled=locked.active is not None)
     if needs_evidence(decision, told.intent) and told.ticket_ref is None:
         detail = "is required: the contact was received before the deadline and is entered after it"
         raise EvidenceRequired([Flaw("/ticket_ref", detail, "required")])
     return decision
 
 
-def _judged(work: Work, filed: Filed, told: NewContact) -> Decision:
-    order, received_at = filed.order, told.received_at or work.now
-    _require_possible_times(order, told.sent_at, received_at, work.now)
+def _judged(uow: UnitOfWork, order: Order, told: NewContact, *, cancelled: bool) -> Decision:
+    received_at = told.received_at or uow.now
+    _require_possible_times(order, told.sent_at, received_at, uow.now)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
         sent_at=told.sent_at,
-        recorded_at=work.now,
+        recorded_at=uow.now,
         channel=told.channel,
         contact_point=told.contact_point,
-        cancelled=filed.active is not None,
-        entered_by_supervisor=work.principal.may(Scope.CONTACTS_LATE_ENTRY),
+        cancelled=cancelled,
+        entered_by_supervisor=uow.principal.may(Scope.CONTACTS_LATE_ENTRY),
     )
-    return orders.decided(work, order, facts)
+    return orders.decided(uow, order, facts)
 
 
-def _made(work: Work, filed: Filed, told: NewContact, decision: Decision) -> Contact:
+def _made(uow: UnitOfWork, locked: LockedOrder, told: NewContact, decision: Decision) -> Contact:
     asks, from_detail = told.intent is Intent.CANCEL, told.from_detail
     if from_detail is not None:
         country = decision.version.terms.country
         from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
     return Contact(
         contact_id=f"con_{ULID()}",
-        order_id=filed.order.order_id,
+        order_id=locked.order.order_id,
         intent=told.intent,
         channel=told.channel,
         sent_at=told.sent_at,
         received_at=decision.facts.received_at,
-        recorded_at=work.now,
-        recorded_by=work.principal.actor,
+        recorded_at=uow.now,
+        recorded_by=uow.principal.actor,
         contact_point=decision.facts.contact_point,
         from_detail=from_detail,
         ticket_ref=told.ticket_ref,
         note=told.note,
         supersedes=told.supersedes,
-        decision=decision.record(),
+        decision=decision.recorded,
         backdated=asks and decision.backdated,
-        is_open=asks and filed.active is None,
+        is_open=asks and locked.active is None,
         superseded_by=None,
     )
 
@@ -211,32 +182,30 @@ def _earliest(order: Order) -> tuple[datetime, str]:
     return (known - margin if known - _BEGINNING > margin else _BEGINNING), told
 
 
-def _to_supersede(work: Work, filed: Filed, told: NewContact) -> Contact | None:
+def _to_supersede(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Contact | None:
     """The contact that is to be superseded."""
     contact_id = told.supersedes
     if contact_id is None:
         return None
-    row = contacts.by_id(work.tx, contact_id)
-    if row is None or row["order_id"] != filed.order.order_id:
+    earlier = uow.contacts.find(contact_id)
+    if earlier is None or earlier.order_id != locked.order.order_id:
         raise InvalidInput([Flaw("/supersedes", "must be the id of a contact about this order", "unknown_contact")])
-    earlier = CONTACTS.read(row, filed.vault)
     if earlier.superseded_by is not None:
         raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
     if earlier.is_open and told.intent is not Intent.CANCEL:
         raise ContactStateConflict("A question does not take a request off the open list: resolve it with a reason.")
-    if filed.active is not None and filed.active.contact_id == contact_id:
-        cancellation_id = filed.active.cancellation_id
+    if locked.active is not None and locked.active.contact_id == contact_id:
+        cancellation_id = locked.active.cancellation_id
         raise ContactStateConflict(f"The cancellation {cancellation_id} rests on this contact: revoke it first.")
     return earlier
 
 
-def _supersede(work: Work, filed: Filed, earlier: Contact, contact: Contact) -> None:
-    _, digest = CONTACTS.change(work.tx, earlier, filed.vault, is_open=False, superseded_by=contact.contact_id)
-    work.enter(
+def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
+    uow.contacts.update(
+        earlier,
         EventType.CONTACT_SUPERSEDED,
-        earlier.contact_id,
-        earlier.order_id,
-        digest,
+        {"superseded_by": contact.contact_id},
+        is_open=False,
         superseded_by=contact.contact_id,
     )
 

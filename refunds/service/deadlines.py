@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import zip_longest
 
-from refunds.domain import holidays_data, judging
+from refunds.domain import judging
+from refunds.domain.holidays_data import subdivisions
 from refunds.domain.instants import end_of_day, first_instant, local_date, zone
 from refunds.domain.policy import Policy, PolicyVersion
 from refunds.domain.terms import JudgedBy
 from refunds.service import checks
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 24
 """Service days on one sheet, the latest."""
@@ -49,24 +50,24 @@ class Sheet:
     made_at: datetime
 
 
-def sheet(work: Work, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
+def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
     """The deadlines of the week that a date lies in, from Monday on; of today's, and of the policy's whole country.
 
     Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for a date far away.
     """
-    policy = work.policies[policy_id]
-    version = policy.present(work.now)
-    today = local_date(work.now, zone(version.terms.time_zone))
+    policy = uow.policies[policy_id]
+    version = policy.present(uow.now)
+    today = local_date(uow.now, zone(version.terms.time_zone))
     day = day or today
     checks.require_near(day, today, "/week")
     monday = day - day.weekday() * _DAY
     country = version.terms.country
-    of = regions or (country, *(f"{country}-{name}" for name in holidays_data.subdivisions(country)))
+    of = regions or (country, *(f"{country}-{name}" for name in subdivisions(country)))
     rows = _running(policy, monday, of)
     groups, columns = _grouped(of, rows[-MOST_DAYS:])
     provided = tuple(replace(row, last_days=tuple(row.last_days[i] for i in columns)) for row in rows[-MOST_DAYS:])
     ordered_from = version.effective_from if version.terms.judged_by is JudgedBy.ORDERED else None
-    return Sheet(policy, version, monday, groups, provided, len(rows) > MOST_DAYS, ordered_from, work.now)
+    return Sheet(policy, version, monday, groups, provided, len(rows) > MOST_DAYS, ordered_from, uow.now)
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:

@@ -10,7 +10,7 @@ from refunds.domain.instants import local_date, zone
 from refunds.errors import ConfigurationError, NotFound
 from refunds.service import orders
 from refunds.service.orders import OrderFacts
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 
 PREFIX = "DEMO"
 _DAY = timedelta(days=1)
@@ -34,16 +34,16 @@ class Demonstration(NamedTuple):
     shows: Shows
 
 
-def register(work: Work, *, production: bool) -> list[Demonstration]:
+def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
     """The demonstration orders of today; registering them again changes nothing.
 
     Raises `ConfigurationError` in production, where made-up orders have no place.
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")
-    version = work.policies[work.policies.default].present(work.now)
+    version = uow.policies[uow.policies.default].present(uow.now)
     tz, length = zone(version.terms.time_zone), version.terms.window_business_days
-    calendar, today = judging.calendar_of(version), local_date(work.now, tz)
+    calendar, today = judging.calendar_of(version), local_date(uow.now, tz)
 
     def last_day(service_day: date) -> date:
         return calendar.in_time_for(service_day, length).window(service_day, length).last_day
@@ -58,7 +58,7 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
         Shows.ENDED_LONG_AGO: earliest - 30 * _DAY,
         Shows.NOT_YET: None,
     }
-    there = {one.shows for one in registered(work)}  # of earlier today, whatever has changed since
+    there = {one.shows for one in registered(uow)}  # of earlier today, whatever has changed since
     for number, shows in enumerate(Shows, 1):
         if shows not in there:
             day = provided_on[shows]
@@ -67,17 +67,17 @@ def register(work: Work, *, production: bool) -> list[Demonstration]:
                 customer_ref=f"{PREFIX}-customer-{number}",
                 service_provided_at=None if day is None else datetime.combine(day, time(10), tz),
             )
-            orders.register(work, facts)
-    return registered(work)
+            orders.register(uow, facts)
+    return registered(uow)
 
 
-def registered(work: Work) -> list[Demonstration]:
+def registered(uow: UnitOfWork) -> list[Demonstration]:
     """Those of the demonstration orders of today that are registered."""
-    tz = zone(work.policies[work.policies.default].present(work.now).terms.time_zone)
-    today, found = local_date(work.now, tz), []
+    tz = zone(uow.policies[uow.policies.default].present(uow.now).terms.time_zone)
+    today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):
         with suppress(NotFound):
-            order = orders.find(work, _order_id(today, number)).order
+            order = uow.orders.get(_order_id(today, number))
             provided_at = order.service_provided_at
             found.append(
                 Demonstration(order.order_id, None if provided_at is None else local_date(provided_at, tz), shows)

@@ -11,22 +11,19 @@ from hashlib import sha256
 
 import orjson
 
-from refunds.domain import holidays_data, judging
+from refunds.domain import judging
 from refunds.domain.business_days import Why
+from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.records import Closure, RegisteredVersion, id_within
 from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionConflict
-from refunds.schemas.policy import read_terms, terms_data, version_data
-from refunds.security.encryption import CLOSED, Vault
-from refunds.service import checks, policies
-from refunds.service.work import Work
-from refunds.storage import events
-from refunds.storage import policies as stored
-from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
+from refunds.service import checks
+from refunds.storage.unit_of_work import UnitOfWork
 
-Gate = Callable[[Work, PolicyVersion], PolicyVersion]
+Gate = Callable[[UnitOfWork, PolicyVersion], PolicyVersion]
 """What a version that is registered has to pass; it comes out with the instant from which it holds."""
 
 
@@ -57,134 +54,128 @@ class Registration:
     created: bool
 
 
-def publish(work: Work, draft: PolicyVersion, *, dry_run: bool = False) -> Registration:
+def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> Registration:
     """Register a version, to hold from an instant that is yet to come; where it names none, from now.
 
     The same one again changes nothing. Raises `PolicyVersionConflict` for a number that is taken, `EffectiveTooEarly`,
     and `InvalidInput` for a version that changes nothing or does not follow the others.
     """
     if not dry_run:
-        work.hold_journal()
-    return _registered(work, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
+        uow.hold_journal()
+    return _registered(uow, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
 
 
-def import_version(work: Work, version: PolicyVersion) -> Registration:
+def import_version(uow: UnitOfWork, version: PolicyVersion) -> Registration:
     """Register a version with its true dates, while its policy has judged nothing; `effective_from` may be long ago.
 
     Only version 1 may hold from the beginning. The same one again changes nothing. Several may be imported in one use
     case. Raises as `publish`.
     """
-    work.hold_journal()
-    return _registered(work, version, _importable, EventType.POLICY_IMPORTED)
+    uow.hold_journal()
+    return _registered(uow, version, _importable, EventType.POLICY_IMPORTED)
 
 
-def first_policy(work: Work, policy_id: str) -> None:
+def first_policy(uow: UnitOfWork, policy_id: str) -> None:
     """Register the version that comes with the service, where it is of this policy and was never registered.
 
     The journal is asked: what has been taken out of the records since is for the audit to find, and not to be mended.
     """
-    version = policies.packaged(policy_id)
-    if version is not None and not events.of_types(work.tx, ABOUT_POLICIES, {_version_id(version)}):
-        _registered(work, version, lambda _, first: first, EventType.POLICY_IMPORTED)
+    version = packaged(policy_id)
+    if version is not None and not uow.events.has_any(ABOUT_POLICIES, _version_id(version)):
+        _registered(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 
-def withdraw(work: Work, policy_id: str, number: int) -> RegisteredVersion:
+def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
     """Take a version back that has not taken effect; again changes nothing.
 
     Raises `NotFound`, `PolicyVersionConflict`.
     """
-    work.hold_journal()
-    record, version = work.policies.record(policy_id, number), work.policies[policy_id].version(number)
+    uow.hold_journal()
+    record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
     if record.withdrawn_at is not None:
         return record
-    if version.starts <= work.now:
+    if version.starts <= uow.now:
         since = format_known(version.effective_from) or "the beginning"
         raise PolicyVersionConflict(
             f"Version {number} of {policy_id} has been in force since {since}, and orders may have been judged by it:"
             " publish the next version instead."
         )
-    withdrawn, digest = POLICY_VERSIONS.change(
-        work.tx, record, CLOSED, withdrawn_at=work.now, withdrawn_by=work.principal.actor
-    )
-    work.enter(EventType.POLICY_WITHDRAWN, record.version_id, None, digest, policy=policy_id, version=number)
-    return withdrawn
+    data = {"policy": policy_id, "version": number}
+    changes = {"withdrawn_at": uow.now, "withdrawn_by": uow.principal.actor}
+    return uow.versions.update(record, EventType.POLICY_WITHDRAWN, data, **changes)
 
 
 def close(
-    work: Work, policy_id: str, day: date, reason_de: str | None = None, reason_en: str | None = None
+    uow: UnitOfWork, policy_id: str, day: date, reason_de: str | None = None, reason_en: str | None = None
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing.
 
     It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` for a date far away.
     """
-    work.hold_journal()
-    version = work.policies[policy_id].present(work.now)
-    today = local_date(work.now, zone(version.terms.time_zone))
+    uow.hold_journal()
+    version = uow.policies[policy_id].present(uow.now)
+    today = local_date(uow.now, zone(version.terms.time_zone))
     checks.require_near(day, today, "/date")
     notices = []
     if day < today:
         notices.append(ClosureNotice.IN_THE_PAST)
     if judging.calendar_of(version).why_not(day) in {Why.WEEKEND, Why.PUBLIC_HOLIDAY}:
         notices.append(ClosureNotice.NO_BUSINESS_DAY)
-    for row in stored.closures_of(work.tx, policy_id):
-        if row["date"] == day.isoformat():
-            return EnteredClosure(CLOSURES.read(row, work.notes), notices, created=False)
+    for closure in uow.closures.of_policy(policy_id):
+        if closure.date == day:
+            return EnteredClosure(closure, notices, created=False)
     closure = Closure(
         closure_id=id_within(policy_id, day),
         policy=policy_id,
         date=day,
         reason_de=reason_de,
         reason_en=reason_en,
-        entered_at=work.now,
-        entered_by=work.principal.actor,
+        entered_at=uow.now,
+        entered_by=uow.principal.actor,
     )
-    digest = CLOSURES.insert(work.tx, closure, Vault(work.keys.notes))
-    work.enter(EventType.CLOSURE_ADDED, closure.closure_id, None, digest, policy=policy_id, date=day.isoformat())
+    uow.closures.add(closure, EventType.CLOSURE_ADDED, policy=policy_id, date=day.isoformat())
     return EnteredClosure(closure, notices, created=True)
 
 
-def closures(work: Work, policy_id: str) -> list[Closure]:
+def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
     """The closures of a policy, by date; raises `NotFound`."""
-    work.policies[policy_id]
-    return [CLOSURES.read(row, work.notes) for row in stored.closures_of(work.tx, policy_id)]
+    uow.policies[policy_id]
+    return uow.closures.of_policy(policy_id)
 
 
 def _registered(
-    work: Work, draft: PolicyVersion, gate: Gate, event: EventType, *, dry_run: bool = False
+    uow: UnitOfWork, draft: PolicyVersion, gate: Gate, event: EventType, *, dry_run: bool = False
 ) -> Registration:
-    holidays_data.require_region(draft.terms.region, "/terms/region")
-    taken = _taken(work, draft)
-    version = gate(work, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
-    follows = _followed(work, version)
+    require_region(draft.terms.region, "/terms/region")
+    taken = _taken(uow, draft)
+    version = gate(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
+    follows = _followed(uow, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
         return Registration(taken, version, follows, differing, created=False)
     if follows and not differing:
         raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
-    record = _record(work, version, imported=event is EventType.POLICY_IMPORTED)
+    record = _record(uow, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
         return Registration(record, version, follows, differing, created=False)
-    digest = POLICY_VERSIONS.insert(work.tx, record, CLOSED)
-    work.enter(
+    uow.versions.add(
+        record,
         event,
-        record.version_id,
-        None,
-        digest,
         policy=record.policy,
         version=record.version,
         effective_from=format_known(record.effective_from),
         content_hash=record.content_hash,
     )
-    work.relied_on = policies.load(work.tx, work.policies.default, work.policies.position)  # this one included
+    uow.see_own_policies()
     return Registration(record, version, follows, differing, created=True)
 
 
-def _taken(work: Work, draft: PolicyVersion) -> RegisteredVersion | None:
+def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     """What is registered under the number of a draft, which may leave it open when it takes effect.
 
     Raises `PolicyVersionConflict` where that is something else.
     """
-    records = work.policies.records(draft.policy_id) if draft.policy_id in work.policies else ()
+    records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):
         return None
     taken = records[draft.version - 1]
@@ -197,23 +188,23 @@ def _taken(work: Work, draft: PolicyVersion) -> RegisteredVersion | None:
     )
 
 
-def _publishable(work: Work, draft: PolicyVersion) -> PolicyVersion:
+def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
     """A draft with the instant from which it will hold; raises `EffectiveTooEarly`."""
-    earliest = max(work.now, draft.terms.page_published_at or work.now)
+    earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = f"must be {format_instant(earliest)} or later: neither before now nor before page_published_at"
         raise EffectiveTooEarly([Flaw("/effective_from", detail, "too_early")])
     return replace(draft, effective_from=draft.effective_from or earliest)
 
 
-def _importable(work: Work, version: PolicyVersion) -> PolicyVersion:
+def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         raise InvalidInput([Flaw("/effective_from", "is required: only version 1 may hold from the beginning")])
     if shown and version.effective_from and version.effective_from < shown:
         raise EffectiveTooEarly([Flaw("/effective_from", "must not be earlier than page_published_at", "too_early")])
-    if stored.has_judged(work.tx, version.policy_id):
+    if uow.versions.has_judged(version.policy_id):
         raise PolicyVersionConflict(
             f"The policy {version.policy_id} has judged, so what it was before cannot change any more:"
             " publish the version, to hold from now or later."
@@ -221,12 +212,12 @@ def _importable(work: Work, version: PolicyVersion) -> PolicyVersion:
     return version
 
 
-def _followed(work: Work, version: PolicyVersion) -> PolicyVersion | None:
+def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
     """The version that holds before this one; raises `InvalidInput` where it does not follow the others."""
-    if version.policy_id not in work.policies:
+    if version.policy_id not in uow.policies:
         policy_of([version])
         return None
-    policy, records = work.policies[version.policy_id], work.policies.records(version.policy_id)
+    policy, records = uow.policies[version.policy_id], uow.policies.records(version.policy_id)
     withdrawn = {record.version for record in records if record.withdrawn_at is not None}
     others = [other for other in policy.versions if other.version != version.version]
     standing = policy_of([*others, version], withdrawn).standing
@@ -234,13 +225,13 @@ def _followed(work: Work, version: PolicyVersion) -> PolicyVersion | None:
     return standing[at - 1] if at else None
 
 
-def _record(work: Work, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
+def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
     return RegisteredVersion(
         version_id=_version_id(version),
         policy=version.policy_id,
         version=version.version,
-        registered_at=work.now,
-        registered_by=work.principal.actor,
+        registered_at=uow.now,
+        registered_by=uow.principal.actor,
         imported=imported,
         effective_from=version.effective_from,
         terms=terms_data(version.terms),

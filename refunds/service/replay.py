@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
-import orjson
-
 from refunds.domain import judging
 from refunds.domain.eligibility import Outcome
 from refunds.errors import RefundsError
-from refunds.service.work import Work
-from refunds.storage import Row, cancellations, contacts
-from refunds.storage.table import count_rows
+from refunds.storage import Row
+from refunds.storage.decisions import read_decision
+from refunds.storage.unit_of_work import UnitOfWork
 
 DATA_VERSIONS = {"holidays_version", "tzdata_version"}
 """What a decision was made with may have grown older without making a difference."""
@@ -43,11 +41,11 @@ class Replayed:
     other_data: Counter[str] = field(default_factory=Counter)
 
 
-def replay(work: Work, found: Replayed, tell: Tell = lambda _, __: None) -> Iterator[Difference]:
+def replay(uow: UnitOfWork, found: Replayed, tell: Tell = lambda _, __: None) -> Iterator[Difference]:
     """Each stored decision that would be another one today, found as the records are read; `found` counts them all."""
-    total = count_rows(work.tx, "contacts") + count_rows(work.tx, "cancellations")
-    for row in chain(contacts.decisions(work.tx), cancellations.decisions(work.tx)):
-        difference = _difference(work, found, row)
+    total = uow.contacts.count() + uow.cancellations.count()
+    for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
+        difference = _difference(uow, found, row)
         found.decisions += 1
         if difference is not None:
             found.differences += 1
@@ -57,11 +55,11 @@ def replay(work: Work, found: Replayed, tell: Tell = lambda _, __: None) -> Iter
     tell(total, total)
 
 
-def _difference(work: Work, found: Replayed, row: Row) -> Difference | None:
-    record = orjson.loads(row["decision"])
-    before = Outcome.of(record["outcome"])
+def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
+    recorded = read_decision(row["decision"])
+    before = recorded.outcome
     try:
-        after = judging.decided_again(work.policies, record).outcome
+        after = judging.decided_again(uow.policies, recorded).outcome
     except RefundsError as error:
         return Difference(row["order_id"], row["record_id"], {}, error)
     said = zip(Outcome._fields, before, after, strict=True)

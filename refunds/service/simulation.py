@@ -22,9 +22,10 @@ from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
 from refunds.domain.terms import JudgedBy
 from refunds.errors import RefundsError
-from refunds.service.work import Work
-from refunds.storage import Row, contacts, orders
-from refunds.storage.table import count_rows, instant, micros
+from refunds.storage import Row
+from refunds.storage.decisions import FACTS, OUTCOME
+from refunds.storage.table import instant, micros
+from refunds.storage.unit_of_work import UnitOfWork
 
 EXAMPLES = 10
 """Of each way in which contacts flip."""
@@ -92,19 +93,17 @@ class Simulation:
             yield self.by_channel[channel]
 
 
-def simulate(work: Work, draft: PolicyVersion, tell: Tell = lambda _, __: None) -> Simulation:
+def simulate(uow: UnitOfWork, draft: PolicyVersion, tell: Tell = lambda _, __: None) -> Simulation:
     """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
-    policy = work.policies[draft.policy_id]
+    policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
-    present = policy.present(work.now)
+    present = policy.present(uow.now)
     draft = replace(draft, closures=present.closures)
-    found = Simulation(draft, present, differences(present.terms, draft.terms), work.now)
-    ahead = count_rows(work.tx, "orders"), count_rows(work.tx, "contacts")  # of other policies, too
+    found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
+    ahead = uow.orders.count(), uow.contacts.count()  # of other policies, too
     judging = _Judging(policy, found)
-    judging.judge_orders(orders.facts_judged_by(work.tx, policy.policy_id), lambda done: tell(done, sum(ahead)))
-    judging.judge_contacts(
-        contacts.judged_by(work.tx, policy.policy_id), lambda done: tell(ahead[0] + done, sum(ahead))
-    )
+    judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: tell(done, sum(ahead)))
+    judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: tell(ahead[0] + done, sum(ahead)))
     tell(sum(ahead), sum(ahead))
     return found
 
@@ -174,7 +173,7 @@ class _Judging:
             if not done % STEP:
                 tell(done)
             record = orjson.loads(row["decision"])
-            facts = Facts.of(record["facts"])
+            facts = FACTS.read(record["facts"])
             try:
                 after = self._decide(facts, row["region"])
                 reason = after.reason
@@ -188,7 +187,7 @@ class _Judging:
                 self._found.orders_flipped[flip] += flipped.get(flip) != row["order_id"]
                 flipped[flip] = row["order_id"]
                 if len(self._found.examples[flip]) < EXAMPLES:
-                    before = Outcome.of(record["outcome"])
+                    before = OUTCOME.read(record["outcome"])
                     self._found.examples[flip].append(
                         Example(row["order_id"], row["contact_id"], before, after.outcome)
                     )

@@ -1,12 +1,12 @@
 """Clients and their tokens."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
+from refunds.storage.repository import Repository
 from refunds.storage.table import Table, micros
 
 CLIENTS = Table(Client, "clients")
@@ -21,47 +21,58 @@ class Holder(NamedTuple):
     policies_at: int
 
 
-def by_token(tx: Transaction, token_id: str) -> Holder | None:
-    """The holder of the token of this id: the one indexed read of every request."""
-    row = tx.one(
-        f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
-        " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
-        token_id=token_id,
-    )
-    return None if row is None else Holder(*_pair(row), row["policies_at"])
+class Clients(Repository[Client]):
+    """The systems and people that call the service."""
+
+    table: ClassVar[Table[Client]] = CLIENTS
+
+    def by_name(self, name: str) -> Client | None:
+        """The client of this name; held, in a write, until it ends."""
+        row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
+        return None if row is None else self._read(row)
 
 
-def hold_token(tx: Transaction, token_id: str) -> None:
-    """Let nobody else change a token until this write ends."""
-    tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
+class Tokens(Repository[ClientToken]):
+    """The tokens of clients."""
+
+    table: ClassVar[Table[ClientToken]] = TOKENS
+
+    def holder(self, token_id: str) -> Holder | None:
+        """The holder of the token of this id: the one indexed read of every request."""
+        row = self._tx.one(
+            f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
+            " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
+            token_id=token_id,
+        )
+        return None if row is None else Holder(*_pair(row), row["policies_at"])
+
+    def hold(self, token_id: str) -> None:
+        """Let nobody else change a token until this write ends."""
+        self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
+
+    def count_active(self, client_id: str) -> int:
+        """How many tokens of a client hold now."""
+        row = self._tx.one(
+            "SELECT count(*) AS active FROM tokens"
+            " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",
+            client_id=client_id,
+            now=micros(self._context.now),
+        )
+        assert row is not None
+        active: int = row["active"]
+        return active
+
+    def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
+        """Every token with its client, by client."""
+        rows = self._tx.all(
+            f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
+            " ORDER BY name, tokens.created_at, token_id"
+        )
+        return map(_pair, rows)
 
 
-def by_name(tx: Transaction, name: str) -> Client | None:
-    """The client of this name."""
-    row = tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-    return None if row is None else CLIENTS.read(row, CLOSED)
-
-
-def active_tokens(tx: Transaction, client_id: str, now: datetime) -> int:
-    """How many tokens of a client hold."""
-    row = tx.one(
-        "SELECT count(*) AS active FROM tokens"
-        " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",
-        client_id=client_id,
-        now=micros(now),
-    )
-    assert row is not None
-    active: int = row["active"]
-    return active
-
-
-def every(tx: Transaction) -> Iterator[tuple[Client, ClientToken]]:
-    """Every token with its client, by client."""
-    rows = tx.all(
-        f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
-        " ORDER BY name, tokens.created_at, token_id"
-    )
-    return map(_pair, rows)
+def _pair(row: Row) -> tuple[Client, ClientToken]:
+    return CLIENTS.read(row, CLOSED), TOKENS.read(row, CLOSED)
 
 
 def every_client(tx: Transaction) -> Iterator[Row]:
@@ -72,7 +83,3 @@ def every_client(tx: Transaction) -> Iterator[Row]:
 def every_token(tx: Transaction) -> Iterator[Row]:
     """The row of every token."""
     return tx.each(f"SELECT {TOKENS.columns} FROM tokens ORDER BY token_id")  # noqa: S608
-
-
-def _pair(row: Row) -> tuple[Client, ClientToken]:
-    return CLIENTS.read(row, CLOSED), TOKENS.read(row, CLOSED)

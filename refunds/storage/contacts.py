@@ -1,10 +1,13 @@
 """Contacts, each with the key of its order's customer."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from refunds.domain.records import Contact
+from refunds.errors import NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
+from refunds.storage.repository import OfOrders
 from refunds.storage.table import Table
 
 CONTACTS = Table(Contact, "contacts")
@@ -12,60 +15,75 @@ CONTACTS = Table(Contact, "contacts")
 _WITH_KEY = with_key(CONTACTS)
 
 
-def by_id(tx: Transaction, contact_id: str) -> Row | None:
-    """The row of a contact."""
-    return tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
+class Contacts(OfOrders[Contact]):
+    """The contacts about orders."""
 
+    table: ClassVar[Table[Contact]] = CONTACTS
 
-def listed(
-    tx: Transaction, *, after: str, limit: int, order_id: str | None, is_open: bool | None, backdated: bool | None
-) -> list[Row]:
-    """Up to `limit` contacts after one, in the order in which they were recorded."""
-    conditions = {
-        "contacts.order_id = :order_id": order_id is not None,
-        f"is_open = {is_open or 0:d}": is_open is not None,  # literally, as a partial index wants it
-        f"backdated = {backdated or 0:d}": backdated is not None,
-    }
-    asked = "".join(f" AND {condition}" for condition, holds in conditions.items() if holds)
-    return tx.all(
-        f"{_WITH_KEY} WHERE contact_id > :after{asked} ORDER BY contact_id LIMIT :limit",
-        after=after,
-        limit=limit,
-        order_id=order_id,
-    )
+    def get(self, contact_id: str) -> Contact:
+        """The contact of this id; raises `NotFound`."""
+        found = self.find(contact_id)
+        if found is None:
+            raise NotFound("there is no contact of this id")
+        return found
+
+    def find(self, contact_id: str) -> Contact | None:
+        """The contact of this id, if there is one."""
+        row = self._tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
+        return None if row is None else self._read(row)
+
+    def paginate(
+        self,
+        after: str = "",
+        *,
+        limit: int,
+        order_id: str | None = None,
+        is_open: bool | None = None,
+        backdated: bool | None = None,
+    ) -> list[Contact]:
+        """Up to `limit` contacts after one, in the order in which they were recorded."""
+        conditions = {
+            "contacts.order_id = :order_id": order_id is not None,
+            f"is_open = {is_open or 0:d}": is_open is not None,  # literally, as a partial index wants it
+            f"backdated = {backdated or 0:d}": backdated is not None,
+        }
+        asked = "".join(f" AND {condition}" for condition, holds in conditions.items() if holds)
+        sql = f"{_WITH_KEY} WHERE contact_id > :after{asked} ORDER BY contact_id LIMIT :limit"
+        return self._read_all(self._tx.all(sql, after=after, limit=limit, order_id=order_id))
+
+    def of_order(self, order_id: str) -> list[Contact]:
+        """Every contact about an order."""
+        return self._read_all(of_order(self._tx, order_id))
+
+    def close_all(self, order_id: str) -> None:
+        """Take the contacts of a cancelled order off the open list."""
+        sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
+        self._tx.run(sql, order_id=order_id)
+
+    def reopen_all(self, order_id: str) -> None:
+        """Put the requests of an order that is no longer cancelled back on the open list."""
+        self._tx.run(
+            "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
+            " AND resolved_at IS NULL AND superseded_by IS NULL",
+            order_id=order_id,
+        )
+
+    def judged_by(self, policy: str) -> Iterator[Row]:
+        """What was decided on the contacts about a policy's orders, order by order; superseded ones aside."""
+        return self._tx.each(
+            "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
+            " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
+            policy=policy,
+        )
+
+    def decisions(self) -> Iterator[Row]:
+        """What was decided on every contact."""
+        return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """Every contact about an order."""
+    """The row of every contact about an order."""
     return tx.all(f"{_WITH_KEY} WHERE contacts.order_id = :order_id ORDER BY contact_id", order_id=order_id)
-
-
-def close_all(tx: Transaction, order_id: str) -> None:
-    """Take the contacts of a cancelled order off the open list."""
-    tx.run("UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1", order_id=order_id)
-
-
-def reopen_all(tx: Transaction, order_id: str) -> None:
-    """Put the requests of an order that is no longer cancelled back on the open list."""
-    tx.run(
-        "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
-        " AND resolved_at IS NULL AND superseded_by IS NULL",
-        order_id=order_id,
-    )
-
-
-def judged_by(tx: Transaction, policy: str) -> Iterator[Row]:
-    """What was decided on every contact about a policy's orders, one order after the other; superseded ones aside."""
-    return tx.each(
-        "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
-        " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
-        policy=policy,
-    )
-
-
-def decisions(tx: Transaction) -> Iterator[Row]:
-    """What was decided on every contact."""
-    return tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 
 def every(tx: Transaction) -> Iterator[Row]:

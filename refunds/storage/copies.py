@@ -5,7 +5,7 @@ schema tells which state of the journal a copy is of, and that it is not finishe
 that nothing is added to a copy that another one has taken over, or to a database that is served from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -15,26 +15,7 @@ from refunds.storage import Engine, Transaction, events
 from refunds.storage.events import NO_EVENT, Head
 from refunds.storage.migrations import COPY_OF, GENERATED, up_to_date
 from refunds.storage.table import count_rows
-
-TABLES = {
-    "keys": ("name",),
-    "clients": ("client_id",),
-    "tokens": ("token_id",),
-    "users": ("user_id",),
-    "sign_in_attempts": ("name_digest",),
-    "policy_versions": ("version_id",),
-    "closures": ("closure_id",),
-    "customers": ("customer_id",),
-    "orders": ("order_id",),
-    "contacts": ("contact_id",),
-    "cancellations": ("cancellation_id",),
-    "events": ("position",),
-    "idempotency": ("client_id", "key_hash"),
-}
-"""Every table with its key, each after those that it refers to; the head of the journal is set at the end."""
-
-_UNJOURNALLED = ("users", "sign_in_attempts", "idempotency")
-"""Whose rows change without a trace in the journal: sessions end, attempts are counted, replies expire."""
+from refunds.storage.tables import TABLES, StoredTable
 
 AT_ONCE = 2_000
 """Rows in one transaction."""
@@ -60,11 +41,9 @@ class Copy:
                     return None
                 raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
             if under_way == mark:
-                for table in _UNJOURNALLED:
-                    tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
+                _empty(tx, [table for table in TABLES if not table.journalled])
             elif under_way is not None:  # the rows that are there may be others by now
-                for table in reversed(TABLES):
-                    tx.run(f"DELETE FROM {table}")  # noqa: S608 - one of ours
+                _empty(tx, reversed(TABLES))
                 events.set_head(tx, NO_EVENT)
             tx.run("DELETE FROM migrations WHERE name = :under_way", under_way=under_way)
             tx.run("INSERT INTO migrations (name) VALUES (:mark)", mark=mark)
@@ -78,22 +57,22 @@ class Copy:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")
             yield tx
 
-    def rest(self, source: Transaction, table: str) -> Iterator[int]:
+    def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
         """Copy what is missing of a table; after each step, how many rows are there."""
         with self.to.read() as tx:
-            there, last = count_rows(tx, table), _last(tx, table)
+            there, last = count_rows(tx, table.name), _last(tx, table)
         yield there
-        key = ", ".join(TABLES[table])
+        key = ", ".join(table.key)
         while True:
-            beyond = f"WHERE ({key}) > ({', '.join(f':{name}' for name in TABLES[table])})" if last else ""
-            rows = source.all(f"SELECT * FROM {table} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
+            beyond = f"WHERE ({key}) > ({', '.join(f':{name}' for name in table.key)})" if last else ""
+            rows = source.all(f"SELECT * FROM {table.name} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
             if not rows:
                 return
             columns = [name for name in rows[0] if name not in GENERATED]
             names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
             with self.write() as tx:
-                tx.many(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608
-            last = {name: rows[-1][name] for name in TABLES[table]}
+                tx.many(f"INSERT INTO {table.name} ({names}) VALUES ({values})", rows)  # noqa: S608
+            last = {name: rows[-1][name] for name in table.key}
             there += len(rows)
             yield there
 
@@ -113,7 +92,12 @@ class Copy:
             tx.run("UPDATE migrations SET name = :given_up WHERE name = :mark", given_up=COPY_OF, mark=self.mark)
 
 
-def _last(tx: Transaction, table: str) -> dict[str, object]:
-    descending = ", ".join(f"{name} DESC" for name in TABLES[table])
-    row = tx.one(f"SELECT {', '.join(TABLES[table])} FROM {table} ORDER BY {descending} LIMIT 1")  # noqa: S608
+def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
+    for table in tables:
+        tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours
+
+
+def _last(tx: Transaction, table: StoredTable) -> dict[str, object]:
+    descending = ", ".join(f"{name} DESC" for name in table.key)
+    row = tx.one(f"SELECT {', '.join(table.key)} FROM {table.name} ORDER BY {descending} LIMIT 1")  # noqa: S608
     return dict(row or {})

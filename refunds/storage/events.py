@@ -1,12 +1,13 @@
 """The journal as it is stored: the events, and the head that the next one is chained to."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event
+from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event, is_sound
 from refunds.errors import Unreadable
 from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
+from refunds.storage.repository import Repository
 from refunds.storage.table import Table
 
 EVENTS = Table(Event, "events")
@@ -21,6 +22,58 @@ class Head(NamedTuple):
 
 
 NO_EVENT = Head(0, GENESIS, 0)
+
+
+class Events(Repository[Event]):
+    """The events of the journal."""
+
+    table: ClassVar[Table[Event]] = EVENTS
+
+    def head(self) -> Head:
+        """The end of the journal; raises `Unreadable`."""
+        return head(self._tx)
+
+    def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
+        """Up to `limit` events after a position, in order; of these types, and those for auditors only with `audit`."""
+        given: dict[str, str] = {}
+        if types is None:
+            hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
+            sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden}"  # noqa: S608
+        else:
+            given = {f"type{i}": name for i, name in enumerate(types) if audit or name not in FOR_AUDITORS}
+            if not given:
+                return []
+            # One indexed stretch a type: a rare type is found without reading what lies between.
+            sql = " UNION ALL ".join(
+                f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :{name} AND position > :after"  # noqa: S608
+                f" ORDER BY position LIMIT :limit) AS {name}"
+                for name in given
+            )
+        sql += " ORDER BY position LIMIT :limit"
+        return self._read_all(self._tx.all(sql, after=position, limit=limit, **given))
+
+    def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
+        """Up to `limit` events before a position, or the last ones; the newest first.
+
+        Each with whether it is what was chained there, after the event before it.
+        """
+        last = self.head().position if before is None else before - 1
+        found = self._read_all(between(self._tx, last - limit, last))  # one more, for what the first is chained to
+        told = []
+        for earlier, event in zip([None, *found], found, strict=False):
+            if event.position > last - limit:
+                previous = earlier.hash if earlier else GENESIS
+                position = earlier.position + 1 if earlier else 1
+                told.append((event, is_sound(event, self._context.keys.audit, position, previous)))
+        return told[::-1]
+
+    def of_order(self, order_id: str) -> list[Event]:
+        """What has happened to an order, from the first event."""
+        return self._read_all(of_order(self._tx, order_id))
+
+    def has_any(self, types: Iterable[str], subject: str) -> bool:
+        """Whether an event of one of these types, which are rare, has happened to a record."""
+        return bool(of_types(self._tx, types, {subject}))
 
 
 def head(tx: Transaction) -> Head:
@@ -60,26 +113,6 @@ def set_head(tx: Transaction, head: Head) -> None:
     """Say which event is the last one."""
     moving = "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at WHERE id = 1"
     tx.run(moving, **head._asdict())
-
-
-def after(tx: Transaction, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
-    """Up to `limit` events after a position, in order; of these types, and those for auditors only with `audit`."""
-    given: dict[str, str] = {}
-    if types is None:
-        hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
-        sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden}"  # noqa: S608
-    else:
-        given = {f"type{i}": name for i, name in enumerate(types) if audit or name not in FOR_AUDITORS}
-        if not given:
-            return []
-        # One indexed stretch a type: a rare type is found without reading what lies between.
-        sql = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :{name} AND position > :after"  # noqa: S608
-            f" ORDER BY position LIMIT :limit) AS {name}"
-            for name in given
-        )
-    sql += " ORDER BY position LIMIT :limit"
-    return [EVENTS.read(row, CLOSED) for row in tx.all(sql, after=position, limit=limit, **given)]
 
 
 def count_from(tx: Transaction, position: int) -> int:

@@ -1,14 +1,87 @@
 """Orders, each with its customer's key."""
 
 from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
 
-from refunds.domain.records import Order
-from refunds.storage import Row, Transaction
+from refunds.domain.journal import EventType
+from refunds.domain.records import Cancellation, Order
+from refunds.errors import NotFound
+from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
+from refunds.storage.cancellations import CANCELLATIONS, Cancellations
+from refunds.storage.contacts import CONTACTS
+from refunds.storage.repository import OfOrders
 from refunds.storage.table import Table
 
 ORDERS = Table(Order, "orders")
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
+
+
+class LockedOrder(NamedTuple):
+    """An order that nobody else can change until this write ends, and the cancellation that is active, if any."""
+
+    order: Order
+    active: Cancellation | None
+
+
+class Orders(OfOrders[Order]):
+    """The orders."""
+
+    table: ClassVar[Table[Order]] = ORDERS
+
+    def get(self, order_id: str) -> Order:
+        """The order of this id; raises `NotFound`."""
+        row = by_id(self._tx, order_id)
+        if row is None:
+            raise NotFound("there is no order of this id: register it first")
+        return self._read(row)
+
+    def get_for_update(self, order_id: str) -> LockedOrder:
+        """The order of this id, that nobody else can change, nor what rests on it, until this write ends.
+
+        Raises `NotFound`.
+        """
+        hold(self._tx, order_id)
+        return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
+
+    def add_new(self, order: Order) -> bool:
+        """Store an order of a customer who is held, unless there is one of its id; whether it was stored."""
+        vault = self._context.orders[order.order_id] = self._context.customers[order.customer_id]
+        digest = ORDERS.insert_new(self._tx, order, vault)
+        if digest is None:
+            return False
+        self._enter(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
+        return True
+
+    def move(self, order: Order, customer_id: str) -> None:
+        """Seal everything personal about an order anew, for the customer whose it is found to be, and who is held."""
+        order_id, now = order.order_id, self._context.now
+        vault, to = self._context.orders[order_id], self._context.customers[customer_id]
+        for row in contacts.of_order(self._tx, order_id):
+            CONTACTS.reseal(self._tx, row, vault, to)
+        for row in cancellations.of_order(self._tx, order_id):
+            CANCELLATIONS.reseal(self._tx, row, vault, to)
+        idempotency.move(self._tx, order_id, vault, to, now)
+        self._context.orders[order_id] = to
+
+    def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:
+        """Up to `limit` orders of a customer after one, by id; none of nobody."""
+        if customer_id is None:
+            return []
+        sql = (
+            f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
+        )
+        return self._read_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
+
+    def facts_judged_by(self, policy: str) -> Iterator[Row]:
+        """The region and the instants, as they are stored, of every order that a policy judges."""
+        sql = "SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy"
+        return self._tx.each(sql, policy=policy)
+
+
+def by_id(tx: Transaction, order_id: str) -> Row | None:
+    """The row of an order."""
+    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
 
 
 def hold(tx: Transaction, order_id: str) -> None:
@@ -17,26 +90,6 @@ def hold(tx: Transaction, order_id: str) -> None:
     Before anything about it is read, and by itself: a joined row would be judged by what it was joined to before.
     """
     tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
-
-
-def by_id(tx: Transaction, order_id: str) -> Row | None:
-    """The row of an order."""
-    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
-
-
-def of_customer(tx: Transaction, customer_id: str, after: str, limit: int) -> list[Row]:
-    """Up to `limit` orders of a customer, by id."""
-    return tx.all(
-        f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit",
-        customer_id=customer_id,
-        after=after,
-        limit=limit,
-    )
-
-
-def facts_judged_by(tx: Transaction, policy: str) -> Iterator[Row]:
-    """The region and the instants of every order that a policy judges."""
-    return tx.each("SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy", policy=policy)
 
 
 def owners(tx: Transaction) -> set[str]:

@@ -1,13 +1,131 @@
-"""Policy versions as they were registered, and closures."""
+"""Policy versions as they were registered, closures, and the policies that they make up."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
+from refunds.domain.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of
 from refunds.domain.records import Closure, RegisteredVersion
+from refunds.errors import InvalidInput, NotFound, Unreadable
+from refunds.schemas.policy import read_terms
+from refunds.security.encryption import CLOSED, Vault
 from refunds.storage import Row, Transaction
+from refunds.storage.repository import Repository
 from refunds.storage.table import Table
 
 POLICY_VERSIONS = Table(RegisteredVersion, "policy_versions")
 CLOSURES = Table(Closure, "closures")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A policy, and the records of its versions by number."""
+
+    policy: Policy
+    records: tuple[RegisteredVersion, ...]
+
+
+class Policies(Mapping[str, Policy]):
+    """Policies by id, as they are after the event at `position` at least; `default` judges where none is named.
+
+    Whoever relies on newer ones than that is told so at the end, as if they were older.
+    """
+
+    def __init__(self, known: Iterable[Known], default: str, position: int) -> None:
+        self._by_id = {one.policy.policy_id: one for one in known}
+        self.default, self.position = default, position
+
+    def __getitem__(self, policy_id: str) -> Policy:
+        """The policy of this id; raises `NotFound`, naming those there are."""
+        return self._known(policy_id).policy
+
+    def __contains__(self, policy_id: object) -> bool:
+        return policy_id in self._by_id
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def records(self, policy_id: str) -> tuple[RegisteredVersion, ...]:
+        """The records of a policy's versions, by number; raises `NotFound`."""
+        return self._known(policy_id).records
+
+    def record(self, policy_id: str, number: int) -> RegisteredVersion:
+        """The record of a policy's version; raises `NotFound`."""
+        self[policy_id].version(number)
+        return self.records(policy_id)[number - 1]
+
+    def _known(self, policy_id: str) -> Known:
+        try:
+            return self._by_id[policy_id]
+        except KeyError:
+            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id) or 'none'}") from None
+
+
+def load(tx: Transaction, default: str, position: int) -> Policies:
+    """The policies as a transaction sees them, after the event at this position.
+
+    Raises `Unreadable`, naming the policy, where they are not what the service has written.
+    """
+    records: dict[str, list[Row]] = defaultdict(list)
+    for row in every_version(tx):
+        records[row["policy"]].append(row)
+    entered: dict[str, list[Row]] = defaultdict(list)
+    for row in every_closure(tx):
+        entered[row["policy"]].append(row)
+    return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, position)
+
+
+def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> Known:
+    try:
+        records = tuple(POLICY_VERSIONS.read(row, CLOSED) for row in versions)
+        closed = (CLOSURES.read(row, CLOSED) for row in entered)
+        closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
+        withdrawn = {record.version for record in records if record.withdrawn_at is not None}
+        return Known(policy_of((version_of(record, closures) for record in records), withdrawn), records)
+    except (ValueError, TypeError, OverflowError, KeyError, InvalidInput) as error:
+        message = f"the policy {policy_id} is not what was registered ({error}): see flask audit verify"
+        raise Unreadable(message) from None
+
+
+def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
+    """The version that a record holds, with the closures of its policy where it is to judge."""
+    terms = read_terms(record.terms)
+    return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
+
+
+class Versions(Repository[RegisteredVersion]):
+    """The versions of policies, as they were registered."""
+
+    table: ClassVar[Table[RegisteredVersion]] = POLICY_VERSIONS
+
+    def has_judged(self, policy: str) -> bool:
+        """Whether a decision that is stored was made by a policy: without an index, as it is asked so rarely."""
+        asked = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608
+            for table in ("contacts", "cancellations")
+        )
+        return bool(self._tx.all(asked, policy=policy))
+
+
+class EnteredClosures(Repository[Closure]):
+    """The closures that were entered, their reasons for those who may read what staff wrote."""
+
+    table: ClassVar[Table[Closure]] = CLOSURES
+
+    def of_policy(self, policy: str) -> list[Closure]:
+        """The closures of a policy, by date."""
+        sql = f"SELECT {CLOSURES.columns} FROM closures WHERE policy = :policy ORDER BY date"  # noqa: S608
+        return self._read_all(self._tx.all(sql, policy=policy))
+
+    def _vault(self, _: Closure) -> Vault:
+        return Vault(self._context.keys.notes)
+
+    def _read(self, row: Row) -> Closure:
+        return CLOSURES.read(row, self._context.notes)
 
 
 def every_version(tx: Transaction) -> Iterator[Row]:
@@ -18,17 +136,3 @@ def every_version(tx: Transaction) -> Iterator[Row]:
 def every_closure(tx: Transaction) -> Iterator[Row]:
     """The row of every closure, in the order of entry."""
     return tx.each(f"SELECT {CLOSURES.columns} FROM closures ORDER BY policy, entered_at, date")  # noqa: S608
-
-
-def closures_of(tx: Transaction, policy: str) -> list[Row]:
-    """The rows of a policy's closures, by date."""
-    return tx.all(f"SELECT {CLOSURES.columns} FROM closures WHERE policy = :policy ORDER BY date", policy=policy)  # noqa: S608
-
-
-def has_judged(tx: Transaction, policy: str) -> bool:
-    """Whether a decision that is stored was made by a policy: without an index, as it is asked so rarely."""
-    asked = " UNION ALL ".join(
-        f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608 - ours
-        for table in ("contacts", "cancellations")
-    )
-    return bool(tx.all(asked, policy=policy))

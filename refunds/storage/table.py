@@ -13,10 +13,12 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 
 import orjson
 
+from refunds.domain.eligibility import RecordedDecision
 from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
 from refunds.security.encryption import Vault
 from refunds.storage import Row, Transaction
+from refunds.storage.decisions import read_decision, write_decision
 
 R = TypeVar("R")
 
@@ -55,6 +57,7 @@ _KINDS: dict[type, _Kind] = {
     bool: _Kind(int, int, bool),
     datetime: _Kind(int, micros, instant),
     date: _Kind(str, date.isoformat, date.fromisoformat),
+    RecordedDecision: _Kind(str, write_decision, read_decision),
     dict: _Kind(str, lambda value: orjson.dumps(value).decode(), orjson.loads),
 }
 
@@ -115,6 +118,11 @@ class Table(Generic[R]):
         values = ", ".join(f":{column}" for column in names)
         self.insertion = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({values})"  # noqa: S608
 
+    def id_of(self, record: R) -> str:
+        """The key of a record."""
+        key: str = getattr(record, self._columns[0].field)
+        return key
+
     def insert(self, tx: Transaction, record: R, vault: Vault) -> bytes:
         """Store a new record; its digest."""
         row = self.row(record, vault)
@@ -131,7 +139,8 @@ class Table(Generic[R]):
     def change(self, tx: Transaction, before: R, vault: Vault, **changes: Any) -> tuple[R, bytes]:
         """Store what changes of a record, if that still is what it was before; the record now, and its digest.
 
-        Raises `Conflict` where another transaction was quicker.
+        The digest is that of the row as it is stored, which an older version may have written in its own way. Raises
+        `Conflict` where another transaction was quicker.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
         old, new = self.row(before, vault), self.row(after, vault)
@@ -141,9 +150,11 @@ class Table(Generic[R]):
         settings = ", ".join(f"{column.name} = :{column.name}" for column in changed)
         given = {name: new[name] for name in (self.key, *(column.name for column in changed))}
         given |= {f"old_{name}": old[name] for name in plain}
-        if tx.run(f"UPDATE {self.name} SET {settings} WHERE {' AND '.join(guards)}", **given) != 1:  # noqa: S608
+        changing = f"UPDATE {self.name} SET {settings} WHERE {' AND '.join(guards)} RETURNING {self.columns}"  # noqa: S608
+        stored = tx.one(changing, **given)
+        if stored is None:
             raise Conflict(self.name)
-        return after, self.digest(new)
+        return after, self.digest(stored)
 
     def reseal(self, tx: Transaction, row: Row, vault: Vault, to: Vault) -> None:
         """Seal the personal fields of a row anew, in another customer's vault."""

@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
-from refunds.service.books import Books
+from refunds.service.store import Store
 from refunds.web import auth, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
     access,
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
-    app.extensions["refunds.books"] = Books(settings)
+    app.extensions["refunds.store"] = Store(settings)
 
     telemetry.register(app)
     app.before_request(lambda: intake.check_framing(request))

@@ -11,15 +11,15 @@ from flask import Flask, Response, current_app, g, request
 
 from refunds.domain.permissions import Principal, Scope
 from refunds.errors import Forbidden, Unauthenticated
-from refunds.service.books import Books
 from refunds.service.clients import authenticate
-from refunds.service.policies import Policies
+from refunds.service.store import Store
+from refunds.storage.policies import Policies
 from refunds.web.problems import Rejected
 
 Scopes = tuple[Scope, ...] | None
 """One of which a route wants: none at all of whoever has a token, and None of the public."""
 
-Caller = Callable[[Books], tuple[Principal, Policies]]
+Caller = Callable[[Store], tuple[Principal, Policies]]
 """Tells who calls, and the policies as of then; raises `Unauthenticated`."""
 
 PUBLIC_BLUEPRINTS = {"pages"}
@@ -59,7 +59,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
         view = current_app.view_functions[request.endpoint]
         if getattr(view, "scopes", ()) is None:
             return
-        g.principal, g.policies = callers.get(request.blueprint or "", _token_holder)(books())
+        g.principal, g.policies = callers.get(request.blueprint or "", _token_holder)(store())
         if limiter.rate:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:
@@ -77,14 +77,14 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
         return response
 
 
-def _token_holder(books: Books) -> tuple[Principal, Policies]:
+def _token_holder(store: Store) -> tuple[Principal, Policies]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send the client's token: Authorization: Bearer rfd_...")
-    return authenticate(books, token.strip())
+    return authenticate(store, token.strip())
 
 
-def books() -> Books:
+def store() -> Store:
     """The books of this app."""
-    found: Books = current_app.extensions["refunds.books"]
+    found: Store = current_app.extensions["refunds.store"]
     return found

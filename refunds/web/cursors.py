@@ -9,29 +9,41 @@ from typing import Any, TypeVar
 import orjson
 
 from refunds.errors import InvalidCursor
-from refunds.security.encryption import keyed_digest
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 
 R = TypeVar("R")
 
 _MARK = 16
 
 
-def cursor(work: Work, listing: str, filters: Any, last: Sequence[Any]) -> str:
+def paginate(
+    uow: UnitOfWork,
+    listing: str,
+    filters: Any,
+    given: str | None,
+    *,
+    limit: int,
+    fetch: Callable[..., list[R]],
+    place_of: Callable[[R], Sequence[Any]],
+    beginning: Sequence[Any] = ("",),
+) -> tuple[list[R], str | None]:
+    """Up to `limit` items after the cursor `given`, and the cursor of the next page, if there is one.
+
+    `fetch` gives items after the sort values of a place, `beginning` being the one before all of them. Raises
+    `InvalidCursor`.
+    """
+    found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # to know if there is a next page
+    items = found[:limit]
+    return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
+
+
+def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
     """The cursor after the item with these sort values."""
     told = orjson.dumps(last)
-    return base64.urlsafe_b64encode(_mark(work, listing, filters, told) + told).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_mark(uow, listing, filters, told) + told).rstrip(b"=").decode()
 
 
-def page(
-    work: Work, listing: str, filters: Any, found: list[R], *, limit: int, place_of: Callable[[R], Sequence[Any]]
-) -> tuple[list[R], str | None]:
-    """The items of a page and its `next`, of which one item more than `limit` was fetched to know if there is one."""
-    items = found[:limit]
-    return items, cursor(work, listing, filters, place_of(items[-1])) if len(found) > limit else None
-
-
-def place(work: Work, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
+def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
     """The sort values that a cursor names, or those before the first item; raises `InvalidCursor`."""
     if given is None:
         return list(beginning)
@@ -40,12 +52,12 @@ def place(work: Work, listing: str, filters: Any, given: str | None, beginning: 
     except (binascii.Error, ValueError):
         decoded = b""
     told = decoded[_MARK:]
-    if not hmac.compare_digest(decoded[:_MARK], _mark(work, listing, filters, told)):
+    if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, told)):
         raise InvalidCursor("after must be the next of this list's last page, with the same filters.")
     values: list[Any] = orjson.loads(told)
     return values
 
 
-def _mark(work: Work, listing: str, filters: Any, told: bytes) -> bytes:
+def _mark(uow: UnitOfWork, listing: str, filters: Any, told: bytes) -> bytes:
     parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), told
-    return keyed_digest(work.keys.cursor, *parts)[:_MARK]
+    return uow.mark(*parts)[:_MARK]

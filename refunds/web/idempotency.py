@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
-from refunds.service import replies
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.problems import Rejected
 
 _CHARACTERS = "[A-Za-z0-9._~:/+=@!#$%&*^|-]{1,128}"
@@ -33,19 +32,19 @@ def checked_key(given: str | None) -> str:
     return key.strip('"')
 
 
-def once(work: Work, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
+def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
     """What `perform` answers, or what it answered when this request first came with this key.
 
     The request is told by what was sent, and not by how: spaces and the order of keys do not matter, nor the language.
     Raises `IdempotencyKeyReused`.
     """
     told = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
-    earlier = replies.earlier(work, key, request.method.encode(), request.path.encode(), told)
+    earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), told)
     if earlier is not None:
         status, headers, body = orjson.loads(earlier)
         return Response(body, status, [*headers, ("Idempotent-Replayed", "true")])
     response = perform()
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
     stored = [response.status_code, headers, response.get_data(as_text=True)]
-    replies.keep(work, key, orjson.dumps(stored).decode())
+    uow.replies.keep(key, orjson.dumps(stored).decode())
     return response

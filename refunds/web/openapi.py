@@ -82,7 +82,7 @@ def operation(
     rule: str,
     *answers: Answer,
     scopes: Scopes,
-    work: Transacted | None = None,
+    transaction: Transacted | None = None,
     method: str = "GET",
     body: type[StrictSchema] | None = None,
     body_examples: Mapping[str, Any] | None = None,
@@ -101,14 +101,14 @@ def operation(
     A body has at most `most_bytes`. `refusal` is what a conflict looks like, if not like any problem. `problems` are
     the slugs that it can answer with besides those that its intake brings.
     """
-    slugs = [*_brought_problems(scopes, work, with_body=body is not None), *problems]
+    slugs = [*_brought_problems(scopes, transaction, with_body=body is not None), *problems]
 
     def declare(view: View) -> View:
         first, *others = view.__name__.split("_")
         document: dict[str, Any] = {
             "operationId": first + "".join(map(str.title, others)),
             "parameters": [{"in": "query", "schema": query}] if query else [],
-            "responses": _responses(answers, slugs, refusal or ProblemSchema, once=work is Transacted.ONCE),
+            "responses": _responses(answers, slugs, refusal or ProblemSchema, once=transaction is Transacted.ONCE),
             "description": _description(view, scopes),
             "security": [] if scopes is None else [{"token": []}],
             "x-scopes": list(map(str, scopes or ())),
@@ -116,14 +116,14 @@ def operation(
         if method == "GET" and answers[0].etag:
             document["parameters"].append("IfNoneMatch")
             document["responses"]["304"] = {"description": "Not changed since the ETag of If-None-Match."}
-        if work is Transacted.ONCE:
+        if transaction is Transacted.ONCE:
             document["parameters"].append("IdempotencyKey")
         document["parameters"] += headers
         if body:
             content = {"schema": body} | ({"examples": body_examples} if body_examples else {})
             document["requestBody"] = {"required": True, "content": {JSON: content}}
         described = [{"in": "path", "name": name, "description": text} for name, text in (path or {}).items()]
-        taking = _with_intake(view, body, query, most_bytes, work)
+        taking = _with_intake(view, body, query, most_bytes, transaction)
         taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
         blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(taking))
         return view
@@ -131,14 +131,14 @@ def operation(
     return declare
 
 
-def _brought_problems(scopes: Scopes, work: Transacted | None, *, with_body: bool) -> list[str]:
+def _brought_problems(scopes: Scopes, transaction: Transacted | None, *, with_body: bool) -> list[str]:
     """The slugs of what can go wrong with any operation of this kind."""
     return [
         *ALWAYS,
         *(WITH_TOKEN if scopes is not None else ()),
         *(["forbidden"] if scopes else ()),
         *(WITH_BODY if with_body else ()),
-        *(WITH_KEY if work is Transacted.ONCE else ()),
+        *(WITH_KEY if transaction is Transacted.ONCE else ()),
         "validation-error",
     ]
 
@@ -156,7 +156,7 @@ def _with_intake(
     body: type[StrictSchema] | None,
     query: type[StrictSchema] | None,
     most_bytes: int,
-    work: Transacted | None,
+    transaction: Transacted | None,
 ) -> View:
     """The view, called with the body and the query that were read strictly, in its transaction."""
     read_query = (query or _NoParameters)().read
@@ -164,7 +164,7 @@ def _with_intake(
 
     @wraps(view)
     def taking(**arguments: Any) -> Response:
-        key = idempotency.key_of(request) if work is Transacted.ONCE else ""
+        key = idempotency.key_of(request) if transaction is Transacted.ONCE else ""
         parameters = intake.parameters(request)
         if query or parameters:
             arguments["query"] = read_query(parameters)
@@ -172,11 +172,11 @@ def _with_intake(
         if read_body:
             sent = intake.json_body(request, most_bytes)
             arguments["body"] = read_body(sent)
-        if work is None:
+        if transaction is None:
             return view(**arguments)
-        books = auth.books()
-        with (books.read if work is Transacted.READ else books.write)(g.principal) as under_way:
-            perform = partial(view, work=under_way, **arguments)
+        store = auth.store()
+        with (store.read if transaction is Transacted.READ else store.write)(g.principal) as under_way:
+            perform = partial(view, uow=under_way, **arguments)
             return idempotency.once(under_way, request, key, sent, perform) if key else perform()
 
     return taking

@@ -20,8 +20,8 @@ from refunds.domain.records import User
 from refunds.errors import RefundsError, Unauthenticated
 from refunds.security.encryption import Keyring
 from refunds.service import users
-from refunds.service.books import Books
-from refunds.service.policies import Policies
+from refunds.service.store import Store
+from refunds.storage.policies import Policies
 from refunds.web import intake
 from refunds.web.problems import Rejected
 
@@ -42,8 +42,8 @@ _strangers = BoundedSemaphore(12)
 class _Sessions(SecureCookieSessionInterface):
     """Sessions signed by a key of the service; none outside the console."""
 
-    def __init__(self, books: Books, prefix: str) -> None:
-        self._books, self._prefix = books, prefix
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store, self._prefix = store, prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a request to the console."""
@@ -57,7 +57,7 @@ class _Sessions(SecureCookieSessionInterface):
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
         """What signs, and knows by itself how old a session is."""
         return URLSafeTimedSerializer(
-            _keys(self._books).session,
+            _keys(self._store).session,
             salt=self.salt,
             serializer=self.serializer,
             signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
@@ -74,10 +74,10 @@ def register(app: Flask, prefix: str) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=WORKDAY,
     )
-    app.session_interface = _Sessions(app.extensions["refunds.books"], prefix)
+    app.session_interface = _Sessions(app.extensions["refunds.store"], prefix)
 
 
-def caller(books: Books) -> tuple[Principal, Policies]:
+def caller(store: Store) -> tuple[Principal, Policies]:
     """Whose session it is, and the policies as of now.
 
     Raises `Unauthenticated`, and `Rejected` for a form of another site.
@@ -85,7 +85,7 @@ def caller(books: Books) -> tuple[Principal, Policies]:
     require_same_site()
     if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
         raise Unauthenticated("Sign in first.")
-    return users.signed_in(books, session["user"], session["epoch"])
+    return users.signed_in(store, session["user"], session["epoch"])
 
 
 def begin(user: User) -> None:
@@ -112,16 +112,16 @@ def require_same_site() -> None:
         raise Rejected("forbidden", "This form came from another site.")
 
 
-def token(books: Books) -> str:
+def token(store: Store) -> str:
     """What a form of this session's pages carries."""
-    made: str = generate_csrf(_keys(books).session, TOKEN)
+    made: str = generate_csrf(_keys(store).session, TOKEN)
     return made
 
 
-def is_own(books: Books, form: dict[str, str]) -> bool:
+def is_own(store: Store, form: dict[str, str]) -> bool:
     """Whether a form was sent by a page of this session, whose token it then loses."""
     try:
-        validate_csrf(form.pop(TOKEN, ""), _keys(books).session, int(WORKDAY.total_seconds()), TOKEN)
+        validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(WORKDAY.total_seconds()), TOKEN)
     except ValidationError:
         return False
     return True
@@ -142,5 +142,5 @@ def strangers_form() -> dict[str, str]:
         _strangers.release()
 
 
-def _keys(books: Books) -> Keyring:
-    return books.open()[1]
+def _keys(store: Store) -> Keyring:
+    return store.open()[1]

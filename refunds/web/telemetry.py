@@ -159,7 +159,7 @@ def register(app: Flask) -> None:
         tell = log().error if failure else log().info
         tell("anchor", position=anchor.position, hash=anchor.hash.hex(), failure=failure and failure.strerror)
 
-    app.extensions["refunds.books"].on_anchor = log_anchor
+    app.extensions["refunds.store"].on_anchor = log_anchor
 
     def log_failure(exc_info: _ExcInfo) -> None:
         log().error("failure", request_id=g.request_id, exc_info=exc_info)

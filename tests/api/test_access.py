@@ -158,20 +158,20 @@ def test_a_token_of_another_installation_is_unknown(app):
 
 
 def test_a_revoked_token_is_turned_away_at_the_next_request(app):
-    books = app.extensions["refunds.books"]
-    with books.write(COMMAND_LINE) as work:
-        text = clients.create_token(work, Role.OPERATOR, "to be revoked", 1)
+    store = app.extensions["refunds.store"]
+    with store.write(COMMAND_LINE) as uow:
+        text = clients.create_token(uow, Role.OPERATOR, "to be revoked", 1)
     signed_in = {"Authorization": f"Bearer {text}"}
     assert app.test_client().get("/v1/me", headers=signed_in).status_code == 200
-    with books.write(COMMAND_LINE) as work:
-        clients.revoke_token(work, text.split("_")[1])
+    with store.write(COMMAND_LINE) as uow:
+        clients.revoke_token(uow, text.split("_")[1])
     answer = app.test_client().get("/v1/me", headers=signed_in)
     assert (answer.status_code, "revoked" in answer.json["detail"]) == (401, True)
 
 
 def test_a_token_expires(app, now):
-    with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
-        text = clients.create_token(work, Role.OPERATOR, "to expire", 1)
+    with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        text = clients.create_token(uow, Role.OPERATOR, "to expire", 1)
     signed_in = {"Authorization": f"Bearer {text}"}
     assert app.test_client().get("/v1/me", headers=signed_in).status_code == 200
     now.shift(86_400)

@@ -100,7 +100,7 @@ def test_an_order_has_one_cancellation_at_most(agent, billing):
 def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
     """A unique index, and not a check in code."""
     order_id = agent.cancelled()["order_id"]
-    engine, _ = app.extensions["refunds.books"].open()
+    engine, _ = app.extensions["refunds.store"].open()
     with engine.read() as tx:
         row = dict(tx.one("SELECT * FROM cancellations WHERE order_id = :order_id", order_id=order_id))
     row = {name: row[name] for name in row.keys() - GENERATED} | {"cancellation_id": "can_other", "reference": "0"}
@@ -113,7 +113,7 @@ def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
 @pytest.mark.parametrize("table", ["contacts", "cancellations"])
 def test_the_database_knows_the_policy_of_each_decision(app, agent, table):
     order_id = agent.cancelled()["order_id"]
-    engine, _ = app.extensions["refunds.books"].open()
+    engine, _ = app.extensions["refunds.store"].open()
     asked = f"SELECT judging_policy FROM {table} WHERE order_id = :order_id"  # noqa: S608
     with engine.read() as tx:
         assert [row["judging_policy"] for row in tx.all(asked, order_id=order_id)] == ["virtual-numbers"]

@@ -36,7 +36,7 @@ def called_on(engine):
     def called():
         apps.append(create_app(conftest.settings(engine=engine)))
         yield
-        apps.pop().extensions["refunds.books"].close()
+        apps.pop().extensions["refunds.store"].close()
 
     return called
 

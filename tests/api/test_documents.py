@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import audit
 from refunds.storage import events
+from refunds.storage.audit import Broken
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
 from tests.api.test_contract import validator
@@ -215,12 +215,12 @@ def test_evidence_that_cannot_be_given(brand):
 # Proof.
 
 
-class Books:
+class Store:
     """An installation whose records somebody changes behind the service's back."""
 
     def __init__(self, clock):
         self.app = create_app(settings())
-        self.books = self.app.extensions["refunds.books"]
+        self.store = self.app.extensions["refunds.store"]
         self.desk = Desk(client_of(self.app), clock)
         assert self.desk.post("/v1/policies/virtual-numbers/closures", {"date": "2026-04-08"}).status_code == 201
         self.order_id = self.desk.register()
@@ -233,28 +233,28 @@ class Books:
 
     def tamper(self, sql, **given):
         """Change rows; how many were."""
-        engine, _ = self.books.open()
+        engine, _ = self.store.open()
         with engine.write() as tx:
             assert tx.run(sql, **given) >= 1
 
 
 @pytest.fixture
-def books(now):
+def store(now):
     """An installation with an order, a contact about it and whatever came after."""
-    books = Books(now)
-    yield books
-    books.books.close()
+    store = Store(now)
+    yield store
+    store.store.close()
 
 
-def test_the_journal_is_followed_to_the_next_anchor(books, now):
+def test_the_journal_is_followed_to_the_next_anchor(store, now):
     """Or to its end, while there is none."""
-    before = books.evidence()["journal"]
+    before = store.evidence()["journal"]
     assert [event["anchor"] for event in before] == [None] * len(before)
-    books.books.anchor()
+    store.store.anchor()
     now.shift(timedelta(minutes=1))
-    books.desk.cancelled(books.order_id, contact_id=books.contact_id)
-    found = books.evidence()
-    (anchor,) = books.books.anchors
+    store.desk.cancelled(store.order_id, contact_id=store.contact_id)
+    found = store.evidence()
+    (anchor,) = store.store.anchors
     told = {"position": anchor.position, "hash": anchor.hash.hex(), "at": IN_TIME}
     assert [event["anchor"] for event in found["journal"]] == [told] * len(before) + [None]
     assert [event["position"] <= anchor.position for event in found["journal"]] == [True] * len(before) + [False]
@@ -262,17 +262,17 @@ def test_the_journal_is_followed_to_the_next_anchor(books, now):
     assert found["proof"]["sound"]
     for before, after in zip(found["journal"], found["journal"][1:], strict=False):
         assert before["position"] + 1 < after["position"] or before["hash"] == after["previous"]
-    page = evidence(books.desk, books.order_id, **HTML).text
+    page = evidence(store.desk, store.order_id, **HTML).text
     assert f"anchored at {anchor.position}" in page
     assert "not yet anchored" in page
 
 
-def test_an_anchor_that_knows_another_journal_is_told(books):
-    books.books.anchor()
-    file = books.books.anchors.file
-    (anchor,) = books.books.anchors
+def test_an_anchor_that_knows_another_journal_is_told(store):
+    store.store.anchor()
+    file = store.store.anchors.file
+    (anchor,) = store.store.anchors
     file.write_text(file.read_text().replace(anchor.hash.hex(), "00" * 32))
-    proof = books.evidence()["proof"]
+    proof = store.evidence()["proof"]
     assert proof["sound"] is False
     assert proof["broken"] == [f"position {anchor.position}: this is not the event that was anchored"]
 
@@ -315,44 +315,44 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("how", TAMPERINGS)
-def test_what_was_changed_behind_the_services_back_is_told(books, how):
-    assert books.evidence()["proof"]["sound"]
+def test_what_was_changed_behind_the_services_back_is_told(store, how):
+    assert store.evidence()["proof"]["sound"]
     sql, where = TAMPERINGS[how]
-    given = {"order": books.order_id, "bytes": b"x", "nothing": "{}"}
-    books.tamper(sql, **{name: value for name, value in given.items() if f":{name}" in sql})
-    found = books.evidence()
+    given = {"order": store.order_id, "bytes": b"x", "nothing": "{}"}
+    store.tamper(sql, **{name: value for name, value in given.items() if f":{name}" in sql})
+    found = store.evidence()
     validator("Evidence").validate(found)
     assert found["proof"]["sound"] is False
-    expected = where.format(order=books.order_id, contact=books.contact_id)
+    expected = where.format(order=store.order_id, contact=store.contact_id)
     assert [place for place in found["proof"]["broken"] if place.startswith(expected)], found["proof"]
-    page = evidence(books.desk, books.order_id, **HTML).text
+    page = evidence(store.desk, store.order_id, **HTML).text
     assert "The records are not what was written" in page
     assert found["proof"]["broken"][0] in page
-    with books.books.read(COMMAND_LINE) as work, pytest.raises(audit.Broken):
-        audit.verify(work, [])
+    with store.store.read(COMMAND_LINE) as uow, pytest.raises(Broken):
+        uow.verify([])
 
 
-def test_an_auditor_is_told_of_what_he_may_not_see(books):
-    books.tamper("UPDATE contacts SET note = :bytes", bytes=b"x")
-    auditor = Desk(client_of(books.app, "auditor"), None)
-    (place,) = evidence(auditor, books.order_id).json["proof"]["broken"]
-    assert place == f"contacts {books.contact_id}: cannot be read as it is stored"
+def test_an_auditor_is_told_of_what_he_may_not_see(store):
+    store.tamper("UPDATE contacts SET note = :bytes", bytes=b"x")
+    auditor = Desk(client_of(store.app, "auditor"), None)
+    (place,) = evidence(auditor, store.order_id).json["proof"]["broken"]
+    assert place == f"contacts {store.contact_id}: cannot be read as it is stored"
 
 
-def test_a_journal_whose_end_was_cut_off_is_told(books):
+def test_a_journal_whose_end_was_cut_off_is_told(store):
     """Its head set back, so that it ends well without what was cut off: the anchor knows more."""
-    books.books.anchor()
-    (anchor,) = books.books.anchors
-    with books.books.read(COMMAND_LINE) as work:
+    store.store.anchor()
+    (anchor,) = store.store.anchors
+    with store.store.read(COMMAND_LINE) as uow:
         kept, last = next(
             (row["position"], row["hash"])
-            for row in events.every(work.tx)
-            if (row["type"], row["subject"]) == ("order.registered", books.order_id)
+            for row in events.every(uow.tx)
+            if (row["type"], row["subject"]) == ("order.registered", store.order_id)
         )
-    books.tamper("DELETE FROM contacts")
-    books.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
-    books.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
-    assert books.evidence()["proof"]["broken"] == [
+    store.tamper("DELETE FROM contacts")
+    store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
+    store.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
+    assert store.evidence()["proof"]["broken"] == [
         f"position {kept}: the journal ends here, but was anchored at {anchor.position}"
     ]
 
@@ -367,9 +367,9 @@ def test_there_is_evidence_before_any_version_is_in_force(brand):
     assert evidence(later.agent, order_id, **HTML).status_code == 200
 
 
-def test_what_is_changed_about_another_order_is_not_this_ones(books):
-    books.tamper("UPDATE orders SET region = 'DE-BE' WHERE order_id <> :order", order=books.order_id)
-    assert books.evidence()["proof"] == {"sound": True, "broken": [], "checked_at": IN_TIME}
+def test_what_is_changed_about_another_order_is_not_this_ones(store):
+    store.tamper("UPDATE orders SET region = 'DE-BE' WHERE order_id <> :order", order=store.order_id)
+    assert store.evidence()["proof"] == {"sound": True, "broken": [], "checked_at": IN_TIME}
 
 
 # Confirmations.

@@ -116,11 +116,11 @@ def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, caps
         desk.cancelled()
     told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert [line["level"] for line in told if line["event"] == "anchor"] == ["error"]
-    app.extensions["refunds.books"].close()
+    app.extensions["refunds.store"].close()
 
 
 def test_a_service_that_cannot_write_its_anchors_does_not_open(tmp_path):
     (tmp_path / "ledger").write_text("no directory")
     app = create_app(settings(tmp_path))
     with pytest.raises(ConfigurationError, match=r"^REFUNDS_LEDGER_DIR: .* name a directory that the service may"):
-        app.extensions["refunds.books"].open()
+        app.extensions["refunds.store"].open()

@@ -116,17 +116,17 @@ def test_what_has_expired_is_gone_by_the_next_anchor(app, agent, now):
     now.shift(timedelta(days=30))
     for _ in range(35):  # a hundred events, and so an anchor
         agent.issue(agent.register())
-    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        kept = [row["expires_at"] for row in work.tx.all("SELECT expires_at FROM idempotency")]
-        assert min(kept) > work.now.timestamp() * 1e6
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        kept = [row["expires_at"] for row in uow.tx.all("SELECT expires_at FROM idempotency")]
+        assert min(kept) > uow.now.timestamp() * 1e6
 
 
 def test_a_client_with_a_new_token_is_still_the_same_client(app, agent):
     """Keys belong to the client, which may change its token between two attempts."""
     order_id = agent.register()
     first = agent.issue(order_id, key="rotated")
-    with app.extensions["refunds.books"].write(COMMAND_LINE) as work:
-        token = create_token(work, Role.AGENT, "agent of the tests", 1)
+    with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        token = create_token(uow, Role.AGENT, "agent of the tests", 1)
     other = client_of(app, "agent")
     other.environ_base = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
     body = {"order_id": order_id, "contact": {"channel": "phone"}}

@@ -220,7 +220,7 @@ def test_an_order_stays_under_its_policy_when_another_becomes_the_default(tmp_pa
     before = Desk(client_of(with_policies(create_app(settings(tmp_path)), coming), "billing"), now)
     before.register("stays", **FACTS)
     after = create_app(settings(tmp_path, policy="coming"))
-    with after.extensions["refunds.books"].write(COMMAND_LINE) as work:
-        signed_in = {"Authorization": f"Bearer {create_token(work, Role.BILLING, 'billing of tomorrow', 1)}"}
+    with after.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        signed_in = {"Authorization": f"Bearer {create_token(uow, Role.BILLING, 'billing of tomorrow', 1)}"}
     answer = after.test_client().put("/v1/orders/stays", json=FACTS, headers=signed_in)
     assert (answer.status_code, answer.json["policy"]) == (200, "virtual-numbers")

@@ -5,11 +5,12 @@ import pytest
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import EffectiveTooEarly, InvalidInput
-from refunds.service import audit, contacts, orders
-from refunds.service.books import Books
+from refunds.service import contacts, orders
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.replay import Replayed, replay
+from refunds.service.store import Store
+from refunds.storage.audit import Broken
 from refunds.web import create_app
 from tests.conftest import client_of, settings, with_policies
 
@@ -200,35 +201,35 @@ def test_an_operation_without_parameters_takes_none(client):
 
 def test_records_from_before_policies_were_among_them_can_be_opened(tmp_path):
     """They have decisions, and no version that made them."""
-    books = Books(settings(tmp_path))
-    with books.write(COMMAND_LINE) as work:
-        facts = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=work.now)
-        orders.register(work, facts)
-        contacts.record(work, "A-1", NewContact(channel=Channel.PHONE))
-    engine, _ = books.open()
+    store = Store(settings(tmp_path))
+    with store.write(COMMAND_LINE) as uow:
+        facts = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=uow.now)
+        orders.register(uow, facts)
+        contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE))
+    engine, _ = store.open()
     with engine.write() as tx:
         tx.run("DELETE FROM policy_versions")
         tx.run("DELETE FROM events WHERE type = 'policy.imported'")
         tx.run("UPDATE journal_head SET policies_at = 0")
-    books.close()
-    opened = Books(settings(tmp_path))
-    with opened.read(COMMAND_LINE) as work:
-        assert orders.eligibility(work, "A-1", None, None).eligible
-        assert list(replay(work, Replayed())) == []
+    store.close()
+    opened = Store(settings(tmp_path))
+    with opened.read(COMMAND_LINE) as uow:
+        assert orders.eligibility(uow, "A-1", None, None).eligible
+        assert list(replay(uow, Replayed())) == []
     opened.close()
 
 
 def test_a_version_that_was_taken_out_of_the_records_is_missed_and_not_made_again(tmp_path):
     """Of a new installation, whose packaged policy is all that it has."""
-    books = Books(settings(tmp_path))
-    engine, _ = books.open()
+    store = Store(settings(tmp_path))
+    engine, _ = store.open()
     with engine.write() as tx:
         assert tx.run("DELETE FROM policy_versions") == 1
-    books.close()
-    opened = Books(settings(tmp_path))
+    store.close()
+    opened = Store(settings(tmp_path))
     with (
-        opened.read(COMMAND_LINE) as work,
-        pytest.raises(audit.Broken, match="virtual-numbers/1: the record is missing"),
+        opened.read(COMMAND_LINE) as uow,
+        pytest.raises(Broken, match="virtual-numbers/1: the record is missing"),
     ):
-        audit.verify(work, [])
+        uow.verify([])
     opened.close()

@@ -7,7 +7,8 @@ import pytest
 
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.storage import copies, events
+from refunds.storage import events
+from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests.api.conftest import Desk, places, slug
 from tests.conftest import client_of, settings
@@ -26,7 +27,7 @@ def service(engine):
     """A service whose policies are published by these tests alone."""
     app = create_app(settings(engine=engine))
     yield app
-    app.extensions["refunds.books"].close()
+    app.extensions["refunds.store"].close()
 
 
 class Brand:
@@ -98,8 +99,8 @@ class Brand:
 
     def position(self):
         """How long the journal is."""
-        with self.service.extensions["refunds.books"].read(COMMAND_LINE) as work:
-            return events.head(work.tx).position
+        with self.service.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+            return events.head(uow.tx).position
 
 
 @pytest.fixture
@@ -720,8 +721,8 @@ def test_why_it_is_closed_is_for_those_who_may_know(brand):
         assert closure["reason"] == reason, role
     event = brand.happened()[-1]
     assert (event["type"], event["data"]) == ("closure.added", {"policy": brand.id, "date": "2026-04-10"})
-    with brand.service.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        stored = {name: str(list(map(dict, work.tx.all(f"SELECT * FROM {name}")))) for name in copies.TABLES}  # noqa: S608
+    with brand.service.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        stored = {name: str(list(map(dict, uow.tx.all(f"SELECT * FROM {name}")))) for name in NAMES}  # noqa: S608
     assert "2026-04-10" in stored["closures"]
     assert not [name for name, rows in stored.items() if "Zwetschgenbaum" in rows or "Plumtree" in rows]
 

@@ -69,8 +69,8 @@ def scene(*, hostile: bool = False) -> Iterator[Scene]:
 
 
 def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iterator[Scene]:
-    books = app.extensions["refunds.books"]
-    told = _tell(books, clock, lambda plain: HOSTILE if hostile else plain)
+    store = app.extensions["refunds.store"]
+    told = _tell(store, clock, lambda plain: HOSTILE if hostile else plain)
     port = free_port()
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever)
@@ -81,43 +81,43 @@ def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iter
         server.shutdown()
         thread.join()
         server.server_close()
-        books.close()
+        store.close()
 
 
-def _tell(books, clock, text) -> dict:
-    with books.write(COMMAND_LINE) as work:
-        made = {role: users.add(work, name, role) for role, name in NAMES.items()}
-        _publish(work, text)
+def _tell(store, clock, text) -> dict:
+    with store.write(COMMAND_LINE) as uow:
+        made = {role: users.add(uow, name, role) for role, name in NAMES.items()}
+        _publish(uow, text)
     principals = {role: Principal(one.user.user_id, one.user.name, role) for role, one in made.items()}
     agent, supervisor = principals[Role.AGENT], principals[Role.SUPERVISOR]
     for number, (at, region) in enumerate(PROVIDED, 1001):
         clock.move_to(max(NOW - timedelta(days=6), at + timedelta(minutes=1)) if at else NOW - timedelta(days=2))
-        with books.write(COMMAND_LINE) as work:
+        with store.write(COMMAND_LINE) as uow:
             ref = f"K-{20391 + number % 7}" if number != 1001 else text("K-20391")
             orders.register(
-                work, OrderFacts(order_id=f"A-{number}", customer_ref=ref, service_provided_at=at, region=region)
+                uow, OrderFacts(order_id=f"A-{number}", customer_ref=ref, service_provided_at=at, region=region)
             )
     clock.move_to(NOW - timedelta(hours=2))
     call = NewContact(
         channel=Channel.PHONE, note=text("Wants to keep the old number after all?"), from_detail="+4989123456"
     )
-    with books.write(agent) as work:
-        later = contacts.record(work, "A-1002", call)
-        contacts.record(work, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
-        refused = contacts.record(work, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
+    with store.write(agent) as uow:
+        later = contacts.record(uow, "A-1002", call)
+        contacts.record(uow, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
+        refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
     clock.move_to(NOW - timedelta(minutes=25))
-    with books.write(agent) as work:
-        wrong = cancellations.issue(work, Request(order="A-1005", contact=replace(call, note=None))).cancellation
+    with store.write(agent) as uow:
+        wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
     clock.move_to(NOW - timedelta(minutes=12))
-    with books.write(agent) as work:
+    with store.write(agent) as uow:
         cancellations.revoke(
-            work, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
+            uow, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
         )
-        done = cancellations.issue(work, Request(order="A-1003", contact=call)).cancellation
-        customer = orders.find(work, "A-1001").order.customer_id
-    with books.write(supervisor) as work:
+        done = cancellations.issue(uow, Request(order="A-1003", contact=call)).cancellation
+        customer = uow.orders.get("A-1001").customer_id
+    with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
-        cancellations.issue(work, Request(order="A-1006", contact=call, override=override))
+        cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
     clock.move_to(NOW)
     return {
         "passwords": {one.user.name: one.password for one in made.values()},
@@ -142,9 +142,9 @@ PROVIDED = [
 ]
 
 
-def _publish(work, text) -> None:
+def _publish(uow, text) -> None:
     """A second version of the policy, with official numbers and words of the vendor's own, and a closed day."""
-    first: PolicyVersion = work.policies["virtual-numbers"].versions[0]
+    first: PolicyVersion = uow.policies["virtual-numbers"].versions[0]
     terms = replace(
         first.terms,
         vendor_name=text("Example Numbers"),
@@ -152,7 +152,7 @@ def _publish(work, text) -> None:
         email=replace(first.terms.email, points=("cancel@example.com",)),
         page_url="https://example.com/refunds",
     )
-    publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
+    publication.publish(uow, replace(first, version=2, effective_from=None, terms=terms))
     publication.close(
-        work, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), text("Betriebsausflug"), text("Works outing")
+        uow, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), text("Betriebsausflug"), text("Works outing")
     )

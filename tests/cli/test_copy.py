@@ -16,11 +16,12 @@ import time_machine
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
-from refunds.service import audit, users
 from refunds.service import copies as copying
-from refunds.service.audit import Broken
-from refunds.service.books import Books
+from refunds.service import users
+from refunds.service.store import Store
 from refunds.storage import copies, open_engine
+from refunds.storage.audit import Broken
+from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import database_of
 from tests.api.conftest import IN_TIME, Desk, now  # noqa: F401 - a fixture
@@ -38,7 +39,7 @@ class Move:
         self.directory, (here, self.there) = directory, engines
         self.settings = settings(directory, database=database or database_of(directory, here))
         self.app = create_app(self.settings)
-        self.books = self.app.extensions["refunds.books"]
+        self.store = self.app.extensions["refunds.store"]
         self.clock = clock
         self.to = self.somewhere()
 
@@ -73,7 +74,7 @@ class Move:
             tell(*step)
 
         with closing(open_engine(to or self.to, setting="--to")) as engine:
-            copying.copy(self.books, engine, "--to", note)
+            copying.copy(self.store, engine, "--to", note)
         return self.told
 
     def moved(self):
@@ -104,7 +105,7 @@ def prepared(tmp_path_factory):
     def prepare(way):
         with time_machine.travel(IN_TIME, tick=False) as clock:
             move = made(tmp_path_factory.mktemp("prepared"), clock, WAYS[way])
-        move.books.close()
+        move.store.close()
         return move
 
     return prepare
@@ -118,7 +119,7 @@ def move(request, prepared, tmp_path, now, monkeypatch):  # noqa: F811
     now.move_to(original.ended)
     move = original.copy(tmp_path, now)
     yield move
-    move.books.close()
+    move.store.close()
 
 
 def made(directory, now, engines):  # noqa: F811
@@ -127,10 +128,10 @@ def made(directory, now, engines):  # noqa: F811
     desk = move.desk
     outing = {"date": "2026-12-23", "reason": {"de": "Betriebsausflug", "en": "A works outing"}}
     assert desk.post("/v1/policies/virtual-numbers/closures", outing).status_code == 201
-    with move.books.write(COMMAND_LINE) as work:
-        move.users = [users.add(work, name, Role.AGENT).user for name in ("anna", "ben")]
+    with move.store.write(COMMAND_LINE) as uow:
+        move.users = [users.add(uow, name, Role.AGENT).user for name in ("anna", "ben")]
     with pytest.raises(Unauthenticated):
-        users.sign_in(move.books, "anna", "a guess")
+        users.sign_in(move.store, "anna", "a guess")
     for number in range(6):
         desk.register(f"A-{number}", customer_ref=f"K-{number % 4}")
         contact_id = desk.record(f"A-{number}", note="called twice", ticket_ref="T-1").json["contact_id"]
@@ -151,14 +152,14 @@ COPIED_ANEW = {"users", "sign_in_attempts", "idempotency"}
 def rows(url):
     """Every row of every table."""
     with closing(open_engine(url)) as engine, engine.read() as tx:
-        tables = [*copies.TABLES, "migrations", "journal_head"]
+        tables = [*NAMES, "migrations", "journal_head"]
         return {table: sorted(map(repr, map(dict, tx.all(f"SELECT * FROM {table}")))) for table in tables}  # noqa: S608
 
 
 def seen(config):
     """What clients see of an installation."""
     app = create_app(config)
-    with closing(app.extensions["refunds.books"]):
+    with closing(app.extensions["refunds.store"]):
         app.extensions["refunds.tests.tokens"] = {"admin": TOKENS[config.ledger_dir]}
         client = client_of(app)
         pages = ("/v1/events?limit=200", "/v1/contacts", "/v1/cancellations", "/v1/orders/A-1", "/v1/me")
@@ -172,14 +173,14 @@ TOKENS = {}
 
 
 def test_every_table_is_copied(move):
-    move.books.open()
-    with move.books.read(COMMAND_LINE) as work:
+    move.store.open()
+    with move.store.read(COMMAND_LINE) as uow:
         if move.there == "postgresql":
-            there = {row["name"] for row in work.tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            there = {row["name"] for row in uow.tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
         else:
             sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-            there = {row["tablename"] for row in work.tx.all(sql)}
-    assert there - {"migrations", "journal_head"} == set(copies.TABLES)
+            there = {row["tablename"] for row in uow.tx.all(sql)}
+    assert there - {"migrations", "journal_head"} == set(NAMES)
 
 
 def test_a_copy_is_the_same_to_the_byte_and_for_every_client(move):
@@ -187,24 +188,24 @@ def test_a_copy_is_the_same_to_the_byte_and_for_every_client(move):
     before = rows(move.settings.database)
     told = move.run()
     assert rows(move.to) == before == rows(move.settings.database)
-    assert all(before[table] for table in copies.TABLES), "there is something of everything"
+    assert all(before[table] for table in NAMES), "there is something of everything"
     assert seen(move.moved()) == seen(move.settings)
     steps = {step: (done, there) for step, done, there in told}
-    assert list(steps) == [copying.HERE, *copies.TABLES, copying.THERE]
+    assert list(steps) == [copying.HERE, *NAMES, copying.THERE]
     assert all(done == there for done, there in steps.values())
 
 
 def test_a_copy_is_worked_on_like_its_original(move):
     move.run()
     app = create_app(move.moved())
-    with closing(app.extensions["refunds.books"]) as books:
+    with closing(app.extensions["refunds.store"]) as store:
         app.extensions["refunds.tests.tokens"] = move.app.extensions["refunds.tests.tokens"]
         desk = Desk(client_of(app), move.desk.clock)
         desk.cancelled("A-0")
         events = desk.get("/v1/events?limit=200").json["items"]
         assert [event["position"] for event in events] == list(range(1, len(events) + 1))
-        with books.read(COMMAND_LINE) as work:
-            copying.audit.verify(work, books.anchors)
+        with store.read(COMMAND_LINE) as uow:
+            uow.verify(store.anchors)
 
 
 class _BrokenOffError(Exception):
@@ -229,10 +230,10 @@ def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
         move.to = move.somewhere()
         with pytest.raises(_BrokenOffError):
             move.run(broken_off(at))
-        kept = copies.TABLES.keys() - COPIED_ANEW
+        kept = set(NAMES) - COPIED_ANEW
         arrived = {step: done for step, done, _ in move.told if step in kept}
         with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it, by the same command"):
-            create_app(move.moved()).extensions["refunds.books"].open()
+            create_app(move.moved()).extensions["refunds.store"].open()
         begun = {step: done for step, done, _ in reversed(move.run())}
         assert {step: begun[step] for step in arrived} == arrived, "what was there was not copied again"
         assert rows(move.to) == before
@@ -258,7 +259,7 @@ def test_records_that_change_meanwhile_are_not_left_behind(move):
     with pytest.raises(ConfigurationError, match="has changed while it was copied: stop every instance"):
         move.run(tell)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
-        create_app(move.moved()).extensions["refunds.books"].open()
+        create_app(move.moved()).extensions["refunds.store"].open()
     move.run()
     assert rows(move.to) == rows(move.settings.database)
 
@@ -281,7 +282,7 @@ def test_a_copy_that_is_not_what_it_should_be_is_not_finished(move, done_to_the_
     with pytest.raises(Broken, match=f"^the copy is not what it should be, .*: .*{complaint}"):
         move.run(tell)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
-        create_app(move.moved()).extensions["refunds.books"].open()
+        create_app(move.moved()).extensions["refunds.store"].open()
     move.run()
     assert rows(move.to) == rows(move.settings.database)
 
@@ -295,8 +296,8 @@ def test_records_that_are_not_sound_are_not_copied(move):
 
 def test_a_database_with_records_of_its_own_is_left_alone(move):
     other = settings(move.directory / "other", database=move.to)
-    with closing(Books(other)) as books:
-        books.open()
+    with closing(Store(other)) as store:
+        store.open()
     before = rows(move.to)
     ended = move.flask("copy", "--to", move.to)
     assert (ended.exit_code, "has records of its own: name an empty database" in ended.stderr) == (4, True)
@@ -315,7 +316,7 @@ def test_a_copy_that_is_finished_is_told_to_be_so(move):
 
 def test_nothing_is_not_copied(move, tmp_path):
     """A slip of the pen in the name of what there is must not look like a success."""
-    empty = Books(settings(tmp_path / "empty"))
+    empty = Store(settings(tmp_path / "empty"))
     refused = pytest.raises(ConfigurationError, match="has no records: name the database to copy from")
     with closing(empty), closing(open_engine(move.to)) as engine, refused:
         copying.copy(empty, engine, "--to", lambda *_: None)
@@ -329,7 +330,7 @@ def test_a_database_of_something_else_is_refused(move, table):
     with pytest.raises(ConfigurationError, match=r"^--to: .* holds something else \(.*\): name a database of its own"):
         move.run()
     with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: .* holds something else"):
-        create_app(move.moved()).extensions["refunds.books"].open()
+        create_app(move.moved()).extensions["refunds.store"].open()
 
 
 def test_a_second_attempt_at_the_same_time_adds_nothing_to_what_is_finished(move):
@@ -382,26 +383,26 @@ def test_replies_that_expire_between_two_attempts_are_not_missed(move):
 def test_a_session_that_ends_between_two_attempts_has_ended_in_the_copy(move):
     almost_copied(move)
     anna, ben = move.users
-    with move.books.write(Principal(anna.user_id, "anna", Role.AGENT)) as work:
-        users.sign_out(work)
+    with move.store.write(Principal(anna.user_id, "anna", Role.AGENT)) as uow:
+        uow.users.end_sessions(uow.principal.actor)
     move.run()
     assert rows(move.to) == rows(move.settings.database)
-    with closing(Books(move.moved())) as books:
+    with closing(Store(move.moved())) as store:
         with pytest.raises(Unauthenticated):
-            users.signed_in(books, anna.user_id, anna.epoch)
-        users.signed_in(books, anna.user_id, anna.epoch + 1)
-        users.signed_in(books, ben.user_id, ben.epoch)
+            users.signed_in(store, anna.user_id, anna.epoch)
+        users.signed_in(store, anna.user_id, anna.epoch + 1)
+        users.signed_in(store, ben.user_id, ben.epoch)
 
 
 def test_attempts_that_are_made_between_two_attempts_at_a_copy_count_in_it(move):
     almost_copied(move)
     for _ in range(users.ATTEMPTS - 1):
         with pytest.raises(Unauthenticated):
-            users.sign_in(move.books, "anna", "a guess")
+            users.sign_in(move.store, "anna", "a guess")
     move.run()
     assert rows(move.to) == rows(move.settings.database)
-    with closing(Books(move.moved())) as books, pytest.raises(TooManyAttempts):
-        users.sign_in(books, "anna", "a guess")
+    with closing(Store(move.moved())) as store, pytest.raises(TooManyAttempts):
+        users.sign_in(store, "anna", "a guess")
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
@@ -419,8 +420,8 @@ def test_the_command_copies_and_says_what_to_do_then(move):
     assert "Set REFUNDS_DATABASE to it for every instance" in ended.stdout
     assert "cancellations" in ended.stderr, "how far it is"
     assert rows(move.to) == rows(move.settings.database)
-    with closing(Books(move.moved())) as books, books.read(COMMAND_LINE) as work:
-        audit.verify(work, list(books.anchors))
+    with closing(Store(move.moved())) as store, store.read(COMMAND_LINE) as uow:
+        uow.verify(list(store.anchors))
 
 
 KILLED = """
@@ -433,7 +434,7 @@ rest = copies.Copy.rest
 def deadly(self, source, table):
     for done in rest(self, source, table):
         yield done
-        if table == "events" and done > 8:
+        if table.name == "events" and done > 8:
             os.kill(os.getpid(), signal.SIGKILL)
 copies.Copy.rest = deadly
 app.app.test_cli_runner().invoke(args=["copy", "--to", sys.argv[1]])

@@ -27,7 +27,7 @@ def entry(engine, tmp_path_factory):
     with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("policy"), engine)):
         importlib.reload(app)
     yield
-    app.app.extensions["refunds.books"].close()
+    app.app.extensions["refunds.store"].close()
 
 
 def run(*arguments):
@@ -89,8 +89,8 @@ def desk(role="admin"):
 
 def position():
     """How long the journal is."""
-    with app.app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        return events.head(work.tx).position
+    with app.app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        return events.head(uow.tx).position
 
 
 def happened(brand):

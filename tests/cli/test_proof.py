@@ -32,7 +32,7 @@ class Place:
         with mock.patch.dict(os.environ, environment):
             importlib.reload(app)
         self.app = app.app
-        self.books = self.app.extensions["refunds.books"]
+        self.store = self.app.extensions["refunds.store"]
 
     def desk(self, role="admin"):
         """A desk at it."""
@@ -53,12 +53,12 @@ class Place:
 
     def position(self):
         """How long the journal is."""
-        with self.books.read(COMMAND_LINE) as work:
-            return events.head(work.tx).position
+        with self.store.read(COMMAND_LINE) as uow:
+            return events.head(uow.tx).position
 
     def tamper(self, sql, **given):
         """Change rows behind the service's back."""
-        engine, _ = self.books.open()
+        engine, _ = self.store.open()
         with engine.write() as tx:
             assert tx.run(sql, **given) >= 1
 
@@ -75,7 +75,7 @@ def place(engine, tmp_path, now):  # noqa: F811
     """An installation of its own."""
     place = Place(tmp_path, engine)
     yield place
-    place.books.close()
+    place.store.close()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def shared(engine, tmp_path_factory):
     """An installation for what changes nothing but a policy of its own."""
     place = Place(tmp_path_factory.mktemp("shared"), engine)
     yield place
-    place.books.close()
+    place.store.close()
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_the_evidence_is_what_the_api_answers(place):
     order_id = desk.register()
     desk.record(order_id, note=HOSTILE)
     desk.cancelled(order_id)
-    place.books.anchor()
+    place.store.anchor()
     for lang in ("en", "de"):
         found = json.loads(place.succeed("evidence", order_id, "--lang", lang))
         validator("Evidence").validate(found)
@@ -208,8 +208,8 @@ def test_what_has_changed_is_told_shortly(decided, written, instead, told):
 
 def test_older_data_that_makes_no_difference_is_only_counted(decided):
     place, late = decided
-    with place.books.read(COMMAND_LINE) as work:
-        (row,) = work.tx.all("SELECT decision FROM contacts WHERE order_id = :order", order=late)
+    with place.store.read(COMMAND_LINE) as uow:
+        (row,) = uow.tx.all("SELECT decision FROM contacts WHERE order_id = :order", order=late)
     data = json.loads(row["decision"])["outcome"]["holidays_version"]
     place.tamper(
         "UPDATE contacts SET decision = replace(decision, :written, :instead) WHERE order_id = :order",
@@ -455,7 +455,7 @@ def test_in_production_nothing_is_made_up(engine, tmp_path, now):  # noqa: F811
     assert (out, code, "REFUNDS_ENV" in complained) == ("", 4, True)
     assert place.position() == before
     for each in (development, place):
-        each.books.close()
+        each.store.close()
 
 
 def test_demonstration_orders_follow_the_policy_that_is_configured(engine, tmp_path, now):  # noqa: F811
@@ -472,4 +472,4 @@ def test_demonstration_orders_follow_the_policy_that_is_configured(engine, tmp_p
     ]
     assert reasons == ["within_window"] * 2 + ["window_elapsed"] * 2 + ["service_not_yet_provided"]
     assert place.desk().get(f"/v1/orders/{order_id}").json["revision"] == 1
-    place.books.close()
+    place.store.close()

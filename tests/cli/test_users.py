@@ -16,7 +16,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Unauthenticated
 from refunds.security.master_key import create_master_key
 from refunds.service import users
-from refunds.service.books import Books
+from refunds.service.store import Store
 from tests import records_in
 from tests.faults.harness import free_port
 
@@ -50,17 +50,17 @@ class Commands:
 
     def sign_in(self, name, password):
         """Whoever signs in; None where nobody does."""
-        with closing(Books(self.app.extensions["refunds.settings"])) as books:
+        with closing(Store(self.app.extensions["refunds.settings"])) as store:
             try:
-                return users.sign_in(books, name, password)
+                return users.sign_in(store, name, password)
             except Unauthenticated:
                 return None
 
     def holds(self, user):
         """Whether the session of a user goes on."""
-        with closing(Books(self.app.extensions["refunds.settings"])) as books:
+        with closing(Store(self.app.extensions["refunds.settings"])) as store:
             try:
-                return users.signed_in(books, user.user_id, user.epoch)[0].actor == user.user_id
+                return users.signed_in(store, user.user_id, user.epoch)[0].actor == user.user_id
             except Unauthenticated:
                 return False
 
@@ -231,5 +231,5 @@ def test_development_shows_none_where_somebody_was_added_before(start, engine, t
 def test_production_makes_up_no_user(start):
     commands, said = start(REFUNDS_ENV="production")
     assert (shown(said), ADD in said) == ({}, True)
-    with closing(Books(commands.app.extensions["refunds.settings"])) as books, books.read(COMMAND_LINE) as work:
-        assert list(users.every(work)) == []
+    with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:
+        assert list(uow.users.every()) == []

@@ -9,7 +9,7 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
-from refunds.service import audit, cancellations, contacts, orders, users
+from refunds.service import cancellations, contacts, orders, users
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import events
@@ -30,8 +30,8 @@ _numbers = count(1)
 
 def user_of(app, name):
     """A user as he is stored."""
-    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        return next(user for user in users.every(work) if user.name == name)
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        return next(user for user in uow.users.every() if user.name == name)
 
 
 def signed_in(app, user, language=None):
@@ -48,9 +48,9 @@ class House:
     """An installation with a user of every role, and what is on record there."""
 
     def __init__(self, app):
-        self.app, self.books = app, app.extensions["refunds.books"]
-        with self.books.write(COMMAND_LINE) as work:
-            self.passwords = {role: users.add(work, f"{role}-1", role).password for role in Role}
+        self.app, self.store = app, app.extensions["refunds.store"]
+        with self.store.write(COMMAND_LINE) as uow:
+            self.passwords = {role: users.add(uow, f"{role}-1", role).password for role in Role}
 
     def user(self, name):
         """A user as he is stored."""
@@ -74,30 +74,30 @@ class House:
             for name in ("service_provided_at", "ordered_at")
             if name in told
         }
-        with self.books.write(COMMAND_LINE) as work:
-            orders.register(work, OrderFacts(order_id=order_id, **told | at))
+        with self.store.write(COMMAND_LINE) as uow:
+            orders.register(uow, OrderFacts(order_id=order_id, **told | at))
         return order_id
 
     def record(self, order_id, role=Role.AGENT, **contact):
         """A contact about an order; its id."""
-        with self.books.write(self.principal(role)) as work:
-            return contacts.record(work, order_id, NewContact(**{"channel": Channel.PHONE} | contact)).contact_id
+        with self.store.write(self.principal(role)) as uow:
+            return contacts.record(uow, order_id, NewContact(**{"channel": Channel.PHONE} | contact)).contact_id
 
     def cancel(self, order_id, role=Role.AGENT, **contact):
         """The cancellation of an order."""
         told = NewContact(**{"channel": Channel.PHONE} | contact)
-        with self.books.write(self.principal(role)) as work:
-            return cancellations.issue(work, cancellations.Request(order=order_id, contact=told)).cancellation
+        with self.store.write(self.principal(role)) as uow:
+            return cancellations.issue(uow, cancellations.Request(order=order_id, contact=told)).cancellation
 
     def customer(self, order_id):
         """The opaque id of an order's customer."""
-        with self.books.read(COMMAND_LINE) as work:
-            return orders.find(work, order_id).order.customer_id
+        with self.store.read(COMMAND_LINE) as uow:
+            return uow.orders.get(order_id).customer_id
 
     def contacts(self, order_id):
         """What was recorded about an order, in the order in which it was."""
-        with self.books.read(COMMAND_LINE) as work:
-            found = contacts.listed(work, after="", limit=200, order_id=order_id, is_open=None, backdated=None)
+        with self.store.read(COMMAND_LINE) as uow:
+            found = uow.contacts.paginate(limit=200, order_id=order_id)
             return sorted(found, key=lambda contact: (contact.recorded_at, contact.received_at))
 
     def contact(self, order_id):
@@ -107,20 +107,20 @@ class House:
 
     def active(self, order_id):
         """The cancellation that an order has, if it has one."""
-        with self.books.read(COMMAND_LINE) as work:
-            return orders.find(work, order_id).active
+        with self.store.read(COMMAND_LINE) as uow:
+            return uow.cancellations.active(order_id)
 
     @property
     def position(self):
         """How much has happened: every change of a record is entered in the journal. And that nobody was signed out."""
-        with self.books.read(COMMAND_LINE) as work:
-            epochs = [(user.user_id, user.epoch) for user in users.every(work)]
-            return events.head(work.tx).position, epochs
+        with self.store.read(COMMAND_LINE) as uow:
+            epochs = [(user.user_id, user.epoch) for user in uow.users.every()]
+            return events.head(uow.tx).position, epochs
 
     def verify(self):
         """That journal and records agree."""
-        with self.books.read(COMMAND_LINE) as work:
-            return audit.verify(work, self.books.anchors)
+        with self.store.read(COMMAND_LINE) as uow:
+            return uow.verify(self.store.anchors)
 
 
 PUBLIC = {"console.sign_in"}
@@ -159,7 +159,7 @@ def house():
     with time_machine.travel(BEFORE, tick=False):
         found = opened()
     yield found
-    found.books.close()
+    found.store.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

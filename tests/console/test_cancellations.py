@@ -77,8 +77,8 @@ def test_a_supervisor_revokes_any_until_it_is_refunded(house, now, after):
     assert page.h1 == "The cancellation was revoked"
     assert not house.contact(first.order_id).is_open, "the customer wants it no more"
     form = supervisor.get(path_of(second)).form("Revoke")
-    with house.books.write(house.principal(Role.BILLING)) as work:
-        cancellations.settle(work, second.cancellation_id, None, "R-1")
+    with house.store.write(house.principal(Role.BILLING)) as uow:
+        cancellations.settle(uow, second.cancellation_id, None, "R-1")
     page = supervisor.submit(form, reason_code="customer_withdrew")
     assert (page.status, page.h1) == (409, "The cancellation is no longer what you saw")
     page = supervisor.get(path_of(second))
@@ -132,7 +132,7 @@ def test_recent_are_ones_own_the_newest_first_with_how_long_they_can_be_revoked(
     assert [row[4].partition(" ")[2].partition(" ")[2] for row in rows] == ["9 minutes left", "3 minutes left", ""]
     assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute} (Berlin time)" for minute in (32, 26, 20)]
     assert house.browser(Role.ADMIN).get("/console/recent").text.endswith("You have not cancelled anything yet.")
-    house.books.close()
+    house.store.close()
 
 
 def test_a_revoked_cancellation_has_no_words_for_the_customer_and_no_confirmation(house, agent):

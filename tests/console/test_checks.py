@@ -336,7 +336,7 @@ def test_demonstration_orders_are_offered_and_marked_as_such():
         before = house.position
         browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
         assert house.position == before, "the same ones again"
-        house.books.close()
+        house.store.close()
 
 
 def test_production_makes_nothing_up(tmp_path):
@@ -349,4 +349,4 @@ def test_production_makes_nothing_up(tmp_path):
     refused = browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
     assert (refused.status, refused.h1) == (404, "There is nothing here")
     assert house.position == before
-    house.books.close()
+    house.store.close()

@@ -18,11 +18,11 @@ def past():
     """A house with two versions, a closure, and orders and contacts of some days, of which some would flip."""
     with time_machine.travel(NOW - timedelta(days=30), tick=False) as clock:
         house = opened()
-        with house.books.write(COMMAND_LINE) as work:
-            first = work.policies["virtual-numbers"].versions[0]
+        with house.store.write(COMMAND_LINE) as uow:
+            first = uow.policies["virtual-numbers"].versions[0]
             terms = replace(first.terms, vendor_name="Example & Sons", page_url="https://example.com/refunds")
-            publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
-            publication.close(work, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), "Ausflug", "Outing")
+            publication.publish(uow, replace(first, version=2, effective_from=None, terms=terms))
+            publication.close(uow, "virtual-numbers", datetime(2026, 5, 15, tzinfo=UTC).date(), "Ausflug", "Outing")
         for day in range(8):
             at = f"2026-03-{10 + day}T10:00:00Z"
             clock.move_to(datetime(2026, 3, 10 + day, 11, tzinfo=UTC))
@@ -30,7 +30,7 @@ def past():
             clock.shift(timedelta(days=day))
             house.record(order)
     yield house
-    house.books.close()
+    house.store.close()
 
 
 def counts(table):
@@ -47,10 +47,10 @@ def test_a_simulation_says_what_the_service_counts(past, days):
     browser = past.browser(Role.PRODUCT)
     page = browser.press(browser.get("/console/policies/virtual-numbers"), "Simulate", window_business_days=str(days))
     assert (page.status, page.query["window_business_days"]) == (200, str(days))
-    with past.books.read(COMMAND_LINE) as work:
-        present = work.policies["virtual-numbers"].present(work.now)
+    with past.store.read(COMMAND_LINE) as uow:
+        present = uow.policies["virtual-numbers"].present(uow.now)
         draft = replace(present, version=3, terms=replace(present.terms, window_business_days=days))
-        found = simulation.simulate(work, draft)
+        found = simulation.simulate(uow, draft)
     total = found.total
     assert total.orders == total.contacts == 8
     assert total.to_eligible + total.to_refused > 0
@@ -181,4 +181,4 @@ def test_whatever_is_changed_behind_the_services_back_is_found(tmp_path, what):
     assert "SELECT" not in page.source
     if what.startswith("an event"):
         assert "broken" in sound(page)
-    house.books.close()
+    house.store.close()

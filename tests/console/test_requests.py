@@ -346,16 +346,16 @@ def test_an_override_that_nobody_knows_is_refused(house, supervisor):
 @pytest.fixture(scope="module")
 def official():
     """A house that has official contact points since before Easter."""
-    with time_machine.travel(BEFORE, tick=False), (with_points := opened()).books.write(COMMAND_LINE) as work:
-        first = work.policies["virtual-numbers"].versions[0]
+    with time_machine.travel(BEFORE, tick=False), (with_points := opened()).store.write(COMMAND_LINE) as uow:
+        first = uow.policies["virtual-numbers"].versions[0]
         terms = replace(
             first.terms,
             phone=replace(first.terms.phone, points=("+493012345678",)),
             email=replace(first.terms.email, points=("cancel@example.com",)),
         )
-        publication.publish(work, replace(first, version=2, effective_from=None, terms=terms))
+        publication.publish(uow, replace(first, version=2, effective_from=None, terms=terms))
     yield with_points
-    with_points.books.close()
+    with_points.store.close()
 
 
 def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(official):

@@ -53,7 +53,7 @@ def everywhere(engine):
     """A house on each engine: what a text may hold differs among them."""
     found = opened(engine=engine)
     yield found
-    found.books.close()
+    found.store.close()
 
 
 @pytest.fixture(scope="module")

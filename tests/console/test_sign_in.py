@@ -40,8 +40,8 @@ def signing_in(house, browser, name="agent-1", password=None, page=None):
 @pytest.fixture
 def newcomer(house):
     """The name and the password of somebody whom no other test knows."""
-    with house.books.write(COMMAND_LINE) as work:
-        made = users.add(work, f"newcomer-{work.now:%f}-{house.position[0]}", Role.AGENT)
+    with house.store.write(COMMAND_LINE) as uow:
+        made = users.add(uow, f"newcomer-{uow.now:%f}-{house.position[0]}", Role.AGENT)
     return made.user.name, made.password
 
 
@@ -164,8 +164,8 @@ def test_a_user_who_is_disabled_or_reset_is_out_at_the_next_request(house, newco
     name, password = newcomer
     browser = house.browser()
     page = signing_in(house, browser, name, password)
-    with house.books.write(COMMAND_LINE) as work:
-        made = end(work, name)
+    with house.store.write(COMMAND_LINE) as uow:
+        made = end(uow, name)
     assert browser.get("/console/").status == 401
     assert browser.press(page, "Check", q="A-1").status == 401
     assert signing_in(house, browser, name, password).status == 401
@@ -224,7 +224,7 @@ def test_a_cookie_of_another_installation_is_worth_nothing(house, agent):
     for key in ("", "secret", "dev", "refunds"):
         forged = URLSafeTimedSerializer(key or "x", salt=own.salt).dumps(told)
         assert with_cookie(house, forged).get("/console/").status == 401
-    other.books.close()
+    other.store.close()
 
 
 @pytest.mark.parametrize(

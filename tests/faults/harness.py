@@ -22,10 +22,10 @@ from typing import NamedTuple, Self
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import audit
-from refunds.service.books import Books
-from refunds.service.policies import packaged
+from refunds.schemas.policy import packaged
+from refunds.service.store import Store
 from refunds.storage import sqlite
+from refunds.storage.audit import Report
 from refunds.web import create_app
 from tests import records_in
 
@@ -134,7 +134,7 @@ class Installation:
             process.wait(timeout=PATIENCE)
 
     @contextmanager
-    def books(self) -> Iterator[Books]:
+    def store(self) -> Iterator[Store]:
         """The books of these records, opened by this process too."""
         settings = Settings(
             port=8000,
@@ -146,11 +146,11 @@ class Installation:
             rate_limit=0,
             trusted_hosts=["localhost"],
         )
-        books = Books(settings)
+        store = Store(settings)
         try:
-            yield books
+            yield store
         finally:
-            books.close()
+            store.close()
 
     def lines(self) -> list[dict]:
         """What the servers have logged."""
@@ -163,12 +163,12 @@ class Installation:
         assert {line["level"] for line in lines} == {"info"}
         assert not {"locked", "Traceback", "ERROR"} & set(re.findall(r"\w+", self.log.read_text()))
 
-    def require_sound(self) -> audit.Report:
+    def require_sound(self) -> Report:
         """What the audit found, which has to find all of it sound."""
-        with self.books() as books:
-            anchors = list(books.anchors)
-            with books.read(COMMAND_LINE) as work:
-                return audit.verify(work, anchors)
+        with self.store() as store:
+            anchors = list(store.anchors)
+            with store.read(COMMAND_LINE) as uow:
+                return uow.verify(anchors)
 
     def tokens(self) -> dict[str, str]:
         """The token of each role, as the first start showed them."""
@@ -234,7 +234,7 @@ def cancellation_of(order_id: str) -> dict:
 def cancel_and_die(settings: Settings, token: str, body: object, key: str, when: str, statement: str) -> None:
     """Cancel an order, and be killed before or after the statement of the write that begins like this."""
     app = create_app(settings)
-    app.extensions["refunds.books"].open()
+    app.extensions["refunds.store"].open()
     execute = sqlite._Connection.execute
 
     def deadly(connection, sql, parameters=None):

@@ -49,8 +49,8 @@ def ask(server, token):
 
 def created(installation, name):
     """A token of a new client, by the books of one instance."""
-    with installation.books() as books, books.write(COMMAND_LINE) as work:
-        return clients.create_token(work, Role.AGENT, name, 1)
+    with installation.store() as store, store.write(COMMAND_LINE) as uow:
+        return clients.create_token(uow, Role.AGENT, name, 1)
 
 
 def test_instances_that_start_together_make_one_installation(installation, instances):
@@ -68,13 +68,13 @@ def test_instances_that_start_together_make_one_installation(installation, insta
         assert {(told.status, told.json["role"]) for told in (ask(server, token) for server in instances)} == {
             (200, role)
         }
-    with installation.books() as books:
-        assert not books.created_key
-        with books.read(COMMAND_LINE) as work:
-            assert [row["name"] for row in work.tx.all("SELECT name FROM migrations")] == [
+    with installation.store() as store:
+        assert not store.created_key
+        with store.read(COMMAND_LINE) as uow:
+            assert [row["name"] for row in uow.tx.all("SELECT name FROM migrations")] == [
                 name for name, _ in migrations.MIGRATIONS
             ]
-            assert Counter(client.role for client, _ in clients.tokens(work)) == dict.fromkeys(Role, 1)
+            assert Counter(client.role for client, _ in uow.tokens.with_clients()) == dict.fromkeys(Role, 1)
 
 
 def test_a_new_token_is_taken_by_all_at_once(installation, instances):
@@ -90,12 +90,12 @@ def test_a_token_that_the_command_line_revokes_is_turned_away_by_all_at_the_next
 
 
 def test_a_token_that_one_instance_revokes_is_turned_away_by_all_at_the_next_request(installation, instances):
-    with installation.books() as books:
+    with installation.store() as store:
         for number in range(20):
             token = created(installation, f"revoked {number}")
             assert answers(instances, token) == [200] * INSTANCES
-            with books.write(COMMAND_LINE) as work:
-                clients.revoke_token(work, token.split("_")[1])
+            with store.write(COMMAND_LINE) as uow:
+                clients.revoke_token(uow, token.split("_")[1])
             assert answers(instances, token) == [401] * INSTANCES
 
 
@@ -170,13 +170,13 @@ def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
     """Killed when it has everything but the journal's head: its key, its customer and its order are let go."""
     installation, servers = doomed
     token, killed, other = installation.tokens()["billing"], servers.pop(), servers[0]
-    with ThreadPoolExecutor(2) as pool, installation.books() as books:
-        with books.write(COMMAND_LINE) as work:
-            events.hold_head(work.tx)
+    with ThreadPoolExecutor(2) as pool, installation.store() as store:
+        with store.write(COMMAND_LINE) as uow:
+            events.hold_head(uow.tx)
             lost = pool.submit(cancel, killed, token, "held")
-            until(lambda: waiting(books) == 1)
+            until(lambda: waiting(store) == 1)
             kept = pool.submit(cancel, other, token, "held")
-            until(lambda: waiting(books) == 2)
+            until(lambda: waiting(store) == 2)
             killed.kill()
         assert lost.result(timeout=60) is None
         reply = kept.result(timeout=60)
@@ -186,8 +186,8 @@ def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
     installation.require_sound()
 
 
-def waiting(books):
+def waiting(store):
     """How many wait for what another transaction holds."""
-    with books.read(COMMAND_LINE) as work:
+    with store.read(COMMAND_LINE) as uow:
         sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        return len(work.tx.all(sql))
+        return len(uow.tx.all(sql))

@@ -25,7 +25,7 @@ import pytest
 from refunds.config import load_settings
 from refunds.domain.permissions import Role
 from refunds.errors import ConfigurationError
-from refunds.service.books import Books
+from refunds.service.store import Store
 from refunds.web import create_app
 from tests import records_in
 from tests.conftest import ROOT
@@ -60,9 +60,9 @@ def start(directory, port, command=SERVE, **changed):
 def refused(directory, **changed):
     """What the service says that does not start."""
     with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
-        books = Books(load_settings())
-        with closing(books), pytest.raises(ConfigurationError) as refusal:
-            books.prepare()
+        store = Store(load_settings())
+        with closing(store), pytest.raises(ConfigurationError) as refusal:
+            store.prepare()
     said = str(refusal.value)
     assert not TOKEN.search(said)
     return said
@@ -83,8 +83,8 @@ def opened(directory, **changed):
     """A client of a service that starts, in this process."""
     with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
         app = create_app(load_settings())
-    with closing(app.extensions["refunds.books"]) as books, app.test_client() as client:
-        books.prepare()
+    with closing(app.extensions["refunds.store"]) as store, app.test_client() as client:
+        store.prepare()
         yield client
 
 

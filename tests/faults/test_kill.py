@@ -10,7 +10,6 @@ from itertools import count
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import audit
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings, token
@@ -44,13 +43,13 @@ def app(tmp_path_factory):
     """The service of whoever survives, on the records among which all the deaths occur."""
     app = create_app(settings(tmp_path_factory.mktemp("killed")))
     yield app
-    app.extensions["refunds.books"].close()
+    app.extensions["refunds.store"].close()
 
 
 def die(app, body, key, moment):
     """Let another process cancel an order and be killed at a moment; nobody else has the database open."""
     billing = token(app, "billing")
-    app.extensions["refunds.books"].close()
+    app.extensions["refunds.store"].close()
     given = (app.extensions["refunds.settings"], billing, body, key, *moment)
     process = PROCESSES.Process(target=cancel_and_die, args=given)
     process.start()
@@ -62,22 +61,22 @@ def die(app, body, key, moment):
 def traces(app, order_id):
     """How much there is of an order in each table."""
     counts = (f"SELECT count(*) AS rows FROM {table} WHERE order_id = :order_id" for table in ALL)  # noqa: S608
-    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        return dict(zip(ALL, (work.tx.one(sql, order_id=order_id)["rows"] for sql in counts), strict=True))
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        return dict(zip(ALL, (uow.tx.one(sql, order_id=order_id)["rows"] for sql in counts), strict=True))
 
 
 def keys_without_reply(app):
     """How many keys are taken by a request that never ended."""
-    with app.extensions["refunds.books"].read(COMMAND_LINE) as work:
-        return work.tx.one("SELECT count(*) AS keys FROM idempotency WHERE reply IS NULL OR order_id IS NULL")["keys"]
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        return uow.tx.one("SELECT count(*) AS keys FROM idempotency WHERE reply IS NULL OR order_id IS NULL")["keys"]
 
 
 def audited(app):
     """What the audit found sound."""
-    books = app.extensions["refunds.books"]
-    anchors = list(books.anchors)
-    with books.read(COMMAND_LINE) as work:
-        return audit.verify(work, anchors)
+    store = app.extensions["refunds.store"]
+    anchors = list(store.anchors)
+    with store.read(COMMAND_LINE) as uow:
+        return uow.verify(anchors)
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)

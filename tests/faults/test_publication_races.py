@@ -292,14 +292,14 @@ def test_of_a_withdrawal_and_a_version_after_it_each_sees_the_other_or_not(brand
 def two(tmp_path):
     """The books of one PostgreSQL database, opened twice; and an order of a policy that has judged nothing."""
     installation = Installation(tmp_path, "postgresql")
-    with installation.books() as one, installation.books() as other:
-        with one.write(COMMAND_LINE) as work:
-            publication.import_version(work, read_policy('policy = "brand"\nversion = 1\n'))
-        with one.write(COMMAND_LINE) as work:
+    with installation.store() as one, installation.store() as other:
+        with one.write(COMMAND_LINE) as uow:
+            publication.import_version(uow, read_policy('policy = "brand"\nversion = 1\n'))
+        with one.write(COMMAND_LINE) as uow:
             facts = OrderFacts(
                 order_id="A-1", customer_ref="K-1", policy="brand", service_provided_at=datetime.now(UTC)
             )
-            orders.register(work, facts)
+            orders.register(uow, facts)
         yield one, other
 
 
@@ -309,11 +309,11 @@ def version(number, effective_from=None, **terms):
 
 
 MEANWHILE = {
-    "a version": lambda work: publication.publish(work, version(2, window_business_days=5)),
-    "an import": lambda work: publication.import_version(
-        work, version(2, datetime(2020, 1, 1, tzinfo=UTC), window_business_days=5)
+    "a version": lambda uow: publication.publish(uow, version(2, window_business_days=5)),
+    "an import": lambda uow: publication.import_version(
+        uow, version(2, datetime(2020, 1, 1, tzinfo=UTC), window_business_days=5)
     ),
-    "a closure": lambda work: publication.close(work, "brand", datetime.now(UTC).date() + timedelta(days=1)),
+    "a closure": lambda uow: publication.close(uow, "brand", datetime.now(UTC).date() + timedelta(days=1)),
 }
 
 
@@ -321,15 +321,15 @@ MEANWHILE = {
 def test_what_was_judged_while_the_policy_changed_is_not_stored_and_judged_again(two, what):
     one, other = two
     seen = []
-    with pytest.raises(Conflict), one.write(COMMAND_LINE) as work:  # noqa: PT012 - it is at its end that it finds out
-        before = contacts.record(work, "A-1", NewContact(channel=Channel.PHONE)).outcome
+    with pytest.raises(Conflict), one.write(COMMAND_LINE) as uow:  # noqa: PT012 - it is at its end that it finds out
+        before = contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE)).outcome
         with other.write(COMMAND_LINE) as meanwhile:
             MEANWHILE[what](meanwhile)
         seen.append(what)
     assert seen == [what], "neither had to wait for the other"
-    with one.write(COMMAND_LINE) as work:
-        assert contacts.listed(work, after="", limit=9, order_id="A-1", is_open=None, backdated=None) == []
-        after = contacts.record(work, "A-1", NewContact(channel=Channel.PHONE)).outcome
+    with one.write(COMMAND_LINE) as uow:
+        assert uow.contacts.paginate(limit=9, order_id="A-1") == []
+        after = contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE)).outcome
     expected = {"a version": (1, 2), "an import": (2, 5), "a closure": (1, 2)}[what]
     assert (after.version, after.window.length) == expected
     assert what == "a version" or after.window.last_day >= before.window.last_day
@@ -341,13 +341,13 @@ def test_what_has_to_wait_holds_from_when_it_is_its_turn(two, what):
     """Whatever stands before it in the journal was judged by what held until then."""
     one, other = two
     with one.write(COMMAND_LINE) as publishing:
-        with other.write(COMMAND_LINE) as work:
+        with other.write(COMMAND_LINE) as uow:
             facts = OrderFacts(
                 order_id="A-2", customer_ref="K-2", policy="brand", service_provided_at=datetime.now(UTC)
             )
-            orders.register(work, facts)
-        with other.write(COMMAND_LINE) as work:
-            outcome = contacts.record(work, "A-2", NewContact(channel=Channel.PHONE)).outcome
+            orders.register(uow, facts)
+        with other.write(COMMAND_LINE) as uow:
+            outcome = contacts.record(uow, "A-2", NewContact(channel=Channel.PHONE)).outcome
         done = MEANWHILE[what](publishing)
     since = done.record.effective_from if what == "a version" else done.closure.entered_at
     assert outcome.version == 1
@@ -356,7 +356,7 @@ def test_what_has_to_wait_holds_from_when_it_is_its_turn(two, what):
 
 def test_what_is_judged_first_stands_in_the_way_of_an_import(two):
     one, other = two
-    with one.write(COMMAND_LINE) as work:
-        contacts.record(work, "A-1", NewContact(channel=Channel.PHONE))
-    with pytest.raises(publication.PolicyVersionConflict), other.write(COMMAND_LINE) as work:
-        MEANWHILE["an import"](work)
+    with one.write(COMMAND_LINE) as uow:
+        contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE))
+    with pytest.raises(publication.PolicyVersionConflict), other.write(COMMAND_LINE) as uow:
+        MEANWHILE["an import"](uow)

@@ -22,20 +22,19 @@ import pytest
 from sqlite_utils.utils import sqlite3
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.instants import format_instant
 from refunds.domain.journal import GENESIS, Entry, EventType, chained, is_sound
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Intent, OverrideKind
 from refunds.errors import Conflict, OrderFrozen, PreconditionFailed
 from refunds.service import cancellations, clients, contacts, orders
-from refunds.service import replies as keyed_replies
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.storage import clients as stored_clients
-from refunds.storage import events, keys
+from refunds.storage import customers, events
+from refunds.storage import idempotency as stored_replies
 from refunds.storage import orders as stored_orders
-from refunds.storage import replies as stored_replies
+from refunds.storage.clients import Tokens
+from refunds.storage.orders import LockedOrder
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
 from tests import scaled
@@ -383,7 +382,7 @@ class Corrected(NamedTuple):
     swapped: dict[str, list[Reply]]
     wandered: dict[str, list[Reply]]
     twice: dict[str, list[Reply]]
-    filed: dict[str, orders.Filed]
+    filed: dict[str, LockedOrder]
     forlorn: int
     journal: list[tuple[str, str]]
 
@@ -396,10 +395,13 @@ def corrected(request, tmp_path_factory):
     with installation.instances(number) as servers:
         ports, token = [server.port for server in servers], installation.tokens()["billing"]
         answered = [in_step(ports, token, rounds) for rounds in (*corrections(), swaps(), wanderings(), twice())]
-    with installation.books() as books, books.read(COMMAND_LINE) as work:
-        journal = [(event["order_id"], event["type"]) for event in events.every(work.tx) if event["order_id"]]
-        filed = {order_id: orders.find(work, order_id) for order_id in dict.fromkeys(map(itemgetter(0), journal))}
-        forlorn = len({row["customer_id"] for row in keys.every(work.tx)} - stored_orders.owners(work.tx))
+    with installation.store() as store, store.read(COMMAND_LINE) as uow:
+        journal = [(event["order_id"], event["type"]) for event in events.every(uow.tx) if event["order_id"]]
+        filed = {
+            order_id: LockedOrder(uow.orders.get(order_id), uow.cancellations.active(order_id))
+            for order_id in dict.fromkeys(map(itemgetter(0), journal))
+        }
+        forlorn = len({row["customer_id"] for row in customers.every(uow.tx)} - stored_orders.owners(uow.tx))
     return Corrected(installation, *answered, filed, forlorn, journal)
 
 
@@ -492,10 +494,10 @@ def test_no_cancellation_rests_on_other_facts_than_its_orders(corrected):
     cancelled = {order_id: filed for order_id, filed in corrected.filed.items() if filed.active}
     issued = [order_id for order_id, (_, reply) in corrected.cancelled.items() if reply.status == 201]
     assert sorted(cancelled) == sorted(issued)
-    for order, _, active in cancelled.values():
-        facts, outcome = active.decision["facts"], active.decision["outcome"]
-        judged = facts["service_provided_at"], outcome["region"], outcome["policy"]
-        assert judged == (format_instant(order.service_provided_at), order.region, order.policy)
+    for order, active in cancelled.values():
+        facts, outcome = active.decision.facts, active.decision.outcome
+        judged = facts.service_provided_at, outcome.region, outcome.policy
+        assert judged == (order.service_provided_at, order.region, order.policy)
 
 
 def test_no_order_is_corrected_after_it_is_cancelled(corrected):
@@ -756,25 +758,25 @@ FACTS = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=EARLI
 
 
 @pytest.fixture
-def both_books(tmp_path):
+def both_stores(tmp_path):
     """The books of two instances, in which there is one order."""
     installation = Installation(tmp_path, "postgresql")
-    with installation.books() as one, installation.books() as other:
-        with one.write(COMMAND_LINE) as work:
-            orders.register(work, FACTS)
+    with installation.store() as one, installation.store() as other:
+        with one.write(COMMAND_LINE) as uow:
+            orders.register(uow, FACTS)
         yield one, other
 
 
-def cancel(books):
+def cancel(store):
     """Cancel the order by its id."""
-    with books.write(COMMAND_LINE) as work:
-        cancellations.issue(work, Request(order=FACTS.order_id, contact=NewContact(channel=Channel.PHONE)))
+    with store.write(COMMAND_LINE) as uow:
+        cancellations.issue(uow, Request(order=FACTS.order_id, contact=NewContact(channel=Channel.PHONE)))
 
 
-def correct(books):
+def correct(store):
     """Correct the order, unless it is already cancelled."""
-    with suppress(OrderFrozen), books.write(COMMAND_LINE) as work:
-        orders.correct(work, replace(FACTS, region="DE-BY"), "the wrong place", {1})
+    with suppress(OrderFrozen), store.write(COMMAND_LINE) as uow:
+        orders.correct(uow, replace(FACTS, region="DE-BY"), "the wrong place", {1})
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "not held"])
@@ -784,10 +786,10 @@ def correct(books):
     ids=["the cancellation", "the correction"],
 )
 def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
-    both_books, monkeypatch, first, second, module, write, held
+    both_stores, monkeypatch, first, second, module, write, held
 ):
     """The first has read and is about to write when the second begins, and goes on when that is done or waits."""
-    one, other = both_books
+    one, other = both_stores
     go_on = getattr(module, write)
 
     with ThreadPoolExecutor(1) as pool:
@@ -803,46 +805,46 @@ def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
             monkeypatch.setattr(stored_orders, "hold", lambda *_: None)
         first(one)
         seconds[0].result(timeout=60)
-    with one.read(COMMAND_LINE) as work:
-        order, _, active = orders.find(work, FACTS.order_id)
+    with one.read(COMMAND_LINE) as uow:
+        order, active = uow.orders.get(FACTS.order_id), uow.cancellations.active(FACTS.order_id)
     assert (active.outcome.region == order.region) == held
 
 
 # And those who move an order meanwhile, or are at the same customer, key or token.
 
 
-def move(books, customer_ref, revisions=None, **changes):
+def move(store, customer_ref, revisions=None, **changes):
     """Correct an order to be another customer's."""
-    with books.write(COMMAND_LINE) as work:
-        orders.correct(work, replace(FACTS, customer_ref=customer_ref, **changes), "mixed up", revisions)
+    with store.write(COMMAND_LINE) as uow:
+        orders.correct(uow, replace(FACTS, customer_ref=customer_ref, **changes), "mixed up", revisions)
 
 
-def register(books, order_id, customer_ref):
+def register(store, order_id, customer_ref):
     """Register an order of a customer."""
-    with books.write(COMMAND_LINE) as work:
-        orders.register(work, replace(FACTS, order_id=order_id, customer_ref=customer_ref))
+    with store.write(COMMAND_LINE) as uow:
+        orders.register(uow, replace(FACTS, order_id=order_id, customer_ref=customer_ref))
 
 
-def customer_of(books, order_id=FACTS.order_id):
+def customer_of(store, order_id=FACTS.order_id):
     """Whose an order is."""
-    with books.read(COMMAND_LINE) as work:
-        return orders.find(work, order_id).order.customer_ref
+    with store.read(COMMAND_LINE) as uow:
+        return uow.orders.get(order_id).customer_ref
 
 
-def another(books, *, lower):
+def another(store, *, lower):
     """A customer whose digest is lower than that of the order's, or higher; others find no two in another order."""
-    keyring = books.open()[1]
-    known = keys.customer_digest(keyring, FACTS.customer_ref)
+    keyring = store.open()[1]
+    known = customers.digest_of(keyring, FACTS.customer_ref)
     refs = (f"K-{number}" for number in count(2))
-    return next(ref for ref in refs if (keys.customer_digest(keyring, ref) < known) == lower)
+    return next(ref for ref in refs if (customers.digest_of(keyring, ref) < known) == lower)
 
 
 @contextmanager
-def begun(do, books, *given, **named):
+def begun(do, store, *given, **named):
     """Something that others do, from when it is done or waits; what came of it is told in the end."""
     with ThreadPoolExecutor(1) as pool:
-        doing = pool.submit(do, books, *given, **named)
-        until(lambda: doing.done() or is_waiting(books.open()[0]), 60)
+        doing = pool.submit(do, store, *given, **named)
+        until(lambda: doing.done() or is_waiting(store.open()[0]), 60)
         yield doing
 
 
@@ -864,11 +866,11 @@ class Watched:
 
 
 @pytest.mark.parametrize("lower", [True, False], ids=["lower", "higher"])
-def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_another_state(both_books, lower):
-    one, other = both_books
+def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_another_state(both_stores, lower):
+    one, other = both_stores
     with ExitStack() as waiting:
-        with one.write(COMMAND_LINE) as work:
-            orders.correct(work, replace(FACTS, customer_ref="K-one"), "mixed up", {1})
+        with one.write(COMMAND_LINE) as uow:
+            orders.correct(uow, replace(FACTS, customer_ref="K-one"), "mixed up", {1})
             second = waiting.enter_context(begun(move, other, another(other, lower=lower), {1}))
             assert not second.done()
         with pytest.raises(PreconditionFailed):
@@ -876,9 +878,9 @@ def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_ano
     assert customer_of(one) == "K-one"
 
 
-def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_books):
+def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_stores):
     """They make him when he was not found here, and forget him when he was not made here for that."""
-    one, other = both_books
+    one, other = both_stores
     overtaking = iter([partial(register, other, "A-2", "K-2"), partial(move, other, "K-9", order_id="A-2")])
     looks = []
 
@@ -887,9 +889,9 @@ def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_book
             looks.append(sql.split()[0])
             next(overtaking, lambda: None)()
 
-    with one.write(COMMAND_LINE) as work:
-        work.tx = Watched(work.tx, meanwhile)
-        orders.register(work, replace(FACTS, order_id="A-3", customer_ref="K-2"))
+    with one.write(COMMAND_LINE) as uow:
+        uow._context.tx = Watched(uow.tx, meanwhile)
+        orders.register(uow, replace(FACTS, order_id="A-3", customer_ref="K-2"))
     assert looks == ["SELECT", "INSERT"] * 2
     assert [customer_of(one, order_id) for order_id in ("A-1", "A-2", "A-3")] == ["K-1", "K-9", "K-2"]
 
@@ -898,10 +900,10 @@ def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_book
     ("revisions", "end"), [({1}, PreconditionFailed), (None, Conflict)], ids=["a state", "any state"]
 )
 def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_has_to_be_tried_again(
-    both_books, monkeypatch, revisions, end
+    both_stores, monkeypatch, revisions, end
 ):
     """And is then refused, as is due; nothing that was sealed for somebody else is opened for whom it was before."""
-    one, other = both_books
+    one, other = both_stores
     by_id = stored_orders.by_id
 
     def overtaken(tx, order_id):
@@ -909,36 +911,36 @@ def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_has_to_be_tri
         found = by_id(tx, order_id)
         move(other, "K-2", service_provided_at=EARLIER - timedelta(days=365))
         override = Override(OverrideKind.GOODWILL, "because")
-        with other.write(COMMAND_LINE) as work:
+        with other.write(COMMAND_LINE) as uow:
             contact = NewContact(channel=Channel.PHONE)
-            cancellations.issue(work, Request(order=order_id, contact=contact, override=override))
+            cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
         return found
 
     def corrected():
-        with one.write(COMMAND_LINE) as work:
-            orders.correct(work, replace(FACTS, region="DE-BY"), "the wrong place", revisions)
+        with one.write(COMMAND_LINE) as uow:
+            orders.correct(uow, replace(FACTS, region="DE-BY"), "the wrong place", revisions)
 
     monkeypatch.setattr(stored_orders, "by_id", overtaken)
     with pytest.raises(end):
         corrected()
     with pytest.raises(OrderFrozen if revisions is None else PreconditionFailed):
         corrected()
-    with one.read(COMMAND_LINE) as work:
-        order, _, active = orders.find(work, FACTS.order_id)
+    with one.read(COMMAND_LINE) as uow:
+        order, active = uow.orders.get(FACTS.order_id), uow.cancellations.active(FACTS.order_id)
     assert (order.customer_ref, order.region, active.override_reason) == ("K-2", "DE", "because")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "made meanwhile"])
 @pytest.mark.parametrize("lower", [True, False], ids=["lower digest", "higher digest"])
 @pytest.mark.parametrize("customer_id", ["0" * 26, "Z" * 26], ids=["lower id", "higher id"])
-def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_books, monkeypatch, known, lower, customer_id):
+def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_stores, monkeypatch, known, lower, customer_id):
     """The second begins when the first holds one customer, and goes as far as it can."""
-    one, other = both_books
+    one, other = both_stores
     customer_ref = another(one, lower=lower)
 
     def make():
         with monkeypatch.context() as patched:
-            patched.setattr(keys, "ULID", lambda: customer_id)
+            patched.setattr(customers, "ULID", lambda: customer_id)
             register(other, "A-2", customer_ref)
 
     if known:
@@ -952,25 +954,25 @@ def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_books, m
                     make()
                 seconds.append(waiting.enter_context(begun(move, other, "K-1", order_id="A-2")))
 
-        with one.write(COMMAND_LINE) as work:
-            work.tx = Watched(work.tx, meanwhile)
-            orders.correct(work, replace(FACTS, customer_ref=customer_ref), "mixed up", {1})
+        with one.write(COMMAND_LINE) as uow:
+            uow._context.tx = Watched(uow.tx, meanwhile)
+            orders.correct(uow, replace(FACTS, customer_ref=customer_ref), "mixed up", {1})
         seconds[0].result(timeout=60)
     assert (customer_of(one, "A-1"), customer_of(one, "A-2")) == (customer_ref, "K-1")
 
 
-def ask(books, told, ago=timedelta()):
+def ask(store, told, ago=timedelta()):
     """Record a contact, by a request with a key that may have expired."""
-    with books.write(COMMAND_LINE) as work:
-        now, work.now = work.now, work.now - ago
-        assert keyed_replies.earlier(work, "key", told) is None
-        work.now = now
-        contacts.record(work, FACTS.order_id, NewContact(channel=Channel.PHONE, intent=Intent.QUESTION))
-        keyed_replies.keep(work, "key", told.decode())
+    with store.write(COMMAND_LINE) as uow:
+        now, uow._context.now = uow.now, uow.now - ago
+        assert uow.replies.claim("key", told) is None
+        uow._context.now = now
+        contacts.record(uow, FACTS.order_id, NewContact(channel=Channel.PHONE, intent=Intent.QUESTION))
+        uow.replies.keep("key", told.decode())
 
 
-def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(both_books, monkeypatch):
-    one, other = both_books
+def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(both_stores, monkeypatch):
+    one, other = both_stores
     ask(one, b"old", timedelta(days=31))
     go_on, seconds = stored_replies.move, []
     with ExitStack() as waiting:
@@ -983,34 +985,34 @@ def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(bot
         move(one, "K-2")
         seconds[0].result(timeout=60)
     assert customer_of(one) == "K-2"
-    with one.write(COMMAND_LINE) as work:
-        assert keyed_replies.earlier(work, "key", b"new") == "new"
-        assert len(work.tx.all("SELECT contact_id FROM contacts")) == 2
+    with one.write(COMMAND_LINE) as uow:
+        assert uow.replies.claim("key", b"new") == "new"
+        assert len(uow.tx.all("SELECT contact_id FROM contacts")) == 2
 
 
-def test_a_token_may_be_revoked_twice_at_the_same_moment(both_books, monkeypatch):
-    one, other = both_books
-    with one.write(COMMAND_LINE) as work:
-        token_id = clients.create_token(work, Role.AGENT, "twice revoked", 1).split("_")[1]
-    by_token, seconds = stored_clients.by_token, []
+def test_a_token_may_be_revoked_twice_at_the_same_moment(both_stores, monkeypatch):
+    one, other = both_stores
+    with one.write(COMMAND_LINE) as uow:
+        token_id = clients.create_token(uow, Role.AGENT, "twice revoked", 1).split("_")[1]
+    holder, seconds = Tokens.holder, []
 
-    def revoke(books):
-        with books.write(COMMAND_LINE) as work:
-            clients.revoke_token(work, token_id)
+    def revoke(store):
+        with store.write(COMMAND_LINE) as uow:
+            clients.revoke_token(uow, token_id)
 
     with ExitStack() as waiting:
 
-        def overtaken(tx, given):
-            monkeypatch.setattr(stored_clients, "by_token", by_token)
-            found = by_token(tx, given)
+        def overtaken(tokens, given):
+            monkeypatch.setattr(Tokens, "holder", holder)
+            found = holder(tokens, given)
             seconds.append(waiting.enter_context(begun(revoke, other)))
             return found
 
-        monkeypatch.setattr(stored_clients, "by_token", overtaken)
+        monkeypatch.setattr(Tokens, "holder", overtaken)
         revoke(one)
         seconds[0].result(timeout=60)
-    with one.read(COMMAND_LINE) as work:
-        assert [event["type"] for event in events.every(work.tx) if event["subject"] == token_id] == [
+    with one.read(COMMAND_LINE) as uow:
+        assert [event["type"] for event in events.every(uow.tx) if event["subject"] == token_id] == [
             EventType.TOKEN_CREATED,
             EventType.TOKEN_REVOKED,
         ]

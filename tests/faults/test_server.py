@@ -18,7 +18,7 @@ import pytest
 from app import app as service
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError
-from refunds.service.books import Books
+from refunds.service.store import Store
 from tests import records_in, scaled
 from tests.conftest import ROOT, token
 from tests.faults.harness import FLASK, PATIENCE, free_port, until
@@ -238,9 +238,9 @@ def refused(**environment):
     with (
         mock.patch.dict(os.environ, environment),
         pytest.raises(ConfigurationError) as refusal,
-        closing(Books(load_settings())) as books,
+        closing(Store(load_settings())) as store,
     ):
-        books.prepare()
+        store.prepare()
     return str(refusal.value)
 
 

@@ -4,7 +4,6 @@ from bench import stored
 from bench.carried import TABLES, carried
 from bench.installed import Installed, installed
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import audit
 from refunds.storage.migrations import MIGRATIONS
 from tests.postgres import shared
 
@@ -13,8 +12,8 @@ ORDERS = 60
 
 def test_the_orders_that_growth_is_measured_with_pass_the_audit_on_each_engine():
     with installed() as home:
-        with home.books() as books:
-            stored.store(books, home.principal(books), range(ORDERS))
+        with home.store() as store:
+            stored.fill(store, home.principal(store), range(ORDERS))
         assert _audited(home) == _audited(carried(home, shared())) > ORDERS
 
 
@@ -25,5 +24,5 @@ def test_every_table_is_carried_over():
 
 
 def _audited(home: Installed) -> int:
-    with home.books() as books, books.read(COMMAND_LINE) as work:
-        return audit.verify(work, books.anchors).records
+    with home.store() as store, store.read(COMMAND_LINE) as uow:
+        return uow.verify(store.anchors).records

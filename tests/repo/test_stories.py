@@ -21,7 +21,7 @@ import app
 from refunds.config import load_settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
-from refunds.service.books import Books
+from refunds.service.store import Store
 from tests import database_of, records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
@@ -50,10 +50,10 @@ def tokens(known, *roles):
     """A token for each role, as the shell knows it."""
     with (
         mock.patch.dict(os.environ, known),
-        closing(Books(load_settings())) as books,
-        books.write(COMMAND_LINE) as work,
+        closing(Store(load_settings())) as store,
+        store.write(COMMAND_LINE) as uow,
     ):
-        return {role.upper(): clients.create_token(work, Role(role), role, 365) for role in roles}
+        return {role.upper(): clients.create_token(uow, Role(role), role, 365) for role in roles}
 
 
 @contextmanager
@@ -101,7 +101,7 @@ class Answering(socketserver.BaseRequestHandler):
         asked = json.loads(self.request.makefile().readline())
         with contextlib.chdir(asked["cwd"]), mock.patch.dict(os.environ, asked["environment"], clear=True):
             ended = importlib.reload(app).app.test_cli_runner().invoke(args=asked["words"])
-            app.app.extensions["refunds.books"].close()
+            app.app.extensions["refunds.store"].close()
         self.request.sendall(json.dumps([ended.stdout, ended.stderr, ended.exit_code]).encode())
 
 

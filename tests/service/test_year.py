@@ -25,18 +25,18 @@ import time_machine
 
 from refunds.domain import holidays_data, judging
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome
 from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Intent, RevocationReason
 from refunds.errors import EvidenceRequired
 from refunds.schemas.policy import read_policy
 from refunds.service import cancellations, contacts, evidence, orders, publication
-from refunds.service.books import Books
 from refunds.service.cancellations import Issued, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.replay import Replayed, replay
 from refunds.service.simulation import Flip, simulate
+from refunds.service.store import Store
+from refunds.storage.decisions import OUTCOME
 from tests import scaled
 from tests.conftest import settings
 
@@ -481,7 +481,7 @@ class Deadlines:
 class Year:
     """What happened, as told to the service and to the oracle."""
 
-    books: Books
+    store: Store
     oracle: Oracle
     orders: dict[str, OrderFacts] = field(default_factory=dict)
     decisions: dict[str, tuple[str, Asked]] = field(default_factory=dict)
@@ -655,30 +655,30 @@ class Actor:
     def __init__(self, year: Year, script: Script) -> None:
         self._year, self._script = year, script
 
-    def act(self, work: Any, action: Action) -> None:
+    def act(self, uow: Any, action: Action) -> None:
         """Do one thing."""
-        getattr(self, f"_{action.do}")(work, action)
+        getattr(self, f"_{action.do}")(uow, action)
 
-    def _register(self, work: Any, action: Action) -> None:
+    def _register(self, uow: Any, action: Action) -> None:
         facts, told_later = self._script.facts[action.order_id]
         if told_later:
             facts = replace(facts, service_provided_at=None)
-        assert orders.register(work, facts)[1]
+        assert orders.register(uow, facts)[1]
         self._year.orders[action.order_id] = facts
 
-    def _provide(self, work: Any, action: Action) -> None:
+    def _provide(self, uow: Any, action: Action) -> None:
         facts, _ = self._script.facts[action.order_id]
         if action.order_id not in self._year.active:
-            orders.register(work, facts)
+            orders.register(uow, facts)
             self._year.orders[action.order_id] = facts
 
-    def _contact(self, work: Any, action: Action) -> None:
+    def _contact(self, uow: Any, action: Action) -> None:
         year, told = self._year, self._told(action)
         asked = Asked(
             order=year.orders[action.order_id],
             received_at=told.received_at,
-            recorded_at=work.now,
-            as_of=work.now,
+            recorded_at=uow.now,
+            as_of=uow.now,
             channel=action.channel,
             sent_at=told.sent_at,
             point=action.point and action.point[1],
@@ -688,15 +688,15 @@ class Actor:
         )
         if action.careless:
             try:
-                result = self._tell(work, action, told)
+                result = self._tell(uow, action, told)
             except EvidenceRequired:
                 result = None
             year.evidence.append((asked, result is None))
         if not action.careless or result is None:
-            result = self._tell(work, action, replace(told, ticket_ref="T-1"))
+            result = self._tell(uow, action, replace(told, ticket_ref="T-1"))
         self._note(action.order_id, told, asked, result)
         if action.issue == "after" and action.asks:
-            self._issue(work, action)
+            self._issue(uow, action)
 
     def _told(self, action: Action) -> NewContact:
         earlier = [known for known in self._year.contacts_of[action.order_id] if known not in self._year.superseded]
@@ -712,10 +712,10 @@ class Actor:
             supersedes=supersedes,
         )
 
-    def _tell(self, work: Any, action: Action, told: NewContact) -> Any:
+    def _tell(self, uow: Any, action: Action, told: NewContact) -> Any:
         if action.issue == "at once" and action.asks:
-            return cancellations.issue(work, Request(order=action.order_id, contact=told))
-        return contacts.record(work, action.order_id, told)
+            return cancellations.issue(uow, Request(order=action.order_id, contact=told))
+        return contacts.record(uow, action.order_id, told)
 
     def _note(self, order_id: str, told: NewContact, asked: Asked, result: Any) -> None:
         year = self._year
@@ -734,7 +734,7 @@ class Actor:
         self._year.active[order_id] = cancellation_id
         self._year.decisions[cancellation_id] = order_id, asked
 
-    def _issue(self, work: Any, action: Action) -> None:
+    def _issue(self, uow: Any, action: Action) -> None:
         """Cancel an order on the last contact that asked for it."""
         year, order_id = self._year, action.order_id
         asking = [known for known in year.contacts_of[order_id] if known not in year.superseded]
@@ -744,23 +744,23 @@ class Actor:
         asked = replace(
             year.asked_on(asking[-1]),
             order=year.orders[order_id],
-            as_of=work.now,
+            as_of=uow.now,
             cancelled=order_id in year.active,
         )
-        result = cancellations.issue(work, Request(order=order_id, contact=asking[-1]))
+        result = cancellations.issue(uow, Request(order=order_id, contact=asking[-1]))
         if isinstance(result, Issued):
             self._cancelled(order_id, asked, result)
         else:
             year.refused.append((order_id, asked, result.decision.reason))
 
-    def _revoke(self, work: Any, action: Action) -> None:
+    def _revoke(self, uow: Any, action: Action) -> None:
         cancellation_id = self._year.active.pop(action.order_id, None)
         if cancellation_id is not None:
-            cancellations.revoke(work, cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+            cancellations.revoke(uow, cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
 
     def change(self, change: Change) -> None:
         """Change a policy, and note what becomes of deadlines."""
-        year, books = self._year, self._year.books
+        year, store = self._year, self._year.store
         noted = Deadlines(change)
         provided = {
             order_id: order.service_provided_at
@@ -771,24 +771,24 @@ class Actor:
         older = [order_id for order_id, at in provided.items() if change.at - at >= 16 * DAY]
         chosen = recent + random.Random(change.at.isoformat()).sample(older, min(len(older), 150))  # noqa: S311
         before = self._deadlines(chosen)
-        with books.write(ADMIN) as work:
-            self._apply(work, change)
+        with store.write(ADMIN) as uow:
+            self._apply(uow, change)
         after = self._deadlines(chosen)
         noted.moved = {order_id: (before[order_id], after[order_id]) for order_id in chosen}
         noted.orders = {order_id: year.orders[order_id] for order_id in chosen}
         year.deadlines.append(noted)
 
     def _deadlines(self, chosen: list[str]) -> dict[str, datetime]:
-        with self._year.books.read(AGENT) as work:
-            return {order_id: orders.eligibility(work, order_id, None, None).deadline for order_id in chosen}
+        with self._year.store.read(AGENT) as uow:
+            return {order_id: orders.eligibility(uow, order_id, None, None).deadline for order_id in chosen}
 
-    def _apply(self, work: Any, change: Change) -> None:
+    def _apply(self, uow: Any, change: Change) -> None:
         if change.name == "publish":
-            assert publication.publish(work, read_policy(change.text)).created
+            assert publication.publish(uow, read_policy(change.text)).created
         elif change.name == "withdraw":
-            publication.withdraw(work, change.policy, 3)
+            publication.withdraw(uow, change.policy, 3)
         else:
-            publication.close(work, change.policy, change.day)
+            publication.close(uow, change.policy, change.day)
 
 
 def oracle_of_the_year() -> Oracle:
@@ -815,13 +815,13 @@ def oracle_of_the_year() -> Oracle:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory) -> Iterator[Year]:
     """The year when it is over, and the clock at its end."""
-    year = Year(Books(settings(tmp_path_factory.mktemp("year"), engine="sqlite")), oracle_of_the_year())
+    year = Year(Store(settings(tmp_path_factory.mktemp("year"), engine="sqlite")), oracle_of_the_year())
     script = Script(year.oracle)
     actor = Actor(year, script)
     changes = list(CHANGES_OF_POLICY)
     with time_machine.travel(BEGINNING, tick=False) as clock:
-        with year.books.write(ADMIN) as work:
-            publication.import_version(work, read_policy(BRAND_1))
+        with year.store.write(ADMIN) as uow:
+            publication.import_version(uow, read_policy(BRAND_1))
         for burst in BURSTS:
             while changes and changes[0].at <= burst:
                 clock.move_to(changes[0].at)
@@ -830,12 +830,12 @@ def year(tmp_path_factory) -> Iterator[Year]:
             for principal, supervises in ((AGENT, False), (SUPERVISOR, True)):
                 due = [action for action in script.actions[burst] if is_a_supervisors(action) == supervises]
                 if due:
-                    with year.books.write(principal) as work:
+                    with year.store.write(principal) as uow:
                         for action in due:
-                            actor.act(work, action)
+                            actor.act(uow, action)
         clock.move_to(END)
         yield year
-    year.books.close()
+    year.store.close()
 
 
 def is_a_supervisors(action: Action) -> bool:
@@ -847,8 +847,8 @@ def is_a_supervisors(action: Action) -> bool:
 
 def stored(year: Year) -> dict[str, dict[str, Any]]:
     """Every decision by the id of its record."""
-    with year.books.read(ADMIN) as work:
-        rows = work.tx.all(
+    with year.store.read(ADMIN) as uow:
+        rows = uow.tx.all(
             "SELECT contact_id AS record_id, decision FROM contacts"
             " UNION ALL SELECT cancellation_id, decision FROM cancellations"
         )
@@ -857,7 +857,7 @@ def stored(year: Year) -> dict[str, dict[str, Any]]:
 
 def told(record: dict[str, Any]) -> dict[str, Any]:
     """What a stored decision says, in the words of the oracle."""
-    outcome = Outcome.of(record["outcome"])
+    outcome = OUTCOME.read(record["outcome"])
     return {
         "version": outcome.version,
         "contact_version": record["facts"]["contact_version"],
@@ -920,8 +920,8 @@ def test_a_ticket_is_asked_for_where_a_timely_contact_is_entered_after_the_deadl
 
 
 def test_the_contacts_listed_as_backdated_are_those_of_the_oracle(year):
-    with year.books.read(ADMIN) as work:
-        listed = {row["contact_id"] for row in work.tx.all("SELECT contact_id FROM contacts WHERE backdated = 1")}
+    with year.store.read(ADMIN) as uow:
+        listed = {row["contact_id"] for row in uow.tx.all("SELECT contact_id FROM contacts WHERE backdated = 1")}
     ought = {
         record_id
         for record_id, (_, asked) in year.decisions.items()
@@ -961,17 +961,17 @@ def test_a_change_of_a_policy_moves_exactly_the_deadlines_that_the_oracle_moves(
 
 
 def test_every_window_is_at_last_the_one_that_the_oracle_counts(year):
-    with year.books.read(AGENT) as work:
+    with year.store.read(AGENT) as uow:
         for order_id, order in year.orders.items():
-            decision = orders.eligibility(work, order_id, None, None)
+            decision = orders.eligibility(uow, order_id, None, None)
             window = year.oracle.window_of(order, END)
             assert (order_id, decision.deadline) == (order_id, window and window.deadline)
 
 
 def replayed(year: Year) -> tuple[Replayed, set[str]]:
     found = Replayed()
-    with year.books.read(ADMIN) as work:
-        differing = list(replay(work, found))
+    with year.store.read(ADMIN) as uow:
+        differing = list(replay(uow, found))
     assert not [difference for difference in differing if difference.failure]
     return found, {difference.record_id for difference in differing}
 
@@ -1081,8 +1081,8 @@ def without_noughts(counts: dict[Any, dict[str, int]]) -> dict[str, dict[str, in
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_a_simulation_counts_what_the_oracle_counts_one_by_one(year, draft):
-    with year.books.read(ADMIN) as work:
-        found = simulate(work, read_policy(DRAFTS[draft]))
+    with year.store.read(ADMIN) as uow:
+        found = simulate(uow, read_policy(DRAFTS[draft]))
     ought = Counted(year, said(DRAFTS[draft], END))
     tallies = {"total": found.total, **found.by_month, **found.by_region, **found.by_channel}
     assert without_noughts({key: asdict(tally) for key, tally in tallies.items()}) == without_noughts(ought.counts)
@@ -1100,10 +1100,10 @@ def test_the_evidence_on_an_order_is_sound_and_names_the_versions_that_judged(ye
         of_order[order_id] |= {verdict.version, verdict.contact_version}
     chosen = random.Random(SEED).sample(sorted(of_order), 12)  # noqa: S311
     chosen += [order_id for order_id, numbers in of_order.items() if len(numbers) > 1][:3]
-    anchors = list(year.books.anchors)
-    with year.books.read(ADMIN) as work:
+    anchors = list(year.store.anchors)
+    with year.store.read(ADMIN) as uow:
         for order_id in chosen:
-            found, order = evidence.gather(work, order_id, anchors), year.orders[order_id]
+            found, order = evidence.gather(uow, order_id, anchors), year.orders[order_id]
             provided = order.service_provided_at
             now = year.oracle.judging(order, END, END) if provided else year.oracle.in_force(order.policy, END, END)
             assert found.broken == []
@@ -1121,15 +1121,15 @@ def test_the_evidence_says_that_a_decision_was_changed(year):
         known for known, (_, asked) in year.decisions.items() if year.oracle.decide(asked).reason == "window_elapsed"
     )
     contact_id = next(late)
-    order_id, anchors = year.decisions[contact_id][0], list(year.books.anchors)
-    with suppress(Undone), year.books.write(ADMIN) as work:
-        work.tx.run(
+    order_id, anchors = year.decisions[contact_id][0], list(year.store.anchors)
+    with suppress(Undone), year.store.write(ADMIN) as uow:
+        uow.tx.run(
             "UPDATE contacts SET decision = replace(decision, 'window_elapsed', 'within_window')"
             " WHERE contact_id = :contact_id",
             contact_id=contact_id,
         )
-        found = evidence.gather(work, order_id, anchors).broken
+        found = evidence.gather(uow, order_id, anchors).broken
         raise Undone
     assert found == [f"contacts {contact_id}: not what the journal says it is"]
-    with year.books.read(ADMIN) as work:
-        assert evidence.gather(work, order_id, anchors).broken == []
+    with year.store.read(ADMIN) as uow:
+        assert evidence.gather(uow, order_id, anchors).broken == []

@@ -82,7 +82,7 @@ def fill() -> None:
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
     _flask("tokens", "revoke", next(word for word in token if len(word) == TOKEN_ID and word.isalnum()))
-    app.extensions["refunds.books"].anchor()
+    app.extensions["refunds.store"].anchor()
 
 
 TOKEN_ID = 8

@@ -25,16 +25,18 @@ from refunds.domain.records import Intent, OverrideKind, RevocationReason, Unset
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
-from refunds.service import audit, cancellations, clients, contacts, orders, publication, users
-from refunds.service.audit import Broken, Shortened, verify
-from refunds.service.books import Books
+from refunds.service import cancellations, clients, contacts, orders, publication, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.service.work import Work
+from refunds.service.store import Store
+from refunds.storage import tables
 from refunds.storage.anchors import Anchor, Anchors
+from refunds.storage.audit import Broken, Shortened
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
+from refunds.storage.tables import records, table_of
+from refunds.storage.unit_of_work import UnitOfWork
 from tests import database_of, scaled
 from tests.conftest import ROOT, settings
 from tests.postgres import shared
@@ -46,16 +48,16 @@ HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 # An installation, in which everything happens that can.
 
 
-def register(work, i, *, provided=-HOUR, customer=None):
+def register(uow, i, *, provided=-HOUR, customer=None):
     """An order whose service was provided an hour ago, or at another distance from now; its id."""
     facts = OrderFacts(
         order_id=f"A-{i:04}",
         customer_ref=customer or f"K-{i % 40}",
-        service_provided_at=None if provided is None else work.now + provided,
-        ordered_at=work.now - 2 * MONTH,
+        service_provided_at=None if provided is None else uow.now + provided,
+        ordered_at=uow.now - 2 * MONTH,
         region=(None, "DE-BY", "DE")[i % 3],
     )
-    orders.register(work, facts)
+    orders.register(uow, facts)
     return facts
 
 
@@ -71,86 +73,86 @@ def call(**told):
     return NewContact(**given | told)
 
 
-def issue(work, facts, contact=None, **asked):
+def issue(uow, facts, contact=None, **asked):
     """A cancellation, or the refusal."""
-    return cancellations.issue(work, Request(order=facts.order_id, contact=contact or call(), **asked))
+    return cancellations.issue(uow, Request(order=facts.order_id, contact=contact or call(), **asked))
 
 
-def issued(work, i):
+def issued(uow, i):
     """The id of the cancellation of a new order."""
-    return issue(work, register(work, i)).cancellation.cancellation_id
+    return issue(uow, register(uow, i)).cancellation.cancellation_id
 
 
-def settled(work, i):
-    cancellations.settle(work, issued(work, i), None, f"RF-{i}")
+def settled(uow, i):
+    cancellations.settle(uow, issued(uow, i), None, f"RF-{i}")
 
 
-def unsettled(work, i):
-    cancellation_id = issued(work, i)
-    cancellations.settle(work, cancellation_id, work.now, "RF-0")
-    cancellations.unsettle(work, cancellation_id, UnsettleReason.REFUND_FAILED)
+def unsettled(uow, i):
+    cancellation_id = issued(uow, i)
+    cancellations.settle(uow, cancellation_id, uow.now, "RF-0")
+    cancellations.unsettle(uow, cancellation_id, UnsettleReason.REFUND_FAILED)
 
 
-def revoked(work, i):
+def revoked(uow, i):
     """Revoked as an error, and issued again on the contact that is open again."""
-    cancellation = issue(work, register(work, i)).cancellation
-    cancellations.revoke(work, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
+    cancellation = issue(uow, register(uow, i)).cancellation
+    cancellations.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
     if i % 2:
-        cancellations.issue(work, Request(order=cancellation.order_id, contact=cancellation.contact_id))
+        cancellations.issue(uow, Request(order=cancellation.order_id, contact=cancellation.contact_id))
 
 
-def withdrawn(work, i):
-    cancellations.revoke(work, issued(work, i), RevocationReason.CUSTOMER_WITHDREW, None)
+def withdrawn(uow, i):
+    cancellations.revoke(uow, issued(uow, i), RevocationReason.CUSTOMER_WITHDREW, None)
 
 
-def overridden(work, i):
-    facts = register(work, i, provided=-MONTH)
-    refused = issue(work, facts)
+def overridden(uow, i):
+    facts = register(uow, i, provided=-MONTH)
+    refused = issue(uow, facts)
     override = Override(OverrideKind.GOODWILL, "a good customer")
-    cancellations.issue(work, Request(order=facts.order_id, contact=refused.contact.contact_id, override=override))
+    cancellations.issue(uow, Request(order=facts.order_id, contact=refused.contact.contact_id, override=override))
 
 
-def superseded(work, i):
-    facts = register(work, i)
-    question = contacts.record(work, facts.order_id, call(intent=Intent.QUESTION))
-    request = contacts.record(work, facts.order_id, call(supersedes=question.contact_id, note="he did ask for it"))
+def superseded(uow, i):
+    facts = register(uow, i)
+    question = contacts.record(uow, facts.order_id, call(intent=Intent.QUESTION))
+    request = contacts.record(uow, facts.order_id, call(supersedes=question.contact_id, note="he did ask for it"))
     if i % 2:
-        cancellations.issue(work, Request(order=facts.order_id, contact=request.contact_id))
+        cancellations.issue(uow, Request(order=facts.order_id, contact=request.contact_id))
 
 
-def resolved(work, i):
-    contact = contacts.record(work, register(work, i).order_id, call())
-    contacts.resolve(work, contact.contact_id, "he keeps it")
+def resolved(uow, i):
+    contact = contacts.record(uow, register(uow, i).order_id, call())
+    contacts.resolve(uow, contact.contact_id, "he keeps it")
 
 
-def backdated(work, i):
-    facts = register(work, i, provided=-MONTH)
-    contacts.record(work, facts.order_id, call(received_at=work.now - MONTH + HOUR))
+def backdated(uow, i):
+    facts = register(uow, i, provided=-MONTH)
+    contacts.record(uow, facts.order_id, call(received_at=uow.now - MONTH + HOUR))
 
 
-def corrected(work, i):
+def corrected(uow, i):
     """An order of a customer who turns out to be another one; the first has no order then."""
-    facts = register(work, i, customer=f"nobody-{i}")
-    contacts.record(work, facts.order_id, call())
-    cancellations.revoke(work, issue(work, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
-    right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=work.now - 3 * HOUR)
-    orders.correct(work, right, "the wrong customer", None)
+    facts = register(uow, i, customer=f"nobody-{i}")
+    contacts.record(uow, facts.order_id, call())
+    cancellations.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=uow.now - 3 * HOUR)
+    orders.correct(uow, right, "the wrong customer", None)
 
 
-def late(work, i):
+def late(uow, i):
     """Another contact about an order that is cancelled, and one that came too late."""
-    facts = register(work, i)
-    issue(work, facts)
+    facts = register(uow, i)
+    issue(uow, facts)
     issue(
-        work,
+        uow,
         facts,
-        call(channel=Channel.EMAIL, contact_point=None, from_detail="a@example.com", sent_at=work.now - HOUR),
+        call(channel=Channel.EMAIL, contact_point=None, from_detail="a@example.com", sent_at=uow.now - HOUR),
     )
-    contacts.record(work, register(work, i + 1000, provided=-MONTH).order_id, call(note=None))
+    contacts.record(uow, register(uow, i + 1000, provided=-MONTH).order_id, call(note=None))
 
 
-def provided(work, i):
-    orders.register(work, OrderFacts(**_facts(register(work, i, provided=None), service_provided_at=work.now - HOUR)))
+def provided(uow, i):
+    orders.register(uow, OrderFacts(**_facts(register(uow, i, provided=None), service_provided_at=uow.now - HOUR)))
 
 
 def _facts(facts, **changed):
@@ -187,45 +189,45 @@ class Installation(NamedTuple):
     """How often the audit found it sound while it grew."""
 
 
-def access(work):
+def access(uow):
     """Second tokens and further clients, and one token that is revoked."""
     for role in Role:
-        clients.create_token(work, role, role, 30)
-        clients.create_token(work, role, f"{role}, Berlin", 60)
-    clients.revoke_token(work, next(clients.tokens(work))[1].token_id)
+        clients.create_token(uow, role, role, 30)
+        clients.create_token(uow, role, f"{role}, Berlin", 60)
+    clients.revoke_token(uow, next(uow.tokens.with_clients())[1].token_id)
 
 
-def people(work):
+def people(uow):
     """Users of the console, of whom one has a new password and two are disabled."""
     for name in ("anna", "ben", "chris", "dora"):
-        users.add(work, name, Role.SUPERVISOR if name == "dora" else Role.AGENT)
-    users.reset(work, "ben")
-    users.disable(work, "chris")
+        users.add(uow, name, Role.SUPERVISOR if name == "dora" else Role.AGENT)
+    users.reset(uow, "ben")
+    users.disable(uow, "chris")
 
 
-def publish(work, number, effective_from=None):
+def publish(uow, number, effective_from=None):
     """Another version of the vendor's policy, which judges what happens here as the first does."""
-    first = work.policies["virtual-numbers"].versions[0]
+    first = uow.policies["virtual-numbers"].versions[0]
     terms = replace(first.terms, vendor_name=f"Vendor {number}")
-    publication.publish(work, replace(first, version=number, effective_from=effective_from, terms=terms))
+    publication.publish(uow, replace(first, version=number, effective_from=effective_from, terms=terms))
 
 
-def close(work, days, policy="virtual-numbers"):
+def close(uow, days, policy="virtual-numbers"):
     """A closure on a day so far away that no window is longer for it."""
-    day = (work.now + timedelta(days=days)).date()
-    publication.close(work, policy, day, f"Betriebsausflug {days}", f"works outing {days}")
+    day = (uow.now + timedelta(days=days)).date()
+    publication.close(uow, policy, day, f"Betriebsausflug {days}", f"works outing {days}")
 
 
 POLICIES = (
-    lambda work: publication.import_version(work, read_policy('policy = "brand"\nversion = 1')),
-    lambda work: publish(work, 2),
-    lambda work: publish(work, 3, work.now + MONTH),
-    lambda work: publish(work, 4, work.now + 2 * MONTH),
-    lambda work: publication.withdraw(work, "virtual-numbers", 3),
-    lambda work: publication.withdraw(work, "virtual-numbers", 4),
-    lambda work: close(work, 400),
-    lambda work: close(work, 500),
-    lambda work: close(work, 600, "brand"),
+    lambda uow: publication.import_version(uow, read_policy('policy = "brand"\nversion = 1')),
+    lambda uow: publish(uow, 2),
+    lambda uow: publish(uow, 3, uow.now + MONTH),
+    lambda uow: publish(uow, 4, uow.now + 2 * MONTH),
+    lambda uow: publication.withdraw(uow, "virtual-numbers", 3),
+    lambda uow: publication.withdraw(uow, "virtual-numbers", 4),
+    lambda uow: close(uow, 400),
+    lambda uow: close(uow, 500),
+    lambda uow: close(uow, 600, "brand"),
 )
 """What happens to policies, one after the other."""
 
@@ -234,39 +236,39 @@ POLICIES = (
 def installation(tmp_path_factory):
     """An installation of 60 orders and more, audited after every one of them."""
     directory = tmp_path_factory.mktemp("audited")
-    books = Books(settings(directory))
-    _, keys = books.open()
+    store = Store(settings(directory))
+    _, keys = store.open()
     database, earlier = directory / "refunds.db", directory / "earlier.db"
 
     def keep(i):
         if i == ORDERS // 2:
-            books.close()
+            store.close()
             shutil.copy(database, earlier)
 
-    sound = grow(books, keep)
-    books.close()
-    return Installation(directory, database, keys, list(books.anchors), earlier, sound)
+    sound = grow(store, keep)
+    store.close()
+    return Installation(directory, database, keys, list(store.anchors), earlier, sound)
 
 
-def grow(books, done=lambda _: None):
+def grow(store, done=lambda _: None):
     """Let everything happen that can, and audit it after every order; how often it was sound."""
     sound = 0
-    with books.write(COMMAND_LINE) as work:
-        clients.first_tokens(work, 365)
-    with books.write(COMMAND_LINE) as work:
-        access(work)
-    with books.write(COMMAND_LINE) as work:
-        people(work)
-    with books.write(COMMAND_LINE) as work:
-        users.disable(work, "dora")
+    with store.write(COMMAND_LINE) as uow:
+        clients.first_tokens(uow, 365)
+    with store.write(COMMAND_LINE) as uow:
+        access(uow)
+    with store.write(COMMAND_LINE) as uow:
+        people(uow)
+    with store.write(COMMAND_LINE) as uow:
+        users.disable(uow, "dora")
     for i, happens in enumerate(POLICIES):
-        with books.write(STAFF[i % 2]) as work:
-            happens(work)
+        with store.write(STAFF[i % 2]) as uow:
+            happens(uow)
     for i in range(ORDERS):
-        with books.write(STAFF[i % 2]) as work:
-            HAPPENS[i % len(HAPPENS)](work, i)
-        with books.read(COMMAND_LINE) as work:
-            verify(work, books.anchors)
+        with store.write(STAFF[i % 2]) as uow:
+            HAPPENS[i % len(HAPPENS)](uow, i)
+        with store.read(COMMAND_LINE) as uow:
+            uow.verify(store.anchors)
             sound += 1
         done(i)
     return sound
@@ -281,8 +283,8 @@ def verified(installation, engine, anchors=None):
     """What the audit says of a database, which is let go of."""
     try:
         with engine.read() as tx:
-            work = Work(tx, installation.keys, COMMAND_LINE, datetime.now(UTC), unread)
-            return verify(work, installation.anchors if anchors is None else anchors)
+            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
+            return uow.verify(installation.anchors if anchors is None else anchors)
     except Exception as error:  # noqa: BLE001 - it is raised again
         error.__context__ = error.__cause__ = None  # their frames would hold rows that are read half-way
         raise error.with_traceback(None) from None
@@ -511,8 +513,8 @@ def work_on(installation, table):
 @pytest.mark.parametrize("table", TABLES)
 def test_whatever_is_done_to_a_table_is_found_and_named(installation, tmp_path, table):
     database, missed, misnamed, done_to = tmp_path / "refunds.db", [], [], Counter()
-    columns, work = work_on(installation, table)
-    for seed, (how, column) in enumerate(work):
+    columns, uow = work_on(installation, table)
+    for seed, (how, column) in enumerate(uow):
         done = tampered(installation, database, table, how, column, seed)
         error = complaint(installation, database)
         done_to[how, column] += 1
@@ -744,11 +746,11 @@ def on_server(tmp_path_factory):
     """The same installation on a server."""
     directory = tmp_path_factory.mktemp("on_server")
     url = database_of(directory, "postgresql")
-    books = Books(settings(directory, database=url))
-    _, keys = books.open()
-    sound = grow(books)
-    books.close()
-    yield OnServer(directory, url, keys, list(books.anchors), sound)
+    store = Store(settings(directory, database=url))
+    _, keys = store.open()
+    sound = grow(store)
+    store.close()
+    yield OnServer(directory, url, keys, list(store.anchors), sound)
     shared().drop(url)
 
 
@@ -941,8 +943,7 @@ def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
 
 
 def test_every_event_is_about_a_record_that_is_audited():
-    tables = {table.name for table, *_ in audit._RECORDS}
+    audited = [table.name for table, _ in records()]
+    assert {table_of(event) for event in EventType} == set(audited)
     for event in EventType:
-        named = [table for prefix, table in audit._TABLES.items() if event.startswith(prefix)]
-        assert len(named) == 1, event
-        assert set(named) <= tables
+        assert sum(bool(table.events) and event.startswith(table.events) for table in tables.TABLES) == 1, event

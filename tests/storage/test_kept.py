@@ -18,9 +18,9 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, personal
 from refunds.security.encryption import CLOSED, Vault, new_key
-from refunds.service import audit, cancellations, contacts, feed, orders, publication, users
-from refunds.service.books import Books
+from refunds.service import contacts, events, publication
 from refunds.service.replay import Replayed, replay
+from refunds.service.store import Store
 from refunds.storage import migrations
 from refunds.storage.table import Table
 from tests.conftest import settings
@@ -37,7 +37,7 @@ def step(request):
 
 
 @pytest.fixture
-def books(step, engine, tmp_path):
+def store(step, engine, tmp_path):
     """The database that was kept of a step on an engine, restored; opening it takes the later steps."""
     kept = KEPT / step / engine
     configured = settings(tmp_path, engine=engine, env="production", ledger_dir=tmp_path)
@@ -50,15 +50,15 @@ def books(step, engine, tmp_path):
     for name in ("master.key", "anchors.jsonl"):
         shutil.copyfile(kept / name, tmp_path / name)
     (tmp_path / "master.key").chmod(0o600)
-    opened = Books(configured)
+    opened = Store(configured)
     yield opened
     opened.close()
 
 
-def verified(books):
+def verified(store):
     """How much is found sound."""
-    with books.read(COMMAND_LINE) as work:
-        return audit.verify(work, list(books.anchors))
+    with store.read(COMMAND_LINE) as uow:
+        return uow.verify(list(store.anchors))
 
 
 def test_each_step_of_the_schema_has_a_database_on_each_engine():
@@ -73,47 +73,41 @@ def test_a_kept_database_is_of_its_step(step, tmp_path):
     assert taken == STEPS[: STEPS.index(step) + 1]
 
 
-def test_it_opens_and_everything_in_it_is_sound(books):
-    report = verified(books)
+def test_it_opens_and_everything_in_it_is_sound(store):
+    report = verified(store)
     assert report.events >= report.anchored > 60
-    with books.read(COMMAND_LINE) as work:
-        assert [row["name"] for row in work.tx.all("SELECT name FROM migrations ORDER BY name")] == STEPS
+    with store.read(COMMAND_LINE) as uow:
+        assert [row["name"] for row in uow.tx.all("SELECT name FROM migrations ORDER BY name")] == STEPS
 
 
-def test_every_decision_is_made_again_without_a_difference(books):
+def test_every_decision_is_made_again_without_a_difference(store):
     found = Replayed()
-    with books.read(COMMAND_LINE) as work:
-        assert not list(replay(work, found))
+    with store.read(COMMAND_LINE) as uow:
+        assert not list(replay(uow, found))
     assert found.decisions > 30
 
 
-def test_everything_that_could_be_recorded_is_read(step, books):
-    with books.read(COMMAND_LINE) as work:
-        asked = contacts.listed(work, after="", limit=200, order_id=None, is_open=None, backdated=None)
-        issued = cancellations.listed(
-            work, after=(0, ""), limit=200, order_id=None, reference=None, state=None, overdue=False
-        )
-        happened = {event.type for event in feed.read(work, 0, 1000, None)[0]}
+def test_everything_that_could_be_recorded_is_read(step, store):
+    with store.read(COMMAND_LINE) as uow:
+        asked = uow.contacts.paginate(limit=200)
+        issued = uow.cancellations.paginate(limit=200)
+        happened = {event.type for event in events.read(uow, 0, 1000, None)[0]}
         assert {one.state for one in issued} == {"issued", "settled", "revoked"}
         assert {one.outcome.reason for one in asked} > {"within_window", "window_elapsed", "order_already_cancelled"}
         assert {one.from_detail for one in asked} >= {"+49891234567", "kim@example.org"}
-        assert all(orders.find(work, one.order_id).order.customer_ref for one in asked)
-        assert len(work.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
-        assert len(publication.closures(work, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
-        assert len(list(users.every(work))) == (0 if step in STEPS[:2] else 1)
+        assert all(uow.orders.get(one.order_id).customer_ref for one in asked)
+        assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
+        assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
+        assert len(list(uow.users.every())) == (0 if step in STEPS[:2] else 1)
         assert happened >= {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
 
 
-def test_life_goes_on_in_it(books):
-    before = verified(books).events
-    with books.write(COMMAND_LINE) as work:
-        contact = next(
-            one
-            for one in contacts.listed(work, after="", limit=200, order_id=None, is_open=True, backdated=None)
-            if one.resolved_at is None
-        )
-        contacts.resolve(work, contact.contact_id, "Hat sich erledigt.")
-    assert verified(books).events == before + 1
+def test_life_goes_on_in_it(store):
+    before = verified(store).events
+    with store.write(COMMAND_LINE) as uow:
+        contact = next(one for one in uow.contacts.paginate(limit=200, is_open=True) if one.resolved_at is None)
+        contacts.resolve(uow, contact.contact_id, "Hat sich erledigt.")
+    assert verified(store).events == before + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,20 +126,18 @@ PROMISES = Table(
 )
 
 
-def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(books):
-    with books.write(COMMAND_LINE) as work:
+def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(store):
+    with store.write(COMMAND_LINE) as uow:
         for column, kind in (("until", "TEXT"), ("told", "{bytes}")):
-            work.tx.run(f"ALTER TABLE cancellations ADD COLUMN {column} {kind}")
-    with books.write(COMMAND_LINE) as work:
-        told = {event.subject: event.digest for event in feed.read(work, 0, 1000, None)[0]}
-        rows = work.tx.all("SELECT * FROM cancellations")
+            uow.tx.run(f"ALTER TABLE cancellations ADD COLUMN {column} {kind}")
+    with store.write(COMMAND_LINE) as uow:
+        told = {event.subject: event.digest for event in events.read(uow, 0, 1000, None)[0]}
+        rows = uow.tx.all("SELECT * FROM cancellations")
         assert all(PROMISES.digest(row) == told[row["cancellation_id"]] for row in rows)
         vault = Vault(new_key())
         before = replace(PROMISES.read(rows[0], CLOSED), override_reason=None, billing_ref=None, revocation_reason=None)
-        after, digest = PROMISES.change(
-            work.tx, before, vault, promised_until=date(2026, 12, 2), promise="bis Mittwoch"
-        )
-        (row,) = work.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
+        after, digest = PROMISES.change(uow.tx, before, vault, promised_until=date(2026, 12, 2), promise="bis Mittwoch")
+        (row,) = uow.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
         assert row["until"] == "2026-12-02"
         assert PROMISES.read(row, vault).promise == after.promise == "bis Mittwoch"
         assert PROMISES.digest(row) == digest != told[row["cancellation_id"]]

@@ -10,7 +10,9 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -18,12 +20,14 @@ import psycopg
 import pytest
 from psycopg import sql as composed
 
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
-from refunds.security.encryption import Vault, new_key
+from refunds.security.encryption import Keyring, Vault, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.orders import ORDERS
 from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
+from refunds.storage.repository import Context
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster
 from tests.storage.engines import amount, amounts, hold, migrate, opener, require_untouched, spend, stocked, write
@@ -359,11 +363,12 @@ def test_pages_of_orders_and_clients_are_in_the_order_of_bytes(make):
             token = {"client_id": client.client_id, "created_at": now, "expires_at": now, "revoked_at": None}
             TOKENS.insert(tx, TOKENS.record(token_id=f"t{i}", secret_digest=b"", **token), vault)
     with engine.read() as tx:
+        context = Context(tx, Keyring(*repeat(b"", 7)), replace(COMMAND_LINE, role=Role.AUDITOR), now)
         seen = [""]
-        while page := orders.of_customer(tx, "cus_1", seen[-1], 3):
-            seen += [row["order_id"] for row in page]
+        while page := orders.Orders(context).of_customer("cus_1", seen[-1], limit=3):
+            seen += [order.order_id for order in page]
         assert seen[1:] == [row["order_id"] for row in orders.every(tx)] == sorted(NAMES)
-        assert [client.name for client, _ in clients.every(tx)] == sorted(NAMES)
+        assert [client.name for client, _ in clients.Tokens(context).with_clients()] == sorted(NAMES)
         assert [row["client_id"] for row in clients.every_client(tx)] == [f"cli_{name}" for name in sorted(NAMES)]
         # Left to a database that speaks English, they would not be.
         own = tx.one("SELECT datlocprovider::text AS provider FROM pg_database WHERE datname = current_database()")

@@ -14,7 +14,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from refunds.domain.business_days import Window
+from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, decide
+from refunds.domain.holidays_data import business_calendar
+from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, State
+from refunds.domain.terms import Terms
 from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.security.encryption import Vault, new_key
 from refunds.storage.cancellations import CANCELLATIONS
@@ -122,7 +127,7 @@ def test_a_migration_that_fails_leaves_nothing(make, monkeypatch):
     migrate(engine)
 
 
-STORED = {str: str, int: int, bytes: bytes, bool: int, datetime: int, date: str, dict: str}
+STORED = {str: str, int: int, bytes: bytes, bool: int, datetime: int, date: str, dict: str, RecordedDecision: str}
 TYPES = {
     SQLite: {str: "TEXT", int: "INTEGER", bytes: "BLOB"},
     PostgreSQL: {str: "text", int: "bigint", bytes: "bytea"},
@@ -231,6 +236,12 @@ VALUES = {
     date: st.dates(),
     dict: _JSON,
 }
+_INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2300, 1, 1), timezones=st.just(UTC))
+_OF_DECISIONS = VALUES | {
+    datetime: _INSTANTS,
+    bytes: st.text("bhwc", max_size=30).map(str.encode),
+    Window: st.builds(Window, st.dates(), st.integers(1, 366), st.dates()),
+}
 
 
 def values(hint):
@@ -238,6 +249,22 @@ def values(hint):
     kind, optional = plain(hint)
     given_ = st.sampled_from(kind) if issubclass(kind, StrEnum) else VALUES[kind]
     return given_ | st.none() if optional else given_
+
+
+def of_decisions(hint):
+    """Every value that a field of a stored decision may have."""
+    if get_origin(hint) is tuple:
+        return st.lists(of_decisions(get_args(hint)[0]), max_size=3).map(tuple)
+    kind, optional = plain(hint)
+    given_ = st.sampled_from(kind) if issubclass(kind, StrEnum) else _OF_DECISIONS[kind]
+    return given_ | st.none() if optional else given_
+
+
+for made_of in (Facts, Outcome, RecordedDecision):
+    _OF_DECISIONS[made_of] = st.builds(
+        made_of, **{name: of_decisions(of) for name, of in get_type_hints(made_of).items()}
+    )
+VALUES[RecordedDecision] = _OF_DECISIONS[RecordedDecision]
 
 
 def records(record):
@@ -302,12 +329,17 @@ def test_what_is_personal_is_nothing_to_who_may_not_see_it(installed, table, dat
 
 
 NOW = datetime(2026, 4, 8, 21, 5, tzinfo=UTC)
+DECISION = decide(
+    Facts(service_provided_at=NOW, received_at=NOW),
+    PolicyVersion("brand", 1, None, Terms()),
+    business_calendar("DE", Terms().business_week),
+).recorded
 ISSUED = Cancellation(
     cancellation_id="can_1",
     reference="1234567894",
     order_id="A-1001",
     contact_id="con_1",
-    decision={"outcome": {"eligible": True}},
+    decision=DECISION,
     basis=Basis.POLICY,
     state=State.ISSUED,
     issued_at=NOW,

@@ -17,9 +17,9 @@ import pytest
 
 from refunds.errors import Unauthenticated
 from refunds.service import users
-from refunds.service.books import Books
+from refunds.service.store import Store
 from refunds.storage import open_engine
-from refunds.storage.copies import TABLES
+from refunds.storage.tables import NAMES
 from tests import records_in
 from tests.conftest import ROOT, settings
 from tests.faults.harness import PATIENCE, free_port
@@ -113,8 +113,8 @@ class Service:
             "master_key_file": self.directory / "keys/master.key",
             "ledger_dir": self.directory / "ledger",
         }
-        with closing(Books(settings(self.directory, **given))) as books, suppress(Unauthenticated):
-            return users.sign_in(books, name, password)
+        with closing(Store(settings(self.directory, **given))) as store, suppress(Unauthenticated):
+            return users.sign_in(store, name, password)
 
     def stop(self):
         """End it by its process id."""
@@ -136,7 +136,7 @@ class Service:
         """Every table of a PostgreSQL database, as it is written down in a dump."""
         tables = {}
         with psycopg.connect(self.environment["REFUNDS_DATABASE"]) as connection:
-            for name in [*TABLES, "migrations", "journal_head"]:
+            for name in [*NAMES, "migrations", "journal_head"]:
                 with connection.cursor().copy(f"COPY {name} TO STDOUT") as rows:
                     tables[name] = b"".join(rows)
         return tables
@@ -264,7 +264,7 @@ def test_the_files_that_are_scanned_are_all_there(scanned, when):
         assert {"refunds.db", "refunds.db.lock", *beside} <= set(files)
         written = files["refunds.db-wal" if beside else "refunds.db"]
     else:
-        assert all(files[table] for table in TABLES)
+        assert all(files[table] for table in NAMES)
         written = files["events"]
     assert b"order.corrected" in written
     assert b"cancellation.revoked" in written

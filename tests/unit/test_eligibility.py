@@ -6,12 +6,13 @@ from datetime import date, timedelta
 import pytest
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, Notice, Outcome, Reason, decide
+from refunds.domain.eligibility import Facts, Notice, Reason, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
+from refunds.storage.decisions import OUTCOME, read_decision, write_decision
 from tests.conftest import KIND, VECTORS, region, week
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
@@ -199,33 +200,25 @@ def test_the_fingerprint_tells_calendars_apart_and_names_nothing_else():
 def test_a_record_holds_all_that_the_decision_was_made_from():
     """Made again from its own record, it is the same decision; and the record tells what the decision told."""
     made = judged(channel=Channel.PHONE, contact_point=OTHER, terms={"closures": (date(2026, 4, 7),)})
-    record = json.loads(json.dumps(made.record()))
-    facts, outcome = record["facts"], Outcome.of(record["outcome"])
-    assert outcome == made.outcome
+    recorded = read_decision(write_decision(made.recorded))
+    facts, outcome = recorded.facts, recorded.outcome
+    assert recorded == made.recorded
     calendar = business_calendar(outcome.region, Terms().business_week)
     again = decide(
-        Facts(
-            service_provided_at=parse_instant(facts["service_provided_at"]),
-            received_at=parse_instant(facts["received_at"]),
-            channel=outcome.channel,
-            contact_point=facts["contact_point"],
-            contact_point_accepted=facts["contact_point_accepted"],
-            cancelled=facts["cancelled"],
-            entered_by_supervisor=facts["entered_by_supervisor"],
-        ),
+        facts,
         made.version,
-        calendar.closed_on(map(parse_date, facts["closures"])),
+        calendar.closed_on(recorded.closures),
     )
-    assert again.record() == made.record()
+    assert again.recorded == made.recorded
     assert (outcome.policy, outcome.version, outcome.time_zone) == ("brand", 1, "Europe/Berlin")
     assert outcome.holidays_version
     assert outcome.tzdata_version
-    assert (facts["sent_at"], facts["recorded_at"]) == (None, None)
+    assert (facts.sent_at, facts.recorded_at) == (None, None)
 
 
 def test_a_record_without_a_window_is_read_back_whole():
     made = judged(service_provided_at=None)
-    assert Outcome.of(json.loads(json.dumps(made.outcome.data()))) == made.outcome
+    assert read_decision(write_decision(made.recorded)) == made.recorded
 
 
 def test_an_unofficial_contact_point_counts_once_it_is_accepted():
@@ -291,6 +284,6 @@ def test_a_decision_that_was_stored_long_ago_can_be_told():
         '"notices":["statutory_rights_not_assessed"],"window":["2026-04-02",2,"2026-04-08"],"letters":"hwwhbb",'
         '"deadline":"2026-04-08T22:00:00Z","business_days_left":null}'
     )
-    outcome = Outcome.of(stored)
+    outcome = OUTCOME.read(stored)
     assert (outcome.eligible, outcome.deadline) == (False, DEADLINE)
     assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]

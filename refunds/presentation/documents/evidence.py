@@ -6,7 +6,7 @@ from refunds.domain.references import spoken
 from refunds.presentation.documents.confirmation import clause_in, source_of
 from refunds.presentation.documents.templating import written
 from refunds.service.evidence import Evidence
-from refunds.service.policies import version_of
+from refunds.storage.policies import version_of
 
 
 def page(evidence: Evidence, language: str) -> str:

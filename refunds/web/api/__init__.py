@@ -7,7 +7,7 @@ from flask import Response, g, request
 
 from refunds.presentation.documents.templating import STYLE_SOURCE
 from refunds.presentation.texts.dates import LANGUAGES
-from refunds.service.policies import Policies
+from refunds.storage.policies import Policies
 from refunds.web.problems import Rejected
 
 

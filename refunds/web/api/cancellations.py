@@ -1,5 +1,6 @@
 """Cancellations over HTTP: issue, read, list, settle, and revoke."""
 
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -14,10 +15,11 @@ from refunds.service import cancellations
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.service.work import Work
+from refunds.storage.cancellations import BEGINNING, place_of
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
-from refunds.web.cursors import page, place
+from refunds.web.cursors import paginate
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.schemas.cancellations import (
@@ -49,7 +51,7 @@ blueprint = Blueprint("Cancellations", __name__, description="Orders that are ca
     "/v1/cancellations",
     Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    work=Transacted.ONCE,
+    transaction=Transacted.ONCE,
     method="POST",
     body=NewCancellationSchema,
     body_examples={
@@ -82,14 +84,14 @@ blueprint = Blueprint("Cancellations", __name__, description="Orders that are ca
         "contact-state-conflict",
     ),
 )
-def issue_cancellation(work: Work, body: dict[str, Any]) -> Response:
+def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
     Decided anew, on the order's present facts and the contact's own times. Where it is refused, a contact that is told
     now is recorded all the same, and the problem says where; a supervisor may pass its id with an override later. An
     order has one cancellation at most.
     """
-    outcome = cancellations.issue(work, _request(body))
+    outcome = cancellations.issue(uow, _request(body))
     language = reader_language()
     if isinstance(outcome, Issued):
         issued = outcome.cancellation
@@ -104,16 +106,16 @@ def issue_cancellation(work: Work, body: dict[str, Any]) -> Response:
     "/v1/cancellations/<string:cancellation_id>",
     Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     path=CANCELLATION_ID_HELP,
     problems=("not-found",),
 )
-def get_cancellation(work: Work, cancellation_id: str) -> Response:
+def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
     With the decision on which it was issued, and what has become of it.
     """
-    return reply(cancellation_data(cancellations.get(work, cancellation_id), reader_language()), etag=True)
+    return reply(cancellation_data(uow.cancellations.get(cancellation_id), reader_language()), etag=True)
 
 
 @operation(
@@ -125,27 +127,26 @@ def get_cancellation(work: Work, cancellation_id: str) -> Response:
         {"issued": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}},
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=CancellationQuerySchema,
     problems=("invalid-cursor",),
 )
-def list_cancellations(work: Work, query: dict[str, Any]) -> Response:
+def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
     Of an order; by the reference that the customer reads out; by state; those that billing should have settled.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
-    due, after = place(work, "cancellations", query, given, [0, ""])
-    found = cancellations.listed(
-        work,
-        after=(due, after),
-        limit=limit + 1,
+    fetch = partial(
+        uow.cancellations.paginate,
         order_id=query.get("order_id"),
         reference=query.get("reference"),
         state=query.get("state"),
-        overdue=query.get("overdue", False),
+        overdue_at=uow.now if query.get("overdue") else None,
     )
-    items, following = page(work, "cancellations", query, found, limit=limit, place_of=cancellations.place_of)
+    items, following = paginate(
+        uow, "cancellations", query, given, limit=limit, fetch=fetch, place_of=place_of, beginning=BEGINNING
+    )
     language = reader_language()
     return reply({"items": [cancellation_data(each, language) for each in items], "next": following})
 
@@ -183,7 +184,7 @@ settling = Blueprint("Settlements", __name__, description="What becomes of a can
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, settled.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="PUT",
     body=SettlementSchema,
     body_examples={
@@ -195,12 +196,12 @@ settling = Blueprint("Settlements", __name__, description="What becomes of a can
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
-def settle_cancellation(work: Work, cancellation_id: str, body: dict[str, Any]) -> Response:
+def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Settle a cancellation
 
     Billing has refunded. The same settlement again changes nothing; another one is a conflict.
     """
-    settled = cancellations.settle(work, cancellation_id, body.get("settled_at"), body["billing_ref"])
+    settled = cancellations.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
     return reply(cancellation_data(settled, reader_language()))
 
 
@@ -209,18 +210,18 @@ def settle_cancellation(work: Work, cancellation_id: str, body: dict[str, Any]) 
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, not settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="DELETE",
     query=UnsettleQuerySchema,
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict"),
 )
-def unsettle_cancellation(work: Work, cancellation_id: str, query: dict[str, Any]) -> Response:
+def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Undo a settlement
 
     The refund failed, or was noted in error. Where there is none, nothing changes.
     """
-    issued = cancellations.unsettle(work, cancellation_id, query["reason_code"])
+    issued = cancellations.unsettle(uow, cancellation_id, query["reason_code"])
     return reply(cancellation_data(issued, reader_language()))
 
 
@@ -229,18 +230,18 @@ def unsettle_cancellation(work: Work, cancellation_id: str, query: dict[str, Any
     "/v1/cancellations/<string:cancellation_id>/revocation",
     Answer("The cancellation, revoked.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="PUT",
     body=RevocationSchema,
     body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_withdrew"}}},
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
-def revoke_cancellation(work: Work, cancellation_id: str, body: dict[str, Any]) -> Response:
+def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation
 
     Until it is settled; the order may then be cancelled anew. With the scope `cancellations:issue` alone, only those
     that the caller issued within the last 15 minutes.
     """
-    revoked = cancellations.revoke(work, cancellation_id, body["reason_code"], body.get("reason"))
+    revoked = cancellations.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked, reader_language()))

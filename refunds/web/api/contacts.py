@@ -1,5 +1,6 @@
 """Contacts over HTTP: record, read, list, and resolve."""
 
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -9,10 +10,10 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
 from refunds.service import contacts
 from refunds.service.contacts import NewContact
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
-from refunds.web.cursors import page, place
+from refunds.web.cursors import paginate
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.schemas.contacts import (
     CALL,
@@ -38,7 +39,7 @@ blueprint = Blueprint("Contacts", __name__, description="Calls and e-mails of cu
     "/v1/orders/<string:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    work=Transacted.ONCE,
+    transaction=Transacted.ONCE,
     method="POST",
     body=NewContactSchema,
     body_examples={
@@ -48,14 +49,14 @@ blueprint = Blueprint("Contacts", __name__, description="Calls and e-mails of cu
     path=ORDER_ID_HELP,
     problems=(*JUDGED, "evidence-required", "not-found", "contact-state-conflict"),
 )
-def record_contact(work: Work, order_id: str, body: dict[str, Any]) -> Response:
+def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
 
     With what is decided on it: a request that comes too late is recorded too. Judged is when it was received, never
     when it is entered. A request stays open until the order is cancelled or the contact resolved. A mistake is
     corrected by a contact that supersedes it.
     """
-    contact = contacts.record(work, order_id, NewContact(**body))
+    contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
     return reply(contact_data(contact, reader_language()), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
@@ -65,16 +66,16 @@ def record_contact(work: Work, order_id: str, body: dict[str, Any]) -> Response:
     "/v1/contacts/<string:contact_id>",
     Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     path=CONTACT_ID_HELP,
     problems=("not-found",),
 )
-def get_contact(work: Work, contact_id: str) -> Response:
+def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
 
     With the decision as it was made when the contact was recorded: it never changes.
     """
-    return reply(contact_data(contacts.get(work, contact_id), reader_language()), etag=True)
+    return reply(contact_data(uow.contacts.get(contact_id), reader_language()), etag=True)
 
 
 @operation(
@@ -86,26 +87,25 @@ def get_contact(work: Work, contact_id: str) -> Response:
         {"open": {"summary": "One open request", "value": {"items": [CONTACT], "next": None}}},
     ),
     scopes=(Scope.CONTACTS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=ContactQuerySchema,
     problems=("invalid-cursor",),
 )
-def list_contacts(work: Work, query: dict[str, Any]) -> Response:
+def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
     Of an order; those still open, so that no request is forgotten; those entered after their deadline.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
-    (after,) = place(work, "contacts", query, given, [""])
-    found = contacts.listed(
-        work,
-        after=after,
-        limit=limit + 1,
+    fetch = partial(
+        uow.contacts.paginate,
         order_id=query.get("order_id"),
         is_open=query.get("open"),
         backdated=query.get("backdated"),
     )
-    items, following = page(work, "contacts", query, found, limit=limit, place_of=lambda contact: [contact.contact_id])
+    items, following = paginate(
+        uow, "contacts", query, given, limit=limit, fetch=fetch, place_of=lambda contact: [contact.contact_id]
+    )
     language = reader_language()
     return reply({"items": [contact_data(contact, language) for contact in items], "next": following})
 
@@ -124,16 +124,16 @@ def list_contacts(work: Work, query: dict[str, Any]) -> Response:
         },
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="PUT",
     body=ResolutionSchema,
     body_examples={"stays": {"summary": "A customer who stays", "value": {"reason": RESOLUTION["reason"]}}},
     path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
-def resolve_contact(work: Work, contact_id: str, body: dict[str, Any]) -> Response:
+def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
     Take an open request off the list without a cancellation, and say why. The same reason again changes nothing.
     """
-    return reply(contact_data(contacts.resolve(work, contact_id, body["reason"]), reader_language()))
+    return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"]), reader_language()))

@@ -10,7 +10,7 @@ from refunds.presentation import serializers
 from refunds.presentation.documents import confirmation
 from refunds.presentation.documents import evidence as documents
 from refunds.service import cancellations, evidence
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.api import accepted, document, reader_language, reply
 from refunds.web.openapi import Answer, Transacted, operation
@@ -26,19 +26,19 @@ blueprint = Blueprint("Documents", __name__, description="What is kept or handed
     "/v1/orders/<string:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.ORDERS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=DocumentQuerySchema,
     path=ORDER_ID_HELP,
     problems=("not-found", "not-acceptable"),
 )
-def get_order_evidence(work: Work, order_id: str, query: dict[str, Any]) -> Response:
+def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
 
     Its facts, contacts and decisions with their days, the clause as it was published then, and where all of it stands
     in the journal, followed and compared; with `Accept: text/html` as a page to print.
     """
     form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
-    found = evidence.gather(work, order_id, auth.books().anchors)
+    found = evidence.gather(uow, order_id, auth.store().anchors)
     if form == HTML:
         return document(documents.page(found, language), form)
     response = reply(serializers.evidence_data(found, language))
@@ -57,12 +57,12 @@ def get_order_evidence(work: Work, order_id: str, query: dict[str, Any]) -> Resp
         also={TEXT: {"type": "string"}},
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=DocumentQuerySchema,
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "not-acceptable", "cancellation-state-conflict"),
 )
-def get_confirmation(work: Work, cancellation_id: str, query: dict[str, Any]) -> Response:
+def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Get the confirmation of a cancellation
 
     For the customer: what was received and when, the reference, what happens next, and the clause; as a page to print,
@@ -71,4 +71,4 @@ def get_confirmation(work: Work, cancellation_id: str, query: dict[str, Any]) ->
     """
     form, language = accepted(HTML, TEXT), query.get("lang") or reader_language()
     write = confirmation.page if form == HTML else confirmation.text
-    return document(write(*cancellations.confirmation(work, cancellation_id), language), form)
+    return document(write(*cancellations.confirmation(uow, cancellation_id), language), form)

@@ -8,8 +8,8 @@ from flask_smorest import Blueprint
 from refunds.domain.permissions import Scope
 from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
-from refunds.service import feed
-from refunds.service.work import Work
+from refunds.service import events
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import reply
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.problems import error_data, problem_answer
@@ -32,12 +32,12 @@ class RewoundSchema(ProblemSchema):
     "/v1/events",
     Answer("A page of the feed.", FeedSchema, EXAMPLES),
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=EventQuerySchema,
     refusal=RewoundSchema,
     problems=("feed-rewound",),
 )
-def list_events(work: Work, query: dict[str, Any]) -> Response:
+def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
     Everything that happened after a position, in the order in which it was committed: no event becomes visible after a
@@ -46,7 +46,7 @@ def list_events(work: Work, query: dict[str, Any]) -> Response:
     records was restored.
     """
     try:
-        found, position = feed.read(work, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
+        found, position = events.read(uow, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
     except FeedRewound as error:
         return problem_answer(error_data(error) | {"next": error.position})
     return reply({"items": list(map(event_data, found)), "next": position})

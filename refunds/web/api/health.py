@@ -6,7 +6,7 @@ from flask_smorest import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from refunds.domain.permissions import COMMAND_LINE, Scope
-from refunds.service import feed
+from refunds.service import events
 from refunds.web import auth, telemetry
 from refunds.web.api import reply
 from refunds.web.openapi import Answer, operation
@@ -40,8 +40,8 @@ def is_ready() -> Response:
     For a load balancer that sends requests only to instances that are ready: the records can be read. Policies and
     the calendars of the default one are loaded before the first request is taken.
     """
-    with auth.books().read(COMMAND_LINE) as work:
-        feed.read(work, 0, 1, None)
+    with auth.store().read(COMMAND_LINE) as uow:
+        events.read(uow, 0, 1, None)
     return reply({"status": "ok"})
 
 

@@ -1,6 +1,7 @@
 """Orders over HTTP: register, correct, read, look up, and decide."""
 
 import re
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -12,10 +13,10 @@ from refunds.errors import Flaw, InvalidInput, PreconditionFailed, PreconditionR
 from refunds.presentation.serializers import decision_data, order_data
 from refunds.service import orders
 from refunds.service.orders import OrderFacts
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
-from refunds.web.cursors import page, place
+from refunds.web.cursors import paginate
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
@@ -43,7 +44,7 @@ blueprint = Blueprint("Orders", __name__, description="What billing says of its 
     Answer("The order was known, and is now as it was sent.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
     scopes=(Scope.ORDERS_WRITE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="PUT",
     body=PutOrderSchema,
     body_examples={
@@ -61,7 +62,7 @@ blueprint = Blueprint("Orders", __name__, description="What billing says of its 
         "precondition-required",
     ),
 )
-def register_order(work: Work, order_id: str, body: dict[str, Any]) -> Response:
+def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 
     The same facts again change nothing, so that a retry is safe; a service that was not provided yet can be said to
@@ -71,12 +72,12 @@ def register_order(work: Work, order_id: str, body: dict[str, Any]) -> Response:
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
     if "If-Match" in request.headers:
-        order, created = _corrected(work, facts, reason), False
+        order, created = _corrected(uow, facts, reason), False
     elif reason is not None:
         raise PreconditionRequired("Send the ETag of the order that you have read as If-Match.")
     else:
-        filed, created = orders.register(work, facts)
-        order = filed.order
+        locked, created = orders.register(uow, facts)
+        order = locked.order
     location = f"/v1/orders/{order_id}" if created else None
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
@@ -86,16 +87,16 @@ def register_order(work: Work, order_id: str, body: dict[str, Any]) -> Response:
     "/v1/orders/<string:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     path=ORDER_ID_HELP,
     problems=("not-found",),
 )
-def get_order(work: Work, order_id: str) -> Response:
+def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
     The facts as they are registered now.
     """
-    order = orders.find(work, order_id).order
+    order = uow.orders.get(order_id)
     return reply(order_data(order), etag=str(order.revision))
 
 
@@ -104,17 +105,17 @@ def get_order(work: Work, order_id: str) -> Response:
     "/v1/orders/<string:order_id>/eligibility",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.ORDERS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     query=EligibilityQuerySchema,
     path=ORDER_ID_HELP,
     problems=("not-found", "calendar-not-covered", "no-policy-in-force"),
 )
-def get_order_eligibility(work: Work, order_id: str, query: dict[str, Any]) -> Response:
+def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled
 
     By its registered facts, and whether it is cancelled already. Nothing is stored.
     """
-    outcome = orders.eligibility(work, order_id, query.get("requested_at"), query.get("channel")).outcome
+    outcome = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel")).outcome
     telemetry.count_decisions([outcome.reason])
     return reply(decision_data(outcome, reader_language()))
 
@@ -133,22 +134,29 @@ def get_order_eligibility(work: Work, order_id: str, query: dict[str, Any]) -> R
         },
     ),
     scopes=(Scope.ORDERS_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     method="POST",
     body=LookupSchema,
     body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},
     problems=("invalid-cursor", "payment-data-refused"),
 )
-def look_up_customer(work: Work, body: dict[str, Any]) -> Response:
+def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
     By billing's reference, which stands in the body so that it stands in no log. An unknown customer is no error:
     nothing is held.
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
-    (after,) = place(work, "lookup", customer_ref, body.get("after"), [""])
-    customer_id, found = orders.look_up(work, customer_ref, after, limit + 1)
-    items, following = page(work, "lookup", customer_ref, found, limit=limit, place_of=lambda order: [order.order_id])
+    customer_id = uow.customers.find(customer_ref)
+    items, following = paginate(
+        uow,
+        "lookup",
+        customer_ref,
+        body.get("after"),
+        limit=limit,
+        fetch=partial(uow.orders.of_customer, customer_id),
+        place_of=lambda order: [order.order_id],
+    )
     return reply({"customer_id": customer_id, "items": list(map(order_data, items)), "next": following})
 
 
@@ -156,11 +164,11 @@ _order_id = _OrderIdSchema()
 _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 
-def _corrected(work: Work, facts: OrderFacts, reason: str | None) -> Order:
+def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     if reason is None:
         raise InvalidInput([Flaw("/correction_reason", "is required for a correction", "required")])
     given = request.headers["If-Match"].strip()
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
     if given != "*" and not any(seen):
         raise PreconditionFailed("The If-Match is not an ETag of the order.")
-    return orders.correct(work, facts, reason, None if given == "*" else {int(tag[1]) for tag in seen if tag})
+    return orders.correct(uow, facts, reason, None if given == "*" else {int(tag[1]) for tag in seen if tag})

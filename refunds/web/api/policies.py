@@ -16,7 +16,7 @@ from refunds.presentation.serializers import closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data
 from refunds.service import publication, simulation
 from refunds.service.publication import Registration
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.openapi import Answer, Transacted, operation
 from refunds.web.schemas.policies import (
@@ -114,16 +114,16 @@ def get_policy_version(policy_id: str, version: int) -> Response:
         {"one": {"summary": "A works outing", "value": {"items": [CLOSURE], "next": None}}},
     ),
     scopes=(Scope.POLICIES_READ,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
-def list_closures(work: Work, policy_id: str) -> Response:
+def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
 
     Those that were entered besides the terms of its versions.
     """
-    items = [closure_data(closure) for closure in publication.closures(work, policy_id)]
+    items = [closure_data(closure) for closure in publication.closures(uow, policy_id)]
     return reply({"items": items, "next": None})
 
 
@@ -161,7 +161,7 @@ publishing = Blueprint("Publication", __name__, description="How policies change
     Answer("The version as it would be, or as it is registered already.", PublishedVersionSchema, PUBLISHED),
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
     scopes=(Scope.POLICIES_WRITE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
@@ -170,7 +170,7 @@ publishing = Blueprint("Publication", __name__, description="How policies change
     path={"policy_id": POLICY_ID_HELP},
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
 )
-def publish_policy_version(work: Work, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
+def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
     """Publish a version of a policy
 
     It says everything that the policy will say: what is left out has its default. Nothing that was or is being judged
@@ -178,7 +178,7 @@ def publish_policy_version(work: Work, policy_id: str, body: dict[str, Any], que
     `dry_run` the difference is told in words, and nothing is published. A version 1 begins a new policy.
     """
     draft = draft_of(policy_id, body)
-    registration = publication.publish(work, draft, dry_run=query.get("dry_run", False))
+    registration = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
     location = f"/v1/policies/{policy_id}/versions/{draft.version}" if registration.created else None
     return reply(_registration_data(registration), status=201 if registration.created else 200, location=location)
 
@@ -188,17 +188,17 @@ def publish_policy_version(work: Work, policy_id: str, body: dict[str, Any], que
     "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
     Answer("The version, withdrawn.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="PUT",
     path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found", "policy-version-conflict"),
 )
-def withdraw_policy_version(work: Work, policy_id: str, version: int) -> Response:
+def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy
 
     Before it takes effect: what held before goes on to hold. Again changes nothing; its number is not used again.
     """
-    return reply(registered_data(publication.withdraw(work, policy_id, version)))
+    return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
 
 @operation(
@@ -207,21 +207,21 @@ def withdraw_policy_version(work: Work, policy_id: str, version: int) -> Respons
     Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
     Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="POST",
     body=NewClosureSchema,
     body_examples={"closed": {"summary": "A works outing", "value": {"date": "2026-07-10"}}},
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "payment-data-refused"),
 )
-def add_closure(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
+def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
     A date on which the vendor is closed, beside those of the policy's terms. Every window that has not ended now is
     longer for it; none is ever shortened, and it cannot be taken back. The same date again changes nothing.
     """
     reason = body.get("reason", {})
-    entered = publication.close(work, policy_id, body["date"], reason.get("de"), reason.get("en"))
+    entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
     effect_text = closure_text(body["date"], entered.notices, reader_language(), new=entered.created)
     effect = {"notices": entered.notices, "effect_text": effect_text}
     location = f"/v1/policies/{policy_id}/closures" if entered.created else None
@@ -253,7 +253,7 @@ simulating = Blueprint("Simulations", __name__, description="What a draft of a p
     "/v1/policies/<string:policy_id>/simulations",
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),
-    work=Transacted.READ,
+    transaction=Transacted.READ,
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
@@ -261,12 +261,12 @@ simulating = Blueprint("Simulations", __name__, description="What a draft of a p
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )
-def simulate_policy(work: Work, policy_id: str, body: dict[str, Any]) -> Response:
+def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Simulate a version of a policy
 
     Judges every stored order and contact of the policy by the draft, on the same facts, beside what was decided: how
     many would be decided otherwise, and which way. Nothing is stored. A million orders take seconds; `flask policy
     simulate` does the same without keeping a request open.
     """
-    found = simulation.simulate(work, draft_of(policy_id, body))
+    found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found, reader_language()))

@@ -62,7 +62,7 @@ def screen(
     rule: str,
     *,
     scopes: auth.Scopes,
-    work: Transacted = Transacted.READ,
+    transaction: Transacted = Transacted.READ,
     method: str = "GET",
     again: View | None = None,
 ) -> Callable[[View], View]:
@@ -79,7 +79,7 @@ def screen(
             if "notice" in g and method == "POST":
                 return _shown_again(again, arguments)
             try:
-                return _performed(view, work, arguments)
+                return _performed(view, transaction, arguments)
             except InvalidInput as error:
                 if again is None:
                     raise
@@ -105,7 +105,7 @@ def _read_given() -> bool:
     sent.pop("lang", None)
     if request.method == "POST":
         form = sessions.form()
-        own = sessions.is_own(auth.books(), form)
+        own = sessions.is_own(auth.store(), form)
         sent |= form
     set_given(sent)
     return own
@@ -126,11 +126,11 @@ def _shown_again(again: View | None, arguments: dict[str, Any], status: int = HT
     return shown
 
 
-def _performed(view: View, work: Transacted, arguments: dict[str, Any]) -> Response:
-    books = auth.books()
-    with (books.read if work is Transacted.READ else books.write)(g.principal) as under_way:
+def _performed(view: View, transaction: Transacted, arguments: dict[str, Any]) -> Response:
+    store = auth.store()
+    with (store.read if transaction is Transacted.READ else store.write)(g.principal) as under_way:
         perform = partial(view, under_way, **arguments)
-        if work is not Transacted.ONCE:
+        if transaction is not Transacted.ONCE:
             return perform()
         return idempotency.once(under_way, request, idempotency.checked_key(g.once), g.given, perform)
 
@@ -153,7 +153,7 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
         "notice": g.get("notice"),
         "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(g.get("flaws", ()))},
         "address": g.get("address") or own_address(request.path),
-        "csrf": lambda: sessions.token(auth.books()),
+        "csrf": lambda: sessions.token(auth.store()),
         "once": g.get("once") or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),

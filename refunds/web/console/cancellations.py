@@ -10,9 +10,9 @@ from refunds.domain.references import spoken
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.texts.customer import cancelled_words
 from refunds.presentation.texts.dates import LANGUAGES
-from refunds.service import cancellations, users
+from refunds.service import cancellations
 from refunds.service.cancellations import OWN_REVOCATION
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import document
 from refunds.web.console import forms, language, page, screen, to
 from refunds.web.console.forms import PrintedSchema, RevocationSchema
@@ -23,12 +23,12 @@ RECENT = 50
 
 
 @screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
-def cancellation(work: Work, cancellation_id: str) -> Response:
+def cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """A cancellation: its reference, what happens next, and what is said to the customer."""
-    found = cancellations.get(work, cancellation_id)
+    found = uow.cancellations.get(cancellation_id)
     words = {}
     if found.state is not State.REVOKED:
-        confirmed = cancellations.confirmation(work, cancellation_id)
+        confirmed = cancellations.confirmation(uow, cancellation_id)
         reference = spoken(found.reference)
         words = {
             lang: (cancelled_words(found.order_id, reference, lang), documents.text(*confirmed, lang))
@@ -41,46 +41,46 @@ def cancellation(work: Work, cancellation_id: str) -> Response:
         outcome=found.outcome,
         reference=spoken(found.reference),
         words=words,
-        may_revoke=found.state is State.ISSUED and cancellations.may_revoke(work, found),
+        may_revoke=found.state is State.ISSUED and cancellations.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
         reasons=list(RevocationReason),
-        names=users.names(work, filter(None, actors)),
+        names=uow.users.names(filter(None, actors)),
     )
 
 
 @screen(
     "/cancellations/<cancellation_id>",
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    work=Transacted.WRITE,
+    transaction=Transacted.WRITE,
     method="POST",
     again=cancellation,
 )
-def revoke(work: Work, cancellation_id: str) -> Response:
+def revoke(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Take a cancellation back."""
     found = forms.read(RevocationSchema)
-    cancellations.revoke(work, cancellation_id, found["reason_code"], found.get("reason"))
+    cancellations.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
 
 
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
-def confirmation(work: Work, cancellation_id: str) -> Response:
+def confirmation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in his language."""
     lang = forms.read(PrintedSchema).get("language") or language()
-    return document(documents.page(*cancellations.confirmation(work, cancellation_id), lang), HTML)
+    return document(documents.page(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
 
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
-def recent(work: Work) -> Response:
+def recent(uow: UnitOfWork) -> Response:
     """The last cancellations of whoever is signed in."""
-    found = cancellations.recent(work, RECENT)
+    found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
-    left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - work.now for one in found}
+    left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}
     return page(
         "recent.html",
         cancellations=found,
         spoken=spoken,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
-            one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(work, one)
+            one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(uow, one)
         },
     )

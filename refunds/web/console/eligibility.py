@@ -19,17 +19,15 @@ from refunds.domain.references import heard, spoken
 from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
 from refunds.presentation.texts.customer import spoken_words, written_words
 from refunds.presentation.texts.dates import LANGUAGES
-from refunds.service import cancellations, checks, contacts, demonstration, orders
+from refunds.service import checks, contacts, demonstration, orders
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
-from refunds.service.orders import Filed
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import present_policies
 from refunds.web.console import at, forms, page, screen, to
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Typed
-from refunds.web.cursors import page as page_of
-from refunds.web.cursors import place
+from refunds.web.cursors import paginate
 from refunds.web.openapi import Transacted
 
 PAGE = 25
@@ -65,7 +63,7 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
-def check(work: Work, order_id: str = "") -> Response:
+def check(uow: UnitOfWork, order_id: str = "") -> Response:
     """The field for a number; shown again, too, where there was no answer about an order."""
     production = _in_production()
     return page(
@@ -73,34 +71,34 @@ def check(work: Work, order_id: str = "") -> Response:
         q=g.given.get("q", order_id),
         channel=g.given.get("channel") or session.get("channel", Channel.PHONE),
         regions=_regions(),
-        demonstrations=demonstration.registered(work) if not production else [],
+        demonstrations=demonstration.registered(uow) if not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )
 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", again=check)
-def find(work: Work) -> Response:
+def find(uow: UnitOfWork) -> Response:
     """Go to what a number means, or to the answer for a day."""
     found = forms.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
-        return _to_a_day(work, found)
-    customer_id, meant = _orders_meant(work, number)
+        return _to_a_day(uow, found)
+    customer_id, meant = _orders_meant(uow, number)
     if not meant and "provided_on" in found:
-        return _to_a_day(work, found)
+        return _to_a_day(uow, found)
     if not meant:
         raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
-    _, _, how = _on_an_order(work, meant[0].order_id, found)
+    _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
         return to("answer", order_id=meant[0].order_id, **how.parameters)
     return to("customer", customer_id=customer_id, **how.parameters)
 
 
-def _to_a_day(work: Work, found: dict[str, Any]) -> Response:
+def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
-    decision, how = _on_a_day(work, found)
+    decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
 
@@ -113,18 +111,16 @@ def _known(region: str | None) -> str | None:
     return region
 
 
-def _orders_meant(work: Work, number: str) -> tuple[str | None, list[Order]]:
+def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
     """The order of this id, or whose cancellation has this reference; else a customer, and two of his orders."""
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
-            return None, [orders.find(work, spelt).order]
+            return None, [uow.orders.get(spelt)]
     with suppress(ValueError):
-        found = cancellations.listed(
-            work, after=(0, ""), limit=1, order_id=None, reference=heard(number), state=None, overdue=False
-        )
-        if found:
-            return None, [orders.find(work, found[0].order_id).order]
-    return orders.look_up(work, number, "", 2)
+        if found := uow.cancellations.paginate(limit=1, reference=heard(number)):
+            return None, [uow.orders.get(found[0].order_id)]
+    customer_id = uow.customers.find(number)
+    return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
 
 def _is_misheard(number: str) -> bool:
@@ -140,28 +136,32 @@ def _is_misheard(number: str) -> bool:
 
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
-def customer(work: Work, customer_id: str) -> Response:
+def customer(uow: UnitOfWork, customer_id: str) -> Response:
     """The orders of a customer, by his opaque id."""
     given = forms.read(CustomerSchema).get("after")
-    (after,) = place(work, "customer", customer_id, given, [""])
-    found = orders.of_customer(work, customer_id, after, PAGE + 1)
-    if not found and given is None:
-        raise NotFound("there is no customer of this id")
-    items, following = page_of(
-        work, "customer", customer_id, found, limit=PAGE, place_of=lambda order: [order.order_id]
+    items, following = paginate(
+        uow,
+        "customer",
+        customer_id,
+        given,
+        limit=PAGE,
+        fetch=partial(uow.orders.of_customer, customer_id),
+        place_of=lambda order: [order.order_id],
     )
-    zones = {order.policy: time_zone_of(work, order.policy) for order in items}
+    if not items and given is None:
+        raise NotFound("there is no customer of this id")
+    zones = {order.policy: time_zone_of(uow, order.policy) for order in items}
     how = {name: text for name, text in g.given.items() if name != "after"}
     return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
 @screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
-def answer(work: Work, order_id: str) -> Response:
+def answer(uow: UnitOfWork, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why."""
-    filed, decision, how = _on_an_order(work, order_id, forms.read(AskedSchema))
+    order, decision, how = _on_an_order(uow, order_id, forms.read(AskedSchema))
     if not _is_exact(how):
         return to("answer", order_id=order_id, **how.parameters)
-    return _answer(work, decision, how, filed)
+    return _answer(uow, decision, how, order)
 
 
 def _is_exact(how: Asked) -> bool:
@@ -170,35 +170,36 @@ def _is_exact(how: Asked) -> bool:
     return all(g.given.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
 
-def _on_an_order(work: Work, order_id: str, found: dict[str, Any]) -> tuple[Filed, Decision, Asked]:
+def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
     """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
-    how = asked(found, work.now, time_zone_of(work, orders.find(work, order_id).order.policy))
+    order = uow.orders.get(order_id)
+    how = asked(found, uow.now, time_zone_of(uow, order.policy))
     told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
-    return *contacts.foreseen(work, order_id, told), how
+    return order, contacts.foreseen(uow, order, told), how
 
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), again=check)
-def by_date(work: Work) -> Response:
+def by_date(uow: UnitOfWork) -> Response:
     """What would be answered for a service of which only the day and the region are known."""
     found = forms.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([Flaw("/provided_on", "is required", "required")])
-    decision, how = _on_a_day(work, found)
+    decision, how = _on_a_day(uow, found)
     if not _is_exact(how):
-        return _to_a_day(work, found)
-    return _answer(work, decision, how, None)
+        return _to_a_day(uow, found)
+    return _answer(uow, decision, how, None)
 
 
-def _on_a_day(work: Work, found: dict[str, Any]) -> tuple[Decision, Asked]:
+def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """What is to be answered for a day and a region, as they were typed; raises `InvalidInput`."""
-    time_zone = time_zone_of(work, work.policies.default)
+    time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
-        lambda: found["provided_on"].begin("provided_on", work.now, time_zone),
-        lambda: asked(found, work.now, time_zone),
+        lambda: found["provided_on"].begin("provided_on", uow.now, time_zone),
+        lambda: asked(found, uow.now, time_zone),
         lambda: _known(found.get("region")),
     )
-    requested_at = how.received_at or work.now
-    if requested_at > work.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
+    requested_at = how.received_at or uow.now
+    if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
         raise InvalidInput([Flaw("/received_at", "lies in the future, or before it was sent", "impossible_time")])
     asking = Check(
         service_provided_at=provided,
@@ -213,21 +214,21 @@ def _on_a_day(work: Work, found: dict[str, Any]) -> tuple[Decision, Asked]:
         raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
 
 
-def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> Response:
+def _answer(uow: UnitOfWork, decision: Decision, how: Asked, order: Order | None) -> Response:
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
-    order, active = (filed.order, filed.active) if filed else (None, None)
+    active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
     tz = zone(outcome.time_zone)
-    now_local, then_local = local_date(work.now, tz), local_date(outcome.requested_at, tz)
+    now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # What is recorded next was received when this was asked, however long the customer goes on talking.
-    entry = Asked(how.channel, how.received_at or work.now, how.sent_at).parameters
-    ended = outcome.deadline is not None and outcome.deadline <= work.now
+    entry = Asked(how.channel, how.received_at or uow.now, how.sent_at).parameters
+    ended = outcome.deadline is not None and outcome.deadline <= uow.now
     return page(
         "answer.html",
         order=order,
         ended=ended,
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
-        typed_zone=time_zone_of(work, order.policy if order else work.policies.default),
+        typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
         spoken=spoken,
         outcome=outcome,
@@ -235,7 +236,7 @@ def _answer(work: Work, decision: Decision, how: Asked, filed: Filed | None) -> 
         then=then_local != now_local,
         entry=entry,
         how=how,
-        needs_evidence=filed is not None and contacts.needs_evidence(decision, Intent.CANCEL),
+        needs_evidence=order is not None and contacts.needs_evidence(decision, Intent.CANCEL),
         words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else "", ended),
         wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
@@ -253,18 +254,18 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
     }
 
 
-@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), work=Transacted.WRITE, method="POST", again=check)
-def register_demonstration(work: Work) -> Response:
+@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transacted.WRITE, method="POST", again=check)
+def register_demonstration(uow: UnitOfWork) -> Response:
     """Register the demonstration orders of today."""
     if current_app.extensions["refunds.settings"].production:
         raise NotFound("nothing is made up in production")
-    demonstration.register(work, production=False)
+    demonstration.register(uow, production=False)
     return to("check")
 
 
-def time_zone_of(work: Work, policy: str) -> str:
+def time_zone_of(uow: UnitOfWork, policy: str) -> str:
     """The zone in which times about orders of a policy are told and typed."""
-    return work.policies[policy].present(work.now).terms.time_zone
+    return uow.policies[policy].present(uow.now).terms.time_zone
 
 
 def _in_production() -> bool:

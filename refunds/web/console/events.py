@@ -4,9 +4,8 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.documents import evidence as documents
-from refunds.service import audit, feed, users
-from refunds.service.audit import Broken
-from refunds.service.work import Work
+from refunds.storage.audit import Broken, Report
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.console import forms, language, page, screen
 from refunds.web.console.forms import BeforeSchema
@@ -15,32 +14,32 @@ PAGE = 50
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,))
-def journal(work: Work) -> Response:
+def journal(uow: UnitOfWork) -> Response:
     """The events, the newest first, each with whether it is chained to the one before it."""
     before = forms.read_leniently(BeforeSchema).get("before")
-    return _journal(work, before)
+    return _journal(uow, before)
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", again=journal)
-def verify(work: Work) -> Response:
+def verify(uow: UnitOfWork) -> Response:
     """Compare the whole journal with itself, the records with it, and its length with the anchors."""
-    anchors = list(auth.books().anchors)
+    anchors = list(auth.store().anchors)
     try:
-        return _journal(work, None, report=audit.verify(work, anchors))
+        return _journal(uow, None, report=uow.verify(anchors))
     except Broken as error:
-        return _journal(work, None, broken=str(error))
+        return _journal(uow, None, broken=str(error))
 
 
 def _journal(
-    work: Work, before: int | None, *, report: audit.Report | None = None, broken: str | None = None
+    uow: UnitOfWork, before: int | None, *, report: Report | None = None, broken: str | None = None
 ) -> Response:
-    events = feed.newest(work, before, PAGE)
+    events = uow.events.newest(before, PAGE)
     return page(
         "journal.html",
         events=events,
         happened=documents.happened(language()),
         following=events[-1][0].position if events and events[-1][0].position > 1 else None,
-        names=users.names(work, (event.actor for event, _ in events)),
+        names=uow.users.names((event.actor for event, _ in events)),
         report=report,
         broken=broken,
     )

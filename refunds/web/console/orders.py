@@ -5,8 +5,8 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.domain.references import spoken
 from refunds.presentation.documents import evidence as documents
-from refunds.service import cancellations, contacts, evidence, feed, orders, users
-from refunds.service.work import Work
+from refunds.service import evidence
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.api import document
 from refunds.web.console import forms, language, page, screen
@@ -15,35 +15,28 @@ from refunds.web.console.forms import PrintedSchema
 from refunds.web.openapi import Transacted
 from refunds.web.schemas.documents import HTML
 
-MOST = 200
-"""Contacts and cancellations of an order that are told of; nobody has had so many."""
-
 
 @screen("/orders/<order_id>/history", scopes=(Scope.ORDERS_READ,))
-def history(work: Work, order_id: str) -> Response:
+def history(uow: UnitOfWork, order_id: str) -> Response:
     """The life of an order: its contacts, decisions and cancellations, one after the other."""
-    filed = orders.find(work, order_id)
-    events = feed.of_order(work, order_id)
-    heard = contacts.listed(work, after="", limit=MOST, order_id=order_id, is_open=None, backdated=None)
-    issued = cancellations.listed(
-        work, after=(0, ""), limit=MOST, order_id=order_id, reference=None, state=None, overdue=False
-    )
+    order = uow.orders.get(order_id)
+    events = uow.events.of_order(order_id)
     return page(
         "history.html",
-        order=filed.order,
+        order=order,
         events=events,
         happened=documents.happened(language()),
-        contacts={one.contact_id: one for one in heard},
-        cancellations={one.cancellation_id: one for one in issued},
-        names=users.names(work, (event.actor for event in events)),
+        contacts={one.contact_id: one for one in uow.contacts.of_order(order_id)},
+        cancellations={one.cancellation_id: one for one in uow.cancellations.of_order(order_id)},
+        names=uow.users.names(event.actor for event in events),
         spoken=spoken,
-        time_zone=time_zone_of(work, filed.order.policy),
+        time_zone=time_zone_of(uow, order.policy),
     )
 
 
-@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), work=Transacted.READ)
-def evidence_page(work: Work, order_id: str) -> Response:
+@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transacted.READ)
+def evidence_page(uow: UnitOfWork, order_id: str) -> Response:
     """All that is held about an order and proof that nothing of it was changed, as a page to print."""
     lang = forms.read(PrintedSchema).get("language") or language()
-    found = evidence.gather(work, order_id, auth.books().anchors)
+    found = evidence.gather(uow, order_id, auth.store().anchors)
     return document(documents.page(found, lang), HTML)

@@ -14,8 +14,8 @@ from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.presentation.texts.policies import difference_text
-from refunds.service import publication, simulation, users
-from refunds.service.work import Work
+from refunds.service import publication, simulation
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import forms, language, page, screen
 from refunds.web.console.forms import WhatIfSchema
 
@@ -23,20 +23,20 @@ WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "coun
 
 
 @screen("/policies", scopes=(Scope.POLICIES_READ,))
-def policies(work: Work) -> Response:
+def policies(uow: UnitOfWork) -> Response:
     """The policies that judge."""
-    listed = [(policy, policy.present(work.now)) for policy in work.policies.values()]
-    return page("policies.html", policies=listed, default=work.policies.default)
+    listed = [(policy, policy.present(uow.now)) for policy in uow.policies.values()]
+    return page("policies.html", policies=listed, default=uow.policies.default)
 
 
 @screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
-def policy(work: Work, policy_id: str) -> Response:
+def policy(uow: UnitOfWork, policy_id: str) -> Response:
     """The versions of a policy, what each changed, and the clause as customers read it."""
-    found, records = work.policies[policy_id], work.policies.records(policy_id)
+    found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.standing))
     changed = {later.version: _told(earlier, later) for earlier, later in before.items()}
-    closures = publication.closures(work, policy_id)
-    present = found.present(work.now)
+    closures = publication.closures(uow, policy_id)
+    present = found.present(uow.now)
     return page(
         "policy.html",
         policy=found,
@@ -48,10 +48,10 @@ def policy(work: Work, policy_id: str) -> Response:
             for version in found.versions
         },
         closures=closures,
-        now=work.now,
+        now=uow.now,
         weeks=list(WEEKS),
         week=next((name for name, week in WEEKS.items() if week == present.terms.business_week), None),
-        names=users.names(work, (record.registered_by for record in records)),
+        names=uow.users.names(record.registered_by for record in records),
     )
 
 
@@ -62,15 +62,15 @@ def _told(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
 
 
 @screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), again=policy)
-def simulated(work: Work, policy_id: str) -> Response:
+def simulated(uow: UnitOfWork, policy_id: str) -> Response:
     """What a change of a term or two would have meant for all past orders, as a chart with its tables."""
     terms = forms.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]
-    found = work.policies[policy_id]
-    present = found.present(work.now)
+    found = uow.policies[policy_id]
+    present = found.present(uow.now)
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
         raise InvalidInput([Flaw("/window_business_days", "changes nothing", "unchanged")])
-    report = documents.report(simulation.simulate(work, draft), language())
+    report = documents.report(simulation.simulate(uow, draft), language())
     return page("simulation.html", policy_id=policy_id, report=report)

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
-from refunds.service.work import Work
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, intake, sessions, telemetry
 from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, set_given, to
 from refunds.web.console.eligibility import check
@@ -25,13 +25,13 @@ from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
 def sign_in(rest: str) -> Response:
     """Begin a session, and go on to the page that was asked for, with the form that was being sent to it."""
     sessions.require_same_site()
-    books, form = auth.books(), sessions.strangers_form()
+    store, form = auth.store(), sessions.strangers_form()
     name, kept = form.get("name", ""), form.get("kept", "")
-    if not sessions.is_own(books, form):
+    if not sessions.is_own(store, form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
-        user = users.sign_in(books, name, form.get("password", ""))
-        principal, policies = users.signed_in(books, user.user_id, user.epoch)
+        user = users.sign_in(store, name, form.get("password", ""))
+        principal, policies = users.signed_in(store, user.user_id, user.epoch)
     except (Unauthenticated, TooManyAttempts) as error:
         telemetry.count_sign_in("refused")
         return _page(rest, kept, error.code, PROBLEMS[error.code].status, name)
@@ -46,16 +46,16 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
 
 
-@screen("/sign-out", scopes=(), work=Transacted.WRITE, method="POST", again=check)
-def sign_out(work: Work) -> Response:
+@screen("/sign-out", scopes=(), transaction=Transacted.WRITE, method="POST", again=check)
+def sign_out(uow: UnitOfWork) -> Response:
     """End every session of the user, in whatever browser."""
-    users.sign_out(work)
+    uow.users.end_sessions(uow.principal.actor)
     sessions.end()
     return to("check")
 
 
 @screen("/<path:rest>", scopes=())
-def nowhere(_: Work, rest: str) -> Response:
+def nowhere(_: UnitOfWork, rest: str) -> Response:
     """Say that there is no such page, to those who may see any; whoever has signed in for one is led on to it."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))

@@ -1,8 +1,7 @@
-"""The books: the records and their journal, and one use case at a time upon them.
+"""The store: the records and their journal, and one use case at a time upon them.
 
-`write()` and `read()` give a `Work`: a transaction with all that a use case needs besides what it is asked. What a
-use case enters in the journal is chained and stored last, so that the head is held for as short as can be. Of the
-records only the policies are kept in memory, with the position of the last event about them.
+`write()` and `read()` give a unit of work. Of the records only the policies are kept in memory, with the position of
+the last event about them.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,20 +12,19 @@ from threading import Lock
 
 from refunds.config import Settings
 from refunds.domain import judging
-from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal
-from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
-from refunds.service import policies, publication
-from refunds.service.policies import Policies
-from refunds.service.work import Work
-from refunds.storage import Engine, Transaction, events, keys, open_engine, replies
-from refunds.storage.anchors import EVERY, Anchor, Anchors
+from refunds.service import publication
+from refunds.storage import Engine, Transaction, idempotency, keys, open_engine
+from refunds.storage.anchors import Anchor, Anchors
 from refunds.storage.migrations import up_to_date
+from refunds.storage.policies import Policies, load
+from refunds.storage.unit_of_work import UnitOfWork
 
 
-class Books:
+class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
@@ -53,13 +51,13 @@ class Books:
 
         Raises `ConfigurationError` where there is no such policy.
         """
-        with self.read(COMMAND_LINE) as work:
-            found = work.policies
+        with self.read(COMMAND_LINE) as uow:
+            found = uow.policies
         if found.default not in found:
             message = f"REFUNDS_POLICY: there is no policy {found.default}; known: {', '.join(found) or 'none'}"
             raise ConfigurationError(f"{message}. Import it first: flask policy import FILE")
         policy = found[found.default]
-        for version in {policy.present(work.now).version, *(v.version for v in policy.standing if v.starts > work.now)}:
+        for version in {policy.present(uow.now).version, *(v.version for v in policy.standing if v.starts > uow.now)}:
             judging.calendar_of(policy.version(version))
 
     @property
@@ -74,14 +72,14 @@ class Books:
             self._opened = None
 
     @contextmanager
-    def read(self, principal: Principal) -> Iterator[Work]:
+    def read(self, principal: Principal) -> Iterator[UnitOfWork]:
         """A use case that changes nothing."""
         engine, keyring = self.open()
         with engine.read() as tx:
-            yield self._work(tx, keyring, principal)
+            yield self._unit(tx, keyring, principal)
 
     @contextmanager
-    def write(self, principal: Principal, *, alone: bool = False) -> Iterator[Work]:
+    def write(self, principal: Principal, *, alone: bool = False) -> Iterator[UnitOfWork]:
         """A use case that is stored and journalled as a whole at the end of the block, or not at all.
 
         Of those that are to be `alone`, in all instances, only one is under way at a time. Raises `Conflict` where the
@@ -90,20 +88,18 @@ class Books:
         engine, keyring = self.open()
         anchor = None
         with engine.write(alone=alone) as tx:
-            work = self._work(tx, keyring, principal)
-            yield work
-            if work.entries:
-                anchor = _journal(work)
+            uow = self._unit(tx, keyring, principal)
+            yield uow
+            anchor = uow.enter()
         if anchor is not None:
             self._anchor(anchor)
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is done, whatever becomes of this
-                replies.forget_expired(tx, work.now)
+                idempotency.forget_expired(tx, uow.now)
 
     def anchor(self) -> None:
         """Anchor the journal as it is now."""
-        engine, _ = self.open()
-        with engine.read() as tx:
-            head = events.head(tx)
+        with self.read(COMMAND_LINE) as uow:
+            head = uow.events.head()
         if head.position:
             self._anchor(Anchor(head.position, head.hash, datetime.now(UTC)))
 
@@ -111,11 +107,11 @@ class Books:
         """The policies after the event at a position, which is the last one about them that a transaction sees."""
         kept = self._policies
         if kept is None or kept.position != position:
-            kept = self._policies = policies.load(tx, self._settings.policy, position)
+            kept = self._policies = load(tx, self._settings.policy, position)
         return kept
 
-    def _work(self, tx: Transaction, keyring: Keyring, principal: Principal) -> Work:
-        return Work(tx, keyring, principal, datetime.now(UTC), self.policies_as_of)
+    def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
+        return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
     def _anchor(self, anchor: Anchor) -> None:
         """Write an anchor; where that fails, what it would vouch for is done, and the next one vouches for it too."""
@@ -168,10 +164,9 @@ class Books:
                     raise ConfigurationError(message) from None
                 self.created_key = True
             keyring = keys.open_keyring(tx, read_master_key(path))
-            work = self._work(tx, keyring, COMMAND_LINE)
-            publication.first_policy(work, self._settings.policy)
-            if work.entries:
-                _journal(work)
+            uow = self._unit(tx, keyring, COMMAND_LINE)
+            publication.first_policy(uow, self._settings.policy)
+            uow.enter()
             return keyring
 
 
@@ -182,20 +177,3 @@ def _told_in(wrong: list[str]) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         wrong.append(str(error))
-
-
-def _journal(work: Work) -> Anchor | None:
-    """Chain the entries of a use case and store them; an anchor where one is due."""
-    before = events.hold_head(work.tx)
-    if work.relied_on is not None and work.relied_on.position != before.policies_at:
-        raise Conflict("policies")
-    told: list[Event] = []
-    last_hash = before.hash
-    for position, entry in enumerate(work.entries, before.position + 1):
-        told.append(
-            chained(entry, work.keys.audit, work.now, work.principal.actor, position=position, previous=last_hash)
-        )
-        last_hash = told[-1].hash
-    events.append(work.tx, told, before)
-    last = told[-1]
-    return Anchor(last.position, last.hash, work.now) if last.position // EVERY > before.position // EVERY else None

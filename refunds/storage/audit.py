@@ -13,17 +13,16 @@ from refunds.domain.journal import Event, is_sound
 from refunds.domain.records import Intent
 from refunds.errors import RefundsError, Unreadable
 from refunds.security.encryption import CLOSED, Tampered, Vault
-from refunds.service.work import Work
-from refunds.storage import Row, Transaction, cancellations, clients, contacts, events, keys, orders, policies, users
+from refunds.storage import Row, customers, events, keys, orders
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
-from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
 from refunds.storage.orders import ORDERS
-from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+from refunds.storage.policies import CLOSURES
+from refunds.storage.repository import Context
 from refunds.storage.table import Table
-from refunds.storage.users import USERS
+from refunds.storage.tables import records, table_of
 
 
 class Broken(RefundsError):
@@ -51,31 +50,32 @@ Digests = dict[tuple[str, str], bytes]
 """What the journal vouches for: the last digest of each record, by table and id."""
 
 
-def verify(work: Work, anchors: Iterable[Anchor]) -> Report:
+def verify(context: Context, anchors: Iterable[Anchor]) -> Report:
     """How much was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
     anchored: dict[int, bytes] = {}
     for anchor in anchors:
         if anchored.setdefault(anchor.position, anchor.hash) != anchor.hash:
             raise Broken(f"position {anchor.position}: anchored twice, differently: the journal was cut and grew anew")
-    last, digests = _sound_journal(work, anchored)
+    last, digests = _sound_journal(context, anchored)
     # First each record by itself, then what follows from others: so that the one that was touched is named.
-    seen = {found for table, rows, _ in _RECORDS for found in _as_vouched_for(table, rows(work.tx), digests)}
+    seen = {found for table, rows in records() for found in _as_vouched_for(table, rows(context.tx), digests)}
     for name, row_id in digests.keys() - seen:
         raise Broken(f"{name} {row_id}: the record is missing")
-    _check_customers(work)
-    for table, rows, check in _RECORDS:
-        for row in rows(work.tx):
-            with _named(f"{table.name} {row[table.key]}"):
-                check(work, row)
+    _check_customers(context)
+    for table, rows in records():
+        if check := _CHECKS.get(table.name):
+            for row in rows(context.tx):
+                with _named(f"{table.name} {row[table.key]}"):
+                    check(context, row)
     return Report(last, len(seen), max(anchored, default=0))
 
 
-def _sound_journal(work: Work, anchored: Mapping[int, bytes]) -> tuple[int, Digests]:
+def _sound_journal(context: Context, anchored: Mapping[int, bytes]) -> tuple[int, Digests]:
     """The position of the last event, and what the journal vouches for."""
     end, digests = events.NO_EVENT, Digests()
-    for event in _read_events(work):
+    for event in _read_events(context):
         position = end.position + 1
-        if not is_sound(event, work.keys.audit, position, end.hash):
+        if not is_sound(event, context.keys.audit, position, end.hash):
             raise Broken(f"position {position}: the journal is broken here")
         if anchored.get(position, event.hash) != event.hash:
             raise Broken(f"position {position}: this is not the event that was anchored")
@@ -85,7 +85,7 @@ def _sound_journal(work: Work, anchored: Mapping[int, bytes]) -> tuple[int, Dige
     if position < max(anchored, default=0):
         raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(anchored)}")
     try:
-        head = events.head(work.tx)
+        head = events.head(context.tx)
     except _NO_VALUE:
         head = None
     if head != end:
@@ -93,10 +93,10 @@ def _sound_journal(work: Work, anchored: Mapping[int, bytes]) -> tuple[int, Dige
     return position, digests
 
 
-def _read_events(work: Work) -> Iterator[Event]:
+def _read_events(context: Context) -> Iterator[Event]:
     position = 1
     try:
-        for row in events.every(work.tx):
+        for row in events.every(context.tx):
             if not EVENTS.fits(row):
                 raise Broken(f"position {position}: the journal is broken here")
             yield EVENTS.read(row, CLOSED)
@@ -130,12 +130,12 @@ def _named(place: str) -> Iterator[None]:
         raise Broken(f"{place}: {error}") from None
 
 
-def _check_customers(work: Work) -> None:
+def _check_customers(context: Context) -> None:
     """There are the customers of the orders, and no others, and their keys open."""
-    owners = orders.owners(work.tx)
-    for row in keys.every(work.tx):
+    owners = orders.owners(context.tx)
+    for row in customers.every(context.tx):
         with _named(f"customers {row['customer_id']}"):
-            keys.vault(work.keys, row)
+            keys.vault(context.keys, row)
             if row["customer_id"] not in owners:
                 raise Tampered("no order is this customer's")
         owners.remove(row["customer_id"])
@@ -143,14 +143,14 @@ def _check_customers(work: Work) -> None:
         raise Broken(f"customers {customer_id}: the record is missing")
 
 
-def _check_order(work: Work, row: Row) -> None:
-    order = ORDERS.read(row, keys.vault(work.keys, row))
-    if order.customer_ref and keys.customer_digest(work.keys, order.customer_ref) != row["customer_digest"]:
+def _check_order(context: Context, row: Row) -> None:
+    order = ORDERS.read(row, keys.vault(context.keys, row))
+    if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
         raise Tampered("its customer cannot be found by his reference")
 
 
-def _check_contact(work: Work, row: Row) -> None:
-    contact = CONTACTS.read(row, keys.vault(work.keys, row))
+def _check_contact(context: Context, row: Row) -> None:
+    contact = CONTACTS.read(row, keys.vault(context.keys, row))
     asks = contact.intent is Intent.CANCEL and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
@@ -158,40 +158,18 @@ def _check_contact(work: Work, row: Row) -> None:
         raise Tampered("it is on the open list and should not be, or is not and should be")
 
 
-def _check_closure(work: Work, row: Row) -> None:
-    CLOSURES.read(row, Vault(work.keys.notes))
+def _check_closure(context: Context, row: Row) -> None:
+    CLOSURES.read(row, Vault(context.keys.notes))
 
 
-def _check_cancellation(work: Work, row: Row) -> None:
-    CANCELLATIONS.read(row, keys.vault(work.keys, row))
+def _check_cancellation(context: Context, row: Row) -> None:
+    CANCELLATIONS.read(row, keys.vault(context.keys, row))
 
 
-def _nothing_more(_: Work, __: Row) -> None:
-    pass
-
-
-_RECORDS: tuple[tuple[Table[Any], Callable[[Transaction], Iterator[Row]], Callable[[Work, Row], None]], ...] = (
-    (CLIENTS, clients.every_client, _nothing_more),
-    (TOKENS, clients.every_token, _nothing_more),
-    (USERS, users.every, _nothing_more),
-    (POLICY_VERSIONS, policies.every_version, _nothing_more),
-    (CLOSURES, policies.every_closure, _check_closure),
-    (ORDERS, orders.every, _check_order),
-    (CONTACTS, contacts.every, _check_contact),
-    (CANCELLATIONS, cancellations.every, _check_cancellation),
-)
-_TABLES = {
-    "order.": "orders",
-    "contact.": "contacts",
-    "cancellation.": "cancellations",
-    "access.client": "clients",
-    "access.token": "tokens",
-    "access.user": "users",
-    "policy.": "policy_versions",
-    "closure.": "closures",
+_CHECKS: dict[str, Callable[[Context, Row], None]] = {
+    "closures": _check_closure,
+    "orders": _check_order,
+    "contacts": _check_contact,
+    "cancellations": _check_cancellation,
 }
-
-
-def table_of(event: str) -> str:
-    """The table of the record that an event of this type is about."""
-    return next(table for prefix, table in _TABLES.items() if event.startswith(prefix))
+"""What else is checked of a record: that what is personal opens, and what follows from other records."""

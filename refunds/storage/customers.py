@@ -1,0 +1,86 @@
+"""Customers: an opaque id, the key of what is personal, and a digest of billing's reference to find them by."""
+
+from collections.abc import Iterator
+
+from ulid import ULID
+
+from refunds.errors import Conflict
+from refunds.security.encryption import Keyring, keyed_digest, new_key, place, seal
+from refunds.storage import Row, Transaction, keys
+from refunds.storage.repository import Context
+
+_BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
+
+_ATTEMPTS = 5
+"""At holding a customer: between finding that there is none and making one, others may make and forget one."""
+
+
+class Customers:
+    """The customers of the orders."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _tx(self) -> Transaction:
+        return self._context.tx
+
+    def find(self, customer_ref: str) -> str | None:
+        """The opaque id of the customer whom billing refers to by this text, if there is one."""
+        row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
+        return None if row is None else row["customer_id"]
+
+    def hold(self, customer_ref: str, *, beside: str | None = None) -> str:
+        """The opaque id of a customer, who is made if new, and whom nobody else can change until this write ends.
+
+        Nor the one of the id `beside`. Two are held in the order of their digests, which nobody can see otherwise.
+        """
+        digest = digest_of(self._context.keys, customer_ref)
+        of_other = "SELECT digest FROM customers WHERE customer_id = :beside"
+        other = self._tx.one(of_other, beside=beside) if beside else None
+        if other and other["digest"] < digest:
+            self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
+        found = self._found_or_made(digest)
+        if other and other["digest"] > digest:
+            self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
+        customer_id: str = found["customer_id"]
+        self._context.customers[customer_id] = keys.vault(self._context.keys, found)
+        return customer_id
+
+    def forget_without_orders(self, customer_id: str) -> None:
+        """Forget a customer of whom no order is left."""
+        self._tx.run(
+            "DELETE FROM customers WHERE customer_id = :customer_id"
+            " AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.customer_id = :customer_id)",
+            customer_id=customer_id,
+        )
+
+    def _found_or_made(self, digest: bytes) -> Row:
+        """The row of the customer of this digest, held."""
+        master = self._context.keys.master
+        for _ in range(_ATTEMPTS):
+            found = self._tx.one(_BY_DIGEST + " {for_update}", digest=digest)
+            if found is not None:
+                return found
+            customer_id = f"cus_{ULID()}"
+            wrapped = seal(master, new_key(), place("customers", "wrapped_key", customer_id))
+            made = self._tx.run(
+                "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
+                " ON CONFLICT (digest) DO NOTHING",
+                customer_id=customer_id,
+                digest=digest,
+                wrapped_key=wrapped,
+            )
+            if made:
+                return {"customer_id": customer_id, "wrapped_key": wrapped}
+        raise Conflict("customers.digest")
+
+
+def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
+    """By what a customer is found, as the reference itself is not stored in clear."""
+    return keyed_digest(keyring.lookup, customer_ref.encode())
+
+
+def every(tx: Transaction) -> Iterator[Row]:
+    """The row of every customer."""
+    return tx.each("SELECT customer_id, wrapped_key FROM customers ORDER BY customer_id")

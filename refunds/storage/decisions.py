@@ -1,0 +1,106 @@
+"""How a decision is stored with its record: the facts and the outcome as plain data, field by field.
+
+Reading asks for no field that was not there when the decision was made: what came later has a default. `stored_as` are
+the names under which fields are stored that have another name by now.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+import orjson
+
+from refunds.domain.business_days import Window
+from refunds.domain.eligibility import Facts, Outcome, RecordedDecision
+from refunds.domain.instants import format_instant, parse_date, written_instant
+
+V = TypeVar("V")
+Convert = Callable[[Any], Any] | None
+_AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+
+
+class _Field(NamedTuple):
+    name: str
+    stored: str
+    write: Convert
+    read: Convert
+
+
+class Plain(Generic[V]):
+    """How values of a type become plain data and back; None is always written as such."""
+
+    def __init__(
+        self, kind: type[V], *, stored_as: Mapping[str, str] = _AS_THEY_ARE, only: Collection[str] | None = None
+    ) -> None:
+        hints = get_type_hints(kind)
+        names = [name for name in hints if only is None or name in only]
+        self._kind = kind
+        self._fields = [_Field(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
+
+    def write(self, value: V) -> dict[str, Any]:
+        """A value as plain data."""
+        data: dict[str, Any] = {}
+        for name, stored, write, _ in self._fields:
+            plain = getattr(value, name)
+            data[stored] = plain if plain is None or write is None else write(plain)
+        return data
+
+    def read(self, data: Mapping[str, Any]) -> V:
+        """The value that plain data holds; what is missing has its default."""
+        return self._kind(**self.values(data))
+
+    def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the fields that plain data holds."""
+        values: dict[str, Any] = {}
+        for name, stored, _, read in self._fields:
+            if stored in data:
+                plain = data[stored]
+                values[name] = plain if plain is None or read is None else read(plain)
+        return values
+
+
+def _converters(hint: Any) -> tuple[Convert, Convert]:
+    if isinstance(hint, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    if get_origin(hint) is tuple:
+        write, read = _converters(get_args(hint)[0])
+        return write and (lambda values: list(map(write, values))), lambda plain: tuple(
+            map(read, plain) if read else plain
+        )
+    if issubclass(hint, StrEnum):
+        return None, {str(member): member for member in hint}.__getitem__
+    return _CONVERTERS.get(hint, (None, None))
+
+
+_CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
+    datetime: (format_instant, written_instant),
+    date: (date.isoformat, parse_date),
+    bytes: (bytes.decode, str.encode),
+    Window: (
+        lambda window: [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
+        lambda plain: Window(parse_date(plain[0]), plain[1], parse_date(plain[2])),
+    ),
+}
+
+FACTS, OUTCOME = Plain(Facts), Plain(Outcome)
+
+
+_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late")
+"""What is stored among the facts, as it belongs to the policy and the calendar that judged."""
+
+_BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
+
+
+def write_decision(decision: RecordedDecision) -> str:
+    """A decision as it is stored."""
+    facts = FACTS.write(decision.facts) | _BESIDE.write(decision)
+    return orjson.dumps({"facts": facts, "outcome": OUTCOME.write(decision.outcome)}).decode()
+
+
+def read_decision(stored: str) -> RecordedDecision:
+    """The decision that was stored."""
+    data = orjson.loads(stored)
+    facts, outcome = FACTS.read(data["facts"]), OUTCOME.read(data["outcome"])
+    return RecordedDecision(facts=facts, outcome=outcome, **_BESIDE.values(data["facts"]))

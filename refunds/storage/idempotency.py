@@ -1,0 +1,117 @@
+"""Replies to requests that came with a key, so that the same request sent again gets the same reply.
+
+A reply may hold what is personal: it is sealed in the vault of its order's customer, and goes with it. A key is kept if
+and only if the transaction leaves a record; so no key is ever stuck.
+"""
+
+from datetime import datetime, timedelta
+
+from refunds.errors import IdempotencyKeyReused
+from refunds.security.encryption import Vault, keyed_digest
+from refunds.storage import Row, Transaction, keys
+from refunds.storage.repository import Context
+from refunds.storage.table import micros
+
+KEPT = timedelta(days=30)
+
+_PLACE = ("idempotency", "reply")
+_FORGOTTEN_AT_ONCE = 200
+
+
+class Replies:
+    """The replies that are kept with the keys of their requests."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def claim(self, key: str, *request: bytes) -> str | None:
+        """The reply to this request when it first came with this key; None if that is now.
+
+        Whoever is second waits until the first is done. A key that has expired is free again. Raises
+        `IdempotencyKeyReused` where the key came with another request.
+        """
+        context, keyring = self._context, self._context.keys
+        fingerprint = keyed_digest(keyring.idempotency, b"request", *request)
+        taken = context.tx.run(
+            "INSERT INTO idempotency (client_id, key_hash, fingerprint, expires_at)"
+            " VALUES (:client_id, :key_hash, :fingerprint, :expires_at) ON CONFLICT (client_id, key_hash) DO UPDATE"
+            " SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, order_id = NULL, reply = NULL"
+            " WHERE idempotency.expires_at <= :now",
+            **self._named(key),
+            fingerprint=fingerprint,
+            expires_at=micros(context.now + KEPT),
+            now=micros(context.now),
+        )
+        if taken:
+            return None
+        row = context.tx.one(
+            "SELECT key_hash, fingerprint, reply, customer_id, wrapped_key FROM idempotency"
+            " LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
+            " WHERE client_id = :client_id AND key_hash = :key_hash",
+            **self._named(key),
+        )
+        assert row is not None
+        if row["fingerprint"] != fingerprint:  # before anything of the reply is told
+            raise IdempotencyKeyReused(
+                "The Idempotency-Key has come with another request: use a new one for a new request."
+            )
+        reply = _opened(row, keys.vault(keyring, row))
+        assert reply is not None
+        return reply
+
+    def keep(self, key: str, reply: str) -> None:
+        """Keep the reply with its key, or give the key back where no record was left."""
+        context, named = self._context, self._named(key)
+        if not context.entries:
+            context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)
+            return
+        order_id = context.entries[-1].order_id
+        assert order_id is not None
+        _keep(context.tx, named, order_id, context.orders[order_id], reply)
+
+    def _named(self, key: str) -> dict[str, str | bytes]:
+        key_hash = keyed_digest(self._context.keys.idempotency, b"key", key.encode())
+        return {"client_id": self._context.principal.actor, "key_hash": key_hash}
+
+
+def _keep(tx: Transaction, named: Row, order_id: str, vault: Vault, reply: str) -> None:
+    tx.run(
+        "UPDATE idempotency SET order_id = :order_id, reply = :reply"
+        " WHERE client_id = :client_id AND key_hash = :key_hash",
+        client_id=named["client_id"],
+        key_hash=named["key_hash"],
+        order_id=order_id,
+        reply=vault.seal(reply, *_PLACE, named["key_hash"].hex()),
+    )
+
+
+def _opened(row: Row, vault: Vault) -> str | None:
+    """The reply that a row keeps; None where it went with its customer."""
+    return vault.unseal(row["reply"], *_PLACE, row["key_hash"].hex())
+
+
+def forget_expired(tx: Transaction, now: datetime) -> None:
+    """Forget what has expired: not all at once, and nothing that others are at, so that nobody waits for it."""
+    tx.run(
+        "DELETE FROM idempotency WHERE (client_id, key_hash) IN"
+        " (SELECT client_id, key_hash FROM idempotency WHERE expires_at <= :now"
+        " ORDER BY expires_at LIMIT :limit {unless_held})",
+        now=micros(now),
+        limit=_FORGOTTEN_AT_ONCE,
+    )
+
+
+def move(tx: Transaction, order_id: str, vault: Vault, to: Vault, now: datetime) -> None:
+    """Seal the replies about an order anew, in another customer's vault.
+
+    Not those that have expired: whoever uses such a key again holds it, and may be waiting for the order.
+    """
+    rows = tx.all(
+        "SELECT client_id, key_hash, reply FROM idempotency WHERE order_id = :order_id AND expires_at > :now",
+        order_id=order_id,
+        now=micros(now),
+    )
+    for row in rows:
+        reply = _opened(row, vault)
+        if reply is not None:
+            _keep(tx, row, order_id, to, reply)

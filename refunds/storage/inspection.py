@@ -1,0 +1,134 @@
+"""What is held about an order, as it is stored: read for whoever asks, followed in the journal, and compared with it.
+
+Records that cannot be read, or are not what the journal says they are, are named, whoever reads.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
+from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
+from refunds.errors import NotFound
+from refunds.security.encryption import CLOSED, Tampered, Vault
+from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies
+from refunds.storage.anchors import Anchor
+from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.contacts import CONTACTS
+from refunds.storage.events import EVENTS
+from refunds.storage.orders import ORDERS
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
+from refunds.storage.repository import Context
+from refunds.storage.table import Table
+from refunds.storage.tables import table_of
+
+R = TypeVar("R")
+
+
+class Link(NamedTuple):
+    """An event about the order, and the anchor up to which the journal was followed from it; None: up to its end."""
+
+    event: Event
+    anchor: Anchor | None
+
+
+class Inspection:
+    """The records of an order; raises `NotFound`."""
+
+    def __init__(self, context: Context, order_id: str) -> None:
+        row = orders.by_id(context.tx, order_id)
+        if row is None:
+            raise NotFound("there is no order of this id")
+        self._context, self._order_id = context, order_id
+        self._shown, self._true = context.vault(row), keys.vault(context.keys, row)
+        self._rows: dict[Table[Any], list[Row]] = {
+            ORDERS: [row],
+            CONTACTS: contacts.of_order(context.tx, order_id),
+            CANCELLATIONS: cancellations.of_order(context.tx, order_id),
+        }
+        self.unreadable: list[str] = []
+        self.order = self._order(row)
+        self.contacts: list[Contact] = self._readable(CONTACTS, self._true, self._shown)
+        self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS, self._true, self._shown)
+
+    def judged_by(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
+        """The versions and the closures of these ids, which are then looked into, too."""
+        tx, notes = self._context.tx, Vault(self._context.keys.notes)
+        self._rows[POLICY_VERSIONS] = [row for row in policies.every_version(tx) if row["version_id"] in ids]
+        self._rows[CLOSURES] = [row for row in policies.every_closure(tx) if row["closure_id"] in ids]
+        versions = [POLICY_VERSIONS.read(row, CLOSED) for row in self._rows[POLICY_VERSIONS]]
+        return versions, self._readable(CLOSURES, notes, self._context.notes)
+
+    def follow(self, anchors: Sequence[Anchor], ids: Collection[str]) -> tuple[list[Link], list[str]]:
+        """The events about the order and about what judged it, each with its anchor; and what is not as it was written.
+
+        The journal is followed from each event to the next anchor outside the database, or to its end; and each record
+        is compared with what the last event about it says that it is.
+        """
+        tx = self._context.tx
+        found = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
+        told = sorted((EVENTS.read(row, CLOSED) for row in found), key=lambda event: event.position)
+        journal, broken = _followed(self._context, told, anchors)
+        return journal, [*broken, *_not_as_told(self._rows, told), *self.unreadable]
+
+    def _order(self, row: Row) -> Order:
+        """The order; without what is personal, where that does not open."""
+        try:
+            ORDERS.read(row, self._true)
+        except Tampered:
+            self.unreadable.append(f"orders {row['order_id']}: what is personal does not open")
+            return ORDERS.read(row, CLOSED)
+        return ORDERS.read(row, self._shown)
+
+    def _readable(self, table: Table[R], true: Vault, shown: Vault) -> list[R]:
+        """The records of a table, but for those that cannot be read."""
+        found = []
+        for row in self._rows[table]:
+            try:
+                table.read(row, true)
+                found.append(table.read(row, shown))
+            except (Tampered, ValueError, TypeError, KeyError):
+                self.unreadable.append(f"{table.name} {row[table.key]}: cannot be read as it is stored")
+        return found
+
+
+def _followed(context: Context, told: list[Event], anchors: Sequence[Anchor]) -> tuple[list[Link], list[str]]:
+    """Each event with its anchor, and where the journal is broken between them."""
+    end = events.head(context.tx).position
+    journal: list[Link] = []
+    broken: list[str] = []
+    if anchors and anchors[-1].position > end:
+        broken.append(f"position {end}: the journal ends here, but was anchored at {anchors[-1].position}")
+    followed_to = 0
+    if told and (gap := end - told[0].position + 1 - events.count_from(context.tx, told[0].position)):
+        broken.append(f"position {told[0].position} to {end}: {gap} events are missing")
+    for event in told:
+        anchor = next((one for one in anchors if event.position <= one.position <= end), None)
+        journal.append(Link(event, anchor))
+        if event.position > followed_to:
+            followed_to = anchor.position if anchor else end
+            broken += _breaks(context, event, followed_to, anchor)
+    return journal, broken
+
+
+def _breaks(context: Context, first: Event, end: int, anchor: Anchor | None) -> Iterator[str]:
+    """Where the journal is not sound from an event to an anchor: the first such place."""
+    previous, position = first.previous, first.position
+    for row in events.between(context.tx, first.position, end):
+        event = EVENTS.read(row, CLOSED)
+        if not is_sound(event, context.keys.audit, position, previous):
+            yield f"position {position}: the journal is broken here"
+            return
+        previous, position = event.hash, position + 1
+    if position != end + 1 or (anchor is not None and anchor.hash != previous):
+        yield f"position {position - 1}: this is not the event that was anchored"
+
+
+def _not_as_told(rows: Mapping[Table[Any], list[Row]], told: list[Event]) -> Iterator[str]:
+    """The records that are not what the last event about them says."""
+    digests = {(table_of(event.type), event.subject): event.digest for event in told}
+    there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
+    for name, record_id in sorted(digests.keys() | there.keys()):
+        if (name, record_id) not in there:
+            yield f"{name} {record_id}: the record is missing"
+        elif digests.get((name, record_id)) != there[name, record_id]:
+            yield f"{name} {record_id}: not what the journal says it is"

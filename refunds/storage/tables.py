@@ -1,0 +1,67 @@
+"""The tables, each after those that it refers to: what copies, the audit and the benchmarks go through.
+
+The head of the journal is not among them: it is set at the end.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from refunds.storage import Row, Transaction, cancellations, clients, contacts, orders, policies, users
+from refunds.storage.events import EVENTS
+from refunds.storage.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTable:
+    """A table, and its key.
+
+    Of records: how they become rows, the rows of all of them, and what the types of the events about them begin with.
+    `journalled`: its rows change with an event, and not without a trace, as sessions end and replies expire.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    mapper: Table[Any] | None = None
+    rows: Callable[[Transaction], Iterator[Row]] | None = None
+    events: str | None = None
+    journalled: bool = True
+
+
+def _of(
+    mapper: Table[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
+) -> StoredTable:
+    return StoredTable(
+        name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events, journalled=journalled
+    )
+
+
+TABLES = (
+    StoredTable(name="keys", key=("name",)),
+    _of(clients.CLIENTS, clients.every_client, "access.client"),
+    _of(clients.TOKENS, clients.every_token, "access.token"),
+    _of(users.USERS, users.every, "access.user", journalled=False),
+    StoredTable(name="sign_in_attempts", key=("name_digest",), journalled=False),
+    _of(policies.POLICY_VERSIONS, policies.every_version, "policy."),
+    _of(policies.CLOSURES, policies.every_closure, "closure."),
+    StoredTable(name="customers", key=("customer_id",)),
+    _of(orders.ORDERS, orders.every, "order."),
+    _of(contacts.CONTACTS, contacts.every, "contact."),
+    _of(cancellations.CANCELLATIONS, cancellations.every, "cancellation."),
+    StoredTable(name="events", key=("position",), mapper=EVENTS),
+    StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
+)
+
+NAMES = tuple(table.name for table in TABLES)
+
+
+def records() -> Iterator[tuple[Table[Any], Callable[[Transaction], Iterator[Row]]]]:
+    """The tables of records that the journal vouches for, and the rows of each."""
+    for table in TABLES:
+        if table.mapper is not None and table.rows is not None:
+            yield table.mapper, table.rows
+
+
+def table_of(event: str) -> str:
+    """The table of the record that an event of this type is about."""
+    return next(table.name for table in TABLES if table.events is not None and event.startswith(table.events))

@@ -1,0 +1,120 @@
+"""A unit of work: one use case, and the transaction in which all of it happens or nothing."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from refunds.domain.journal import Event, chained
+from refunds.domain.permissions import Principal
+from refunds.errors import Conflict
+from refunds.security.encryption import Keyring, keyed_digest
+from refunds.storage import Transaction, audit, events, keys
+from refunds.storage.anchors import EVERY, Anchor
+from refunds.storage.audit import Report
+from refunds.storage.cancellations import Cancellations
+from refunds.storage.clients import Clients, Tokens
+from refunds.storage.contacts import Contacts
+from refunds.storage.customers import Customers
+from refunds.storage.events import Events
+from refunds.storage.idempotency import Replies
+from refunds.storage.inspection import Inspection
+from refunds.storage.orders import Orders
+from refunds.storage.policies import EnteredClosures, Policies, Versions, load
+from refunds.storage.repository import Context
+from refunds.storage.users import Users
+
+
+class UnitOfWork:
+    """One use case under way: who works, when, and the records as this transaction sees them."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        keyring: Keyring,
+        principal: Principal,
+        policies_as_of: Callable[[Transaction, int], Policies],
+    ) -> None:
+        context = self._context = Context(tx, keyring, principal, datetime.now(UTC))
+        self.principal, self._policies_as_of = principal, policies_as_of
+        self.policies_seen: Policies | None = None
+        """The policies that were relied upon, if any were."""
+        self._holds_journal = False
+        self.orders, self.contacts, self.cancellations = Orders(context), Contacts(context), Cancellations(context)
+        self.customers, self.versions, self.closures = Customers(context), Versions(context), EnteredClosures(context)
+        self.clients, self.tokens, self.users = Clients(context), Tokens(context), Users(context)
+        self.events, self.replies = Events(context), Replies(context)
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction in which all of it happens."""
+        return self._context.tx
+
+    @property
+    def now(self) -> datetime:
+        """When all of it happens."""
+        return self._context.now
+
+    @property
+    def policies(self) -> Policies:
+        """The policies as this transaction sees them."""
+        if self.policies_seen is None:
+            self.policies_seen = self.policies_at(self.events.head().policies_at)
+        return self.policies_seen
+
+    def policies_at(self, position: int) -> Policies:
+        """The policies after the event at a position, which is the last one about them that this transaction sees."""
+        return self._policies_as_of(self.tx, position)
+
+    def hold_journal(self) -> None:
+        """Be the only use case that is entered in the journal until this one ends, and happen after all that are.
+
+        What is judged meanwhile is judged again (`enter`), so that a change of policies has one place in time.
+        """
+        if not self._holds_journal:
+            events.hold_head(self.tx)
+            self._context.now, self.policies_seen, self._holds_journal = datetime.now(UTC), None, True
+
+    def see_own_policies(self) -> None:
+        """Go on with the policies as this use case has changed them."""
+        seen = self.policies
+        self.policies_seen = load(self.tx, seen.default, seen.position)
+
+    def mark(self, *parts: bytes) -> bytes:
+        """What marks a cursor as the service's own."""
+        return keyed_digest(self._context.keys.cursor, *parts)
+
+    def inspect(self, order_id: str) -> Inspection:
+        """What is held about an order, as it is stored; raises `NotFound`."""
+        return Inspection(self._context, order_id)
+
+    def verify(self, anchors: Iterable[Anchor]) -> Report:
+        """How much is found sound, if all is; raises `Broken`, `Shortened`."""
+        return audit.verify(self._context, anchors)
+
+    def of_copy(self, tx: Transaction) -> "UnitOfWork":
+        """The same in a copy of the database."""
+        keyring = keys.open_keyring(tx, self._context.keys.master)
+        return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
+
+    def enter(self) -> Anchor | None:
+        """Chain what has happened to the journal: last of all, so that the head is held for as short as can be.
+
+        An anchor where one is due. Raises `Conflict` where the policies that were relied upon were changed meanwhile.
+        """
+        context = self._context
+        if not context.entries:
+            return None
+        before = events.hold_head(self.tx)
+        if self.policies_seen is not None and self.policies_seen.position != before.policies_at:
+            raise Conflict("policies")
+        entered: list[Event] = []
+        previous = before.hash
+        for position, entry in enumerate(context.entries, before.position + 1):
+            event = chained(
+                entry, context.keys.audit, context.now, self.principal.actor, position=position, previous=previous
+            )
+            entered.append(event)
+            previous = event.hash
+        events.append(self.tx, entered, before)
+        last = entered[-1]
+        is_due = last.position // EVERY > before.position // EVERY
+        return Anchor(last.position, last.hash, context.now) if is_due else None
