@@ -9,7 +9,7 @@ from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
 from refunds.service.store import Store
-from refunds.web import auth, intake, pages, problems, sessions, telemetry
+from refunds.web import auth, endpoint, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
     access,
     calendars,
@@ -24,6 +24,23 @@ from refunds.web.api import (
 )
 from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
+
+TAGS = (
+    eligibility.tag,
+    orders.tag,
+    contacts.tag,
+    cancellations.tag,
+    cancellations.settlements_tag,
+    events.tag,
+    documents.tag,
+    policies.tag,
+    policies.publication_tag,
+    policies.simulations_tag,
+    calendars.tag,
+    access.tag,
+    health.tag,
+)
+"""The operations of the API, in the order of the document."""
 
 
 class Number(IntegerConverter):
@@ -55,23 +72,8 @@ def create_app(settings: Settings) -> Flask:
     auth.register(app, {console.blueprint.name: sessions.caller})
     sessions.register(app, console.PREFIX)
     Babel(app, locale_selector=console.language)
-    contract = app.extensions["refunds.contract"] = Contract(app)
-    for blueprint in (
-        eligibility.blueprint,
-        orders.blueprint,
-        contacts.blueprint,
-        cancellations.blueprint,
-        cancellations.settling,
-        events.blueprint,
-        documents.blueprint,
-        policies.blueprint,
-        policies.publishing,
-        policies.simulating,
-        calendars.blueprint,
-        access.blueprint,
-        health.blueprint,
-    ):
-        contract.register_blueprint(blueprint)
+    endpoint.register(app, TAGS)
+    app.extensions["refunds.contract"] = Contract(TAGS)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(console.blueprint)
     problems.register(app)

@@ -1,34 +1,29 @@
-"""The contract: operations declared beside their views, gathered into one OpenAPI 3.1 document.
+"""The API document: the operations, as they are declared beside their views, in OpenAPI 3.1.
 
-A view is declared with `@operation(...)`: its body or query schema does the intake, and everything said of it is
-what `openapi.yaml` says. The document is emitted from here and never edited by hand.
+`openapi.yaml` is emitted from here and never edited by hand.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
 from enum import StrEnum
-from functools import cached_property, partial, wraps
+from functools import cached_property
 from http import HTTPStatus
-from threading import Lock
 from typing import Any
 
-import flask_smorest
 import marshmallow as ma
 import yaml
+from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask, Response, g, request
-from flask_smorest import Blueprint
 
-from refunds.schemas.fields import StrictSchema
-from refunds.web import auth, idempotency, intake
+from refunds.web import idempotency
 from refunds.web.auth import Scopes
+from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transacted, View
 from refunds.web.problems import PROBLEMS, problem_data
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.response_fields import Either
 
 VERSION = "1"
-JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
 DESCRIPTION = """\
@@ -50,95 +45,117 @@ WITH_KEY = ("idempotency-key-missing", "idempotency-key-invalid", "idempotency-k
 WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-large", "unsupported-media-type")
 
 
-View = Callable[..., Response]
+class Contract:
+    """The document of the operations; it is written when somebody reads it, as that takes a tenth of a second."""
+
+    def __init__(self, tags: Iterable[Tag]) -> None:
+        self._tags = tuple(tags)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The document as plain data."""
+        marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
+        spec = APISpec(
+            title="Refund and cancellation policy",
+            version=VERSION,
+            openapi_version="3.1.1",
+            plugins=[marshmallow],
+            info={"description": DESCRIPTION, "summary": "Is this order still cancellable, until when, and why?"},
+            servers=[{"url": "/", "description": "The service that serves this document."}],
+            security=[],
+        )
+        assert marshmallow.converter
+        marshmallow.converter.add_attribute_function(_own_schema)
+        _write_components(spec)
+        for tag in self._tags:
+            for operation in tag.operations:
+                path, parameters = _path(operation)
+                written = {operation.method.lower(): _operation(operation, tag)}
+                spec.path(path=path, operations=written, parameters=parameters)
+            spec.tag({"name": tag.name, "description": tag.description})
+        document: dict[str, Any] = spec.to_dict()
+        return document
+
+    @cached_property
+    def text(self) -> str:
+        """The document as YAML."""
+        return yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation answers with when all is well."""
-
-    description: str
-    schema: type[ma.Schema] | Mapping[str, Any]
-    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    media_type: str = JSON
-    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Other forms of the same, by media type."""
-    etag: bool = False
-    links: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
-
-
-class Transacted(StrEnum):
-    """In what kind of transaction a view works; it is then given its `work`."""
-
-    READ = "read"
-    WRITE = "write"
-    ONCE = "once"
-    """A write whose request comes with a key, so that it happens once however often it is sent."""
-
-
-def operation(
-    blueprint: Blueprint,
-    rule: str,
-    *answers: Answer,
-    scopes: Scopes,
-    transaction: Transacted | None = None,
-    method: str = "GET",
-    body: type[StrictSchema] | None = None,
-    body_examples: Mapping[str, Any] | None = None,
-    query: type[StrictSchema] | None = None,
-    path: Mapping[str, str] | None = None,
-    headers: Iterable[str] = (),
-    most_bytes: int = 2**16,
-    refusal: type[ma.Schema] | None = None,
-    problems: Iterable[str] = (),
-) -> Callable[[View], View]:
-    """Declare a view: its route, its strict intake and its entry in the document.
-
-    The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
-    description. It is called with what was read: `body`, `query`, the parameters of the rule, which `path`
-    describes, and its `work`. `scopes`: one of them is needed; none at all of whoever has a token; None of anybody.
-    A body has at most `most_bytes`. `refusal` is what a conflict looks like, if not like any problem. `problems` are
-    the slugs that it can answer with besides those that its intake brings.
-    """
-    slugs = [*_brought_problems(scopes, transaction, with_body=body is not None), *problems]
-
-    def declare(view: View) -> View:
-        first, *others = view.__name__.split("_")
-        document: dict[str, Any] = {
-            "operationId": first + "".join(map(str.title, others)),
-            "parameters": [{"in": "query", "schema": query}] if query else [],
-            "responses": _responses(answers, slugs, refusal or ProblemSchema, once=transaction is Transacted.ONCE),
-            "description": _description(view, scopes),
-            "security": [] if scopes is None else [{"token": []}],
-            "x-scopes": list(map(str, scopes or ())),
-        }
-        if method == "GET" and answers[0].etag:
-            document["parameters"].append("IfNoneMatch")
-            document["responses"]["304"] = {"description": "Not changed since the ETag of If-None-Match."}
-        if transaction is Transacted.ONCE:
-            document["parameters"].append("IdempotencyKey")
-        document["parameters"] += headers
-        if body:
-            content = {"schema": body} | ({"examples": body_examples} if body_examples else {})
-            document["requestBody"] = {"required": True, "content": {JSON: content}}
-        described = [{"in": "path", "name": name, "description": text} for name, text in (path or {}).items()]
-        taking = _with_intake(view, body, query, most_bytes, transaction)
-        taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
-        blueprint.route(rule, methods=[method], parameters=described)(blueprint.doc(**document)(taking))
-        return view
-
-    return declare
+def _write_components(spec: APISpec) -> None:
+    """Write what operations refer to."""
+    components = spec.components
+    components.schema("Problem", schema=ProblemSchema)
+    for name, (text, kind) in _HEADERS.items():
+        components.header(name, {"description": text, "schema": {"type": kind}})
+    components.security_scheme(
+        "token",
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A client's token, from `flask tokens create`. Each operation names its scope; "
+            "`GET /v1/me` tells which ones a token's role has.",
+        },
+    )
+    for component, (name, required, text) in _HEADER_PARAMETERS.items():
+        form = {"pattern": idempotency.KEY} if required else {}
+        described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
+        components.parameter(component, "header", described)
+    for slug, problem in PROBLEMS.items():
+        if slug == "method-not-allowed":  # no operation can answer with it
+            continue
+        example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
+        components.example(slug, {"summary": problem.title, "value": example})
 
 
-def _brought_problems(scopes: Scopes, transaction: Transacted | None, *, with_body: bool) -> list[str]:
+def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
+    """The path of an operation, and its parameters."""
+    parameters: list[dict[str, Any]] = []
+    for kind, name in _PARAMETER.findall(operation.rule):
+        schema = {"type": "integer", "minimum": 0} if kind == "number" else {"type": "string", "minLength": 1}
+        described = {"description": operation.path[name]} if name in operation.path else {}
+        parameters.append({"in": "path", "name": name} | described | {"required": True, "schema": schema})
+    return _PARAMETER.sub(r"{\2}", operation.rule), parameters
+
+
+_PARAMETER = re.compile(r"<(\w+):(\w+)>")
+
+
+def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
+    """An operation as the document has it."""
+    view, scopes, transaction = operation.view, operation.scopes, operation.transaction
+    first, *others = view.__name__.split("_")
+    parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []
+    responses = _responses(operation)
+    if operation.method == "GET" and operation.answers[0].etag:
+        parameters.append("IfNoneMatch")
+        responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
+    if transaction is Transacted.ONCE:
+        parameters.append("IdempotencyKey")
+    document: dict[str, Any] = {
+        "summary": (inspect.getdoc(view) or "").partition("\n")[0],
+        "description": _description(view, scopes),
+        "tags": [tag.name],
+        "operationId": first + "".join(map(str.title, others)),
+        "parameters": [*parameters, *operation.headers],
+        "responses": responses,
+        "security": [] if scopes is None else [{"token": []}],
+        "x-scopes": list(map(str, scopes or ())),
+    }
+    if operation.body:
+        examples = {"examples": operation.body_examples} if operation.body_examples else {}
+        document["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body} | examples}}
+    return document
+
+
+def _brought_problems(operation: Operation) -> list[str]:
     """The slugs of what can go wrong with any operation of this kind."""
     return [
         *ALWAYS,
-        *(WITH_TOKEN if scopes is not None else ()),
-        *(["forbidden"] if scopes else ()),
-        *(WITH_BODY if with_body else ()),
-        *(WITH_KEY if transaction is Transacted.ONCE else ()),
+        *(WITH_TOKEN if operation.scopes is not None else ()),
+        *(["forbidden"] if operation.scopes else ()),
+        *(WITH_BODY if operation.body else ()),
+        *(WITH_KEY if operation.transaction is Transacted.ONCE else ()),
         "validation-error",
     ]
 
@@ -151,82 +168,44 @@ def _description(view: View, scopes: Scopes) -> str:
     return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}."
 
 
-def _with_intake(
-    view: View,
-    body: type[StrictSchema] | None,
-    query: type[StrictSchema] | None,
-    most_bytes: int,
-    transaction: Transacted | None,
-) -> View:
-    """The view, called with the body and the query that were read strictly, in its transaction."""
-    read_query = (query or _NoParameters)().read
-    read_body = body().read if body else None
-
-    @wraps(view)
-    def taking(**arguments: Any) -> Response:
-        key = idempotency.key_of(request) if transaction is Transacted.ONCE else ""
-        parameters = intake.parameters(request)
-        if query or parameters:
-            arguments["query"] = read_query(parameters)
-        sent = None
-        if read_body:
-            sent = intake.json_body(request, most_bytes)
-            arguments["body"] = read_body(sent)
-        if transaction is None:
-            return view(**arguments)
-        store = auth.store()
-        with (store.read if transaction is Transacted.READ else store.write)(g.principal) as under_way:
-            perform = partial(view, uow=under_way, **arguments)
-            return idempotency.once(under_way, request, key, sent, perform) if key else perform()
-
-    return taking
-
-
-class _NoParameters(StrictSchema):
-    """The query of an operation that takes none."""
-
-
-def _responses(
-    answers: Iterable[Answer], slugs: Iterable[str], refusal: type[ma.Schema], *, once: bool
-) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
-    for answer in answers:
-        content: dict[str, Any] = {"schema": answer.schema}
-        if answer.examples:
-            content["examples"] = answer.examples
-        ok: dict[str, Any] = {
-            "description": answer.description,
-            "content": {
-                answer.media_type: content,
-                **{form: {"schema": schema} for form, schema in answer.also.items()},
-            },
-        }
-        ok["headers"] = {"X-Request-ID": "X-Request-ID"} | ({"ETag": "ETag"} if answer.etag else {})
-        if answer.status == HTTPStatus.CREATED:
-            ok["headers"]["Location"] = "Location"
-        if once:
-            ok["headers"]["Idempotent-Replayed"] = "Idempotent-Replayed"
-        if answer.links:
-            ok["links"] = answer.links
-        responses[str(answer.status)] = ok
+def _responses(operation: Operation) -> dict[str, Any]:
+    """What an operation answers, by status."""
+    once = operation.transaction is Transacted.ONCE
+    responses = {str(answer.status): _answer(answer, once=once) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
-    for slug in dict.fromkeys(slugs):
+    for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
-    for status, named in sorted(by_status.items()):
-        examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in named}
-        responses[str(status)] = {
-            "description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in named),
-            "headers": {"X-Request-ID": "X-Request-ID"},
-            "content": {
-                PROBLEM_JSON: {
-                    "schema": refusal if status == HTTPStatus.CONFLICT else ProblemSchema,
-                    "examples": examples,
-                }
-            },
-        }
-        for name in _WITH_STATUS.get(status, ()):
-            responses[str(status)]["headers"][name] = name
+    refusal = operation.refusal or ProblemSchema
+    for status, slugs in sorted(by_status.items()):
+        responses[str(status)] = _problems(status, slugs, refusal if status == HTTPStatus.CONFLICT else ProblemSchema)
     return responses
+
+
+def _answer(answer: Answer, *, once: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": answer.schema}
+    if answer.examples:
+        content["examples"] = answer.examples
+    forms = {form: {"schema": schema} for form, schema in answer.also.items()}
+    headers = ["X-Request-ID", *(["ETag"] if answer.etag else [])]
+    if answer.status == HTTPStatus.CREATED:
+        headers.append("Location")
+    if once:
+        headers.append("Idempotent-Replayed")
+    document = {
+        "description": answer.description,
+        "content": {answer.media_type: content, **forms},
+        "headers": {name: name for name in headers},
+    }
+    return document | ({"links": answer.links} if answer.links else {})
+
+
+def _problems(status: int, slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
+    examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
+    return {
+        "description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs),
+        "headers": {name: name for name in ("X-Request-ID", *_WITH_STATUS.get(status, ()))},
+        "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
+    }
 
 
 _HEADER_PARAMETERS = {
@@ -256,77 +235,6 @@ _WITH_STATUS: dict[int, tuple[str, ...]] = {
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "RateLimit", "RateLimit-Policy"),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }
-
-
-class Contract(flask_smorest.Api):
-    """The operations of an app, and the document that is emitted from them."""
-
-    DEFAULT_ERROR_RESPONSE_NAME = None
-    ERROR_SCHEMA = ProblemSchema
-
-    def __init__(self, app: Flask) -> None:
-        app.config.update(API_TITLE="Refund and cancellation policy", API_VERSION=VERSION, OPENAPI_VERSION="3.1.1")
-        super().__init__(
-            app,
-            spec_kwargs={
-                "info": {
-                    "description": DESCRIPTION,
-                    "summary": "Is this order still cancellable, until when, and why?",
-                },
-                "servers": [{"url": "/", "description": "The service that serves this document."}],
-                "security": [],
-                "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=_schema_name),
-            },
-        )
-        converter = self.ma_plugin.converter
-        assert converter
-        converter.add_attribute_function(_own_schema)
-        components = self.spec.components
-        for name, (text, kind) in _HEADERS.items():
-            components.header(name, {"description": text, "schema": {"type": kind}})
-        components.security_scheme(
-            "token",
-            {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "A client's token, from `flask tokens create`. Each operation names its scope; "
-                "`GET /v1/me` tells which ones a token's role has.",
-            },
-        )
-        for component, (name, required, text) in _HEADER_PARAMETERS.items():
-            form = {"pattern": idempotency.KEY} if required else {}
-            described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
-            components.parameter(component, "header", described)
-        del components.schemas["PaginationMetadata"]  # flask-smorest's own way of paging, not ours
-        for slug, problem in PROBLEMS.items():
-            if slug == "method-not-allowed":  # no operation can answer with it
-                continue
-            example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
-            components.example(slug, {"summary": problem.title, "value": example})
-
-        self._unwritten: list[Blueprint] = []
-        self._writing = Lock()
-
-    def register_blueprint(self, blueprint: Blueprint) -> None:
-        """Serve the operations of a blueprint; they are written into the document when somebody reads it."""
-        self._app.register_blueprint(blueprint)
-        self._unwritten.append(blueprint)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The document; it takes a tenth of a second to write, which no start and no command should pay for."""
-        with self._writing:
-            while self._unwritten:
-                blueprint = self._unwritten.pop(0)
-                blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
-                self.spec.tag({"name": blueprint.name, "description": blueprint.description})
-            document: dict[str, Any] = self.spec.to_dict()
-            return document
-
-    @cached_property
-    def text(self) -> str:
-        """The document as YAML."""
-        return yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 class _Dumper(yaml.SafeDumper):

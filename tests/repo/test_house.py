@@ -25,7 +25,6 @@ ROOMS = [
 
 HOMES = {
     "flask": {"web", "cli"},
-    "flask_smorest": {"web"},
     "apispec": {"web"},
     "yaml": {"web"},
     "werkzeug": {"web"},

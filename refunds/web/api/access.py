@@ -2,15 +2,14 @@
 
 import marshmallow as ma
 from flask import Response, g
-from flask_smorest import Blueprint
 
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.web.api import reply
-from refunds.web.openapi import Answer, operation
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.schemas import response_fields
 
-blueprint = Blueprint("Access", __name__, description="Who the caller is, and what it may do.")
+tag = Tag("Access", "Who the caller is, and what it may do.")
 
 
 class MeSchema(ma.Schema):
@@ -34,8 +33,7 @@ ME = {
 }
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/me",
     Answer("The caller.", MeSchema, {"operator": {"summary": "An operator's client", "value": ME}}),
     scopes=(),

@@ -4,20 +4,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import checks
 from refunds.web.api import present_policies, reader_language, reply
-from refunds.web.openapi import Answer, operation
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.schemas.calendars import EASTER, CalendarDaysSchema, DaysQuerySchema
 
-blueprint = Blueprint("Calendars", __name__, description="Which dates count as business days, and why others do not.")
+tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/calendars/<string:region>/days",
     Answer(
         "Each date from the first to the last.",

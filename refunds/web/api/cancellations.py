@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.domain.references import spoken
@@ -20,7 +19,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.schemas.cancellations import (
     CANCELLATION,
@@ -43,11 +42,10 @@ from refunds.web.schemas.contacts import CALL, CONTACT
 from refunds.web.schemas.orders import FACTS, JUDGED
 from refunds.web.schemas.request_fields import PAGE
 
-blueprint = Blueprint("Cancellations", __name__, description="Orders that are cancelled, for billing to refund.")
+tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/cancellations",
     Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
@@ -101,8 +99,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return _refusal(outcome, language)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/cancellations/<string:cancellation_id>",
     Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
@@ -118,8 +115,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     return reply(cancellation_data(uow.cancellations.get(cancellation_id), reader_language()), etag=True)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/cancellations",
     Answer(
         "A page of cancellations, in the order in which they were issued.",
@@ -176,11 +172,10 @@ def _refusal(refused: Refused, language: str) -> Response:
     return problem_answer(data)
 
 
-settling = Blueprint("Settlements", __name__, description="What becomes of a cancellation: refunded, or taken back.")
+settlements_tag = Tag("Settlements", "What becomes of a cancellation: refunded, or taken back.")
 
 
-@operation(
-    settling,
+@settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, settled.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
@@ -205,8 +200,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     return reply(cancellation_data(settled, reader_language()))
 
 
-@operation(
-    settling,
+@settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, not settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
@@ -225,8 +219,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     return reply(cancellation_data(issued, reader_language()))
 
 
-@operation(
-    settling,
+@settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/revocation",
     Answer("The cancellation, revoked.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
@@ -14,7 +13,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.schemas.contacts import (
     CALL,
     CONTACT,
@@ -31,11 +30,10 @@ from refunds.web.schemas.contacts import (
 from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
 from refunds.web.schemas.request_fields import PAGE
 
-blueprint = Blueprint("Contacts", __name__, description="Calls and e-mails of customers, each kept with its decision.")
+tag = Tag("Contacts", "Calls and e-mails of customers, each kept with its decision.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/orders/<string:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
@@ -61,8 +59,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     return reply(contact_data(contact, reader_language()), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/contacts/<string:contact_id>",
     Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
@@ -78,8 +75,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     return reply(contact_data(uow.contacts.get(contact_id), reader_language()), etag=True)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/contacts",
     Answer(
         "A page of contacts, in the order in which they were recorded.",
@@ -110,8 +106,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return reply({"items": [contact_data(contact, language) for contact in items], "next": following})
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/contacts/<string:contact_id>/resolution",
     Answer(
         "The contact, resolved.",

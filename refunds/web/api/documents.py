@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.presentation import serializers
@@ -13,16 +12,15 @@ from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.api import accepted, document, reader_language, reply
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.orders import ORDER_ID_HELP
 
-blueprint = Blueprint("Documents", __name__, description="What is kept or handed out: evidence and confirmations.")
+tag = Tag("Documents", "What is kept or handed out: evidence and confirmations.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/orders/<string:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.ORDERS_READ,),
@@ -46,8 +44,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     return response
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/cancellations/<string:cancellation_id>/confirmation",
     Answer(
         "The confirmation.",

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.holidays_data import require_region
 from refunds.domain.permissions import Scope
@@ -15,7 +14,7 @@ from refunds.service import checks
 from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.api import present_policies, reader_language, reply
-from refunds.web.openapi import Answer, operation
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import error_data
 from refunds.web.schemas.decisions import (
     CHECK,
@@ -28,11 +27,10 @@ from refunds.web.schemas.decisions import (
     DecisionSchema,
 )
 
-blueprint = Blueprint("Eligibility", __name__, description="Whether an order can be cancelled, until when, and why.")
+tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/eligibility-checks",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.CHECKS_RUN,),
@@ -57,8 +55,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     return reply(data)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/eligibility-checks/batch",
     Answer(
         "A decision or a problem for each item, in order.",

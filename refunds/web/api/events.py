@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.errors import FeedRewound
@@ -11,14 +10,14 @@ from refunds.presentation.serializers import event_data
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import reply
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.problems import error_data, problem_answer
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import PAGE
 
-blueprint = Blueprint("Events", __name__, description="What happened, in the order in which it did.")
+tag = Tag("Events", "What happened, in the order in which it did.")
 
 
 class RewoundSchema(ProblemSchema):
@@ -27,8 +26,7 @@ class RewoundSchema(ProblemSchema):
     next = response_fields.Integer("The position of the last event there is: read on from here.", required=False)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/events",
     Answer("A page of the feed.", FeedSchema, EXAMPLES),
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),

@@ -2,17 +2,16 @@
 
 import marshmallow as ma
 from flask import Response
-from flask_smorest import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.service import events
 from refunds.web import auth, telemetry
 from refunds.web.api import reply
-from refunds.web.openapi import Answer, operation
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.schemas import response_fields
 
-blueprint = Blueprint("Service", __name__, description="For operators: whether the service runs, and how it does.")
+tag = Tag("Service", "For operators: whether the service runs, and how it does.")
 
 
 class HealthSchema(ma.Schema):
@@ -24,7 +23,7 @@ class HealthSchema(ma.Schema):
 OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "value": {"status": "ok"}}})
 
 
-@operation(blueprint, "/livez", OK, scopes=None)
+@tag.operation("/livez", OK, scopes=None)
 def is_alive() -> Response:
     """Tell whether the process runs
 
@@ -33,7 +32,7 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@operation(blueprint, "/readyz", OK, scopes=None, problems=("storage-unavailable",))
+@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable",))
 def is_ready() -> Response:
     """Tell whether requests can be answered
 
@@ -45,8 +44,7 @@ def is_ready() -> Response:
     return reply({"status": "ok"})
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/metrics",
     Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
     scopes=(Scope.METRICS_READ,),

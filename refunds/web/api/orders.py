@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from flask import Response, request
-from flask_smorest import Blueprint
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
@@ -17,7 +16,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
     EXAMPLE,
@@ -35,11 +34,10 @@ from refunds.web.schemas.orders import (
 )
 from refunds.web.schemas.request_fields import PAGE
 
-blueprint = Blueprint("Orders", __name__, description="What billing says of its orders: facts, and no amounts.")
+tag = Tag("Orders", "What billing says of its orders: facts, and no amounts.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/orders/<string:order_id>",
     Answer("The order was known, and is now as it was sent.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
@@ -82,8 +80,7 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/orders/<string:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
@@ -100,8 +97,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     return reply(order_data(order), etag=str(order.revision))
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/orders/<string:order_id>/eligibility",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.ORDERS_READ,),
@@ -120,8 +116,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     return reply(decision_data(outcome, reader_language()))
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/customers/lookup",
     Answer(
         "The customer and his orders, by their ids.",

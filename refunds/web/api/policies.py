@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from refunds.domain.instants import format_known
 from refunds.domain.permissions import Scope
@@ -18,7 +17,7 @@ from refunds.service import publication, simulation
 from refunds.service.publication import Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import present_policies, reader_language, reply
-from refunds.web.openapi import Answer, Transacted, operation
+from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.schemas.policies import (
     CLOSURE,
     CLOSURE_EXAMPLE,
@@ -44,11 +43,10 @@ from refunds.web.schemas.policies import (
 )
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
-blueprint = Blueprint("Policies", __name__, description="The terms by which orders are judged, version by version.")
+tag = Tag("Policies", "The terms by which orders are judged, version by version.")
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/policies",
     Answer(
         "The policies, by id.",
@@ -67,8 +65,7 @@ def list_policies() -> Response:
     return reply({"items": [_policy_data(policy_id) for policy_id in policies], "next": None}, etag=True, public=True)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/policies/<string:policy_id>",
     Answer(
         "The policy.",
@@ -89,8 +86,7 @@ def get_policy(policy_id: str) -> Response:
     return reply(_policy_data(policy_id), etag=True, public=True)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/policies/<string:policy_id>/versions/<number:version>",
     Answer("The version.", PolicyVersionSchema, VERSION_EXAMPLE, etag=True),
     scopes=(Scope.POLICIES_READ,),
@@ -105,8 +101,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     return reply(registered_data(present_policies().record(policy_id, version)), etag=True, public=True)
 
 
-@operation(
-    blueprint,
+@tag.operation(
     "/v1/policies/<string:policy_id>/closures",
     Answer(
         "The closures, by date.",
@@ -152,11 +147,10 @@ def _summary(record: RegisteredVersion) -> dict[str, Any]:
     return summary | {"page_published_at": record.terms["page_published_at"]}
 
 
-publishing = Blueprint("Publication", __name__, description="How policies change: nothing that was judged ever does.")
+publication_tag = Tag("Publication", "How policies change: nothing that was judged ever does.")
 
 
-@operation(
-    publishing,
+@publication_tag.operation(
     "/v1/policies/<string:policy_id>/versions",
     Answer("The version as it would be, or as it is registered already.", PublishedVersionSchema, PUBLISHED),
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
@@ -183,8 +177,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     return reply(_registration_data(registration), status=201 if registration.created else 200, location=location)
 
 
-@operation(
-    publishing,
+@publication_tag.operation(
     "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
     Answer("The version, withdrawn.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
@@ -201,8 +194,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
 
-@operation(
-    publishing,
+@publication_tag.operation(
     "/v1/policies/<string:policy_id>/closures",
     Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
     Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
@@ -245,11 +237,10 @@ def _registration_data(registration: Registration) -> dict[str, Any]:
     }
 
 
-simulating = Blueprint("Simulations", __name__, description="What a draft of a policy would change.")
+simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 
 
-@operation(
-    simulating,
+@simulations_tag.operation(
     "/v1/policies/<string:policy_id>/simulations",
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),

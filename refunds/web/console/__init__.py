@@ -22,7 +22,7 @@ from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.api import reader_language
 from refunds.web.console.messages import NAMES, flaw_text
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 from refunds.web.problems import PROBLEMS, Rejected
 
 PREFIX = "/console"

@@ -16,7 +16,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import document
 from refunds.web.console import forms, language, page, screen, to
 from refunds.web.console.forms import PrintedSchema, RevocationSchema
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 from refunds.web.schemas.documents import HTML
 
 RECENT = 50

@@ -23,7 +23,7 @@ from refunds.web.console import at, forms, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.forms import EntrySchema, ListSchema, ResolutionSchema
 from refunds.web.cursors import paginate
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 

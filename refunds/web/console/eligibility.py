@@ -28,7 +28,7 @@ from refunds.web.api import present_policies
 from refunds.web.console import at, forms, page, screen, to
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Typed
 from refunds.web.cursors import paginate
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 
 PAGE = 25
 

@@ -12,7 +12,7 @@ from refunds.web.api import document
 from refunds.web.console import forms, language, page, screen
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import PrintedSchema
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 from refunds.web.schemas.documents import HTML
 
 

@@ -16,7 +16,7 @@ from refunds.web import auth, intake, sessions, telemetry
 from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, set_given, to
 from refunds.web.console.eligibility import check
 from refunds.web.console.messages import problem_words
-from refunds.web.openapi import Transacted
+from refunds.web.endpoint import Transacted
 from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
 
 
