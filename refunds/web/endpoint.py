@@ -1,7 +1,7 @@
 """The endpoint: how every request is served, of the API and of the console.
 
-It opens one unit of work and calls one view; a request with a key is answered as it was when it first came. An operation
-of the API is declared beside its view: the endpoint reads what it takes, and the document (`openapi`) says so.
+It opens one unit of work and calls one view; a request with a key is answered as it was when it first came. An
+operation of the API is declared beside its view: the endpoint reads what it takes, and the document says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping

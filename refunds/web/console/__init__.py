@@ -5,8 +5,9 @@ not fit, or that comes when its session has ended, is shown again by another scr
 """
 
 import secrets
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -21,8 +22,9 @@ from refunds.presentation.documents.templating import telling
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.api import reader_language
+from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, flaw_text
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transacted, View, call
 from refunds.web.problems import PROBLEMS, Rejected
 
 PREFIX = "/console"
@@ -38,8 +40,6 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",  # without it, browsers say that a form came from nowhere
     "Vary": "Accept-Language, Cookie",
 }
-
-View = Callable[..., Response]
 
 _NAVIGATION = (
     ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
@@ -64,75 +64,60 @@ def screen(
     scopes: auth.Scopes,
     transaction: Transacted = Transacted.READ,
     method: str = "GET",
-    again: View | None = None,
+    form_view: View | None = None,
 ) -> Callable[[View], View]:
-    """Declare a screen, which is given its `work`, or what a form of one does.
+    """Declare a screen, or what a form of one does; it is given its unit of work and its form.
 
-    `again` shows the form once more, with what was typed (`g.given`) and what does not fit (`g.flaws`).
+    `form_view` shows the form once more, with what was typed and what does not fit.
     """
 
     def declare(view: View) -> View:
         @wraps(view)
-        def taking(**arguments: Any) -> Response:
-            if "given" not in g and not _read_given():
-                g.notice = "stale"
-            if "notice" in g and method == "POST":
-                return _shown_again(again, arguments)
+        def serve(form: Form | None = None, **arguments: Any) -> Response:
+            sent = form or _sent()
+            if sent.notice and method == "POST":
+                return _shown_again(form_view, sent, arguments)
+            key = idempotency.checked_key(sent.idempotency_key) if transaction is Transacted.ONCE else None
             try:
-                return _performed(view, transaction, arguments)
+                return call(lambda uow: view(uow, sent, **arguments), transaction, key, sent.data)
             except InvalidInput as error:
-                if again is None:
+                if form_view is None:
                     raise
-                g.flaws = error.flaws
-                return _shown_again(again, arguments, PROBLEMS[error.code].status)
+                again = replace(sent, errors=error.flaws)
+                return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
             except StorageUnavailable as error:
-                if again is None or method == "GET":
+                if form_view is None or method == "GET":
                     raise
-                g.notice = "unavailable"  # sent again with the same one-time id, it is recorded once
-                return _shown_again(again, arguments, PROBLEMS[error.code].status)
+                again = replace(sent, notice="unavailable")  # with the same one-time id, it is recorded once
+                return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
 
-        taking.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
-        taking.again = again  # type: ignore[attr-defined] # read where a session begins anew
-        blueprint.add_url_rule(rule, view.__name__, taking, methods=[method])
-        return taking
+        serve.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
+        serve.form_view = form_view  # type: ignore[attr-defined] # read where a session begins anew
+        blueprint.add_url_rule(rule, view.__name__, serve, methods=[method])
+        return serve
 
     return declare
 
 
-def _read_given() -> bool:
-    """Read what was typed, blanks left out, over what the address says; whether a page of this session sent it."""
+def _sent() -> Form:
+    """What was typed, over what the address says; a form that no page of this session has sent is stale."""
     sent, own = intake.parameters(request), True
     sent.pop("lang", None)
     if request.method == "POST":
         form = sessions.form()
         own = sessions.is_own(auth.store(), form)
         sent |= form
-    set_given(sent)
-    return own
+    return replace(Form.of(sent), notice=None if own else "stale")
 
 
-def set_given(sent: Mapping[str, str]) -> None:
-    """Let this be what was typed."""
-    trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
-    g.given = {name: value for name, value in trimmed.items() if value}
-    g.once = g.given.pop("once", None)
-
-
-def _shown_again(again: View | None, arguments: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
-    if again is None:
+def _shown_again(
+    form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
+) -> Response:
+    if form_view is None:
         raise Rejected("bad-request", "No page of this session has sent this form.")
-    shown = again(**arguments)
+    shown = form_view(form=form, **arguments)
     shown.status_code = status
     return shown
-
-
-def _performed(view: View, transaction: Transacted, arguments: dict[str, Any]) -> Response:
-    store = auth.store()
-    with (store.read if transaction is Transacted.READ else store.write)(g.principal) as under_way:
-        perform = partial(view, under_way, **arguments)
-        if transaction is not Transacted.ONCE:
-            return perform()
-        return idempotency.once(under_way, request, idempotency.checked_key(g.once), g.given, perform)
 
 
 class _Given(dict[str, str]):
@@ -142,19 +127,19 @@ class _Given(dict[str, str]):
         return ""
 
 
-def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
-    """A page of the console."""
+def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A page of the console, with what was typed into its form."""
     principal, lang = g.get("principal"), language()
     common = {
         "language": lang,
         "principal": principal,
         "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
-        "given": _Given(g.get("given", {})),
-        "notice": g.get("notice"),
-        "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(g.get("flaws", ()))},
-        "address": g.get("address") or own_address(request.path),
+        "given": _Given(form.data),
+        "notice": form.notice,
+        "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(form.errors)},
+        "address": form.address or own_address(request.path),
         "csrf": lambda: sessions.token(auth.store()),
-        "once": g.get("once") or secrets.token_urlsafe(16),
+        "once": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "named": lambda code: str(NAMES.get(code, code)),

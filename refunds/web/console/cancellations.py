@@ -14,8 +14,8 @@ from refunds.service import cancellations
 from refunds.service.cancellations import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import document
-from refunds.web.console import forms, language, page, screen, to
-from refunds.web.console.forms import PrintedSchema, RevocationSchema
+from refunds.web.console import language, page, screen, to
+from refunds.web.console.forms import Form, PrintedSchema, RevocationSchema
 from refunds.web.endpoint import Transacted
 from refunds.web.schemas.documents import HTML
 
@@ -23,7 +23,7 @@ RECENT = 50
 
 
 @screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
-def cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
+def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """A cancellation: its reference, what happens next, and what is said to the customer."""
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -37,6 +37,7 @@ def cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     actors = (found.issued_by, found.override_by, found.settled_by, found.revoked_by)
     return page(
         "cancellation.html",
+        form,
         cancellation=found,
         outcome=found.outcome,
         reference=spoken(found.reference),
@@ -53,30 +54,31 @@ def cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
     transaction=Transacted.WRITE,
     method="POST",
-    again=cancellation,
+    form_view=cancellation,
 )
-def revoke(uow: UnitOfWork, cancellation_id: str) -> Response:
+def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Take a cancellation back."""
-    found = forms.read(RevocationSchema)
+    found = form.read(RevocationSchema)
     cancellations.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
 
 
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
-def confirmation(uow: UnitOfWork, cancellation_id: str) -> Response:
+def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in his language."""
-    lang = forms.read(PrintedSchema).get("language") or language()
+    lang = form.read(PrintedSchema).get("language") or language()
     return document(documents.page(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
 
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
-def recent(uow: UnitOfWork) -> Response:
+def recent(uow: UnitOfWork, form: Form) -> Response:
     """The last cancellations of whoever is signed in."""
     found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
     left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}
     return page(
         "recent.html",
+        form,
         cancellations=found,
         spoken=spoken,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},

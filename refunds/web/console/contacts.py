@@ -19,9 +19,9 @@ from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, forms, page, screen, to
+from refunds.web.console import at, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
-from refunds.web.console.forms import EntrySchema, ListSchema, ResolutionSchema
+from refunds.web.console.forms import EntrySchema, Form, ListSchema, ResolutionSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transacted
 
@@ -29,27 +29,28 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 
 @screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
-def confirm(uow: UnitOfWork, order_id: str) -> Response:
+def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What is about to happen, and what may be noted beside it."""
-    return _confirm(uow, order_id, "cancel")
+    return _confirm(uow, form, order_id, "cancel")
 
 
 @screen("/orders/<order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
-def confirm_record(uow: UnitOfWork, order_id: str) -> Response:
+def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What is about to be recorded, and what may be noted beside it."""
-    return _confirm(uow, order_id, "record")
+    return _confirm(uow, form, order_id, "record")
 
 
-def _confirm(uow: UnitOfWork, order_id: str, doing: str) -> Response:
-    _take_over(uow)
-    found = forms.read_leniently(EntrySchema)
+def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
+    form = _taken_over(uow, form)
+    found = form.read_leniently(EntrySchema)
     override, intent = found.get("override"), found.get("intent", Intent.CANCEL)
     if override is not None:
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    order, contact, decision = _foreseen(uow, order_id, found)
+    order, contact, decision, errors = _foreseen(uow, order_id, found)
     time_zone, how = time_zone_of(uow, order.policy), _how(uow, order, found)
     return page(
         "confirm.html",
+        replace(form, errors=form.errors or errors),
         doing=doing,
         intent=intent,
         order=order,
@@ -68,16 +69,17 @@ def _confirm(uow: UnitOfWork, order_id: str, doing: str) -> Response:
     )
 
 
-def _take_over(uow: UnitOfWork) -> None:
-    """Fill in what was recorded of the contact that is entered anew."""
-    earlier = forms.read_leniently(EntrySchema).get("supersedes")
+def _taken_over(uow: UnitOfWork, form: Form) -> Form:
+    """The form with what was recorded of the contact that is entered anew."""
+    earlier = form.read_leniently(EntrySchema).get("supersedes")
     if earlier is None or request.method == "POST":
-        return
+        return form
     contact = uow.contacts.get(earlier)
     told = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
     times = {"received_at": contact.received_at, "sent_at": contact.sent_at}
     told |= {name: format_instant(at) for name, at in times.items() if at}
-    g.given |= {name: value for name, value in told.items() if value} | {"channel": str(contact.channel)}
+    recorded = {name: value for name, value in told.items() if value} | {"channel": str(contact.channel)}
+    return replace(form, data={**form.data, **recorded})
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
@@ -88,19 +90,20 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
         return None
 
 
-def _foreseen(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Contact | None, Decision | None]:
-    """The order, the stored contact if it is about one, and what would be decided, where that can be said."""
+def _foreseen(
+    uow: UnitOfWork, order_id: str, found: dict[str, Any]
+) -> tuple[Order, Contact | None, Decision | None, tuple[Flaw, ...]]:
+    """The order, the stored contact if it is about one, and what would be decided, or why that cannot be said."""
     if "contact_id" in found:
         contact, order, decision = cancellations.foreseen(uow, found["contact_id"])
         if order.order_id != order_id:
             raise ContactStateConflict("The contact is about another order.")
-        return order, contact, decision
+        return order, contact, decision, ()
     order = uow.orders.get(order_id)
     try:
-        return order, None, contacts.foreseen(uow, order, _told(uow, order, found))
+        return order, None, contacts.foreseen(uow, order, _told(uow, order, found)), ()
     except InvalidInput as error:
-        g.flaws = g.get("flaws", error.flaws)
-        return order, None, None
+        return order, None, None, error.flaws
 
 
 def _told(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
@@ -120,11 +123,11 @@ def _told(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
     scopes=(Scope.CANCELLATIONS_ISSUE,),
     transaction=Transacted.ONCE,
     method="POST",
-    again=confirm,
+    form_view=confirm,
 )
-def cancel(uow: UnitOfWork, order_id: str) -> Response:
+def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Cancel an order, on a contact that is stored or entered now; what is refused is on record, too."""
-    found = forms.read(EntrySchema)
+    found = form.read(EntrySchema)
     override = None
     if "override" in found:
         if "reason" not in found:
@@ -144,34 +147,34 @@ def cancel(uow: UnitOfWork, order_id: str) -> Response:
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transacted.ONCE,
     method="POST",
-    again=confirm_record,
+    form_view=confirm_record,
 )
-def record(uow: UnitOfWork, order_id: str) -> Response:
+def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Record a question, or a request that is to be cancelled later."""
-    told = _told(uow, uow.orders.get(order_id), forms.read(EntrySchema))
+    told = _told(uow, uow.orders.get(order_id), form.read(EntrySchema))
     contact = contacts.record(uow, order_id, told)
     telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)
 
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
-def open_requests(uow: UnitOfWork) -> Response:
+def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """Every request that is neither cancelled nor resolved."""
     items, following = paginate(
         uow,
         "open",
         None,
-        forms.read(ListSchema).get("after"),
+        form.read(ListSchema).get("after"),
         limit=PAGE,
         fetch=partial(uow.contacts.paginate, is_open=True),
         place_of=lambda contact: [contact.contact_id],
     )
     names = uow.users.names(contact.recorded_by for contact in items)
-    return page("open.html", contacts=items, following=following, names=names)
+    return page("open.html", form, contacts=items, following=following, names=names)
 
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
-def contact(uow: UnitOfWork, contact_id: str) -> Response:
+def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """A call or an e-mail, what was decided on it, and what can be done about it now."""
     found = uow.contacts.get(contact_id)
     outcome = foreseen = found.outcome
@@ -182,6 +185,7 @@ def contact(uow: UnitOfWork, contact_id: str) -> Response:
     acceptable = foreseen.reason is Reason.UNOFFICIAL_CONTACT_POINT
     return page(
         "contact.html",
+        form,
         contact=found,
         outcome=outcome,
         foreseen=foreseen,
@@ -193,9 +197,13 @@ def contact(uow: UnitOfWork, contact_id: str) -> Response:
 
 
 @screen(
-    "/contacts/<contact_id>", scopes=(Scope.CONTACTS_WRITE,), transaction=Transacted.WRITE, method="POST", again=contact
+    "/contacts/<contact_id>",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transacted.WRITE,
+    method="POST",
+    form_view=contact,
 )
-def resolve(uow: UnitOfWork, contact_id: str) -> Response:
+def resolve(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Take a request off the Open list, for a reason."""
-    contacts.resolve(uow, contact_id, forms.read(ResolutionSchema)["reason"])
+    contacts.resolve(uow, contact_id, form.read(ResolutionSchema)["reason"])
     return to("contact", contact_id=contact_id)

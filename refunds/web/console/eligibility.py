@@ -26,7 +26,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.api import present_policies
 from refunds.web.console import at, forms, page, screen, to
-from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Typed
+from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transacted
 
@@ -63,23 +63,24 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
-def check(uow: UnitOfWork, order_id: str = "") -> Response:
+def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     """The field for a number; shown again, too, where there was no answer about an order."""
     production = _in_production()
     return page(
         "check.html",
-        q=g.given.get("q", order_id),
-        channel=g.given.get("channel") or session.get("channel", Channel.PHONE),
+        form,
+        q=form.data.get("q", order_id),
+        channel=form.data.get("channel") or session.get("channel", Channel.PHONE),
         regions=_regions(),
         demonstrations=demonstration.registered(uow) if not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )
 
 
-@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", again=check)
-def find(uow: UnitOfWork) -> Response:
+@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
+def find(uow: UnitOfWork, form: Form) -> Response:
     """Go to what a number means, or to the answer for a day."""
-    found = forms.read(FindSchema)
+    found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
@@ -136,9 +137,9 @@ def _is_misheard(number: str) -> bool:
 
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
-def customer(uow: UnitOfWork, customer_id: str) -> Response:
+def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     """The orders of a customer, by his opaque id."""
-    given = forms.read(CustomerSchema).get("after")
+    given = form.read(CustomerSchema).get("after")
     items, following = paginate(
         uow,
         "customer",
@@ -151,23 +152,23 @@ def customer(uow: UnitOfWork, customer_id: str) -> Response:
     if not items and given is None:
         raise NotFound("there is no customer of this id")
     zones = {order.policy: time_zone_of(uow, order.policy) for order in items}
-    how = {name: text for name, text in g.given.items() if name != "after"}
-    return page("customer.html", customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
+    how = {name: text for name, text in form.data.items() if name != "after"}
+    return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
-@screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), again=check)
-def answer(uow: UnitOfWork, order_id: str) -> Response:
+@screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
+def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why."""
-    order, decision, how = _on_an_order(uow, order_id, forms.read(AskedSchema))
-    if not _is_exact(how):
+    order, decision, how = _on_an_order(uow, order_id, form.read(AskedSchema))
+    if not _is_exact(form, how):
         return to("answer", order_id=order_id, **how.parameters)
-    return _answer(uow, decision, how, order)
+    return _answer(uow, form, decision, how, order)
 
 
-def _is_exact(how: Asked) -> bool:
+def _is_exact(form: Form, how: Asked) -> bool:
     """Whether the address says the same of when a customer asked tomorrow as it does today."""
     exact = how.parameters
-    return all(g.given.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
+    return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
 
 def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
@@ -178,16 +179,16 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
     return order, contacts.foreseen(uow, order, told), how
 
 
-@screen("/days", scopes=(Scope.CHECKS_RUN,), again=check)
-def by_date(uow: UnitOfWork) -> Response:
+@screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
+def by_date(uow: UnitOfWork, form: Form) -> Response:
     """What would be answered for a service of which only the day and the region are known."""
-    found = forms.read(ByDateSchema)
+    found = form.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([Flaw("/provided_on", "is required", "required")])
     decision, how = _on_a_day(uow, found)
-    if not _is_exact(how):
+    if not _is_exact(form, how):
         return _to_a_day(uow, found)
-    return _answer(uow, decision, how, None)
+    return _answer(uow, form, decision, how, None)
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
@@ -214,7 +215,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
         raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
 
 
-def _answer(uow: UnitOfWork, decision: Decision, how: Asked, order: Order | None) -> Response:
+def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
@@ -225,6 +226,7 @@ def _answer(uow: UnitOfWork, decision: Decision, how: Asked, order: Order | None
     ended = outcome.deadline is not None and outcome.deadline <= uow.now
     return page(
         "answer.html",
+        form,
         order=order,
         ended=ended,
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
@@ -254,8 +256,8 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
     }
 
 
-@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transacted.WRITE, method="POST", again=check)
-def register_demonstration(uow: UnitOfWork) -> Response:
+@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transacted.WRITE, method="POST", form_view=check)
+def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
     """Register the demonstration orders of today."""
     if current_app.extensions["refunds.settings"].production:
         raise NotFound("nothing is made up in production")

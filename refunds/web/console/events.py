@@ -7,35 +7,36 @@ from refunds.presentation.documents import evidence as documents
 from refunds.storage.audit import Broken, Report
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import forms, language, page, screen
-from refunds.web.console.forms import BeforeSchema
+from refunds.web.console import language, page, screen
+from refunds.web.console.forms import BeforeSchema, Form
 
 PAGE = 50
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,))
-def journal(uow: UnitOfWork) -> Response:
+def journal(uow: UnitOfWork, form: Form) -> Response:
     """The events, the newest first, each with whether it is chained to the one before it."""
-    before = forms.read_leniently(BeforeSchema).get("before")
-    return _journal(uow, before)
+    before = form.read_leniently(BeforeSchema).get("before")
+    return _journal(uow, form, before)
 
 
-@screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", again=journal)
-def verify(uow: UnitOfWork) -> Response:
+@screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", form_view=journal)
+def verify(uow: UnitOfWork, form: Form) -> Response:
     """Compare the whole journal with itself, the records with it, and its length with the anchors."""
     anchors = list(auth.store().anchors)
     try:
-        return _journal(uow, None, report=uow.verify(anchors))
+        return _journal(uow, form, None, report=uow.verify(anchors))
     except Broken as error:
-        return _journal(uow, None, broken=str(error))
+        return _journal(uow, form, None, broken=str(error))
 
 
 def _journal(
-    uow: UnitOfWork, before: int | None, *, report: Report | None = None, broken: str | None = None
+    uow: UnitOfWork, form: Form, before: int | None, *, report: Report | None = None, broken: str | None = None
 ) -> Response:
     events = uow.events.newest(before, PAGE)
     return page(
         "journal.html",
+        form,
         events=events,
         happened=documents.happened(language()),
         following=events[-1][0].position if events and events[-1][0].position > 1 else None,

@@ -1,13 +1,12 @@
 """What people type into the forms of the console, read by the fields of the API where they are the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from flask import g
 from marshmallow import EXCLUDE, ValidationError
 
 from refunds.domain.contact_points import Channel
@@ -51,6 +50,39 @@ class Typed:
             return shown_instant(day, clock, tz)
         except ValueError as error:
             raise InvalidInput([Flaw(f"/{field}", str(error), "time_skipped")]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed into a form, or stands in an address; and what is said of it where it is shown again.
+
+    `address`: that of the page which it belongs to, where another one shows it.
+    """
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    errors: tuple[Flaw, ...] = ()
+    notice: str | None = None
+    address: str | None = None
+
+    @classmethod
+    def of(cls, sent: Mapping[str, str]) -> Self:
+        """The form that was sent, blanks left out."""
+        trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
+        data = {name: value for name, value in trimmed.items() if value}
+        return cls(data, data.pop("once", None))
+
+    def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
+        """What was typed; raises `InvalidInput`."""
+        return schema().read(dict(self.data))
+
+    def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
+        """Those of the things that were typed which fit, of a form that is shown again."""
+        try:
+            found: Any = schema().load(self.data, unknown=EXCLUDE)
+        except ValidationError as error:
+            found = error.valid_data
+        return found if isinstance(found, dict) else {}
 
 
 class Moment(Text):
@@ -142,20 +174,6 @@ class WhatIfSchema(StrictSchema):
     window_business_days = WholeText(1, 366)
     business_week = Text(7, "mon-fri|mon-sat|country", "")
     timely_by = Choice(TimelyBy)
-
-
-def read(schema: type[StrictSchema]) -> dict[str, Any]:
-    """What was typed; raises `InvalidInput`."""
-    return schema().read(g.given)
-
-
-def read_leniently(schema: type[StrictSchema]) -> dict[str, Any]:
-    """Those of the things that were typed which fit, of a form that is shown again."""
-    try:
-        found: Any = schema().load(g.given, unknown=EXCLUDE)
-    except ValidationError as error:
-        found = error.valid_data
-    return found if isinstance(found, dict) else {}
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:

@@ -9,20 +9,21 @@ from refunds.service import evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.api import document
-from refunds.web.console import forms, language, page, screen
+from refunds.web.console import language, page, screen
 from refunds.web.console.eligibility import time_zone_of
-from refunds.web.console.forms import PrintedSchema
+from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transacted
 from refunds.web.schemas.documents import HTML
 
 
 @screen("/orders/<order_id>/history", scopes=(Scope.ORDERS_READ,))
-def history(uow: UnitOfWork, order_id: str) -> Response:
+def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """The life of an order: its contacts, decisions and cancellations, one after the other."""
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
     return page(
         "history.html",
+        form,
         order=order,
         events=events,
         happened=documents.happened(language()),
@@ -35,8 +36,8 @@ def history(uow: UnitOfWork, order_id: str) -> Response:
 
 
 @screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transacted.READ)
-def evidence_page(uow: UnitOfWork, order_id: str) -> Response:
+def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """All that is held about an order and proof that nothing of it was changed, as a page to print."""
-    lang = forms.read(PrintedSchema).get("language") or language()
+    lang = form.read(PrintedSchema).get("language") or language()
     found = evidence.gather(uow, order_id, auth.store().anchors)
     return document(documents.page(found, lang), HTML)

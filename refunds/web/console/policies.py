@@ -16,21 +16,21 @@ from refunds.presentation.texts.dates import LANGUAGES
 from refunds.presentation.texts.policies import difference_text
 from refunds.service import publication, simulation
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.console import forms, language, page, screen
-from refunds.web.console.forms import WhatIfSchema
+from refunds.web.console import language, page, screen
+from refunds.web.console.forms import Form, WhatIfSchema
 
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
 
 @screen("/policies", scopes=(Scope.POLICIES_READ,))
-def policies(uow: UnitOfWork) -> Response:
+def policies(uow: UnitOfWork, form: Form) -> Response:
     """The policies that judge."""
     listed = [(policy, policy.present(uow.now)) for policy in uow.policies.values()]
-    return page("policies.html", policies=listed, default=uow.policies.default)
+    return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
 @screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
-def policy(uow: UnitOfWork, policy_id: str) -> Response:
+def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The versions of a policy, what each changed, and the clause as customers read it."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.standing))
@@ -39,6 +39,7 @@ def policy(uow: UnitOfWork, policy_id: str) -> Response:
     present = found.present(uow.now)
     return page(
         "policy.html",
+        form,
         policy=found,
         present=present,
         versions=[(version, records[version.version - 1]) for version in reversed(found.versions)],
@@ -61,10 +62,10 @@ def _told(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
     return [difference_text(one, later.terms.time_zone, language()) for one in found]
 
 
-@screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), again=policy)
-def simulated(uow: UnitOfWork, policy_id: str) -> Response:
+@screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
+def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """What a change of a term or two would have meant for all past orders, as a chart with its tables."""
-    terms = forms.read(WhatIfSchema)
+    terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]
     found = uow.policies[policy_id]
@@ -73,4 +74,4 @@ def simulated(uow: UnitOfWork, policy_id: str) -> Response:
     if draft.terms == present.terms:
         raise InvalidInput([Flaw("/window_business_days", "changes nothing", "unchanged")])
     report = documents.report(simulation.simulate(uow, draft), language())
-    return page("simulation.html", policy_id=policy_id, report=report)
+    return page("simulation.html", form, policy_id=policy_id, report=report)

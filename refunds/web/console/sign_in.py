@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +14,9 @@ from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthen
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, intake, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, set_given, to
+from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, to
 from refunds.web.console.eligibility import check
+from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
 from refunds.web.endpoint import Transacted
 from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
@@ -46,8 +48,8 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
 
 
-@screen("/sign-out", scopes=(), transaction=Transacted.WRITE, method="POST", again=check)
-def sign_out(uow: UnitOfWork) -> Response:
+@screen("/sign-out", scopes=(), transaction=Transacted.WRITE, method="POST", form_view=check)
+def sign_out(uow: UnitOfWork, _: Form) -> Response:
     """End every session of the user, in whatever browser."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
@@ -55,7 +57,7 @@ def sign_out(uow: UnitOfWork) -> Response:
 
 
 @screen("/<path:rest>", scopes=())
-def nowhere(_: UnitOfWork, rest: str) -> Response:
+def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
     """Say that there is no such page, to those who may see any; whoever has signed in for one is led on to it."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))
@@ -103,7 +105,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
     title, mend = problem_words(slug, error)
-    shown = page("problem.html", status, title=title, mend=mend, request_id=g.request_id)
+    shown = page("problem.html", Form(), status, title=title, mend=mend, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
 
@@ -119,8 +121,9 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    g.address = own_address(f"{PREFIX}/{rest}")
-    return page("sign_in.html", status, to=own_address(f"{PREFIX}/sign-in/{rest}"), kept=kept, said=said, name=name)
+    form = Form(address=own_address(f"{PREFIX}/{rest}"))
+    to_here = own_address(f"{PREFIX}/sign-in/{rest}")
+    return page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
 
 
 def _resumed(rest: str, kept: str) -> Response:
@@ -131,12 +134,12 @@ def _resumed(rest: str, kept: str) -> Response:
     except (NotFound, MethodNotAllowed, orjson.JSONDecodeError):
         return to("check")
     view: Any = current_app.view_functions[endpoint]
-    again = getattr(view, "again", None)
-    if again is None or not isinstance(typed, dict):
+    form_view = getattr(view, "form_view", None)
+    if form_view is None or not isinstance(typed, dict):
         return to("check")
     if view.scopes:
         g.principal.require(*view.scopes)
-    set_given(intake.parameters(request) | {str(name): str(value) for name, value in typed.items()})
-    g.notice, g.address = "resumed", own_address(f"{PREFIX}/{rest}")
-    shown: Response = again(**arguments)
+    form = Form.of(intake.parameters(request) | {str(name): str(value) for name, value in typed.items()})
+    form = replace(form, notice="resumed", address=own_address(f"{PREFIX}/{rest}"))
+    shown: Response = form_view(form=form, **arguments)
     return shown
