@@ -1,0 +1,180 @@
+"""How many statements each operation sends to the database: a request should cost no more than it needs."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.service import users
+from refunds.web import create_app
+from tests.conftest import client_of, settings
+
+# With the two of who calls: the token or the session, and that nothing about policies has changed.
+COUNTS = {
+    "check": 3,
+    "register": 8,
+    "register again": 7,
+    "register before it is provided": 7,
+    "fill in": 11,
+    "correct": 12,
+    "correct the customer": 18,
+    "order": 2,
+    "eligibility": 4,
+    "look up": 3,
+    "record": 11,
+    "supersede": 13,
+    "contact": 2,
+    "contacts": 2,
+    "resolve": 10,
+    "cancel": 13,
+    "replay": 3,
+    "refused": 11,
+    "cancellation": 2,
+    "cancellations": 2,
+    "confirmation": 4,
+    "settle": 10,
+    "unsettle": 10,
+    "revoke": 14,
+    "evidence": 12,
+    "events": 3,
+    "policies": 1,
+    "publish": 9,
+    "withdraw": 9,
+    "close": 10,
+    "closures": 5,
+    "simulate": 6,
+    "calendar": 1,
+    "ready": 2,
+    "screen: check": 7,
+    "screen: answer": 4,
+    "screen: confirm": 4,
+    "screen: contact": 10,
+    "screen: cancellation": 6,
+    "screen: open": 3,
+    "screen: recent": 2,
+    "screen: history": 7,
+    "screen: policy": 5,
+}
+
+NOW = datetime.now(UTC)
+
+
+class Counting:
+    """A client and a browser of an app of their own, which count the statements that each request is answered with."""
+
+    def __init__(self, app) -> None:
+        self.app, self.client, self.counted, self.keys = app, client_of(app), Counter(), 0
+        with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+            self.transaction = type(uow.tx)
+
+    def __call__(self, name, method, path, body=None, **headers):
+        """What is answered; its statements are counted under the name."""
+        self.keys += not headers.pop("again", False)
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers["Idempotency-Key"] = f"key-{self.keys}"
+        return self._counting(name, self.client.open, path, method=method, json=body, headers=headers).get_json()
+
+    def sign_in(self, name):
+        """Let a browser be the session of a user."""
+        with self.app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+            user = users.add(uow, name, Role.SUPERVISOR).user
+        self.browser = self.app.test_client()
+        with self.browser.session_transaction() as session:
+            session.update(user=user.user_id, epoch=user.epoch, since=int(NOW.timestamp()))
+
+    def screen(self, name, path):
+        """Look at a screen."""
+        self._counting(f"screen: {name}", self.browser.get, f"/console/{path}")
+
+    def _counting(self, name, ask, path, **request):
+        with pytest.MonkeyPatch.context() as patched:
+            for kind in ("one", "all", "each", "run", "many"):
+                patched.setattr(self.transaction, kind, self._counted(name, kind))
+            answer = ask(path, **request)
+        assert answer.status_code in {200, 201} or name == "refused", (name, answer.get_data(as_text=True))
+        return answer
+
+    def _counted(self, name, kind):
+        run = getattr(self.transaction, kind)
+
+        def counted(tx, sql, *given, **parameters):
+            self.counted[name] += 1
+            return run(tx, sql, *given, **parameters)
+
+        return counted
+
+
+def facts(**more):
+    return {"customer_ref": "K-1", "service_provided_at": (NOW - timedelta(hours=3)).isoformat()} | more
+
+
+def orders(ask):
+    ask("register", "PUT", "/v1/orders/A-1", facts())
+    ask("register again", "PUT", "/v1/orders/A-1", facts())
+    ask("register before it is provided", "PUT", "/v1/orders/A-2", facts(service_provided_at=None))
+    ask("fill in", "PUT", "/v1/orders/A-2", facts())
+    corrected = facts(region="DE-BY", correction_reason="a slip")
+    ask("correct", "PUT", "/v1/orders/A-2", corrected, If_Match='"2"')
+    ask("correct the customer", "PUT", "/v1/orders/A-2", corrected | {"customer_ref": "K-2"}, If_Match='"3"')
+    ask("order", "GET", "/v1/orders/A-1")
+    ask("eligibility", "GET", "/v1/orders/A-1/eligibility")
+    ask("look up", "POST", "/v1/customers/lookup", {"customer_ref": "K-1"})
+
+
+def contacts(ask):
+    contact = ask("record", "POST", "/v1/orders/A-1/contacts", {"channel": "phone"})
+    superseding = {"channel": "email", "supersedes": contact["contact_id"]}
+    contact = ask("supersede", "POST", "/v1/orders/A-1/contacts", superseding)
+    ask("contact", "GET", f"/v1/contacts/{contact['contact_id']}")
+    ask("contacts", "GET", "/v1/contacts?open=true")
+    ask.screen("open", "open")
+    ask.screen("contact", f"contacts/{contact['contact_id']}")
+    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason": "stays"})
+
+
+def cancellations(ask):
+    inline = {"order": {"order_id": "A-3"} | facts(), "contact": {"channel": "phone"}}
+    cancellation_id = ask("cancel", "POST", "/v1/cancellations", inline)["cancellation_id"]
+    ask("replay", "POST", "/v1/cancellations", inline, again=True)
+    ask("refused", "POST", "/v1/cancellations", {"order_id": "A-3", "contact": {"channel": "phone"}})
+    one = f"/v1/cancellations/{cancellation_id}"
+    ask("cancellation", "GET", one)
+    ask("cancellations", "GET", "/v1/cancellations?state=issued")
+    ask("confirmation", "GET", f"{one}/confirmation")
+    ask("settle", "PUT", f"{one}/settlement", {"billing_ref": "RF-1"})
+    ask("unsettle", "DELETE", f"{one}/settlement?reason_code=refund_failed")
+    ask.screen("cancellation", f"cancellations/{cancellation_id}")
+    ask("revoke", "PUT", f"{one}/revocation", {"reason_code": "customer_withdrew"})
+    ask("evidence", "GET", "/v1/orders/A-3/evidence")
+    ask("events", "GET", "/v1/events")
+
+
+def policies(ask):
+    one = "/v1/policies/virtual-numbers"
+    later = (NOW + timedelta(days=3)).isoformat()
+    ask("policies", "GET", "/v1/policies")
+    draft = {"version": 2, "effective_from": later, "terms": {"window_business_days": 3}}
+    ask("publish", "POST", f"{one}/versions", draft)
+    ask("withdraw", "PUT", f"{one}/versions/2/withdrawal")
+    ask("close", "POST", f"{one}/closures", {"date": (NOW + timedelta(days=9)).date().isoformat()})
+    ask("closures", "GET", f"{one}/closures")
+    ask("simulate", "POST", f"{one}/simulations", draft | {"version": 3})
+    ask("calendar", "GET", "/v1/calendars/DE-BY/days?from=2026-04-01&to=2026-04-10")
+
+
+def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
+    ask = Counting(create_app(settings(tmp_path)))
+    ask.sign_in("sue")
+    ask("check", "POST", "/v1/eligibility-checks", {"service_provided_at": NOW.isoformat()})
+    for walk in (orders, contacts, cancellations, policies):
+        walk(ask)
+    ask("ready", "GET", "/readyz")
+    ask.screen("check", "")
+    ask.screen("answer", f"orders/A-1?received_at={NOW:%Y-%m-%dT%H:%M:%SZ}")
+    ask.screen("confirm", "orders/A-1/cancel")
+    ask.screen("recent", "recent")
+    ask.screen("history", "orders/A-3/history")
+    ask.screen("policy", "policies/virtual-numbers")
+    assert {name: (ask.counted[name], count) for name, count in COUNTS.items() if ask.counted[name] != count} == {}
+    assert ask.counted.keys() == COUNTS.keys()
