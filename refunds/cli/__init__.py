@@ -5,8 +5,9 @@ A command, and what it prints with, is imported when it is called: `rich` alone 
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,12 @@ from flask.cli import AppGroup
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
 from refunds.presentation.texts.dates import LANGUAGES
+from refunds.service import ProgressCallback
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 LANG = click.option(
     "--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language."
@@ -101,22 +102,17 @@ def wide_console() -> "Console":
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
-def bars(*, passing: bool = False) -> "Progress":
-    """Bars on standard error; those that are `passing` go when they are full, and are for a terminal alone."""
+@contextmanager
+def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
+    """Bars on standard error, one a step; those that are `passing` go when they are full, and are for a terminal."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=passing, disable=passing and not console.is_terminal)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell on standard error how far something is: of how many things, how many are done."""
-    with bars(passing=True) as shown:
-        task = shown.add_task(what, total=None)
-        yield lambda done, there: shown.update(task, completed=done, total=there)
+    with Progress(*columns, console=console, transient=passing, disable=passing and not console.is_terminal) as shown:
+        steps = cache(shown.add_task)
+        yield lambda step, done, there: shown.update(steps(step), completed=done, total=there)
 
 
 def present_policies() -> Policies:

@@ -42,8 +42,8 @@ def replay() -> None:
     Ends with 0 if there are none, with 22 otherwise.
     """
     found = Replayed()
-    with loaded_store().read(COMMAND_LINE) as uow, progress("replaying") as tell:
-        for difference in service.replay(uow, found, tell):
+    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+        for difference in service.replay(uow, found, shown):
             click.echo(f"{difference.order_id} {difference.record_id}: {_told(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
     for data, decisions in found.other_data.items():

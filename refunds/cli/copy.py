@@ -5,9 +5,8 @@ from contextlib import closing
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from rich.progress import TaskID
 
-from refunds.cli import Command, bars, loaded_store
+from refunds.cli import Command, loaded_store, progress
 from refunds.service import copies
 from refunds.storage import open_engine
 
@@ -22,15 +21,8 @@ def command(to: str) -> None:
     it before it is finished.
     """
     store = loaded_store()
-    with closing(open_engine(to, setting="--to")) as engine, bars() as shown:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(step: str, done: int, there: int) -> None:
-            if step not in tasks:
-                tasks[step] = shown.add_task(step)
-            shown.update(tasks[step], completed=done, total=there)
-
-        report = copies.copy(store, engine, "--to", tell)
+    with closing(open_engine(to, setting="--to")) as engine, progress(passing=False) as shown:
+        report = copies.copy(store, engine, "--to", shown)
     click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")
     settings = current_app.extensions["refunds.settings"]
     click.echo(

@@ -1,24 +1,22 @@
 """`flask policy`: the life of policies, from a draft in a file to what holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import click
 import orjson
 from flask.cli import with_appcontext
-from rich.bar import Bar
 from rich.table import Table
 
 from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_console
-from refunds.domain.contact_points import Channel
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
 from refunds.errors import Flaw, InvalidInput
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
-from refunds.presentation.texts.decisions import channel_text, reason_text
+from refunds.presentation.texts.decisions import reason_text
 from refunds.presentation.texts.policies import (
     closure_text,
     compared_text,
@@ -30,7 +28,7 @@ from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
 from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.service import publication, simulation
 from refunds.service.publication import Registration
-from refunds.service.simulation import Flip, Simulation, Tally
+from refunds.service.simulation import Flip, Simulation
 from refunds.storage.unit_of_work import UnitOfWork
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -197,8 +195,8 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
 def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None:
     """Judge every stored order and contact by the version in FILE, beside what was decided."""
     draft = _draft(file)
-    with loaded_store().read(COMMAND_LINE) as uow, progress("judging") as tell:
-        found = simulation.simulate(uow, draft, tell)
+    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+        found = simulation.simulate(uow, draft, shown)
     if html is not None:
         html.write_text(documents.page(found, lang), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
@@ -208,11 +206,8 @@ def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None
         _show(found, lang)
 
 
-BAR = 20
-"""Characters of the longest bar."""
-
-
 def _show(found: Simulation, lang: str) -> None:
+    """The simulation in words; its tables are in the report."""
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
     console.print(compared_text(found.draft, found.compared_with.version, lang, same=not found.differences))
@@ -234,27 +229,8 @@ def _show(found: Simulation, lang: str) -> None:
     )
     for code, count in found.undecided.items():
         console.print(said["undecided"].format(count=count, code=code))
-    channels = {channel_text(Channel(channel), lang): tally for channel, tally in found.by_channel.items()}
-    for heading, tallies in (("month", found.by_month), ("channel", channels), ("region", found.by_region)):
-        if tallies:
-            console.print()
-            console.print(_tallies(said[heading], dict(sorted(tallies.items())), said))
     for flip in Flip:
         if found.examples[flip]:
             console.print(f"\n{said[flip]}:")
         for example in found.examples[flip]:
             console.print(f"  {example.order_id}: {reason_text(example.after, lang)}")
-
-
-def _tallies(heading: str, tallies: Mapping[str, Tally], said: Mapping[str, str]) -> Table:
-    table = Table(heading, box=None, pad_edge=False)
-    with_windows = any(tally.orders for tally in tallies.values())
-    windows = ("longer", "shorter") if with_windows else ()
-    for name in (*windows, "asked", Flip.TO_ELIGIBLE, "", Flip.TO_REFUSED, ""):
-        table.add_column(name and said[name], justify="right" if name else "left")
-    most = max((max(tally.to_eligible, tally.to_refused) for tally in tallies.values()), default=0) or 1
-    for name, tally in tallies.items():
-        counts = [str(getattr(tally, window)) for window in windows]
-        gains, losses = (Bar(most, 0, count, width=BAR) for count in (tally.to_eligible, tally.to_refused))
-        table.add_row(name, *counts, str(tally.contacts), str(tally.to_eligible), gains, str(tally.to_refused), losses)
-    return table

@@ -3,10 +3,11 @@
 The rows stay as they are sealed, so the master key and the anchors go on to be those of the installation.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError
+from refunds.service import ProgressCallback
 from refunds.service.store import Store
 from refunds.storage import Engine
 from refunds.storage.anchors import Anchor
@@ -17,13 +18,10 @@ from refunds.storage.table import count_rows
 from refunds.storage.tables import TABLES
 from refunds.storage.unit_of_work import UnitOfWork
 
-Tell = Callable[[str, int, int], None]
-"""Told of each step: of which table or what else, how much is done, and how much there is."""
-
 HERE, THERE = "audit of what there is", "audit of the copy"
 
 
-def copy(store: Store, to: Engine, setting: str, tell: Tell) -> Report:
+def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
     """Copy everything to a database in which nothing is, or the rest of what a copy that was broken off has left.
 
     Nobody serves from the copy before it is finished, and it is finished when it is complete and sound. Where it is
@@ -36,11 +34,11 @@ def copy(store: Store, to: Engine, setting: str, tell: Tell) -> Report:
     if head.position <= 1 and head.position == head.policies_at:  # at most the policy that comes with the service
         raise ConfigurationError(f"REFUNDS_DATABASE: {store.name} has no records: name the database to copy from")
     begun = Copy.begun(to, head, setting)
-    counts = {} if begun is None else _copied(store, begun, head, anchors, tell)
+    counts = {} if begun is None else _copied(store, begun, head, anchors, progress)
     try:
-        tell(THERE, 0, 1)
+        progress(THERE, 0, 1)
         report = _verified(store, to, counts, anchors)
-        tell(THERE, 1, 1)
+        progress(THERE, 1, 1)
     except Broken as error:
         if begun is not None:
             begun.give_up()
@@ -52,17 +50,19 @@ def copy(store: Store, to: Engine, setting: str, tell: Tell) -> Report:
     return report
 
 
-def _copied(store: Store, begun: Copy, head: Head, anchors: Sequence[Anchor], tell: Tell) -> Mapping[str, int]:
+def _copied(
+    store: Store, begun: Copy, head: Head, anchors: Sequence[Anchor], progress: ProgressCallback
+) -> Mapping[str, int]:
     """Copy, from one state of sound records, whatever is not there yet; how many rows each table has."""
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
-        tell(HERE, 0, 1)
+        progress(HERE, 0, 1)
         uow.verify(anchors)
-        tell(HERE, 1, 1)
+        progress(HERE, 1, 1)
         counts = {table.name: count_rows(uow.tx, table.name) for table in TABLES}
         for table in TABLES:
             for done in begun.rest(uow.tx, table):
-                tell(table.name, done, counts[table.name])
+                progress(table.name, done, counts[table.name])
     begun.end_journal(head)
     return counts
 

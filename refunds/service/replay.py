@@ -1,7 +1,7 @@
 """Replay: every stored decision made again from its own facts, by today's code, holiday data and time zone data."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from refunds.domain import judging
 from refunds.domain.eligibility import Outcome
 from refunds.errors import RefundsError
+from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
 from refunds.storage.decisions import read_decision
 from refunds.storage.unit_of_work import UnitOfWork
@@ -18,9 +19,6 @@ DATA_VERSIONS = {"holidays_version", "tzdata_version"}
 
 STEP = 1_000
 """Decisions between two reports of progress."""
-
-Tell = Callable[[int, int], None]
-"""Told how many decisions were made again, and how many there are."""
 
 
 class Difference(NamedTuple):
@@ -41,7 +39,7 @@ class Replayed:
     other_data: Counter[str] = field(default_factory=Counter)
 
 
-def replay(uow: UnitOfWork, found: Replayed, tell: Tell = lambda _, __: None) -> Iterator[Difference]:
+def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
     """Each stored decision that would be another one today, found as the records are read; `found` counts them all."""
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
@@ -51,8 +49,8 @@ def replay(uow: UnitOfWork, found: Replayed, tell: Tell = lambda _, __: None) ->
             found.differences += 1
             yield difference
         if not found.decisions % STEP:
-            tell(found.decisions, total)
-    tell(total, total)
+            progress("decisions", found.decisions, total)
+    progress("decisions", total, total)
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:

@@ -22,6 +22,7 @@ from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
 from refunds.domain.terms import JudgedBy
 from refunds.errors import RefundsError
+from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
 from refunds.storage.decisions import FACTS, OUTCOME
 from refunds.storage.table import instant, micros
@@ -32,9 +33,6 @@ EXAMPLES = 10
 
 STEP = 5_000
 """Rows between two reports of progress."""
-
-Tell = Callable[[int, int], None]
-"""Told how far it is: of how many orders and contacts, how many are done."""
 
 
 class Flip(StrEnum):
@@ -93,18 +91,17 @@ class Simulation:
             yield self.by_channel[channel]
 
 
-def simulate(uow: UnitOfWork, draft: PolicyVersion, tell: Tell = lambda _, __: None) -> Simulation:
+def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
     """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
     present = policy.present(uow.now)
     draft = replace(draft, closures=present.closures)
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
-    ahead = uow.orders.count(), uow.contacts.count()  # of other policies, too
+    orders, contacts = uow.orders.count(), uow.contacts.count()  # of other policies, too
     judging = _Judging(policy, found)
-    judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: tell(done, sum(ahead)))
-    judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: tell(ahead[0] + done, sum(ahead)))
-    tell(sum(ahead), sum(ahead))
+    judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: progress("orders", done, orders))
+    judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: progress("contacts", done, contacts))
     return found
 
 
@@ -117,14 +114,14 @@ class _Judging:
         self._zones = {zone(version.terms.time_zone) for version in (*policy.standing, found.draft)}
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
-    def judge_orders(self, rows: Iterator[Row], tell: Callable[[int], None]) -> None:
+    def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Compare the windows that orders have with those that they would have."""
         edges, starts = cache(self._edges), self._starts
         by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.standing)
         cases: dict[_Case, _Orders] = {}
         for done, row in enumerate(rows):
             if not done % STEP:
-                tell(done)
+                progress(done)
             provided, ordered = row["service_provided_at"], row["ordered_at"]
             if provided is None:
                 self._found.not_provided += 1
@@ -164,14 +161,14 @@ class _Judging:
             tally.longer += count * (after.deadline > before.deadline)
             tally.shorter += count * (after.deadline < before.deadline)
 
-    def judge_contacts(self, rows: Iterator[Row], tell: Callable[[int], None]) -> None:
+    def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Compare what was decided on contacts with what would be."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)
         for done, row in enumerate(rows):
             if not done % STEP:
-                tell(done)
+                progress(done)
             record = orjson.loads(row["decision"])
             facts = FACTS.read(record["facts"])
             try:

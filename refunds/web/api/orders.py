@@ -10,6 +10,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
 from refunds.errors import Flaw, InvalidInput, PreconditionFailed, PreconditionRequired
 from refunds.presentation.serializers import decision_data, order_data
+from refunds.schemas.fields import StrictSchema
 from refunds.service import orders
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
@@ -30,9 +31,8 @@ from refunds.web.schemas.orders import (
     LookupSchema,
     OrderSchema,
     PutOrderSchema,
-    _OrderIdSchema,
 )
-from refunds.web.schemas.request_fields import PAGE
+from refunds.web.schemas.request_fields import PAGE, OrderId
 
 tag = Tag("Orders", "What billing says of its orders: facts, and no amounts.")
 
@@ -155,7 +155,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return reply({"customer_id": customer_id, "items": list(map(order_data, items)), "next": following})
 
 
-_order_id = _OrderIdSchema()
+_order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it makes its own kind
 _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 

@@ -13,6 +13,8 @@ from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data
+from refunds.schemas.fields import StrictSchema
+from refunds.schemas.policy import PolicyId
 from refunds.service import publication, simulation
 from refunds.service.publication import Registration
 from refunds.storage.unit_of_work import UnitOfWork
@@ -39,7 +41,6 @@ from refunds.web.schemas.policies import (
     PolicyVersionSchema,
     PublishedVersionSchema,
     PublishQuerySchema,
-    _PolicyIdSchema,
 )
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
@@ -226,7 +227,7 @@ def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
 
-_policy_id = _PolicyIdSchema()
+_policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own kind
 
 
 def _registration_data(registration: Registration) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from refunds.service.cancellations import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.api import document
 from refunds.web.console import language, page, screen, to
-from refunds.web.console.forms import Form, PrintedSchema, RevocationSchema
+from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transacted
+from refunds.web.schemas.cancellations import RevocationSchema
 from refunds.web.schemas.documents import HTML
 
 RECENT = 50

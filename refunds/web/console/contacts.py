@@ -21,9 +21,10 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
-from refunds.web.console.forms import EntrySchema, Form, ListSchema, ResolutionSchema
+from refunds.web.console.forms import EntrySchema, Form, ListSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transacted
+from refunds.web.schemas.contacts import ResolutionSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 

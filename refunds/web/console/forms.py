@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, ValidationError
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
-from refunds.domain.records import Intent, OverrideKind, RevocationReason
+from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
 from refunds.errors import Flaw, InvalidInput
 from refunds.presentation.texts.dates import LANGUAGES
@@ -134,19 +134,6 @@ class EntrySchema(InlineContactSchema):
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
-    reason = FreeText(500)
-
-
-class ResolutionSchema(StrictSchema):
-    """Why a request needs nothing more."""
-
-    reason = FreeText(500, required=True)
-
-
-class RevocationSchema(StrictSchema):
-    """Why a cancellation is taken back."""
-
-    reason_code = Choice(RevocationReason, required=True)
     reason = FreeText(500)
 
 

@@ -121,7 +121,3 @@ LINKS = {
     "eligibility": {"operationId": "getOrderEligibility", "parameters": {"order_id": "$response.body#/order_id"}},
     "contact": {"operationId": "recordContact", "parameters": {"order_id": "$response.body#/order_id"}},
 }
-
-
-class _OrderIdSchema(StrictSchema):
-    order_id = OrderId(required=True)

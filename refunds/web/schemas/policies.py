@@ -7,7 +7,7 @@ import marshmallow as ma
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
 from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, StrictSchema, Whole
-from refunds.schemas.policy import PolicyId, TermsSchema, terms_data
+from refunds.schemas.policy import TermsSchema, terms_data
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import response_fields
 
@@ -245,7 +245,3 @@ CLOSED = CLOSURE | {
 
 
 CLOSURE_EXAMPLE = {"closed": {"summary": "A works outing", "value": CLOSED}}
-
-
-class _PolicyIdSchema(StrictSchema):
-    policy = PolicyId("The policy.")
