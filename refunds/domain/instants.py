@@ -52,11 +52,6 @@ def written_instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def written_known(text: str | None) -> datetime | None:
-    """The instant that `format_known` has written, where there is one."""
-    return None if text is None else datetime.fromisoformat(text)
-
-
 def format_known(instant: datetime | None) -> str | None:
     """The instant as `format_instant` writes it, where there is one."""
     return None if instant is None else format_instant(instant)

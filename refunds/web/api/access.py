@@ -5,8 +5,8 @@ from flask import Response, g
 
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import SCOPES, Role, Scope
-from refunds.web.api import reply
 from refunds.web.endpoint import Answer, Tag
+from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
 
 tag = Tag("Access", "Who the caller is, and what it may do.")

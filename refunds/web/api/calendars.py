@@ -8,8 +8,8 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import checks
-from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.endpoint import Answer, Tag
+from refunds.web.responses import present_policies, reader_language, reply
 from refunds.web.schemas.calendars import EASTER, CalendarDaysSchema, DaysQuerySchema
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")

@@ -17,10 +17,10 @@ from refunds.service.orders import OrderFacts
 from refunds.storage.cancellations import BEGINNING, place_of
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.problems import problem_answer, problem_data
+from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.cancellations import (
     CANCELLATION,
     CANCELLATION_ID_HELP,

@@ -11,9 +11,9 @@ from refunds.service import contacts
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.contacts import (
     CALL,
     CONTACT,

@@ -11,8 +11,8 @@ from refunds.presentation.documents import evidence as documents
 from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.api import accepted, document, reader_language, reply
 from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.responses import accepted, document, reader_language, reply
 from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.orders import ORDER_ID_HELP

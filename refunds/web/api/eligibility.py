@@ -13,9 +13,9 @@ from refunds.presentation.serializers import decision_data
 from refunds.service import checks
 from refunds.service.checks import Check
 from refunds.web import telemetry
-from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import error_data
+from refunds.web.responses import present_policies, reader_language, reply
 from refunds.web.schemas.decisions import (
     CHECK,
     DECISION,

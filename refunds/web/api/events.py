@@ -9,9 +9,9 @@ from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.api import reply
 from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.problems import error_data, problem_answer
+from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
 from refunds.web.schemas.problems import ProblemSchema

@@ -7,8 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.service import events
 from refunds.web import auth, telemetry
-from refunds.web.api import reply
 from refunds.web.endpoint import Answer, Tag
+from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
 
 tag = Tag("Service", "For operators: whether the service runs, and how it does.")

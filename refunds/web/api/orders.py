@@ -15,9 +15,9 @@ from refunds.service import orders
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.api import reader_language, reply
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
     EXAMPLE,

@@ -18,8 +18,8 @@ from refunds.schemas.policy import PolicyId
 from refunds.service import publication, simulation
 from refunds.service.publication import Registration
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.api import present_policies, reader_language, reply
 from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.responses import present_policies, reader_language, reply
 from refunds.web.schemas.policies import (
     CLOSURE,
     CLOSURE_EXAMPLE,

@@ -21,11 +21,11 @@ from refunds.errors import InvalidInput, StorageUnavailable
 from refunds.presentation.documents.templating import telling
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
-from refunds.web.api import reader_language
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, flaw_text
 from refunds.web.endpoint import Transacted, View, call
 from refunds.web.problems import PROBLEMS, Rejected
+from refunds.web.responses import reader_language
 
 PREFIX = "/console"
 

@@ -13,10 +13,10 @@ from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service import cancellations
 from refunds.service.cancellations import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.api import document
 from refunds.web.console import language, page, screen, to
 from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transacted
+from refunds.web.responses import document
 from refunds.web.schemas.cancellations import RevocationSchema
 from refunds.web.schemas.documents import HTML
 

@@ -24,11 +24,11 @@ from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.api import present_policies
 from refunds.web.console import at, forms, page, screen, to
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transacted
+from refunds.web.responses import present_policies
 
 PAGE = 25
 

@@ -8,11 +8,11 @@ from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.api import document
 from refunds.web.console import language, page, screen
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transacted
+from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
 
