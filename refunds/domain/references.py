@@ -13,12 +13,12 @@ def new_reference() -> str:
     return digits + str(damm.calc_check_digit(digits))
 
 
-def spoken(reference: str) -> str:
+def format_reference(reference: str) -> str:
     """A reference as it is read aloud: 3-3-4."""
     return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
 
 
-def heard(text: str) -> str:
+def parse_reference(text: str) -> str:
     """The reference that a text gives, with or without dashes and spaces; raises `ValueError`."""
     digits = text.replace("-", "").replace(" ", "")
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():

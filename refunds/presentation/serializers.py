@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Outcome
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.presentation.texts.decisions import reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence
@@ -91,7 +91,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
         }
     return {
         "cancellation_id": cancellation.cancellation_id,
-        "reference": spoken(cancellation.reference),
+        "reference": format_reference(cancellation.reference),
         "order_id": cancellation.order_id,
         "contact_id": cancellation.contact_id,
         "state": cancellation.state,

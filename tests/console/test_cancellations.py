@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from refunds.domain.permissions import Role
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.service import cancellations
 from tests.console.conftest import opened
 
@@ -15,8 +15,8 @@ def test_the_confirmation_is_in_the_customers_language_and_the_console_stays_in_
     page = agent.get(f"/console/cancellations/{done.cancellation_id}")
     german, english = (agent.follow(page, f"Confirmation in {lang}") for lang in ("German", "English"))
     assert (german.lang, english.lang) == ("de", "en")
-    assert spoken(done.reference) in german.text
-    assert spoken(done.reference) in english.text
+    assert format_reference(done.reference) in german.text
+    assert format_reference(done.reference) in english.text
     agent.follow(page, "Confirmation in German")
     assert agent.get("/console/").lang == "en"
 
@@ -35,11 +35,11 @@ def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent)
     one = done(house)
     page = agent.get(path_of(one))
     (reference,) = page.main.every("p", class_="big")
-    assert reference.text == spoken(one.reference)
+    assert reference.text == format_reference(one.reference)
     assert "Billing has been told, and deals with the refund." in page.text
     assert "you can revoke it below until 8 Apr 2026, 10:35 (Berlin time)." in page.text
     words = {each["lang"]: each.text for each in page.main.every("section", class_="words")}
-    assert all(spoken(one.reference) in text for text in words.values())
+    assert all(format_reference(one.reference) in text for text in words.values())
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
@@ -158,7 +158,7 @@ def test_the_history_of_an_order_tells_everything_that_happened_in_its_order(hou
     now.shift(60)
     page = supervisor.press(supervisor.get(f"/console/orders/{order}"), "Cancel this order")
     supervisor.press(page, "Cancel the order now", note="Called again.")
-    reference = spoken(house.active(order).reference)
+    reference = format_reference(house.active(order).reference)
     now.shift(60)
     page = supervisor.get(path_of(house.active(order)))
     supervisor.press(page, "Revoke", reason_code="customer_withdrew", reason="Thought better of it.")
@@ -186,7 +186,7 @@ def test_the_evidence_is_a_page_of_its_own_in_the_readers_language(house, langua
     page = browser.get(f"/console/orders/{one.order_id}/evidence")
     assert (page.status, page.lang) == (200, language)
     assert one.order_id in page.text
-    assert spoken(one.reference) in page.text
+    assert format_reference(one.reference) in page.text
     other = {"en": "de", "de": "en"}[language]
     assert browser.get(f"/console/orders/{one.order_id}/evidence?language={other}").lang == other
     assert browser.get("/console/").lang == language

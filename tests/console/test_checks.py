@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from refunds.domain.permissions import Role
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.security.master_key import create_master_key
 from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
 
@@ -40,16 +40,16 @@ def test_the_answer_takes_three_keys_at_most_from_the_open_page(house, agent):
 def test_an_order_is_found_by_the_reference_of_its_cancellation_however_it_is_spelt(house, agent, spelt):
     order = house.register()
     reference = house.cancel(order).reference
-    page = asked(agent, q=spoken(reference) if spelt == "spoken" else spelt.format(reference))
+    page = asked(agent, q=format_reference(reference) if spelt == "spoken" else spelt.format(reference))
     assert (page.h1, page.path) == ("Already cancelled", f"/console/orders/{order}")
-    assert page.links[spoken(reference)].startswith("/console/cancellations/can_")
+    assert page.links[format_reference(reference)].startswith("/console/cancellations/can_")
 
 
 def test_a_misheard_reference_is_told_as_such(house, agent):
     reference = house.cancel(house.register()).reference
     wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
-    page = asked(agent, q=spoken(wrong))
-    assert (page.status, page.form("Check").fields["q"]) == (422, spoken(wrong))
+    page = asked(agent, q=format_reference(wrong))
+    assert (page.status, page.form("Check").fields["q"]) == (422, format_reference(wrong))
     assert page.flaws["q"].startswith("The check digit of this reference does not fit")
 
 

@@ -10,7 +10,7 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Basis, Intent, OverrideKind
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.service import publication
 from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 
@@ -40,7 +40,7 @@ def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(hous
     page = agent.press(page, "Cancel the order now", ticket_ref="T-1", note="Was very friendly.\nTwice.")
     done = house.active(order)
     assert (page.h1, page.path) == ("The order is cancelled", f"/console/cancellations/{done.cancellation_id}")
-    assert spoken(done.reference) in page.text
+    assert format_reference(done.reference) in page.text
     assert (done.basis, done.issued_by) == (Basis.POLICY, house.user("agent-1").user_id)
     contact = house.contact(order)
     assert (contact.intent, contact.channel, contact.received_at, contact.ticket_ref) == (

@@ -8,7 +8,7 @@ from typing import Any
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, Contact
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.domain.terms import Terms
 from refunds.presentation.documents.templating import written
 from refunds.presentation.texts.dates import date_text, instant_text
@@ -82,7 +82,7 @@ def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion
     }
     return {
         "vendor": terms.vendor_name,
-        "reference": spoken(cancellation.reference),
+        "reference": format_reference(cancellation.reference),
         "outcome": said["goodwill" if cancellation.basis is Basis.GOODWILL else "outcome"].format(order=order),
         "facts": [(label, value) for label, value in facts.items() if value],
         "next": said["next"],

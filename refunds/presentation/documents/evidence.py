@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.presentation.documents.confirmation import clause_in, source_of
 from refunds.presentation.documents.templating import written
 from refunds.service.evidence import Evidence
@@ -17,7 +17,7 @@ def page(evidence: Evidence, language: str) -> str:
         language,
         evidence=evidence,
         order=evidence.order,
-        spoken=spoken,
+        format_reference=format_reference,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language), source_of(version, language)) for version in versions],
         happened=happened(language),

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.errors import Flaw, InvalidInput
 from refunds.presentation.serializers import cancellation_data, decision_data
 from refunds.presentation.texts.decisions import reason_text
@@ -167,7 +167,7 @@ def _refusal(refused: Refused, language: str) -> Response:
     if active:
         data["cancellation"] = {
             "cancellation_id": active.cancellation_id,
-            "reference": spoken(active.reference),
+            "reference": format_reference(active.reference),
         }
     return problem_answer(data)
 

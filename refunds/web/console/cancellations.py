@@ -6,7 +6,7 @@ from flask import Response, g
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import RevocationReason, State
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.texts.customer import cancelled_words
 from refunds.presentation.texts.dates import LANGUAGES
@@ -30,7 +30,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     words = {}
     if found.state is not State.REVOKED:
         confirmed = cancellations.confirmation(uow, cancellation_id)
-        reference = spoken(found.reference)
+        reference = format_reference(found.reference)
         words = {
             lang: (cancelled_words(found.order_id, reference, lang), documents.text(*confirmed, lang))
             for lang in sorted(LANGUAGES)
@@ -41,7 +41,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         form,
         cancellation=found,
         outcome=found.outcome,
-        reference=spoken(found.reference),
+        reference=format_reference(found.reference),
         words=words,
         may_revoke=found.state is State.ISSUED and cancellations.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
@@ -81,7 +81,7 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
         "recent.html",
         form,
         cancellations=found,
-        spoken=spoken,
+        format_reference=format_reference,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(uow, one)

@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision, Reason
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order, OverrideKind
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.errors import CallersError, ContactStateConflict, Flaw, InvalidInput
 from refunds.service import cancellations, contacts
 from refunds.service.cancellations import Issued, Override, Request
@@ -193,7 +193,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         active=active,
         override=OverrideKind.CONTACT_POINT_ACCEPTED if acceptable else OverrideKind.GOODWILL,
         names=uow.users.names([found.recorded_by, found.resolved_by or ""]),
-        spoken=spoken,
+        format_reference=format_reference,
     )
 
 

@@ -15,7 +15,7 @@ from refunds.domain.holidays_data import require_region, subdivisions
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
-from refunds.domain.references import heard, spoken
+from refunds.domain.references import format_reference, parse_reference
 from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
 from refunds.presentation.texts.customer import spoken_words, written_words
 from refunds.presentation.texts.dates import LANGUAGES
@@ -118,7 +118,7 @@ def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]
         with suppress(NotFound):
             return None, [uow.orders.get(spelt)]
     with suppress(ValueError):
-        if found := uow.cancellations.paginate(limit=1, reference=heard(number)):
+        if found := uow.cancellations.paginate(limit=1, reference=parse_reference(number)):
             return None, [uow.orders.get(found[0].order_id)]
     customer_id = uow.customers.find(number)
     return customer_id, uow.orders.of_customer(customer_id, limit=2)
@@ -130,7 +130,7 @@ def _is_misheard(number: str) -> bool:
     if not re.fullmatch(r"[0-9]{10}", digits):
         return False
     try:
-        heard(digits)
+        parse_reference(digits)
     except ValueError:
         return True
     return False
@@ -232,14 +232,16 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
-        spoken=spoken,
+        format_reference=format_reference,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
         entry=entry,
         how=how,
         needs_evidence=order is not None and contacts.needs_evidence(decision, Intent.CANCEL),
-        words=_words(outcome, order.order_id if order else None, spoken(active.reference) if active else "", ended),
+        words=_words(
+            outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
+        ),
         wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )

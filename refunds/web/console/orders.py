@@ -3,7 +3,7 @@
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.references import spoken
+from refunds.domain.references import format_reference
 from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
 from refunds.storage.unit_of_work import UnitOfWork
@@ -30,7 +30,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         contacts={one.contact_id: one for one in uow.contacts.of_order(order_id)},
         cancellations={one.cancellation_id: one for one in uow.cancellations.of_order(order_id)},
         names=uow.users.names(event.actor for event in events),
-        spoken=spoken,
+        format_reference=format_reference,
         time_zone=time_zone_of(uow, order.policy),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.records import Basis, OverrideKind, RevocationReason, State, UnsettleReason
-from refunds.domain.references import heard
+from refunds.domain.references import parse_reference
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, StrictSchema, Text, checked
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
@@ -116,7 +116,7 @@ class Reference(Text):
         super().__init__(20, metadata={"description": text})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(heard, super()._deserialize(value, *args, **kwargs)))
+        return str(checked(parse_reference, super()._deserialize(value, *args, **kwargs)))
 
 
 class CancellationQuerySchema(StrictSchema):
