@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from refunds.cli import LANG, Command, present_policies
-from refunds.domain.business_days import Why
+from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.presentation.texts.dates import date_text, total_text
 from refunds.presentation.texts.decisions import why_text
@@ -33,9 +33,9 @@ def command(region: str, year: int | None, policy: str | None, lang: str) -> Non
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in days:
         named = holiday_name(region, day, lang)
-        if why is Why.WEEKEND and named:
+        if why is SkipReason.WEEKEND and named:
             table.add_row(date_text(day, lang), f"{named[0]} ({why_text(day, why, region, lang)})", style="dim")
-        elif why and why is not Why.WEEKEND:
+        elif why and why is not SkipReason.WEEKEND:
             table.add_row(date_text(day, lang), why_text(day, why, region, lang))
     console = Console(highlight=False)
     console.print(table)

@@ -23,7 +23,7 @@ Week = tuple[str, ...] | Literal["country"]
 """Names from `WEEKDAYS`, or `"country"`: the statutory week of the region as valid on each date."""
 
 
-class Mark(IntEnum):
+class DayFlag(IntEnum):
     """What is known of one date of a region: the bits of one byte."""
 
     HOLIDAY = 1
@@ -37,7 +37,7 @@ class Mark(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionDays:
-    """All covered dates of one region: `marks[i]` is the `Mark` of the date with the ordinal `first + i`."""
+    """All covered dates of one region: `marks[i]` is the `DayFlag` of the date with the ordinal `first + i`."""
 
     region: str
     first: int
@@ -61,7 +61,7 @@ class DayStatus(StrEnum):
     """The date on which the window ends where `end_week` moved its end; it is not one of the counted days."""
 
 
-class Why(StrEnum):
+class SkipReason(StrEnum):
     """Why a date is no business day; of several reasons the first."""
 
     WEEKEND = "weekend"
@@ -75,7 +75,7 @@ class Day(NamedTuple):
     date: date
     status: DayStatus
     ordinal: int | None = None
-    why: Why | None = None
+    why: SkipReason | None = None
     extension: bool = False
 
 
@@ -90,7 +90,7 @@ class Window(NamedTuple):
 BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
 """What a date is, in one letter; in capitals where only `end_week` passes over it."""
 
-_WHY = {WEEKEND: Why.WEEKEND, HOLIDAY: Why.PUBLIC_HOLIDAY, CLOSED: Why.CLOSURE}
+_WHY = {WEEKEND: SkipReason.WEEKEND, HOLIDAY: SkipReason.PUBLIC_HOLIDAY, CLOSED: SkipReason.CLOSURE}
 
 
 class _Table:
@@ -251,7 +251,7 @@ class BusinessCalendar:
         passed_over = self._ends.between(counted, last).upper() + bytes([MOVED_END]) if counted < last else b""
         return self._business.between(start, counted + 1) + passed_over
 
-    def why_not(self, day: date) -> Why | None:
+    def why_not(self, day: date) -> SkipReason | None:
         """Why a date is no business day: the first of weekend, public holiday, closure; None where it is one."""
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
@@ -325,17 +325,17 @@ def _by_byte(made: Callable[[int], int]) -> bytes:
 
 
 def _in_week(mark: int) -> int:
-    return HOLIDAY if mark & Mark.HOLIDAY and not mark & Mark.WORKING_WEEKEND else BUSINESS
+    return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 
 def _off_week(mark: int) -> int:
-    return BUSINESS if mark & Mark.WORKING_WEEKEND else WEEKEND
+    return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 
 _IN_WEEK = _by_byte(_in_week)
 _OFF_WEEK = _by_byte(_off_week)
-_COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & Mark.WEEKEND else _in_week(mark))
-_IS_ESTIMATED = _by_byte(lambda mark: bool(mark & Mark.ESTIMATED))
+_COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & DayFlag.WEEKEND else _in_week(mark))
+_IS_ESTIMATED = _by_byte(lambda mark: bool(mark & DayFlag.ESTIMATED))
 _IS_BUSINESS = _by_byte(lambda letter: letter == BUSINESS)
 _SMALL = 0x20
 """The bit that tells a small letter from its capital."""

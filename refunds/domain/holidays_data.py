@@ -18,7 +18,7 @@ import holidays
 from cachetools import LRUCache, cached
 from holidays.registry import COUNTRIES, EntityLoader
 
-from refunds.domain.business_days import BusinessCalendar, Mark, RegionDays, Week
+from refunds.domain.business_days import BusinessCalendar, DayFlag, RegionDays, Week
 from refunds.errors import UnknownRegion
 
 HOLIDAYS_VERSION = version("holidays")
@@ -102,12 +102,12 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> 
     first = date(known_holidays.first_year, 1, 1).toordinal()
     marks = bytearray(date(known_holidays.last_year, 12, 31).toordinal() + 1 - first)
     for day, name in known_holidays.names.items():
-        marks[day.toordinal() - first] |= Mark.HOLIDAY | (Mark.ESTIMATED if _ESTIMATED.search(name) else 0)
+        marks[day.toordinal() - first] |= DayFlag.HOLIDAY | (DayFlag.ESTIMATED if _ESTIMATED.search(name) else 0)
     for day in known_holidays.working_weekends:
-        marks[day.toordinal() - first] |= Mark.WORKING_WEEKEND
+        marks[day.toordinal() - first] |= DayFlag.WORKING_WEEKEND
     if with_weekends:
         for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
-            marks[i] |= Mark.WEEKEND * is_weekend
+            marks[i] |= DayFlag.WEEKEND * is_weekend
     region = f"{country}-{subdivision}" if subdivision else country
     nationwide_only = not subdivision and bool(subdivisions(country))
     return RegionDays(region, first, bytes(marks), nationwide_only, HOLIDAYS_VERSION)

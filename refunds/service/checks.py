@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from refunds.domain.business_days import BusinessCalendar, Why
+from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.holidays_data import require_region
@@ -60,7 +60,7 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
 
 def calendar_days(
     version: PolicyVersion, region: str, first: date, last: date
-) -> tuple[BusinessCalendar, list[tuple[date, Why | None]]]:
+) -> tuple[BusinessCalendar, list[tuple[date, SkipReason | None]]]:
     """A region's calendar under a policy version, and why each date from the first to the last does not count, if so.
 
     Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for an empty or too long stretch.

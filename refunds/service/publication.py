@@ -12,7 +12,7 @@ from hashlib import sha256
 import orjson
 
 from refunds.domain import judging
-from refunds.domain.business_days import Why
+from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.journal import ABOUT_POLICIES, EventType
@@ -119,7 +119,7 @@ def close(
     notices = []
     if day < today:
         notices.append(ClosureNotice.IN_THE_PAST)
-    if judging.calendar_of(version).why_not(day) in {Why.WEEKEND, Why.PUBLIC_HOLIDAY}:
+    if judging.calendar_of(version).why_not(day) in {SkipReason.WEEKEND, SkipReason.PUBLIC_HOLIDAY}:
         notices.append(ClosureNotice.NO_BUSINESS_DAY)
     for closure in uow.closures.of_policy(policy_id):
         if closure.date == day:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, DayStatus, Mark, RegionDays, days_ahead, explained
+from refunds.domain.business_days import (
+    WEEKDAYS,
+    BusinessCalendar,
+    DayFlag,
+    DayStatus,
+    RegionDays,
+    days_ahead,
+    explained,
+)
 from refunds.domain.holidays_data import business_calendar
 from refunds.errors import CalendarNotCovered
 from tests import scaled
@@ -15,7 +23,16 @@ FIRST = date(2024, 12, 30)  # a Monday
 DAY = timedelta(days=1)
 
 marks = st.sampled_from(
-    [0, 0, 0, 0, Mark.HOLIDAY, Mark.WEEKEND, Mark.HOLIDAY | Mark.WEEKEND, Mark.WORKING_WEEKEND | Mark.WEEKEND]
+    [
+        0,
+        0,
+        0,
+        0,
+        DayFlag.HOLIDAY,
+        DayFlag.WEEKEND,
+        DayFlag.HOLIDAY | DayFlag.WEEKEND,
+        DayFlag.WORKING_WEEKEND | DayFlag.WEEKEND,
+    ]
 )
 weeks = st.just("country") | st.sets(st.sampled_from(WEEKDAYS), min_size=1).map(
     lambda days: tuple(day for day in WEEKDAYS if day in days)
@@ -35,11 +52,11 @@ def naive_is_business(data, week, closures, day):
     mark = data[(day - FIRST).days]
     if day in closures:
         return False
-    if mark & Mark.WORKING_WEEKEND:
+    if mark & DayFlag.WORKING_WEEKEND:
         return True
-    if mark & Mark.HOLIDAY:
+    if mark & DayFlag.HOLIDAY:
         return False
-    return not mark & Mark.WEEKEND if week == "country" else WEEKDAYS[day.weekday()] in week
+    return not mark & DayFlag.WEEKEND if week == "country" else WEEKDAYS[day.weekday()] in week
 
 
 def naive_last_day(data, week, end_week, closures, service_day, length):

@@ -7,10 +7,10 @@ import pytest
 from refunds.domain.business_days import (
     WEEKDAYS,
     BusinessCalendar,
+    DayFlag,
     DayStatus,
-    Mark,
     RegionDays,
-    Why,
+    SkipReason,
     days_ahead,
     explained,
 )
@@ -46,41 +46,41 @@ def test_the_service_day_never_counts():
 
 
 def test_weekends_and_holidays_are_skipped():
-    cal = calendar({4: Mark.HOLIDAY, 7: Mark.HOLIDAY})
+    cal = calendar({4: DayFlag.HOLIDAY, 7: DayFlag.HOLIDAY})
     window = cal.window(day(3), 2)
     assert shape(cal, window) == "s----cc"
     assert [d.why for d in explained(window.service_day, cal.letters(window))][1:5] == [
-        Why.PUBLIC_HOLIDAY,
-        Why.WEEKEND,
-        Why.WEEKEND,
-        Why.PUBLIC_HOLIDAY,
+        SkipReason.PUBLIC_HOLIDAY,
+        SkipReason.WEEKEND,
+        SkipReason.WEEKEND,
+        SkipReason.PUBLIC_HOLIDAY,
     ]
     assert [d.ordinal for d in explained(window.service_day, cal.letters(window))][5:] == [1, 2]
 
 
 def test_a_date_that_is_several_things_is_named_by_the_first():
-    cal = calendar({5: Mark.HOLIDAY, 7: Mark.HOLIDAY}).closed_on([day(5), day(7), day(8)])
-    assert cal.why_not(day(5)) is Why.WEEKEND
-    assert cal.why_not(day(7)) is Why.PUBLIC_HOLIDAY
-    assert cal.why_not(day(8)) is Why.CLOSURE
+    cal = calendar({5: DayFlag.HOLIDAY, 7: DayFlag.HOLIDAY}).closed_on([day(5), day(7), day(8)])
+    assert cal.why_not(day(5)) is SkipReason.WEEKEND
+    assert cal.why_not(day(7)) is SkipReason.PUBLIC_HOLIDAY
+    assert cal.why_not(day(8)) is SkipReason.CLOSURE
     assert cal.why_not(day(9)) is None
 
 
 def test_a_decreed_working_weekend_counts_unless_it_is_closed():
-    cal = calendar({5: Mark.WORKING_WEEKEND})
+    cal = calendar({5: DayFlag.WORKING_WEEKEND})
     assert cal.window(day(4), 1).last_day == day(5)
     closed = cal.closed_on([day(5)])
     assert closed.window(day(4), 1).last_day == day(7)
-    assert closed.why_not(day(5)) is Why.CLOSURE
+    assert closed.why_not(day(5)) is SkipReason.CLOSURE
 
 
 def test_the_statutory_week_is_that_of_each_date():
     """A weekend that moves from Friday and Saturday to Saturday and Sunday."""
-    marks = dict.fromkeys((4, 5, 12, 13, 19, 20), Mark.WEEKEND)
+    marks = dict.fromkeys((4, 5, 12, 13, 19, 20), DayFlag.WEEKEND)
     cal = calendar(marks, week="country")
     assert cal.window(day(3), 1).last_day == day(6), "the Sunday counts while Friday is off"
     assert cal.window(day(10), 1).last_day == day(11), "the Friday counts from then on"
-    assert cal.why_not(day(12)) is Why.WEEKEND
+    assert cal.why_not(day(12)) is SkipReason.WEEKEND
 
 
 def test_end_week_moves_the_end_and_says_so():
@@ -99,13 +99,13 @@ def test_end_week_leaves_an_end_on_its_own_days_alone():
 
 
 def test_an_end_cannot_fall_on_a_holiday_or_closure_either():
-    cal = calendar({7: Mark.HOLIDAY}, week=WEEKDAYS[:6], end_week=WEEK).closed_on([day(8)])
+    cal = calendar({7: DayFlag.HOLIDAY}, week=WEEKDAYS[:6], end_week=WEEK).closed_on([day(8)])
     window = cal.window(day(3), 2)
     assert window.last_day == day(9)
     assert [d.why for d in explained(window.service_day, cal.letters(window)) if d.extension] == [
-        Why.WEEKEND,
-        Why.PUBLIC_HOLIDAY,
-        Why.CLOSURE,
+        SkipReason.WEEKEND,
+        SkipReason.PUBLIC_HOLIDAY,
+        SkipReason.CLOSURE,
     ]
 
 
@@ -147,7 +147,7 @@ def test_an_end_that_would_leave_the_data_is_refused():
 
 
 def test_an_estimated_holiday_is_noticed_where_it_may_move_the_end():
-    cal = calendar({9: Mark.HOLIDAY | Mark.ESTIMATED})
+    cal = calendar({9: DayFlag.HOLIDAY | DayFlag.ESTIMATED})
     assert not cal.is_estimated(cal.window(day(3), 1))
     assert cal.is_estimated(cal.window(day(4), 2)), "the day after the last, it may move into the window"
     assert cal.is_estimated(cal.window(day(7), 2))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, RegionDays, Why
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, RegionDays, SkipReason
 from refunds.domain.eligibility import Facts, Reason, decide
 from refunds.domain.instants import parse_date, parse_instant
 from refunds.domain.judging import calendar_of, decided_again
@@ -125,7 +125,7 @@ def test_each_window_has_its_own():
     calendar = PLAIN.closed_later(entered((2, 3)))
     assert [calendar.in_time_for(day(n), 2).window(day(n), 2).last_day for n in (0, 1)] == [day(2), day(4)]
     assert calendar.in_time_for(day(0), 2).why_not(day(2)) is None
-    assert calendar.in_time_for(day(1), 2).why_not(day(2)) is Why.CLOSURE
+    assert calendar.in_time_for(day(1), 2).why_not(day(2)) is SkipReason.CLOSURE
     assert calendar.in_time_for(day(0), 3).window(day(0), 3).last_day == day(4), "a longer window had not ended"
 
 

@@ -10,7 +10,7 @@ import holidays
 import pytest
 
 from refunds.domain import holidays_data
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, Why
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, SkipReason
 from refunds.domain.holidays_data import business_calendar, holiday_name, known
 from refunds.errors import CalendarNotCovered, UnknownRegion
 from tests import scaled
@@ -77,7 +77,7 @@ def test_half_days_and_optional_days_count_in_germany(subdivision):
 
 def test_a_catholic_holiday_counts_in_bavaria_and_not_in_the_saarland():
     assert business_calendar("DE-BY", WEEK).why_not(date(2025, 8, 15)) is None
-    assert business_calendar("DE-SL", WEEK).why_not(date(2025, 8, 15)) is Why.PUBLIC_HOLIDAY
+    assert business_calendar("DE-SL", WEEK).why_not(date(2025, 8, 15)) is SkipReason.PUBLIC_HOLIDAY
 
 
 @pytest.mark.parametrize(

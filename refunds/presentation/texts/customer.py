@@ -6,7 +6,7 @@ right to one.
 
 from collections.abc import Iterator
 
-from refunds.domain.business_days import DayStatus, Why
+from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.eligibility import Outcome, Reason
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import outcome_words, why_text
@@ -151,6 +151,6 @@ def cancelled_words(order_id: str, reference: str, language: str) -> str:
 def _passed_over(outcome: Outcome, language: str) -> Iterator[str]:
     """The dates of a window that do not count, and not for being a weekend."""
     for day in outcome.days:
-        if day.status is DayStatus.SKIPPED and day.why in {Why.PUBLIC_HOLIDAY, Why.CLOSURE}:
+        if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
             name = why_text(day.date, day.why, outcome.region, language)
             yield str(_SAID[language]["on"]).format(name=name, date=date_text(day.date, language))

@@ -6,7 +6,7 @@ Codes never change with the language; texts are made when they are read, never s
 from datetime import date
 from typing import Any
 
-from refunds.domain.business_days import Day, DayStatus, Why
+from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Notice, Outcome, Reason
 from refunds.domain.holidays_data import holiday_name
@@ -104,24 +104,24 @@ _DAY = {
     "en": {
         DayStatus.SERVICE_DAY: "service provided, does not count",
         DayStatus.LAST_DAY: "the window ends",
-        Why.WEEKEND: "weekend",
-        Why.PUBLIC_HOLIDAY: "public holiday",
-        Why.CLOSURE: "the vendor is closed",
+        SkipReason.WEEKEND: "weekend",
+        SkipReason.PUBLIC_HOLIDAY: "public holiday",
+        SkipReason.CLOSURE: "the vendor is closed",
     },
     "de": {
         DayStatus.SERVICE_DAY: "Leistung erbracht, zählt nicht mit",
         DayStatus.LAST_DAY: "die Frist endet",
-        Why.WEEKEND: "Wochenende",
-        Why.PUBLIC_HOLIDAY: "Feiertag",
-        Why.CLOSURE: "Anbieter geschlossen",
+        SkipReason.WEEKEND: "Wochenende",
+        SkipReason.PUBLIC_HOLIDAY: "Feiertag",
+        SkipReason.CLOSURE: "Anbieter geschlossen",
     },
 }
 _COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal} von {length}"}
 
 
-def why_data(day: date, why: Why, region: str, language: str) -> dict[str, str]:
+def why_data(day: date, why: SkipReason, region: str, language: str) -> dict[str, str]:
     """Why a date does not count; a public holiday by its name, where the data still has one."""
-    named = holiday_name(region, day, language) if why is Why.PUBLIC_HOLIDAY else None
+    named = holiday_name(region, day, language) if why is SkipReason.PUBLIC_HOLIDAY else None
     return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
 
 
@@ -182,6 +182,6 @@ def day_text(day: Day, length: int, region: str, language: str) -> str:
     return why_text(day.date, day.why, region, language) if day.why else _DAY[language][day.status]
 
 
-def why_text(day: date, why: Why, region: str, language: str) -> str:
+def why_text(day: date, why: SkipReason, region: str, language: str) -> str:
     """Why a date is no business day, a holiday by its name."""
     return why_data(day, why, region, language).get("name") or _DAY[language][why]

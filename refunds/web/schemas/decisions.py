@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from refunds.domain.business_days import DayStatus, Why
+from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Notice, Reason
 from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
@@ -88,7 +88,7 @@ class DaySchema(ma.Schema):
     )
     ordinal = response_fields.Integer("Which of the counted days it is, from 1.", required=False)
     why = response_fields.Code(
-        Why, "Why a skipped date is no business day: of several reasons the first.", required=False
+        SkipReason, "Why a skipped date is no business day: of several reasons the first.", required=False
     )
     name = response_fields.String("The name of the public holiday.", required=False)
     name_language = response_fields.String(
