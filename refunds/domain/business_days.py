@@ -101,11 +101,11 @@ class _Table:
     by bisection, because the number of open places before a closed one only grows.
     """
 
-    __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places", "letters")
+    __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places", "day_codes")
 
-    def __init__(self, first: int, letters: bytes) -> None:
-        business = letters.translate(_IS_BUSINESS)
-        self.letters = letters
+    def __init__(self, first: int, day_codes: bytes) -> None:
+        business = day_codes.translate(_IS_BUSINESS)
+        self.day_codes = day_codes
         self._first = first
         self._places = array("I", accumulate(business, initial=0))
         self._days = array("I", compress(count(first), business))
@@ -114,14 +114,14 @@ class _Table:
 
     def closed_on(self, days: Iterable[int]) -> Self:
         """This table in which more dates are no business days; the large arrays are shared."""
-        letters = bytearray(self.letters)
+        day_codes = bytearray(self.day_codes)
         closed = list(self._closed)
         for i in (day - self._first for day in days):
-            if 0 <= i < len(letters) and letters[i] == BUSINESS:
-                letters[i] = CLOSED
+            if 0 <= i < len(day_codes) and day_codes[i] == BUSINESS:
+                day_codes[i] = CLOSED
                 closed.append(self._places[i])
         overlay = copy(self)
-        overlay.letters = bytes(letters)
+        overlay.day_codes = bytes(day_codes)
         overlay._closed = sorted(closed)
         overlay._opens_before = [place - rank for rank, place in enumerate(overlay._closed)]
         return overlay
@@ -139,14 +139,14 @@ class _Table:
 
     def between(self, after: int, before: int) -> bytes:
         """What the dates are that lie after one and before another."""
-        return self.letters[after + 1 - self._first : before - self._first]
+        return self.day_codes[after + 1 - self._first : before - self._first]
 
 
-def explained(service_day: date, letters: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day, told from the letters of a window, and what it is to it."""
+def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
+    """Each date from the service day to the last day, by the day codes of a window, and what it is to it."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
-    for ordinal, letter in enumerate(letters, service_day.toordinal() + 1):
+    for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):
         day = date.fromordinal(ordinal)
         if letter == BUSINESS:
             counted += 1
@@ -159,12 +159,12 @@ def explained(service_day: date, letters: bytes) -> tuple[Day, ...]:
     return tuple(days)
 
 
-def days_ahead(service_day: date, letters: bytes, today: date) -> int:
+def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
     """How many days of a window lie after `today`; 0 where today is the last.
 
     The days of a window are its counted days and, where `end_week` moved the end, the last day.
     """
-    ahead = letters[max(0, (today - service_day).days) :]
+    ahead = day_codes[max(0, (today - service_day).days) :]
     return ahead.count(BUSINESS) + ahead.count(MOVED_END)
 
 
@@ -195,8 +195,8 @@ class BusinessCalendar:
 
     def __init__(self, region: RegionDays, week: Week, end_week: Week | None = None) -> None:
         self.region = region
-        self._business = _Table(region.first, _letters(region, week))
-        self._ends = _Table(region.first, _letters(region, end_week)) if end_week else None
+        self._business = _Table(region.first, _day_codes(region, week))
+        self._ends = _Table(region.first, _day_codes(region, end_week)) if end_week else None
         self._closures: frozenset[int] = frozenset()
         self._estimated = list(compress(count(region.first), region.marks.translate(_IS_ESTIMATED)))
         self.window = _windows(region, self._business, self._ends)
@@ -242,7 +242,7 @@ class BusinessCalendar:
         except IndexError:
             raise _not_covered(self.region) from None
 
-    def letters(self, window: Window) -> bytes:
+    def day_codes(self, window: Window) -> bytes:
         """What each date after the service day is to the window, up to its last day, in one letter a date."""
         start, last = window.service_day.toordinal(), window.last_day.toordinal()
         if self._ends is None:
@@ -256,7 +256,7 @@ class BusinessCalendar:
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
             raise _not_covered(self.region)
-        return _WHY.get(self._business.letters[i])
+        return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
         """Whether a holiday from the service day to the day after the last may yet move: by a day, as moons go."""
@@ -308,15 +308,15 @@ def _not_covered(region: RegionDays) -> CalendarNotCovered:
     return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 
-def _letters(region: RegionDays, week: Week) -> bytes:
+def _day_codes(region: RegionDays, week: Week) -> bytes:
     """What each date of the region is in this week, closures aside."""
     if week == "country":
         return region.marks.translate(_COUNTRY_WEEK)
-    letters = bytearray(len(region.marks))
+    day_codes = bytearray(len(region.marks))
     for weekday, name in enumerate(WEEKDAYS):
         start = (weekday + 1 - region.first) % 7  # the ordinal 1 was a Monday
-        letters[start::7] = region.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
-    return bytes(letters)
+        day_codes[start::7] = region.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
+    return bytes(day_codes)
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:

@@ -100,9 +100,9 @@ class Decision(NamedTuple):
         return self.reason in ELIGIBLE
 
     @property
-    def letters(self) -> bytes:
+    def day_codes(self) -> bytes:
         """What each date after the service day is to the window, in one letter; empty while no window runs."""
-        return self.calendar.letters(self.window) if self.window else b""
+        return self.calendar.day_codes(self.window) if self.window else b""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -155,13 +155,13 @@ class Decision(NamedTuple):
     @property
     def outcome(self) -> "Outcome":
         """What the decision says, on its own."""
-        version, region, letters, window = self.version, self.calendar.region, self.letters, self.window
+        version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         left = fingerprint = None
         if window is not None:
-            fingerprint = sha256(f"{window.service_day} {letters.decode()}".encode()).hexdigest()[:16]
+            fingerprint = sha256(f"{window.service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
             if not _elapsed(self):
                 today = local_date(self.requested_at, zone(version.terms.time_zone))
-                left = days_ahead(window.service_day, letters, today)
+                left = days_ahead(window.service_day, day_codes, today)
         return Outcome(
             self.reason,
             self.requested_at,
@@ -177,7 +177,7 @@ class Decision(NamedTuple):
             fingerprint,
             self.notices,
             window,
-            letters,
+            day_codes,
             self.deadline,
             left,
         )
@@ -198,7 +198,7 @@ class Decision(NamedTuple):
 class Outcome(NamedTuple):
     """What a decision says, with no policy or calendar behind it: what is stored, and what is told.
 
-    `letters` tell what each date after the service day is (`business_days.explained`). `business_days_left` are the
+    `day_codes` tell what each date after the service day is (`business_days.explained`). `business_days_left` are the
     window days after the local date of the request: 0 on the last day, None once it has ended or while none runs.
     `fingerprint` is a digest of the days, without names: another one, another calendar.
     """
@@ -217,7 +217,7 @@ class Outcome(NamedTuple):
     fingerprint: str | None
     notices: tuple[Notice, ...]
     window: Window | None
-    letters: bytes
+    day_codes: bytes
     deadline: datetime | None
     business_days_left: int | None
 
@@ -229,7 +229,7 @@ class Outcome(NamedTuple):
     @property
     def days(self) -> tuple[Day, ...]:
         """Each date from the service day to the last day, and what it is; empty while no window runs."""
-        return explained(self.window.service_day, self.letters) if self.window else ()
+        return explained(self.window.service_day, self.day_codes) if self.window else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,7 +171,7 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None
-    first_counted = window.service_day.toordinal() + 1 + outcome.letters.index(BUSINESS)
+    first_counted = window.service_day.toordinal() + 1 + outcome.day_codes.index(BUSINESS)
     return {
         "length": window.length,
         "unit": "business_day",

@@ -84,7 +84,7 @@ _CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
     ),
 }
 
-FACTS, OUTCOME = Plain(Facts), Plain(Outcome)
+FACTS, OUTCOME = Plain(Facts), Plain(Outcome, stored_as={"day_codes": "letters"})
 
 
 _FACTS_BESIDE = ("contact_version", "closures", "closures_too_late")

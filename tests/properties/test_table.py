@@ -83,7 +83,7 @@ def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_d
         assert expected is None
         return
     assert window.last_day == expected
-    days = explained(window.service_day, calendar.letters(window))
+    days = explained(window.service_day, calendar.day_codes(window))
     assert [day.date for day in days] == [
         service_day + i * DAY for i in range((window.last_day - service_day).days + 1)
     ]
@@ -92,7 +92,7 @@ def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_d
     assert all(naive_is_business(data, week, closures, day) for day in counted)
     members = [day.date for day in days if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY)]
     for day in days:
-        left = days_ahead(window.service_day, calendar.letters(window), day.date)
+        left = days_ahead(window.service_day, calendar.day_codes(window), day.date)
         assert left == sum(member > day.date for member in members)
 
 

@@ -34,9 +34,9 @@ def day(n):
 
 def shape(calendar, window):
     """The days of a window in one letter each."""
-    letters = {DayStatus.SERVICE_DAY: "s", DayStatus.COUNTED: "c", DayStatus.SKIPPED: "-", DayStatus.LAST_DAY: "e"}
+    day_codes = {DayStatus.SERVICE_DAY: "s", DayStatus.COUNTED: "c", DayStatus.SKIPPED: "-", DayStatus.LAST_DAY: "e"}
     return "".join(
-        "x" if d.extension else letters[d.status] for d in explained(window.service_day, calendar.letters(window))
+        "x" if d.extension else day_codes[d.status] for d in explained(window.service_day, calendar.day_codes(window))
     )
 
 
@@ -49,13 +49,13 @@ def test_weekends_and_holidays_are_skipped():
     cal = calendar({4: DayFlag.HOLIDAY, 7: DayFlag.HOLIDAY})
     window = cal.window(day(3), 2)
     assert shape(cal, window) == "s----cc"
-    assert [d.why for d in explained(window.service_day, cal.letters(window))][1:5] == [
+    assert [d.why for d in explained(window.service_day, cal.day_codes(window))][1:5] == [
         SkipReason.PUBLIC_HOLIDAY,
         SkipReason.WEEKEND,
         SkipReason.WEEKEND,
         SkipReason.PUBLIC_HOLIDAY,
     ]
-    assert [d.ordinal for d in explained(window.service_day, cal.letters(window))][5:] == [1, 2]
+    assert [d.ordinal for d in explained(window.service_day, cal.day_codes(window))][5:] == [1, 2]
 
 
 def test_a_date_that_is_several_things_is_named_by_the_first():
@@ -88,7 +88,7 @@ def test_end_week_moves_the_end_and_says_so():
     window = cal.window(day(3), 2)
     assert window.last_day == day(7)
     assert shape(cal, window) == "sccxe"
-    assert [days_ahead(window.service_day, cal.letters(window), day(n)) for n in range(3, 9)] == [3, 2, 1, 1, 0, 0]
+    assert [days_ahead(window.service_day, cal.day_codes(window), day(n)) for n in range(3, 9)] == [3, 2, 1, 1, 0, 0]
 
 
 def test_end_week_leaves_an_end_on_its_own_days_alone():
@@ -102,7 +102,7 @@ def test_an_end_cannot_fall_on_a_holiday_or_closure_either():
     cal = calendar({7: DayFlag.HOLIDAY}, week=WEEKDAYS[:6], end_week=WEEK).closed_on([day(8)])
     window = cal.window(day(3), 2)
     assert window.last_day == day(9)
-    assert [d.why for d in explained(window.service_day, cal.letters(window)) if d.extension] == [
+    assert [d.why for d in explained(window.service_day, cal.day_codes(window)) if d.extension] == [
         SkipReason.WEEKEND,
         SkipReason.PUBLIC_HOLIDAY,
         SkipReason.CLOSURE,
@@ -125,7 +125,7 @@ def test_a_closure_outside_the_data_or_on_a_weekend_changes_nothing():
 def test_days_left_counts_down_over_a_weekend():
     cal = calendar()
     window = cal.window(day(3), 2)
-    assert [days_ahead(window.service_day, cal.letters(window), day(n)) for n in range(2, 9)] == [2, 2, 1, 1, 1, 0, 0]
+    assert [days_ahead(window.service_day, cal.day_codes(window), day(n)) for n in range(2, 9)] == [2, 2, 1, 1, 1, 0, 0]
 
 
 def test_the_data_has_two_ends():

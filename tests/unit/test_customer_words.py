@@ -173,10 +173,10 @@ def test_a_cancelled_order_is_told_with_its_reference(language):
         ("de", "Ihre Anfrage war rechtzeitig, vor dem Ende der Frist am Mittwoch, 8. April 2026.", "war rechtzeitig"),
     ],
 )
-def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language, format_reference, written):
+def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language, spoken, written):
     """Of a request that was in time; all others are told what they are told anyway."""
     said = spoken_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ended=True)
-    assert said.startswith(format_reference)
+    assert said.startswith(spoken)
     text = written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER, ended=True)
     assert written in text
     for reason in set(OUTCOMES) - {Reason.WITHIN_WINDOW}:
