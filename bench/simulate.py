@@ -47,7 +47,7 @@ def _compared(engine: Engine, uow: UnitOfWork, many: int, rounds: int) -> Compar
 
 
 def _draft(uow: UnitOfWork) -> PolicyVersion:
-    present = uow.policies[uow.policies.default].present(uow.now)
+    present = uow.policies[uow.policies.default].current(uow.now)
     terms = replace(present.terms, window_business_days=present.terms.window_business_days + 1)
     return replace(present, version=present.version + 1, terms=terms)
 

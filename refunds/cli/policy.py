@@ -71,9 +71,9 @@ def _local(at: datetime, version: PolicyVersion) -> str:
 
 def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
     policy = uow.policies[version.policy_id]
-    if version not in policy.standing:
+    if version not in policy.effective_versions:
         return "withdrawn"
-    if version.starts > uow.now:
+    if version.effective_at > uow.now:
         return "to come"
     return "in force" if policy.in_force(uow.now) is version else "past"
 
@@ -95,7 +95,7 @@ def diff(file: Path, lang: str) -> None:
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies
-        before = uow.policies[draft.policy_id].present(uow.now) if known else None
+        before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
     click.echo(compared_text(draft, before.version if before else None, lang, same=not found))
     _list(found, draft, lang)

@@ -28,7 +28,7 @@ def judge(
 
     The contact point of the facts is put into its one spelling. Raises as `check_eligibility`.
     """
-    version = policy.judging(facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")).what_if(
+    version = policy.applicable(facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")).what_if(
         terms
     )
     contact_version = policy.in_force(facts.received_at).what_if(terms)

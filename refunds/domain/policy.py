@@ -46,7 +46,7 @@ class PolicyVersion:
         return replace(self, terms=replace(self.terms, **terms), overridden=overridden)
 
     @property
-    def starts(self) -> datetime:
+    def effective_at(self) -> datetime:
         """The first instant at which the version holds."""
         return self.effective_from or _BEGINNING
 
@@ -60,20 +60,20 @@ class Policy:
 
     policy_id: str
     versions: tuple[PolicyVersion, ...]
-    standing: tuple[PolicyVersion, ...]
+    effective_versions: tuple[PolicyVersion, ...]
 
     def in_force(self, at: datetime) -> PolicyVersion:
         """The version that holds at an instant; at the very instant of a change, the newer.
 
         Raises `NoPolicyInForce`, naming when the first takes effect.
         """
-        i = bisect_right(self.standing, at, key=lambda version: version.starts)
+        i = bisect_right(self.effective_versions, at, key=lambda version: version.effective_at)
         if not i:
-            first = self.standing[0].starts if self.standing else None
+            first = self.effective_versions[0].effective_at if self.effective_versions else None
             raise NoPolicyInForce(self.policy_id, at, first)
-        return self.standing[i - 1]
+        return self.effective_versions[i - 1]
 
-    def judging(
+    def applicable(
         self,
         requested_at: datetime,
         provided_at: datetime | None,
@@ -93,10 +93,10 @@ class Policy:
             return self.in_force(ordered_at)
         return version
 
-    def present(self, at: datetime) -> PolicyVersion:
+    def current(self, at: datetime) -> PolicyVersion:
         """The version in force, or where none is yet the one that will be first; if all are withdrawn, the first."""
-        first = (*self.standing, *self.versions)[0]
-        return next((version for version in reversed(self.standing) if version.starts <= at), first)
+        first = (*self.effective_versions, *self.versions)[0]
+        return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
         """The version of this number; raises `NotFound`."""
@@ -112,12 +112,12 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
         if version.version != due:
             detail = f"is {version.version} where {due} is due: versions count from 1 without gap or repeat"
             raise InvalidInput([Flaw("/version", detail)])
-    standing = tuple(version for version in ordered if version.version not in withdrawn)
-    for earlier, later in pairwise(standing):
-        if later.starts <= earlier.starts:
+    effective = tuple(version for version in ordered if version.version not in withdrawn)
+    for earlier, later in pairwise(effective):
+        if later.effective_at <= earlier.effective_at:
             detail = f"version {later.version} must take effect later than version {earlier.version}"
             raise InvalidInput([Flaw("/effective_from", detail)])
-    return Policy(ordered[0].policy_id, ordered, standing)
+    return Policy(ordered[0].policy_id, ordered, effective)
 
 
 class Difference(NamedTuple):

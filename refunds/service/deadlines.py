@@ -56,7 +56,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
     Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for a date far away.
     """
     policy = uow.policies[policy_id]
-    version = policy.present(uow.now)
+    version = policy.current(uow.now)
     today = local_date(uow.now, zone(version.terms.time_zone))
     day = day or today
     checks.require_near(day, today, "/week")
@@ -72,7 +72,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
     """The services, up to that week's, of which a window ends in the week or later; at most a few too many."""
-    longest = max((version.terms.window_business_days for version in policy.standing), default=0)
+    longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):
         if len(rows) > MOST_DAYS:
@@ -100,13 +100,13 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None, datetime | None]]:
     """The versions that hold on a date, and from and to when, if not from its first instant or to its end."""
     found: list[tuple[PolicyVersion, datetime | None, datetime | None]] = []
-    for version, following in zip_longest(policy.standing, policy.standing[1:]):
+    for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)
         begins, ends = first_instant(day, tz), end_of_day(day, tz)
-        until = following.starts if following else None
-        if version.starts < ends and (until is None or until > begins):
+        until = following.effective_at if following else None
+        if version.effective_at < ends and (until is None or until > begins):
             within = until if until is not None and until < ends else None
-            found.append((version, version.starts if version.starts > begins else None, within))
+            found.append((version, version.effective_at if version.effective_at > begins else None, within))
     return found
 
 

@@ -41,7 +41,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")
-    version = uow.policies[uow.policies.default].present(uow.now)
+    version = uow.policies[uow.policies.default].current(uow.now)
     tz, length = zone(version.terms.time_zone), version.terms.window_business_days
     calendar, today = judging.calendar_of(version), local_date(uow.now, tz)
 
@@ -73,7 +73,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
 
 def registered(uow: UnitOfWork) -> list[Demonstration]:
     """Those of the demonstration orders of today that are registered."""
-    tz = zone(uow.policies[uow.policies.default].present(uow.now).terms.time_zone)
+    tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):
         with suppress(NotFound):

@@ -42,7 +42,7 @@ def _judged_by(uow: UnitOfWork, order: Order, decisions: Iterable[RecordedDecisi
     """The ids of the versions that judged, and of the one that judges the order now, if any; and of closures."""
     used = set()
     with suppress(NoPolicyInForce):
-        now = uow.policies[order.policy].judging(uow.now, order.service_provided_at, order.ordered_at)
+        now = uow.policies[order.policy].applicable(uow.now, order.service_provided_at, order.ordered_at)
         used.add(id_within(now.policy_id, now.version))
     for decision in decisions:
         versions = decision.outcome.version, decision.contact_version

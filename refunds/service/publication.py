@@ -94,7 +94,7 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
     if record.withdrawn_at is not None:
         return record
-    if version.starts <= uow.now:
+    if version.effective_at <= uow.now:
         since = format_known(version.effective_from) or "the beginning"
         raise PolicyVersionConflict(
             f"Version {number} of {policy_id} has been in force since {since}, and orders may have been judged by it:"
@@ -113,7 +113,7 @@ def close(
     It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` for a date far away.
     """
     uow.hold_journal()
-    version = uow.policies[policy_id].present(uow.now)
+    version = uow.policies[policy_id].current(uow.now)
     today = local_date(uow.now, zone(version.terms.time_zone))
     checks.require_near(day, today, "/date")
     notices = []
@@ -220,9 +220,9 @@ def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
     policy, records = uow.policies[version.policy_id], uow.policies.records(version.policy_id)
     withdrawn = {record.version for record in records if record.withdrawn_at is not None}
     others = [other for other in policy.versions if other.version != version.version]
-    standing = policy_of([*others, version], withdrawn).standing
-    at = [other.version for other in standing].index(version.version)
-    return standing[at - 1] if at else None
+    holding = policy_of([*others, version], withdrawn).effective_versions
+    at = [other.version for other in holding].index(version.version)
+    return holding[at - 1] if at else None
 
 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:

@@ -95,7 +95,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
-    present = policy.present(uow.now)
+    present = policy.current(uow.now)
     draft = replace(draft, closures=present.closures)
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
     orders, contacts = uow.orders.count(), uow.contacts.count()  # of other policies, too
@@ -110,14 +110,14 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._starts = [micros(version.starts) for version in policy.standing]
-        self._zones = {zone(version.terms.time_zone) for version in (*policy.standing, found.draft)}
+        self._starts = [micros(version.effective_at) for version in policy.effective_versions]
+        self._zones = {zone(version.terms.time_zone) for version in (*policy.effective_versions, found.draft)}
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Compare the windows that orders have with those that they would have."""
         edges, starts = cache(self._edges), self._starts
-        by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.standing)
+        by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.effective_versions)
         cases: dict[_Case, _Orders] = {}
         for done, row in enumerate(rows):
             if not done % STEP:

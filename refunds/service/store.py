@@ -57,7 +57,10 @@ class Store:
             message = f"REFUNDS_POLICY: there is no policy {found.default}; known: {', '.join(found) or 'none'}"
             raise ConfigurationError(f"{message}. Import it first: flask policy import FILE")
         policy = found[found.default]
-        for version in {policy.present(uow.now).version, *(v.version for v in policy.standing if v.starts > uow.now)}:
+        for version in {
+            policy.current(uow.now).version,
+            *(v.version for v in policy.effective_versions if v.effective_at > uow.now),
+        }:
             judging.calendar_of(policy.version(version))
 
     @property

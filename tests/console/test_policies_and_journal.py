@@ -48,7 +48,7 @@ def test_a_simulation_says_what_the_service_counts(past, days):
     page = browser.press(browser.get("/console/policies/virtual-numbers"), "Simulate", window_business_days=str(days))
     assert (page.status, page.query["window_business_days"]) == (200, str(days))
     with past.store.read(COMMAND_LINE) as uow:
-        present = uow.policies["virtual-numbers"].present(uow.now)
+        present = uow.policies["virtual-numbers"].current(uow.now)
         draft = replace(present, version=3, terms=replace(present.terms, window_business_days=days))
         found = simulation.simulate(uow, draft)
     total = found.total

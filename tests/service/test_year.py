@@ -152,7 +152,7 @@ class Said:
 
     policy: str
     number: int
-    starts: datetime
+    effective_at: datetime
     registered_at: datetime
     terms: dict[str, Any]
     withdrawn_at: datetime | None = None
@@ -273,7 +273,9 @@ class Oracle:
             for version in self.versions[policy]
             if version.registered_at <= as_of and not (version.withdrawn_at and version.withdrawn_at <= as_of)
         ]
-        return max((version for version in standing if version.starts <= at), key=lambda version: version.starts)
+        return max(
+            (version for version in standing if version.effective_at <= at), key=lambda version: version.effective_at
+        )
 
     def judging(self, order: OrderFacts, requested_at: datetime, as_of: datetime) -> Said:
         """The version that judges a request."""

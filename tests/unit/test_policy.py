@@ -179,23 +179,23 @@ def test_a_version_that_was_withdrawn_never_holds_and_keeps_its_number():
 def test_an_order_is_judged_by_the_version_in_force_when_its_service_was_provided():
     policy = policy_of([version(1, FIRST), version(2, SECOND)])
     asked = SECOND + timedelta(days=1)
-    assert policy.judging(asked, SECOND - timedelta(seconds=1)).version == 1
-    assert policy.judging(asked, SECOND).version == 2
+    assert policy.applicable(asked, SECOND - timedelta(seconds=1)).version == 1
+    assert policy.applicable(asked, SECOND).version == 2
 
 
 def test_a_service_not_yet_provided_is_judged_by_the_version_in_force_at_the_request():
     policy = policy_of([version(1, FIRST), version(2, SECOND)])
-    assert policy.judging(SECOND - timedelta(days=1), None).version == 1
-    assert policy.judging(SECOND - timedelta(days=1), SECOND).version == 1
+    assert policy.applicable(SECOND - timedelta(days=1), None).version == 1
+    assert policy.applicable(SECOND - timedelta(days=1), SECOND).version == 1
 
 
 def test_the_time_of_the_order_decides_where_the_terms_say_so():
     policy = policy_of([version(1, FIRST), version(2, SECOND, judged_by=JudgedBy.ORDERED)])
     ordered, provided = SECOND - timedelta(days=1), SECOND + timedelta(days=1)
     asked = provided + timedelta(days=1)
-    assert policy.judging(asked, provided, ordered).version == 1
-    assert policy.judging(asked, provided).version == 2, "not known when it was ordered"
-    assert policy_of([version(1, FIRST), version(2, SECOND)]).judging(asked, provided, ordered).version == 2
+    assert policy.applicable(asked, provided, ordered).version == 1
+    assert policy.applicable(asked, provided).version == 2, "not known when it was ordered"
+    assert policy_of([version(1, FIRST), version(2, SECOND)]).applicable(asked, provided, ordered).version == 2
 
 
 def test_a_what_if_replaces_single_terms_and_names_them(packaged):

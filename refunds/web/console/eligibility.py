@@ -269,7 +269,7 @@ def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
 
 def time_zone_of(uow: UnitOfWork, policy: str) -> str:
     """The zone in which times about orders of a policy are told and typed."""
-    return uow.policies[policy].present(uow.now).terms.time_zone
+    return uow.policies[policy].current(uow.now).terms.time_zone
 
 
 def _in_production() -> bool:

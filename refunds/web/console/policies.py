@@ -25,7 +25,7 @@ WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "coun
 @screen("/policies", scopes=(Scope.POLICIES_READ,))
 def policies(uow: UnitOfWork, form: Form) -> Response:
     """The policies that judge."""
-    listed = [(policy, policy.present(uow.now)) for policy in uow.policies.values()]
+    listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
@@ -33,10 +33,10 @@ def policies(uow: UnitOfWork, form: Form) -> Response:
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The versions of a policy, what each changed, and the clause as customers read it."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
-    before = dict(pairwise(found.standing))
+    before = dict(pairwise(found.effective_versions))
     changed = {later.version: _told(earlier, later) for earlier, later in before.items()}
     closures = publication.closures(uow, policy_id)
-    present = found.present(uow.now)
+    present = found.current(uow.now)
     return page(
         "policy.html",
         form,
@@ -69,7 +69,7 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]
     found = uow.policies[policy_id]
-    present = found.present(uow.now)
+    present = found.current(uow.now)
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
         raise InvalidInput([Flaw("/window_business_days", "changes nothing", "unchanged")])
