@@ -39,6 +39,8 @@ def command() -> None:
 
     Requests under way are finished first.
     """
+    # Before anything starts a thread: one that did not block them would take a signal, and end the process with it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
     store = loaded_store()
@@ -122,8 +124,6 @@ class Server(MTServer):
 
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, and until the requests under way are answered."""
-        # Blocked in this thread and in all that it starts, they are kept for `sigwait`.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 
     def _serve_loop(self, *_: object) -> None:

@@ -28,9 +28,9 @@ def judge(
 
     The contact point of the facts is put into its one spelling. Raises as `check_eligibility`.
     """
-    version = policy.applicable(facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")).what_if(
-        terms
-    )
+    version = policy.applicable(
+        facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
+    ).what_if(terms)
     contact_version = policy.in_force(facts.received_at).what_if(terms)
     if facts.contact_point is not None:
         assert facts.channel

@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import signal
 from contextlib import closing
 from pathlib import Path
 from unittest import mock
@@ -185,6 +186,7 @@ def test_each_command_says_what_it_does(commands, arguments, told):
 def start(engine, tmp_path, monkeypatch):
     """What a start of the service upon new records says, which then has nothing to serve."""
     monkeypatch.setattr(serve, "Server", mock.Mock())
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def started(**environment):
         commands = Commands(tmp_path, engine, PORT=str(free_port()), **environment)
@@ -194,7 +196,8 @@ def start(engine, tmp_path, monkeypatch):
         serve.Server.reset_mock()
         return commands, out
 
-    return started
+    yield started
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def shown(said):

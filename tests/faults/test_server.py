@@ -180,6 +180,29 @@ def test_signals_after_the_first_change_nothing(tmp_path):
         assert len(anchors) == 2 * (stopped + 1), "one of each start, one of each stop"
 
 
+STARTS_A_THREAD = """
+import sys, threading
+class Library:
+    def find_spec(self, name, *_):
+        if name == "sqlite_utils":
+            sys.meta_path.remove(self)
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+sys.meta_path.insert(0, Library())
+"""
+"""As libraries do that are imported when the records are opened: numpy, for example, where it is installed."""
+
+
+def test_no_other_thread_takes_a_signal(tmp_path):
+    """It would end the process, without its checkpoint."""
+    (tmp_path / "sitecustomize.py").write_text(STARTS_A_THREAD)
+    with serving(PYTHONPATH=str(tmp_path)) as (process, _):
+        threads = Path(f"/proc/{process.pid}/task").glob("*/status")  # where there is no /proc, there is nothing to see
+        others = [one.read_text() for one in threads if one.parent.name != str(process.pid)]
+        blocked = [int(re.search(r"^SigBlk:\s*(\w+)$", one, re.MULTILINE)[1], 16) for one in others]
+    for stopping in (signal.SIGTERM, signal.SIGINT):
+        assert all(mask >> stopping - 1 & 1 for mask in blocked)
+
+
 def test_a_log_that_cannot_be_written_changes_no_answer():
     """The reader of the pipe is gone, as on a full disk: what was committed is answered as such."""
     with serving() as (process, port):
