@@ -98,7 +98,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     return Issued(_issue(uow, locked, contact, decision, override))
 
 
-def foreseen(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
+def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
     """What would be decided if a cancellation were asked for on a stored contact now; nothing is recorded.
 
     Raises `NotFound`, and `ContactStateConflict` where none can be asked for on it.

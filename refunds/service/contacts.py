@@ -68,7 +68,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> tuple[Contact
     return contact, decision
 
 
-def foreseen(uow: UnitOfWork, order: Order, told: NewContact) -> Decision:
+def preview(uow: UnitOfWork, order: Order, told: NewContact) -> Decision:
     """What would be decided on a contact about an order if it were entered now; nothing is recorded.
 
     Raises `InvalidInput` naming what cannot be.

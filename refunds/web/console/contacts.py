@@ -96,13 +96,13 @@ def _foreseen(
 ) -> tuple[Order, Contact | None, Decision | None, tuple[Flaw, ...]]:
     """The order, the stored contact if it is about one, and what would be decided, or why that cannot be said."""
     if "contact_id" in found:
-        contact, order, decision = cancellations.foreseen(uow, found["contact_id"])
+        contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
             raise ContactStateConflict("The contact is about another order.")
         return order, contact, decision, ()
     order = uow.orders.get(order_id)
     try:
-        return order, None, contacts.foreseen(uow, order, _told(uow, order, found)), ()
+        return order, None, contacts.preview(uow, order, _told(uow, order, found)), ()
     except InvalidInput as error:
         return order, None, None, error.flaws
 
@@ -178,18 +178,18 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """A call or an e-mail, what was decided on it, and what can be done about it now."""
     found = uow.contacts.get(contact_id)
-    outcome = foreseen = found.outcome
+    outcome = preview = found.outcome
     if found.is_open:
         with suppress(CallersError):  # its facts may be such that nothing can be decided any more
-            foreseen = cancellations.foreseen(uow, contact_id)[2].outcome
+            preview = cancellations.preview(uow, contact_id)[2].outcome
     active = uow.cancellations.active(found.order_id)
-    acceptable = foreseen.reason is Reason.UNOFFICIAL_CONTACT_POINT
+    acceptable = preview.reason is Reason.UNOFFICIAL_CONTACT_POINT
     return page(
         "contact.html",
         form,
         contact=found,
         outcome=outcome,
-        foreseen=foreseen,
+        preview=preview,
         active=active,
         override=OverrideKind.CONTACT_POINT_ACCEPTED if acceptable else OverrideKind.GOODWILL,
         names=uow.users.names([found.recorded_by, found.resolved_by or ""]),

@@ -176,7 +176,7 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
-    return order, contacts.foreseen(uow, order, told), how
+    return order, contacts.preview(uow, order, told), how
 
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
