@@ -214,10 +214,10 @@ class BusinessCalendar:
         overlay.window = _windows(overlay.region, overlay._business, overlay._ends)
         return overlay
 
-    def closed_later(self, entered: Iterable[tuple[date, date]]) -> Self:
+    def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
         """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
 
-        They are in the order of entry. Which of them a window has is a matter of `in_time_for`.
+        They are in the order of entry. Which of them a window has is a matter of `as_of_window`.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -225,7 +225,7 @@ class BusinessCalendar:
         overlay._too_late = _too_late(self, overlay.window, closures)
         return overlay
 
-    def in_time_for(self, service_day: date, length: int) -> "BusinessCalendar":
+    def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
         """This calendar without the closures that were entered when the window after a service day had ended.
 
         What has ended stays as it was; what has not is extended.

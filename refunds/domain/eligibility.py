@@ -265,7 +265,7 @@ def decide(
     if provided_at is not None and provided_at <= requested_at:
         tz = zone(terms.time_zone)
         service_day, length = local_date(provided_at, tz), terms.window_business_days
-        calendar = known.in_time_for(service_day, length)
+        calendar = known.as_of_window(service_day, length)
         window = calendar.window(service_day, length)
         deadline = end_of_day(window.last_day, tz)
     return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline, known)

@@ -59,7 +59,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
     """The calendar with the closures that a decision was made with; some too late for its window, whatever that is."""
     calendar = calendar.closed_on(closed) if closed else calendar
-    return calendar.closed_later((day, date.max) for day in too_late) if too_late else calendar
+    return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 
 
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
@@ -91,7 +91,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]
-    return calendar.closed_later(entered) if entered else calendar
+    return calendar.with_entered_closures(entered) if entered else calendar
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:

@@ -92,7 +92,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
     for version, since, until in _in_force_on(policy, day):
         length = version.terms.window_business_days
         calendars = (judging.calendar_of(version, region) for region in regions)
-        last_days = tuple(calendar.in_time_for(day, length).window(day, length).last_day for calendar in calendars)
+        last_days = tuple(calendar.as_of_window(day, length).window(day, length).last_day for calendar in calendars)
         found.append(Provided(day, since, until, version, last_days))
     return found
 

@@ -46,7 +46,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
     calendar, today = judging.calendar_of(version), local_date(uow.now, tz)
 
     def last_day(service_day: date) -> date:
-        return calendar.in_time_for(service_day, length).window(service_day, length).last_day
+        return calendar.as_of_window(service_day, length).window(service_day, length).last_day
 
     earliest = today
     while last_day(earliest - _DAY) >= today:

@@ -33,7 +33,7 @@ def entered(*closures):
 
 def last_day(calendar, closures, length=2, service_day=0):
     """The number of the last day of a window, the closures being entered."""
-    calendar = calendar.closed_later(entered(*closures)).in_time_for(day(service_day), length)
+    calendar = calendar.with_entered_closures(entered(*closures)).as_of_window(day(service_day), length)
     return (calendar.window(day(service_day), length).last_day - MONDAY).days
 
 
@@ -122,21 +122,21 @@ def test_one_more_never_shortens_a_window(closures, length):
 
 def test_each_window_has_its_own():
     """What came too late for one may be in time for the next."""
-    calendar = PLAIN.closed_later(entered((2, 3)))
-    assert [calendar.in_time_for(day(n), 2).window(day(n), 2).last_day for n in (0, 1)] == [day(2), day(4)]
-    assert calendar.in_time_for(day(0), 2).why_not(day(2)) is None
-    assert calendar.in_time_for(day(1), 2).why_not(day(2)) is SkipReason.CLOSURE
-    assert calendar.in_time_for(day(0), 3).window(day(0), 3).last_day == day(4), "a longer window had not ended"
+    calendar = PLAIN.with_entered_closures(entered((2, 3)))
+    assert [calendar.as_of_window(day(n), 2).window(day(n), 2).last_day for n in (0, 1)] == [day(2), day(4)]
+    assert calendar.as_of_window(day(0), 2).why_not(day(2)) is None
+    assert calendar.as_of_window(day(1), 2).why_not(day(2)) is SkipReason.CLOSURE
+    assert calendar.as_of_window(day(0), 3).window(day(0), 3).last_day == day(4), "a longer window had not ended"
 
 
 def test_those_that_were_always_known_stay():
-    calendar = PLAIN.closed_on([day(1)]).closed_later(entered((2, 60)))
-    assert calendar.in_time_for(day(0), 2).window(day(0), 2).last_day == day(3)
+    calendar = PLAIN.closed_on([day(1)]).with_entered_closures(entered((2, 60)))
+    assert calendar.as_of_window(day(0), 2).window(day(0), 2).last_day == day(3)
 
 
 def test_a_calendar_without_any_is_the_same_for_every_window():
-    assert PLAIN.in_time_for(day(0), 2) is PLAIN
-    assert PLAIN.closed_on([day(1)]).in_time_for(day(0), 2).closures == [day(1)]
+    assert PLAIN.as_of_window(day(0), 2) is PLAIN
+    assert PLAIN.closed_on([day(1)]).as_of_window(day(0), 2).closures == [day(1)]
 
 
 PROVIDED = "2026-04-02T11:30:00Z"
