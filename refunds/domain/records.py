@@ -20,7 +20,7 @@ def personal() -> Any:
     return field(default=None, metadata={"personal": True})
 
 
-def unvouched() -> Any:
+def not_digested() -> Any:
     """A field that the journal does not vouch for.
 
     Either it follows from other records and is kept only to be found by; or it goes, or changes, without a trace.
@@ -111,8 +111,8 @@ class Contact:
     supersedes: str | None
     decision: RecordedDecision
     backdated: bool
-    is_open: bool = unvouched()
-    superseded_by: str | None = unvouched()
+    is_open: bool = not_digested()
+    superseded_by: str | None = not_digested()
     resolution_reason: str | None = personal()
     resolved_at: datetime | None = None
     resolved_by: str | None = None
@@ -223,9 +223,9 @@ class User:
     """
 
     user_id: str
-    name: str | None = unvouched()
+    name: str | None = not_digested()
     role: Role
     password_hash: str
-    epoch: int = unvouched()
+    epoch: int = not_digested()
     registered_at: datetime
     disabled_at: datetime | None = None

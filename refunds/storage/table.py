@@ -78,7 +78,7 @@ class _Column(NamedTuple):
     field: str
     kind: _Kind
     personal: bool
-    unvouched: bool
+    not_digested: bool
     later: bool
 
 
@@ -188,15 +188,15 @@ class Table(Generic[R]):
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row's plain columns, and of which personal ones are there; `unvouched` ones are left out."""
+        """The digest of a row's plain columns, and of which personal ones are there; `not_digested` ones are left out."""
         plain: dict[str, Any] = {}
         held = []
-        for name, _, _, personal, unvouched, later in self._columns:
+        for name, _, _, personal, not_digested, later in self._columns:
             value = row[name]
             if personal:
                 if value is not None:
                     held.append(name)
-            elif not (unvouched or (later and value is None)):
+            elif not (not_digested or (later and value is None)):
                 plain[name] = value
         return record_digest(self.name, plain | {"personal": held})
 
