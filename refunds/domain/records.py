@@ -25,7 +25,7 @@ def not_digested() -> Any:
 
     Either it follows from other records and is kept only to be found by; or it goes, or changes, without a trace.
     """
-    return field(metadata={"unvouched": True})
+    return field(metadata={"not_digested": True})
 
 
 class Intent(StrEnum):

@@ -14,7 +14,7 @@ from refunds.storage.anchors import Anchor
 from refunds.storage.audit import Broken, Report
 from refunds.storage.copies import Copy
 from refunds.storage.events import Head
-from refunds.storage.table import count_rows
+from refunds.storage.mapper import count_rows
 from refunds.storage.tables import TABLES
 from refunds.storage.unit_of_work import UnitOfWork
 

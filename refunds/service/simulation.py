@@ -25,7 +25,7 @@ from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
 from refunds.storage.decisions import FACTS, OUTCOME
-from refunds.storage.table import instant, micros
+from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
 EXAMPLES = 10

@@ -18,10 +18,10 @@ from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES
 from refunds.storage.repository import Context
-from refunds.storage.table import Table
 from refunds.storage.tables import records, table_of
 
 
@@ -109,7 +109,7 @@ _NO_VALUE = (ValueError, TypeError, OverflowError, MemoryError, Unreadable)
 """What reading something that the service has not written may raise."""
 
 
-def _as_vouched_for(table: Table[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
+def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
     """Table and id of every record that is as the journal says."""
     try:
         for row in rows:

@@ -8,10 +8,10 @@ from refunds.domain.records import Cancellation, State
 from refunds.errors import NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
+from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import OfOrders
-from refunds.storage.table import Table, micros
 
-CANCELLATIONS = Table(Cancellation, "cancellations")
+CANCELLATIONS = RecordMapper(Cancellation, "cancellations")
 
 _WITH_KEY = with_key(CANCELLATIONS)
 
@@ -19,7 +19,7 @@ _WITH_KEY = with_key(CANCELLATIONS)
 class Cancellations(OfOrders[Cancellation]):
     """The cancellations of orders."""
 
-    table: ClassVar[Table[Cancellation]] = CANCELLATIONS
+    mapper: ClassVar[RecordMapper[Cancellation]] = CANCELLATIONS
 
     def get(self, cancellation_id: str) -> Cancellation:
         """The cancellation of this id; raises `NotFound`."""

@@ -6,11 +6,11 @@ from typing import ClassVar, NamedTuple
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
+from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
-from refunds.storage.table import Table, micros
 
-CLIENTS = Table(Client, "clients")
-TOKENS = Table(ClientToken, "tokens")
+CLIENTS = RecordMapper(Client, "clients")
+TOKENS = RecordMapper(ClientToken, "tokens")
 
 
 class Holder(NamedTuple):
@@ -24,7 +24,7 @@ class Holder(NamedTuple):
 class Clients(Repository[Client]):
     """The systems and people that call the service."""
 
-    table: ClassVar[Table[Client]] = CLIENTS
+    mapper: ClassVar[RecordMapper[Client]] = CLIENTS
 
     def by_name(self, name: str) -> Client | None:
         """The client of this name; held, in a write, until it ends."""
@@ -35,7 +35,7 @@ class Clients(Repository[Client]):
 class Tokens(Repository[ClientToken]):
     """The tokens of clients."""
 
-    table: ClassVar[Table[ClientToken]] = TOKENS
+    mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
     def holder(self, token_id: str) -> Holder | None:
         """The holder of the token of this id: the one indexed read of every request."""

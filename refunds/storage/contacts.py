@@ -7,10 +7,10 @@ from refunds.domain.records import Contact
 from refunds.errors import NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
-from refunds.storage.table import Table
 
-CONTACTS = Table(Contact, "contacts")
+CONTACTS = RecordMapper(Contact, "contacts")
 
 _WITH_KEY = with_key(CONTACTS)
 
@@ -18,7 +18,7 @@ _WITH_KEY = with_key(CONTACTS)
 class Contacts(OfOrders[Contact]):
     """The contacts about orders."""
 
-    table: ClassVar[Table[Contact]] = CONTACTS
+    mapper: ClassVar[RecordMapper[Contact]] = CONTACTS
 
     def get(self, contact_id: str) -> Contact:
         """The contact of this id; raises `NotFound`."""

@@ -13,8 +13,8 @@ from typing import Self
 from refunds.errors import ConfigurationError
 from refunds.storage import Engine, Transaction, events
 from refunds.storage.events import NO_EVENT, Head
+from refunds.storage.mapper import count_rows
 from refunds.storage.migrations import COPY_OF, GENERATED, up_to_date
-from refunds.storage.table import count_rows
 from refunds.storage.tables import TABLES, StoredTable
 
 AT_ONCE = 2_000

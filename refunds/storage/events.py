@@ -7,10 +7,10 @@ from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event,
 from refunds.errors import Unreadable
 from refunds.security.encryption import CLOSED
 from refunds.storage import Row, Transaction
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Repository
-from refunds.storage.table import Table
 
-EVENTS = Table(Event, "events")
+EVENTS = RecordMapper(Event, "events")
 
 
 class Head(NamedTuple):
@@ -27,7 +27,7 @@ NO_EVENT = Head(0, GENESIS, 0)
 class Events(Repository[Event]):
     """The events of the journal."""
 
-    table: ClassVar[Table[Event]] = EVENTS
+    mapper: ClassVar[RecordMapper[Event]] = EVENTS
 
     def head(self) -> Head:
         """The end of the journal; raises `Unreadable`."""

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from refunds.errors import IdempotencyKeyReused
 from refunds.security.encryption import Vault, keyed_digest
 from refunds.storage import Row, Transaction, keys
+from refunds.storage.mapper import micros
 from refunds.storage.repository import Context
-from refunds.storage.table import micros
 
 KEPT = timedelta(days=30)
 

@@ -15,10 +15,10 @@ from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.repository import Context
-from refunds.storage.table import Table
 from refunds.storage.tables import table_of
 
 R = TypeVar("R")
@@ -40,7 +40,7 @@ class Inspection:
             raise NotFound("there is no order of this id")
         self._context, self._order_id = context, order_id
         self._shown, self._true = context.vault(row), keys.vault(context.keys, row)
-        self._rows: dict[Table[Any], list[Row]] = {
+        self._rows: dict[RecordMapper[Any], list[Row]] = {
             ORDERS: [row],
             CONTACTS: contacts.of_order(context.tx, order_id),
             CANCELLATIONS: cancellations.of_order(context.tx, order_id),
@@ -79,7 +79,7 @@ class Inspection:
             return ORDERS.read(row, CLOSED)
         return ORDERS.read(row, self._shown)
 
-    def _readable(self, table: Table[R], true: Vault, shown: Vault) -> list[R]:
+    def _readable(self, table: RecordMapper[R], true: Vault, shown: Vault) -> list[R]:
         """The records of a table, but for those that cannot be read."""
         found = []
         for row in self._rows[table]:
@@ -123,7 +123,7 @@ def _breaks(context: Context, first: Event, end: int, anchor: Anchor | None) -> 
         yield f"position {position - 1}: this is not the event that was anchored"
 
 
-def _not_as_told(rows: Mapping[Table[Any], list[Row]], told: list[Event]) -> Iterator[str]:
+def _not_as_told(rows: Mapping[RecordMapper[Any], list[Row]], told: list[Event]) -> Iterator[str]:
     """The records that are not what the last event about them says."""
     digests = {(table_of(event.type), event.subject): event.digest for event in told}
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}

@@ -14,7 +14,7 @@ from refunds.security.encryption import (
     unseal,
 )
 from refunds.storage import Row, Transaction
-from refunds.storage.table import Table
+from refunds.storage.mapper import RecordMapper
 
 
 def any_stored(tx: Transaction) -> bool:
@@ -50,7 +50,7 @@ def vault(keys: Keyring, row: Row) -> Vault:
     return Vault(unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"])))
 
 
-def with_key(table: Table[Any], more: str = "", *, dangling: bool = False) -> str:
+def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
     """The rows of what is about orders, each with the key of its order's customer; of `dangling` ones without."""
     join = "LEFT JOIN" if dangling else "JOIN"
     return (

@@ -9,10 +9,10 @@ from refunds.errors import NotFound
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
 from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.contacts import CONTACTS
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
-from refunds.storage.table import Table
 
-ORDERS = Table(Order, "orders")
+ORDERS = RecordMapper(Order, "orders")
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
@@ -27,7 +27,7 @@ class LockedOrder(NamedTuple):
 class Orders(OfOrders[Order]):
     """The orders."""
 
-    table: ClassVar[Table[Order]] = ORDERS
+    mapper: ClassVar[RecordMapper[Order]] = ORDERS
 
     def get(self, order_id: str) -> Order:
         """The order of this id; raises `NotFound`."""

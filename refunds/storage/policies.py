@@ -11,11 +11,11 @@ from refunds.errors import InvalidInput, NotFound, Unreadable
 from refunds.schemas.policy import read_terms
 from refunds.security.encryption import CLOSED, Vault
 from refunds.storage import Row, Transaction
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Repository
-from refunds.storage.table import Table
 
-POLICY_VERSIONS = Table(RegisteredVersion, "policy_versions")
-CLOSURES = Table(Closure, "closures")
+POLICY_VERSIONS = RecordMapper(RegisteredVersion, "policy_versions")
+CLOSURES = RecordMapper(Closure, "closures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> P
 class Versions(Repository[RegisteredVersion]):
     """The versions of policies, as they were registered."""
 
-    table: ClassVar[Table[RegisteredVersion]] = POLICY_VERSIONS
+    mapper: ClassVar[RecordMapper[RegisteredVersion]] = POLICY_VERSIONS
 
     def has_judged(self, policy: str) -> bool:
         """Whether a decision that is stored was made by a policy: without an index, as it is asked so rarely."""
@@ -114,7 +114,7 @@ class Versions(Repository[RegisteredVersion]):
 class EnteredClosures(Repository[Closure]):
     """The closures that were entered, their reasons for those who may read what staff wrote."""
 
-    table: ClassVar[Table[Closure]] = CLOSURES
+    mapper: ClassVar[RecordMapper[Closure]] = CLOSURES
 
     def of_policy(self, policy: str) -> list[Closure]:
         """The closures of a policy, by date."""

@@ -13,7 +13,7 @@ from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Principal, Scope
 from refunds.security.encryption import CLOSED, Keyring, Vault
 from refunds.storage import Row, Transaction, keys
-from refunds.storage.table import Table, count_rows
+from refunds.storage.mapper import RecordMapper, count_rows
 
 R = TypeVar("R")
 
@@ -48,7 +48,7 @@ class Context:
 class Repository(Generic[R]):
     """The records of a kind, as a transaction and whoever works in it see them."""
 
-    table: ClassVar[Table[Any]]
+    mapper: ClassVar[RecordMapper[Any]]
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -59,7 +59,7 @@ class Repository(Generic[R]):
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
         """Store a new record, and enter in the journal that it is; `data` has nothing personal."""
-        self._enter(event, record, self.table.insert(self._tx, record, self._vault(record)), data)
+        self._enter(event, record, self.mapper.insert(self._tx, record, self._vault(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
         """Store what changes of a record, and enter it in the journal; the record as it is now.
@@ -67,16 +67,16 @@ class Repository(Generic[R]):
         Raises `Conflict` where the record is no longer what it was.
         """
         after: R
-        after, digest = self.table.change(self._tx, record, self._vault(record), **changes)
+        after, digest = self.mapper.change(self._tx, record, self._vault(record), **changes)
         self._enter(event, after, digest, data or {})
         return after
 
     def count(self) -> int:
         """How many there are."""
-        return count_rows(self._tx, self.table.name)
+        return count_rows(self._tx, self.mapper.name)
 
     def _enter(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
-        subject, order_id = self.table.id_of(record), getattr(record, "order_id", None)
+        subject, order_id = self.mapper.id_of(record), getattr(record, "order_id", None)
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def _vault(self, _: R) -> Vault:
@@ -84,7 +84,7 @@ class Repository(Generic[R]):
         return CLOSED
 
     def _read(self, row: Row) -> R:
-        record: R = self.table.read(row, CLOSED)
+        record: R = self.mapper.read(row, CLOSED)
         return record
 
     def _read_all(self, rows: Iterable[Row]) -> list[R]:
@@ -98,5 +98,5 @@ class OfOrders(Repository[R]):
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _read(self, row: Row) -> R:
-        record: R = self.table.read(row, self._context.vault(row))
+        record: R = self.mapper.read(row, self._context.vault(row))
         return record

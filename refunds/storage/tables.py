@@ -9,7 +9,7 @@ from typing import Any
 
 from refunds.storage import Row, Transaction, cancellations, clients, contacts, orders, policies, users
 from refunds.storage.events import EVENTS
-from refunds.storage.table import Table
+from refunds.storage.mapper import RecordMapper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +22,14 @@ class StoredTable:
 
     name: str
     key: tuple[str, ...]
-    mapper: Table[Any] | None = None
+    mapper: RecordMapper[Any] | None = None
     rows: Callable[[Transaction], Iterator[Row]] | None = None
     events: str | None = None
     journalled: bool = True
 
 
 def _of(
-    mapper: Table[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
+    mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
 ) -> StoredTable:
     return StoredTable(
         name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events, journalled=journalled
@@ -55,7 +55,7 @@ TABLES = (
 NAMES = tuple(table.name for table in TABLES)
 
 
-def records() -> Iterator[tuple[Table[Any], Callable[[Transaction], Iterator[Row]]]]:
+def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Iterator[Row]]]]:
     """The tables of records that the journal vouches for, and the rows of each."""
     for table in TABLES:
         if table.mapper is not None and table.rows is not None:

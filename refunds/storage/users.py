@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 from refunds.domain.records import User
 from refunds.security.encryption import keyed_digest
 from refunds.storage import Row, Transaction
+from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
-from refunds.storage.table import Table, micros
 
-USERS = Table(User, "users")
+USERS = RecordMapper(User, "users")
 
 WITHIN = timedelta(minutes=15)
 """For how long attempts are counted, from the first of them."""
@@ -26,7 +26,7 @@ class SignedIn(NamedTuple):
 class Users(Repository[User]):
     """The people who sign in to the console."""
 
-    table: ClassVar[Table[User]] = USERS
+    mapper: ClassVar[RecordMapper[User]] = USERS
 
     def signed_in(self, user_id: str) -> SignedIn | None:
         """The user of this id: the one indexed read of every request of a session."""

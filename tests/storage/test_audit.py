@@ -538,7 +538,7 @@ def test_hundreds_of_things_are_done_and_found(installation):
 
 
 def test_of_a_user_nothing_but_name_and_epoch_goes_without_a_trace():
-    assert {("users", field.name) for field in fields(User) if field.metadata.get("unvouched")} == UNVOUCHED
+    assert {("users", field.name) for field in fields(User) if field.metadata.get("not_digested")} == UNVOUCHED
 
 
 ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LIMIT 1"

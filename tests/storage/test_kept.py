@@ -22,7 +22,7 @@ from refunds.service import contacts, events, publication
 from refunds.service.replay import Replayed, replay
 from refunds.service.store import Store
 from refunds.storage import migrations
-from refunds.storage.table import Table
+from refunds.storage.mapper import RecordMapper
 from tests.conftest import settings
 from tests.storage.keep import KEPT
 
@@ -118,7 +118,7 @@ class Promised(Cancellation):
     promise: str | None = personal()
 
 
-PROMISES = Table(
+PROMISES = RecordMapper(
     Promised,
     "cancellations",
     stored_as={"promised_until": "until", "promise": "told"},

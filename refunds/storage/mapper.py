@@ -82,7 +82,7 @@ class _Column(NamedTuple):
     later: bool
 
 
-class Table(Generic[R]):
+class RecordMapper(Generic[R]):
     """The table of a record, whose first field is its key.
 
     `stored_as`: the columns of fields that have another name by now. What is stored keeps its names: they stand in what
@@ -106,7 +106,7 @@ class Table(Generic[R]):
                 f.name,
                 _kind(hints[f.name]),
                 bool(f.metadata.get("personal")),
-                bool(f.metadata.get("unvouched")),
+                bool(f.metadata.get("not_digested")),
                 stored_as.get(f.name, f.name) in added,
             )
             for f in fields(record)  # type: ignore[arg-type] # records are dataclasses
@@ -188,7 +188,7 @@ class Table(Generic[R]):
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row's plain columns, and of which personal ones are there; `not_digested` ones are left out."""
+        """The digest of a row's plain columns, but `not_digested` ones, and of which personal ones are there."""
         plain: dict[str, Any] = {}
         held = []
         for name, _, _, personal, not_digested, later in self._columns:
