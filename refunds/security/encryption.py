@@ -78,7 +78,7 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 
 @dataclass(frozen=True, slots=True)
-class Vault:
+class CustomerCipher:
     """What opens and closes the personal fields of one customer; without a key it opens none."""
 
     key: bytes | None
@@ -96,5 +96,5 @@ class Vault:
         return unseal(self.key, sealed, place(table, column, row)).decode()
 
 
-CLOSED = Vault(None)
+NO_ACCESS = CustomerCipher(None)
 """For what is nobody's, and for those who may not see what is personal."""

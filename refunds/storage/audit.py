@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from refunds.domain.journal import Event, is_sound
 from refunds.domain.records import Intent
 from refunds.errors import RefundsError, Unreadable
-from refunds.security.encryption import CLOSED, Tampered, Vault
+from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, customers, events, keys, orders
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
@@ -99,7 +99,7 @@ def _read_events(context: Context) -> Iterator[Event]:
         for row in events.every(context.tx):
             if not EVENTS.fits(row):
                 raise Broken(f"position {position}: the journal is broken here")
-            yield EVENTS.read(row, CLOSED)
+            yield EVENTS.read(row, NO_ACCESS)
             position += 1
     except _NO_VALUE:
         raise Broken(f"position {position}: the journal is broken here") from None
@@ -135,7 +135,7 @@ def _check_customers(context: Context) -> None:
     owners = orders.owners(context.tx)
     for row in customers.every(context.tx):
         with _named(f"customers {row['customer_id']}"):
-            keys.vault(context.keys, row)
+            keys.cipher(context.keys, row)
             if row["customer_id"] not in owners:
                 raise Tampered("no order is this customer's")
         owners.remove(row["customer_id"])
@@ -144,13 +144,13 @@ def _check_customers(context: Context) -> None:
 
 
 def _check_order(context: Context, row: Row) -> None:
-    order = ORDERS.read(row, keys.vault(context.keys, row))
+    order = ORDERS.read(row, keys.cipher(context.keys, row))
     if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
         raise Tampered("its customer cannot be found by his reference")
 
 
 def _check_contact(context: Context, row: Row) -> None:
-    contact = CONTACTS.read(row, keys.vault(context.keys, row))
+    contact = CONTACTS.read(row, keys.cipher(context.keys, row))
     asks = contact.intent is Intent.CANCEL and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
@@ -159,11 +159,11 @@ def _check_contact(context: Context, row: Row) -> None:
 
 
 def _check_closure(context: Context, row: Row) -> None:
-    CLOSURES.read(row, Vault(context.keys.notes))
+    CLOSURES.read(row, CustomerCipher(context.keys.notes))
 
 
 def _check_cancellation(context: Context, row: Row) -> None:
-    CANCELLATIONS.read(row, keys.vault(context.keys, row))
+    CANCELLATIONS.read(row, keys.cipher(context.keys, row))
 
 
 _CHECKS: dict[str, Callable[[Context, Row], None]] = {

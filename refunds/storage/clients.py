@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 from refunds.domain.records import Client, ClientToken
-from refunds.security.encryption import CLOSED
+from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
@@ -72,7 +72,7 @@ class Tokens(Repository[ClientToken]):
 
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:
-    return CLIENTS.read(row, CLOSED), TOKENS.read(row, CLOSED)
+    return CLIENTS.read(row, NO_ACCESS), TOKENS.read(row, NO_ACCESS)
 
 
 def every_client(tx: Transaction) -> Iterator[Row]:

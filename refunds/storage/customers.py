@@ -44,7 +44,7 @@ class Customers:
         if other and other["digest"] > digest:
             self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
         customer_id: str = found["customer_id"]
-        self._context.customers[customer_id] = keys.vault(self._context.keys, found)
+        self._context.customers[customer_id] = keys.cipher(self._context.keys, found)
         return customer_id
 
     def forget_without_orders(self, customer_id: str) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event, is_sound
 from refunds.errors import Unreadable
-from refunds.security.encryption import CLOSED
+from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Repository
@@ -98,7 +98,7 @@ def _head(row: Row | None) -> Head:
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
     """Add events after the head, and move it to the last of them."""
     # Nothing vouches for an event but the chain.
-    tx.many(EVENTS.insertion, [EVENTS.row(event, CLOSED) for event in events])
+    tx.many(EVENTS.insertion, [EVENTS.row(event, NO_ACCESS) for event in events])
     set_head(tx, moved(after, events))
 
 

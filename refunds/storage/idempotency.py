@@ -7,7 +7,7 @@ and only if the transaction leaves a record; so no key is ever stuck.
 from datetime import datetime, timedelta
 
 from refunds.errors import IdempotencyKeyReused
-from refunds.security.encryption import Vault, keyed_digest
+from refunds.security.encryption import CustomerCipher, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import micros
 from refunds.storage.repository import Context
@@ -55,7 +55,7 @@ class Replies:
             raise IdempotencyKeyReused(
                 "The Idempotency-Key has come with another request: use a new one for a new request."
             )
-        reply = _opened(row, keys.vault(keyring, row))
+        reply = _opened(row, keys.cipher(keyring, row))
         assert reply is not None
         return reply
 
@@ -74,20 +74,20 @@ class Replies:
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
-def _keep(tx: Transaction, named: Row, order_id: str, vault: Vault, reply: str) -> None:
+def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, reply: str) -> None:
     tx.run(
         "UPDATE idempotency SET order_id = :order_id, reply = :reply"
         " WHERE client_id = :client_id AND key_hash = :key_hash",
         client_id=named["client_id"],
         key_hash=named["key_hash"],
         order_id=order_id,
-        reply=vault.seal(reply, *_PLACE, named["key_hash"].hex()),
+        reply=cipher.seal(reply, *_PLACE, named["key_hash"].hex()),
     )
 
 
-def _opened(row: Row, vault: Vault) -> str | None:
+def _opened(row: Row, cipher: CustomerCipher) -> str | None:
     """The reply that a row keeps; None where it went with its customer."""
-    return vault.unseal(row["reply"], *_PLACE, row["key_hash"].hex())
+    return cipher.unseal(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
 def forget_expired(tx: Transaction, now: datetime) -> None:
@@ -101,7 +101,7 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
     )
 
 
-def move(tx: Transaction, order_id: str, vault: Vault, to: Vault, now: datetime) -> None:
+def move(tx: Transaction, order_id: str, cipher: CustomerCipher, to: CustomerCipher, now: datetime) -> None:
     """Seal the replies about an order anew, in another customer's vault.
 
     Not those that have expired: whoever uses such a key again holds it, and may be waiting for the order.
@@ -112,6 +112,6 @@ def move(tx: Transaction, order_id: str, vault: Vault, to: Vault, now: datetime)
         now=micros(now),
     )
     for row in rows:
-        reply = _opened(row, vault)
+        reply = _opened(row, cipher)
         if reply is not None:
             _keep(tx, row, order_id, to, reply)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
 from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
 from refunds.errors import NotFound
-from refunds.security.encryption import CLOSED, Tampered, Vault
+from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies
 from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
@@ -39,7 +39,7 @@ class Inspection:
         if row is None:
             raise NotFound("there is no order of this id")
         self._context, self._order_id = context, order_id
-        self._shown, self._true = context.vault(row), keys.vault(context.keys, row)
+        self._shown, self._true = context.cipher(row), keys.cipher(context.keys, row)
         self._rows: dict[RecordMapper[Any], list[Row]] = {
             ORDERS: [row],
             CONTACTS: contacts.of_order(context.tx, order_id),
@@ -52,10 +52,10 @@ class Inspection:
 
     def judged_by(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
         """The versions and the closures of these ids, which are then looked into, too."""
-        tx, notes = self._context.tx, Vault(self._context.keys.notes)
+        tx, notes = self._context.tx, CustomerCipher(self._context.keys.notes)
         self._rows[POLICY_VERSIONS] = [row for row in policies.every_version(tx) if row["version_id"] in ids]
         self._rows[CLOSURES] = [row for row in policies.every_closure(tx) if row["closure_id"] in ids]
-        versions = [POLICY_VERSIONS.read(row, CLOSED) for row in self._rows[POLICY_VERSIONS]]
+        versions = [POLICY_VERSIONS.read(row, NO_ACCESS) for row in self._rows[POLICY_VERSIONS]]
         return versions, self._readable(CLOSURES, notes, self._context.notes)
 
     def follow(self, anchors: Sequence[Anchor], ids: Collection[str]) -> tuple[list[Link], list[str]]:
@@ -66,7 +66,7 @@ class Inspection:
         """
         tx = self._context.tx
         found = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
-        told = sorted((EVENTS.read(row, CLOSED) for row in found), key=lambda event: event.position)
+        told = sorted((EVENTS.read(row, NO_ACCESS) for row in found), key=lambda event: event.position)
         journal, broken = _followed(self._context, told, anchors)
         return journal, [*broken, *_not_as_told(self._rows, told), *self.unreadable]
 
@@ -76,10 +76,10 @@ class Inspection:
             ORDERS.read(row, self._true)
         except Tampered:
             self.unreadable.append(f"orders {row['order_id']}: what is personal does not open")
-            return ORDERS.read(row, CLOSED)
+            return ORDERS.read(row, NO_ACCESS)
         return ORDERS.read(row, self._shown)
 
-    def _readable(self, table: RecordMapper[R], true: Vault, shown: Vault) -> list[R]:
+    def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
         """The records of a table, but for those that cannot be read."""
         found = []
         for row in self._rows[table]:
@@ -114,7 +114,7 @@ def _breaks(context: Context, first: Event, end: int, anchor: Anchor | None) -> 
     """Where the journal is not sound from an event to an anchor: the first such place."""
     previous, position = first.previous, first.position
     for row in events.between(context.tx, first.position, end):
-        event = EVENTS.read(row, CLOSED)
+        event = EVENTS.read(row, NO_ACCESS)
         if not is_sound(event, context.keys.audit, position, previous):
             yield f"position {position}: the journal is broken here"
             return

@@ -5,9 +5,9 @@ from typing import Any
 from refunds.errors import ConfigurationError
 from refunds.security.encryption import (
     SERVICE_KEYS,
+    CustomerCipher,
     Keyring,
     Tampered,
-    Vault,
     new_key,
     place,
     seal,
@@ -45,9 +45,11 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
     return Keyring(master, **keys)
 
 
-def vault(keys: Keyring, row: Row) -> Vault:
+def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     """The vault of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
-    return Vault(unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"])))
+    return CustomerCipher(
+        unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"]))
+    )
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:

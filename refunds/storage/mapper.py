@@ -16,7 +16,7 @@ import orjson
 from refunds.domain.eligibility import RecordedDecision
 from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
-from refunds.security.encryption import Vault
+from refunds.security.encryption import CustomerCipher
 from refunds.storage import Row, Transaction
 from refunds.storage.decisions import read_decision, write_decision
 
@@ -123,27 +123,27 @@ class RecordMapper(Generic[R]):
         key: str = getattr(record, self._columns[0].field)
         return key
 
-    def insert(self, tx: Transaction, record: R, vault: Vault) -> bytes:
+    def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
         """Store a new record; its digest."""
-        row = self.row(record, vault)
+        row = self.row(record, cipher)
         tx.run(self.insertion, **row)
         return self.digest(row)
 
-    def insert_new(self, tx: Transaction, record: R, vault: Vault) -> bytes | None:
+    def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
         """Store a record unless there is one of its key, waiting for whoever is storing that; its digest, or None."""
-        row = self.row(record, vault)
+        row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
             return None
         return self.digest(row)
 
-    def change(self, tx: Transaction, before: R, vault: Vault, **changes: Any) -> tuple[R, bytes]:
+    def change(self, tx: Transaction, before: R, cipher: CustomerCipher, **changes: Any) -> tuple[R, bytes]:
         """Store what changes of a record, if that still is what it was before; the record now, and its digest.
 
         The digest is that of the row as it is stored, which an older version may have written in its own way. Raises
         `Conflict` where another transaction was quicker.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
-        old, new = self.row(before, vault), self.row(after, vault)
+        old, new = self.row(before, cipher), self.row(after, cipher)
         changed = [self._stored[field] for field in changes]
         plain = [column.name for column in changed if not column.personal]
         guards = [f"{self.key} = :{self.key}", *(f"{name} IS NOT DISTINCT FROM :old_{name}" for name in plain)]
@@ -156,25 +156,25 @@ class RecordMapper(Generic[R]):
             raise Conflict(self.name)
         return after, self.digest(stored)
 
-    def reseal(self, tx: Transaction, row: Row, vault: Vault, to: Vault) -> None:
+    def reseal(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
         """Seal the personal fields of a row anew, in another customer's vault."""
         key = row[self.key]
         for name in (column.name for column in self._columns if column.personal):
             if row[name] is not None:
-                text = vault.unseal(row[name], self.name, name, key)
+                text = cipher.unseal(row[name], self.name, name, key)
                 if text is None:
                     raise RuntimeError("a closed vault must not empty a field")
                 sealed = to.seal(text, self.name, name, key)
                 tx.run(f"UPDATE {self.name} SET {name} = :sealed WHERE {self.key} = :key", sealed=sealed, key=key)  # noqa: S608
 
-    def read(self, row: Row, vault: Vault) -> R:
+    def read(self, row: Row, cipher: CustomerCipher) -> R:
         """The record that a row holds."""
         key = row[self.key]
         values: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:
             value = row[name]
             if personal:
-                value = vault.unseal(value, self.name, name, key)
+                value = cipher.unseal(value, self.name, name, key)
             elif value is not None:
                 value = kind.read(value)
             values[field] = value
@@ -200,14 +200,14 @@ class RecordMapper(Generic[R]):
                 plain[name] = value
         return record_digest(self.name, plain | {"personal": held})
 
-    def row(self, record: R, vault: Vault) -> dict[str, Any]:
+    def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
         """The row that a record becomes."""
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:
             value = getattr(record, field)
             if personal:
-                value = vault.seal(value, self.name, name, key)
+                value = cipher.seal(value, self.name, name, key)
             elif value is not None:
                 value = kind.store(value)
             row[name] = value

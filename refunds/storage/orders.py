@@ -46,8 +46,8 @@ class Orders(OfOrders[Order]):
 
     def add_new(self, order: Order) -> bool:
         """Store an order of a customer who is held, unless there is one of its id; whether it was stored."""
-        vault = self._context.orders[order.order_id] = self._context.customers[order.customer_id]
-        digest = ORDERS.insert_new(self._tx, order, vault)
+        cipher = self._context.orders[order.order_id] = self._context.customers[order.customer_id]
+        digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
             return False
         self._enter(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
@@ -56,12 +56,12 @@ class Orders(OfOrders[Order]):
     def move(self, order: Order, customer_id: str) -> None:
         """Seal everything personal about an order anew, for the customer whose it is found to be, and who is held."""
         order_id, now = order.order_id, self._context.now
-        vault, to = self._context.orders[order_id], self._context.customers[customer_id]
+        cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
         for row in contacts.of_order(self._tx, order_id):
-            CONTACTS.reseal(self._tx, row, vault, to)
+            CONTACTS.reseal(self._tx, row, cipher, to)
         for row in cancellations.of_order(self._tx, order_id):
-            CANCELLATIONS.reseal(self._tx, row, vault, to)
-        idempotency.move(self._tx, order_id, vault, to, now)
+            CANCELLATIONS.reseal(self._tx, row, cipher, to)
+        idempotency.move(self._tx, order_id, cipher, to, now)
         self._context.orders[order_id] = to
 
     def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:

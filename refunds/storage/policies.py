@@ -9,7 +9,7 @@ from refunds.domain.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, 
 from refunds.domain.records import Closure, RegisteredVersion
 from refunds.errors import InvalidInput, NotFound, Unreadable
 from refunds.schemas.policy import read_terms
-from refunds.security.encryption import CLOSED, Vault
+from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Repository
@@ -81,8 +81,8 @@ def load(tx: Transaction, default: str, position: int) -> Policies:
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> Known:
     try:
-        records = tuple(POLICY_VERSIONS.read(row, CLOSED) for row in versions)
-        closed = (CLOSURES.read(row, CLOSED) for row in entered)
+        records = tuple(POLICY_VERSIONS.read(row, NO_ACCESS) for row in versions)
+        closed = (CLOSURES.read(row, NO_ACCESS) for row in entered)
         closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
         withdrawn = {record.version for record in records if record.withdrawn_at is not None}
         return Known(policy_of((version_of(record, closures) for record in records), withdrawn), records)
@@ -121,8 +121,8 @@ class EnteredClosures(Repository[Closure]):
         sql = f"SELECT {CLOSURES.columns} FROM closures WHERE policy = :policy ORDER BY date"  # noqa: S608
         return self._read_all(self._tx.all(sql, policy=policy))
 
-    def _vault(self, _: Closure) -> Vault:
-        return Vault(self._context.keys.notes)
+    def _cipher(self, _: Closure) -> CustomerCipher:
+        return CustomerCipher(self._context.keys.notes)
 
     def _read(self, row: Row) -> Closure:
         return CLOSURES.read(row, self._context.notes)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Principal, Scope
-from refunds.security.encryption import CLOSED, Keyring, Vault
+from refunds.security.encryption import NO_ACCESS, CustomerCipher, Keyring
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import RecordMapper, count_rows
 
@@ -27,22 +27,22 @@ class Context:
     principal: Principal
     now: datetime
     entries: list[Entry] = field(default_factory=list)
-    customers: dict[str, Vault] = field(default_factory=dict)
+    customers: dict[str, CustomerCipher] = field(default_factory=dict)
     """The vaults of the customers who are held, by their ids."""
-    orders: dict[str, Vault] = field(default_factory=dict)
+    orders: dict[str, CustomerCipher] = field(default_factory=dict)
     """The vaults of the customers of the orders that were read, by the ids of the orders."""
 
-    def vault(self, row: Row) -> Vault:
+    def cipher(self, row: Row) -> CustomerCipher:
         """What opens the personal fields of a row's customer; closed to those who may not see them."""
-        vault = keys.vault(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else CLOSED
-        self.orders[row["order_id"]] = vault
-        return vault
+        cipher = keys.cipher(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else NO_ACCESS
+        self.orders[row["order_id"]] = cipher
+        return cipher
 
     @property
-    def notes(self) -> Vault:
+    def notes(self) -> CustomerCipher:
         """What opens the free texts that are no customer's: for those who write them, and who may see all."""
         readable = self.principal.may(Scope.PERSONAL_READ, Scope.POLICIES_WRITE)
-        return Vault(self.keys.notes) if readable else CLOSED
+        return CustomerCipher(self.keys.notes) if readable else NO_ACCESS
 
 
 class Repository(Generic[R]):
@@ -59,7 +59,7 @@ class Repository(Generic[R]):
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
         """Store a new record, and enter in the journal that it is; `data` has nothing personal."""
-        self._enter(event, record, self.mapper.insert(self._tx, record, self._vault(record)), data)
+        self._enter(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
         """Store what changes of a record, and enter it in the journal; the record as it is now.
@@ -67,7 +67,7 @@ class Repository(Generic[R]):
         Raises `Conflict` where the record is no longer what it was.
         """
         after: R
-        after, digest = self.mapper.change(self._tx, record, self._vault(record), **changes)
+        after, digest = self.mapper.change(self._tx, record, self._cipher(record), **changes)
         self._enter(event, after, digest, data or {})
         return after
 
@@ -79,12 +79,12 @@ class Repository(Generic[R]):
         subject, order_id = self.mapper.id_of(record), getattr(record, "order_id", None)
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
-    def _vault(self, _: R) -> Vault:
+    def _cipher(self, _: R) -> CustomerCipher:
         """What the personal fields of a record are sealed in, if it has any."""
-        return CLOSED
+        return NO_ACCESS
 
     def _read(self, row: Row) -> R:
-        record: R = self.mapper.read(row, CLOSED)
+        record: R = self.mapper.read(row, NO_ACCESS)
         return record
 
     def _read_all(self, rows: Iterable[Row]) -> list[R]:
@@ -94,9 +94,9 @@ class Repository(Generic[R]):
 class OfOrders(Repository[R]):
     """Records of orders, whose personal fields are sealed in the vault of the order's customer."""
 
-    def _vault(self, record: R) -> Vault:
+    def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _read(self, row: Row) -> R:
-        record: R = self.mapper.read(row, self._context.vault(row))
+        record: R = self.mapper.read(row, self._context.cipher(row))
         return record

@@ -17,7 +17,7 @@ import pytest
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, personal
-from refunds.security.encryption import CLOSED, Vault, new_key
+from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
 from refunds.service import contacts, events, publication
 from refunds.service.replay import Replayed, replay
 from refunds.service.store import Store
@@ -134,12 +134,16 @@ def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(st
         told = {event.subject: event.digest for event in events.read(uow, 0, 1000, None)[0]}
         rows = uow.tx.all("SELECT * FROM cancellations")
         assert all(PROMISES.digest(row) == told[row["cancellation_id"]] for row in rows)
-        vault = Vault(new_key())
-        before = replace(PROMISES.read(rows[0], CLOSED), override_reason=None, billing_ref=None, revocation_reason=None)
-        after, digest = PROMISES.change(uow.tx, before, vault, promised_until=date(2026, 12, 2), promise="bis Mittwoch")
+        cipher = CustomerCipher(new_key())
+        before = replace(
+            PROMISES.read(rows[0], NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
+        )
+        after, digest = PROMISES.change(
+            uow.tx, before, cipher, promised_until=date(2026, 12, 2), promise="bis Mittwoch"
+        )
         (row,) = uow.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
         assert row["until"] == "2026-12-02"
-        assert PROMISES.read(row, vault).promise == after.promise == "bis Mittwoch"
+        assert PROMISES.read(row, cipher).promise == after.promise == "bis Mittwoch"
         assert PROMISES.digest(row) == digest != told[row["cancellation_id"]]
         assert PROMISES.digest(dict(row) | {"until": "2026-12-03"}) != digest
         assert PROMISES.digest(dict(row) | {"told": None}) != digest

@@ -22,7 +22,7 @@ from psycopg import sql as composed
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
-from refunds.security.encryption import Keyring, Vault, new_key
+from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.orders import ORDERS
@@ -351,17 +351,17 @@ NAMES = ["A", "B", "Z", "a", "aB", "ab", "b", "z", "Ä", "ä", "É", "é", "ß",
 
 
 def test_pages_of_orders_and_clients_are_in_the_order_of_bytes(make):
-    engine, vault, now = make(), Vault(new_key()), datetime.now(UTC)
+    engine, cipher, now = make(), CustomerCipher(new_key()), datetime.now(UTC)
     migrate(engine)
     with engine.write() as tx:
         tx.run("INSERT INTO customers VALUES ('cus_1', '', '')")
         for i, name in enumerate(NAMES[::-1]):
             order = ORDERS.record(order_id=name, customer_id="cus_1", **facts(now))
-            ORDERS.insert(tx, order, vault)
+            ORDERS.insert(tx, order, cipher)
             client = CLIENTS.record(client_id=f"cli_{name}", name=name, role="admin", registered_at=now)
-            CLIENTS.insert(tx, client, vault)
+            CLIENTS.insert(tx, client, cipher)
             token = {"client_id": client.client_id, "created_at": now, "expires_at": now, "revoked_at": None}
-            TOKENS.insert(tx, TOKENS.record(token_id=f"t{i}", secret_digest=b"", **token), vault)
+            TOKENS.insert(tx, TOKENS.record(token_id=f"t{i}", secret_digest=b"", **token), cipher)
     with engine.read() as tx:
         context = Context(tx, Keyring(*repeat(b"", 7)), replace(COMMAND_LINE, role=Role.AUDITOR), now)
         seen = [""]

@@ -21,7 +21,7 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, State
 from refunds.domain.terms import Terms
 from refunds.errors import ConfigurationError, StorageUnavailable
-from refunds.security.encryption import Vault, new_key
+from refunds.security.encryption import CustomerCipher, new_key
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
@@ -307,11 +307,11 @@ def scratch(engine):
 @given(data=st.data())
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_a_record_comes_back_as_it_went_in(installed, table, data):
-    record, vault = data.draw(records(table.record)), Vault(new_key())
+    record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
-        digest = table.insert(tx, record, vault)
+        digest = table.insert(tx, record, cipher)
         row = only_row(tx, table)
-        assert table.read(row, vault) == record
+        assert table.read(row, cipher) == record
         assert table.digest(row) == digest
 
 
@@ -319,10 +319,10 @@ def test_a_record_comes_back_as_it_went_in(installed, table, data):
 @given(data=st.data())
 @hypothesis_settings(max_examples=20, deadline=None)
 def test_what_is_personal_is_nothing_to_who_may_not_see_it(installed, table, data):
-    record, vault = data.draw(records(table.record)), Vault(new_key())
+    record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
-        table.insert(tx, record, vault)
-        shown = table.read(only_row(tx, table), Vault(None))
+        table.insert(tx, record, cipher)
+        shown = table.read(only_row(tx, table), CustomerCipher(None))
     for field in fields(table.record):
         hidden = field.metadata.get("personal")
         assert getattr(shown, field.name) == (None if hidden else getattr(record, field.name))
@@ -350,17 +350,17 @@ ISSUED = Cancellation(
 SETTLED = {"state": State.SETTLED, "settled_at": NOW, "settled_by": "cli_2", "billing_ref": "RF-1"}
 
 
-def stored(tx, vault):
+def stored(tx, cipher):
     """The one cancellation that is stored."""
-    return CANCELLATIONS.read(only_row(tx, CANCELLATIONS), vault)
+    return CANCELLATIONS.read(only_row(tx, CANCELLATIONS), cipher)
 
 
 def test_a_change_is_stored_and_told_with_its_digest(installed):
-    vault = Vault(new_key())
+    cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
-        before = CANCELLATIONS.insert(tx, ISSUED, vault)
-        after, digest = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
-        assert stored(tx, vault) == after
+        before = CANCELLATIONS.insert(tx, ISSUED, cipher)
+        after, digest = CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
+        assert stored(tx, cipher) == after
         assert (after.state, after.billing_ref, after.issued_by) == (State.SETTLED, "RF-1", "cli_1")
         assert digest == CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) != before
 
@@ -377,45 +377,48 @@ def test_a_change_is_stored_and_told_with_its_digest(installed):
     ],
 )
 def test_a_change_is_refused_when_the_row_is_no_longer_what_it_was(installed, meanwhile):
-    vault = Vault(new_key())
+    cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
-        CANCELLATIONS.insert(tx, ISSUED, vault)
+        CANCELLATIONS.insert(tx, ISSUED, cipher)
         tx.run(meanwhile)
         there = tx.all("SELECT * FROM cancellations")
         with pytest.raises(StorageUnavailable):
-            CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+            CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
         assert tx.all("SELECT * FROM cancellations") == there
 
 
 def test_a_change_back_is_refused_the_second_time(installed):
-    vault, back = Vault(new_key()), {"state": State.ISSUED, "settled_at": None, "settled_by": None, "billing_ref": None}
+    cipher, back = (
+        CustomerCipher(new_key()),
+        {"state": State.ISSUED, "settled_at": None, "settled_by": None, "billing_ref": None},
+    )
     with scratch(installed) as tx:
-        CANCELLATIONS.insert(tx, ISSUED, vault)
-        settled, _ = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
-        issued, _ = CANCELLATIONS.change(tx, settled, vault, **back)
-        assert issued == ISSUED == stored(tx, vault)
+        CANCELLATIONS.insert(tx, ISSUED, cipher)
+        settled, _ = CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
+        issued, _ = CANCELLATIONS.change(tx, settled, cipher, **back)
+        assert issued == ISSUED == stored(tx, cipher)
         with pytest.raises(StorageUnavailable):
-            CANCELLATIONS.change(tx, settled, vault, **back)
-        assert stored(tx, vault) == ISSUED
+            CANCELLATIONS.change(tx, settled, cipher, **back)
+        assert stored(tx, cipher) == ISSUED
 
 
 def test_a_new_record_gives_way_to_the_one_of_its_key(installed):
-    vault = Vault(new_key())
+    cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
-        assert CANCELLATIONS.insert_new(tx, ISSUED, vault) is not None
+        assert CANCELLATIONS.insert_new(tx, ISSUED, cipher) is not None
         later = Cancellation(**{f.name: getattr(ISSUED, f.name) for f in fields(Cancellation)} | {"issued_by": "cli_9"})
-        assert CANCELLATIONS.insert_new(tx, later, vault) is None
-        assert stored(tx, vault) == ISSUED
+        assert CANCELLATIONS.insert_new(tx, later, cipher) is None
+        assert stored(tx, cipher) == ISSUED
 
 
 def test_what_is_sealed_anew_opens_with_the_new_key_alone(installed):
-    vault, to = Vault(new_key()), Vault(new_key())
+    cipher, to = CustomerCipher(new_key()), CustomerCipher(new_key())
     with scratch(installed) as tx:
-        CANCELLATIONS.insert(tx, ISSUED, vault)
-        settled, digest = CANCELLATIONS.change(tx, ISSUED, vault, **SETTLED)
+        CANCELLATIONS.insert(tx, ISSUED, cipher)
+        settled, digest = CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
         row = tx.one("SELECT * FROM cancellations")
-        CANCELLATIONS.reseal(tx, row, vault, to)
+        CANCELLATIONS.reseal(tx, row, cipher, to)
         assert stored(tx, to) == settled
         with pytest.raises(Exception, match="does not open"):
-            stored(tx, vault)
+            stored(tx, cipher)
         assert CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) == digest

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from refunds.errors import ConfigurationError, Crowded, Unauthenticated
 from refunds.security import passwords
-from refunds.security.encryption import Tampered, Vault, keyed_digest, new_key, place, seal, unseal
+from refunds.security.encryption import CustomerCipher, Tampered, keyed_digest, new_key, place, seal, unseal
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.security.tokens import new_token, read_token
@@ -202,13 +202,13 @@ def test_the_complaint_names_the_place_and_nothing_that_is_secret():
 
 
 def test_a_vault_opens_what_it_sealed_and_nothing_where_nothing_is():
-    vault, there = Vault(new_key()), ("contacts", "note", "con_1")
-    assert vault.unseal(vault.seal("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
-    assert vault.seal(None, *there) is None
-    assert vault.unseal(None, *there) is None
-    assert Vault(None).unseal(vault.seal("note", *there), *there) is None
+    cipher, there = CustomerCipher(new_key()), ("contacts", "note", "con_1")
+    assert cipher.unseal(cipher.seal("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
+    assert cipher.seal(None, *there) is None
+    assert cipher.unseal(None, *there) is None
+    assert CustomerCipher(None).unseal(cipher.seal("note", *there), *there) is None
     with pytest.raises(Tampered):
-        Vault(new_key()).unseal(vault.seal("note", *there), *there)
+        CustomerCipher(new_key()).unseal(cipher.seal("note", *there), *there)
 
 
 # Keyed digests.
