@@ -1,7 +1,7 @@
-"""Encryption: the keys that the master key wraps, fields sealed under them, keyed digests.
+"""Encryption: the keys that the master key wraps, the fields encrypted under them, keyed digests.
 
-A sealed value is one byte of format version, a random nonce, and the ciphertext with its tag. It opens only at the
-place it was sealed for: its table, column and row are authenticated with it, so that values cannot be swapped.
+An encrypted value is one byte of format version, a random nonce, and the ciphertext with its tag. Its table, column and
+row are authenticated with it, so that it opens only where it stands, and values cannot be swapped.
 """
 
 import hmac
@@ -20,7 +20,7 @@ KEY_BYTES = 32
 
 
 class Tampered(RefundsError):
-    """A sealed value does not open: it, its place or its key is not what it was."""
+    """An encrypted value does not open: it, its place or its key is not what it was."""
 
 
 def new_key() -> bytes:
@@ -28,23 +28,23 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def place(table: str, column: str, row: str) -> bytes:
-    """Where a sealed value stands."""
+def associated_data(table: str, column: str, row: str) -> bytes:
+    """Where an encrypted value stands, to be authenticated with it."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 
-def seal(key: bytes, value: bytes, where: bytes) -> bytes:
+def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
     """The value encrypted, to be opened at this place only."""
     nonce = os.urandom(_NONCE)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
 
 
-def unseal(key: bytes, sealed: bytes, where: bytes) -> bytes:
-    """The value that was sealed; raises `Tampered`."""
-    if not isinstance(sealed, bytes) or not sealed.startswith(_FORMAT):
-        raise Tampered(f"not a sealed value: {where.decode()}")
+def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
+    """The value that was encrypted; raises `Tampered`."""
+    if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
+        raise Tampered(f"not an encrypted value: {where.decode()}")
     try:
-        return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], where)
+        return AESGCM(key).decrypt(encrypted[1 : 1 + _NONCE], encrypted[1 + _NONCE :], where)
     except (InvalidTag, ValueError):
         raise Tampered(f"does not open: {where.decode()}") from None
 
@@ -83,17 +83,17 @@ class CustomerCipher:
 
     key: bytes | None
 
-    def seal(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
+    def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
         """The text encrypted for its place."""
         if self.key is None:
-            raise RuntimeError("a closed vault must not seal a field")
-        return None if text is None else seal(self.key, text.encode(), place(table, column, row))
+            raise RuntimeError("a field must not be encrypted without a key")
+        return None if text is None else encrypt(self.key, text.encode(), associated_data(table, column, row))
 
-    def unseal(self, sealed: bytes | None, table: str, column: str, row: str) -> str | None:
+    def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
         """The text; None where there is none, or where it is not for this reader."""
-        if sealed is None or self.key is None:
+        if encrypted is None or self.key is None:
             return None
-        return unseal(self.key, sealed, place(table, column, row)).decode()
+        return decrypt(self.key, encrypted, associated_data(table, column, row)).decode()
 
 
 NO_ACCESS = CustomerCipher(None)

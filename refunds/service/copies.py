@@ -1,6 +1,6 @@
 """Moving an installation from one database to another: copied as it is, and proven to be the same.
 
-The rows stay as they are sealed, so the master key and the anchors go on to be those of the installation.
+The rows stay encrypted as they are, so the master key and the anchors go on to be those of the installation.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """The audit: whether journal and records are what they were when they were written.
 
 The chain shows an edited, removed, swapped or inserted event; the digest in the last event about a record shows an
-edited record; the seal shows an edited personal field; and the anchors outside show a journal cut short.
+edited record; the encryption shows an edited personal field; and the anchors outside show a journal cut short.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

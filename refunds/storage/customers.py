@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ulid import ULID
 
 from refunds.errors import Conflict
-from refunds.security.encryption import Keyring, keyed_digest, new_key, place, seal
+from refunds.security.encryption import Keyring, associated_data, encrypt, keyed_digest, new_key
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.repository import Context
 
@@ -63,7 +63,7 @@ class Customers:
             if found is not None:
                 return found
             customer_id = f"cus_{ULID()}"
-            wrapped = seal(master, new_key(), place("customers", "wrapped_key", customer_id))
+            wrapped = encrypt(master, new_key(), associated_data("customers", "wrapped_key", customer_id))
             made = self._tx.run(
                 "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
                 " ON CONFLICT (digest) DO NOTHING",

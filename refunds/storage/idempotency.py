@@ -1,7 +1,7 @@
 """Replies to requests that came with a key, so that the same request sent again gets the same reply.
 
-A reply may hold what is personal: it is sealed in the vault of its order's customer, and goes with it. A key is kept if
-and only if the transaction leaves a record; so no key is ever stuck.
+A reply may hold what is personal: it is encrypted under the key of its order's customer, and goes with it. A key is
+kept if and only if the transaction leaves a record; so no key is ever stuck.
 """
 
 from datetime import datetime, timedelta
@@ -81,13 +81,13 @@ def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, re
         client_id=named["client_id"],
         key_hash=named["key_hash"],
         order_id=order_id,
-        reply=cipher.seal(reply, *_PLACE, named["key_hash"].hex()),
+        reply=cipher.encrypt(reply, *_PLACE, named["key_hash"].hex()),
     )
 
 
 def _opened(row: Row, cipher: CustomerCipher) -> str | None:
     """The reply that a row keeps; None where it went with its customer."""
-    return cipher.unseal(row["reply"], *_PLACE, row["key_hash"].hex())
+    return cipher.decrypt(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
 def forget_expired(tx: Transaction, now: datetime) -> None:
@@ -102,7 +102,7 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
 
 
 def move(tx: Transaction, order_id: str, cipher: CustomerCipher, to: CustomerCipher, now: datetime) -> None:
-    """Seal the replies about an order anew, in another customer's vault.
+    """Encrypt the replies about an order under another customer's key.
 
     Not those that have expired: whoever uses such a key again holds it, and may be waiting for the order.
     """

@@ -8,10 +8,10 @@ from refunds.security.encryption import (
     CustomerCipher,
     Keyring,
     Tampered,
+    associated_data,
+    decrypt,
+    encrypt,
     new_key,
-    place,
-    seal,
-    unseal,
 )
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper
@@ -27,10 +27,10 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
-        where = place("keys", "wrapped", name)
+        where = associated_data("keys", "wrapped", name)
         if name in stored:
             try:
-                keys[name] = unseal(master, stored[name], where)
+                keys[name] = decrypt(master, stored[name], where)
             except Tampered:
                 raise ConfigurationError(
                     "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database: use the one it was made with"
@@ -40,15 +40,15 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
             tx.run(
                 "INSERT INTO keys (name, wrapped) VALUES (:name, :wrapped)",
                 name=name,
-                wrapped=seal(master, keys[name], where),
+                wrapped=encrypt(master, keys[name], where),
             )
     return Keyring(master, **keys)
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """The vault of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
+    """The cipher of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
     return CustomerCipher(
-        unseal(keys.master, row["wrapped_key"], place("customers", "wrapped_key", row["customer_id"]))
+        decrypt(keys.master, row["wrapped_key"], associated_data("customers", "wrapped_key", row["customer_id"]))
     )
 
 

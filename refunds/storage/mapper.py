@@ -1,7 +1,7 @@
 """How a record becomes a row and back: each field of its dataclass is a column of the same name.
 
-Instants are microseconds since 1970, dates and codes are texts, mappings JSON; personal fields are sealed in the
-customer's vault. One declaration of a record is enough for all of it.
+Instants are microseconds since 1970, dates and codes are texts, mappings JSON; personal fields are encrypted under
+the customer's key. One declaration of a record is enough for all of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,9 +85,9 @@ class _Column(NamedTuple):
 class RecordMapper(Generic[R]):
     """The table of a record, whose first field is its key.
 
-    `stored_as`: the columns of fields that have another name by now. What is stored keeps its names: they stand in what
-    seals a value to its place, and in digests. `added`: the steps of the schema with which columns came later. Such a
-    column is left out of the digest while it is NULL, so that what was written before it stays as it was vouched for.
+    `stored_as`: the columns of fields that have another name by now. What is stored keeps its names: they are
+    authenticated with encrypted values, and stand in digests. `added`: the steps of the schema with which columns came
+    later. Such a column is left out of the digest while it is NULL: what was written before stays vouched for.
     """
 
     def __init__(
@@ -156,16 +156,17 @@ class RecordMapper(Generic[R]):
             raise Conflict(self.name)
         return after, self.digest(stored)
 
-    def reseal(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
-        """Seal the personal fields of a row anew, in another customer's vault."""
+    def reencrypt(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
+        """Encrypt the personal fields of a row under another customer's key."""
         key = row[self.key]
         for name in (column.name for column in self._columns if column.personal):
             if row[name] is not None:
-                text = cipher.unseal(row[name], self.name, name, key)
+                text = cipher.decrypt(row[name], self.name, name, key)
                 if text is None:
-                    raise RuntimeError("a closed vault must not empty a field")
-                sealed = to.seal(text, self.name, name, key)
-                tx.run(f"UPDATE {self.name} SET {name} = :sealed WHERE {self.key} = :key", sealed=sealed, key=key)  # noqa: S608
+                    raise RuntimeError("a field must not be emptied for want of a key")
+                encrypted = to.encrypt(text, self.name, name, key)
+                changing = f"UPDATE {self.name} SET {name} = :encrypted WHERE {self.key} = :key"  # noqa: S608
+                tx.run(changing, encrypted=encrypted, key=key)
 
     def read(self, row: Row, cipher: CustomerCipher) -> R:
         """The record that a row holds."""
@@ -174,7 +175,7 @@ class RecordMapper(Generic[R]):
         for name, field, kind, personal, *_ in self._columns:
             value = row[name]
             if personal:
-                value = cipher.unseal(value, self.name, name, key)
+                value = cipher.decrypt(value, self.name, name, key)
             elif value is not None:
                 value = kind.read(value)
             values[field] = value
@@ -207,7 +208,7 @@ class RecordMapper(Generic[R]):
         for name, field, kind, personal, *_ in self._columns:
             value = getattr(record, field)
             if personal:
-                value = cipher.seal(value, self.name, name, key)
+                value = cipher.encrypt(value, self.name, name, key)
             elif value is not None:
                 value = kind.store(value)
             row[name] = value

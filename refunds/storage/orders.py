@@ -54,13 +54,13 @@ class Orders(OfOrders[Order]):
         return True
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Seal everything personal about an order anew, for the customer whose it is found to be, and who is held."""
+        """Encrypt everything personal about an order under the key of another customer, who is locked."""
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
         for row in contacts.of_order(self._tx, order_id):
-            CONTACTS.reseal(self._tx, row, cipher, to)
+            CONTACTS.reencrypt(self._tx, row, cipher, to)
         for row in cancellations.of_order(self._tx, order_id):
-            CANCELLATIONS.reseal(self._tx, row, cipher, to)
+            CANCELLATIONS.reencrypt(self._tx, row, cipher, to)
         idempotency.move(self._tx, order_id, cipher, to, now)
         self._context.orders[order_id] = to
 

@@ -80,7 +80,7 @@ class Repository(Generic[R]):
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def _cipher(self, _: R) -> CustomerCipher:
-        """What the personal fields of a record are sealed in, if it has any."""
+        """What the personal fields of a record are encrypted with, if it has any."""
         return NO_ACCESS
 
     def _read(self, row: Row) -> R:
@@ -92,7 +92,7 @@ class Repository(Generic[R]):
 
 
 class OfOrders(Repository[R]):
-    """Records of orders, whose personal fields are sealed in the vault of the order's customer."""
+    """Records of orders, whose personal fields are encrypted under the key of the order's customer."""
 
     def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs

@@ -417,7 +417,7 @@ def test_what_is_sealed_anew_opens_with_the_new_key_alone(installed):
         CANCELLATIONS.insert(tx, ISSUED, cipher)
         settled, digest = CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
         row = tx.one("SELECT * FROM cancellations")
-        CANCELLATIONS.reseal(tx, row, cipher, to)
+        CANCELLATIONS.reencrypt(tx, row, cipher, to)
         assert stored(tx, to) == settled
         with pytest.raises(Exception, match="does not open"):
             stored(tx, cipher)

@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 
 from refunds.errors import ConfigurationError, Crowded, Unauthenticated
 from refunds.security import passwords
-from refunds.security.encryption import CustomerCipher, Tampered, keyed_digest, new_key, place, seal, unseal
+from refunds.security.encryption import (
+    CustomerCipher,
+    Tampered,
+    associated_data,
+    decrypt,
+    encrypt,
+    keyed_digest,
+    new_key,
+)
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.security.tokens import new_token, read_token
@@ -28,7 +36,7 @@ from tests.conftest import ROOT
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
-HERE = place("orders", "customer_ref", "A-1001")
+HERE = associated_data("orders", "customer_ref", "A-1001")
 
 # Tokens.
 
@@ -138,14 +146,14 @@ def test_the_good_one_among_them_is_read():
 
 @given(st.binary(max_size=200))
 def test_what_is_sealed_opens_at_its_place(value):
-    sealed = seal(KEY, value, HERE)
+    sealed = encrypt(KEY, value, HERE)
     assert sealed[0] == 1
     assert len(sealed) == 1 + 12 + len(value) + 16
-    assert unseal(KEY, sealed, HERE) == value
+    assert decrypt(KEY, sealed, HERE) == value
 
 
 def test_the_same_value_is_never_sealed_alike():
-    sealed = {seal(KEY, b"K-20391", HERE) for _ in range(100)}
+    sealed = {encrypt(KEY, b"K-20391", HERE) for _ in range(100)}
     assert len(sealed) == len({value[1:13] for value in sealed}) == 100
     assert not any(b"K-20391" in value for value in sealed)
 
@@ -153,62 +161,62 @@ def test_the_same_value_is_never_sealed_alike():
 @pytest.mark.parametrize(
     "there",
     [
-        place("contacts", "customer_ref", "A-1001"),
-        place("orders", "correction_reason", "A-1001"),
-        place("orders", "customer_ref", "A-1002"),
-        place("orders", "customer_ref", ""),
+        associated_data("contacts", "customer_ref", "A-1001"),
+        associated_data("orders", "correction_reason", "A-1001"),
+        associated_data("orders", "customer_ref", "A-1002"),
+        associated_data("orders", "customer_ref", ""),
         HERE.replace(b"1|", b"2|", 1),
         b"",
     ],
 )
 def test_a_sealed_value_opens_at_no_other_place(there):
     with pytest.raises(Tampered):
-        unseal(KEY, seal(KEY, b"K-20391", HERE), there)
+        decrypt(KEY, encrypt(KEY, b"K-20391", HERE), there)
 
 
 def test_a_sealed_value_opens_with_no_other_key():
     for key in (OTHER_KEY, bytes(32), new_key()):
         with pytest.raises(Tampered):
-            unseal(key, seal(KEY, b"K-20391", HERE), HERE)
+            decrypt(key, encrypt(KEY, b"K-20391", HERE), HERE)
 
 
 def test_every_flipped_bit_is_seen():
-    sealed = seal(KEY, b"K-20391", HERE)
+    sealed = encrypt(KEY, b"K-20391", HERE)
     for i in range(len(sealed)):
         for bit in range(8):
             changed = sealed[:i] + bytes([sealed[i] ^ 1 << bit]) + sealed[i + 1 :]
             with pytest.raises(Tampered):
-                unseal(KEY, changed, HERE)
+                decrypt(KEY, changed, HERE)
 
 
 def test_every_missing_and_every_further_byte_is_seen():
-    sealed = seal(KEY, b"K-20391", HERE)
+    sealed = encrypt(KEY, b"K-20391", HERE)
     for changed in (*(sealed[:length] for length in range(len(sealed))), sealed + b"\0", b"\1" + sealed, sealed[1:]):
         with pytest.raises(Tampered):
-            unseal(KEY, changed, HERE)
+            decrypt(KEY, changed, HERE)
 
 
 @pytest.mark.parametrize("form", [0, 2, 255])
 def test_another_format_is_not_taken(form):
-    with pytest.raises(Tampered, match=r"^not a sealed value: 1\|orders\|customer_ref\|A-1001$"):
-        unseal(KEY, bytes([form]) + seal(KEY, b"K-20391", HERE)[1:], HERE)
+    with pytest.raises(Tampered, match=r"^not an encrypted value: 1\|orders\|customer_ref\|A-1001$"):
+        decrypt(KEY, bytes([form]) + encrypt(KEY, b"K-20391", HERE)[1:], HERE)
 
 
 def test_the_complaint_names_the_place_and_nothing_that_is_secret():
     with pytest.raises(Tampered) as tampered:
-        unseal(OTHER_KEY, seal(KEY, b"K-20391", HERE), HERE)
+        decrypt(OTHER_KEY, encrypt(KEY, b"K-20391", HERE), HERE)
     assert str(tampered.value) == "does not open: 1|orders|customer_ref|A-1001"
     assert tampered.value.__cause__ is None
 
 
 def test_a_vault_opens_what_it_sealed_and_nothing_where_nothing_is():
     cipher, there = CustomerCipher(new_key()), ("contacts", "note", "con_1")
-    assert cipher.unseal(cipher.seal("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
-    assert cipher.seal(None, *there) is None
-    assert cipher.unseal(None, *there) is None
-    assert CustomerCipher(None).unseal(cipher.seal("note", *there), *there) is None
+    assert cipher.decrypt(cipher.encrypt("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
+    assert cipher.encrypt(None, *there) is None
+    assert cipher.decrypt(None, *there) is None
+    assert CustomerCipher(None).decrypt(cipher.encrypt("note", *there), *there) is None
     with pytest.raises(Tampered):
-        CustomerCipher(new_key()).unseal(cipher.seal("note", *there), *there)
+        CustomerCipher(new_key()).decrypt(cipher.encrypt("note", *there), *there)
 
 
 # Keyed digests.
