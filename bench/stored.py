@@ -65,7 +65,7 @@ def _fill(store: Store, principal: Principal, numbers: range) -> None:
             kinds = _kinds(uow, first)
             for start in range(first, min(first + AT_ONCE, numbers.stop), OF_CUSTOMER):
                 customer_ref = f"K-{start}"
-                customer_id = uow.customers.hold(customer_ref)
+                customer_id = uow.customers.lock(customer_ref)
                 for number in range(start, min(start + OF_CUSTOMER, numbers.stop)):
                     order = replace(
                         kinds.order, order_id=order_id(number), customer_id=customer_id, customer_ref=customer_ref

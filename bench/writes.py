@@ -92,13 +92,13 @@ def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
     per_second = _most_a_second(plan, 200 if quick else 400, 2 if quick else plan.rounds)
     for callers in plan.callers:
         ours = per_second["issue", callers]
-        alone = [
+        exclusive = [
             (f"{plan.control}, {_counted(number, 'connection')}", per_second["commit", number], at_least(0.4))
             for number in plan.connections
             if number in {1, callers.clients}
         ]
         same_app = ("a route that commits as much", per_second["route", callers], None)
-        for against, other, goal in (*alone, same_app):
+        for against, other, goal in (*exclusive, same_app):
             figures = {"ours_per_second": ours, "control_per_second": other}
             what = f"{plan.engine}: cancellations a second, {callers}"
             yield Comparison(plan.row, what, against, ours / other, goal, figures=figures)

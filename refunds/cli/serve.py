@@ -82,7 +82,7 @@ def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not production:
-        with store.write(COMMAND_LINE, alone=True) as uow:
+        with store.write(COMMAND_LINE, exclusive=True) as uow:
             found, tokens = users.first_users(uow), clients.first_tokens(uow, DAYS)
     if found:
         click.echo("  to sign in to the console, a user and a password; these are shown this once:")

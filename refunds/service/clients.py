@@ -71,7 +71,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
     """End a token; ending it again changes nothing. Raises `NotFound`."""
     found = None
     if token_id.isascii():  # or it cannot even be asked for
-        uow.tokens.hold(token_id)
+        uow.tokens.lock(token_id)
         found = uow.tokens.holder(token_id)
     if found is None:
         raise NotFound("there is no token of this id: see `flask tokens list`")

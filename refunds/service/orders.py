@@ -38,7 +38,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
     The same facts again change nothing, and a service that was not yet provided may be said to be. Raises
     `OrderFactsConflict` naming what differs, `OrderFrozen`, and `InvalidInput` for facts that cannot be judged.
     """
-    customer_id = uow.customers.hold(facts.customer_ref)
+    customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
         order_id=facts.order_id,
         customer_id=customer_id,
@@ -70,7 +70,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]
     `NotFound`, and `InvalidInput` for facts that cannot be judged.
     """
     before = uow.orders.get(facts.order_id).customer_id
-    customer_id = uow.customers.hold(facts.customer_ref, beside=before)
+    customer_id = uow.customers.lock(facts.customer_ref, beside=before)
     locked = uow.orders.get_for_update(facts.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:  # also where the answer to this very correction was lost

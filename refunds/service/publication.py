@@ -61,7 +61,7 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
     and `InvalidInput` for a version that changes nothing or does not follow the others.
     """
     if not dry_run:
-        uow.hold_journal()
+        uow.lock_journal()
     return _registered(uow, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
 
 
@@ -71,7 +71,7 @@ def import_version(uow: UnitOfWork, version: PolicyVersion) -> Registration:
     Only version 1 may hold from the beginning. The same one again changes nothing. Several may be imported in one use
     case. Raises as `publish`.
     """
-    uow.hold_journal()
+    uow.lock_journal()
     return _registered(uow, version, _importable, EventType.POLICY_IMPORTED)
 
 
@@ -90,7 +90,7 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
 
     Raises `NotFound`, `PolicyVersionConflict`.
     """
-    uow.hold_journal()
+    uow.lock_journal()
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
     if record.withdrawn_at is not None:
         return record
@@ -112,7 +112,7 @@ def close(
 
     It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` for a date far away.
     """
-    uow.hold_journal()
+    uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
     today = local_date(uow.now, zone(version.terms.time_zone))
     checks.require_near(day, today, "/date")

@@ -82,15 +82,15 @@ class Store:
             yield self._unit(tx, keyring, principal)
 
     @contextmanager
-    def write(self, principal: Principal, *, alone: bool = False) -> Iterator[UnitOfWork]:
+    def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A use case that is stored and journalled as a whole at the end of the block, or not at all.
 
-        Of those that are to be `alone`, in all instances, only one is under way at a time. Raises `Conflict` where the
+        Of those that are to be `exclusive`, in all instances, only one is under way at a time. Raises `Conflict` where the
         policies that it relied upon were changed meanwhile.
         """
         engine, keyring = self.open()
         anchor = None
-        with engine.write(alone=alone) as tx:
+        with engine.write(exclusive=exclusive) as tx:
             uow = self._unit(tx, keyring, principal)
             yield uow
             anchor = uow.enter()

@@ -57,10 +57,10 @@ class Engine(Protocol):
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
 
-    def write(self, *, alone: bool = False) -> AbstractContextManager[Transaction]:
+    def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
-        Of those that are to be `alone`, in all processes, only one is under way at a time.
+        Of those that are to be `exclusive`, in all processes, only one is under way at a time.
         """
 
     def close(self) -> None:

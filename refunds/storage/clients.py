@@ -46,7 +46,7 @@ class Tokens(Repository[ClientToken]):
         )
         return None if row is None else Holder(*_pair(row), row["policies_at"])
 
-    def hold(self, token_id: str) -> None:
+    def lock(self, token_id: str) -> None:
         """Let nobody else change a token until this write ends."""
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
 

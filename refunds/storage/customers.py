@@ -30,7 +30,7 @@ class Customers:
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
 
-    def hold(self, customer_ref: str, *, beside: str | None = None) -> str:
+    def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
         """The opaque id of a customer, who is made if new, and whom nobody else can change until this write ends.
 
         Nor the one of the id `beside`. Two are held in the order of their digests, which nobody can see otherwise.

@@ -81,7 +81,7 @@ def head(tx: Transaction) -> Head:
     return _head(tx.one(_HEAD))
 
 
-def hold_head(tx: Transaction) -> Head:
+def lock_head(tx: Transaction) -> Head:
     """The head, held until this write ends, so that the chain does not fork; raises `Unreadable`."""
     return _head(tx.one(_HEAD + " {for_update}"))
 

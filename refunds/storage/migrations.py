@@ -209,7 +209,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
     """
     database = f"{setting}: {engine.name}"
     try:
-        with engine.write(alone=True) as tx:
+        with engine.write(exclusive=True) as tx:
             tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
             taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
             copies = {step for step in taken if step.startswith(COPY_OF)}

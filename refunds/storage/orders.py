@@ -41,7 +41,7 @@ class Orders(OfOrders[Order]):
 
         Raises `NotFound`.
         """
-        hold(self._tx, order_id)
+        lock(self._tx, order_id)
         return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order) -> bool:
@@ -84,7 +84,7 @@ def by_id(tx: Transaction, order_id: str) -> Row | None:
     return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
 
 
-def hold(tx: Transaction, order_id: str) -> None:
+def lock(tx: Transaction, order_id: str) -> None:
     """Let nobody else change an order, or what rests on it, until this write ends.
 
     Before anything about it is read, and by itself: a joined row would be judged by what it was joined to before.

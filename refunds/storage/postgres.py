@@ -39,7 +39,7 @@ _RECONNECTING = 1.0
 _ROWS = 1000
 """Fetched at a time where rows are read one by one."""
 
-_ALONE = 0x726566756E6473
+_EXCLUSIVE = 0x726566756E6473
 """The number of the lock of writes that must be alone: any, if nobody else takes it."""
 
 _DIALECT = {
@@ -123,12 +123,12 @@ class PostgreSQL:
             tx.end("END")  # at a ROLLBACK, the driver would forget the statements that it has prepared
 
     @contextmanager
-    def write(self, *, alone: bool = False) -> Iterator["_Transaction"]:
+    def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
-            if alone:
+            if exclusive:
                 tx.run("SET LOCAL lock_timeout = 0")  # whoever is before it may have a long way to go
-                tx.one("SELECT pg_advisory_xact_lock(:alone)", alone=_ALONE)
+                tx.one("SELECT pg_advisory_xact_lock(:alone)", exclusive=_EXCLUSIVE)
             yield tx
             tx.commit()
 

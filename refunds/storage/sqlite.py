@@ -82,7 +82,7 @@ class SQLite:
                 self._readers.append(reader)
 
     @contextmanager
-    def write(self, *, alone: bool = False) -> Iterator["_Connection"]:
+    def write(self, *, exclusive: bool = False) -> Iterator["_Connection"]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
         with _translated(), self._queue():
             if self._writer is None:

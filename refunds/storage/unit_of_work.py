@@ -37,7 +37,7 @@ class UnitOfWork:
         self.principal, self._policies_as_of = principal, policies_as_of
         self.policies_seen: Policies | None = None
         """The policies that were relied upon, if any were."""
-        self._holds_journal = False
+        self._locks_journal = False
         self.orders, self.contacts, self.cancellations = Orders(context), Contacts(context), Cancellations(context)
         self.customers, self.versions, self.closures = Customers(context), Versions(context), EnteredClosures(context)
         self.clients, self.tokens, self.users = Clients(context), Tokens(context), Users(context)
@@ -64,14 +64,14 @@ class UnitOfWork:
         """The policies after the event at a position, which is the last one about them that this transaction sees."""
         return self._policies_as_of(self.tx, position)
 
-    def hold_journal(self) -> None:
+    def lock_journal(self) -> None:
         """Be the only use case that is entered in the journal until this one ends, and happen after all that are.
 
         What is judged meanwhile is judged again (`enter`), so that a change of policies has one place in time.
         """
-        if not self._holds_journal:
-            events.hold_head(self.tx)
-            self._context.now, self.policies_seen, self._holds_journal = datetime.now(UTC), None, True
+        if not self._locks_journal:
+            events.lock_head(self.tx)
+            self._context.now, self.policies_seen, self._locks_journal = datetime.now(UTC), None, True
 
     def see_own_policies(self) -> None:
         """Go on with the policies as this use case has changed them."""
@@ -103,7 +103,7 @@ class UnitOfWork:
         context = self._context
         if not context.entries:
             return None
-        before = events.hold_head(self.tx)
+        before = events.lock_head(self.tx)
         if self.policies_seen is not None and self.policies_seen.position != before.policies_at:
             raise Conflict("policies")
         entered: list[Event] = []

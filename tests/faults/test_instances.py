@@ -172,7 +172,7 @@ def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
     token, killed, other = installation.tokens()["billing"], servers.pop(), servers[0]
     with ThreadPoolExecutor(2) as pool, installation.store() as store:
         with store.write(COMMAND_LINE) as uow:
-            events.hold_head(uow.tx)
+            events.lock_head(uow.tx)
             lost = pool.submit(cancel, killed, token, "held")
             until(lambda: waiting(store) == 1)
             kept = pool.submit(cancel, other, token, "held")

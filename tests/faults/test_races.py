@@ -742,11 +742,11 @@ def test_a_journal_whose_head_nobody_holds_would_fork(journals):
 def test_a_journal_whose_head_is_held_does_not_fork(journals):
     def second():
         with journals[1].write() as other:
-            enter(other, events.hold_head(other), "other")
+            enter(other, events.lock_head(other), "other")
 
     with ThreadPoolExecutor(1) as pool:
         with journals[0].write() as one:
-            head = events.hold_head(one)
+            head = events.lock_head(one)
             waiting = pool.submit(second)
             until(lambda: is_waiting(journals[0]), 60)
             enter(one, head, "one")

@@ -83,7 +83,7 @@ def amount(tx, parent="a"):
     return tx.one("SELECT amount FROM parents WHERE id = :id", id=parent)["amount"]
 
 
-def hold(tx, parent="a"):
+def lock(tx, parent="a"):
     """The amount of a row that nobody else changes until the transaction ends."""
     return tx.one("SELECT amount FROM parents WHERE id = :id {for_update}", id=parent)["amount"]
 

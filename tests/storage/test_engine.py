@@ -16,7 +16,7 @@ from tests.storage.engines import (
     ENGINES,
     amount,
     amounts,
-    hold,
+    lock,
     opener,
     python,
     require_untouched,
@@ -189,7 +189,7 @@ def test_no_writer_loses_what_another_wrote(engine):
 
     def one_more(_):
         with engine.write() as tx:
-            seen = hold(tx)
+            seen = lock(tx)
             time.sleep(0)
             tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=seen + 1)
 
@@ -246,9 +246,9 @@ def test_no_process_loses_what_another_wrote(make):
 def test_a_writer_that_waits_for_its_own_thread_is_turned_away(make):
     engine = stocked(make(patience=0.1))
     with engine.write() as tx:
-        hold(tx)
+        lock(tx)
         with pytest.raises(StorageUnavailable), engine.write() as other:
-            hold(other)
+            lock(other)
         spend(tx, 30)
     assert amounts(engine) == (70, 30)
 
@@ -258,7 +258,7 @@ def test_a_writer_of_what_another_holds_is_turned_away_when_its_patience_ends(ma
     holder = stocked(make())
     engine, since = make(patience=0.3), time.monotonic()
     with (holder if not same else engine).write() as tx:
-        hold(tx)
+        lock(tx)
         with ThreadPoolExecutor(1) as others, pytest.raises(StorageUnavailable):
             others.submit(write, engine, "UPDATE parents SET amount = 1").result(60)
         assert time.monotonic() - since >= 0.3
@@ -274,12 +274,12 @@ def test_a_writer_that_may_wait_gets_what_another_lets_go_of(make):
     def one_more():
         held.wait(60)
         with engine.write() as tx:
-            seen = hold(tx)
+            seen = lock(tx)
             tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=seen + 1)
 
     with ThreadPoolExecutor(1) as others:
         with engine.write() as tx:
-            hold(tx)
+            lock(tx)
             waiting = others.submit(one_more)
             held.set()
             time.sleep(0.2)
@@ -295,7 +295,7 @@ def test_writes_that_are_to_be_alone_do_not_overlap(make):
     stocked(engines[0])
 
     def be_alone(i):
-        with engines[i % 2].write(alone=True) as tx:
+        with engines[i % 2].write(exclusive=True) as tx:
             under_way.append(i)
             time.sleep(0.02)
             most.append(len(under_way))

@@ -30,7 +30,7 @@ from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
 from refunds.storage.repository import Context
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster
-from tests.storage.engines import amount, amounts, hold, migrate, opener, require_untouched, spend, stocked, write
+from tests.storage.engines import amount, amounts, lock, migrate, opener, require_untouched, spend, stocked, write
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def test_a_write_that_is_to_be_alone_waits_for_as_long_as_the_one_before_takes(m
     engine, patient = stocked(make()), make(patience=0.2)
 
     def follow():
-        with patient.write(alone=True) as tx:
+        with patient.write(exclusive=True) as tx:
             spend(tx, 1)
 
     with ThreadPoolExecutor(1) as others:
-        with engine.write(alone=True) as tx:
+        with engine.write(exclusive=True) as tx:
             following = others.submit(follow)
             time.sleep(0.6)
             assert not following.done()
@@ -217,9 +217,9 @@ def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
     def swapped(first, second):
         try:
             with engine.write() as tx:
-                hold(tx, first)
+                lock(tx, first)
                 both.wait()
-                hold(tx, second)
+                lock(tx, second)
                 tx.run("UPDATE parents SET amount = amount + 1 WHERE id = :id", id=first)
         except StorageUnavailable:
             return None
@@ -232,25 +232,25 @@ def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, alone):
+def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, exclusive):
     holder, engine = stocked(make()), make()
 
     def late():
-        with engine.write(alone=alone) as tx:
+        with engine.write(exclusive=exclusive) as tx:
             spend(tx, 1)
         return amounts(engine)
 
     with ThreadPoolExecutor(1) as others:
-        with holder.write(alone=True) as tx:
+        with holder.write(exclusive=True) as tx:
             waiting = others.submit(late)
-            if alone:
+            if exclusive:
                 with psycopg.connect(make.url, autocommit=True) as spy:
                     wanted = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
                     until(lambda: spy.execute(wanted).fetchone())
             else:
                 assert waiting.result(PATIENCE) == (99, 1)
             spend(tx, 30)
-        assert waiting.result(PATIENCE) == ((69, 31) if alone else (99, 1))
+        assert waiting.result(PATIENCE) == ((69, 31) if exclusive else (99, 1))
     assert amounts(holder) == (69, 31)
 
 
@@ -260,7 +260,7 @@ def test_more_threads_than_connections_all_get_done(engine):
 
     def one_more(_):
         with engine.write() as tx:
-            tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=hold(tx) + 1)
+            tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=lock(tx) + 1)
         with engine.read() as tx:
             return backend(tx)
 
@@ -450,7 +450,7 @@ def test_a_transaction_that_goes_silent_holds_nothing_for_ever(make):
 
     def silent():
         with engine.write() as tx, psycopg.connect(make.url, autocommit=True) as spy:
-            hold(tx)
+            lock(tx)
             there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (backend(tx),)
             tx.run("SET LOCAL idle_in_transaction_session_timeout = 50")
             until(lambda: spy.execute(*there).fetchone() is None)
