@@ -27,7 +27,7 @@ from refunds.presentation.texts.policies import (
 from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
 from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.service import publication, simulation
-from refunds.service.publication import Registration
+from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -121,8 +121,8 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
         raise _unclear(file, "leave it out, or --now")
     store = loaded_store()
     with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
-        registration = publication.publish(uow, draft, dry_run=dry_run)
-    _tell(registration, "dry_run" if dry_run else "published", lang)
+        result = publication.publish(uow, draft, dry_run=dry_run)
+    _tell(result, "dry_run" if dry_run else "published", lang)
 
 
 def _unclear(file: Path, detail: str) -> InvalidInput:
@@ -139,16 +139,16 @@ def import_(files: tuple[Path, ...], lang: str) -> None:
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
     with loaded_store().write(COMMAND_LINE) as uow:
         imported = [publication.import_version(uow, draft) for draft in drafts]
-    for registration in imported:
-        _tell(registration, "imported", lang)
+    for result in imported:
+        _tell(result, "imported", lang)
 
 
-def _tell(registration: Registration, done: str, lang: str) -> None:
-    version, follows = registration.version, registration.follows
-    if done != "dry_run" and not registration.created:
+def _tell(result: PublishResult, done: str, lang: str) -> None:
+    version, follows = result.version, result.follows
+    if done != "dry_run" and not result.created:
         done = "known"
     click.echo(registration_text(version, follows.version if follows else None, done, lang))
-    _list(registration.differences, version, lang)
+    _list(result.differences, version, lang)
 
 
 @command.command("withdraw", cls=Command)

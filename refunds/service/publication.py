@@ -23,7 +23,7 @@ from refunds.schemas.policy import packaged, read_terms, terms_data, version_dat
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
 
-Gate = Callable[[UnitOfWork, PolicyVersion], PolicyVersion]
+VersionCheck = Callable[[UnitOfWork, PolicyVersion], PolicyVersion]
 """What a version that is registered has to pass; it comes out with the instant from which it holds."""
 
 
@@ -44,7 +44,7 @@ class EnteredClosure:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class PublishResult:
     """A version as it is registered, or would be; how it differs from the one it follows; and whether it is new."""
 
     record: RegisteredVersion
@@ -54,7 +54,7 @@ class Registration:
     created: bool
 
 
-def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> Registration:
+def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> PublishResult:
     """Register a version, to hold from an instant that is yet to come; where it names none, from now.
 
     The same one again changes nothing. Raises `PolicyVersionConflict` for a number that is taken, `EffectiveTooEarly`,
@@ -65,7 +65,7 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
     return _registered(uow, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
 
 
-def import_version(uow: UnitOfWork, version: PolicyVersion) -> Registration:
+def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
     """Register a version with its true dates, while its policy has judged nothing; `effective_from` may be long ago.
 
     Only version 1 may hold from the beginning. The same one again changes nothing. Several may be imported in one use
@@ -144,20 +144,20 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 
 
 def _registered(
-    uow: UnitOfWork, draft: PolicyVersion, gate: Gate, event: EventType, *, dry_run: bool = False
-) -> Registration:
+    uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
+) -> PublishResult:
     require_region(draft.terms.region, "/terms/region")
     taken = _taken(uow, draft)
-    version = gate(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
+    version = check(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
     follows = _followed(uow, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
-        return Registration(taken, version, follows, differing, created=False)
+        return PublishResult(taken, version, follows, differing, created=False)
     if follows and not differing:
         raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
     record = _record(uow, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
-        return Registration(record, version, follows, differing, created=False)
+        return PublishResult(record, version, follows, differing, created=False)
     uow.versions.add(
         record,
         event,
@@ -167,7 +167,7 @@ def _registered(
         content_hash=record.content_hash,
     )
     uow.see_own_policies()
-    return Registration(record, version, follows, differing, created=True)
+    return PublishResult(record, version, follows, differing, created=True)
 
 
 def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:

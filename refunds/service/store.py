@@ -85,8 +85,8 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A use case that is stored and journalled as a whole at the end of the block, or not at all.
 
-        Of those that are to be `exclusive`, in all instances, only one is under way at a time. Raises `Conflict` where the
-        policies that it relied upon were changed meanwhile.
+        Only one that is `exclusive` is under way at a time, in all instances. Raises `Conflict` where the policies that
+        it relied upon were changed meanwhile.
         """
         engine, keyring = self.open()
         anchor = None

@@ -19,7 +19,7 @@ CLOSURES = RecordMapper(Closure, "closures")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PolicyHistory:
     """A policy, and the records of its versions by number."""
 
     policy: Policy
@@ -32,7 +32,7 @@ class Policies(Mapping[str, Policy]):
     Whoever relies on newer ones than that is told so at the end, as if they were older.
     """
 
-    def __init__(self, known: Iterable[Known], default: str, position: int) -> None:
+    def __init__(self, known: Iterable[PolicyHistory], default: str, position: int) -> None:
         self._by_id = {one.policy.policy_id: one for one in known}
         self.default, self.position = default, position
 
@@ -58,7 +58,7 @@ class Policies(Mapping[str, Policy]):
         self[policy_id].version(number)
         return self.records(policy_id)[number - 1]
 
-    def _known(self, policy_id: str) -> Known:
+    def _known(self, policy_id: str) -> PolicyHistory:
         try:
             return self._by_id[policy_id]
         except KeyError:
@@ -79,13 +79,13 @@ def load(tx: Transaction, default: str, position: int) -> Policies:
     return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, position)
 
 
-def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> Known:
+def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
     try:
         records = tuple(POLICY_VERSIONS.read(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.read(row, NO_ACCESS) for row in entered)
         closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
         withdrawn = {record.version for record in records if record.withdrawn_at is not None}
-        return Known(policy_of((version_of(record, closures) for record in records), withdrawn), records)
+        return PolicyHistory(policy_of((version_of(record, closures) for record in records), withdrawn), records)
     except (ValueError, TypeError, OverflowError, KeyError, InvalidInput) as error:
         message = f"the policy {policy_id} is not what was registered ({error}): see flask audit verify"
         raise Unreadable(message) from None

@@ -231,7 +231,7 @@ def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
     assert amounts(engine) == ((101, 0) if "a" in done else (100, 1))
 
 
-@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("exclusive", [True, False])
 def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, exclusive):
     holder, engine = stocked(make()), make()
 

@@ -12,7 +12,7 @@ from refunds.domain.instants import parse_date, parse_instant
 from refunds.domain.judging import calendar_of, decided_again
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
 from refunds.domain.terms import Terms
-from refunds.storage.policies import Known, Policies
+from refunds.storage.policies import Policies, PolicyHistory
 
 MONDAY = date(2026, 3, 2)
 PLAIN = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(90), False, "test"), WEEKDAYS[:5])
@@ -191,7 +191,7 @@ def test_what_a_decision_was_made_with_are_the_closures_that_came_in_time():
     recorded = decision.recorded
     assert list(map(str, recorded.closures)) == ["2026-04-07", "2026-04-08"]
     more = version(*((f"2026-04-{n:02}", "2026-04-02T09:00:00Z") for n in range(1, 31)), closures=brand.terms.closures)
-    policies = Policies([Known(policy_of([more]), ())], "brand", 1)
+    policies = Policies([PolicyHistory(policy_of([more]), ())], "brand", 1)
     assert decided_again(policies, recorded).outcome == decision.outcome
 
 
@@ -218,7 +218,7 @@ def test_a_closure_that_came_too_late_for_the_window_leaves_more_time_to_enter_a
     facts = Facts(service_provided_at=parse_instant(PROVIDED), received_at=received, recorded_at=recorded)
     decision = decide(facts, brand, calendar_of(brand))
     assert (str(decision.window.last_day), decision.reason) == ("2026-04-08", Reason.WITHIN_WINDOW)
-    policies = Policies([Known(policy_of([version()]), ())], "brand", 1)
+    policies = Policies([PolicyHistory(policy_of([version()]), ())], "brand", 1)
     assert decided_again(policies, decision.recorded).outcome == decision.outcome
 
 

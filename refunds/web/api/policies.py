@@ -16,7 +16,7 @@ from refunds.presentation.texts.policies import closure_text, differences_data
 from refunds.schemas.fields import StrictSchema
 from refunds.schemas.policy import PolicyId
 from refunds.service import publication, simulation
-from refunds.service.publication import Registration
+from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transacted
 from refunds.web.responses import present_policies, reader_language, reply
@@ -173,9 +173,9 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     `dry_run` the difference is told in words, and nothing is published. A version 1 begins a new policy.
     """
     draft = draft_of(policy_id, body)
-    registration = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
-    location = f"/v1/policies/{policy_id}/versions/{draft.version}" if registration.created else None
-    return reply(_registration_data(registration), status=201 if registration.created else 200, location=location)
+    result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
+    location = f"/v1/policies/{policy_id}/versions/{draft.version}" if result.created else None
+    return reply(_registration_data(result), status=201 if result.created else 200, location=location)
 
 
 @publication_tag.operation(
@@ -230,11 +230,11 @@ def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
 _policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own kind
 
 
-def _registration_data(registration: Registration) -> dict[str, Any]:
-    record, follows = registration.record, registration.follows
+def _registration_data(result: PublishResult) -> dict[str, Any]:
+    record, follows = result.record, result.follows
     return registered_data(record) | {
         "follows": follows.version if follows else None,
-        "differences": differences_data(registration.differences, record.terms["time_zone"], reader_language()),
+        "differences": differences_data(result.differences, record.terms["time_zone"], reader_language()),
     }
 
 
