@@ -96,7 +96,7 @@ def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Gr
 def _ready(home: Installed, size: Size) -> Grown:
     with home.store() as store, store.read(home.principal(store)) as uow:
         if size.orders == FEW:
-            uow.verify(store.anchors)  # rows as the service writes them, or it would not be passed
+            uow.verify(store.checkpoints)  # rows as the service writes them, or it would not be passed
         return Grown(size, home, _asked(uow, home, size.orders))
 
 

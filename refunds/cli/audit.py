@@ -22,16 +22,16 @@ def command() -> None:
 @command.command("verify", cls=Command)
 @with_appcontext
 def verify() -> None:
-    """Compare the journal with itself, the records with the journal, and its length with the anchors.
+    """Compare the journal with itself, the records with the journal, and its length with the checkpoints.
 
     Ends with 0 if all is sound, 20 naming the first place that is not, 21 if the journal was cut short.
     """
     store = loaded_store()
-    anchors = list(store.anchors)  # before the journal is read: it only grows
+    checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
     with store.read(COMMAND_LINE) as uow:
-        report = uow.verify(anchors)
+        report = uow.verify(checkpoints)
     click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
-    click.echo(f"Not yet anchored: {report.events - report.anchored} events.")
+    click.echo(f"Not yet anchored: {report.events - report.checkpointed} events.")
 
 
 @command.command("replay", cls=Command)

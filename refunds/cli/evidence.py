@@ -20,7 +20,7 @@ def command(order: str, lang: str, *, as_page: bool) -> None:
     """Write all that is held about ORDER, with the clause as it was, and proof that nothing of it was changed."""
     store = loaded_store()
     with store.read(COMMAND_LINE) as uow:
-        found = evidence.gather(uow, order, store.anchors)
+        found = evidence.gather(uow, order, store.checkpoints)
     if as_page:
         click.echo(documents.page(found, lang))
     else:

@@ -53,12 +53,12 @@ def command() -> None:
     )
     _show_how_to_sign_in(store, production=settings.production)
     _say("  stop it with Ctrl-C")
-    store.anchor()
+    store.checkpoint()
     try:
         Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
         try:
-            store.anchor()
+            store.checkpoint()
         except RefundsError as error:  # the next start will
             click.echo(f"The journal was not anchored: {error}", err=True)
         store.close()

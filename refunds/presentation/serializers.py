@@ -214,12 +214,13 @@ def evidence_data(evidence: Evidence, language: str) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    event, anchor = link
+    event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
         "previous": event.previous.hex(),
         "hash": event.hash.hex(),
-        "anchor": anchor and {"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)},
+        "anchor": checkpoint
+        and {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)},
     }
 
 

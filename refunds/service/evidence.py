@@ -8,7 +8,7 @@ from datetime import datetime
 from refunds.domain.eligibility import RecordedDecision
 from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion, id_within
 from refunds.errors import NoPolicyInForce
-from refunds.storage.anchors import Anchor
+from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -27,14 +27,14 @@ class Evidence:
     checked_at: datetime
 
 
-def gather(uow: UnitOfWork, order_id: str, anchors: Iterable[Anchor]) -> Evidence:
+def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
     """The evidence on an order; raises `NotFound`."""
-    anchored = sorted(anchors)  # before the journal is read: it only grows
+    checkpointed = sorted(checkpoints)  # before the journal is read: it only grows
     found = uow.inspect(order_id)
     decisions = [*(one.decision for one in found.contacts), *(one.decision for one in found.cancellations)]
     ids = _judged_by(uow, found.order, decisions)
     versions, closures = found.judged_by(ids)
-    journal, broken = found.follow(anchored, ids)
+    journal, broken = found.follow(checkpointed, ids)
     return Evidence(found.order, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
 
 

@@ -18,7 +18,7 @@ from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.service import publication
 from refunds.storage import Engine, Transaction, idempotency, keys, open_engine
-from refunds.storage.anchors import Anchor, Anchors
+from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.migrations import up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
@@ -28,8 +28,8 @@ class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.anchors = Anchors(settings.ledger_dir or Path())  # where there is none, nothing opens
-        self.on_anchor: Callable[[Anchor, OSError | None], None] = lambda _, __: None
+        self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # where there is none, nothing opens
+        self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
         """Told of each anchor, and why it could not be written, if so."""
         self.created_key = False
         """Whether opening them made a master key for development."""
@@ -89,22 +89,22 @@ class Store:
         it relied upon were changed meanwhile.
         """
         engine, keyring = self.open()
-        anchor = None
+        checkpoint = None
         with engine.write(exclusive=exclusive) as tx:
             uow = self._unit(tx, keyring, principal)
             yield uow
-            anchor = uow.enter()
-        if anchor is not None:
-            self._anchor(anchor)
+            checkpoint = uow.enter()
+        if checkpoint is not None:
+            self._write_checkpoint(checkpoint)
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is done, whatever becomes of this
                 idempotency.forget_expired(tx, uow.now)
 
-    def anchor(self) -> None:
+    def checkpoint(self) -> None:
         """Anchor the journal as it is now."""
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()
         if head.position:
-            self._anchor(Anchor(head.position, head.hash, datetime.now(UTC)))
+            self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC)))
 
     def policies_as_of(self, tx: Transaction, position: int) -> Policies:
         """The policies after the event at a position, which is the last one about them that a transaction sees."""
@@ -116,14 +116,14 @@ class Store:
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
-    def _anchor(self, anchor: Anchor) -> None:
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write an anchor; where that fails, what it would vouch for is done, and the next one vouches for it too."""
         failure = None
         try:
-            self.anchors.append(anchor)
+            self.checkpoints.append(checkpoint)
         except OSError as error:
             failure = error
-        self.on_anchor(anchor, failure)
+        self.on_checkpoint(checkpoint, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
         wrong: list[str] = []
@@ -132,7 +132,7 @@ class Store:
         with _told_in(wrong):
             if self._settings.ledger_dir is None:
                 raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
-            self.anchors.require_writable()
+            self.checkpoints.require_writable()
         with _told_in(wrong):
             engine = open_engine(self._settings.database)
         if wrong:

@@ -1,7 +1,7 @@
 """The audit: whether journal and records are what they were when they were written.
 
 The chain shows an edited, removed, swapped or inserted event; the digest in the last event about a record shows an
-edited record; the encryption shows an edited personal field; and the anchors outside show a journal cut short.
+edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,8 +14,8 @@ from refunds.domain.records import Intent
 from refunds.errors import RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, customers, events, keys, orders
-from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
@@ -39,24 +39,26 @@ class Shortened(Broken):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How much was found sound; `anchored` is the position of the last anchor."""
+    """How much was found sound; `checkpointed` is the position of the last anchor."""
 
     events: int
     records: int
-    anchored: int
+    checkpointed: int
 
 
 Digests = dict[tuple[str, str], bytes]
 """What the journal vouches for: the last digest of each record, by table and id."""
 
 
-def verify(context: Context, anchors: Iterable[Anchor]) -> Report:
+def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     """How much was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
-    anchored: dict[int, bytes] = {}
-    for anchor in anchors:
-        if anchored.setdefault(anchor.position, anchor.hash) != anchor.hash:
-            raise Broken(f"position {anchor.position}: anchored twice, differently: the journal was cut and grew anew")
-    last, digests = _sound_journal(context, anchored)
+    checkpointed: dict[int, bytes] = {}
+    for checkpoint in checkpoints:
+        if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
+            raise Broken(
+                f"position {checkpoint.position}: anchored twice, differently: the journal was cut and grew anew"
+            )
+    last, digests = _sound_journal(context, checkpointed)
     # First each record by itself, then what follows from others: so that the one that was touched is named.
     seen = {found for table, rows in records() for found in _as_vouched_for(table, rows(context.tx), digests)}
     for name, row_id in digests.keys() - seen:
@@ -67,23 +69,23 @@ def verify(context: Context, anchors: Iterable[Anchor]) -> Report:
             for row in rows(context.tx):
                 with _named(f"{table.name} {row[table.key]}"):
                     check(context, row)
-    return Report(last, len(seen), max(anchored, default=0))
+    return Report(last, len(seen), max(checkpointed, default=0))
 
 
-def _sound_journal(context: Context, anchored: Mapping[int, bytes]) -> tuple[int, Digests]:
+def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple[int, Digests]:
     """The position of the last event, and what the journal vouches for."""
     end, digests = events.NO_EVENT, Digests()
     for event in _read_events(context):
         position = end.position + 1
         if not is_sound(event, context.keys.audit, position, end.hash):
             raise Broken(f"position {position}: the journal is broken here")
-        if anchored.get(position, event.hash) != event.hash:
+        if checkpointed.get(position, event.hash) != event.hash:
             raise Broken(f"position {position}: this is not the event that was anchored")
         digests[table_of(event.type), event.subject] = event.digest
         end = events.moved(end, [event])
     position = end.position
-    if position < max(anchored, default=0):
-        raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(anchored)}")
+    if position < max(checkpointed, default=0):
+        raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(checkpointed)}")
     try:
         head = events.head(context.tx)
     except _NO_VALUE:

@@ -11,8 +11,8 @@ from refunds.domain.records import Cancellation, Closure, Contact, Order, Regist
 from refunds.errors import NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies
-from refunds.storage.anchors import Anchor
 from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
@@ -28,7 +28,7 @@ class Link(NamedTuple):
     """An event about the order, and the anchor up to which the journal was followed from it; None: up to its end."""
 
     event: Event
-    anchor: Anchor | None
+    checkpoint: Checkpoint | None
 
 
 class Inspection:
@@ -58,7 +58,7 @@ class Inspection:
         versions = [POLICY_VERSIONS.read(row, NO_ACCESS) for row in self._rows[POLICY_VERSIONS]]
         return versions, self._readable(CLOSURES, notes, self._context.notes)
 
-    def follow(self, anchors: Sequence[Anchor], ids: Collection[str]) -> tuple[list[Link], list[str]]:
+    def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[str]]:
         """The events about the order and about what judged it, each with its anchor; and what is not as it was written.
 
         The journal is followed from each event to the next anchor outside the database, or to its end; and each record
@@ -67,7 +67,7 @@ class Inspection:
         tx = self._context.tx
         found = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
         told = sorted((EVENTS.read(row, NO_ACCESS) for row in found), key=lambda event: event.position)
-        journal, broken = _followed(self._context, told, anchors)
+        journal, broken = _followed(self._context, told, checkpoints)
         return journal, [*broken, *_not_as_told(self._rows, told), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
@@ -91,26 +91,26 @@ class Inspection:
         return found
 
 
-def _followed(context: Context, told: list[Event], anchors: Sequence[Anchor]) -> tuple[list[Link], list[str]]:
+def _followed(context: Context, told: list[Event], checkpoints: Sequence[Checkpoint]) -> tuple[list[Link], list[str]]:
     """Each event with its anchor, and where the journal is broken between them."""
     end = events.head(context.tx).position
     journal: list[Link] = []
     broken: list[str] = []
-    if anchors and anchors[-1].position > end:
-        broken.append(f"position {end}: the journal ends here, but was anchored at {anchors[-1].position}")
+    if checkpoints and checkpoints[-1].position > end:
+        broken.append(f"position {end}: the journal ends here, but was anchored at {checkpoints[-1].position}")
     followed_to = 0
     if told and (gap := end - told[0].position + 1 - events.count_from(context.tx, told[0].position)):
         broken.append(f"position {told[0].position} to {end}: {gap} events are missing")
     for event in told:
-        anchor = next((one for one in anchors if event.position <= one.position <= end), None)
-        journal.append(Link(event, anchor))
+        checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
+        journal.append(Link(event, checkpoint))
         if event.position > followed_to:
-            followed_to = anchor.position if anchor else end
-            broken += _breaks(context, event, followed_to, anchor)
+            followed_to = checkpoint.position if checkpoint else end
+            broken += _breaks(context, event, followed_to, checkpoint)
     return journal, broken
 
 
-def _breaks(context: Context, first: Event, end: int, anchor: Anchor | None) -> Iterator[str]:
+def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[str]:
     """Where the journal is not sound from an event to an anchor: the first such place."""
     previous, position = first.previous, first.position
     for row in events.between(context.tx, first.position, end):
@@ -119,7 +119,7 @@ def _breaks(context: Context, first: Event, end: int, anchor: Anchor | None) -> 
             yield f"position {position}: the journal is broken here"
             return
         previous, position = event.hash, position + 1
-    if position != end + 1 or (anchor is not None and anchor.hash != previous):
+    if position != end + 1 or (checkpoint is not None and checkpoint.hash != previous):
         yield f"position {position - 1}: this is not the event that was anchored"
 
 

@@ -8,9 +8,9 @@ from refunds.domain.permissions import Principal
 from refunds.errors import Conflict
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Transaction, audit, events, keys
-from refunds.storage.anchors import EVERY, Anchor
 from refunds.storage.audit import Report
 from refunds.storage.cancellations import Cancellations
+from refunds.storage.checkpoints import EVERY, Checkpoint
 from refunds.storage.clients import Clients, Tokens
 from refunds.storage.contacts import Contacts
 from refunds.storage.customers import Customers
@@ -86,16 +86,16 @@ class UnitOfWork:
         """What is held about an order, as it is stored; raises `NotFound`."""
         return Inspection(self._context, order_id)
 
-    def verify(self, anchors: Iterable[Anchor]) -> Report:
+    def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
         """How much is found sound, if all is; raises `Broken`, `Shortened`."""
-        return audit.verify(self._context, anchors)
+        return audit.verify(self._context, checkpoints)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
         """The same in a copy of the database."""
         keyring = keys.open_keyring(tx, self._context.keys.master)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
 
-    def enter(self) -> Anchor | None:
+    def enter(self) -> Checkpoint | None:
         """Chain what has happened to the journal: last of all, so that the head is held for as short as can be.
 
         An anchor where one is due. Raises `Conflict` where the policies that were relied upon were changed meanwhile.
@@ -117,4 +117,4 @@ class UnitOfWork:
         events.append(self.tx, entered, before)
         last = entered[-1]
         is_due = last.position // EVERY > before.position // EVERY
-        return Anchor(last.position, last.hash, context.now) if is_due else None
+        return Checkpoint(last.position, last.hash, context.now) if is_due else None

@@ -19,7 +19,7 @@ from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from refunds.domain.payment_data import holds_payment_data
-from refunds.storage.anchors import Anchor
+from refunds.storage.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -155,11 +155,11 @@ def register(app: Flask) -> None:
     failures = _log_to(sys.stderr.buffer, measured.dropped_lines)  # commands print results on standard output
     driver.handlers, driver.propagate = [_DriversLog(failures)], False
 
-    def log_anchor(anchor: Anchor, failure: OSError | None) -> None:
+    def log_anchor(checkpoint: Checkpoint, failure: OSError | None) -> None:
         tell = log().error if failure else log().info
-        tell("anchor", position=anchor.position, hash=anchor.hash.hex(), failure=failure and failure.strerror)
+        tell("anchor", position=checkpoint.position, hash=checkpoint.hash.hex(), failure=failure and failure.strerror)
 
-    app.extensions["refunds.store"].on_anchor = log_anchor
+    app.extensions["refunds.store"].on_checkpoint = log_anchor
 
     def log_failure(exc_info: _ExcInfo) -> None:
         log().error("failure", request_id=g.request_id, exc_info=exc_info)

@@ -250,31 +250,31 @@ def test_the_journal_is_followed_to_the_next_anchor(store, now):
     """Or to its end, while there is none."""
     before = store.evidence()["journal"]
     assert [event["anchor"] for event in before] == [None] * len(before)
-    store.store.anchor()
+    store.store.checkpoint()
     now.shift(timedelta(minutes=1))
     store.desk.cancelled(store.order_id, contact_id=store.contact_id)
     found = store.evidence()
-    (anchor,) = store.store.anchors
-    told = {"position": anchor.position, "hash": anchor.hash.hex(), "at": IN_TIME}
+    (checkpoint,) = store.store.checkpoints
+    told = {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": IN_TIME}
     assert [event["anchor"] for event in found["journal"]] == [told] * len(before) + [None]
-    assert [event["position"] <= anchor.position for event in found["journal"]] == [True] * len(before) + [False]
+    assert [event["position"] <= checkpoint.position for event in found["journal"]] == [True] * len(before) + [False]
     assert [event["type"] for event in found["journal"]][-1] == "cancellation.issued"
     assert found["proof"]["sound"]
     for before, after in zip(found["journal"], found["journal"][1:], strict=False):
         assert before["position"] + 1 < after["position"] or before["hash"] == after["previous"]
     page = evidence(store.desk, store.order_id, **HTML).text
-    assert f"anchored at {anchor.position}" in page
+    assert f"anchored at {checkpoint.position}" in page
     assert "not yet anchored" in page
 
 
 def test_an_anchor_that_knows_another_journal_is_told(store):
-    store.store.anchor()
-    file = store.store.anchors.file
-    (anchor,) = store.store.anchors
-    file.write_text(file.read_text().replace(anchor.hash.hex(), "00" * 32))
+    store.store.checkpoint()
+    file = store.store.checkpoints.file
+    (checkpoint,) = store.store.checkpoints
+    file.write_text(file.read_text().replace(checkpoint.hash.hex(), "00" * 32))
     proof = store.evidence()["proof"]
     assert proof["sound"] is False
-    assert proof["broken"] == [f"position {anchor.position}: this is not the event that was anchored"]
+    assert proof["broken"] == [f"position {checkpoint.position}: this is not the event that was anchored"]
 
 
 TAMPERINGS = {
@@ -341,8 +341,8 @@ def test_an_auditor_is_told_of_what_he_may_not_see(store):
 
 def test_a_journal_whose_end_was_cut_off_is_told(store):
     """Its head set back, so that it ends well without what was cut off: the anchor knows more."""
-    store.store.anchor()
-    (anchor,) = store.store.anchors
+    store.store.checkpoint()
+    (checkpoint,) = store.store.checkpoints
     with store.store.read(COMMAND_LINE) as uow:
         kept, last = next(
             (row["position"], row["hash"])
@@ -353,7 +353,7 @@ def test_a_journal_whose_end_was_cut_off_is_told(store):
     store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
     store.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
     assert store.evidence()["proof"]["broken"] == [
-        f"position {kept}: the journal ends here, but was anchored at {anchor.position}"
+        f"position {kept}: the journal ends here, but was anchored at {checkpoint.position}"
     ]
 
 

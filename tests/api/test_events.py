@@ -107,7 +107,7 @@ def test_every_kind_of_event_has_an_example(client):
 
 
 def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
-    """What was committed is answered as such; the log says what is wrong with the anchors."""
+    """What was committed is answered as such; the log says what is wrong with the checkpoints."""
     app = create_app(settings(tmp_path))
     desk = Desk(client_of(app, "admin"), now)
     shutil.rmtree(tmp_path / "ledger")

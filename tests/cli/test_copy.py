@@ -205,7 +205,7 @@ def test_a_copy_is_worked_on_like_its_original(move):
         events = desk.get("/v1/events?limit=200").json["items"]
         assert [event["position"] for event in events] == list(range(1, len(events) + 1))
         with store.read(COMMAND_LINE) as uow:
-            uow.verify(store.anchors)
+            uow.verify(store.checkpoints)
 
 
 class _BrokenOffError(Exception):
@@ -421,7 +421,7 @@ def test_the_command_copies_and_says_what_to_do_then(move):
     assert "cancellations" in ended.stderr, "how far it is"
     assert rows(move.to) == rows(move.settings.database)
     with closing(Store(move.moved())) as store, store.read(COMMAND_LINE) as uow:
-        uow.verify(list(store.anchors))
+        uow.verify(list(store.checkpoints))
 
 
 KILLED = """

@@ -108,7 +108,7 @@ def test_the_evidence_is_what_the_api_answers(place):
     order_id = desk.register()
     desk.record(order_id, note=HOSTILE)
     desk.cancelled(order_id)
-    place.store.anchor()
+    place.store.checkpoint()
     for lang in ("en", "de"):
         found = json.loads(place.succeed("evidence", order_id, "--lang", lang))
         validator("Evidence").validate(found)

@@ -120,7 +120,7 @@ class House:
     def verify(self):
         """That journal and records agree."""
         with self.store.read(COMMAND_LINE) as uow:
-            return uow.verify(self.store.anchors)
+            return uow.verify(self.store.checkpoints)
 
 
 PUBLIC = {"console.sign_in"}

@@ -166,9 +166,9 @@ class Installation:
     def require_sound(self) -> Report:
         """What the audit found, which has to find all of it sound."""
         with self.store() as store:
-            anchors = list(store.anchors)
+            checkpoints = list(store.checkpoints)
             with store.read(COMMAND_LINE) as uow:
-                return uow.verify(anchors)
+                return uow.verify(checkpoints)
 
     def tokens(self) -> dict[str, str]:
         """The token of each role, as the first start showed them."""

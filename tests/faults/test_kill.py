@@ -74,9 +74,9 @@ def keys_without_reply(app):
 def audited(app):
     """What the audit found sound."""
     store = app.extensions["refunds.store"]
-    anchors = list(store.anchors)
+    checkpoints = list(store.checkpoints)
     with store.read(COMMAND_LINE) as uow:
-        return uow.verify(anchors)
+        return uow.verify(checkpoints)
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)

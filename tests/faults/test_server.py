@@ -176,8 +176,8 @@ def test_signals_after_the_first_change_nothing(tmp_path):
                 time.sleep(chance.choice([0, 0, chance.uniform(0, 0.004)]))
             _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, "Traceback" in err) == (0, False)
-        anchors = (Path(known["REFUNDS_LEDGER_DIR"]) / "anchors.jsonl").read_text().split()
-        assert len(anchors) == 2 * (stopped + 1), "one of each start, one of each stop"
+        checkpoints = (Path(known["REFUNDS_LEDGER_DIR"]) / "anchors.jsonl").read_text().split()
+        assert len(checkpoints) == 2 * (stopped + 1), "one of each start, one of each stop"
 
 
 STARTS_A_THREAD = """

@@ -25,4 +25,4 @@ def test_every_table_is_carried_over():
 
 def _audited(home: Installed) -> int:
     with home.store() as store, store.read(COMMAND_LINE) as uow:
-        return uow.verify(store.anchors).records
+        return uow.verify(store.checkpoints).records

@@ -1102,10 +1102,10 @@ def test_the_evidence_on_an_order_is_sound_and_names_the_versions_that_judged(ye
         of_order[order_id] |= {verdict.version, verdict.contact_version}
     chosen = random.Random(SEED).sample(sorted(of_order), 12)  # noqa: S311
     chosen += [order_id for order_id, numbers in of_order.items() if len(numbers) > 1][:3]
-    anchors = list(year.store.anchors)
+    checkpoints = list(year.store.checkpoints)
     with year.store.read(ADMIN) as uow:
         for order_id in chosen:
-            found, order = evidence.gather(uow, order_id, anchors), year.orders[order_id]
+            found, order = evidence.gather(uow, order_id, checkpoints), year.orders[order_id]
             provided = order.service_provided_at
             now = year.oracle.judging(order, END, END) if provided else year.oracle.in_force(order.policy, END, END)
             assert found.broken == []
@@ -1123,15 +1123,15 @@ def test_the_evidence_says_that_a_decision_was_changed(year):
         known for known, (_, asked) in year.decisions.items() if year.oracle.decide(asked).reason == "window_elapsed"
     )
     contact_id = next(late)
-    order_id, anchors = year.decisions[contact_id][0], list(year.store.anchors)
+    order_id, checkpoints = year.decisions[contact_id][0], list(year.store.checkpoints)
     with suppress(Undone), year.store.write(ADMIN) as uow:
         uow.tx.run(
             "UPDATE contacts SET decision = replace(decision, 'window_elapsed', 'within_window')"
             " WHERE contact_id = :contact_id",
             contact_id=contact_id,
         )
-        found = evidence.gather(uow, order_id, anchors).broken
+        found = evidence.gather(uow, order_id, checkpoints).broken
         raise Undone
     assert found == [f"contacts {contact_id}: not what the journal says it is"]
     with year.store.read(ADMIN) as uow:
-        assert evidence.gather(uow, order_id, anchors).broken == []
+        assert evidence.gather(uow, order_id, checkpoints).broken == []

@@ -1,4 +1,4 @@
-"""Keeps a filled database of the newest step of the schema on each engine, with its master key and its anchors.
+"""Keeps a filled database of the newest step of the schema on each engine, with its master key and its checkpoints.
 
 `python -m tests.storage.keep` is run once for each new step, before a release: `tests/storage/test_kept.py` opens what
 was kept ever after. What is kept was written by the version of the service that introduced the step, and never changes.
@@ -82,7 +82,7 @@ def fill() -> None:
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
     _flask("tokens", "revoke", next(word for word in token if len(word) == TOKEN_ID and word.isalnum()))
-    app.extensions["refunds.store"].anchor()
+    app.extensions["refunds.store"].checkpoint()
 
 
 TOKEN_ID = 8

@@ -31,8 +31,8 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
 from refunds.storage import tables
-from refunds.storage.anchors import Anchor, Anchors
 from refunds.storage.audit import Broken, Shortened
+from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
 from refunds.storage.tables import records, table_of
@@ -182,7 +182,7 @@ class Installation(NamedTuple):
     directory: Path
     database: Path
     keys: Keyring
-    anchors: list[Anchor]
+    checkpoints: list[Checkpoint]
     earlier: Path
     """What the database was when half of it had happened."""
     sound: int
@@ -247,7 +247,7 @@ def installation(tmp_path_factory):
 
     sound = grow(store, keep)
     store.close()
-    return Installation(directory, database, keys, list(store.anchors), earlier, sound)
+    return Installation(directory, database, keys, list(store.checkpoints), earlier, sound)
 
 
 def grow(store, done=lambda _: None):
@@ -268,23 +268,23 @@ def grow(store, done=lambda _: None):
         with store.write(STAFF[i % 2]) as uow:
             HAPPENS[i % len(HAPPENS)](uow, i)
         with store.read(COMMAND_LINE) as uow:
-            uow.verify(store.anchors)
+            uow.verify(store.checkpoints)
             sound += 1
         done(i)
     return sound
 
 
-def audited(installation, database, anchors=None):
+def audited(installation, database, checkpoints=None):
     """What the audit says of a database in a file."""
-    return verified(installation, SQLite(str(database)), anchors)
+    return verified(installation, SQLite(str(database)), checkpoints)
 
 
-def verified(installation, engine, anchors=None):
+def verified(installation, engine, checkpoints=None):
     """What the audit says of a database, which is let go of."""
     try:
         with engine.read() as tx:
             uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
-            return uow.verify(installation.anchors if anchors is None else anchors)
+            return uow.verify(installation.checkpoints if checkpoints is None else checkpoints)
     except Exception as error:  # noqa: BLE001 - it is raised again
         error.__context__ = error.__cause__ = None  # their frames would hold rows that are read half-way
         raise error.with_traceback(None) from None
@@ -476,8 +476,8 @@ def test_the_installation_is_sound_while_it_grows_and_afterwards(installation):
     assert report.records == sum(
         len(held[name]) for name in TABLES if name not in {"events", "journal_head", "customers"}
     )
-    assert report.anchored == installation.anchors[-1].position
-    assert report.anchored // 100 == report.events // 100
+    assert report.checkpointed == installation.checkpoints[-1].position
+    assert report.checkpointed // 100 == report.events // 100
 
 
 def test_everything_has_happened_in_the_installation(installation):
@@ -619,20 +619,22 @@ def cut(database, position, *, move_head):
 
 @pytest.mark.parametrize("move_head", [True, False])
 def test_a_journal_that_is_cut_below_its_last_anchor_is_found_short(installation, tmp_path, move_head):
-    anchored = installation.anchors[-1].position
-    positions = {0, 1, 99, 100, 101, anchored - 1, *random.Random(1).sample(range(anchored), 20)}  # noqa: S311
+    checkpointed = installation.checkpoints[-1].position
+    positions = {0, 1, 99, 100, 101, checkpointed - 1, *random.Random(1).sample(range(checkpointed), 20)}  # noqa: S311
     for position in sorted(positions):
         shutil.copy(installation.database, tmp_path / "refunds.db")
         cut(tmp_path / "refunds.db", position, move_head=move_head)
         with pytest.raises(Shortened) as shortened:
             audited(installation, tmp_path / "refunds.db")
-        assert str(shortened.value) == (f"position {position}: the journal ends here, but was anchored at {anchored}")
+        assert str(shortened.value) == (
+            f"position {position}: the journal ends here, but was anchored at {checkpointed}"
+        )
 
 
 @pytest.mark.parametrize("move_head", [True, False])
 def test_a_journal_that_is_cut_at_its_last_anchor_does_not_fit_its_records(installation, tmp_path, move_head):
     shutil.copy(installation.database, tmp_path / "refunds.db")
-    cut(tmp_path / "refunds.db", installation.anchors[-1].position, move_head=move_head)
+    cut(tmp_path / "refunds.db", installation.checkpoints[-1].position, move_head=move_head)
     with pytest.raises(Broken) as broken:
         audited(installation, tmp_path / "refunds.db")
     assert not isinstance(broken.value, Shortened)
@@ -642,20 +644,24 @@ def test_an_earlier_copy_of_the_whole_database_is_found_short(installation):
     with pytest.raises(Shortened):
         audited(installation, installation.earlier)
     position = audited(installation, installation.earlier, []).events
-    then = [anchor for anchor in installation.anchors if anchor.position <= position]
-    assert audited(installation, installation.earlier, then).anchored == then[-1].position
+    then = [checkpoint for checkpoint in installation.checkpoints if checkpoint.position <= position]
+    assert audited(installation, installation.earlier, then).checkpointed == then[-1].position
 
 
 def test_a_journal_that_was_written_anew_is_not_the_one_that_was_anchored(installation):
-    last = installation.anchors[-1]
+    last = installation.checkpoints[-1]
     with pytest.raises(Broken, match=f"^position {last.position}: this is not the event that was anchored"):
         audited(installation, installation.database, [last._replace(hash=bytes(32))])
 
 
 def test_anchors_are_written_every_hundred_positions(installation):
     held = {row[0]: row[-1] for row in content(installation.database)["events"]}
-    assert [anchor.position // 100 for anchor in installation.anchors] == list(range(1, len(installation.anchors) + 1))
-    assert [held[anchor.position] for anchor in installation.anchors] == [a.hash for a in installation.anchors]
+    assert [checkpoint.position // 100 for checkpoint in installation.checkpoints] == list(
+        range(1, len(installation.checkpoints) + 1)
+    )
+    assert [held[checkpoint.position] for checkpoint in installation.checkpoints] == [
+        a.hash for a in installation.checkpoints
+    ]
 
 
 # The command.
@@ -694,7 +700,7 @@ def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
     found = f"Sound: {report.events} events, {report.records} records in {copied}/refunds.db."
     assert audit_command(copied) == (
         0,
-        f"{found}\nNot yet anchored: {report.events - report.anchored} events.\n",
+        f"{found}\nNot yet anchored: {report.events - report.checkpointed} events.\n",
         "",
     )
 
@@ -723,8 +729,12 @@ def test_the_command_ends_with_20_for_what_is_not_as_it_was_written(copied, sql,
 
 def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation, copied):
     cut(copied / "refunds.db", 50, move_head=True)
-    anchored = installation.anchors[-1].position
-    assert audit_command(copied) == (21, "", f"position 50: the journal ends here, but was anchored at {anchored}\n")
+    checkpointed = installation.checkpoints[-1].position
+    assert audit_command(copied) == (
+        21,
+        "",
+        f"position 50: the journal ends here, but was anchored at {checkpointed}\n",
+    )
 
 
 # On PostgreSQL: less of the same, as what finds it is the same.
@@ -736,7 +746,7 @@ class OnServer(NamedTuple):
     directory: Path
     url: str
     keys: Keyring
-    anchors: list[Anchor]
+    checkpoints: list[Checkpoint]
     sound: int
     """How often the audit found it sound while it grew."""
 
@@ -750,7 +760,7 @@ def on_server(tmp_path_factory):
     _, keys = store.open()
     sound = grow(store)
     store.close()
-    yield OnServer(directory, url, keys, list(store.anchors), sound)
+    yield OnServer(directory, url, keys, list(store.checkpoints), sound)
     shared().drop(url)
 
 
@@ -794,7 +804,7 @@ def test_the_same_installation_is_sound_on_a_server(installation, on_server):
     assert on_server.sound == ORDERS
     report = verified(on_server, PostgreSQL(on_server.url))
     assert report == audited(installation, installation.database)
-    assert report.anchored == on_server.anchors[-1].position
+    assert report.checkpointed == on_server.checkpoints[-1].position
 
 
 ADDED = "type, at, actor, subject, order_id, data, digest, previous, hash FROM events WHERE position = 7"
@@ -891,30 +901,30 @@ def test_names_that_are_erased_and_sessions_that_end_on_a_server_are_no_finding(
 
 @pytest.mark.parametrize("move_head", [True, False])
 def test_a_journal_that_is_cut_on_a_server_is_found_short(on_server, another, move_head):
-    anchored = on_server.anchors[-1].position
-    for position in (anchored - 1, 101, 100, 1, 0):
+    checkpointed = on_server.checkpoints[-1].position
+    for position in (checkpointed - 1, 101, 100, 1, 0):
         with pytest.raises(Shortened) as shortened:
             verified(on_server, cut_on_server(another, position, move_head=move_head))
-        assert str(shortened.value) == f"position {position}: the journal ends here, but was anchored at {anchored}"
+        assert str(shortened.value) == f"position {position}: the journal ends here, but was anchored at {checkpointed}"
 
 
 @pytest.mark.parametrize("move_head", [True, False])
 def test_a_journal_that_is_cut_on_a_server_at_its_last_anchor_does_not_fit_its_records(on_server, another, move_head):
     with pytest.raises(Broken) as broken:
-        verified(on_server, cut_on_server(another, on_server.anchors[-1].position, move_head=move_head))
+        verified(on_server, cut_on_server(another, on_server.checkpoints[-1].position, move_head=move_head))
     assert not isinstance(broken.value, Shortened)
 
 
 def test_the_command_ends_for_a_server_as_it_does_for_a_file(on_server, another):
     report = verified(on_server, engine := PostgreSQL(another))
     found = f"Sound: {report.events} events, {report.records} records in {engine.name}."
-    left = f"Not yet anchored: {report.events - report.anchored} events."
+    left = f"Not yet anchored: {report.events - report.checkpointed} events."
     assert audit_command(on_server.directory, another) == (0, f"{found}\n{left}\n", "")
     tampered_with(another, "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'").close()
     complaint = "orders A-0003: not what the journal says it is\n"
     assert audit_command(on_server.directory, another) == (20, "", complaint)
     cut_on_server(another, 50, move_head=True).close()
-    complaint = f"position 50: the journal ends here, but was anchored at {on_server.anchors[-1].position}\n"
+    complaint = f"position 50: the journal ends here, but was anchored at {on_server.checkpoints[-1].position}\n"
     assert audit_command(on_server.directory, another) == (21, "", complaint)
 
 
@@ -926,20 +936,20 @@ def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():
 
 def test_a_journal_that_was_cut_and_has_grown_past_its_anchor_is_found(installation):
     """It was anchored again at a position at which it had been anchored before, with another hash."""
-    last = installation.anchors[-1]
-    again = [*installation.anchors[:-1], last._replace(hash=bytes(32)), last]
+    last = installation.checkpoints[-1]
+    again = [*installation.checkpoints[:-1], last._replace(hash=bytes(32)), last]
     with pytest.raises(Broken, match=f"^position {last.position}: anchored twice, differently"):
         audited(installation, installation.database, again)
 
 
 def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
-    anchors = Anchors(tmp_path)
-    first, second = (Anchor(position, bytes(32), datetime(2026, 4, 8, tzinfo=UTC)) for position in (100, 200))
-    anchors.append(first)
-    with anchors.file.open("ab") as file:
+    checkpoints = Checkpoints(tmp_path)
+    first, second = (Checkpoint(position, bytes(32), datetime(2026, 4, 8, tzinfo=UTC)) for position in (100, 200))
+    checkpoints.append(first)
+    with checkpoints.file.open("ab") as file:
         file.write(b'\n{"position": 150, "ha')
-    anchors.append(second)
-    assert list(anchors) == [first, second]
+    checkpoints.append(second)
+    assert list(checkpoints) == [first, second]
 
 
 def test_every_event_is_about_a_record_that_is_audited():

@@ -36,7 +36,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     in the journal, followed and compared; with `Accept: text/html` as a page to print.
     """
     form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
-    found = evidence.gather(uow, order_id, auth.store().anchors)
+    found = evidence.gather(uow, order_id, auth.store().checkpoints)
     if form == HTML:
         return document(documents.page(found, language), form)
     response = reply(serializers.evidence_data(found, language))

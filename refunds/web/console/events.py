@@ -22,10 +22,10 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", form_view=journal)
 def verify(uow: UnitOfWork, form: Form) -> Response:
-    """Compare the whole journal with itself, the records with it, and its length with the anchors."""
-    anchors = list(auth.store().anchors)
+    """Compare the whole journal with itself, the records with it, and its length with the checkpoints."""
+    checkpoints = list(auth.store().checkpoints)
     try:
-        return _journal(uow, form, None, report=uow.verify(anchors))
+        return _journal(uow, form, None, report=uow.verify(checkpoints))
     except Broken as error:
         return _journal(uow, form, None, broken=str(error))
 

@@ -17,10 +17,10 @@ from refunds.domain.instants import format_instant, parse_instant
 from refunds.errors import ConfigurationError
 
 EVERY = 100
-"""How many positions lie between two anchors, besides those at start and stop."""
+"""How many positions lie between two checkpoints, besides those at start and stop."""
 
 
-class Anchor(NamedTuple):
+class Checkpoint(NamedTuple):
     """The head of the journal at an instant."""
 
     position: int
@@ -28,8 +28,8 @@ class Anchor(NamedTuple):
     at: datetime
 
 
-class Anchors:
-    """The anchors in a directory, one a line."""
+class Checkpoints:
+    """The checkpoints in a directory, one a line."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "anchors.jsonl"
@@ -42,9 +42,11 @@ class Anchors:
             message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
-    def append(self, anchor: Anchor) -> None:
+    def append(self, checkpoint: Checkpoint) -> None:
         """Write an anchor down for good; raises `OSError`."""
-        line = orjson.dumps({"position": anchor.position, "hash": anchor.hash.hex(), "at": format_instant(anchor.at)})
+        line = orjson.dumps(
+            {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
+        )
         file = self._open()
         try:
             # Of several machines, on a file system that they share, each would take another place for the end.
@@ -60,7 +62,7 @@ class Anchors:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def __iter__(self) -> Iterator[Anchor]:
+    def __iter__(self) -> Iterator[Checkpoint]:
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
@@ -68,6 +70,6 @@ class Anchors:
                 continue
             try:
                 data = orjson.loads(line)
-                yield Anchor(int(data["position"]), bytes.fromhex(data["hash"]), parse_instant(data["at"]))
+                yield Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), parse_instant(data["at"]))
             except (ValueError, KeyError, TypeError):
                 raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not an anchor") from None
