@@ -128,7 +128,7 @@ class PostgreSQL:
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if exclusive:
                 tx.run("SET LOCAL lock_timeout = 0")  # whoever is before it may have a long way to go
-                tx.one("SELECT pg_advisory_xact_lock(:alone)", exclusive=_EXCLUSIVE)
+                tx.one("SELECT pg_advisory_xact_lock(:exclusive)", exclusive=_EXCLUSIVE)
             yield tx
             tx.commit()
 
