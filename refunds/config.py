@@ -67,8 +67,8 @@ def load_settings() -> Settings:
     try:
         env.seal()
     except EnvValidationError as error:
-        flaws: Any = error.error_messages
-        lines = [f"{variable}: {' '.join(messages)}" for variable, messages in flaws.items()]
+        errors: Any = error.error_messages
+        lines = [f"{variable}: {' '.join(messages)}" for variable, messages in errors.items()]
         raise ConfigurationError("\n".join(lines)) from None
     if read["env"] == "development":
         read["master_key_file"] = read["master_key_file"] or "instance/master.key"

@@ -15,16 +15,16 @@ MOST_FLAWS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class FieldError:
     """One thing wrong with one place of the input: a JSON pointer, what to do, and a stable code."""
 
     pointer: str
     detail: str
     code: str = "invalid"
 
-    def under(self, prefix: str) -> "Flaw":
-        """The same flaw, seen from the document that holds this one at `prefix`."""
-        return Flaw(prefix + self.pointer, self.detail, self.code)
+    def under(self, prefix: str) -> "FieldError":
+        """The same field_error, seen from the document that holds this one at `prefix`."""
+        return FieldError(prefix + self.pointer, self.detail, self.code)
 
 
 class RefundsError(Exception):
@@ -32,36 +32,36 @@ class RefundsError(Exception):
 
     code: ClassVar[str] = "internal-error"
     exit_code: ClassVar[int] = 1
-    flaws: tuple[Flaw, ...] = ()
+    errors: tuple[FieldError, ...] = ()
 
     def under(self, prefix: str) -> Self:
         """The same error with all its evidence, its places seen from the document that holds them at `prefix`."""
         # Not by its class: each takes other arguments.
         moved = type(self).__new__(type(self))
         moved.__dict__.update(self.__dict__)
-        moved.flaws = tuple(flaw.under(prefix) for flaw in self.flaws)
-        moved.args = (told(moved.flaws),) if moved.flaws else self.args
+        moved.errors = tuple(field_error.under(prefix) for field_error in self.errors)
+        moved.args = (told(moved.errors),) if moved.errors else self.args
         return moved
 
 
 class CallersError(RefundsError):
-    """What the caller can mend, or has to live with."""
+    """What the caller can fix, or has to live with."""
 
     exit_code = 3
 
 
 class InvalidInput(CallersError):
-    """The input breaks its contract; `flaws` names the places (the first of very many) and the mend."""
+    """The input breaks its contract; `errors` names the places (the first of very many) and the fix."""
 
     code = "validation-error"
 
-    def __init__(self, flaws: Iterable[Flaw]) -> None:
-        self.flaws = tuple(islice(flaws, MOST_FLAWS))
-        super().__init__(told(self.flaws))
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        self.errors = tuple(islice(errors, MOST_FLAWS))
+        super().__init__(told(self.errors))
 
 
 PAYMENT_DATA = "payment_data"
-"""The code of the flaw that makes an input a `PaymentDataRefused`."""
+"""The code of the field_error that makes an input a `PaymentDataRefused`."""
 
 
 class PaymentDataRefused(InvalidInput):
@@ -76,9 +76,11 @@ class EvidenceRequired(InvalidInput):
     code = "evidence-required"
 
 
-def told(flaws: Iterable[Flaw]) -> str:
-    """The first flaws in one line."""
-    return "; ".join(f"{flaw.pointer}: {flaw.detail}".removeprefix(": ") for flaw in islice(flaws, 3))
+def told(errors: Iterable[FieldError]) -> str:
+    """The first errors in one line."""
+    return "; ".join(
+        f"{field_error.pointer}: {field_error.detail}".removeprefix(": ") for field_error in islice(errors, 3)
+    )
 
 
 class UnknownRegion(InvalidInput):
@@ -87,7 +89,7 @@ class UnknownRegion(InvalidInput):
     code = "unknown-region"
 
     def __init__(self, detail: str) -> None:
-        super().__init__([Flaw("", detail, "unknown_region")])
+        super().__init__([FieldError("", detail, "unknown_region")])
 
 
 class CalendarNotCovered(CallersError):
@@ -130,13 +132,13 @@ class PolicyVersionConflict(CallersError):
 
 
 class OrderFactsConflict(CallersError):
-    """What is said of an order differs from what was said before; `flaws` name what differs."""
+    """What is said of an order differs from what was said before; `errors` name what differs."""
 
     code = "order-facts-conflict"
 
-    def __init__(self, order_id: str, flaws: Iterable[Flaw]) -> None:
-        self.flaws = tuple(flaws)
-        super().__init__(f"The order {order_id} is registered with other facts: {told(self.flaws)}")
+    def __init__(self, order_id: str, errors: Iterable[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"The order {order_id} is registered with other facts: {told(self.errors)}")
 
 
 class OrderFrozen(CallersError):
@@ -185,8 +187,8 @@ class FeedRewound(CallersError):
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self.flaws = (Flaw("/after", f"the journal ends at {position}: read on from there", "feed_rewound"),)
-        super().__init__(told(self.flaws))
+        self.errors = (FieldError("/after", f"the journal ends at {position}: read on from there", "feed_rewound"),)
+        super().__init__(told(self.errors))
 
 
 class IdempotencyKeyReused(CallersError):

@@ -77,9 +77,9 @@ class Command(click.Command):
             click.echo(f"{error.filename or 'output'}: {error.strerror}", err=True)
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
-            for flaw in error.flaws:
-                click.echo(f"{flaw.pointer.strip('/') or 'input'}: {flaw.detail}", err=True)
-            if not error.flaws:
+            for field_error in error.errors:
+                click.echo(f"{field_error.pointer.strip('/') or 'input'}: {field_error.detail}", err=True)
+            if not error.errors:
                 click.echo(str(error), err=True)
             sys.exit(error.exit_code)
 

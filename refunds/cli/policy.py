@@ -13,7 +13,7 @@ from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_cons
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import FieldError, InvalidInput
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.texts.decisions import reason_text
@@ -127,7 +127,7 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
 
 def _unclear(file: Path, detail: str) -> InvalidInput:
     """It is not clear from when a version is to hold."""
-    return InvalidInput([Flaw(f"/{file.name}/effective_from", detail)])
+    return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
 
 
 @command.command("import", cls=Command)

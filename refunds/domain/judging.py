@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision, Facts, RecordedDecision, decide
 from refunds.domain.holidays_data import business_calendar, require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import FieldError, InvalidInput
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -99,4 +99,4 @@ def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     try:
         return spell(*arguments)
     except ValueError as error:
-        raise InvalidInput([Flaw(pointer, str(error))]) from None
+        raise InvalidInput([FieldError(pointer, str(error))]) from None

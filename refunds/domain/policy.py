@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
-from refunds.errors import Flaw, InvalidInput, NoPolicyInForce, NotFound
+from refunds.errors import FieldError, InvalidInput, NoPolicyInForce, NotFound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,12 +111,12 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     for due, version in enumerate(ordered, 1):
         if version.version != due:
             detail = f"is {version.version} where {due} is due: versions count from 1 without gap or repeat"
-            raise InvalidInput([Flaw("/version", detail)])
+            raise InvalidInput([FieldError("/version", detail)])
     effective = tuple(version for version in ordered if version.version not in withdrawn)
     for earlier, later in pairwise(effective):
         if later.effective_at <= earlier.effective_at:
             detail = f"version {later.version} must take effect later than version {earlier.version}"
-            raise InvalidInput([Flaw("/effective_from", detail)])
+            raise InvalidInput([FieldError("/effective_from", detail)])
     return Policy(ordered[0].policy_id, ordered, effective)
 
 

@@ -2,7 +2,7 @@
 
 Policy files, request bodies, queries and the instants of the command line all pass through these. Nothing is
 converted silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit
-is a `Flaw` that says where and what to do, and never repeats a value that was sent.
+is a `FieldError` that says where and what to do, and never repeats a value that was sent.
 """
 
 import re
@@ -17,7 +17,7 @@ from marshmallow import ValidationError, fields
 
 from refunds.domain import instants, payment_data
 from refunds.domain.business_days import WEEKDAYS, Week
-from refunds.errors import PAYMENT_DATA, Flaw, InvalidInput, PaymentDataRefused
+from refunds.errors import PAYMENT_DATA, FieldError, InvalidInput, PaymentDataRefused
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
 """A pointer repeats the keys that were sent where they are names or places; others could hold anything."""
@@ -39,7 +39,7 @@ class Coded(str):
         return message
 
 
-def flawed(text: str, code: str = "invalid") -> ValidationError:
+def does_not_fit(text: str, code: str = "invalid") -> ValidationError:
     """The error that a field raises for a value that does not fit."""
     return ValidationError(Coded(text, code))
 
@@ -66,7 +66,7 @@ class StrictSchema(ma.Schema):
         """What `data` holds, by the names of the fields; for schemas without hooks of their own.
 
         Where all is well the fields are read one by one, which takes half of marshmallow's time. Whatever does
-        not fit is left to `load`: `InvalidInput`, with a flaw for each place.
+        not fit is left to `load`: `InvalidInput`, with a field_error for each place.
         """
         try:
             return self._read_plainly(data)
@@ -75,7 +75,7 @@ class StrictSchema(ma.Schema):
         try:
             loaded: dict[str, Any] = self.load(data)
         except ValidationError as error:
-            raise refused(flaws(error)) from None
+            raise refused(errors(error)) from None
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
@@ -88,18 +88,20 @@ class StrictSchema(ma.Schema):
         return read
 
 
-def refused(found: Iterable[Flaw]) -> InvalidInput:
-    """The error of these flaws: payment data is told apart, as whoever sent it must know."""
+def refused(found: Iterable[FieldError]) -> InvalidInput:
+    """The error of these errors: payment data is told apart, as whoever sent it must know."""
     listed = tuple(found)
-    return (PaymentDataRefused if any(flaw.code == PAYMENT_DATA for flaw in listed) else InvalidInput)(listed)
+    return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
+        listed
+    )
 
 
-def flaws(error: ValidationError) -> Iterator[Flaw]:
+def errors(error: ValidationError) -> Iterator[FieldError]:
     """Each message of a validation error at its JSON pointer (RFC 6901), in document order."""
     yield from _walk(error.normalized_messages(), "")  # type: ignore[no-untyped-call]
 
 
-def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
+def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
@@ -107,7 +109,7 @@ def _walk(messages: Any, pointer: str) -> Iterator[Flaw]:
         for nested in messages:
             yield from _walk(nested, pointer)
     else:
-        yield Flaw(pointer, str(messages), getattr(messages, "code", "invalid"))
+        yield FieldError(pointer, str(messages), getattr(messages, "code", "invalid"))
 
 
 _MESSAGES = {
@@ -136,13 +138,13 @@ class _Strict(fields.Field[Any]):
 
 
 def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text") -> Any:
-    """What `read` makes of a text, its `ValueError` told as a flaw."""
+    """What `read` makes of a text, its `ValueError` told as a field_error."""
     if type(value) is not str:
-        raise flawed(shape, "wrong_type")
+        raise does_not_fit(shape, "wrong_type")
     try:
         return read(value)
     except ValueError as error:
-        raise flawed(str(error)) from None
+        raise does_not_fit(str(error)) from None
 
 
 class Instant(_Strict, fields.DateTime):
@@ -151,11 +153,11 @@ class Instant(_Strict, fields.DateTime):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         if isinstance(value, datetime):
             if value.tzinfo is None:
-                raise flawed("needs its offset, as in 2026-04-02T16:20:00+02:00")
+                raise does_not_fit("needs its offset, as in 2026-04-02T16:20:00+02:00")
             try:
                 return value.astimezone(UTC)
             except OverflowError:
-                raise flawed("no such instant: check the year") from None
+                raise does_not_fit("no such instant: check the year") from None
         instant: datetime = checked(
             instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
         )
@@ -171,7 +173,7 @@ class NearInstant(Instant):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         instant = super()._deserialize(value, *args, **kwargs)
         if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-            raise flawed(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}", "out_of_range")
+            raise does_not_fit(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}", "out_of_range")
         return instant
 
 
@@ -199,9 +201,9 @@ class Whole(_Strict, fields.Integer):
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
-            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+            raise does_not_fit(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
         if not self.least <= value <= self.most:
-            raise flawed(f"must be from {self.least} to {self.most}", "out_of_range")
+            raise does_not_fit(f"must be from {self.least} to {self.most}", "out_of_range")
         return value
 
     @property
@@ -215,7 +217,7 @@ class Flag(_Strict, fields.Boolean):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if type(value) is not bool:
-            raise flawed("must be true or false", "wrong_type")
+            raise does_not_fit("must be true or false", "wrong_type")
         return value
 
 
@@ -224,7 +226,7 @@ class WholeText(Whole):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not _DIGITS.fullmatch(value):
-            raise flawed(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+            raise does_not_fit(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
         return super()._deserialize(int(value), *args, **kwargs)
 
 
@@ -233,7 +235,7 @@ class FlagText(Flag):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if value not in {"true", "false"}:
-            raise flawed("must be true or false", "wrong_type")
+            raise does_not_fit("must be true or false", "wrong_type")
         return bool(value == "true")
 
 
@@ -247,13 +249,13 @@ class Text(_Strict, fields.String):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if type(value) is not str:
-            raise flawed("must be a text", "wrong_type")
+            raise does_not_fit("must be a text", "wrong_type")
         if not 1 <= len(value) <= self.most:
-            raise flawed(f"must have 1 to {self.most} characters", "out_of_range")
+            raise does_not_fit(f"must have 1 to {self.most} characters", "out_of_range")
         if _CONTROL.search(value):
-            raise flawed("must not hold control characters")
+            raise does_not_fit("must not hold control characters")
         if self._fits and not self._fits(value):
-            raise flawed(self.shape)
+            raise does_not_fit(self.shape)
         return value
 
     @property
@@ -269,9 +271,9 @@ class FreeText(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
-            raise flawed("must hold a letter or a digit")
+            raise does_not_fit("must hold a letter or a digit")
         if payment_data.holds_payment_data(text):
-            raise flawed(
+            raise does_not_fit(
                 "must not hold what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
                 "a telephone number is known by the + in front",
                 PAYMENT_DATA,
@@ -287,7 +289,7 @@ class Line(FreeText):
             value = unicodedata.normalize("NFC", value)
         text = super()._deserialize(value, *args, **kwargs)
         if not text.isprintable() or text != text.strip():
-            raise flawed("must be one line of visible characters, without spaces at its ends")
+            raise does_not_fit("must be one line of visible characters, without spaces at its ends")
         return text
 
 
@@ -301,7 +303,7 @@ class Choice(_Strict, fields.String):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
         member = self.members.get(value) if type(value) is str else None
         if member is None:
-            raise flawed(f"must be one of {', '.join(self.members)}", "unknown_value")
+            raise does_not_fit(f"must be one of {', '.join(self.members)}", "unknown_value")
         return member
 
     @property
@@ -334,9 +336,9 @@ class Weekdays(_Strict, fields.Field[Week]):
         if value == "country":
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
-            raise flawed(f'must be "country" or a list of weekdays from {", ".join(WEEKDAYS)}')
+            raise does_not_fit(f'must be "country" or a list of weekdays from {", ".join(WEEKDAYS)}')
         if len(set(value)) < len(value):
-            raise flawed("must name each weekday once")
+            raise does_not_fit("must name each weekday once")
         return tuple(day for day in WEEKDAYS if day in value)
 
 
@@ -349,9 +351,9 @@ class ListOf(_Strict, fields.List[Any]):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
         if not isinstance(value, list):
-            raise flawed("must be a list", "wrong_type")
+            raise does_not_fit("must be a list", "wrong_type")
         if len(value) > self.most:
-            raise flawed(f"must have at most {self.most} entries", "out_of_range")
+            raise does_not_fit(f"must have at most {self.most} entries", "out_of_range")
         return tuple(super()._deserialize(value, *args, **kwargs))
 
     @property

@@ -21,7 +21,7 @@ from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_known, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import FieldError, InvalidInput
 from refunds.schemas.fields import (
     Choice,
     Flag,
@@ -152,16 +152,16 @@ _terms = TermsSchema()
 def read_policy(text: str) -> PolicyVersion:
     """The policy version that a TOML file holds; `effective_from` None where it is left out.
 
-    Raises `InvalidInput`, naming each term that does not fit and the mend.
+    Raises `InvalidInput`, naming each term that does not fit and the fix.
     """
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput([Flaw("", f"not a TOML file: {error}")]) from None
+        raise InvalidInput([FieldError("", f"not a TOML file: {error}")]) from None
     try:
         read = _policy_file.read(data)
     except InvalidInput as error:
-        raise InvalidInput(map(_with_hint, error.flaws)) from None
+        raise InvalidInput(map(_with_hint, error.errors)) from None
     policy_id, number, effective_from = read.pop("policy"), read.pop("version"), read.pop("effective_from", None)
     return PolicyVersion(policy_id, number, effective_from, Terms(**read))
 
@@ -212,13 +212,13 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
     }
 
 
-def _with_hint(flaw: Flaw) -> Flaw:
-    """The flaw, a misspelt term answered with the one that was meant."""
-    if flaw.code != "unknown_field" or flaw.pointer.count("/") > 1:
-        return flaw
-    close = get_close_matches(flaw.pointer[1:], _policy_file.fields, n=1)
+def _with_hint(field_error: FieldError) -> FieldError:
+    """The field_error, a misspelt term answered with the one that was meant."""
+    if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
+        return field_error
+    close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(TERM_NAMES)}"
-    return Flaw(flaw.pointer, f"unknown term: {hint}", flaw.code)
+    return FieldError(field_error.pointer, f"unknown term: {hint}", field_error.code)
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
@@ -226,7 +226,7 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        raise InvalidInput([Flaw("", "is not UTF-8 text")]) from None
+        raise InvalidInput([FieldError("", "is not UTF-8 text")]) from None
     require_region(version.terms.region, "/region")
     return version
 

@@ -25,7 +25,7 @@ from refunds.domain.references import new_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
-    Flaw,
+    FieldError,
     Forbidden,
     InvalidInput,
     OrderFactsConflict,
@@ -135,7 +135,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
         detail = "must lie between the issue of the cancellation and now"
-        raise InvalidInput([Flaw("/settled_at", detail, "impossible_time")])
+        raise InvalidInput([FieldError("/settled_at", detail, "impossible_time")])
     return uow.cancellations.update(
         cancellation,
         EventType.CANCELLATION_SETTLED,
@@ -209,7 +209,9 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     """A contact that asks for a cancellation of this order, and what is decided on it now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
-        raise InvalidInput([Flaw("/contact_id", "must be the id of a contact about this order", "unknown_contact")])
+        raise InvalidInput(
+            [FieldError("/contact_id", "must be the id of a contact about this order", "unknown_contact")]
+        )
     if contact.superseded_by is not None:
         raise ContactStateConflict(f"The contact {contact_id} has been superseded by {contact.superseded_by}.")
     if contact.intent is not Intent.CANCEL:

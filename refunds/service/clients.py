@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Client, ClientToken
-from refunds.errors import Flaw, InvalidInput, NotFound, Unauthenticated
+from refunds.errors import FieldError, InvalidInput, NotFound, Unauthenticated
 from refunds.security.tokens import new_token, read_token
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -45,16 +45,18 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
     """A new token of the client of this name, which is made where there is none; the only time it is seen."""
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
         detail = f"must be 1 to {LONGEST_NAME} visible characters"
-        raise InvalidInput([Flaw("/client", detail)])
+        raise InvalidInput([FieldError("/client", detail)])
     client = uow.clients.by_name(name)
     if client is None:
         client = Client(client_id=f"cli_{ULID()}", name=name, role=role, registered_at=uow.now)
         uow.clients.add(client, EventType.CLIENT_CREATED, role=role)
     if client.role != role:
-        raise InvalidInput([Flaw("/role", f"the client {name} has the role {client.role}: choose another client name")])
+        raise InvalidInput(
+            [FieldError("/role", f"the client {name} has the role {client.role}: choose another client name")]
+        )
     if uow.tokens.count_active(client.client_id) >= MOST_TOKENS:
         detail = f"the client {name} has {MOST_TOKENS} tokens already: revoke one first"
-        raise InvalidInput([Flaw("/client", detail)])
+        raise InvalidInput([FieldError("/client", detail)])
     token = new_token()
     stored = ClientToken(
         token_id=token.token_id,

@@ -11,7 +11,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
-from refunds.errors import ContactStateConflict, EvidenceRequired, Flaw, InvalidInput
+from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput
 from refunds.service import orders
 from refunds.service.orders import AHEAD
 from refunds.storage.orders import LockedOrder
@@ -112,7 +112,7 @@ def _decided(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Decision
     decision = _judged(uow, locked.order, told, cancelled=locked.active is not None)
     if needs_evidence(decision, told.intent) and told.ticket_ref is None:
         detail = "is required: the contact was received before the deadline and is entered after it"
-        raise EvidenceRequired([Flaw("/ticket_ref", detail, "required")])
+        raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
 
 
@@ -160,16 +160,16 @@ def _made(uow: UnitOfWork, locked: LockedOrder, told: NewContact, decision: Deci
 
 def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
     first, long_before = _earliest(order)
-    flaws = {}
+    errors = {}
     if received_at > now + AHEAD:
-        flaws["/received_at"] = "must not be more than a minute in the future"
+        errors["/received_at"] = "must not be more than a minute in the future"
     if sent_at and sent_at > received_at:
-        flaws["/sent_at"] = "must not be later than received_at"
+        errors["/sent_at"] = "must not be later than received_at"
     for pointer, at in (("/received_at", received_at), ("/sent_at", sent_at)):
         if at and at < first:
-            flaws[pointer] = f"must not be more than {long_before}"
-    if flaws:
-        raise InvalidInput(Flaw(pointer, detail, "impossible_time") for pointer, detail in flaws.items())
+            errors[pointer] = f"must not be more than {long_before}"
+    if errors:
+        raise InvalidInput(FieldError(pointer, detail, "impossible_time") for pointer, detail in errors.items())
 
 
 def _earliest(order: Order) -> tuple[datetime, str]:
@@ -189,7 +189,9 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Con
         return None
     earlier = uow.contacts.find(contact_id)
     if earlier is None or earlier.order_id != locked.order.order_id:
-        raise InvalidInput([Flaw("/supersedes", "must be the id of a contact about this order", "unknown_contact")])
+        raise InvalidInput(
+            [FieldError("/supersedes", "must be the id of a contact about this order", "unknown_contact")]
+        )
     if earlier.superseded_by is not None:
         raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
     if earlier.is_open and told.intent is not Intent.CANCEL:

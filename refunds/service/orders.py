@@ -11,7 +11,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.records import Order
-from refunds.errors import Conflict, Flaw, InvalidInput, OrderFactsConflict, OrderFrozen, PreconditionFailed
+from refunds.errors import Conflict, FieldError, InvalidInput, OrderFactsConflict, OrderFrozen, PreconditionFailed
 from refunds.service import checks
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
@@ -108,10 +108,12 @@ def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
 
 
 def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
-    """Refuse facts on which nothing could ever be decided, while whoever states them can still mend them."""
+    """Refuse facts on which nothing could ever be decided, while whoever states them can still fix them."""
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
-        raise InvalidInput([Flaw("/ordered_at", "must not be more than a minute in the future", "impossible_time")])
+        raise InvalidInput(
+            [FieldError("/ordered_at", "must not be more than a minute in the future", "impossible_time")]
+        )
     at = order.service_provided_at or order.ordered_at or uow.now
     decided(uow, order, Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now)))
 
@@ -128,12 +130,12 @@ def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str,
     return {name: value for name, value in said.items() if value != getattr(order, name)}
 
 
-def _difference(order: Order, name: str) -> Flaw:
+def _difference(order: Order, name: str) -> FieldError:
     """What differs; who the customer is, is not told."""
     if name == "customer_id":
-        return Flaw("/customer_ref", "another customer is registered", "differs")
+        return FieldError("/customer_ref", "another customer is registered", "differs")
     registered = getattr(order, name)
-    return Flaw(f"/{name}", f"registered is {'nothing' if registered is None else _plain(registered)}", "differs")
+    return FieldError(f"/{name}", f"registered is {'nothing' if registered is None else _plain(registered)}", "differs")
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:

@@ -18,7 +18,7 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.records import Closure, RegisteredVersion, id_within
-from refunds.errors import EffectiveTooEarly, Flaw, InvalidInput, PolicyVersionConflict
+from refunds.errors import EffectiveTooEarly, FieldError, InvalidInput, PolicyVersionConflict
 from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
@@ -154,7 +154,9 @@ def _registered(
     if taken is not None:
         return PublishResult(taken, version, follows, differing, created=False)
     if follows and not differing:
-        raise InvalidInput([Flaw("", f"changes nothing: every term is as in version {follows.version}", "unchanged")])
+        raise InvalidInput(
+            [FieldError("", f"changes nothing: every term is as in version {follows.version}", "unchanged")]
+        )
     record = _record(uow, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
         return PublishResult(record, version, follows, differing, created=False)
@@ -193,7 +195,7 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = f"must be {format_instant(earliest)} or later: neither before now nor before page_published_at"
-        raise EffectiveTooEarly([Flaw("/effective_from", detail, "too_early")])
+        raise EffectiveTooEarly([FieldError("/effective_from", detail, "too_early")])
     return replace(draft, effective_from=draft.effective_from or earliest)
 
 
@@ -201,9 +203,11 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
-        raise InvalidInput([Flaw("/effective_from", "is required: only version 1 may hold from the beginning")])
+        raise InvalidInput([FieldError("/effective_from", "is required: only version 1 may hold from the beginning")])
     if shown and version.effective_from and version.effective_from < shown:
-        raise EffectiveTooEarly([Flaw("/effective_from", "must not be earlier than page_published_at", "too_early")])
+        raise EffectiveTooEarly(
+            [FieldError("/effective_from", "must not be earlier than page_published_at", "too_early")]
+        )
     if uow.versions.has_judged(version.policy_id):
         raise PolicyVersionConflict(
             f"The policy {version.policy_id} has judged, so what it was before cannot change any more:"

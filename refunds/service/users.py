@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
-from refunds.errors import Flaw, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
+from refunds.errors import FieldError, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -36,9 +36,9 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     spelt = _spelt(name)
     if spelt is None:
         detail = "must be 1 to 64 letters from a to z, digits and . _ @ -, and not begin with a sign"
-        raise InvalidInput([Flaw("/name", detail)])
+        raise InvalidInput([FieldError("/name", detail)])
     if uow.users.by_name(spelt) is not None:
-        raise InvalidInput([Flaw("/name", f"there is a user {spelt} already: choose another name", "taken")])
+        raise InvalidInput([FieldError("/name", f"there is a user {spelt} already: choose another name", "taken")])
     password = new_password()
     user = User(
         user_id=f"usr_{ULID()}",

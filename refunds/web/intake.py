@@ -12,7 +12,7 @@ import orjson
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import FieldError, InvalidInput
 from refunds.schemas.fields import step
 from refunds.web.problems import Rejected
 
@@ -47,7 +47,9 @@ def parameters(request: Request) -> dict[str, str]:
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
-            Flaw(step(name), "must be given once", "repeated") for name, values in given.lists() if len(values) > 1
+            FieldError(step(name), "must be given once", "repeated")
+            for name, values in given.lists()
+            if len(values) > 1
         )
     return given.to_dict()
 

@@ -32,7 +32,7 @@ vendor's policy promises, counted by the public holidays of the customer's regio
 call and e-mail with what was decided on it, issues the cancellations that billing refunds, and tells what happened.
 
 * Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
-* Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the mend.
+* Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the fix.
 * Sets of codes marked `x-extensible-enum` may grow: be ready for a code that you do not know.
 * Every call needs a client's token: `Authorization: Bearer …`. What its role may not see is null.
 * What leaves a record can be sent again safely: facts by `PUT`, the rest with an `Idempotency-Key`.

@@ -37,7 +37,7 @@ def problems() -> Response:
 
 @blueprint.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """What a problem means, and the mend."""
+    """What a problem means, and the fix."""
     if slug not in PROBLEMS:
         raise NotFound
     return _page("problem.html", slug=slug, problem=PROBLEMS[slug])

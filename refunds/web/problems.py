@@ -1,6 +1,6 @@
 """Problems (RFC 9457): the one place where an error becomes an HTTP answer, and the page that explains each.
 
-`PROBLEMS` maps the code of every error in the tree to its status, and says what happened and how to mend it.
+`PROBLEMS` maps the code of every error in the tree to its status, and says what happened and how to fix it.
 """
 
 import sys
@@ -13,17 +13,17 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import Flaw, RefundsError, StorageUnavailable, told
+from refunds.errors import FieldError, RefundsError, StorageUnavailable, told
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of problem: its status, its title, what happened, and the mend."""
+    """One kind of problem: its status, its title, what happened, and the fix."""
 
     status: int
     title: str
     happened: str
-    mend: str
+    fix: str
 
 
 PROBLEMS = {
@@ -274,7 +274,7 @@ def slug_of(error: Exception) -> str | None:
     return _BY_STATUS.get(error.code, "bad-request")
 
 
-def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id: str = "") -> dict[str, Any]:
+def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
     """The problem as the API shows it, for the request under way."""
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
@@ -284,17 +284,17 @@ def problem_data(slug: str, detail: str, flaws: Iterable[Flaw] = (), request_id:
         "detail": detail,
         "instance": request_id or g.request_id,
     }
-    errors = [{"pointer": flaw.pointer, "detail": flaw.detail, "code": flaw.code} for flaw in flaws]
-    return data | {"errors": errors} if errors else data
+    places = [{"pointer": one.pointer, "detail": one.detail, "code": one.code} for one in errors]
+    return data | {"errors": places} if places else data
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     """The problem that an error of the tree is; its places seen from the document that holds it at `within`."""
-    flaws = [flaw.under(within) for flaw in error.flaws]
+    errors = [field_error.under(within) for field_error in error.errors]
     problem = PROBLEMS[error.code]
     # What failed inside is for the log alone.
     detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
-    return problem_data(error.code, told(flaws) or detail, flaws)
+    return problem_data(error.code, told(errors) or detail, errors)
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

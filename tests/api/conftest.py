@@ -90,5 +90,5 @@ def slug(answer):
 
 
 def places(answer):
-    """Where an answer finds flaws."""
-    return [flaw["pointer"] for flaw in answer.json["errors"]]
+    """Where an answer finds errors."""
+    return [field_error["pointer"] for field_error in answer.json["errors"]]

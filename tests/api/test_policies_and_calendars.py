@@ -99,7 +99,7 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
 
 
 @pytest.mark.parametrize(
-    ("file", "error", "place", "mend"),
+    ("file", "error", "place", "fix"),
     [
         (
             'policy = "unborn"\nversion = 2',
@@ -116,11 +116,11 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
         (BRAND.replace("brand", "unborn").replace("1", "2", 1), InvalidInput, "/version", "is 2 where 1 is due"),
     ],
 )
-def test_a_version_that_cannot_have_held_is_not_imported(app, client, file, error, place, mend):
+def test_a_version_that_cannot_have_held_is_not_imported(app, client, file, error, place, fix):
     with pytest.raises(error) as refused:
         with_policies(app, file)
-    assert [flaw.pointer for flaw in refused.value.flaws] == [place]
-    assert mend in refused.value.flaws[0].detail
+    assert [field_error.pointer for field_error in refused.value.errors] == [place]
+    assert fix in refused.value.errors[0].detail
     assert client.get("/v1/policies/unborn").status_code == 404
 
 

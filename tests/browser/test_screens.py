@@ -42,4 +42,4 @@ def test_a_screen_is_for_everyone(looker, screen, language):
         page.emulate_media(color_scheme=scheme)
         found[width, scheme, "axe"] = page.evaluate(JUDGE, rules)
         found[width, scheme, "layout"] = page.evaluate(LAYOUT)
-    assert {look: flaws for look, flaws in found.items() if flaws} == {}
+    assert {look: errors for look, errors in found.items() if errors} == {}

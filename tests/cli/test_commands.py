@@ -121,7 +121,7 @@ BRAND = 'policy = "brand"\nversion = 1\n'
     ],
 )
 def test_a_policy_file_that_does_not_fit_is_not_imported(tmp_path, file, complaints):
-    """All that is wrong with it is told at once, each with its place and the mend."""
+    """All that is wrong with it is told at once, each with its place and the fix."""
     (tmp_path / "brand.toml").write_text(file, errors="surrogateescape")
     out, complained, ended = run("policy", "import", str(tmp_path / "brand.toml"))
     assert (out, ended) == ("", 3)

@@ -201,10 +201,10 @@ class Page:
         return [one.text for nav in self.root.every("nav") for one in nav.every("a")]
 
     @property
-    def flaws(self):
+    def errors(self):
         """What it says of fields that do not fit, by their names."""
-        marked = {one["id"].removesuffix("-flaw"): one.text for one in self.main.every("p", class_="flaw")}
-        said = [one.text for box in self.main.every("div", class_="flaws") for one in box.every("li")]
+        marked = {one["id"].removesuffix("-error"): one.text for one in self.main.every("p", class_="error")}
+        said = [one.text for box in self.main.every("div", class_="errors") for one in box.every("li")]
         assert set(marked.values()) <= set(said)
         return marked
 

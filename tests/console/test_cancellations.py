@@ -109,8 +109,8 @@ def test_a_revocation_wants_its_reason_and_keeps_what_was_typed(house, agent, ty
     page = agent.post(path_of(one), form.fields | typed)
     assert (page.status, house.position) == (422, before)
     ((field, words),) = said.items()
-    assert page.flaws.keys() == {field}
-    assert page.flaws[field].startswith(words)
+    assert page.errors.keys() == {field}
+    assert page.errors[field].startswith(words)
     kept = page.form("Revoke").fields
     assert kept["reason"] == typed.get("reason", "")
     assert kept.get("reason_code") == (typed.get("reason_code") if field != "reason_code" else None)

@@ -50,7 +50,7 @@ def test_a_misheard_reference_is_told_as_such(house, agent):
     wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
     page = asked(agent, q=format_reference(wrong))
     assert (page.status, page.form("Check").fields["q"]) == (422, format_reference(wrong))
-    assert page.flaws["q"].startswith("The check digit of this reference does not fit")
+    assert page.errors["q"].startswith("The check digit of this reference does not fit")
 
 
 def test_a_customer_is_found_by_his_number_which_no_address_repeats(house, agent):
@@ -85,8 +85,8 @@ def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
 def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house, agent):
     page = asked(agent, q="A-nowhere", channel="email")
     assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Error")
-    assert page.flaws == {"q": page.flaws["q"]}
-    assert page.flaws["q"].startswith("Nothing has this number.")
+    assert page.errors == {"q": page.errors["q"]}
+    assert page.errors["q"].startswith("Nothing has this number.")
     form = page.form("Check")
     assert (form.fields["q"], form.fields["channel"]) == ("A-nowhere", "email")
     by_date = next(one for one in page.main.every("details") if "Check by date" in one.text)
@@ -124,7 +124,7 @@ def test_a_product_team_checks_by_date_alone(product):
     page = product.get("/console/")
     assert "q" not in page.form("Check").names
     assert product.press(page, "Check by date", provided_on="2.4.2026").h1 == UNTIL
-    assert product.press(page, "Check").flaws == {"provided_on": "Fill this in."}
+    assert product.press(page, "Check").errors == {"provided_on": "Fill this in."}
 
 
 def test_a_number_is_nothing_to_those_who_may_not_see_orders(house, product):
@@ -132,7 +132,7 @@ def test_a_number_is_nothing_to_those_who_may_not_see_orders(house, product):
     token = product.get("/console/").form("Check").fields["csrf_token"]
     found, unknown = (product.post("/console/", {"csrf_token": token, "q": q}) for q in (house.register(), "A-nowhere"))
     assert found.status == unknown.status == 422
-    assert found.flaws == unknown.flaws == {"provided_on": "Fill this in."}
+    assert found.errors == unknown.errors == {"provided_on": "Fill this in."}
 
 
 MOMENT = {
@@ -176,18 +176,18 @@ def test_what_is_mistyped_is_kept_and_what_is_expected_is_said(house, lang, type
     typed = {name: value.format(order=order) for name, value in typed.items()}
     page = browser.submit(browser.get("/console/").forms[0], **typed)
     assert (page.status, page.lang, page.path) == (422, lang, "/console/")
-    assert page.flaws.keys() == {field}
-    assert said[lang] in page.flaws[field]
+    assert page.errors.keys() == {field}
+    assert said[lang] in page.errors[field]
     assert page.forms[0].fields.items() >= typed.items(), "what was typed is kept"
     (marked,) = page.main.every("input", "fieldset", **{"aria-invalid": "true"})
-    assert f"{field}-flaw" in marked["aria-describedby"].split()
+    assert f"{field}-error" in marked["aria-describedby"].split()
     assert any("open" in one for one in page.main.every("details") if any(one.every("input", name=field)))
 
 
 def test_a_year_whose_holidays_are_not_known_is_told_as_such(agent):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="8.4.1869")
     assert page.status == 422
-    assert page.flaws["provided_on"].startswith("The holidays of that year are not known")
+    assert page.errors["provided_on"].startswith("The holidays of that year are not known")
     assert page.form("Check").fields["provided_on"] == "8.4.1869"
 
 

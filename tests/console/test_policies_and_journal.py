@@ -84,7 +84,7 @@ def test_a_simulation_leaves_nothing_behind(past):
 def test_a_change_that_does_not_fit_is_kept_and_what_is_expected_is_said(past, query, field, said):
     page = past.browser(Role.PRODUCT).get(f"/console/policies/virtual-numbers/simulation?{query}")
     assert page.status == 422
-    assert page.flaws[field].startswith(said)
+    assert page.errors[field].startswith(said)
     assert page.form("Simulate").fields["window_business_days"] == page.query["window_business_days"]
 
 

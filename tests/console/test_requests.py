@@ -108,7 +108,7 @@ def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reas
     order = house.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     refused = agent.press(page, "Resolve the request", reason="")
-    assert (refused.status, refused.flaws) == (422, {"reason": "Fill this in."})
+    assert (refused.status, refused.errors) == (422, {"reason": "Fill this in."})
     refused = agent.press(page, "Resolve the request", reason="...")
     assert refused.status == 422
     assert refused.form("Resolve the request").fields["reason"] == "..."
@@ -128,8 +128,8 @@ def test_a_customer_who_asked_in_time_and_talks_past_the_deadline_has_asked_in_t
     before = house.position
     refused = agent.press(page, "Cancel the order now", note="Took his time.")
     assert (refused.status, house.position) == (422, before)
-    assert refused.flaws.keys() == {"ticket_ref"}
-    assert refused.flaws["ticket_ref"].startswith("The customer made contact before the deadline")
+    assert refused.errors.keys() == {"ticket_ref"}
+    assert refused.errors["ticket_ref"].startswith("The customer made contact before the deadline")
     assert refused.form().fields["note"] == "Took his time."
     page = agent.press(refused, "Cancel the order now", ticket_ref="T-9")
     assert page.h1 == "The order is cancelled"
@@ -176,7 +176,7 @@ def test_a_request_at_the_last_minute_that_is_recorded_after_it_wants_a_ticket(h
     page = answer(agent, order)
     now.move_to(LAST_MINUTE + timedelta(minutes=4))
     page = agent.press(page, "Record, cancel later")
-    assert (page.status, page.flaws.keys()) == (422, {"ticket_ref"})
+    assert (page.status, page.errors.keys()) == (422, {"ticket_ref"})
     page = agent.press(page, "Record", ticket_ref="T-3")
     assert page.h1 == "An open request"
     assert house.contact(order).received_at == LAST_MINUTE
@@ -218,8 +218,8 @@ def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, mos
     page = agent.press(
         agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: "x" * most}
     )
-    assert (page.status, page.flaws.keys()) == (422, {field})
-    assert str(most - 1) in page.flaws[field]
+    assert (page.status, page.errors.keys()) == (422, {field})
+    assert str(most - 1) in page.errors[field]
     assert page.form().fields[field] == "x" * most
     assert house.position == before
     assert house.active(order) is None
@@ -237,8 +237,8 @@ def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, mos
 def test_a_detail_that_does_not_fit_is_kept_and_what_is_expected_is_said(house, agent, field, typed, said):
     order = house.register()
     page = agent.press(agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: typed})
-    assert (page.status, page.flaws.keys()) == (422, {field})
-    assert page.flaws[field].startswith(said)
+    assert (page.status, page.errors.keys()) == (422, {field})
+    assert page.errors[field].startswith(said)
     assert page.form().fields[field] == typed
     assert house.active(order) is None
 
@@ -266,8 +266,8 @@ def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_whe
         form = next(one for one in opened_page.forms if field in one.names and one.method == "POST")
         code = {"reason_code": "entered_in_error"} if "reason_code" in form.names else {}
         page = browser.submit(form, **{field: f"He said {number}."}, **code)
-        assert (page.status, page.flaws.keys()) == (422, {field}), path
-        assert {"en": "number of a card or of a bank account", "de": "Karte"}[language] in page.flaws[field]
+        assert (page.status, page.errors.keys()) == (422, {field}), path
+        assert {"en": "number of a card or of a bank account", "de": "Karte"}[language] in page.errors[field]
         assert page.source.count(number) == 1, path
         again = next(one for one in page.forms if field in one.names)
         assert number in again.fields[field]
@@ -291,7 +291,7 @@ def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
     order = house.register(service_provided_at=TOO_LONG_AGO)
     page = goodwill(supervisor, order)
     refused = supervisor.press(page, "Cancel as goodwill", note="A note.")
-    assert (refused.status, refused.flaws) == (422, {"reason": "Fill this in."})
+    assert (refused.status, refused.errors) == (422, {"reason": "Fill this in."})
     assert (refused.h1, refused.form().fields["note"]) == (f"Cancel {order} as goodwill?", "A note.")
     page = supervisor.press(refused, "Cancel as goodwill", reason="Our line was down.")
     done = house.active(order)

@@ -28,7 +28,7 @@ def test_a_customers_orders_are_answered_as_he_asked(house, now):
 def test_a_time_that_cannot_be_is_told_for_a_customer_too(house, agent):
     house.register(customer_ref="K-rubbish"), house.register(customer_ref="K-rubbish")
     page = agent.press(agent.get("/console/"), "Check", q="K-rubbish", received_at="rubbish")
-    assert (page.status, list(page.flaws)) == (422, ["received_at"])
+    assert (page.status, list(page.errors)) == (422, ["received_at"])
 
 
 def test_a_refused_form_is_at_an_address_that_says_all_of_it(house, agent):
@@ -70,7 +70,7 @@ def test_a_number_that_nothing_has_gives_way_to_the_day_that_is_added(agent):
 def test_a_part_of_the_country_is_not_taken_for_another_country(agent):
     """BY is Belarus, and whoever types it means Bavaria."""
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="BY")
-    assert (page.status, list(page.flaws)) == (422, ["region"])
+    assert (page.status, list(page.errors)) == (422, ["region"])
 
 
 def test_an_order_is_found_whatever_the_case_of_its_number(house, agent):

@@ -173,7 +173,9 @@ def test_a_name_is_of_plain_letters_however_it_is_typed(store, name):
 def test_a_name_of_anything_else_is_refused(store, name):
     with pytest.raises(InvalidInput) as refused:
         added(store, name)
-    ((pointer, detail, code),) = [(flaw.pointer, flaw.detail, flaw.code) for flaw in refused.value.flaws]
+    ((pointer, detail, code),) = [
+        (field_error.pointer, field_error.detail, field_error.code) for field_error in refused.value.errors
+    ]
     assert (pointer, code) == ("/name", "invalid")
     assert "1 to 64 letters" in detail
 
@@ -184,7 +186,7 @@ def test_a_name_is_given_once_however_it_is_spelt(store):
     for name in (user.name, user.name.upper(), f"  {user.name} "):
         with pytest.raises(InvalidInput, match=f"there is a user {user.name} already: choose another name") as refused:
             added(store, name)
-        assert [flaw.code for flaw in refused.value.flaws] == ["taken"]
+        assert [field_error.code for field_error in refused.value.errors] == ["taken"]
     do(store, users.disable, user.name)
     with pytest.raises(InvalidInput):
         added(store, user.name)

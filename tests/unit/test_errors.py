@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 import pytest
 
 from refunds import errors
-from refunds.errors import Flaw, RefundsError
+from refunds.errors import FieldError, RefundsError
 
 EVERY = [
     errors.CalendarNotCovered("DE", date(1991, 1, 1), date(2100, 12, 31)),
     errors.NoPolicyInForce("brand", datetime(2026, 4, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)),
     errors.UnknownRegion("unknown country"),
-    errors.OrderFactsConflict("A-1", [Flaw("/region", "was DE")]),
+    errors.OrderFactsConflict("A-1", [FieldError("/region", "was DE")]),
     errors.FeedRewound(7),
     errors.Conflict("policies"),
     errors.NotFound("there is no such order"),
@@ -21,11 +21,13 @@ EVERY = [
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
 def test_an_error_keeps_its_evidence_when_its_places_are_moved(error):
     moved = error.under("/order")
-    evidence = {name: value for name, value in vars(error).items() if name != "flaws"}
+    evidence = {name: value for name, value in vars(error).items() if name != "errors"}
     assert type(moved) is type(error)
     assert {name: getattr(moved, name) for name in evidence} == evidence
-    assert [flaw.pointer for flaw in moved.flaws] == [f"/order{flaw.pointer}" for flaw in error.flaws]
-    assert str(moved) == (f"/order{error}" if error.flaws and str(error).startswith("/") else str(moved))
+    assert [field_error.pointer for field_error in moved.errors] == [
+        f"/order{field_error.pointer}" for field_error in error.errors
+    ]
+    assert str(moved) == (f"/order{error}" if error.errors and str(error).startswith("/") else str(moved))
     assert str(moved)
 
 

@@ -50,7 +50,7 @@ def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
 def test_an_unknown_region_is_answered_with_the_mend(region, hint):
     with pytest.raises(UnknownRegion) as error:
         known(region)
-    assert hint in error.value.flaws[0].detail
+    assert hint in error.value.errors[0].detail
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ en = "Clause"
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "mend"),
+    ("text", "place", "fix"),
     [
         ("window_business_days = 0", "/window_business_days", "from 1 to 366"),
         ("window_business_days = 100000", "/window_business_days", "from 1 to 366"),
@@ -106,11 +106,11 @@ en = "Clause"
         ('vendor_name = "a\\u0000b"', "/vendor_name", "control characters"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_mend(text, place, mend):
+def test_what_does_not_fit_is_named_with_its_mend(text, place, fix):
     with pytest.raises(InvalidInput) as error:
         read_policy(HEAD + text)
-    assert [flaw.pointer for flaw in error.value.flaws] == [place]
-    assert mend in error.value.flaws[0].detail
+    assert [field_error.pointer for field_error in error.value.errors] == [place]
+    assert fix in error.value.errors[0].detail
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,17 @@ def test_what_does_not_fit_is_named_with_its_mend(text, place, mend):
 def test_a_file_names_its_policy_and_version(text, place):
     with pytest.raises(InvalidInput) as error:
         read_policy(text)
-    assert error.value.flaws[0].pointer == place
+    assert error.value.errors[0].pointer == place
 
 
-def test_all_flaws_of_a_file_are_told_at_once():
+def test_all_errors_of_a_file_are_told_at_once():
     with pytest.raises(InvalidInput) as error:
         read_policy(HEAD + "window_business_days = 0\ntime_zone = 'x'\nfoo = 1")
-    assert [flaw.pointer for flaw in error.value.flaws] == ["/window_business_days", "/time_zone", "/foo"]
+    assert [field_error.pointer for field_error in error.value.errors] == [
+        "/window_business_days",
+        "/time_zone",
+        "/foo",
+    ]
 
 
 def test_at_the_instant_of_a_change_the_newer_version_holds():

@@ -8,7 +8,7 @@ from flask import Response
 
 from refunds.domain.holidays_data import require_region
 from refunds.domain.permissions import Scope
-from refunds.errors import Flaw, InvalidInput, RefundsError
+from refunds.errors import FieldError, InvalidInput, RefundsError
 from refunds.presentation.serializers import decision_data
 from refunds.service import checks
 from refunds.service.checks import Check
@@ -93,7 +93,9 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
         data = answer(i, item)
         listed += len(data.get("days", ()))
         if listed > MOST_DAYS:
-            raise InvalidInput([Flaw("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")])
+            raise InvalidInput(
+                [FieldError("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")]
+            )
         if "reason" in data:
             reasons.append(data["reason"])
         answers[i] = orjson.Fragment(orjson.dumps(data))

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
-from refunds.errors import Flaw, InvalidInput, PreconditionFailed, PreconditionRequired
+from refunds.errors import FieldError, InvalidInput, PreconditionFailed, PreconditionRequired
 from refunds.presentation.serializers import decision_data, order_data
 from refunds.schemas.fields import StrictSchema
 from refunds.service import orders
@@ -161,7 +161,7 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     if reason is None:
-        raise InvalidInput([Flaw("/correction_reason", "is required for a correction", "required")])
+        raise InvalidInput([FieldError("/correction_reason", "is required for a correction", "required")])
     given = request.headers["If-Match"].strip()
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
     if given != "*" and not any(seen):

@@ -22,7 +22,7 @@ from refunds.presentation.documents.templating import telling
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
-from refunds.web.console.messages import NAMES, flaw_text
+from refunds.web.console.messages import NAMES, field_error_text
 from refunds.web.endpoint import Transacted, View, call
 from refunds.web.problems import PROBLEMS, Rejected
 from refunds.web.responses import reader_language
@@ -83,7 +83,7 @@ def screen(
             except InvalidInput as error:
                 if form_view is None:
                     raise
-                again = replace(sent, errors=error.flaws)
+                again = replace(sent, errors=error.errors)
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
             except StorageUnavailable as error:
                 if form_view is None or method == "GET":
@@ -136,7 +136,10 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
         "given": _Given(form.data),
         "notice": form.notice,
-        "flaws": {flaw.pointer.rpartition("/")[2]: flaw_text(flaw) for flaw in reversed(form.errors)},
+        "errors": {
+            field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
+            for field_error in reversed(form.errors)
+        },
         "address": form.address or own_address(request.path),
         "csrf": lambda: sessions.token(auth.store()),
         "once": form.idempotency_key or secrets.token_urlsafe(16),

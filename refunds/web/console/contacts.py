@@ -13,7 +13,7 @@ from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order, OverrideKind
 from refunds.domain.references import format_reference
-from refunds.errors import CallersError, ContactStateConflict, Flaw, InvalidInput
+from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput
 from refunds.service import cancellations, contacts
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
@@ -93,7 +93,7 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
-) -> tuple[Order, Contact | None, Decision | None, tuple[Flaw, ...]]:
+) -> tuple[Order, Contact | None, Decision | None, tuple[FieldError, ...]]:
     """The order, the stored contact if it is about one, and what would be decided, or why that cannot be said."""
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
@@ -104,7 +104,7 @@ def _foreseen(
     try:
         return order, None, contacts.preview(uow, order, _told(uow, order, found)), ()
     except InvalidInput as error:
-        return order, None, None, error.flaws
+        return order, None, None, error.errors
 
 
 def _told(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
@@ -132,7 +132,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     override = None
     if "override" in found:
         if "reason" not in found:
-            raise InvalidInput([Flaw("/reason", "is required", "required")])
+            raise InvalidInput([FieldError("/reason", "is required", "required")])
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _told(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))

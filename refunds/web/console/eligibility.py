@@ -16,7 +16,7 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference
-from refunds.errors import CalendarNotCovered, Flaw, InvalidInput, NoPolicyInForce, NotFound
+from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, NoPolicyInForce, NotFound
 from refunds.presentation.texts.customer import spoken_words, written_words
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service import checks, contacts, demonstration, orders
@@ -88,7 +88,9 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
-        raise InvalidInput([Flaw("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")])
+        raise InvalidInput(
+            [FieldError("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")]
+        )
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
         return to("answer", order_id=meant[0].order_id, **how.parameters)
@@ -98,7 +100,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
-        raise InvalidInput([Flaw(f"/{wanted}", "give a number, or a day", "required")])
+        raise InvalidInput([FieldError(f"/{wanted}", "give a number, or a day", "required")])
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
@@ -108,7 +110,7 @@ def _known(region: str | None) -> str | None:
     if region is not None:
         require_region(region, "/region")
         if any(part.endswith(f"-{region}") for part in _regions()):
-            raise InvalidInput([Flaw("/region", "a country, but also a part of this one", "ambiguous_region")])
+            raise InvalidInput([FieldError("/region", "a country, but also a part of this one", "ambiguous_region")])
     return region
 
 
@@ -184,7 +186,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     """What would be answered for a service of which only the day and the region are known."""
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
-        raise InvalidInput([Flaw("/provided_on", "is required", "required")])
+        raise InvalidInput([FieldError("/provided_on", "is required", "required")])
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
@@ -201,7 +203,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     )
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
-        raise InvalidInput([Flaw("/received_at", "lies in the future, or before it was sent", "impossible_time")])
+        raise InvalidInput([FieldError("/received_at", "lies in the future, or before it was sent", "impossible_time")])
     asking = Check(
         service_provided_at=provided,
         requested_at=requested_at,
@@ -212,7 +214,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     try:
         return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
-        raise InvalidInput([Flaw("/provided_on", str(error), error.code)]) from None
+        raise InvalidInput([FieldError("/provided_on", str(error), error.code)]) from None
 
 
 def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:

@@ -13,7 +13,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
 from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
-from refunds.errors import Flaw, InvalidInput
+from refunds.errors import FieldError, InvalidInput
 from refunds.presentation.texts.dates import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, StrictSchema, Text, WholeText
 from refunds.web.console.dates import typed_time
@@ -43,13 +43,13 @@ class Typed:
             if clock is None and begins:
                 return first_instant(day, tz)
         except (ValueError, OverflowError) as error:
-            raise InvalidInput([Flaw(f"/{field}", str(error))]) from None
+            raise InvalidInput([FieldError(f"/{field}", str(error))]) from None
         if clock is None:
-            raise InvalidInput([Flaw(f"/{field}", "needs its time", "time_missing")])
+            raise InvalidInput([FieldError(f"/{field}", "needs its time", "time_missing")])
         try:
             return shown_instant(day, clock, tz)
         except ValueError as error:
-            raise InvalidInput([Flaw(f"/{field}", str(error), "time_skipped")]) from None
+            raise InvalidInput([FieldError(f"/{field}", str(error), "time_skipped")]) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Form:
 
     data: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
-    errors: tuple[Flaw, ...] = ()
+    errors: tuple[FieldError, ...] = ()
     notice: str | None = None
     address: str | None = None
 
@@ -166,12 +166,12 @@ class WhatIfSchema(StrictSchema):
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
     """What each of them reads; raises `InvalidInput` with what does not fit in any of them, all told at once."""
     found: list[Any] = []
-    flaws: list[Flaw] = []
+    errors: list[FieldError] = []
     for read_one in reads:
         try:
             found.append(read_one())
         except InvalidInput as error:
-            flaws += error.flaws
-    if flaws:
-        raise InvalidInput(flaws)
+            errors += error.errors
+    if errors:
+        raise InvalidInput(errors)
     return found

@@ -12,7 +12,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
 from refunds.domain.records import Basis, Intent, RevocationReason, State
 from refunds.domain.terms import TimelyBy
-from refunds.errors import PAYMENT_DATA, CalendarNotCovered, Flaw
+from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError
 from refunds.service.demonstration import Shows
 
 NAMES: Mapping[str, LazyString] = {
@@ -97,13 +97,13 @@ _WRONG: Mapping[str, LazyString] = {
     "no-policy-in-force": _("No version of the policy was in force then. Check the date."),
     "unchanged": _("That is what the policy says already: choose something else."),
 }
-"""What is wrong, by the code of the flaw; goes before what is expected."""
+"""What is wrong, by the code of the field_error; goes before what is expected."""
 
 
-def flaw_text(flaw: Flaw) -> str:
-    """What to do about a flaw, said of the last step of its place: the name of a field."""
-    name = flaw.pointer.rpartition("/")[2]
-    code = "evidence" if (name, flaw.code) == ("ticket_ref", "required") else flaw.code
+def field_error_text(field_error: FieldError) -> str:
+    """What to do about a field_error, said of the last step of its place: the name of a field."""
+    name = field_error.pointer.rpartition("/")[2]
+    code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
     return str(_WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW)
 
 
@@ -162,10 +162,10 @@ _NOT_UNDERSTOOD = (
 
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
     """What has happened, and what to do about it."""
-    title, mend = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
+    title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):
         covered = _(
             "The data of this region covers %(first)s to %(last)s.", first=error.first.year, last=error.last.year
         )
-        return str(title), f"{mend} {covered}"
-    return str(title), str(mend)
+        return str(title), f"{fix} {covered}"
+    return str(title), str(fix)

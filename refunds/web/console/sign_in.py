@@ -104,8 +104,8 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     status = PROBLEMS[slug].status
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
-    title, mend = problem_words(slug, error)
-    shown = page("problem.html", Form(), status, title=title, mend=mend, request_id=g.request_id)
+    title, fix = problem_words(slug, error)
+    shown = page("problem.html", Form(), status, title=title, fix=fix, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
 

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.journal import ABOUT_POLICIES, EventType
-from refunds.schemas.fields import StrictSchema, Text, WholeText, flawed
+from refunds.schemas.fields import StrictSchema, Text, WholeText, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT
@@ -29,7 +29,7 @@ class EventTypes(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
         types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
-            raise flawed(f"must be out of {', '.join(EventType)}", "unknown_value")
+            raise does_not_fit(f"must be out of {', '.join(EventType)}", "unknown_value")
         return types
 
 

@@ -17,7 +17,7 @@ class ProblemSchema(ma.Schema):
     """A problem as RFC 9457 has it."""
 
     type = ma.fields.String(
-        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the mend."}
+        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the fix."}
     )
     title = ma.fields.String(required=True, metadata={"description": "What kind of problem it is."})
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
