@@ -22,12 +22,12 @@ JSON = "application/json"
 View = Callable[..., Response]
 
 
-class Transacted(StrEnum):
+class Transaction(StrEnum):
     """In what kind of transaction a view works; it is then given its unit of work first."""
 
     READ = "read"
     WRITE = "write"
-    ONCE = "once"
+    IDEMPOTENT = "idempotent"
     """A write whose request comes with a key, so that it happens once however often it is sent."""
 
 
@@ -61,7 +61,7 @@ class Operation:
     rule: str
     answers: tuple[Answer, ...]
     scopes: Scopes
-    transaction: Transacted | None = None
+    transaction: Transaction | None = None
     method: str = "GET"
     body: type[StrictSchema] | None = None
     body_examples: Mapping[str, Any] | None = None
@@ -103,7 +103,7 @@ def _serving(operation: Operation) -> View:
     read_body = operation.body().read if operation.body else None
 
     def serve(**arguments: Any) -> Response:
-        key = idempotency.key_of(request) if operation.transaction is Transacted.ONCE else None
+        key = idempotency.key_of(request) if operation.transaction is Transaction.IDEMPOTENT else None
         parameters = intake.parameters(request)
         if operation.query or parameters:
             arguments["query"] = read_query(parameters)
@@ -121,10 +121,10 @@ class _NoParameters(StrictSchema):
     """The query of an operation that takes none."""
 
 
-def call(view: View, transaction: Transacted | None, key: str | None = None, sent: Any = None) -> Response:
+def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
     """What a view answers in its unit of work; with a key, what it answered when this was first sent with it."""
     if transaction is None:
         return view()
     store = auth.store()
-    with (store.read if transaction is Transacted.READ else store.write)(g.principal) as uow:
+    with (store.read if transaction is Transaction.READ else store.write)(g.principal) as uow:
         return view(uow) if key is None else idempotency.once(uow, request, key, sent, partial(view, uow))

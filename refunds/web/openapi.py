@@ -18,7 +18,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from refunds.web import idempotency
 from refunds.web.auth import Scopes
-from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transacted, View
+from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction, View
 from refunds.web.problems import PROBLEMS, problem_data
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.response_fields import Either
@@ -130,7 +130,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
     if operation.method == "GET" and operation.answers[0].etag:
         parameters.append("IfNoneMatch")
         responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
-    if transaction is Transacted.ONCE:
+    if transaction is Transaction.IDEMPOTENT:
         parameters.append("IdempotencyKey")
     document: dict[str, Any] = {
         "summary": (inspect.getdoc(view) or "").partition("\n")[0],
@@ -155,7 +155,7 @@ def _brought_problems(operation: Operation) -> list[str]:
         *(WITH_TOKEN if operation.scopes is not None else ()),
         *(["forbidden"] if operation.scopes else ()),
         *(WITH_BODY if operation.body else ()),
-        *(WITH_KEY if operation.transaction is Transacted.ONCE else ()),
+        *(WITH_KEY if operation.transaction is Transaction.IDEMPOTENT else ()),
         "validation-error",
     ]
 
@@ -170,8 +170,8 @@ def _description(view: View, scopes: Scopes) -> str:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     """What an operation answers, by status."""
-    once = operation.transaction is Transacted.ONCE
-    responses = {str(answer.status): _answer(answer, once=once) for answer in operation.answers}
+    idempotent = operation.transaction is Transaction.IDEMPOTENT
+    responses = {str(answer.status): _answer(answer, idempotent=idempotent) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -181,7 +181,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return responses
 
 
-def _answer(answer: Answer, *, once: bool) -> dict[str, Any]:
+def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
@@ -189,7 +189,7 @@ def _answer(answer: Answer, *, once: bool) -> dict[str, Any]:
     headers = ["X-Request-ID", *(["ETag"] if answer.etag else [])]
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
-    if once:
+    if idempotent:
         headers.append("Idempotent-Replayed")
     document = {
         "description": answer.description,

@@ -18,7 +18,7 @@ from refunds.storage.cancellations import BEGINNING, place_of
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.cancellations import (
@@ -49,7 +49,7 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
     "/v1/cancellations",
     Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transacted.ONCE,
+    transaction=Transaction.IDEMPOTENT,
     method="POST",
     body=NewCancellationSchema,
     body_examples={
@@ -103,7 +103,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     "/v1/cancellations/<string:cancellation_id>",
     Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     path=CANCELLATION_ID_HELP,
     problems=("not-found",),
 )
@@ -123,7 +123,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
         {"issued": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}},
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     query=CancellationQuerySchema,
     problems=("invalid-cursor",),
 )
@@ -179,7 +179,7 @@ settlements_tag = Tag("Settlements", "What becomes of a cancellation: refunded, 
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, settled.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="PUT",
     body=SettlementSchema,
     body_examples={
@@ -204,7 +204,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     "/v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, not settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="DELETE",
     query=UnsettleQuerySchema,
     path=CANCELLATION_ID_HELP,
@@ -223,7 +223,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     "/v1/cancellations/<string:cancellation_id>/revocation",
     Answer("The cancellation, revoked.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="PUT",
     body=RevocationSchema,
     body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_withdrew"}}},

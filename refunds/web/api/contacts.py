@@ -12,7 +12,7 @@ from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.contacts import (
     CALL,
@@ -37,7 +37,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each kept with its decisi
     "/v1/orders/<string:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transacted.ONCE,
+    transaction=Transaction.IDEMPOTENT,
     method="POST",
     body=NewContactSchema,
     body_examples={
@@ -63,7 +63,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     "/v1/contacts/<string:contact_id>",
     Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     path=CONTACT_ID_HELP,
     problems=("not-found",),
 )
@@ -83,7 +83,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
         {"open": {"summary": "One open request", "value": {"items": [CONTACT], "next": None}}},
     ),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     query=ContactQuerySchema,
     problems=("invalid-cursor",),
 )
@@ -119,7 +119,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
         },
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="PUT",
     body=ResolutionSchema,
     body_examples={"stays": {"summary": "A customer who stays", "value": {"reason": RESOLUTION["reason"]}}},

@@ -11,7 +11,7 @@ from refunds.presentation.documents import evidence as documents
 from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reader_language, reply
 from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
@@ -24,7 +24,7 @@ tag = Tag("Documents", "What is kept or handed out: evidence and confirmations."
     "/v1/orders/<string:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     query=DocumentQuerySchema,
     path=ORDER_ID_HELP,
     problems=("not-found", "not-acceptable"),
@@ -54,7 +54,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
         also={TEXT: {"type": "string"}},
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     query=DocumentQuerySchema,
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "not-acceptable", "cancellation-state-conflict"),

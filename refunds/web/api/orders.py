@@ -16,7 +16,7 @@ from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reader_language, reply
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
@@ -42,7 +42,7 @@ tag = Tag("Orders", "What billing says of its orders: facts, and no amounts.")
     Answer("The order was known, and is now as it was sent.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
     scopes=(Scope.ORDERS_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="PUT",
     body=PutOrderSchema,
     body_examples={
@@ -84,7 +84,7 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     "/v1/orders/<string:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     path=ORDER_ID_HELP,
     problems=("not-found",),
 )
@@ -101,7 +101,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     "/v1/orders/<string:order_id>/eligibility",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     query=EligibilityQuerySchema,
     path=ORDER_ID_HELP,
     problems=("not-found", "calendar-not-covered", "no-policy-in-force"),
@@ -129,7 +129,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
         },
     ),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     method="POST",
     body=LookupSchema,
     body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},

@@ -18,7 +18,7 @@ from refunds.schemas.policy import PolicyId
 from refunds.service import publication, simulation
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transacted
+from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import present_policies, reader_language, reply
 from refunds.web.schemas.policies import (
     CLOSURE,
@@ -110,7 +110,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
         {"one": {"summary": "A works outing", "value": {"items": [CLOSURE], "next": None}}},
     ),
     scopes=(Scope.POLICIES_READ,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
@@ -156,7 +156,7 @@ publication_tag = Tag("Publication", "How policies change: nothing that was judg
     Answer("The version as it would be, or as it is registered already.", PublishedVersionSchema, PUBLISHED),
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
     scopes=(Scope.POLICIES_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
@@ -182,7 +182,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
     Answer("The version, withdrawn.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="PUT",
     path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found", "policy-version-conflict"),
@@ -200,7 +200,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
     Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="POST",
     body=NewClosureSchema,
     body_examples={"closed": {"summary": "A works outing", "value": {"date": "2026-07-10"}}},
@@ -245,7 +245,7 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
     "/v1/policies/<string:policy_id>/simulations",
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),
-    transaction=Transacted.READ,
+    transaction=Transaction.READ,
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},

@@ -23,7 +23,7 @@ from refunds.presentation.texts.dates import LANGUAGES
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, field_error_text
-from refunds.web.endpoint import Transacted, View, call
+from refunds.web.endpoint import Transaction, View, call
 from refunds.web.problems import PROBLEMS, Rejected
 from refunds.web.responses import reader_language
 
@@ -62,7 +62,7 @@ def screen(
     rule: str,
     *,
     scopes: auth.Scopes,
-    transaction: Transacted = Transacted.READ,
+    transaction: Transaction = Transaction.READ,
     method: str = "GET",
     form_view: View | None = None,
 ) -> Callable[[View], View]:
@@ -77,7 +77,7 @@ def screen(
             sent = form or _sent()
             if sent.notice and method == "POST":
                 return _shown_again(form_view, sent, arguments)
-            key = idempotency.checked_key(sent.idempotency_key) if transaction is Transacted.ONCE else None
+            key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
                 return call(lambda uow: view(uow, sent, **arguments), transaction, key, sent.data)
             except InvalidInput as error:

@@ -15,7 +15,7 @@ from refunds.service.cancellations import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import language, page, screen, to
 from refunds.web.console.forms import Form, PrintedSchema
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transaction
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import RevocationSchema
 from refunds.web.schemas.documents import HTML
@@ -53,7 +53,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 @screen(
     "/cancellations/<cancellation_id>",
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="POST",
     form_view=cancellation,
 )

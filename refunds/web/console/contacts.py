@@ -23,7 +23,7 @@ from refunds.web.console import at, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.forms import EntrySchema, Form, ListSchema
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import ResolutionSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
@@ -122,7 +122,7 @@ def _told(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
 @screen(
     "/orders/<order_id>/cancel",
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transacted.ONCE,
+    transaction=Transaction.IDEMPOTENT,
     method="POST",
     form_view=confirm,
 )
@@ -146,7 +146,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 @screen(
     "/orders/<order_id>/record",
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transacted.ONCE,
+    transaction=Transaction.IDEMPOTENT,
     method="POST",
     form_view=confirm_record,
 )
@@ -200,7 +200,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 @screen(
     "/contacts/<contact_id>",
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transacted.WRITE,
+    transaction=Transaction.WRITE,
     method="POST",
     form_view=contact,
 )

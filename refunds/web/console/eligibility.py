@@ -27,7 +27,7 @@ from refunds.web import telemetry
 from refunds.web.console import at, forms, page, screen, to
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transaction
 from refunds.web.responses import present_policies
 
 PAGE = 25
@@ -260,7 +260,7 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
     }
 
 
-@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transacted.WRITE, method="POST", form_view=check)
+@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
     """Register the demonstration orders of today."""
     if current_app.extensions["refunds.settings"].production:

@@ -11,7 +11,7 @@ from refunds.web import auth
 from refunds.web.console import language, page, screen
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, PrintedSchema
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transaction
 from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
@@ -35,7 +35,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     )
 
 
-@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transacted.READ)
+@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """All that is held about an order and proof that nothing of it was changed, as a page to print."""
     lang = form.read(PrintedSchema).get("language") or language()

@@ -18,7 +18,7 @@ from refunds.web.console import PREFIX, blueprint, own_address, page, screen, se
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
-from refunds.web.endpoint import Transacted
+from refunds.web.endpoint import Transaction
 from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
 
 
@@ -48,7 +48,7 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
 
 
-@screen("/sign-out", scopes=(), transaction=Transacted.WRITE, method="POST", form_view=check)
+@screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
     """End every session of the user, in whatever browser."""
     uow.users.end_sessions(uow.principal.actor)
