@@ -31,7 +31,7 @@ def list_() -> None:
     """List the users."""
     table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
     with loaded_store().read(COMMAND_LINE) as uow:
-        for user in uow.users.every():
+        for user in uow.users.iter_all():
             state = "disabled" if user.disabled_at else "active"
             table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)
     wide_console().print(table)

@@ -11,7 +11,7 @@ from refunds.domain.eligibility import Outcome
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
-from refunds.storage.decisions import read_decision
+from refunds.storage.decisions import load_decision
 from refunds.storage.unit_of_work import UnitOfWork
 
 DATA_VERSIONS = {"holidays_version", "tzdata_version"}
@@ -54,7 +54,7 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    recorded = read_decision(row["decision"])
+    recorded = load_decision(row["decision"])
     before = recorded.outcome
     try:
         after = judging.decided_again(uow.policies, recorded).outcome

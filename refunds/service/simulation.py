@@ -170,7 +170,7 @@ class _Judging:
             if not done % STEP:
                 progress(done)
             record = orjson.loads(row["decision"])
-            facts = FACTS.read(record["facts"])
+            facts = FACTS.load(record["facts"])
             try:
                 after = self._decide(facts, row["region"])
                 reason = after.reason
@@ -184,7 +184,7 @@ class _Judging:
                 self._found.orders_flipped[flip] += flipped.get(flip) != row["order_id"]
                 flipped[flip] = row["order_id"]
                 if len(self._found.examples[flip]) < EXAMPLES:
-                    before = OUTCOME.read(record["outcome"])
+                    before = OUTCOME.load(record["outcome"])
                     self._found.examples[flip].append(
                         Example(row["order_id"], row["contact_id"], before, after.outcome)
                     )

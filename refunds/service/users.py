@@ -73,7 +73,7 @@ def disable(uow: UnitOfWork, name: str) -> User:
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
     """A user for each role of `FIRST`, where there is none yet: for a new installation on a developer's machine."""
-    return [] if any(True for _ in uow.users.every()) else [add(uow, role, role) for role in FIRST]
+    return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
 def sign_in(store: Store, name: str, password: str) -> User:

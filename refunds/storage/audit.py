@@ -98,10 +98,10 @@ def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple
 def _read_events(context: Context) -> Iterator[Event]:
     position = 1
     try:
-        for row in events.every(context.tx):
+        for row in events.iter_all(context.tx):
             if not EVENTS.fits(row):
                 raise Broken(f"position {position}: the journal is broken here")
-            yield EVENTS.read(row, NO_ACCESS)
+            yield EVENTS.load(row, NO_ACCESS)
             position += 1
     except _NO_VALUE:
         raise Broken(f"position {position}: the journal is broken here") from None
@@ -135,7 +135,7 @@ def _named(place: str) -> Iterator[None]:
 def _check_customers(context: Context) -> None:
     """There are the customers of the orders, and no others, and their keys open."""
     owners = orders.owners(context.tx)
-    for row in customers.every(context.tx):
+    for row in customers.iter_all(context.tx):
         with _named(f"customers {row['customer_id']}"):
             keys.cipher(context.keys, row)
             if row["customer_id"] not in owners:
@@ -146,13 +146,13 @@ def _check_customers(context: Context) -> None:
 
 
 def _check_order(context: Context, row: Row) -> None:
-    order = ORDERS.read(row, keys.cipher(context.keys, row))
+    order = ORDERS.load(row, keys.cipher(context.keys, row))
     if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
         raise Tampered("its customer cannot be found by his reference")
 
 
 def _check_contact(context: Context, row: Row) -> None:
-    contact = CONTACTS.read(row, keys.cipher(context.keys, row))
+    contact = CONTACTS.load(row, keys.cipher(context.keys, row))
     asks = contact.intent is Intent.CANCEL and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
@@ -161,11 +161,11 @@ def _check_contact(context: Context, row: Row) -> None:
 
 
 def _check_closure(context: Context, row: Row) -> None:
-    CLOSURES.read(row, CustomerCipher(context.keys.notes))
+    CLOSURES.load(row, CustomerCipher(context.keys.notes))
 
 
 def _check_cancellation(context: Context, row: Row) -> None:
-    CANCELLATIONS.read(row, keys.cipher(context.keys, row))
+    CANCELLATIONS.load(row, keys.cipher(context.keys, row))
 
 
 _CHECKS: dict[str, Callable[[Context, Row], None]] = {

@@ -26,17 +26,17 @@ class Cancellations(OfOrders[Cancellation]):
         row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
         if row is None:
             raise NotFound("there is no cancellation of this id")
-        return self._read(row)
+        return self._load(row)
 
     def active(self, order_id: str) -> Cancellation | None:
         """The cancellation that an order has, if any."""
         sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND state IN ('issued', 'settled')"
         row = self._tx.one(sql, order_id=order_id)
-        return None if row is None else self._read(row)
+        return None if row is None else self._load(row)
 
     def of_order(self, order_id: str) -> list[Cancellation]:
         """Every cancellation that an order has or had."""
-        return self._read_all(of_order(self._tx, order_id))
+        return self._load_all(of_order(self._tx, order_id))
 
     def is_taken(self, reference: str) -> bool:
         """Whether a reference is in use."""
@@ -78,12 +78,12 @@ class Cancellations(OfOrders[Cancellation]):
             due=due,
             after=after,
         )
-        return self._read_all(rows)
+        return self._load_all(rows)
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
         """Up to `limit` cancellations that someone has issued, the newest first."""
         sql = f"{_WITH_KEY} WHERE issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit"
-        return self._read_all(self._tx.all(sql, actor=actor, limit=limit))
+        return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def decisions(self) -> Iterator[Row]:
         """What was decided on every cancellation."""
@@ -106,6 +106,6 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
     return tx.all(f"{_WITH_KEY} WHERE cancellations.order_id = :order_id ORDER BY cancellation_id", order_id=order_id)
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every cancellation."""
     return tx.each(f"{with_key(CANCELLATIONS, dangling=True)} ORDER BY cancellations.cancellation_id")

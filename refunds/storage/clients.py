@@ -29,7 +29,7 @@ class Clients(Repository[Client]):
     def by_name(self, name: str) -> Client | None:
         """The client of this name; held, in a write, until it ends."""
         row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-        return None if row is None else self._read(row)
+        return None if row is None else self._load(row)
 
 
 class Tokens(Repository[ClientToken]):
@@ -72,14 +72,14 @@ class Tokens(Repository[ClientToken]):
 
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:
-    return CLIENTS.read(row, NO_ACCESS), TOKENS.read(row, NO_ACCESS)
+    return CLIENTS.load(row, NO_ACCESS), TOKENS.load(row, NO_ACCESS)
 
 
-def every_client(tx: Transaction) -> Iterator[Row]:
+def iter_clients(tx: Transaction) -> Iterator[Row]:
     """The row of every client."""
     return tx.each(f"SELECT {CLIENTS.columns} FROM clients ORDER BY client_id")  # noqa: S608
 
 
-def every_token(tx: Transaction) -> Iterator[Row]:
+def iter_tokens(tx: Transaction) -> Iterator[Row]:
     """The row of every token."""
     return tx.each(f"SELECT {TOKENS.columns} FROM tokens ORDER BY token_id")  # noqa: S608

@@ -30,7 +30,7 @@ class Contacts(OfOrders[Contact]):
     def find(self, contact_id: str) -> Contact | None:
         """The contact of this id, if there is one."""
         row = self._tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
-        return None if row is None else self._read(row)
+        return None if row is None else self._load(row)
 
     def paginate(
         self,
@@ -49,11 +49,11 @@ class Contacts(OfOrders[Contact]):
         }
         asked = "".join(f" AND {condition}" for condition, holds in conditions.items() if holds)
         sql = f"{_WITH_KEY} WHERE contact_id > :after{asked} ORDER BY contact_id LIMIT :limit"
-        return self._read_all(self._tx.all(sql, after=after, limit=limit, order_id=order_id))
+        return self._load_all(self._tx.all(sql, after=after, limit=limit, order_id=order_id))
 
     def of_order(self, order_id: str) -> list[Contact]:
         """Every contact about an order."""
-        return self._read_all(of_order(self._tx, order_id))
+        return self._load_all(of_order(self._tx, order_id))
 
     def close_all(self, order_id: str) -> None:
         """Take the contacts of a cancelled order off the open list."""
@@ -86,7 +86,7 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
     return tx.all(f"{_WITH_KEY} WHERE contacts.order_id = :order_id ORDER BY contact_id", order_id=order_id)
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every contact, and whether it ought to be on the open list and which one supersedes it."""
     more = (
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"

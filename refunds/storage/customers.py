@@ -81,6 +81,6 @@ def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
     return keyed_digest(keyring.lookup, customer_ref.encode())
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every customer."""
     return tx.each("SELECT customer_id, wrapped_key FROM customers ORDER BY customer_id")

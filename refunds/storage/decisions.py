@@ -39,7 +39,7 @@ class Plain(Generic[V]):
         self._kind = kind
         self._fields = [_Field(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
 
-    def write(self, value: V) -> dict[str, Any]:
+    def dump(self, value: V) -> dict[str, Any]:
         """A value as plain data."""
         data: dict[str, Any] = {}
         for name, stored, write, _ in self._fields:
@@ -47,7 +47,7 @@ class Plain(Generic[V]):
             data[stored] = plain if plain is None or write is None else write(plain)
         return data
 
-    def read(self, data: Mapping[str, Any]) -> V:
+    def load(self, data: Mapping[str, Any]) -> V:
         """The value that plain data holds; what is missing has its default."""
         return self._kind(**self.values(data))
 
@@ -93,14 +93,14 @@ _FACTS_BESIDE = ("contact_version", "closures", "closures_too_late")
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 
 
-def write_decision(decision: RecordedDecision) -> str:
+def dump_decision(decision: RecordedDecision) -> str:
     """A decision as it is stored."""
-    facts = FACTS.write(decision.facts) | _BESIDE.write(decision)
-    return orjson.dumps({"facts": facts, "outcome": OUTCOME.write(decision.outcome)}).decode()
+    facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
+    return orjson.dumps({"facts": facts, "outcome": OUTCOME.dump(decision.outcome)}).decode()
 
 
-def read_decision(stored: str) -> RecordedDecision:
+def load_decision(stored: str) -> RecordedDecision:
     """The decision that was stored."""
     data = orjson.loads(stored)
-    facts, outcome = FACTS.read(data["facts"]), OUTCOME.read(data["outcome"])
+    facts, outcome = FACTS.load(data["facts"]), OUTCOME.load(data["outcome"])
     return RecordedDecision(facts=facts, outcome=outcome, **_BESIDE.values(data["facts"]))

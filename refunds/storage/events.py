@@ -50,7 +50,7 @@ class Events(Repository[Event]):
                 for name in given
             )
         sql += " ORDER BY position LIMIT :limit"
-        return self._read_all(self._tx.all(sql, after=position, limit=limit, **given))
+        return self._load_all(self._tx.all(sql, after=position, limit=limit, **given))
 
     def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
         """Up to `limit` events before a position, or the last ones; the newest first.
@@ -58,7 +58,7 @@ class Events(Repository[Event]):
         Each with whether it is what was chained there, after the event before it.
         """
         last = self.head().position if before is None else before - 1
-        found = self._read_all(between(self._tx, last - limit, last))  # one more, for what the first is chained to
+        found = self._load_all(between(self._tx, last - limit, last))  # one more, for what the first is chained to
         told = []
         for earlier, event in zip([None, *found], found, strict=False):
             if event.position > last - limit:
@@ -69,7 +69,7 @@ class Events(Repository[Event]):
 
     def of_order(self, order_id: str) -> list[Event]:
         """What has happened to an order, from the first event."""
-        return self._read_all(of_order(self._tx, order_id))
+        return self._load_all(of_order(self._tx, order_id))
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
         """Whether an event of one of these types, which are rare, has happened to a record."""
@@ -142,6 +142,6 @@ def between(tx: Transaction, first: int, last: int) -> Iterator[Row]:
     return tx.each(sql, first=first, last=last)
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every event, from the first."""
     return tx.each(f"SELECT {EVENTS.columns} FROM events ORDER BY position")  # noqa: S608

@@ -53,9 +53,9 @@ class Inspection:
     def judged_by(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
         """The versions and the closures of these ids, which are then looked into, too."""
         tx, notes = self._context.tx, CustomerCipher(self._context.keys.notes)
-        self._rows[POLICY_VERSIONS] = [row for row in policies.every_version(tx) if row["version_id"] in ids]
-        self._rows[CLOSURES] = [row for row in policies.every_closure(tx) if row["closure_id"] in ids]
-        versions = [POLICY_VERSIONS.read(row, NO_ACCESS) for row in self._rows[POLICY_VERSIONS]]
+        self._rows[POLICY_VERSIONS] = [row for row in policies.iter_versions(tx) if row["version_id"] in ids]
+        self._rows[CLOSURES] = [row for row in policies.iter_closures(tx) if row["closure_id"] in ids]
+        versions = [POLICY_VERSIONS.load(row, NO_ACCESS) for row in self._rows[POLICY_VERSIONS]]
         return versions, self._readable(CLOSURES, notes, self._context.notes)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[str]]:
@@ -66,26 +66,26 @@ class Inspection:
         """
         tx = self._context.tx
         found = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
-        told = sorted((EVENTS.read(row, NO_ACCESS) for row in found), key=lambda event: event.position)
+        told = sorted((EVENTS.load(row, NO_ACCESS) for row in found), key=lambda event: event.position)
         journal, broken = _followed(self._context, told, checkpoints)
         return journal, [*broken, *_not_as_told(self._rows, told), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
         """The order; without what is personal, where that does not open."""
         try:
-            ORDERS.read(row, self._true)
+            ORDERS.load(row, self._true)
         except Tampered:
             self.unreadable.append(f"orders {row['order_id']}: what is personal does not open")
-            return ORDERS.read(row, NO_ACCESS)
-        return ORDERS.read(row, self._shown)
+            return ORDERS.load(row, NO_ACCESS)
+        return ORDERS.load(row, self._shown)
 
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
         """The records of a table, but for those that cannot be read."""
         found = []
         for row in self._rows[table]:
             try:
-                table.read(row, true)
-                found.append(table.read(row, shown))
+                table.load(row, true)
+                found.append(table.load(row, shown))
             except (Tampered, ValueError, TypeError, KeyError):
                 self.unreadable.append(f"{table.name} {row[table.key]}: cannot be read as it is stored")
         return found
@@ -114,7 +114,7 @@ def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | N
     """Where the journal is not sound from an event to an anchor: the first such place."""
     previous, position = first.previous, first.position
     for row in events.between(context.tx, first.position, end):
-        event = EVENTS.read(row, NO_ACCESS)
+        event = EVENTS.load(row, NO_ACCESS)
         if not is_sound(event, context.keys.audit, position, previous):
             yield f"position {position}: the journal is broken here"
             return

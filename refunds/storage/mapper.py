@@ -18,7 +18,7 @@ from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
 from refunds.security.encryption import CustomerCipher
 from refunds.storage import Row, Transaction
-from refunds.storage.decisions import read_decision, write_decision
+from refunds.storage.decisions import dump_decision, load_decision
 
 R = TypeVar("R")
 
@@ -43,7 +43,7 @@ class _Kind(NamedTuple):
 
     stored: type
     store: Callable[[Any], Any]
-    read: Callable[[Any], Any]
+    load: Callable[[Any], Any]
 
 
 def _as_is(value: Any) -> Any:
@@ -57,7 +57,7 @@ _KINDS: dict[type, _Kind] = {
     bool: _Kind(int, int, bool),
     datetime: _Kind(int, micros, instant),
     date: _Kind(str, date.isoformat, date.fromisoformat),
-    RecordedDecision: _Kind(str, write_decision, read_decision),
+    RecordedDecision: _Kind(str, dump_decision, load_decision),
     dict: _Kind(str, lambda value: orjson.dumps(value).decode(), orjson.loads),
 }
 
@@ -168,7 +168,7 @@ class RecordMapper(Generic[R]):
                 changing = f"UPDATE {self.name} SET {name} = :encrypted WHERE {self.key} = :key"  # noqa: S608
                 tx.run(changing, encrypted=encrypted, key=key)
 
-    def read(self, row: Row, cipher: CustomerCipher) -> R:
+    def load(self, row: Row, cipher: CustomerCipher) -> R:
         """The record that a row holds."""
         key = row[self.key]
         values: dict[str, Any] = {}
@@ -177,7 +177,7 @@ class RecordMapper(Generic[R]):
             if personal:
                 value = cipher.decrypt(value, self.name, name, key)
             elif value is not None:
-                value = kind.read(value)
+                value = kind.load(value)
             values[field] = value
         return self.record(**values)
 

@@ -34,7 +34,7 @@ class Orders(OfOrders[Order]):
         row = by_id(self._tx, order_id)
         if row is None:
             raise NotFound("there is no order of this id: register it first")
-        return self._read(row)
+        return self._load(row)
 
     def get_for_update(self, order_id: str) -> LockedOrder:
         """The order of this id, that nobody else can change, nor what rests on it, until this write ends.
@@ -71,7 +71,7 @@ class Orders(OfOrders[Order]):
         sql = (
             f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         )
-        return self._read_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
+        return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
         """The region and the instants, as they are stored, of every order that a policy judges."""
@@ -97,7 +97,7 @@ def owners(tx: Transaction) -> set[str]:
     return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders")}
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every order, and the digest by which its customer is found."""
     return tx.each(
         f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608

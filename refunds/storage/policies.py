@@ -71,18 +71,18 @@ def load(tx: Transaction, default: str, position: int) -> Policies:
     Raises `Unreadable`, naming the policy, where they are not what the service has written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
-    for row in every_version(tx):
+    for row in iter_versions(tx):
         records[row["policy"]].append(row)
     entered: dict[str, list[Row]] = defaultdict(list)
-    for row in every_closure(tx):
+    for row in iter_closures(tx):
         entered[row["policy"]].append(row)
     return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, position)
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
     try:
-        records = tuple(POLICY_VERSIONS.read(row, NO_ACCESS) for row in versions)
-        closed = (CLOSURES.read(row, NO_ACCESS) for row in entered)
+        records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
+        closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)
         closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
         withdrawn = {record.version for record in records if record.withdrawn_at is not None}
         return PolicyHistory(policy_of((version_of(record, closures) for record in records), withdrawn), records)
@@ -119,20 +119,20 @@ class EnteredClosures(Repository[Closure]):
     def of_policy(self, policy: str) -> list[Closure]:
         """The closures of a policy, by date."""
         sql = f"SELECT {CLOSURES.columns} FROM closures WHERE policy = :policy ORDER BY date"  # noqa: S608
-        return self._read_all(self._tx.all(sql, policy=policy))
+        return self._load_all(self._tx.all(sql, policy=policy))
 
     def _cipher(self, _: Closure) -> CustomerCipher:
         return CustomerCipher(self._context.keys.notes)
 
-    def _read(self, row: Row) -> Closure:
-        return CLOSURES.read(row, self._context.notes)
+    def _load(self, row: Row) -> Closure:
+        return CLOSURES.load(row, self._context.notes)
 
 
-def every_version(tx: Transaction) -> Iterator[Row]:
+def iter_versions(tx: Transaction) -> Iterator[Row]:
     """The row of every version, by policy and number."""
     return tx.each(f"SELECT {POLICY_VERSIONS.columns} FROM policy_versions ORDER BY policy, version")  # noqa: S608
 
 
-def every_closure(tx: Transaction) -> Iterator[Row]:
+def iter_closures(tx: Transaction) -> Iterator[Row]:
     """The row of every closure, in the order of entry."""
     return tx.each(f"SELECT {CLOSURES.columns} FROM closures ORDER BY policy, entered_at, date")  # noqa: S608

@@ -73,7 +73,7 @@ class PostgreSQL:
 
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
-        given = self._read(url)
+        given = self._load(url)
         user, host = given.get("user"), given.get("host") or ""
         port = f":{given['port']}" if "port" in given else ""
         self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
@@ -101,7 +101,7 @@ class PostgreSQL:
     def _unfit(self, why: str) -> ConfigurationError:
         return ConfigurationError(f"{self._setting}: {self.name} {why}")
 
-    def _read(self, url: str) -> dict[str, Any]:
+    def _load(self, url: str) -> dict[str, Any]:
         """What a URL says; raises `ConfigurationError` that repeats none of it: parts of it may be the password's.
 
         A password with an `@` or a `/` that is not escaped, or without a host behind it, would be taken for a host

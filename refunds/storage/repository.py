@@ -83,12 +83,12 @@ class Repository(Generic[R]):
         """What the personal fields of a record are encrypted with, if it has any."""
         return NO_ACCESS
 
-    def _read(self, row: Row) -> R:
-        record: R = self.mapper.read(row, NO_ACCESS)
+    def _load(self, row: Row) -> R:
+        record: R = self.mapper.load(row, NO_ACCESS)
         return record
 
-    def _read_all(self, rows: Iterable[Row]) -> list[R]:
-        return [self._read(row) for row in rows]
+    def _load_all(self, rows: Iterable[Row]) -> list[R]:
+        return [self._load(row) for row in rows]
 
 
 class OfOrders(Repository[R]):
@@ -97,6 +97,6 @@ class OfOrders(Repository[R]):
     def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
-    def _read(self, row: Row) -> R:
-        record: R = self.mapper.read(row, self._context.cipher(row))
+    def _load(self, row: Row) -> R:
+        record: R = self.mapper.load(row, self._context.cipher(row))
         return record

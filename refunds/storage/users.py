@@ -34,16 +34,16 @@ class Users(Repository[User]):
             f"SELECT {USERS.columns}, policies_at FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
             user_id=user_id,
         )
-        return None if row is None else SignedIn(self._read(row), row["policies_at"])
+        return None if row is None else SignedIn(self._load(row), row["policies_at"])
 
     def by_name(self, name: str) -> User | None:
         """The user of this name; held, in a write, until it ends."""
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-        return None if row is None else self._read(row)
+        return None if row is None else self._load(row)
 
-    def every(self) -> Iterator[User]:
+    def iter_all(self) -> Iterator[User]:
         """Every user, by id: in the order in which they were added."""
-        return map(self._read, every(self._tx))
+        return map(self._load, iter_all(self._tx))
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
         """What those users and clients are called whose ids these are, where they still have a name."""
@@ -99,6 +99,6 @@ class Users(Repository[User]):
         return keyed_digest(self._context.keys.session, b"attempts", typed)
 
 
-def every(tx: Transaction) -> Iterator[Row]:
+def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every user, by id."""
     return tx.each(f"SELECT {USERS.columns} FROM users ORDER BY user_id")  # noqa: S608

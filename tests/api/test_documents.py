@@ -346,7 +346,7 @@ def test_a_journal_whose_end_was_cut_off_is_told(store):
     with store.store.read(COMMAND_LINE) as uow:
         kept, last = next(
             (row["position"], row["hash"])
-            for row in events.every(uow.tx)
+            for row in events.iter_all(uow.tx)
             if (row["type"], row["subject"]) == ("order.registered", store.order_id)
         )
     store.tamper("DELETE FROM contacts")

@@ -235,4 +235,4 @@ def test_production_makes_up_no_user(start):
     commands, said = start(REFUNDS_ENV="production")
     assert (shown(said), ADD in said) == ({}, True)
     with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:
-        assert list(uow.users.every()) == []
+        assert list(uow.users.iter_all()) == []

@@ -31,7 +31,7 @@ _numbers = count(1)
 def user_of(app, name):
     """A user as he is stored."""
     with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
-        return next(user for user in uow.users.every() if user.name == name)
+        return next(user for user in uow.users.iter_all() if user.name == name)
 
 
 def signed_in(app, user, language=None):
@@ -114,7 +114,7 @@ class House:
     def position(self):
         """How much has happened: every change of a record is entered in the journal. And that nobody was signed out."""
         with self.store.read(COMMAND_LINE) as uow:
-            epochs = [(user.user_id, user.epoch) for user in uow.users.every()]
+            epochs = [(user.user_id, user.epoch) for user in uow.users.iter_all()]
             return events.head(uow.tx).position, epochs
 
     def verify(self):

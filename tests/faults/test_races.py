@@ -396,12 +396,12 @@ def corrected(request, tmp_path_factory):
         ports, token = [server.port for server in servers], installation.tokens()["billing"]
         answered = [in_step(ports, token, rounds) for rounds in (*corrections(), swaps(), wanderings(), twice())]
     with installation.store() as store, store.read(COMMAND_LINE) as uow:
-        journal = [(event["order_id"], event["type"]) for event in events.every(uow.tx) if event["order_id"]]
+        journal = [(event["order_id"], event["type"]) for event in events.iter_all(uow.tx) if event["order_id"]]
         filed = {
             order_id: LockedOrder(uow.orders.get(order_id), uow.cancellations.active(order_id))
             for order_id in dict.fromkeys(map(itemgetter(0), journal))
         }
-        forlorn = len({row["customer_id"] for row in customers.every(uow.tx)} - stored_orders.owners(uow.tx))
+        forlorn = len({row["customer_id"] for row in customers.iter_all(uow.tx)} - stored_orders.owners(uow.tx))
     return Corrected(installation, *answered, filed, forlorn, journal)
 
 
@@ -726,7 +726,7 @@ def enter(tx, head, actor):
 def entered(engine):
     """The positions of the journal, and whether each event follows the one before."""
     with engine.read() as tx:
-        rows = list(events.every(tx))
+        rows = list(events.iter_all(tx))
     return [row["position"] for row in rows], all(row["previous"] == before["hash"] for before, row in pairwise(rows))
 
 
@@ -1012,7 +1012,7 @@ def test_a_token_may_be_revoked_twice_at_the_same_moment(both_stores, monkeypatc
         revoke(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:
-        assert [event["type"] for event in events.every(uow.tx) if event["subject"] == token_id] == [
+        assert [event["type"] for event in events.iter_all(uow.tx) if event["subject"] == token_id] == [
             EventType.TOKEN_CREATED,
             EventType.TOKEN_REVOKED,
         ]

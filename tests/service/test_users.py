@@ -122,7 +122,7 @@ def in_vain(store, name, times):
 def journal(store):
     """Every event."""
     with store.read(COMMAND_LINE) as uow:
-        return [dict(row) for row in events.every(uow.tx)]
+        return [dict(row) for row in events.iter_all(uow.tx)]
 
 
 # Who there is.
@@ -135,7 +135,7 @@ def test_a_user_is_added_by_name_and_known_by_an_opaque_id(store):
     assert (user.name, user.role, user.epoch, user.disabled_at) == ("anna.berger@north-1", Role.SUPERVISOR, 1, None)
     assert password not in user.password_hash
     with store.read(COMMAND_LINE) as uow:
-        assert user in uow.users.every()
+        assert user in uow.users.iter_all()
 
 
 @pytest.mark.parametrize("name", ["a", "0", "7of9", "a" * 64, "a.b_c@d-e", "a--", "Big.Ben", " spaced\t", "LOUD\n"])
@@ -478,7 +478,7 @@ def test_whoever_disables_or_resets_is_told_the_user_as_he_is_then(store):
     for use_case in (users.disable, users.disable, users.reset, users.reset):
         told = do(store, use_case, name)
         with store.read(COMMAND_LINE) as uow:
-            (user,) = [found for found in uow.users.every() if found.name == name]
+            (user,) = [found for found in uow.users.iter_all() if found.name == name]
         assert user in {told, getattr(told, "user", None)}
     assert user.epoch == 4
     users.signed_in(store, user.user_id, user.epoch)

@@ -859,7 +859,7 @@ def stored(year: Year) -> dict[str, dict[str, Any]]:
 
 def told(record: dict[str, Any]) -> dict[str, Any]:
     """What a stored decision says, in the words of the oracle."""
-    outcome = OUTCOME.read(record["outcome"])
+    outcome = OUTCOME.load(record["outcome"])
     return {
         "version": outcome.version,
         "contact_version": record["facts"]["contact_version"],

@@ -98,7 +98,7 @@ def test_everything_that_could_be_recorded_is_read(step, store):
         assert all(uow.orders.get(one.order_id).customer_ref for one in asked)
         assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
         assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
-        assert len(list(uow.users.every())) == (0 if step in STEPS[:2] else 1)
+        assert len(list(uow.users.iter_all())) == (0 if step in STEPS[:2] else 1)
         assert happened >= {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
 
 
@@ -136,14 +136,14 @@ def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(st
         assert all(PROMISES.digest(row) == told[row["cancellation_id"]] for row in rows)
         cipher = CustomerCipher(new_key())
         before = replace(
-            PROMISES.read(rows[0], NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
+            PROMISES.load(rows[0], NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
         )
         after, digest = PROMISES.change(
             uow.tx, before, cipher, promised_until=date(2026, 12, 2), promise="bis Mittwoch"
         )
         (row,) = uow.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
         assert row["until"] == "2026-12-02"
-        assert PROMISES.read(row, cipher).promise == after.promise == "bis Mittwoch"
+        assert PROMISES.load(row, cipher).promise == after.promise == "bis Mittwoch"
         assert PROMISES.digest(row) == digest != told[row["cancellation_id"]]
         assert PROMISES.digest(dict(row) | {"until": "2026-12-03"}) != digest
         assert PROMISES.digest(dict(row) | {"told": None}) != digest

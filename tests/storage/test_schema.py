@@ -311,7 +311,7 @@ def test_a_record_comes_back_as_it_went_in(installed, table, data):
     with scratch(installed) as tx:
         digest = table.insert(tx, record, cipher)
         row = only_row(tx, table)
-        assert table.read(row, cipher) == record
+        assert table.load(row, cipher) == record
         assert table.digest(row) == digest
 
 
@@ -322,7 +322,7 @@ def test_what_is_personal_is_nothing_to_who_may_not_see_it(installed, table, dat
     record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
         table.insert(tx, record, cipher)
-        shown = table.read(only_row(tx, table), CustomerCipher(None))
+        shown = table.load(only_row(tx, table), CustomerCipher(None))
     for field in fields(table.record):
         hidden = field.metadata.get("personal")
         assert getattr(shown, field.name) == (None if hidden else getattr(record, field.name))
@@ -352,7 +352,7 @@ SETTLED = {"state": State.SETTLED, "settled_at": NOW, "settled_by": "cli_2", "bi
 
 def stored(tx, cipher):
     """The one cancellation that is stored."""
-    return CANCELLATIONS.read(only_row(tx, CANCELLATIONS), cipher)
+    return CANCELLATIONS.load(only_row(tx, CANCELLATIONS), cipher)
 
 
 def test_a_change_is_stored_and_told_with_its_digest(installed):

@@ -12,7 +12,7 @@ from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
-from refunds.storage.decisions import OUTCOME, read_decision, write_decision
+from refunds.storage.decisions import OUTCOME, dump_decision, load_decision
 from tests.conftest import KIND, VECTORS, region, week
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
@@ -200,7 +200,7 @@ def test_the_fingerprint_tells_calendars_apart_and_names_nothing_else():
 def test_a_record_holds_all_that_the_decision_was_made_from():
     """Made again from its own record, it is the same decision; and the record tells what the decision told."""
     made = judged(channel=Channel.PHONE, contact_point=OTHER, terms={"closures": (date(2026, 4, 7),)})
-    recorded = read_decision(write_decision(made.recorded))
+    recorded = load_decision(dump_decision(made.recorded))
     facts, outcome = recorded.facts, recorded.outcome
     assert recorded == made.recorded
     calendar = business_calendar(outcome.region, Terms().business_week)
@@ -218,7 +218,7 @@ def test_a_record_holds_all_that_the_decision_was_made_from():
 
 def test_a_record_without_a_window_is_read_back_whole():
     made = judged(service_provided_at=None)
-    assert read_decision(write_decision(made.recorded)) == made.recorded
+    assert load_decision(dump_decision(made.recorded)) == made.recorded
 
 
 def test_an_unofficial_contact_point_counts_once_it_is_accepted():
@@ -284,6 +284,6 @@ def test_a_decision_that_was_stored_long_ago_can_be_told():
         '"notices":["statutory_rights_not_assessed"],"window":["2026-04-02",2,"2026-04-08"],"letters":"hwwhbb",'
         '"deadline":"2026-04-08T22:00:00Z","business_days_left":null}'
     )
-    outcome = OUTCOME.read(stored)
+    outcome = OUTCOME.load(stored)
     assert (outcome.eligible, outcome.deadline) == (False, DEADLINE)
     assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]
