@@ -34,7 +34,7 @@ def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang
     with loaded_store().read(COMMAND_LINE) as uow:
         sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
-        click.echo(documents.page(sheet, lang))
+        click.echo(documents.render_html(sheet, lang))
         return
     console = wide_console()
     console.print(documents.title(sheet, lang))

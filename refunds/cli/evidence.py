@@ -22,6 +22,6 @@ def command(order: str, lang: str, *, as_page: bool) -> None:
     with store.read(COMMAND_LINE) as uow:
         found = evidence.gather(uow, order, store.checkpoints)
     if as_page:
-        click.echo(documents.page(found, lang))
+        click.echo(documents.render_html(found, lang))
     else:
         click.echo(orjson.dumps(serializers.evidence_data(found, lang), option=orjson.OPT_INDENT_2))

@@ -198,7 +198,7 @@ def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
-        html.write_text(documents.page(found, lang), encoding="utf-8")
+        html.write_text(documents.render_html(found, lang), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
         click.echo(orjson.dumps(serializers.simulation_data(found, lang), option=orjson.OPT_INDENT_2))

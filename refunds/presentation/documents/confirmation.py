@@ -15,12 +15,12 @@ from refunds.presentation.texts.dates import date_text, instant_text
 from refunds.presentation.texts.decisions import channel_text
 
 
-def page(cancellation: Cancellation, contact: Contact, version: PolicyVersion, language: str) -> str:
+def render_html(cancellation: Cancellation, contact: Contact, version: PolicyVersion, language: str) -> str:
     """The confirmation as a page to print."""
     return written("confirmation.html", language, **_values(cancellation, contact, version, language))
 
 
-def text(cancellation: Cancellation, contact: Contact, version: PolicyVersion, language: str) -> str:
+def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVersion, language: str) -> str:
     """The confirmation as a text to send."""
     return written("confirmation.txt", language, **_values(cancellation, contact, version, language))
 

@@ -37,7 +37,7 @@ _LISTED = 4
 """Regions that a heading names; of more, it says that they are most."""
 
 
-def page(sheet: Sheet, language: str) -> str:
+def render_html(sheet: Sheet, language: str) -> str:
     """The sheet as a page to print."""
     return written(
         "deadlines.html",

@@ -9,7 +9,7 @@ from refunds.service.evidence import Evidence
 from refunds.storage.policies import version_of
 
 
-def page(evidence: Evidence, language: str) -> str:
+def render_html(evidence: Evidence, language: str) -> str:
     """The evidence as a page to print."""
     versions = [version_of(record) for record in evidence.versions]
     return written(

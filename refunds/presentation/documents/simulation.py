@@ -12,12 +12,12 @@ from refunds.presentation.texts.dates import month_text
 from refunds.service.simulation import Flip, Simulation, Tally
 
 
-def page(found: Simulation, language: str) -> str:
+def render_html(found: Simulation, language: str) -> str:
     """The simulation as a page with a chart and its tables."""
     return written("simulation.html", language, **_values(found, language))
 
 
-def report(found: Simulation, language: str) -> Markup:
+def render_report(found: Simulation, language: str) -> Markup:
     """The same without a page around it."""
     return Markup(written("simulation_report.html", language, **_values(found, language)))  # noqa: S704 - escaped there
 

@@ -38,7 +38,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
     if form == HTML:
-        return document(documents.page(found, language), form)
+        return document(documents.render_html(found, language), form)
     response = reply(serializers.evidence_data(found, language))
     response.vary.add("Accept")
     return response
@@ -67,5 +67,5 @@ def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any
     has none.
     """
     form, language = accepted(HTML, TEXT), query.get("lang") or reader_language()
-    write = confirmation.page if form == HTML else confirmation.text
+    write = confirmation.render_html if form == HTML else confirmation.render_text
     return document(write(*cancellations.confirmation(uow, cancellation_id), language), form)

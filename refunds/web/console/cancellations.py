@@ -32,7 +32,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         confirmed = cancellations.confirmation(uow, cancellation_id)
         reference = format_reference(found.reference)
         words = {
-            lang: (cancelled_words(found.order_id, reference, lang), documents.text(*confirmed, lang))
+            lang: (cancelled_words(found.order_id, reference, lang), documents.render_text(*confirmed, lang))
             for lang in sorted(LANGUAGES)
         }
     actors = (found.issued_by, found.override_by, found.settled_by, found.revoked_by)
@@ -68,7 +68,7 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in his language."""
     lang = form.read(PrintedSchema).get("language") or language()
-    return document(documents.page(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
+    return document(documents.render_html(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
 
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))

@@ -40,4 +40,4 @@ def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """All that is held about an order and proof that nothing of it was changed, as a page to print."""
     lang = form.read(PrintedSchema).get("language") or language()
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
-    return document(documents.page(found, lang), HTML)
+    return document(documents.render_html(found, lang), HTML)

@@ -73,5 +73,5 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
         raise InvalidInput([FieldError("/window_business_days", "changes nothing", "unchanged")])
-    report = documents.report(simulation.simulate(uow, draft), language())
+    report = documents.render_report(simulation.simulate(uow, draft), language())
     return page("simulation.html", form, policy_id=policy_id, report=report)
