@@ -40,7 +40,7 @@ class RefundsError(Exception):
         moved = type(self).__new__(type(self))
         moved.__dict__.update(self.__dict__)
         moved.errors = tuple(field_error.under(prefix) for field_error in self.errors)
-        moved.args = (told(moved.errors),) if moved.errors else self.args
+        moved.args = (summary(moved.errors),) if moved.errors else self.args
         return moved
 
 
@@ -57,7 +57,7 @@ class InvalidInput(CallersError):
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(islice(errors, MOST_FLAWS))
-        super().__init__(told(self.errors))
+        super().__init__(summary(self.errors))
 
 
 PAYMENT_DATA = "payment_data"
@@ -76,7 +76,7 @@ class EvidenceRequired(InvalidInput):
     code = "evidence-required"
 
 
-def told(errors: Iterable[FieldError]) -> str:
+def summary(errors: Iterable[FieldError]) -> str:
     """The first errors in one line."""
     return "; ".join(
         f"{field_error.pointer}: {field_error.detail}".removeprefix(": ") for field_error in islice(errors, 3)
@@ -138,7 +138,7 @@ class OrderFactsConflict(CallersError):
 
     def __init__(self, order_id: str, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(f"The order {order_id} is registered with other facts: {told(self.errors)}")
+        super().__init__(f"The order {order_id} is registered with other facts: {summary(self.errors)}")
 
 
 class OrderFrozen(CallersError):
@@ -188,7 +188,7 @@ class FeedRewound(CallersError):
     def __init__(self, position: int) -> None:
         self.position = position
         self.errors = (FieldError("/after", f"the journal ends at {position}: read on from there", "feed_rewound"),)
-        super().__init__(told(self.errors))
+        super().__init__(summary(self.errors))
 
 
 class IdempotencyKeyReused(CallersError):

@@ -44,7 +44,7 @@ def replay() -> None:
     found = Replayed()
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
         for difference in service.replay(uow, found, shown):
-            click.echo(f"{difference.order_id} {difference.record_id}: {_told(difference)}")
+            click.echo(f"{difference.order_id} {difference.record_id}: {_summary(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
     for data, decisions in found.other_data.items():
         click.echo(f"Made with another {data} than today's: {decisions} decisions.")
@@ -56,7 +56,7 @@ DIFFERENT = 22
 """The exit code of a replay that found differences."""
 
 
-def _told(difference: Difference) -> str:
+def _summary(difference: Difference) -> str:
     """What has changed, shortly: of a window its last day."""
     if difference.failure is not None:
         return f"cannot be made again: {difference.failure}"

@@ -122,7 +122,7 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
     store = loaded_store()
     with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
-    _tell(result, "dry_run" if dry_run else "published", lang)
+    _print_result(result, "dry_run" if dry_run else "published", lang)
 
 
 def _unclear(file: Path, detail: str) -> InvalidInput:
@@ -140,10 +140,10 @@ def import_(files: tuple[Path, ...], lang: str) -> None:
     with loaded_store().write(COMMAND_LINE) as uow:
         imported = [publication.import_version(uow, draft) for draft in drafts]
     for result in imported:
-        _tell(result, "imported", lang)
+        _print_result(result, "imported", lang)
 
 
-def _tell(result: PublishResult, done: str, lang: str) -> None:
+def _print_result(result: PublishResult, done: str, lang: str) -> None:
     version, follows = result.version, result.follows
     if done != "dry_run" and not result.created:
         done = "known"

@@ -106,13 +106,13 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
     """A digest of a record's plain columns as they are stored; bytes are told in hexadecimal digits."""
-    told = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
-    return sha256(told).digest()
+    payload = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
+    return sha256(payload).digest()
 
 
 def _with_hash(event: Event, key: bytes) -> Event:
     order = () if event.order_id is None else (event.order_id.encode(),)
-    told = (
+    payload = (
         event.previous,
         str(event.position).encode(),
         event.type.encode(),
@@ -123,4 +123,4 @@ def _with_hash(event: Event, key: bytes) -> Event:
         event.digest,
         *order,
     )
-    return replace(event, hash=keyed_digest(key, *told))
+    return replace(event, hash=keyed_digest(key, *payload))

@@ -172,13 +172,13 @@ def policy_file(version: PolicyVersion) -> str:
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
     plain = terms_data(version.terms)
     tz = zone(version.terms.time_zone)
-    told = {
+    written = {
         name: value.astimezone(tz) if isinstance(value, datetime) else plain.get(name, value)
         for name, value in said.items()
     }
-    told["closures"] = list(version.terms.closures)
+    written["closures"] = list(version.terms.closures)
     one_line = "\r" in f"{version.terms.texts}"  # a file would lose it
-    return tomli_w.dumps(_without_none(told), multiline_strings=not one_line)
+    return tomli_w.dumps(_without_none(written), multiline_strings=not one_line)
 
 
 def _without_none(data: dict[str, Any]) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
 
 def keyed_digest(key: bytes, *parts: bytes) -> bytes:
     """HMAC-SHA256 over the parts, each with its length, so that no two lists of parts are told alike."""
-    told = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return hmac.digest(key, told, "sha256")
+    payload = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.digest(key, payload, "sha256")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,19 +41,19 @@ class NewContact:
     supersedes: str | None = None
 
 
-def record(uow: UnitOfWork, order_id: str, told: NewContact) -> Contact:
+def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
     """Record a contact about an order, and what is decided on it.
 
     Raises `NotFound`, `InvalidInput` naming what cannot be, `EvidenceRequired`, `ContactStateConflict`.
     """
-    return add(uow, uow.orders.get_for_update(order_id), told)[0]
+    return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
-def add(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> tuple[Contact, Decision]:
+def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
     """Record a contact about an order that is held, as `record`; with the decision itself."""
-    decision = _decided(uow, locked, told)
-    contact = _made(uow, locked, told, decision)
-    earlier = _to_supersede(uow, locked, told)
+    decision = _decided(uow, locked, new)
+    contact = _made(uow, locked, new, decision)
+    earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
         _supersede(uow, earlier, contact)
     uow.contacts.add(
@@ -68,12 +68,12 @@ def add(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> tuple[Contact
     return contact, decision
 
 
-def preview(uow: UnitOfWork, order: Order, told: NewContact) -> Decision:
+def preview(uow: UnitOfWork, order: Order, new: NewContact) -> Decision:
     """What would be decided on a contact about an order if it were entered now; nothing is recorded.
 
     Raises `InvalidInput` naming what cannot be.
     """
-    return _judged(uow, order, told, cancelled=uow.cancellations.active(order.order_id) is not None)
+    return _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
@@ -107,50 +107,50 @@ def settle(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
     )
 
 
-def _decided(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Decision:
+def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
     """What is decided on a contact that is entered now; evidence for a late entry is asked for."""
-    decision = _judged(uow, locked.order, told, cancelled=locked.active is not None)
-    if needs_evidence(decision, told.intent) and told.ticket_ref is None:
+    decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
+    if needs_evidence(decision, new.intent) and new.ticket_ref is None:
         detail = "is required: the contact was received before the deadline and is entered after it"
         raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
 
 
-def _judged(uow: UnitOfWork, order: Order, told: NewContact, *, cancelled: bool) -> Decision:
-    received_at = told.received_at or uow.now
-    _require_possible_times(order, told.sent_at, received_at, uow.now)
+def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) -> Decision:
+    received_at = new.received_at or uow.now
+    _require_possible_times(order, new.sent_at, received_at, uow.now)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
-        sent_at=told.sent_at,
+        sent_at=new.sent_at,
         recorded_at=uow.now,
-        channel=told.channel,
-        contact_point=told.contact_point,
+        channel=new.channel,
+        contact_point=new.contact_point,
         cancelled=cancelled,
         entered_by_supervisor=uow.principal.may(Scope.CONTACTS_LATE_ENTRY),
     )
     return orders.decided(uow, order, facts)
 
 
-def _made(uow: UnitOfWork, locked: LockedOrder, told: NewContact, decision: Decision) -> Contact:
-    asks, from_detail = told.intent is Intent.CANCEL, told.from_detail
+def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decision) -> Contact:
+    asks, from_detail = new.intent is Intent.CANCEL, new.from_detail
     if from_detail is not None:
         country = decision.version.terms.country
         from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
     return Contact(
         contact_id=f"con_{ULID()}",
         order_id=locked.order.order_id,
-        intent=told.intent,
-        channel=told.channel,
-        sent_at=told.sent_at,
+        intent=new.intent,
+        channel=new.channel,
+        sent_at=new.sent_at,
         received_at=decision.facts.received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,
         contact_point=decision.facts.contact_point,
         from_detail=from_detail,
-        ticket_ref=told.ticket_ref,
-        note=told.note,
-        supersedes=told.supersedes,
+        ticket_ref=new.ticket_ref,
+        note=new.note,
+        supersedes=new.supersedes,
         decision=decision.recorded,
         backdated=asks and decision.backdated,
         is_open=asks and locked.active is None,
@@ -175,16 +175,16 @@ def _require_possible_times(order: Order, sent_at: datetime | None, received_at:
 def _earliest(order: Order) -> tuple[datetime, str]:
     """Before when no contact can be about an order, and that in words."""
     if order.ordered_at is not None:
-        known, margin, told = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
+        known, margin, words = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
     else:
         known, margin = min(order.service_provided_at or order.registered_at, order.registered_at), BEFORE_KNOWN
-        told = "a year before all that is known of the order"
-    return (known - margin if known - _BEGINNING > margin else _BEGINNING), told
+        words = "a year before all that is known of the order"
+    return (known - margin if known - _BEGINNING > margin else _BEGINNING), words
 
 
-def _to_supersede(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Contact | None:
+def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
     """The contact that is to be superseded."""
-    contact_id = told.supersedes
+    contact_id = new.supersedes
     if contact_id is None:
         return None
     earlier = uow.contacts.find(contact_id)
@@ -194,7 +194,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, told: NewContact) -> Con
         )
     if earlier.superseded_by is not None:
         raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
-    if earlier.is_open and told.intent is not Intent.CANCEL:
+    if earlier.is_open and new.intent is not Intent.CANCEL:
         raise ContactStateConflict("A question does not take a request off the open list: resolve it with a reason.")
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id

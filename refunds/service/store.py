@@ -93,7 +93,7 @@ class Store:
         with engine.write(exclusive=exclusive) as tx:
             uow = self._unit(tx, keyring, principal)
             yield uow
-            checkpoint = uow.enter()
+            checkpoint = uow.write_journal()
         if checkpoint is not None:
             self._write_checkpoint(checkpoint)
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is done, whatever becomes of this
@@ -169,7 +169,7 @@ class Store:
             keyring = keys.open_keyring(tx, read_master_key(path))
             uow = self._unit(tx, keyring, COMMAND_LINE)
             publication.first_policy(uow, self._settings.policy)
-            uow.enter()
+            uow.write_journal()
             return keyring
 
 

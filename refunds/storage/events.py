@@ -59,13 +59,13 @@ class Events(Repository[Event]):
         """
         last = self.head().position if before is None else before - 1
         found = self._load_all(between(self._tx, last - limit, last))  # one more, for what the first is chained to
-        told = []
+        newest = []
         for earlier, event in zip([None, *found], found, strict=False):
             if event.position > last - limit:
                 previous = earlier.hash if earlier else GENESIS
                 position = earlier.position + 1 if earlier else 1
-                told.append((event, is_sound(event, self._context.keys.audit, position, previous)))
-        return told[::-1]
+                newest.append((event, is_sound(event, self._context.keys.audit, position, previous)))
+        return newest[::-1]
 
     def of_order(self, order_id: str) -> list[Event]:
         """What has happened to an order, from the first event."""

@@ -65,10 +65,10 @@ class Inspection:
         is compared with what the last event about it says that it is.
         """
         tx = self._context.tx
-        found = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
-        told = sorted((EVENTS.load(row, NO_ACCESS) for row in found), key=lambda event: event.position)
-        journal, broken = _followed(self._context, told, checkpoints)
-        return journal, [*broken, *_not_as_told(self._rows, told), *self.unreadable]
+        rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
+        found = sorted((EVENTS.load(row, NO_ACCESS) for row in rows), key=lambda event: event.position)
+        journal, broken = _followed(self._context, found, checkpoints)
+        return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
         """The order; without what is personal, where that does not open."""
@@ -91,7 +91,7 @@ class Inspection:
         return found
 
 
-def _followed(context: Context, told: list[Event], checkpoints: Sequence[Checkpoint]) -> tuple[list[Link], list[str]]:
+def _followed(context: Context, found: list[Event], checkpoints: Sequence[Checkpoint]) -> tuple[list[Link], list[str]]:
     """Each event with its anchor, and where the journal is broken between them."""
     end = events.head(context.tx).position
     journal: list[Link] = []
@@ -99,9 +99,9 @@ def _followed(context: Context, told: list[Event], checkpoints: Sequence[Checkpo
     if checkpoints and checkpoints[-1].position > end:
         broken.append(f"position {end}: the journal ends here, but was anchored at {checkpoints[-1].position}")
     followed_to = 0
-    if told and (gap := end - told[0].position + 1 - events.count_from(context.tx, told[0].position)):
-        broken.append(f"position {told[0].position} to {end}: {gap} events are missing")
-    for event in told:
+    if found and (gap := end - found[0].position + 1 - events.count_from(context.tx, found[0].position)):
+        broken.append(f"position {found[0].position} to {end}: {gap} events are missing")
+    for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))
         if event.position > followed_to:
@@ -123,9 +123,9 @@ def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | N
         yield f"position {position - 1}: this is not the event that was anchored"
 
 
-def _not_as_told(rows: Mapping[RecordMapper[Any], list[Row]], told: list[Event]) -> Iterator[str]:
+def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[str]:
     """The records that are not what the last event about them says."""
-    digests = {(table_of(event.type), event.subject): event.digest for event in told}
+    digests = {(table_of(event.type), event.subject): event.digest for event in found}
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys()):
         if (name, record_id) not in there:

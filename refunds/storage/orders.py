@@ -50,7 +50,7 @@ class Orders(OfOrders[Order]):
         digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
             return False
-        self._enter(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
+        self._record_event(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
         return True
 
     def move(self, order: Order, customer_id: str) -> None:

@@ -90,8 +90,8 @@ class PostgreSQL:
                 version = connection.info.server_version // 10_000
                 encoding = connection.info.parameter_status("server_encoding")
         except psycopg.Error as error:
-            told = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
-            message = f"does not let us in: {told}: compare host, port, database, user and password"
+            reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
+            message = f"does not let us in: {reason}: compare host, port, database, user and password"
             raise self._unfit(message) from None
         if version < OLDEST:
             raise self._unfit(f"is PostgreSQL {version}: version {OLDEST} or newer is needed")
@@ -218,8 +218,8 @@ class PostgreSQL:
         except psycopg.errors.ForeignKeyViolation as error:
             raise Conflict(error.diag.constraint_name or "") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            told = f"does not let us work: {error.diag.message_primary}: make the user the owner of the database"
-            raise self._unfit(told) from None
+            message = f"does not let us work: {error.diag.message_primary}: make the user the owner of the database"
+            raise self._unfit(message) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):

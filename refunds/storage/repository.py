@@ -59,7 +59,7 @@ class Repository(Generic[R]):
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
         """Store a new record, and enter in the journal that it is; `data` has nothing personal."""
-        self._enter(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
+        self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
         """Store what changes of a record, and enter it in the journal; the record as it is now.
@@ -68,14 +68,14 @@ class Repository(Generic[R]):
         """
         after: R
         after, digest = self.mapper.change(self._tx, record, self._cipher(record), **changes)
-        self._enter(event, after, digest, data or {})
+        self._record_event(event, after, digest, data or {})
         return after
 
     def count(self) -> int:
         """How many there are."""
         return count_rows(self._tx, self.mapper.name)
 
-    def _enter(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
+    def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
         subject, order_id = self.mapper.id_of(record), getattr(record, "order_id", None)
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 

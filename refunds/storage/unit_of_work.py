@@ -67,7 +67,7 @@ class UnitOfWork:
     def lock_journal(self) -> None:
         """Be the only use case that is entered in the journal until this one ends, and happen after all that are.
 
-        What is judged meanwhile is judged again (`enter`), so that a change of policies has one place in time.
+        What is judged meanwhile is judged again (`write_journal`), so that a change of policies has one place in time.
         """
         if not self._locks_journal:
             events.lock_head(self.tx)
@@ -95,7 +95,7 @@ class UnitOfWork:
         keyring = keys.open_keyring(tx, self._context.keys.master)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
 
-    def enter(self) -> Checkpoint | None:
+    def write_journal(self) -> Checkpoint | None:
         """Chain what has happened to the journal: last of all, so that the head is held for as short as can be.
 
         An anchor where one is due. Raises `Conflict` where the policies that were relied upon were changed meanwhile.

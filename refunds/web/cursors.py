@@ -39,8 +39,8 @@ def paginate(
 
 def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
     """The cursor after the item with these sort values."""
-    told = orjson.dumps(last)
-    return base64.urlsafe_b64encode(_mark(uow, listing, filters, told) + told).rstrip(b"=").decode()
+    payload = orjson.dumps(last)
+    return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
 
 
 def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
@@ -51,13 +51,13 @@ def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginn
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         decoded = b""
-    told = decoded[_MARK:]
-    if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, told)):
+    payload = decoded[_MARK:]
+    if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, payload)):
         raise InvalidCursor("after must be the next of this list's last page, with the same filters.")
-    values: list[Any] = orjson.loads(told)
+    values: list[Any] = orjson.loads(payload)
     return values
 
 
-def _mark(uow: UnitOfWork, listing: str, filters: Any, told: bytes) -> bytes:
-    parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), told
+def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
+    parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
     return uow.mark(*parts)[:_MARK]

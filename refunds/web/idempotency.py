@@ -38,8 +38,8 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
     The request is told by what was sent, and not by how: spaces and the order of keys do not matter, nor the language.
     Raises `IdempotencyKeyReused`.
     """
-    told = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
-    earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), told)
+    payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
+    earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
     if earlier is not None:
         status, headers, body = orjson.loads(earlier)
         return Response(body, status, [*headers, ("Idempotent-Replayed", "true")])

@@ -13,7 +13,7 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import FieldError, RefundsError, StorageUnavailable, told
+from refunds.errors import FieldError, RefundsError, StorageUnavailable, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     problem = PROBLEMS[error.code]
     # What failed inside is for the log alone.
     detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
-    return problem_data(error.code, told(errors) or detail, errors)
+    return problem_data(error.code, summary(errors) or detail, errors)
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -103,10 +103,10 @@ def clause_in(terms: Terms, language: str) -> tuple[str | None, str]:
 def source_of(version: PolicyVersion, language: str) -> str:
     """Which version it is, since when it holds, and where the vendor's page shows it."""
     said, terms = _SAID[language], version.terms
-    told = [str(said["always"]).format(version=version.version)]
+    lines = [str(said["always"]).format(version=version.version)]
     if version.effective_from is not None:
         since = date_text(local_date(version.effective_from, zone(terms.time_zone)), language)
-        told = [str(said["since"]).format(version=version.version, since=since)]
+        lines = [str(said["since"]).format(version=version.version, since=since)]
     if terms.page_url:
-        told.append(str(said["shown"]).format(url=terms.page_url))
-    return " ".join(told)
+        lines.append(str(said["shown"]).format(url=terms.page_url))
+    return " ".join(lines)

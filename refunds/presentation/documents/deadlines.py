@@ -86,11 +86,11 @@ def _region(region: str, language: str) -> str:
 
 def notes(sheet: Sheet, language: str) -> list[str]:
     """What a reader must know besides."""
-    told = [_NOTES[language]["shortened"]] if sheet.shortened else []
+    lines = [_NOTES[language]["shortened"]] if sheet.shortened else []
     if sheet.ordered_from is not None:
         since = instant_text(sheet.ordered_from, sheet.version.terms.time_zone, language)
-        told.append(_NOTES[language]["ordered"].format(since=since))
-    return told
+        lines.append(_NOTES[language]["ordered"].format(since=since))
+    return lines
 
 
 def service_day(row: Provided, language: str) -> str:

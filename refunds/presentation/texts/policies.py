@@ -109,13 +109,13 @@ def difference_text(difference: Difference, time_zone: str, language: str) -> st
     if term in _CHANGES:
         return words["new"].format(label=label, after=_CHANGES[term](before, after, language))
 
-    def told(value: Any) -> str:
+    def value_text(value: Any) -> str:
         if isinstance(value, datetime):
             return instant_text(value, time_zone, language)
         return words[None] if value is None else _SHOWN.get(term, _plain)(value, language)
 
     form = words["changed" if replaces else "new"]
-    return form.format(label=label, after=told(after), before=told(before))
+    return form.format(label=label, after=value_text(after), before=value_text(before))
 
 
 def differences_data(found: Iterable[Difference], time_zone: str, language: str) -> list[dict[str, str]]:
@@ -146,18 +146,20 @@ def _channel(channel: ContactChannel, language: str) -> str:
 def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...], language: str) -> str:
     was, now = set(before or ()), set(after)
     changes = [(form, sorted(days)) for form, days in (("added", now - was), ("removed", was - now)) if days]
-    told = (_WORD[language][form].format(", ".join(date_text(day, language) for day in days)) for form, days in changes)
-    return "; ".join(told) or _WORD[language][None]
+    words = (
+        _WORD[language][form].format(", ".join(date_text(day, language) for day in days)) for form, days in changes
+    )
+    return "; ".join(words) or _WORD[language][None]
 
 
 def _texts_changed(before: Texts | None, after: Texts, language: str) -> str:
-    told = []
+    words = []
     for of in ("de", "en"):
         was, is_now = getattr(before or Texts(), of), getattr(after, of)
         if was != is_now:
             form = "text_added" if was is None else "text_removed" if is_now is None else "text_changed"
-            told.append(_WORD[language][form].format(_WORD[language][of]))
-    return ", ".join(told) or _WORD[language][None]
+            words.append(_WORD[language][form].format(_WORD[language][of]))
+    return ", ".join(words) or _WORD[language][None]
 
 
 _SHOWN: dict[str, Callable[[Any, str], str]] = {

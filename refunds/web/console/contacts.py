@@ -76,10 +76,10 @@ def _taken_over(uow: UnitOfWork, form: Form) -> Form:
     if earlier is None or request.method == "POST":
         return form
     contact = uow.contacts.get(earlier)
-    told = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
+    details = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
     times = {"received_at": contact.received_at, "sent_at": contact.sent_at}
-    told |= {name: format_instant(at) for name, at in times.items() if at}
-    recorded = {name: value for name, value in told.items() if value} | {"channel": str(contact.channel)}
+    details |= {name: format_instant(at) for name, at in times.items() if at}
+    recorded = {name: value for name, value in details.items() if value} | {"channel": str(contact.channel)}
     return replace(form, data={**form.data, **recorded})
 
 
@@ -102,12 +102,12 @@ def _foreseen(
         return order, contact, decision, ()
     order = uow.orders.get(order_id)
     try:
-        return order, None, contacts.preview(uow, order, _told(uow, order, found)), ()
+        return order, None, contacts.preview(uow, order, _new_contact(uow, order, found)), ()
     except InvalidInput as error:
         return order, None, None, error.errors
 
 
-def _told(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
+def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
     """The contact as it was entered; raises `InvalidInput` for times that are none."""
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     return NewContact(
@@ -134,7 +134,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         if "reason" not in found:
             raise InvalidInput([FieldError("/reason", "is required", "required")])
         override = Override(found["override"], found["reason"])
-    contact = found.get("contact_id") or _told(uow, uow.orders.get(order_id), found)
+    contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
     if isinstance(outcome, Issued):
         telemetry.count_decisions([outcome.cancellation.outcome.reason])
@@ -152,8 +152,8 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 )
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Record a question, or a request that is to be cancelled later."""
-    told = _told(uow, uow.orders.get(order_id), form.read(EntrySchema))
-    contact = contacts.record(uow, order_id, told)
+    new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
+    contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)
 

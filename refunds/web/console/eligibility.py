@@ -177,8 +177,8 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
     """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
-    told = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
-    return order, contacts.preview(uow, order, told), how
+    contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
+    return order, contacts.preview(uow, order, contact), how
 
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)

@@ -34,7 +34,7 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The versions of a policy, what each changed, and the clause as customers read it."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
-    changed = {later.version: _told(earlier, later) for earlier, later in before.items()}
+    changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
     closures = publication.closures(uow, policy_id)
     present = found.current(uow.now)
     return page(
@@ -56,7 +56,7 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     )
 
 
-def _told(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
+def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
     """How a version differs from the one before it, in words."""
     found = differences(earlier.terms, later.terms)
     return [difference_text(one, later.terms.time_zone, language()) for one in found]
