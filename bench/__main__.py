@@ -24,7 +24,7 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
     5: writes.on_postgresql,
     6: simulate.simulations,
     7: growth.growth,
-    8: over_http.effective_at,
+    8: over_http.starts,
 }
 
 

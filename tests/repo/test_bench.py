@@ -1,6 +1,7 @@
 """What `make bench` stores is what the service would have stored."""
 
 from bench import stored
+from bench.__main__ import ROWS
 from bench.carried import TABLES, carried
 from bench.installed import Installed, installed
 from refunds.domain.permissions import COMMAND_LINE
@@ -26,3 +27,7 @@ def test_every_table_is_carried_over():
 def _audited(home: Installed) -> int:
     with home.store() as store, store.read(COMMAND_LINE) as uow:
         return uow.verify(store.checkpoints).records
+
+
+def test_each_row_names_what_measures_it():
+    assert all(map(callable, ROWS.values()))
