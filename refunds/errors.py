@@ -1,7 +1,7 @@
-"""The error tree: everything that can go wrong, with its evidence and a stable code; no HTTP here.
+"""The error tree: everything that can go wrong, with its details and a stable code; no HTTP here.
 
 A refusal is a value (a `Decision`), not an error. Each class names its `code`, which the web turns
-into the page `/problems/<code>`, and its `exit_code`, with which the command line ends.
+into the page `/problems/<code>`, and its `exit_code`, with which the command line exits.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from itertools import islice
 from typing import ClassVar, Self
 
 MOST_FLAWS = 50
-"""Nobody mends more at once, and an answer must not grow with what was sent."""
+"""Nobody fixes more at once, and an answer must not grow with its input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +23,20 @@ class FieldError:
     code: str = "invalid"
 
     def under(self, prefix: str) -> "FieldError":
-        """The same field_error, seen from the document that holds this one at `prefix`."""
+        """The same field error in the document that contains this one at `prefix`."""
         return FieldError(prefix + self.pointer, self.detail, self.code)
 
 
 class RefundsError(Exception):
-    """Whatever the service can answer with instead of a result."""
+    """An error that the service can answer with instead of a result."""
 
     code: ClassVar[str] = "internal-error"
     exit_code: ClassVar[int] = 1
     errors: tuple[FieldError, ...] = ()
 
     def under(self, prefix: str) -> Self:
-        """The same error with all its evidence, its places seen from the document that holds them at `prefix`."""
-        # Not by its class: each takes other arguments.
+        """The same error with all its details, its places in the document that contains them at `prefix`."""
+        # Not through the constructor, because each class takes other arguments.
         moved = type(self).__new__(type(self))
         moved.__dict__.update(self.__dict__)
         moved.errors = tuple(field_error.under(prefix) for field_error in self.errors)
@@ -45,13 +45,13 @@ class RefundsError(Exception):
 
 
 class CallersError(RefundsError):
-    """What the caller can fix, or has to live with."""
+    """An error that the caller can fix or has to accept."""
 
     exit_code = 3
 
 
 class InvalidInput(CallersError):
-    """The input breaks its contract; `errors` names the places (the first of very many) and the fix."""
+    """The input breaks its contract; `errors` has the places (the first `MOST_FLAWS`) and the fix of each."""
 
     code = "validation-error"
 
@@ -61,23 +61,23 @@ class InvalidInput(CallersError):
 
 
 PAYMENT_DATA = "payment_data"
-"""The code of the field_error that makes an input a `PaymentDataRefused`."""
+"""The code of the field error that makes the error a `PaymentDataRefused`."""
 
 
 class PaymentDataRefused(InvalidInput):
-    """A text holds a payment card's number or an IBAN, which are stored nowhere; it is never repeated."""
+    """A text contains the number of a payment card or an IBAN. Neither is ever stored or repeated."""
 
     code = "payment-data-refused"
 
 
 class EvidenceRequired(InvalidInput):
-    """A contact from before the deadline is entered after it, and nothing shows that it was made."""
+    """A contact from before the deadline is entered after it, without evidence that it was made."""
 
     code = "evidence-required"
 
 
 def summary(errors: Iterable[FieldError]) -> str:
-    """The first errors in one line."""
+    """The first three errors in one line."""
     return "; ".join(
         f"{field_error.pointer}: {field_error.detail}".removeprefix(": ") for field_error in islice(errors, 3)
     )
@@ -93,7 +93,7 @@ class UnknownRegion(InvalidInput):
 
 
 class CalendarNotCovered(CallersError):
-    """A date that the holiday data of a region does not reach: never taken for "no holidays"."""
+    """A date that the holiday data of a region does not cover; this never counts as "no holidays"."""
 
     code = "calendar-not-covered"
 
@@ -103,7 +103,7 @@ class CalendarNotCovered(CallersError):
 
 
 class NoPolicyInForce(CallersError):
-    """No version of the policy held at the instant that decides; `first` is when one will."""
+    """No version of the policy was in force at the instant; `first` is when one is; None if all are withdrawn."""
 
     code = "no-policy-in-force"
 
@@ -114,7 +114,7 @@ class NoPolicyInForce(CallersError):
 
 
 class NotFound(CallersError):
-    """Nothing is known under this name."""
+    """Nothing has this name."""
 
     code = "not-found"
 
@@ -126,13 +126,13 @@ class EffectiveTooEarly(InvalidInput):
 
 
 class PolicyVersionConflict(CallersError):
-    """What is registered of a policy, or has been judged by it, stands in the way."""
+    """A registered version of a policy, or a decision by it, does not allow this."""
 
     code = "policy-version-conflict"
 
 
 class OrderFactsConflict(CallersError):
-    """What is said of an order differs from what was said before; `errors` name what differs."""
+    """The facts of an order differ from those registered before; `errors` has the differences."""
 
     code = "order-facts-conflict"
 
@@ -142,7 +142,7 @@ class OrderFactsConflict(CallersError):
 
 
 class OrderFrozen(CallersError):
-    """The facts of an order cannot change while a cancellation rests on them."""
+    """The facts of an order cannot change while a cancellation is based on them."""
 
     code = "order-frozen"
 
@@ -151,37 +151,37 @@ class OrderFrozen(CallersError):
 
 
 class ContactStateConflict(CallersError):
-    """A contact is not in the state that this would need."""
+    """A contact is not in the state that this needs."""
 
     code = "contact-state-conflict"
 
 
 class CancellationStateConflict(CallersError):
-    """A cancellation is not in the state that this would need."""
+    """A cancellation is not in the state that this needs."""
 
     code = "cancellation-state-conflict"
 
 
 class PreconditionFailed(CallersError):
-    """The record is no longer what the caller has seen."""
+    """The record has changed since the caller read it."""
 
     code = "precondition-failed"
 
 
 class PreconditionRequired(CallersError):
-    """The caller has to say which state of the record it has seen."""
+    """The request must say which state of the record the caller has seen."""
 
     code = "precondition-required"
 
 
 class InvalidCursor(CallersError):
-    """A cursor that this list has not given."""
+    """A cursor that does not come from this list."""
 
     code = "invalid-cursor"
 
 
 class FeedRewound(CallersError):
-    """A place in the feed that the journal does not reach (any more); `position` is where it ends."""
+    """A position in the feed that the journal does not reach (any more); `position` is its end."""
 
     code = "feed-rewound"
 
@@ -192,25 +192,25 @@ class FeedRewound(CallersError):
 
 
 class IdempotencyKeyReused(CallersError):
-    """A key that has come with another request before."""
+    """A key that was already used with another request."""
 
     code = "idempotency-key-reused"
 
 
 class Unauthenticated(CallersError):
-    """The caller is not known: no token, or one that does not hold (any more)."""
+    """The caller is not known: there is no token, or it is not valid (any more)."""
 
     code = "unauthenticated"
 
 
 class Crowded(CallersError):
-    """So many are at it that one more would be in everybody's way."""
+    """Too many requests do this at the same time for one more."""
 
     code = "rate-limited"
 
 
 class TooManyAttempts(CallersError):
-    """Somebody has tried so often in vain that he, or who he says he is, has to wait."""
+    """Too many failed attempts to sign in with one name; the user has to wait."""
 
     code = "rate-limited"
 
@@ -222,7 +222,7 @@ class Forbidden(CallersError):
 
 
 class StorageUnavailable(RefundsError):
-    """The storage cannot serve just now; nothing was changed, or it is not known whether; try again."""
+    """The storage is not available now; nothing was changed, or it is not known whether; try again."""
 
     code = "storage-unavailable"
     retry_after: ClassVar[int] = 1
@@ -230,11 +230,11 @@ class StorageUnavailable(RefundsError):
 
 
 class Unreadable(RefundsError):
-    """What is stored is not what the service writes."""
+    """Stored data is not in the form that the service writes."""
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction was first: `constraint` is what the two cannot both keep. Trying again finds its result."""
+    """Another transaction was first: both cannot satisfy `constraint`. A retry finds the result of the first."""
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint
@@ -242,6 +242,6 @@ class Conflict(StorageUnavailable):
 
 
 class ConfigurationError(RefundsError):
-    """The service cannot start as it is configured; every reason is listed, one a line."""
+    """The service cannot start with this configuration; every reason is listed, one a line."""
 
     exit_code = 4

@@ -1,7 +1,7 @@
-"""The flask commands: the service at the command line, through the same use cases as the web.
+"""The flask commands: the service on the command line. They call the same use cases as the web.
 
 An error ends a command with the exit code of its class (see `refunds.errors`); click's own usage errors end with 2.
-A command, and what it prints with, is imported when it is called: `rich` alone takes a tenth of a second.
+A command and its output libraries are imported when it is called, because `rich` alone takes a tenth of a second.
 """
 
 import sys
@@ -34,7 +34,7 @@ POLICY = click.option("--policy", help="The policy. Default: the configured one.
 
 
 class Commands(AppGroup):
-    """The commands of the service, each a module of this package."""
+    """The commands of the service. Each is a module of this package."""
 
     NAMES = (
         "audit",
@@ -56,7 +56,7 @@ class Commands(AppGroup):
         return list(self.NAMES)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """The command of this name, imported now."""
+        """The command with this name, imported now; None if there is none."""
         if name not in self.NAMES:
             return None
         command: click.Command = import_module(f"{__name__}.{name}").command
@@ -64,12 +64,12 @@ class Commands(AppGroup):
 
 
 class Command(click.Command):
-    """A command that tells an error in words, and ends with its exit code."""
+    """A command that prints an error in words and ends with its exit code."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows a `?`
+            if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
@@ -85,7 +85,7 @@ class Command(click.Command):
 
 
 def loaded_store() -> Store:
-    """The books of this app, opened; tells if a master key was made for them."""
+    """The opened store of this app. Prints a message if a master key was made for it."""
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open()
@@ -96,7 +96,7 @@ def loaded_store() -> Store:
 
 
 def wide_console() -> "Console":
-    """Where tables are printed: nobody reads a pipe by its width."""
+    """The console for tables. It is very wide if the output is not a terminal, so that no line is broken."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
@@ -104,7 +104,10 @@ def wide_console() -> "Console":
 
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
-    """Bars on standard error, one a step; those that are `passing` go when they are full, and are for a terminal."""
+    """Progress bars on standard error, one per step.
+
+    If `passing`, the bars are shown only on a terminal and disappear at the end.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`flask audit`: whether the records are what was written."""
+"""`flask audit`: check whether the records are unchanged."""
 
 import sys
 from datetime import datetime
@@ -16,18 +16,18 @@ from refunds.service.replay import Difference, Replayed
 
 @click.group("audit")
 def command() -> None:
-    """Prove that the records are what was written."""
+    """Prove that the records are as they were written."""
 
 
 @command.command("verify", cls=Command)
 @with_appcontext
 def verify() -> None:
-    """Compare the journal with itself, the records with the journal, and its length with the checkpoints.
+    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
 
-    Ends with 0 if all is sound, 20 naming the first place that is not, 21 if the journal was cut short.
+    Exits with 0 if all is sound, with 20 and the first place that is not, or with 21 if the journal was cut short.
     """
     store = loaded_store()
-    checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
+    checkpoints = list(store.checkpoints)  # read before the journal, which only grows
     with store.read(COMMAND_LINE) as uow:
         report = uow.verify(checkpoints)
     click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
@@ -37,9 +37,9 @@ def verify() -> None:
 @command.command("replay", cls=Command)
 @with_appcontext
 def replay() -> None:
-    """Make every stored decision again from its own facts, by today's code and calendars, and tell those that differ.
+    """Repeat every stored decision from its own facts, with today's code and calendars, and list those that differ.
 
-    Ends with 0 if there are none, with 22 otherwise.
+    Exits with 0 if none differ, with 22 otherwise.
     """
     found = Replayed()
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
@@ -57,15 +57,15 @@ DIFFERENT = 22
 
 
 def _summary(difference: Difference) -> str:
-    """What has changed, shortly: of a window its last day."""
+    """The change in short; a window is shown by its service day and last day."""
     if difference.failure is not None:
         return f"cannot be made again: {difference.failure}"
     shown = {name: values for name, values in difference.changed.items() if name not in _UNREADABLE}
     return "; ".join(f"{name} {_plain(was)}, now {_plain(now)}" for name, (was, now) in shown.items())
 
 
-_UNREADABLE = {"letters"}
-"""The fingerprint stands for it."""
+_UNREADABLE = {"day_codes"}
+"""Not shown, because the fingerprint stands for it."""
 
 
 def _plain(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`flask check`: what would be decided, and why, day by day."""
+"""`flask check`: what the decision would be, and why, day by day."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from refunds.service.checks import Check, check_eligibility
 
 
 class _OptionsSchema(fields.StrictSchema):
-    """The options whose form is more than click checks."""
+    """The options whose format click cannot check."""
 
     provided = fields.Instant(required=True)
     requested = fields.Instant()

@@ -1,4 +1,4 @@
-"""`flask deadlines`: until when orders can be cancelled, for a week and every region, on one sheet."""
+"""`flask deadlines`: one sheet with the deadlines of a week, for any number of regions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from refunds.service import deadlines
 
 
 class _WeekSchema(StrictSchema):
-    """The options whose form is more than click checks."""
+    """The options whose format click cannot check."""
 
     week = LocalDate()
 
@@ -29,7 +29,7 @@ class _WeekSchema(StrictSchema):
 @LANG
 @with_appcontext
 def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang: str, *, as_page: bool) -> None:
-    """List until when orders can be cancelled, by the day of their service: for agents when everything is down."""
+    """List until when orders can be cancelled, by service day, for agents to use when everything is down."""
     read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
     with loaded_store().read(COMMAND_LINE) as uow:
         sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)

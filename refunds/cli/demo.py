@@ -1,4 +1,4 @@
-"""`flask demo`: a few orders to try the service with."""
+"""`flask demo`: a few orders for trying out the service."""
 
 import click
 from flask import current_app
@@ -13,9 +13,9 @@ from refunds.service import demonstration
 @click.command("demo", cls=Command)
 @with_appcontext
 def command() -> None:
-    """Register a few demonstration orders around today, marked as such; not in production.
+    """Register a few demonstration orders around today, marked as such. Not available in production.
 
-    Again on the same day changes nothing.
+    Running it again on the same day changes nothing.
     """
     production = current_app.extensions["refunds.settings"].production
     with loaded_store().write(COMMAND_LINE) as uow:

@@ -1,4 +1,4 @@
-"""`flask evidence`: why an order was decided as it was."""
+"""`flask evidence`: why the decisions on an order were made."""
 
 import click
 import orjson
@@ -17,7 +17,7 @@ from refunds.service import evidence
 @LANG
 @with_appcontext
 def command(order: str, lang: str, *, as_page: bool) -> None:
-    """Write all that is held about ORDER, with the clause as it was, and proof that nothing of it was changed."""
+    """Print everything stored about ORDER, with the clause as it was, and proof that none of it was changed."""
     store = loaded_store()
     with store.read(COMMAND_LINE) as uow:
         found = evidence.gather(uow, order, store.checkpoints)

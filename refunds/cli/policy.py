@@ -1,4 +1,4 @@
-"""`flask policy`: the life of policies, from a draft in a file to what holds."""
+"""`flask policy`: the life of policies, from a draft in a file to a version in force."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,7 +44,10 @@ def command() -> None:
 @click.argument("version", required=False, type=click.IntRange(1))
 @with_appcontext
 def show(policy: str | None, version: int | None) -> None:
-    """List the versions and closures of POLICY, or of all; with VERSION, write that one as a file, to draft from."""
+    """List the versions and closures of POLICY, or of all policies.
+
+    With VERSION, print that version as a policy file, as the basis of a draft.
+    """
     with loaded_store().read(COMMAND_LINE) as uow:
         if policy is not None and version is not None:
             click.echo(policy_file(uow.policies[policy].version(version)), nl=False)
@@ -65,7 +68,7 @@ def show(policy: str | None, version: int | None) -> None:
 
 
 def _local(at: datetime, version: PolicyVersion) -> str:
-    """An instant to the second, in the zone of a version."""
+    """An instant to the second, in the time zone of a version."""
     return format_local(at.replace(microsecond=0), zone(version.terms.time_zone))
 
 
@@ -79,7 +82,7 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """The version in a file; raises `InvalidInput`, naming the file."""
+    """The version in a file. Raises `InvalidInput`, which names the file."""
     try:
         return read_policy_file(file)
     except InvalidInput as error:
@@ -91,7 +94,7 @@ def _draft(file: Path) -> PolicyVersion:
 @LANG
 @with_appcontext
 def diff(file: Path, lang: str) -> None:
-    """Say how the version in FILE differs from the one in force; all that it says, where it begins a policy."""
+    """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy."""
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies
@@ -113,7 +116,7 @@ def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> Non
 @LANG
 @with_appcontext
 def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
-    """Publish the version in FILE, to hold from its effective_from."""
+    """Publish the version in FILE. It takes effect at its effective_from."""
     draft = _draft(file)
     if draft.effective_from is None and not now:
         raise _unclear(file, "is required, or --now: the version then holds as soon as may be")
@@ -126,7 +129,7 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
 
 
 def _unclear(file: Path, detail: str) -> InvalidInput:
-    """It is not clear from when a version is to hold."""
+    """The error if it is not clear when a version takes effect."""
     return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
 
 
@@ -135,7 +138,10 @@ def _unclear(file: Path, detail: str) -> InvalidInput:
 @LANG
 @with_appcontext
 def import_(files: tuple[Path, ...], lang: str) -> None:
-    """Import the versions in FILES with their true dates, all or none; while their policy has judged nothing."""
+    """Import the versions in FILES with their true dates, all or none.
+
+    This is possible only while their policy has judged nothing.
+    """
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
     with loaded_store().write(COMMAND_LINE) as uow:
         imported = [publication.import_version(uow, draft) for draft in drafts]
@@ -163,7 +169,7 @@ def withdraw(policy: str, version: int) -> None:
 
 
 class _ClosureSchema(StrictSchema):
-    """The options whose form is more than click checks."""
+    """The options whose format click cannot check."""
 
     date = LocalDate(required=True)
     reason_de = FreeText(200)
@@ -178,7 +184,7 @@ class _ClosureSchema(StrictSchema):
 @LANG
 @with_appcontext
 def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> None:
-    """Enter DATE, as in 2026-12-24, as closed. It cannot be taken back."""
+    """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone."""
     given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
     read = _ClosureSchema().read(given)
     with loaded_store().write(COMMAND_LINE) as uow:
@@ -193,7 +199,7 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
 @LANG
 @with_appcontext
 def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None:
-    """Judge every stored order and contact by the version in FILE, beside what was decided."""
+    """Judge every stored order and contact by the version in FILE, and compare with what was decided."""
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
@@ -207,7 +213,7 @@ def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None
 
 
 def _show(found: Simulation, lang: str) -> None:
-    """The simulation in words; its tables are in the report."""
+    """Print the simulation in words; its tables are in the report."""
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
     console.print(compared_text(found.draft, found.compared_with.version, lang, same=not found.differences))

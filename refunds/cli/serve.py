@@ -1,4 +1,4 @@
-"""`flask serve`: run the service on its real server."""
+"""`flask serve`: run the service on its production server."""
 
 import os
 import signal
@@ -24,22 +24,22 @@ from refunds.service.store import Store
 from refunds.service.users import Credentials
 
 THREADS = 32
-"""Requests are short, but a slow client holds a thread while its body arrives."""
+"""Requests are short, but a slow client keeps a thread busy while its body arrives."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 30
-"""Seconds after which a request under way is given up when the service stops."""
+"""Seconds that a request under way gets to finish when the service stops."""
 
 
 @click.command("serve", cls=Command)
 @with_appcontext
 def command() -> None:
-    """Serve the API on the loopback interface, until SIGTERM or Ctrl-C.
+    """Serve the API on the loopback interface until SIGTERM or Ctrl-C.
 
     Requests under way are finished first.
     """
-    # Before anything starts a thread: one that did not block them would take a signal, and end the process with it.
+    # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
@@ -59,26 +59,29 @@ def command() -> None:
     finally:
         try:
             store.checkpoint()
-        except RefundsError as error:  # the next start will
+        except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The journal was not anchored: {error}", err=True)
         store.close()
         _end_unfinished()
 
 
 def _say(text: str) -> None:
-    """Print what nobody needs to have seen: the service starts on a full disk, too, or without a reader."""
+    """Print a text that is not essential: the service also starts if the disk is full or nobody reads the output."""
     with suppress(OSError):
         click.echo(text)
 
 
 def _end_unfinished() -> None:
-    """End the process where requests were not answered in time: it would wait for their threads for ever."""
+    """End the process if requests were not answered in time: it would wait for their threads forever."""
     if any(thread.name == "granian-worker" for thread in threading.enumerate()):
         os._exit(0)
 
 
 def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
-    """On a new installation on a developer's machine, with the users and tokens that are made for it."""
+    """Print how to sign in and call the API.
+
+    Outside production, a new installation gets users and tokens, which are shown once.
+    """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not production:
@@ -100,10 +103,10 @@ def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
 
 
 class Server(MTServer):
-    """The server of one WSGI application on the loopback interface: one process, in which threads answer requests.
+    """The server of one WSGI application on the loopback interface: one process whose threads answer requests.
 
-    granian's other server forks a worker and keeps a parent that holds a second copy of the application and does
-    nothing. This one is meant for a Python without the interpreter's lock; its worker is the same on any other.
+    granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
+    meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
     """
 
     def __init__(self, application: Callable[..., Any], port: int) -> None:
@@ -123,25 +126,25 @@ class Server(MTServer):
         self._application = application
 
     def run(self) -> None:
-        """Serve until SIGTERM or Ctrl-C, and until the requests under way are answered."""
+        """Serve until SIGTERM or Ctrl-C, then finish the requests under way."""
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 
     def _serve_loop(self, *_: object) -> None:
-        """Take the first signal; make and systemd both send two, and the others wait until the process has ended.
+        """Wait for the first signal. make and systemd both send two; the others stay pending until the process ends.
 
-        granian's own handler sets an event, whose lock the interrupted thread may hold: it then waited for ever.
+        granian's own handler sets an event. It waits forever if the interrupted thread holds the event's lock.
         """
         signal.sigwait(STOPPING)
 
     def signal_handler_reload(self, *_: object) -> None:
-        """Ignore SIGHUP: there is nothing to load again."""
+        """Ignore SIGHUP: there is nothing to reload."""
 
     def _check_gil(self) -> None:
-        """Serve with the interpreter's lock, too: it is held while Python code runs, and no longer."""
+        """Accept a Python with the GIL, too: only running Python code holds it."""
 
 
 class _Failure(threading.Event):
-    """What granian sets when its worker ends by itself: the service then stops as by a signal, and exits with 1."""
+    """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
 
     def set(self) -> None:
         """Stop the service."""
@@ -150,7 +153,10 @@ class _Failure(threading.Event):
 
 
 def _require_free(port: int) -> None:
-    """Refuse a port in use: the server would share it with whoever has it, and answer every other request."""
+    """Check that no other process uses the port: the two would share it, and each would answer some requests.
+
+    Raises `ConfigurationError` if the port is in use.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

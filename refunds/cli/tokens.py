@@ -22,9 +22,9 @@ def command() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it holds.")
 @with_appcontext
 def create(role: str, client: str | None, days: int) -> None:
-    """Create a token and print it: the only time it is seen.
+    """Create a token and print it. It is shown only this once.
 
-    A client may have two at a time, to change from one to the next.
+    A client can have two tokens at a time, to change from one to the next.
     """
     with loaded_store().write(COMMAND_LINE) as uow:
         token = clients.create_token(uow, Role(role), role if client is None else client, days)
@@ -48,7 +48,7 @@ def list_() -> None:
 @click.argument("token_id")
 @with_appcontext
 def revoke(token_id: str) -> None:
-    """End a token, by its id: the next request with it is turned away."""
+    """Revoke the token with this id. The next request with it is refused."""
     with loaded_store().write(COMMAND_LINE) as uow:
         clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")

@@ -11,7 +11,7 @@ from refunds.service import users
 
 @click.group("users")
 def command() -> None:
-    """Add, list, disable and reset those who sign in to the console."""
+    """Add, list, disable and reset the users of the console."""
 
 
 @command.command("add", cls=Command)
@@ -19,7 +19,7 @@ def command() -> None:
 @ROLE
 @with_appcontext
 def add(name: str, role: str) -> None:
-    """Add a user and print the password: the only time it is seen."""
+    """Add a user and print the password. It is shown only this once."""
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.add(uow, name, Role(role))
     click.echo(made.password)
@@ -41,7 +41,7 @@ def list_() -> None:
 @click.argument("name")
 @with_appcontext
 def disable(name: str) -> None:
-    """Let a user sign in no more; every session ends with the next request."""
+    """Disable a user. They cannot sign in, and every session of theirs ends with the next request."""
     with loaded_store().write(COMMAND_LINE) as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} lets in again.")
@@ -51,7 +51,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 @with_appcontext
 def reset(name: str) -> None:
-    """Give a user a new password and print it; every session ends, and one who was disabled may sign in again."""
+    """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again."""
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.reset(uow, name)
     click.echo(made.password)

@@ -1,7 +1,7 @@
-"""The business calendar: which dates count, where a window of them ends, and why, date by date.
+"""The business calendar: which dates count, where a window ends, and why, date by date.
 
-Pure: it knows marks on dates, not where they come from. The table is built once for a region and its weeks;
-from then on the n-th business day after any date is two array look-ups, whatever n is.
+Pure: it knows marks on dates, not their source. The table is built once for a region and its weeks.
+The n-th business day after a date then takes two array look-ups, and two bisections if there are closures.
 """
 
 from array import array
@@ -24,15 +24,15 @@ Week = tuple[str, ...] | Literal["country"]
 
 
 class DayFlag(IntEnum):
-    """What is known of one date of a region: the bits of one byte."""
+    """What the data says about one date of a region, as bits of one byte."""
 
     HOLIDAY = 1
     ESTIMATED = 2
-    """A holiday whose date is not yet certain: it hangs on a sighting of the moon."""
+    """A holiday whose date is not yet certain: it depends on a sighting of the moon."""
     WORKING_WEEKEND = 4
     """A weekend date on which the country works by decree."""
     WEEKEND = 8
-    """No working day of the statutory week that is valid on this date."""
+    """Not a working day of the statutory week that is valid on this date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,17 @@ class RegionDays:
 
 
 class DayStatus(StrEnum):
-    """What a date is to the window."""
+    """The role of a date in a window."""
 
     SERVICE_DAY = "service_day"
     COUNTED = "counted"
     SKIPPED = "skipped"
     LAST_DAY = "last_day"
-    """The date on which the window ends where `end_week` moved its end; it is not one of the counted days."""
+    """The date on which a window ends if `end_week` moved its end; it is not one of the counted days."""
 
 
 class SkipReason(StrEnum):
-    """Why a date is no business day; of several reasons the first."""
+    """Why a date is not a business day; the first reason if several apply."""
 
     WEEKEND = "weekend"
     PUBLIC_HOLIDAY = "public_holiday"
@@ -70,7 +70,7 @@ class SkipReason(StrEnum):
 
 
 class Day(NamedTuple):
-    """One date of a window; `extension` where only `end_week` passes over it."""
+    """One date of a window; `extension` is true if only `end_week` passes over it."""
 
     date: date
     status: DayStatus
@@ -88,17 +88,17 @@ class Window(NamedTuple):
 
 
 BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
-"""What a date is, in one letter; in capitals where only `end_week` passes over it."""
+"""The codes of dates, one letter each; a capital if only `end_week` passes over the date."""
 
 _WHY = {WEEKEND: SkipReason.WEEKEND, HOLIDAY: SkipReason.PUBLIC_HOLIDAY, CLOSED: SkipReason.CLOSURE}
 
 
 class _Table:
-    """What each date is under one week, and how many business days lie before it; dates are ordinals.
+    """The code of each date in one week, and the number of business days before it; dates are ordinals.
 
-    A date's place is the number of business days before it, and so the index in `days` of the first from it on.
-    Closures do not rebuild the table: `closed` holds the places that are closed, and the n-th open place is found
-    by bisection, because the number of open places before a closed one only grows.
+    A date's place is the number of business days before it: the index in `days` of the first one from the date on.
+    Closures do not rebuild the table: `closed` lists the closed places, and bisection finds the n-th open place,
+    because the number of open places before a closed one only grows.
     """
 
     __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places", "day_codes")
@@ -113,10 +113,11 @@ class _Table:
         self._opens_before: Sequence[int] = ()
 
     def closed_on(self, days: Iterable[int]) -> Self:
-        """This table in which more dates are no business days; the large arrays are shared."""
+        """This table with more closed dates; the large arrays are shared."""
         day_codes = bytearray(self.day_codes)
         closed = list(self._closed)
         for i in (day - self._first for day in days):
+            # A weekend or holiday has the place of a later day, and no place may be listed twice.
             if 0 <= i < len(day_codes) and day_codes[i] == BUSINESS:
                 day_codes[i] = CLOSED
                 closed.append(self._places[i])
@@ -127,23 +128,26 @@ class _Table:
         return overlay
 
     def nth_after(self, day: int, n: int) -> int:
-        """The n-th business day after a date; `IndexError` where the data does not hold both."""
+        """The n-th business day after a date. Raises `IndexError` if the data does not cover both."""
         i = day + 1 - self._first
+        # Python would count a negative index from the end of the array.
         if i < 1:
             raise IndexError
         wanted = self._places[i] + n - 1
         if self._closed:
+            # `wanted - passed` open places lie before the wanted one. A closed place pushes it one further
+            # if no more open places than that lie before the closed one.
             passed = bisect_left(self._closed, self._places[i])
             wanted += bisect_right(self._opens_before, wanted - passed) - passed
         return self._days[wanted]
 
     def between(self, after: int, before: int) -> bytes:
-        """What the dates are that lie after one and before another."""
+        """The codes of the dates after one date and before another."""
         return self.day_codes[after + 1 - self._first : before - self._first]
 
 
 def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day, by the day codes of a window, and what it is to it."""
+    """Each date from the service day to the last day with its role, from the day codes of a window."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
     for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):
@@ -160,19 +164,19 @@ def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
 
 
 def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
-    """How many days of a window lie after `today`; 0 where today is the last.
+    """The number of days of a window after `today`; 0 if today is the last.
 
-    The days of a window are its counted days and, where `end_week` moved the end, the last day.
+    The days of a window are its counted days and, if `end_week` moved the end, the last day.
     """
     ahead = day_codes[max(0, (today - service_day).days) :]
     return ahead.count(BUSINESS) + ahead.count(MOVED_END)
 
 
 class BusinessCalendar:
-    """The dates of one region under one business week, with the vendor's closures laid over them.
+    """The dates of one region in one business week, with the vendor's closures.
 
-    `end_week`, where given, holds the weekdays on which a window may end (BGB section 193).
-    Dates that the region's data does not cover raise `CalendarNotCovered`.
+    `end_week`, if given, lists the weekdays on which a window may end (BGB section 193).
+    Raises `CalendarNotCovered` if a calculation leaves the region's data.
     """
 
     __slots__ = (
@@ -190,7 +194,7 @@ class BusinessCalendar:
     window: Callable[[date, int], Window]
     """The window of a number of business days after a service day, which itself never counts.
 
-    Remembered for the days most asked about: nearly all orders are of the last few.
+    Recent results are cached, because nearly all orders are from the last few days.
     """
 
     def __init__(self, region: RegionDays, week: Week, end_week: Week | None = None) -> None:
@@ -217,7 +221,7 @@ class BusinessCalendar:
     def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
         """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
 
-        They are in the order of entry. Which of them a window has is a matter of `as_of_window`.
+        They are in the order of entry. `as_of_window` decides which of them apply to a window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -226,9 +230,9 @@ class BusinessCalendar:
         return overlay
 
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
-        """This calendar without the closures that were entered when the window after a service day had ended.
+        """This calendar without the closures that were entered after the window after a service day had ended.
 
-        What has ended stays as it was; what has not is extended.
+        A window that has ended stays as it was; one that has not is extended.
         """
         if self._without is None or self._too_late is None:
             return self
@@ -236,14 +240,14 @@ class BusinessCalendar:
         return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
-        """The n-th business day after a date, in O(1) for any n from 1."""
+        """The n-th business day after a date, for n from 1; the time does not depend on n."""
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:
             raise _not_covered(self.region) from None
 
     def day_codes(self, window: Window) -> bytes:
-        """What each date after the service day is to the window, up to its last day, in one letter a date."""
+        """The code of each date after the service day, up to the last day of the window; one letter a date."""
         start, last = window.service_day.toordinal(), window.last_day.toordinal()
         if self._ends is None:
             return self._business.between(start, last + 1)
@@ -252,25 +256,25 @@ class BusinessCalendar:
         return self._business.between(start, counted + 1) + passed_over
 
     def why_not(self, day: date) -> SkipReason | None:
-        """Why a date is no business day: the first of weekend, public holiday, closure; None where it is one."""
+        """Why a date is not a business day: the first of weekend, public holiday, closure; None if it is one."""
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
             raise _not_covered(self.region)
         return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
-        """Whether a holiday from the service day to the day after the last may yet move: by a day, as moons go."""
+        """Whether a holiday from the service day to the day after the last may still move, by a day, with the moon."""
         i = bisect_left(self._estimated, window.service_day.toordinal())
         return i < len(self._estimated) and self._estimated[i] <= window.last_day.toordinal() + 1
 
     @property
     def closures(self) -> list[date]:
-        """The vendor's closed dates that are laid over the calendar, in order."""
+        """The vendor's closed dates in this calendar, in order."""
         return [date.fromordinal(ordinal) for ordinal in sorted(self._closures)]
 
 
 def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Callable[[date, int], Window]:
-    """The `window` of a calendar; it holds no calendar, so that one laid over for a moment goes at once."""
+    """The `window` of a calendar; it keeps no reference to it, so a temporary calendar is freed at once."""
 
     @lru_cache(maxsize=512)
     def window(service_day: date, length: int) -> Window:
@@ -278,6 +282,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
         try:
             last = business.nth_after(service_day.toordinal(), length)
             if ends is not None:
+                # From the day before, because the last counted day may itself be the end.
                 last = ends.nth_after(last - 1, 1)
         except IndexError:
             raise _not_covered(region) from None
@@ -289,15 +294,17 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """The closures that came too late for a window; few lie in one, and they are remembered like the windows."""
+    """The closures that were entered too late for a window; few lie in one, and results are cached."""
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:
         last_day = window(service_day, length).last_day
+        # Closures only lengthen a window, so none outside the longest one can move its end.
         inside = [(day, on) for day, on in entered if service_day < day <= last_day]
         for i, (_, on) in enumerate(inside):
             before = without.closed_on(day for day, _ in inside[:i]) if i else without
             if before.window(service_day, length).last_day < on:
+                # The order is that of entry: all later ones are too late as well.
                 return frozenset(day for day, _ in inside[i:])
         return frozenset()
 
@@ -309,7 +316,7 @@ def _not_covered(region: RegionDays) -> CalendarNotCovered:
 
 
 def _day_codes(region: RegionDays, week: Week) -> bytes:
-    """What each date of the region is in this week, closures aside."""
+    """The code of each date of the region in this week, without closures."""
     if week == "country":
         return region.marks.translate(_COUNTRY_WEEK)
     day_codes = bytearray(len(region.marks))
@@ -320,7 +327,7 @@ def _day_codes(region: RegionDays, week: Week) -> bytes:
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:
-    """A table for `bytes.translate`: what is made of each byte."""
+    """A table for `bytes.translate`: the result for each byte."""
     return bytes(map(made, range(256)))
 
 
@@ -338,4 +345,4 @@ _COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & DayFlag.WEEKEND 
 _IS_ESTIMATED = _by_byte(lambda mark: bool(mark & DayFlag.ESTIMATED))
 _IS_BUSINESS = _by_byte(lambda letter: letter == BUSINESS)
 _SMALL = 0x20
-"""The bit that tells a small letter from its capital."""
+"""The bit that distinguishes a small letter from its capital."""

@@ -1,4 +1,4 @@
-"""Channels, and telephone numbers and e-mail addresses, each in one spelling."""
+"""Channels, and the one spelling of each telephone number and e-mail address."""
 
 import re
 from enum import StrEnum
@@ -20,10 +20,10 @@ class Channel(StrEnum):
 
 
 def canonical(channel: Channel, text: str, country: str | None = None) -> str:
-    """The contact point in its one spelling: a number in E.164, an address with its domain in Unicode, lower case.
+    """The contact point in its one spelling: a number in E.164, an address in lower case, its domain in Unicode.
 
-    A number without a country code is taken as one of `country` (two letters), if given. Raises `ValueError`,
-    saying what is expected, for whatever is neither: nothing is guessed out of a text around a number.
+    A number without a country code is read as one of `country` (two letters), if given. Raises `ValueError`,
+    with what is expected, if the text is not one: no number is guessed out of a longer text.
     """
     match channel:
         case Channel.PHONE:
@@ -53,7 +53,7 @@ def _number(text: str, country: str | None) -> str:
 
 
 def customers_detail(text: str, country: str | None = None) -> str:
-    """A customer's telephone number or e-mail address in its one spelling; raises `ValueError`."""
+    """A customer's telephone number or e-mail address in its one spelling. Raises `ValueError` if it is neither."""
     channel = Channel.EMAIL if "@" in text else Channel.PHONE
     try:
         spelt = canonical(channel, text, country)

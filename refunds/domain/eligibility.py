@@ -1,8 +1,8 @@
-"""The decision: is this order cancellable, until when, and why.
+"""The decision: whether an order is cancellable, until when, and why.
 
-`decide()` is pure. It is given the facts, the policy version that judges and the calendar of the region, and
-gives a value; a refusal is a value too. What costs time and is not always wanted (the days, their fingerprint,
-the notices) is worked out when the outcome is asked for.
+`decide()` is pure. It takes the facts, the policy version that judges and the calendar of the region, and
+returns a value; a refusal is a value too. What is slow and not always needed (the days, their fingerprint,
+the notices) is computed with the outcome.
 """
 
 from collections.abc import Callable, Collection
@@ -37,7 +37,7 @@ class Reason(StrEnum):
 
 
 class Notice(StrEnum):
-    """What a reader of a decision must know besides."""
+    """What else a reader of a decision must know."""
 
     CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
     NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
@@ -54,7 +54,7 @@ class Facts:
 
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
     mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
-    unofficial one counts if it was `accepted` by a supervisor.
+    unofficial one counts if a supervisor accepted it (`contact_point_accepted`).
     """
 
     service_provided_at: datetime | None
@@ -69,12 +69,12 @@ class Facts:
 
 
 class Decision(NamedTuple):
-    """The answer: the facts beside what they were judged by, and all that follows from them.
+    """The answer: the facts, what they were judged by, and all that follows from them.
 
-    `calendar` is that of the window, without the closures that were entered when it had ended; `known` has them all.
+    `calendar` is the window's, without the closures that were entered after it had ended; `known` has them all.
     `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
-    None while no window runs, because the service is not yet provided. `contact_version` is the version in
-    force at the contact, whose official numbers and addresses count as well.
+    None if no window runs, because the service is not yet provided. `contact_version` is the version in
+    force at the contact; its official numbers and addresses count as well.
     """
 
     facts: Facts
@@ -101,12 +101,12 @@ class Decision(NamedTuple):
 
     @property
     def day_codes(self) -> bytes:
-        """What each date after the service day is to the window, in one letter; empty while no window runs."""
+        """The code of each date after the service day, one letter a date; empty if no window runs."""
         return self.calendar.day_codes(self.window) if self.window else b""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What a reader must know besides."""
+        """What else a reader must know."""
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
             Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
@@ -119,7 +119,7 @@ class Decision(NamedTuple):
     def official_points(self) -> frozenset[str]:
         """The vendor's numbers or addresses that count for this channel; empty: not checked.
 
-        Those of both versions; where one of them names none, the customer could not know better.
+        They are those of both versions. If one version names none, the set is empty: the customer could not know.
         """
         if self.facts.channel is None:
             return frozenset()
@@ -128,7 +128,7 @@ class Decision(NamedTuple):
 
     @property
     def provided_when_recorded(self) -> bool:
-        """Whether the service was provided by the time at which the request was recorded."""
+        """Whether the service was already provided when the request was recorded."""
         provided_at, recorded_at = self.facts.service_provided_at, self.facts.recorded_at
         return provided_at is not None and recorded_at is not None and provided_at <= recorded_at
 
@@ -142,7 +142,7 @@ class Decision(NamedTuple):
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     def _counted_from(self, closures: Collection[date]) -> tuple[date, ...]:
-        """Those closures that it was made with: between the first date that it counts from and the last."""
+        """Those of the closures between the first and the last date that the decision depends on."""
         if not closures:
             return ()
         tz = zone(self.version.terms.time_zone)
@@ -154,7 +154,7 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> "Outcome":
-        """What the decision says, on its own."""
+        """What the decision says, without its policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         left = fingerprint = None
         if window is not None:
@@ -184,7 +184,7 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> "RecordedDecision":
-        """The decision as it is kept with a record."""
+        """The decision as it is stored with a record."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
@@ -196,11 +196,11 @@ class Decision(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a decision says, with no policy or calendar behind it: what is stored, and what is told.
+    """What a decision says, without its policy and calendar: what is stored and shown.
 
-    `day_codes` tell what each date after the service day is (`business_days.explained`). `business_days_left` are the
-    window days after the local date of the request: 0 on the last day, None once it has ended or while none runs.
-    `fingerprint` is a digest of the days, without names: another one, another calendar.
+    `day_codes` has one letter for each date after the service day (`business_days.explained`). `business_days_left`
+    is the number of window days after the local date of the request: 0 on the last day, None if the window has
+    ended or none runs. `fingerprint` is a digest of the service day and the codes: it shows if a calendar changed.
     """
 
     reason: Reason
@@ -228,16 +228,16 @@ class Outcome(NamedTuple):
 
     @property
     def days(self) -> tuple[Day, ...]:
-        """Each date from the service day to the last day, and what it is; empty while no window runs."""
+        """Each date from the service day to the last day with its role; empty if no window runs."""
         return explained(self.window.service_day, self.day_codes) if self.window else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedDecision:
-    """A decision as it is kept with a record: enough to make it again, and to tell it.
+    """A decision as it is stored with a record: enough to make it again, and to show it.
 
     `contact_version` is the number of the version in force at the contact; `closures` are those that it was made with,
-    `closures_too_late` those that were known but entered when its window had ended.
+    `closures_too_late` those that were known but entered after its window had ended.
     """
 
     facts: Facts
@@ -252,8 +252,8 @@ def decide(
 ) -> Decision:
     """Judge the facts by a policy version, on the calendar of the region with its closures.
 
-    Raises `CalendarNotCovered` where the window would leave the years that the calendar knows; so does the reason,
-    of a contact whose latest entry would.
+    Raises `CalendarNotCovered` if the window would leave the years that the calendar covers. `Decision.reason`
+    raises it too if the last day to enter the contact would.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -288,9 +288,9 @@ def _unofficial_contact_point(case: Decision) -> bool:
 
 
 def _not_yet_provided(case: Decision) -> bool:
-    """Not provided when the customer asked; nor, if it was entered late, when that was entered.
+    """Whether the service was not provided at the request, nor, for a late entry, when that was recorded.
 
-    Otherwise whoever enters a contact late need only date it before the service.
+    Otherwise it would be enough to date a late entry before the service.
     """
     return case.window is None and not (case.provided_when_recorded and _late_entry(case))
 
@@ -300,7 +300,7 @@ def _elapsed(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Entered more than `late_entry_days` business days after it was received, and not by a supervisor."""
+    """Whether it was entered more than `late_entry_days` business days after receipt, and not by a supervisor."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

@@ -1,8 +1,8 @@
-"""Business calendars from the `holidays` package: the only place that imports it.
+"""Business calendars from the `holidays` package; only this module imports it.
 
-Its objects grow while they are read and are corrupted by threads that share them. So all years of a region are
-built in one go by one thread, copied out as plain marks, and the object is dropped. Its data differs between
-releases, which is why a calendar names the version it was made from.
+Its objects grow while they are read, and threads that share one corrupt it. So one thread builds all years of a
+region in one go, copies them out as plain marks, and drops the object. The data differs between releases, so a
+calendar names the version it was made from.
 """
 
 import re
@@ -23,8 +23,8 @@ from refunds.errors import UnknownRegion
 
 HOLIDAYS_VERSION = version("holidays")
 
-# The package reaches to 2100 here, but the lunar tables behind these countries' moveable holidays end earlier,
-# and past their end it leaves the holidays out without a word. Found by looking for names that cease.
+# The package reaches to 2100 here, but the lunar tables behind these countries' moveable holidays end earlier.
+# Past their end it silently leaves the holidays out. Found by a search for names that stop.
 _COVERED = {
     "BT": (2001, 2035),
     "FJ": (2001, 2035),
@@ -44,9 +44,9 @@ _building = Lock()
 
 
 def business_calendar(region: str, week: Week, end_week: Week | None = None) -> BusinessCalendar:
-    """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) under these weeks.
+    """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) with these weeks.
 
-    Built at first use, then kept, the least recently used making room. Raises `UnknownRegion`.
+    It is built at first use and then cached; the least recently used makes room. Raises `UnknownRegion`.
     """
     country, subdivision = known(region)
     return _calendar(country, subdivision, week, end_week)
@@ -54,7 +54,7 @@ def business_calendar(region: str, week: Week, end_week: Week | None = None) -> 
 
 @lru_cache(maxsize=2048)
 def known(region: str) -> tuple[str, str | None]:
-    """The country and subdivision code of a region; raises `UnknownRegion` for anything not exactly one."""
+    """The country and subdivision code of a region. Raises `UnknownRegion` if it is not exactly a known one."""
     country, dash, subdivision = region.partition("-")
     if country not in _countries():
         hint = _country_aliases().get(country.upper())
@@ -70,7 +70,7 @@ def known(region: str) -> tuple[str, str | None]:
 def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
     """The name of a public holiday, and the two-letter language it is in.
 
-    In `language` where the package knows it, else in English, else in the country's own. None where the
+    The name is in `language` if the package knows it, else in English, else in the country's own. None if the
     package has no holiday on that day (any more).
     """
     country, subdivision = known(region)
@@ -96,7 +96,7 @@ def _calendar(country: str, subdivision: str | None, week: Week, end_week: Week 
 
 @cached(LRUCache(maxsize=64), condition=Condition())
 def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> RegionDays:
-    """The marks of all covered dates; those of the statutory weekends cost most, so only where asked for."""
+    """The marks of all covered dates; statutory weekends only on request, because they cost most."""
     english, _ = _language(country, "en")
     known_holidays = _holidays(country, subdivision, english)
     first = date(known_holidays.first_year, 1, 1).toordinal()
@@ -138,7 +138,7 @@ def _holidays(country: str, subdivision: str | None, language: str | None) -> _H
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> list[bool]:
-    """For each date from the ordinal `first` on, whether the statutory week then valid has it off."""
+    """Whether each date from the ordinal `first` on is a weekend in the statutory week that is valid on it."""
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
         return [entity.is_weekend(date.fromordinal(ordinal)) for ordinal in range(first, first + days)]
@@ -146,14 +146,14 @@ def _weekends(country: str, subdivision: str | None, first: int, days: int) -> l
 
 @cache
 def _language(country: str, language: str) -> tuple[str | None, str]:
-    """The package's own code for a reader's language in this country, and the language that it gives."""
+    """The package's own code for a reader's language in this country, and the language of its names."""
     entity = getattr(holidays, country)
     own: str | None = entity.default_language
     for format_reference in (language, "en"):
         codes = [code for code in entity.supported_languages if code.partition("_")[0] == format_reference]
         if codes:
             return (own if own in codes else min(codes)), format_reference
-    # Where the package names no language at all, its names are English.
+    # If the package names no language at all, its names are English.
     return own, (own or "en").partition("_")[0]
 
 
@@ -164,18 +164,18 @@ def _countries() -> frozenset[str]:
 
 @cache
 def subdivisions(country: str) -> tuple[str, ...]:
-    """The codes of a country's subdivisions, without the country's own."""
+    """The codes of a country's subdivisions, without the country code."""
     return tuple(getattr(holidays, country).subdivisions)
 
 
 @cache
 def _country_aliases() -> Mapping[str, str]:
-    """Names that the package also accepts, and the code of each: DEU and GERMANY are DE."""
+    """Names that the package also accepts, with the code of each: DEU and GERMANY are DE."""
     return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
 
 
 def region_name(region: str) -> str:
-    """What a subdivision is called in its country, where the package knows more than its code; else the code."""
+    """The name of a subdivision in its country if the package knows one; else the code."""
     country, subdivision = known(region)
     aliases = getattr(holidays, country).subdivisions_aliases
     return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
@@ -190,7 +190,7 @@ def _subdivision_hint(country: str, subdivision: str) -> str:
 
 
 def require_region(region: str, pointer: str) -> None:
-    """Raise `UnknownRegion`, found at `pointer`, where there is no such region."""
+    """Raise `UnknownRegion` at `pointer` if there is no such region."""
     try:
         known(region)
     except UnknownRegion as error:

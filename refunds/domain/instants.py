@@ -1,6 +1,6 @@
 """Instants and local dates: RFC 3339 in and out, and where a date begins in a time zone.
 
-Zones come from the pinned `tzdata` package alone, never from the machine, so that every process counts alike
+Zones come only from the pinned `tzdata` package, never from the machine. So every process counts alike,
 and the answer can name the data it was made from.
 """
 
@@ -14,7 +14,7 @@ import tzdata
 
 TZDATA_VERSION: str = tzdata.IANA_VERSION
 
-# Hours, minutes and seconds are bounded here and not left to `fromisoformat`, which in newer Pythons takes 24:00.
+# This bounds hours, minutes and seconds itself, because `fromisoformat` accepts 24:00 in newer Pythons.
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -28,7 +28,7 @@ _NONE = timedelta()
 def parse_instant(text: str) -> datetime:
     """The instant that an RFC 3339 date-time names, in UTC.
 
-    Raises `ValueError`, saying what is wrong, for anything else: no offset, 24:00, a leap second, more than
+    Raises `ValueError`, with what is wrong, for anything else: no offset, 24:00, a leap second, more than
     six fractional digits, a date that does not exist, an instant before year 1 or after 9999.
     """
     if not _INSTANT.fullmatch(text):
@@ -42,30 +42,30 @@ def parse_instant(text: str) -> datetime:
 
 
 def format_instant(instant: datetime) -> str:
-    """The instant in UTC with `Z`; microseconds only where there are some."""
+    """The instant in UTC with `Z`; microseconds only if there are any."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     return in_utc.isoformat()[:-6] + "Z"
 
 
 def written_instant(text: str) -> datetime:
-    """The instant that `format_instant` has written: what the service wrote itself need not be looked at so closely."""
+    """The instant that `format_instant` wrote; the service's own text needs no strict check."""
     return datetime.fromisoformat(text)
 
 
 def format_known(instant: datetime | None) -> str | None:
-    """The instant as `format_instant` writes it, where there is one."""
+    """The instant as `format_instant` writes it; None if there is none."""
     return None if instant is None else format_instant(instant)
 
 
 def format_local(instant: datetime, tz: ZoneInfo) -> str:
-    """The instant in the offset of a zone, which RFC 3339 can only write in whole minutes."""
+    """The instant with the offset of a zone, rounded down to the whole minutes that RFC 3339 can write."""
     local = instant.astimezone(tz)
     seconds = (local.utcoffset() or _NONE) % _MINUTE
     return (local.astimezone(timezone((local.utcoffset() or _NONE) - seconds)) if seconds else local).isoformat()
 
 
 def parse_date(text: str) -> date:
-    """The date that `YYYY-MM-DD` names; raises `ValueError` for any other spelling."""
+    """The date that `YYYY-MM-DD` names. Raises `ValueError` for another spelling or if there is no such date."""
     if not _DATE.fullmatch(text):
         raise ValueError("not a date: write it as 2026-12-24")
     try:
@@ -76,22 +76,22 @@ def parse_date(text: str) -> date:
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA name that the zone data knows."""
+    """Every IANA name in the zone data, without `Factory`."""
     return frozenset((files(tzdata) / "zones").read_text().split()) - {"Factory"}
 
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """The time zone of this IANA name, exactly; raises `ValueError` where there is none."""
+    """The time zone with exactly this IANA name. Raises `ValueError` if there is none."""
     if name not in zone_names():
-        # Not echoed: the text may come from anyone.
+        # The error does not repeat the text, which may come from anyone.
         raise ValueError("unknown time zone: use an IANA name such as Europe/Berlin")
     with files(tzdata).joinpath("zoneinfo", *name.split("/")).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 
 
 def local_date(instant: datetime, tz: ZoneInfo) -> date:
-    """The date of an instant in a zone; at the two ends of time, the nearest date there is."""
+    """The date of an instant in a zone; at the ends of the calendar, the nearest date that exists."""
     try:
         return instant.astimezone(tz).date()
     except OverflowError:
@@ -100,7 +100,7 @@ def local_date(instant: datetime, tz: ZoneInfo) -> date:
 
 @lru_cache(maxsize=16_384)
 def end_of_day(day: date, tz: ZoneInfo) -> datetime:
-    """The exclusive end of a local date, in UTC: the first instant of the next.
+    """The exclusive end of a local date, in UTC: the first instant of the next date.
 
     Source: BGB section 188(1), "with the end of the last day".
     """
@@ -110,12 +110,12 @@ def end_of_day(day: date, tz: ZoneInfo) -> datetime:
 def first_instant(day: date, tz: ZoneInfo) -> datetime:
     """The first instant of a local date, in UTC.
 
-    Where the clocks skip midnight, the first instant that exists; where it comes twice, the first of the two.
+    If the clocks skip midnight, it is the first instant that exists; if midnight comes twice, the first of the two.
     """
     midnight = datetime.combine(day, time.min, tz).astimezone(UTC)
     if midnight.astimezone(tz).replace(tzinfo=None) == datetime.combine(day, time.min):
         return midnight
-    # The clocks jump over midnight. No two jumps are half a day apart, so from noon the local date only grows.
+    # The clocks jump over midnight. No two jumps lie within half a day, so from noon on the local date only grows.
     before, after = midnight - _DAY / 2, midnight
     while after - before > timedelta(microseconds=1):
         middle = before + (after - before) / 2
@@ -124,9 +124,9 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 
 
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """The instant at which the clocks of a zone show this, in UTC; where they show it twice, the first.
+    """The instant, in UTC, at which the clocks of a zone show this; the first if they show it twice.
 
-    Raises `ValueError` where they never do, as they are put forward over it.
+    Raises `ValueError` if they never do because they are put forward over it, or if the year is out of range.
     """
     shown = datetime.combine(day, clock)
     try:

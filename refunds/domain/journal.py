@@ -1,8 +1,8 @@
 """The journal: what happened to the records, in one gap-free chain; pure.
 
-Each entry's hash covers the entry and the hash before it, under a key, so that nothing can be edited, removed from
-the middle, swapped or inserted unseen. Nothing personal, and nothing made from it, ever enters: erasing a customer
-leaves the journal whole. An entry carries a digest of the plain columns of the record it is about.
+Each entry's hash covers the entry and the hash before it, under a key. So nobody can edit, swap, insert or remove
+entries in the middle unnoticed. Nothing personal, and nothing derived from it, ever enters, so erasing a customer
+leaves the journal whole. An entry carries a digest of the plain columns of its record.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from refunds.security.encryption import keyed_digest
 
 
 class EventType(StrEnum):
-    """What can happen."""
+    """The types of events."""
 
     ORDER_REGISTERED = "order.registered"
     ORDER_CORRECTED = "order.corrected"
@@ -44,18 +44,18 @@ class EventType(StrEnum):
 
 
 FOR_AUDITORS = tuple(event for event in EventType if event.startswith("access."))
-"""Events that are no business of the feed's readers."""
+"""Events that only auditors may read in the feed."""
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
-"""Events after which other decisions may be made."""
+"""Events after which decisions may differ."""
 
 GENESIS = bytes(32)
-"""What stands before the first entry."""
+"""The hash before the first entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something that happened to the record `subject` (an order's, contact's, policy version's, client's id, …)."""
+    """Something that happened to the record `subject` (the id of an order, contact, policy version, client, …)."""
 
     type: EventType
     subject: str
@@ -66,7 +66,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An entry in its place in the journal. `data` is kept as the text that was hashed."""
+    """An entry at its place in the journal. `data` is stored as the text that was hashed."""
 
     position: int
     type: str
@@ -81,7 +81,7 @@ class Event:
 
 
 def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int, previous: bytes) -> Event:
-    """The event that an entry becomes at a position, after the one whose hash is `previous`."""
+    """The event of an entry at a position, after the event with the hash `previous`."""
     event = Event(
         position=position,
         type=entry.type,
@@ -98,14 +98,14 @@ def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int
 
 
 def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
-    """Whether an event is what was chained at this position after this hash."""
+    """Whether an event is the one that was chained at this position after this hash."""
     if event.position != position or event.previous != previous:
         return False
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
 
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
-    """A digest of a record's plain columns as they are stored; bytes are told in hexadecimal digits."""
+    """A digest of a record's plain columns as they are stored, bytes as hexadecimal digits."""
     payload = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
     return sha256(payload).digest()
 

@@ -1,4 +1,4 @@
-"""Judging: which version, which calendar and which closures a decision is made with."""
+"""Judging: the version, calendar and closures that a decision is made with."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,9 +24,9 @@ def judge(
     region: str | None,
     terms: Mapping[str, Any] = _NO_TERMS,
 ) -> Decision:
-    """The decision on these facts, by the versions of a policy that they call for, its `terms` replaced.
+    """The decision on these facts, by the versions of a policy that apply to them, with `terms` replaced.
 
-    The contact point of the facts is put into its one spelling. Raises as `check_eligibility`.
+    The contact point of the facts is put into its one spelling. Raises the errors of `check_eligibility`.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -42,9 +42,9 @@ def judge(
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
-    """The decision that the facts of a stored one call for, by the version that judged them and today's calendars.
+    """The decision on the facts of a stored one, by its versions and closures and today's holiday data.
 
-    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered` where they cannot be judged any more.
+    Raises `NotFound`, `UnknownRegion` or `CalendarNotCovered` if they can no longer be judged.
     """
     outcome = recorded.outcome
     policy = policies[outcome.policy]
@@ -57,7 +57,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """The calendar with the closures that a decision was made with; some too late for its window, whatever that is."""
+    """The calendar with the closures of a decision; those in `too_late` are too late for any window."""
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 
@@ -65,7 +65,7 @@ def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
     """The calendar by which a version counts, for an order of this region, closures included.
 
-    Raises `UnknownRegion`, naming the place. A region that the terms do not follow must be a known one too.
+    Raises `UnknownRegion` at its place, also for a region of the order that the terms do not follow.
     """
     terms = version.terms
     if order_region is not None:
@@ -80,14 +80,14 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
     calendar = business_calendar(region, terms.business_week, terms.end_week)
     if not terms.closures and not version.closures.entered:
         return calendar
-    # Those of a what-if are laid over for the moment; kept calendars must not be as many as callers can think of.
+    # Closures of a what-if are not cached, because callers could fill the cache with their inventions.
     close = _closed.__wrapped__ if "closures" in version.overridden else _closed
     return close(calendar, terms.closures, version.closures, terms.time_zone)
 
 
 @lru_cache(maxsize=128)
 def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
-    """The calendar with closures that a version has always known, and those that were entered later."""
+    """The calendar with the closures that a version has always known, and those that were entered later."""
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]
@@ -95,7 +95,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
-    """A number or an address in its one spelling; raises `InvalidInput` at `pointer`."""
+    """A number or an address in its one spelling. Raises `InvalidInput` at `pointer` if it does not fit."""
     try:
         return spell(*arguments)
     except ValueError as error:

@@ -42,10 +42,10 @@ _SHORTEST_IBAN = 15
 
 
 def holds_payment_data(text: str) -> bool:
-    """Whether a text holds a payment card's number or an IBAN, however it is spaced.
+    """Whether a text contains the number of a payment card or an IBAN, however it is spaced.
 
-    A card's number has a known issuer's prefix and length and passes its check, and is no telephone number after
-    `+` or `00`. Without the prefixes one in ten German mobile numbers would be taken for one.
+    A card number has a known issuer's prefix and length, passes its check, and is not a telephone number: one after
+    `+` or `00`, or a valid one of 13 digits. Without the prefixes, one in ten German mobile numbers would match.
     """
     plain = _plain(text)
     return any(
@@ -63,7 +63,7 @@ _UNSEEN = {"Cf", "Mn", "Me"}
 
 
 def _card_candidates(text: str) -> Iterator[tuple[int, str]]:
-    """Every stretch of whole groups of digits as long as a card's number, and where it begins."""
+    """Every run of whole groups of digits that is as long as a card number: its start and its digits."""
     for run in _DIGITS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
         for i, (start, _) in enumerate(groups):
@@ -81,7 +81,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _is_dialled(before: str, digits: str) -> bool:
-    """Whether digits are a telephone number: by what stands before them, or where cards so short are long gone."""
+    """Whether digits are a telephone number: by the text before them, or if they are 13: such cards are long gone."""
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False
     try:
@@ -98,7 +98,7 @@ def _is_iban(candidate: str) -> bool:
 
 
 def _iban_candidates(text: str) -> Iterator[str]:
-    """What begins like an IBAN, wherever it begins, at every length that one may have."""
+    """Everything that begins like an IBAN, at any place, in every length that an IBAN may have."""
     for found in _IBAN.finditer(text):
         compact = re.sub(r"[^A-Z0-9]", "", found[1])
         yield from (compact[:length] for length in range(_SHORTEST_IBAN, len(compact) + 1))

@@ -24,7 +24,7 @@ class Scope(StrEnum):
     EVENTS_READ = "events:read"
     AUDIT_READ = "audit:read"
     PERSONAL_READ = "personal:read"
-    """To see the personal fields of what may be read."""
+    """To see the personal fields of records that the client may read."""
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     POLICIES_SIMULATE = "policies:simulate"
@@ -32,7 +32,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What a client is to the vendor."""
+    """The role of a client at the vendor."""
 
     BILLING = "billing"
     AGENT = "agent"
@@ -72,7 +72,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts: an opaque id that goes on every record, and what it may do."""
+    """Who acts: an opaque id that is stored with every record, and what it may do."""
 
     actor: str
     name: str
@@ -91,4 +91,4 @@ class Principal:
 
 
 COMMAND_LINE = Principal("command-line", "the command line", Role.ADMIN)
-"""Whoever can run the service's commands where its files are."""
+"""Anyone who can run the service's commands on the machine with its files."""

@@ -1,4 +1,4 @@
-"""Policies: their versions, which of them is in force, and what is closed besides."""
+"""Policies: their versions, which of them is in force, and closures besides the terms."""
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
@@ -13,9 +13,9 @@ from refunds.errors import FieldError, InvalidInput, NoPolicyInForce, NotFound
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closures:
-    """What the vendor has closed besides its terms: each date, and when that was entered, in the order of entry.
+    """The closures of a policy besides its terms: each date, and the instant of its entry, in the order of entry.
 
-    It is itself alone, so that what is kept for it is found at once, however many there are.
+    Instances compare by identity, so that cached results are found at once, however many dates there are.
     """
 
     entered: tuple[tuple[date, datetime], ...] = ()
@@ -28,7 +28,7 @@ NO_CLOSURES = Closures()
 class PolicyVersion:
     """One version of a policy; `effective_from` None: from the beginning. `overridden`: terms of a what-if.
 
-    `closures` are the policy's, beside those of the terms.
+    `closures` are the policy's, besides those of the terms.
     """
 
     policy_id: str
@@ -47,7 +47,7 @@ class PolicyVersion:
 
     @property
     def effective_at(self) -> datetime:
-        """The first instant at which the version holds."""
+        """The first instant at which the version is in force."""
         return self.effective_from or _BEGINNING
 
 
@@ -56,16 +56,16 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All versions of one policy by number, and those that hold, in the order in which they take effect."""
+    """All versions of one policy by number, and those not withdrawn, in the order in which they take effect."""
 
     policy_id: str
     versions: tuple[PolicyVersion, ...]
     effective_versions: tuple[PolicyVersion, ...]
 
     def in_force(self, at: datetime) -> PolicyVersion:
-        """The version that holds at an instant; at the very instant of a change, the newer.
+        """The version in force at an instant; at the exact instant of a change, the newer one.
 
-        Raises `NoPolicyInForce`, naming when the first takes effect.
+        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect.
         """
         i = bisect_right(self.effective_versions, at, key=lambda version: version.effective_at)
         if not i:
@@ -82,8 +82,8 @@ class Policy:
     ) -> PolicyVersion:
         """The version that judges an order: in force when its service was provided, or when it was ordered.
 
-        Where the service is not yet provided at the request, the version in force at the request. Whether the
-        time of the order decides is itself a term: of the version that held when the service was provided, or
+        If the service is not yet provided at the request, it is the version in force at the request. Whether the
+        time of the order decides is itself a term: of the version in force when the service was provided, or
         `judged_by` for a what-if.
         """
         if provided_at is None or provided_at > requested_at:
@@ -94,19 +94,19 @@ class Policy:
         return version
 
     def current(self, at: datetime) -> PolicyVersion:
-        """The version in force, or where none is yet the one that will be first; if all are withdrawn, the first."""
+        """The version in force; if none is yet, the first to take effect; if all are withdrawn, the first."""
         first = (*self.effective_versions, *self.versions)[0]
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
-        """The version of this number; raises `NotFound`."""
+        """The version with this number. Raises `NotFound` if there is none."""
         if not 1 <= number <= len(self.versions):
             raise NotFound(f"The newest version of {self.policy_id} is version {len(self.versions)}.")
         return self.versions[number - 1]
 
 
 def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()) -> Policy:
-    """The policy that these versions, some `withdrawn`, make up; raises `InvalidInput` where they do not fit."""
+    """The policy with these versions, some `withdrawn`. Raises `InvalidInput` if they do not fit together."""
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):
         if version.version != due:
@@ -121,7 +121,7 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
 
 
 class Difference(NamedTuple):
-    """A term that two versions do not say alike, as they say it; of a first version, all that it says."""
+    """A term that differs between two versions, with both values; every term of a first version."""
 
     term: str
     before: Any
@@ -130,7 +130,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: Terms | None, after: Terms) -> list[Difference]:
-    """The terms in which a version differs from the one before it, if there is one."""
+    """The terms in which a version differs from the one before it; all terms if there is none."""
     return [
         Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
         for name in TERM_NAMES

@@ -1,7 +1,8 @@
-"""The records: orders, contacts, cancellations, clients, users, as frozen values; and spoken references.
+"""The records as frozen values: orders, contacts, cancellations, versions, closures, clients, users.
 
-A field marked `personal` is stored encrypted under its customer's key; it is None for readers who may not see it.
-Everything else is plain, and enters the digests by which the journal vouches for a record, unless it is marked.
+A field marked `personal` is stored encrypted, under its customer's key if there is a customer; it is None for readers
+who may not see it.
+Every other field is plain. The journal's digest of the record covers it unless it is marked `not_digested`.
 """
 
 from collections.abc import Mapping
@@ -16,27 +17,27 @@ from refunds.domain.permissions import Role
 
 
 def personal() -> Any:
-    """A field that is personal."""
+    """A field with personal data."""
     return field(default=None, metadata={"personal": True})
 
 
 def not_digested() -> Any:
     """A field that the journal does not vouch for.
 
-    Either it follows from other records and is kept only to be found by; or it goes, or changes, without a trace.
+    It follows from other records and is stored only for look-ups, or it is erased or changed without a trace.
     """
     return field(metadata={"not_digested": True})
 
 
 class Intent(StrEnum):
-    """What the customer wanted of a contact."""
+    """What the customer wanted with a contact."""
 
     CANCEL = "cancel"
     QUESTION = "question"
 
 
 class State(StrEnum):
-    """Where a cancellation is in its life."""
+    """The state of a cancellation."""
 
     ISSUED = "issued"
     SETTLED = "settled"
@@ -44,14 +45,14 @@ class State(StrEnum):
 
 
 class Basis(StrEnum):
-    """On what a cancellation rests."""
+    """What a cancellation is based on."""
 
     POLICY = "policy"
     GOODWILL = "goodwill"
 
 
 class OverrideKind(StrEnum):
-    """What a supervisor puts in the place of a refusal."""
+    """What a supervisor replaces a refusal with."""
 
     GOODWILL = "goodwill"
     CONTACT_POINT_ACCEPTED = "contact_point_accepted"
@@ -90,10 +91,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A telephone call or an e-mail of a customer about an order, and what was decided on it.
+    """A customer's telephone call or e-mail about an order, and the decision on it.
 
-    `recorded_at` is the service's clock. `backdated`: received before the deadline, entered after it. `is_open`: it
-    asks for a cancellation, and the order is not cancelled, nor the contact resolved or superseded.
+    `recorded_at` is by the service's clock. `backdated`: received before the deadline, entered after it. `is_open`:
+    it asks for a cancellation, the order is not cancelled, and the contact is not resolved or superseded.
     """
 
     contact_id: str
@@ -119,13 +120,13 @@ class Contact:
 
     @property
     def outcome(self) -> Outcome:
-        """What was decided when it was recorded."""
+        """The outcome when it was recorded."""
         return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """The cancellation of an order, on which billing refunds; `refund_due_by` is a target, `overdue_at` its end."""
+    """The cancellation of an order, for billing to refund; `refund_due_by` is a target, `overdue_at` its end."""
 
     cancellation_id: str
     reference: str
@@ -151,7 +152,7 @@ class Cancellation:
 
     @property
     def outcome(self) -> Outcome:
-        """What was decided when it was issued."""
+        """The outcome when it was issued."""
         return self.decision.outcome
 
 
@@ -159,7 +160,7 @@ class Cancellation:
 class RegisteredVersion:
     """A version of a policy as it was registered: published, or imported with its true dates; its `terms` as of then.
 
-    `effective_from` None: from the beginning. One that is withdrawn never took effect.
+    `effective_from` None: from the beginning. A withdrawn version never took effect.
     """
 
     version_id: str
@@ -177,7 +178,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """A date on which the vendor is closed, entered into a policy besides its terms; never taken back."""
+    """A date on which the vendor is closed, entered into a policy besides its terms; it is never removed."""
 
     closure_id: str
     policy: str
@@ -189,7 +190,7 @@ class Closure:
 
 
 def id_within(policy: str, name: object) -> str:
-    """The id of what has its name within a policy: a version its number, a closure its date."""
+    """The id of a record with a name within a policy: a version by its number, a closure by its date."""
     return f"{policy}/{name}"
 
 
@@ -217,9 +218,9 @@ class ClientToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person who signs in to the console; known to the records by the id alone, so that the name can be erased.
+    """A person who signs in to the console. Other records have only the id, so that the name can be erased.
 
-    A session holds as long as its `epoch` is the user's: one more ends every session at once.
+    A session is valid while its `epoch` equals the user's: one more ends every session at once.
     """
 
     user_id: str

@@ -8,18 +8,18 @@ _RANDOM_DIGITS = 9
 
 
 def new_reference() -> str:
-    """Nine random digits and a check digit that finds any mistyped digit and any two swapped ones (Damm, 2004)."""
+    """Nine random digits and a check digit that finds a mistyped digit or two swapped neighbours (Damm, 2004)."""
     digits = f"{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}}"
     return digits + str(damm.calc_check_digit(digits))
 
 
 def format_reference(reference: str) -> str:
-    """A reference as it is read aloud: 3-3-4."""
+    """A reference as people read it aloud: 3-3-4."""
     return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
 
 
 def parse_reference(text: str) -> str:
-    """The reference that a text gives, with or without dashes and spaces; raises `ValueError`."""
+    """The reference in a text, with or without dashes and spaces. Raises `ValueError` if it is not one."""
     digits = text.replace("-", "").replace(" ", "")
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
         raise ValueError("must be a reference of ten digits, such as 123-456-7894")

@@ -1,6 +1,6 @@
 """The terms of a policy: everything that a version of it says.
 
-A term is one field of `Terms`, with its default, its bounds and its help. The policy files, the API with its document,
+A term is one field of `Terms`, with its default, its bounds and its help. The policy files, the API and its document,
 and the differences between two versions all derive from it.
 """
 
@@ -29,7 +29,7 @@ class JudgedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContactChannel:
-    """Whether a channel counts, and the vendor's official numbers or addresses; none: not checked."""
+    """Whether a channel counts, and the vendor's official numbers or addresses; if empty, they are not checked."""
 
     accepted: bool = True
     points: tuple[str, ...] = ()
@@ -44,13 +44,13 @@ class Texts:
 
 
 class Bounds(NamedTuple):
-    """What values a term may have, besides those of its type: numbers, or lengths of texts and lists."""
+    """The values that a term may have within its type: bounds of a number, or of the length of a text or list."""
 
     least: int = 1
     most: int | None = None
     pattern: str | None = None
     shape: str = ""
-    """What a text must be to fit the pattern, in words."""
+    """What a text must be to match the pattern, in words."""
 
 
 def term(default: Any, text: str, *bounds: Any) -> Any:
@@ -118,7 +118,7 @@ class Terms:
 
     @property
     def country(self) -> str:
-        """Whose telephone numbers need no country code."""
+        """The country whose telephone numbers need no country code."""
         return self.region[:2]
 
     def channel(self, channel: Channel) -> ContactChannel:

@@ -1,1 +1,1 @@
-"""Presentation: everything that is shown, as plain data, in words, and as pages."""
+"""Presentation: everything that people and clients see, as plain data, in words, and as pages."""

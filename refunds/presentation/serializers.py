@@ -1,4 +1,4 @@
-"""Records as they are read: plain data, as the API answers them, their decisions with texts in a language."""
+"""Records as plain data, as the API returns them; decisions with their texts in a language."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from refunds.storage.inspection import Link
 
 
 def order_data(order: Order) -> dict[str, Any]:
-    """An order as it is answered."""
+    """An order as the API returns it."""
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -38,7 +38,7 @@ def order_data(order: Order) -> dict[str, Any]:
 
 
 def contact_data(contact: Contact, language: str) -> dict[str, Any]:
-    """A contact as it is answered."""
+    """A contact as the API returns it."""
     return {
         "contact_id": contact.contact_id,
         "order_id": contact.order_id,
@@ -68,7 +68,7 @@ def contact_data(contact: Contact, language: str) -> dict[str, Any]:
 
 
 def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, Any]:
-    """A cancellation as it is answered."""
+    """A cancellation as the API returns it."""
     override = settlement = revocation = None
     if cancellation.override_kind is not None:
         override = {
@@ -107,7 +107,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
 
 
 def registered_data(record: RegisteredVersion) -> dict[str, Any]:
-    """A version as it is answered."""
+    """A version as the API returns it."""
     return {
         "policy": record.policy,
         "version": record.version,
@@ -123,7 +123,7 @@ def registered_data(record: RegisteredVersion) -> dict[str, Any]:
 
 
 def closure_data(closure: Closure) -> dict[str, Any]:
-    """A closure as it is answered."""
+    """A closure as the API returns it."""
     return {
         "closure_id": closure.closure_id,
         "policy": closure.policy,
@@ -135,7 +135,7 @@ def closure_data(closure: Closure) -> dict[str, Any]:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """An event as it is answered."""
+    """An event as the API returns it."""
     return {
         "position": event.position,
         "type": event.type,
@@ -148,7 +148,7 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 def decision_data(outcome: Outcome, language: str, *, with_days: bool = True) -> dict[str, Any]:
-    """What a decision says as plain data, its texts in `language`; without its list of days where not wanted."""
+    """A decision as plain data, with its texts in `language`; the list of days is there if `with_days`."""
     return {
         "eligible": outcome.eligible,
         "reason": outcome.reason,

@@ -1,1 +1,1 @@
-"""Schemas: how anything from outside becomes a value of the domain."""
+"""Schemas: they turn input from outside into values of the domain."""

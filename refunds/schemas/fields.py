@@ -1,8 +1,8 @@
-"""Strict marshmallow fields: the one way in which anything from outside becomes a value.
+"""Strict marshmallow fields: the one way to turn input from outside into values.
 
 Policy files, request bodies, queries and the instants of the command line all pass through these. Nothing is
-converted silently: no text becomes a number, no number a truth, no local time an instant. Whatever does not fit
-is a `FieldError` that says where and what to do, and never repeats a value that was sent.
+converted silently: no text becomes a number, no number a boolean, no local time an instant. If a value does not
+fit, a `FieldError` says where it is and what to do, and never repeats the value.
 """
 
 import re
@@ -20,14 +20,14 @@ from refunds.domain.business_days import WEEKDAYS, Week
 from refunds.errors import PAYMENT_DATA, FieldError, InvalidInput, PaymentDataRefused
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
-"""A pointer repeats the keys that were sent where they are names or places; others could hold anything."""
+"""A pointer repeats the keys that were sent if they are names or indexes; others could contain anything."""
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Coded(str):
-    """An error message that knows its stable code."""
+    """An error message with its stable code."""
 
     __slots__ = ("code",)
     code: str
@@ -40,15 +40,15 @@ class Coded(str):
 
 
 def does_not_fit(text: str, code: str = "invalid") -> ValidationError:
-    """The error that a field raises for a value that does not fit."""
+    """The error of a field for a value that does not fit."""
     return ValidationError(Coded(text, code))
 
 
 class StrictSchema(ma.Schema):
-    """A schema that refuses what it does not know."""
+    """A schema that refuses unknown fields."""
 
     class Meta:
-        """Marshmallow's own switch."""
+        """Marshmallow's own options."""
 
         unknown = ma.RAISE
 
@@ -63,10 +63,10 @@ class StrictSchema(ma.Schema):
         self._required = {name for name, f in self.load_fields.items() if f.required}
 
     def read(self, data: Any) -> dict[str, Any]:
-        """What `data` holds, by the names of the fields; for schemas without hooks of their own.
+        """The values in `data`, by the names of the fields; for schemas without hooks of their own.
 
-        Where all is well the fields are read one by one, which takes half of marshmallow's time. Whatever does
-        not fit is left to `load`: `InvalidInput`, with a field_error for each place.
+        If all is well, the fields are read one by one, which takes half of marshmallow's time. If not, `load` reads
+        them again. Raises `InvalidInput`, with a `FieldError` for each place, if a value does not fit.
         """
         try:
             return self._read_plainly(data)
@@ -89,7 +89,7 @@ class StrictSchema(ma.Schema):
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """The error of these errors: payment data is told apart, as whoever sent it must know."""
+    """One error for all of these: `PaymentDataRefused` if one is payment data, as the sender must know."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed
@@ -124,21 +124,21 @@ def step(key: str | int) -> str:
 
 
 class _Strict(fields.Field[Any]):
-    """What all fields share: their messages carry codes, and they read without detours."""
+    """The base of all fields: their messages carry codes, and they read without detours."""
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """The value, read; marshmallow's own way where there is none or where it has more to do than read."""
+        """The value, read; by marshmallow if it is missing or null, or if there are validators or hooks."""
         if value is None or value is ma.missing or self.validators or self.pre_load or self.post_load:
             return super().deserialize(value, *args, **kwargs)
         return self._deserialize(value, *(args or (None, None)), **kwargs)
 
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """The error of this key, with its code."""
+        """The error for this key, with its code."""
         return ValidationError(_MESSAGES[key]) if key in _MESSAGES else super().make_error(key, **kwargs)
 
 
 def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text") -> Any:
-    """What `read` makes of a text, its `ValueError` told as a field_error."""
+    """The result of `read` for a text. Raises `ValidationError` if `read` raises `ValueError` or it is not a text."""
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
     try:
@@ -148,7 +148,7 @@ def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text
 
 
 class Instant(_Strict, fields.DateTime):
-    """An RFC 3339 date-time with its offset; an aware `datetime` in UTC. TOML's own kind is taken too."""
+    """An RFC 3339 date-time with its offset, as an aware `datetime` in UTC; TOML's own type is accepted too."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         if isinstance(value, datetime):
@@ -168,7 +168,7 @@ class Instant(_Strict, fields.DateTime):
 
 
 class NearInstant(Instant):
-    """An instant that a policy can name without a slip of the pen: in the years 1970 to 2199."""
+    """An instant that is plausible in a policy: in the years 1970 to 2199."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         instant = super()._deserialize(value, *args, **kwargs)
@@ -181,7 +181,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 class LocalDate(_Strict, fields.Date):
-    """A date, `YYYY-MM-DD`; TOML's own kind is taken too."""
+    """A date, `YYYY-MM-DD`; TOML's own type is accepted too."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
         if type(value) is date:
@@ -191,7 +191,7 @@ class LocalDate(_Strict, fields.Date):
 
 
 class Whole(_Strict, fields.Integer):
-    """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is none."""
+    """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is not."""
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
         self.least, self.most = least, most
@@ -208,12 +208,12 @@ class Whole(_Strict, fields.Integer):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """What the document says of the bounds."""
+        """The bounds in the API document."""
         return {"minimum": self.least, "maximum": self.most}
 
 
 class Flag(_Strict, fields.Boolean):
-    """True or false, and nothing that looks like it."""
+    """True or false, and nothing similar."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if type(value) is not bool:
@@ -222,7 +222,7 @@ class Flag(_Strict, fields.Boolean):
 
 
 class WholeText(Whole):
-    """A whole number in a query, where everything is text: in plain digits."""
+    """A whole number in a query, in plain digits, because everything there is text."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not _DIGITS.fullmatch(value):
@@ -231,7 +231,7 @@ class WholeText(Whole):
 
 
 class FlagText(Flag):
-    """True or false in a query, where everything is text."""
+    """True or false in a query, as text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if value not in {"true", "false"}:
@@ -240,7 +240,7 @@ class FlagText(Flag):
 
 
 class Text(_Strict, fields.String):
-    """A text of 1 to `most` characters without control characters; `pattern`, if any, fits all of it."""
+    """A text of 1 to `most` characters without control characters; all of it matches `pattern`, if given."""
 
     def __init__(self, most: int, pattern: str | None = None, shape: str = "", **kwargs: Any) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
@@ -260,13 +260,13 @@ class Text(_Strict, fields.String):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """What the document says of length and form."""
+        """The length and pattern in the API document."""
         form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
         return {"minLength": 1, "maxLength": self.most} | form
 
 
 class FreeText(Text):
-    """A text that a person wrote: nothing that pays may stand in it."""
+    """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
@@ -308,7 +308,7 @@ class Choice(_Strict, fields.String):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """What the document says of the members."""
+        """The members in the API document."""
         return {"enum": list(self.members)}
 
 
@@ -326,7 +326,7 @@ class Weekdays(_Strict, fields.Field[Week]):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """What the document says of the two forms, and of none."""
+        """The two forms in the API document, and null if allowed."""
         days = {"type": "string", "enum": list(WEEKDAYS)}
         some = {"type": "array", "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
         none = [{"type": "null"}] if self.allow_none else []
@@ -358,7 +358,7 @@ class ListOf(_Strict, fields.List[Any]):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """What the document says of the length."""
+        """The length in the API document."""
         return {"maxItems": self.most}
 
 
@@ -366,7 +366,7 @@ class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """What it holds, read one field at a time as `StrictSchema.read` does, where its schema has no hooks."""
+        """Its values, read one field at a time as in `StrictSchema.read` if its schema has no hooks."""
         if not any(self.schema._hooks.values()):
             try:
                 return self.schema._read_plainly(value)  # type: ignore[attr-defined]
@@ -376,8 +376,8 @@ class Nested(_Strict, fields.Nested):
 
 
 class Unread(Nested):
-    """Whatever stands in the place of an object that a schema describes, to be read one at a time."""
+    """Any value in the place of an object that a schema describes; objects are read later, one at a time."""
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        """The value as it came."""
+        """The value, unchanged."""
         return value

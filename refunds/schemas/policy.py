@@ -1,4 +1,4 @@
-"""What a policy says, as it is read and written: terms, derived from their declarations, and policy files."""
+"""Policies as they are read and written: terms, derived from their declarations, and policy files."""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ _READERS: dict[Any, Callable[[Bounds], ma_fields.Field[Any]]] = {
     datetime | None: lambda _: NearInstant(allow_none=True),
     Texts: lambda _: Nested(TextsSchema),
 }
-"""How the terms of a type are read; some are read in their own way, by their names."""
+"""How to read the terms, by type; some have their own way, by name."""
 
 
 def _most(bounds: Bounds) -> int:
@@ -138,7 +138,7 @@ TermsSchema = StrictSchema.from_dict(
 
 
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
-    """A policy file: which version of which policy it is, since when it holds, and its terms."""
+    """A policy file: its policy, its version, when that takes effect, and its terms."""
 
     policy = Text(64, POLICY_ID, "must be lower-case words joined by dashes, such as virtual-numbers", required=True)
     version = Whole(1, 100_000, required=True)
@@ -150,9 +150,9 @@ _terms = TermsSchema()
 
 
 def read_policy(text: str) -> PolicyVersion:
-    """The policy version that a TOML file holds; `effective_from` None where it is left out.
+    """The policy version in a TOML file; `effective_from` is None if it is left out.
 
-    Raises `InvalidInput`, naming each term that does not fit and the fix.
+    Raises `InvalidInput`, with each term that does not fit and the fix.
     """
     try:
         data = tomllib.loads(text)
@@ -167,7 +167,7 @@ def read_policy(text: str) -> PolicyVersion:
 
 
 def policy_file(version: PolicyVersion) -> str:
-    """The TOML file that says what a version says; terms that are none are left out."""
+    """The TOML file of a version, without the terms that are None."""
     head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
     plain = terms_data(version.terms)
@@ -177,7 +177,7 @@ def policy_file(version: PolicyVersion) -> str:
         for name, value in said.items()
     }
     written["closures"] = list(version.terms.closures)
-    one_line = "\r" in f"{version.terms.texts}"  # a file would lose it
+    one_line = "\r" in f"{version.terms.texts}"  # a multi-line string would lose it
     return tomli_w.dumps(_without_none(written), multiline_strings=not one_line)
 
 
@@ -196,7 +196,7 @@ def terms_data(terms: Terms) -> dict[str, Any]:
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """The terms that plain data holds; those left out have their defaults. Raises `InvalidInput`."""
+    """The terms in plain data; those left out have their defaults. Raises `InvalidInput` if one does not fit."""
     return Terms(
         **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
     )
@@ -213,7 +213,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The field_error, a misspelt term answered with the one that was meant."""
+    """The field error; for an unknown term, with the one that was probably meant, or with all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)
@@ -222,7 +222,7 @@ def _with_hint(field_error: FieldError) -> FieldError:
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
-    """The version that a policy file holds, its region known; raises `InvalidInput`."""
+    """The version in a policy file. Raises `InvalidInput` if it does not fit or its region is unknown."""
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -232,6 +232,6 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
 
 
 def packaged(policy_id: str) -> PolicyVersion | None:
-    """The version that comes with the service, if it is of this policy."""
+    """The version of this policy that comes with the service; None if there is none."""
     file = files("refunds") / "policies" / f"{policy_id}.1.toml"
     return read_policy_file(file) if file.is_file() else None

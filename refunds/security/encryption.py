@@ -1,7 +1,7 @@
 """Encryption: the keys that the master key wraps, the fields encrypted under them, keyed digests.
 
 An encrypted value is one byte of format version, a random nonce, and the ciphertext with its tag. Its table, column and
-row are authenticated with it, so that it opens only where it stands, and values cannot be swapped.
+row are authenticated with it, so that it decrypts only in its own place, and values cannot be swapped.
 """
 
 import hmac
@@ -20,7 +20,7 @@ KEY_BYTES = 32
 
 
 class Tampered(RefundsError):
-    """An encrypted value does not open: it, its place or its key is not what it was."""
+    """An encrypted value cannot be decrypted: the value, its place or its key has changed."""
 
 
 def new_key() -> bytes:
@@ -29,12 +29,12 @@ def new_key() -> bytes:
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """Where an encrypted value stands, to be authenticated with it."""
+    """The place of an encrypted value, to be authenticated with it."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 
 def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
-    """The value encrypted, to be opened at this place only."""
+    """The value, encrypted so that it decrypts only in this place."""
     nonce = os.urandom(_NONCE)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
 
@@ -50,14 +50,14 @@ def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
 
 
 def keyed_digest(key: bytes, *parts: bytes) -> bytes:
-    """HMAC-SHA256 over the parts, each with its length, so that no two lists of parts are told alike."""
+    """HMAC-SHA256 over the parts, each with its length, so that different lists of parts never give the same input."""
     payload = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     return hmac.digest(key, payload, "sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The master key, and the keys of the service that it wraps, each for one purpose."""
+    """The master key, and the service's keys that it wraps, one for each purpose."""
 
     master: bytes
     lookup: bytes
@@ -69,7 +69,7 @@ class Keyring:
     cursor: bytes
     """Marks the cursors of lists as the service's own."""
     notes: bytes
-    """Seals what staff wrote about no customer."""
+    """Encrypts what staff wrote about no customer."""
     session: bytes
     """Signs the sessions of the console and its forms, and counts attempts at signing in."""
 
@@ -79,22 +79,22 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 @dataclass(frozen=True, slots=True)
 class CustomerCipher:
-    """What opens and closes the personal fields of one customer; without a key it opens none."""
+    """Encrypts and decrypts the personal fields of one customer; without a key, it decrypts nothing."""
 
     key: bytes | None
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """The text encrypted for its place."""
+        """The text, encrypted for its place; None for None. Raises `RuntimeError` if there is no key."""
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")
         return None if text is None else encrypt(self.key, text.encode(), associated_data(table, column, row))
 
     def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
-        """The text; None where there is none, or where it is not for this reader."""
+        """The text; None if there is none or this cipher has no key. Raises `Tampered`."""
         if encrypted is None or self.key is None:
             return None
         return decrypt(self.key, encrypted, associated_data(table, column, row)).decode()
 
 
 NO_ACCESS = CustomerCipher(None)
-"""For what is nobody's, and for those who may not see what is personal."""
+"""For records without personal fields, and for readers who may not see them."""

@@ -10,7 +10,7 @@ from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_key(path: Path) -> bytes:
-    """The key in a file that its owner alone can read; raises `ConfigurationError`."""
+    """The key in a file that only its owner can read; raises `ConfigurationError`."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -34,7 +34,7 @@ def read_master_key(path: Path) -> bytes:
 
 
 def create_master_key(path: Path) -> None:
-    """Make a master key where there is none yet, readable by its owner alone."""
+    """Create a master key that only its owner can read, unless the file exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
@@ -42,7 +42,7 @@ def create_master_key(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)  # whole or not at all, and of several processes the first wins
+        os.link(draft, path)  # whole or not at all; the first of several processes wins
     except FileExistsError:
         pass
     finally:

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 _PASSWORD = 4, 5
-"""Groups of a password, and letters in each: 100 random bits, to be typed once and then kept."""
+"""Groups of a password, and letters in each: 100 random bits, to be typed once and then saved."""
 
 _PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""None that looks like another one."""
+"""Without letters that look alike."""
 
 _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 
 _hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)
-"""Each takes its memory, so whoever comes third waits; and whoever comes ninth is told so, and holds no thread."""
+"""Hashing needs memory, so a third hash waits. A ninth sign-in is refused, so that it does not block a thread."""
 
 
 def new_password() -> str:
@@ -29,15 +29,15 @@ def new_password() -> str:
 
 
 def password_hash(password: str) -> str:
-    """What is stored of a password."""
+    """The hash of a password, to be stored."""
     with _hashing:
         return _passwords().hash(password)
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password is the one of which this is stored; where nothing is, it takes just as long.
+    """Whether a password fits the stored hash; takes just as long if there is none.
 
-    Raises `Crowded` where too many are tried at once.
+    Raises `Crowded` if too many are tried at once.
     """
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
@@ -46,7 +46,7 @@ def password_fits(password: str, stored: str | None) -> bool:
     try:
         with _hashing:
             return _passwords().verify(stored or _nobodys(), password) and stored is not None
-    except (VerificationError, ValueError):  # another password; what is no hash, or a text that is no UTF-8
+    except (VerificationError, ValueError):  # another password; not a hash, or a text that is not UTF-8
         return False
     finally:
         _trying.release()
@@ -61,7 +61,7 @@ def _passwords() -> "PasswordHasher":
 
 
 def _nobodys() -> str:
-    """A hash that nobody knows a password of, and that takes as long to try as any."""
+    """A hash without a known password that takes as long to try as any other."""
     from argon2.low_level import ARGON2_VERSION  # noqa: PLC0415
 
     cost = f"m={_KIBIBYTES},t={_ROUNDS},p={_LANES}"

@@ -1,4 +1,4 @@
-"""Tokens of clients: of each only its id and the digest of its secret are stored."""
+"""Tokens of clients; only the id and the digest of the secret are stored."""
 
 import hmac
 import secrets
@@ -14,7 +14,7 @@ _PREFIX = "rfd"
 
 
 class Token(NamedTuple):
-    """A token, of which only the id and the digest of its secret are stored."""
+    """A token; only its id and the digest of its secret are stored."""
 
     token_id: str
     text: str
@@ -28,7 +28,7 @@ def new_token() -> Token:
 
 
 def read_token(text: str) -> Token | None:
-    """The token that a text is; None where it is none, which its checksum tells without a look-up."""
+    """The token in a text; None if the text is not one, which the checksum shows without a look-up."""
     parts = text.split("_")
     if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
         return None

@@ -1,10 +1,10 @@
-"""The use cases, one file a subject."""
+"""The use cases, one file per subject."""
 
 from collections.abc import Callable
 
 ProgressCallback = Callable[[str, int, int], None]
-"""Told of each step of something long: of what, how much is done, and how much there is."""
+"""Called at each step of a long task: with its name, how much is done, and how much there is."""
 
 
 def silently(_: str, __: int, ___: int) -> None:
-    """Tell nobody how far something is."""
+    """Report no progress."""

@@ -1,4 +1,4 @@
-"""Cancellations: issued on a contact, settled by billing, revoked where they should not have been."""
+"""Cancellations: issued on a contact, settled by billing, revoked if they were a mistake."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,12 +37,12 @@ from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
 OWN_REVOCATION = timedelta(minutes=15)
-"""For how long whoever issued a cancellation may take it back."""
+"""How long people may revoke a cancellation that they issued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What a supervisor puts in the place of a refusal, and why."""
+    """A supervisor's override of a refusal, and its reason."""
 
     kind: OverrideKind
     reason: str
@@ -50,7 +50,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A cancellation that is asked for: on an order and a contact, each stored (its id) or told now."""
+    """A request for a cancellation; the order and the contact are each stored (an id) or new."""
 
     order: str | OrderFacts
     contact: str | NewContact
@@ -66,7 +66,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The order is not cancelled: by this decision, on this contact; `active` is the cancellation it already has."""
+    """The order is not cancelled, by this decision on this contact; `active` is the cancellation it has, if any."""
 
     decision: Decision
     contact: Contact
@@ -74,15 +74,18 @@ class Refused:
 
 
 def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
-    """Cancel an order if it may be; a contact that is told now is kept either way.
+    """Cancel an order if the decision allows it; a new contact is recorded either way.
 
-    It is decided anew, on the present facts and the contact's own times. Raises `NotFound`, `InvalidInput`,
-    `Forbidden` for an override without its scope, `ContactStateConflict`, and as `orders.register`.
+    The decision is made again, on the present facts and the contact's own times. Raises `NotFound`, `InvalidInput`,
+    `Forbidden` if an override lacks its scope, `ContactStateConflict`, and what `orders.register` raises.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     locked = _locked(uow, request.order)
     if isinstance(request.contact, NewContact):
+        if request.contact.intent is not Intent.CANCEL:
+            detail = "must be cancel: a question asks for no cancellation"
+            raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
         try:
             contact, decision = contacts.add(uow, locked, request.contact)
         except InvalidInput as error:
@@ -99,9 +102,9 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """What would be decided if a cancellation were asked for on a stored contact now; nothing is recorded.
+    """A stored contact, its order, and the decision if it were cancelled on this contact now; nothing is recorded.
 
-    Raises `NotFound`, and `ContactStateConflict` where none can be asked for on it.
+    Raises `NotFound`, and `ContactStateConflict` if the contact cannot lead to a cancellation.
     """
     order = uow.orders.get(uow.contacts.get(contact_id).order_id)
     cancelled = uow.cancellations.active(order.order_id) is not None
@@ -110,9 +113,9 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """A cancellation with its contact and the version that it rests on, to be confirmed.
+    """A cancellation to confirm, with its contact and the version that it rests on.
 
-    Raises `NotFound`, and `CancellationStateConflict` for one that was revoked: there is nothing to confirm.
+    Raises `NotFound`, and `CancellationStateConflict` if it was revoked: there is nothing to confirm.
     """
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
@@ -122,9 +125,9 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
-    """Note that billing has refunded; the same settlement again changes nothing.
+    """Record that billing has refunded; the same settlement again changes nothing.
 
-    Raises `NotFound`, `InvalidInput` for a time that cannot be, `CancellationStateConflict`.
+    Raises `NotFound`, `InvalidInput` if the time is not possible, `CancellationStateConflict`.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.SETTLED:
@@ -147,7 +150,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
 
 
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
-    """Undo a settlement; where there is none, nothing changes. Raises `NotFound`, `CancellationStateConflict`."""
+    """Undo a settlement; without one, nothing changes. Raises `NotFound`, `CancellationStateConflict` if revoked."""
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.ISSUED:
         return cancellation
@@ -158,10 +161,10 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
 
 
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
-    """Take a cancellation back, so that the order may be cancelled anew; the same again changes nothing.
+    """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
-    Whoever issued it may for a quarter of an hour, others with their scope until it is settled. Where the customer
-    withdrew, his requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
+    People may revoke their own for 15 minutes, or any with the scope, unless it is settled. If the customer withdrew,
+    their requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
     `CancellationStateConflict`.
     """
     cancellation = _get_for_update(uow, cancellation_id)
@@ -185,18 +188,18 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     if code is RevocationReason.CUSTOMER_WITHDREW:
         for contact in uow.contacts.of_order(cancellation.order_id):
             if contact.is_open:
-                contacts.settle(uow, contact, code)
+                contacts.resolve_locked(uow, contact, code)
     return revoked
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether whoever acts may revoke a cancellation that is not settled: with the scope, or his own, soon after."""
+    """Whether the principal may revoke an unsettled cancellation: with the scope, or their own soon after its issue."""
     own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
     return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
 
 
 def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """The order that is to be cancelled, registered if its facts are told, and held."""
+    """The order to be cancelled, locked; it is registered first if its facts are given."""
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:
@@ -206,7 +209,7 @@ def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """A contact that asks for a cancellation of this order, and what is decided on it now."""
+    """A contact that asks for a cancellation of this order, and the decision on it now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise InvalidInput(
@@ -234,7 +237,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
 def _overridden(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
-    """The decision that counts with an override, and the override if it was of use."""
+    """The decision with an override, and the override if it makes a difference."""
     if override.kind is OverrideKind.GOODWILL:
         return decision, override
     if decision.reason is not Reason.UNOFFICIAL_CONTACT_POINT:
@@ -281,14 +284,14 @@ def _issue(
 
 
 def _free_reference(uow: UnitOfWork) -> str:
-    """A reference that nobody has yet; the unique index is what holds it to that."""
+    """A reference that is not taken yet; the unique index enforces that."""
     while uow.cancellations.is_taken(reference := new_reference()):
         pass
     return reference
 
 
 def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
-    """A cancellation whose order is held; raises `NotFound`."""
+    """A cancellation, with its order locked; raises `NotFound`."""
     uow.orders.get_for_update(uow.cancellations.get(cancellation_id).order_id)
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 

@@ -1,4 +1,4 @@
-"""Checks: what would be decided, with no side effect; and why a date does or does not count."""
+"""Checks: decisions without side effects, and why a date does or does not count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ MOST_CALENDAR_DAYS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A question: is an order of which this is known cancellable, asked at `requested_at`?
+    """A question: can an order with these facts be cancelled, if requested at `requested_at`?
 
-    `region` is the customer's place, `terms` what single terms of the policy are replaced with, for a what-if.
+    `region` is the customer's place; `terms` replaces single terms of the policy, for a what-if.
     """
 
     service_provided_at: datetime | None
@@ -61,9 +61,9 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
 def calendar_days(
     version: PolicyVersion, region: str, first: date, last: date
 ) -> tuple[BusinessCalendar, list[tuple[date, SkipReason | None]]]:
-    """A region's calendar under a policy version, and why each date from the first to the last does not count, if so.
+    """A region's calendar under a policy version, and why each date from first to last does not count (None: it does).
 
-    Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for an empty or too long stretch.
+    Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` if the range is empty or too long.
     """
     length = (last - first).days + 1
     if not 1 <= length <= MOST_CALENDAR_DAYS:
@@ -80,6 +80,6 @@ _FARTHEST = timedelta(days=5 * 366)
 
 
 def require_near(day: date, today: date, pointer: str) -> None:
-    """Raise `InvalidInput` at `pointer` for a date so far from today that it is a slip of the pen."""
+    """Raise `InvalidInput` at `pointer` if a date is so far from today that it must be a typing error."""
     if abs(day - today) > _FARTHEST:
         raise InvalidInput([FieldError(pointer, "must not be more than five years away", "out_of_range")])

@@ -1,4 +1,4 @@
-"""Clients: who may call the service, and by which tokens."""
+"""Clients: who may call the service, and with which tokens."""
 
 import hmac
 from datetime import timedelta
@@ -17,13 +17,13 @@ from refunds.storage.unit_of_work import UnitOfWork
 LONGEST_NAME = 100
 
 MOST_TOKENS = 2
-"""At once, so that a client can change from one to the next."""
+"""Active tokens per client, so that it can change from one to the next."""
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """Whom a token stands for, and the policies as of now; at the next request after it is revoked, nobody.
+    """The principal of a token, and the current policies.
 
-    Raises `Unauthenticated`.
+    Raises `Unauthenticated` if the token is unknown, revoked (from the next request on) or expired.
     """
     token = read_token(text)
     if token is None:
@@ -42,7 +42,7 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
 
 
 def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
-    """A new token of the client of this name, which is made where there is none; the only time it is seen."""
+    """A new token, shown only once, for the client with this name; the client is added if it is new."""
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
         detail = f"must be 1 to {LONGEST_NAME} visible characters"
         raise InvalidInput([FieldError("/client", detail)])
@@ -70,9 +70,9 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
 
 
 def revoke_token(uow: UnitOfWork, token_id: str) -> None:
-    """End a token; ending it again changes nothing. Raises `NotFound`."""
+    """Revoke a token; revoking it again changes nothing. Raises `NotFound`."""
     found = None
-    if token_id.isascii():  # or it cannot even be asked for
+    if token_id.isascii():  # the database may not even accept other text
         uow.tokens.lock(token_id)
         found = uow.tokens.holder(token_id)
     if found is None:
@@ -83,7 +83,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """A token for each role, where nobody has one yet: for a new installation on a developer's machine."""
+    """A token for each role, if there are no tokens yet: for a new installation on a developer's machine."""
     if any(True for _ in uow.tokens.with_clients()):
         return {}
     return {role: create_token(uow, role, role, days) for role in Role}

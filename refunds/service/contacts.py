@@ -1,4 +1,4 @@
-"""Contacts: every call and e-mail is kept with what was decided on it, also one that came too late."""
+"""Contacts: every call and e-mail is stored with its decision, even if it came too late."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,14 +18,14 @@ from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
 BEFORE_ORDERED, BEFORE_KNOWN = timedelta(days=1), timedelta(days=365)
-"""A contact from longer before the order was placed, or before all that is known of it, is a slip of the pen."""
+"""A contact from longer before the order was placed, or before anything known of it, is a typing error."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewContact:
-    """A contact as it is told; `received_at` None is now.
+    """A contact as it is entered; `received_at` None is now.
 
     `contact_point` is the vendor's number or address, `from_detail` the customer's.
     """
@@ -42,15 +42,15 @@ class NewContact:
 
 
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
-    """Record a contact about an order, and what is decided on it.
+    """Record a contact about an order, with its decision.
 
-    Raises `NotFound`, `InvalidInput` naming what cannot be, `EvidenceRequired`, `ContactStateConflict`.
+    Raises `NotFound`, `InvalidInput` naming what is not possible, `EvidenceRequired`, `ContactStateConflict`.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
-    """Record a contact about an order that is held, as `record`; with the decision itself."""
+    """Record a contact about a locked order, as `record` does; the contact and its decision."""
     decision = _decided(uow, locked, new)
     contact = _made(uow, locked, new, decision)
     earlier = _to_supersede(uow, locked, new)
@@ -69,20 +69,20 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> Decision:
-    """What would be decided on a contact about an order if it were entered now; nothing is recorded.
+    """The decision on a contact about an order if it were entered now; nothing is recorded.
 
-    Raises `InvalidInput` naming what cannot be.
+    Raises `InvalidInput` naming what is not possible.
     """
     return _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
-    """Whether a contact wants a ticket, as it was received before the deadline and is entered after it."""
+    """Whether a contact needs a ticket, because it was received before the deadline and is entered after it."""
     return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
 
 
 def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
-    """Take an open contact off the list for a reason; the same reason again changes nothing.
+    """Resolve an open contact with a reason; the same reason again changes nothing.
 
     Raises `NotFound`, `ContactStateConflict`.
     """
@@ -92,11 +92,11 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
         return contact
     if not contact.is_open:
         raise ContactStateConflict(f"The contact {contact_id} is not open: {_why_closed(contact)}.")
-    return settle(uow, contact, reason)
+    return resolve_locked(uow, contact, reason)
 
 
-def settle(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
-    """Resolve a contact whose order is held."""
+def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
+    """Resolve a contact whose order is locked."""
     return uow.contacts.update(
         contact,
         EventType.CONTACT_RESOLVED,
@@ -108,7 +108,7 @@ def settle(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
 
 
 def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
-    """What is decided on a contact that is entered now; evidence for a late entry is asked for."""
+    """The decision on a contact that is entered now; raises `EvidenceRequired` if a ticket is needed and missing."""
     decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None:
         detail = "is required: the contact was received before the deadline and is entered after it"
@@ -173,7 +173,7 @@ def _require_possible_times(order: Order, sent_at: datetime | None, received_at:
 
 
 def _earliest(order: Order) -> tuple[datetime, str]:
-    """Before when no contact can be about an order, and that in words."""
+    """The earliest time of a contact about an order, and that limit in words."""
     if order.ordered_at is not None:
         known, margin, words = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
     else:
@@ -183,7 +183,7 @@ def _earliest(order: Order) -> tuple[datetime, str]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact that is to be superseded."""
+    """The contact to be superseded, if any."""
     contact_id = new.supersedes
     if contact_id is None:
         return None

@@ -1,6 +1,6 @@
-"""Moving an installation from one database to another: copied as it is, and proven to be the same.
+"""Move an installation to another database: copy it as it is, and verify the copy.
 
-The rows stay encrypted as they are, so the master key and the checkpoints go on to be those of the installation.
+The rows stay encrypted as they are, so the installation keeps its master key and its checkpoints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ HERE, THERE = "audit of what there is", "audit of the copy"
 
 
 def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
-    """Copy everything to a database in which nothing is, or the rest of what a copy that was broken off has left.
+    """Copy everything to an empty database, or finish a copy that was interrupted.
 
-    Nobody serves from the copy before it is finished, and it is finished when it is complete and sound. Where it is
-    finished already, it is audited again. Raises `Broken` where either is not sound, and `ConfigurationError` where
-    there is nothing to copy, for a database with records of its own, and for records that changed meanwhile.
+    No instance serves from the copy until it is complete and sound. A finished copy is audited again. Raises `Broken`
+    if either database is not sound, and `ConfigurationError` if there is nothing to copy, if the other database has
+    records of its own, or if records changed meanwhile.
     """
     checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
     with store.read(COMMAND_LINE) as uow:
@@ -53,7 +53,7 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 def _copied(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Copy, from one state of sound records, whatever is not there yet; how many rows each table has."""
+    """Audit the records and copy the missing rows in one read; the number of rows in each table."""
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)
@@ -75,7 +75,7 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verified(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """How much was found sound in a copy, whose tables have to have so many rows."""
+    """The audit report on a copy; raises `Broken` if a table does not have its number of rows in `counts`."""
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

@@ -1,4 +1,4 @@
-"""Deadlines: until when orders can be cancelled, by the day of their service, for every region of a policy at once."""
+"""Deadlines: until when orders can be cancelled, by service day, for all regions of a policy at once."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -13,16 +13,16 @@ from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 24
-"""Service days on one sheet, the latest."""
+"""Rows on one sheet at most; the latest ones are kept."""
 
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """Services provided on a date: by which version they are judged, and the last day of the window in each group.
+    """Services provided on a date: the version that judges them, and the last day of the window in each group.
 
-    `since` and `until`: only from and to these instants, where a version takes effect in the middle of the day.
+    `since` and `until` limit the row to a part of the day, if a version takes effect in the middle of it; else None.
     """
 
     day: date
@@ -34,10 +34,10 @@ class Provided:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The deadlines that matter in a week; regions in which all of them are the same are one group, the largest first.
+    """The deadlines that matter in a week; regions with the same deadlines are one group, the largest group first.
 
-    `shortened`: longer windows run than there is room for. `ordered_from`: the version in force judges by the time of
-    the order, and so orders from before this instant otherwise.
+    `shortened`: there are more rows than fit. `ordered_from`: the version in force judges by the time of the order, so
+    it does not judge orders from before this instant; else None.
     """
 
     policy: Policy
@@ -51,9 +51,9 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """The deadlines of the week that a date lies in, from Monday on; of today's, and of the policy's whole country.
+    """The deadlines of the week of `day`, from Monday on; by default of today, and of all regions of the country.
 
-    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` for a date far away.
+    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` if the date is far away.
     """
     policy = uow.policies[policy_id]
     version = policy.current(uow.now)
@@ -71,7 +71,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The services, up to that week's, of which a window ends in the week or later; at most a few too many."""
+    """The services up to the end of the week with a window that ends in it or later; at most a few too many."""
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):
@@ -83,11 +83,11 @@ def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Pro
 
 
 _MOST_APART = 8
-"""Days from one business day to the next in the shortest week there can be, a holiday now and then included."""
+"""Days from one business day to the next in the shortest possible week, with an occasional holiday."""
 
 
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The last days for services provided on a date: by each version that is in force on it."""
+    """The last days for services provided on a date, for each version in force on it."""
     found = []
     for version, since, until in _in_force_on(policy, day):
         length = version.terms.window_business_days
@@ -98,7 +98,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None, datetime | None]]:
-    """The versions that hold on a date, and from and to when, if not from its first instant or to its end."""
+    """The versions in force on a date, each with its bounds within it (None: from its first instant, to its end)."""
     found: list[tuple[PolicyVersion, datetime | None, datetime | None]] = []
     for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)
@@ -111,7 +111,7 @@ def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetim
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """The regions in groups that have all their deadlines in common, and which column stands for each."""
+    """The regions in groups with the same deadlines, and one column for each group."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

@@ -1,4 +1,4 @@
-"""Demonstration orders: a few around today, marked as such, to try the service with."""
+"""Demonstration orders: a few around today, marked as such, to try out the service."""
 
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 
 
 class Shows(StrEnum):
-    """What a demonstration order is for."""
+    """What a demonstration order shows."""
 
     YESTERDAY = "provided yesterday"
     ABOUT_TO_END = "the window is about to end"
@@ -27,7 +27,7 @@ class Shows(StrEnum):
 
 
 class Demonstration(NamedTuple):
-    """A demonstration order, the local date on which its service was provided, if it was, and what it shows."""
+    """A demonstration order: its id, its local service day (None if not provided), and what it shows."""
 
     order_id: str
     provided_on: date | None
@@ -35,9 +35,9 @@ class Demonstration(NamedTuple):
 
 
 def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
-    """The demonstration orders of today; registering them again changes nothing.
+    """Register the demonstration orders of today; registering them again changes nothing.
 
-    Raises `ConfigurationError` in production, where made-up orders have no place.
+    Raises `ConfigurationError` in production: made-up orders do not belong there.
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")
@@ -58,7 +58,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
         Shows.ENDED_LONG_AGO: earliest - 30 * _DAY,
         Shows.NOT_YET: None,
     }
-    there = {one.shows for one in registered(uow)}  # of earlier today, whatever has changed since
+    there = {one.shows for one in registered(uow)}  # registered earlier today, even if they have changed since
     for number, shows in enumerate(Shows, 1):
         if shows not in there:
             day = provided_on[shows]
@@ -72,7 +72,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
 
 
 def registered(uow: UnitOfWork) -> list[Demonstration]:
-    """Those of the demonstration orders of today that are registered."""
+    """The demonstration orders of today that are registered."""
     tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):

@@ -1,4 +1,4 @@
-"""The feed: what happened, in the order in which it was committed, nothing missed and nothing twice."""
+"""The feed: every event once, in the order of the commits."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,13 @@ from refunds.storage.unit_of_work import UnitOfWork
 def read(uow: UnitOfWork, after: int, limit: int, types: Sequence[str] | None) -> tuple[list[Event], int]:
     """Up to `limit` events after a position, and the position to go on from.
 
-    With `types`, only those; events for auditors only for those who may see them. Raises `FeedRewound` for a position
-    beyond the end: an older state was restored, and what the reader has seen since did not happen.
+    `types` limits them to these types; events for auditors are left out unless the principal may see them. Raises
+    `FeedRewound` if the position is beyond the end: an older state was restored, so the later events that the reader
+    has seen did not happen.
     """
     head = uow.events.head().position
     if after > head:
         raise FeedRewound(head)
     found = uow.events.after(after, limit, types, audit=uow.principal.may(Scope.AUDIT_READ))
-    # A page that is not full has seen everything there was, also what it leaves out.
+    # A page that is not full reaches the head, past the events that it leaves out.
     return found, found[-1].position if len(found) == limit else head

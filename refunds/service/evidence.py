@@ -1,4 +1,4 @@
-"""Evidence: all that is held about an order, with the clause as it was, and proof that nothing of it was changed."""
+"""Evidence: everything stored about an order, with the clause of the time, and proof that nothing was changed."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,7 +15,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is held about an order; `broken` says what is not as it was written, if anything."""
+    """Everything stored about an order; `broken` lists what is not as it was written."""
 
     order: Order
     contacts: list[Contact]
@@ -39,7 +39,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
 
 
 def _judged_by(uow: UnitOfWork, order: Order, decisions: Iterable[RecordedDecision]) -> set[str]:
-    """The ids of the versions that judged, and of the one that judges the order now, if any; and of closures."""
+    """The ids of the versions and closures behind the decisions, and of the version that judges now, if any."""
     used = set()
     with suppress(NoPolicyInForce):
         now = uow.policies[order.policy].applicable(uow.now, order.service_provided_at, order.ordered_at)

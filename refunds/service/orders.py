@@ -1,4 +1,4 @@
-"""Orders: what billing says of them, the customer's other ones, and whether they can be cancelled."""
+"""Orders: the facts that billing states, and whether orders can be cancelled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
 AHEAD = timedelta(minutes=1)
-"""How far the clocks of others may be ahead."""
+"""How far the clocks of callers may be ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """What billing says of an order; `policy` None: the configured one, or the one it is registered under."""
+    """What billing states about an order; `policy` None: the registered one or, if the order is new, the default."""
 
     order_id: str
     customer_ref: str
@@ -33,10 +33,10 @@ class OrderFacts:
 
 
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
-    """The order as it is registered now, held, and whether it is new.
+    """The registered order, locked, and whether it is new.
 
-    The same facts again change nothing, and a service that was not yet provided may be said to be. Raises
-    `OrderFactsConflict` naming what differs, `OrderFrozen`, and `InvalidInput` for facts that cannot be judged.
+    The same facts again change nothing; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming
+    what differs, `OrderFrozen`, and `InvalidInput` if the facts cannot be judged.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -64,20 +64,20 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
 
 
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int] | None) -> Order:
-    """The order with other facts, on which no cancellation may rest; its contacts go with it to another customer.
+    """Correct the facts of an order without an active cancellation; its contacts go with it to another customer.
 
     `revisions` are those that the caller has seen (None: any). Raises `PreconditionFailed`, `OrderFrozen`,
-    `NotFound`, and `InvalidInput` for facts that cannot be judged.
+    `NotFound`, `Conflict` if the order moves meanwhile, and `InvalidInput` if the facts cannot be judged.
     """
     before = uow.orders.get(facts.order_id).customer_id
     customer_id = uow.customers.lock(facts.customer_ref, beside=before)
     locked = uow.orders.get_for_update(facts.order_id)
     changes = _differences(locked.order, facts, customer_id)
-    if not changes:  # also where the answer to this very correction was lost
+    if not changes:  # also if a client repeats this correction because the answer was lost
         return locked.order
     if revisions is not None and locked.order.revision not in revisions:
         raise PreconditionFailed("The order has been changed since you read it: read it again, and compare.")
-    if locked.order.customer_id != before:  # whose it is by now is not held
+    if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
     if "customer_id" in changes:
         changes["customer_ref"] = facts.customer_ref
@@ -91,7 +91,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]
 def eligibility(
     uow: UnitOfWork, order_id: str, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Whether a stored order can be cancelled, asked now or at another instant; raises `NotFound`."""
+    """Whether a stored order can be cancelled, if requested now or at another instant; raises `NotFound`."""
     order = uow.orders.get(order_id)
     facts = Facts(
         service_provided_at=order.service_provided_at,
@@ -108,7 +108,7 @@ def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
 
 
 def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
-    """Refuse facts on which nothing could ever be decided, while whoever states them can still fix them."""
+    """Refuse facts that can never be judged, while the caller can still fix them."""
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         raise InvalidInput(
@@ -119,7 +119,7 @@ def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
 
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:
-    """The facts that are not as registered, as they would be."""
+    """The new values of the facts that differ from the registered ones."""
     said: dict[str, Any] = {
         "customer_id": customer_id,
         "policy": facts.policy or order.policy,
@@ -131,7 +131,7 @@ def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str,
 
 
 def _difference(order: Order, name: str) -> FieldError:
-    """What differs; who the customer is, is not told."""
+    """What differs; it does not reveal the registered customer."""
     if name == "customer_id":
         return FieldError("/customer_ref", "another customer is registered", "differs")
     registered = getattr(order, name)
@@ -139,7 +139,7 @@ def _difference(order: Order, name: str) -> FieldError:
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store other facts of an order, and journal what they were and are."""
+    """Store changed facts of an order, and journal the old and the new values; raises `OrderFrozen`."""
     order, active = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)

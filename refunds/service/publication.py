@@ -1,6 +1,6 @@
-"""The life of policies: versions are published, imported or withdrawn, and closures added; nothing is ever changed.
+"""Policies over time: versions are published, imported or withdrawn, and closures are added; terms never change.
 
-Whatever happens to a policy has its place in the journal, so that everything is judged either before it or after it.
+Every event about a policy has its position in the journal, so each decision is made either before it or after it.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
 
 VersionCheck = Callable[[UnitOfWork, PolicyVersion], PolicyVersion]
-"""What a version that is registered has to pass; it comes out with the instant from which it holds."""
+"""The check that a version must pass to be registered; it returns the version with its effective time."""
 
 
 class ClosureNotice(StrEnum):
-    """What whoever enters a closure must know besides."""
+    """What the person who enters a closure must also know."""
 
     IN_THE_PAST = "in_the_past"
     NO_BUSINESS_DAY = "no_business_day"
@@ -36,7 +36,7 @@ class ClosureNotice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnteredClosure:
-    """A closure, and whether it is new."""
+    """A closure, its notices, and whether it is new."""
 
     closure: Closure
     notices: list[ClosureNotice]
@@ -45,7 +45,7 @@ class EnteredClosure:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """A version as it is registered, or would be; how it differs from the one it follows; and whether it is new."""
+    """A version as it is registered, or would be; its differences from the one it follows; and whether it is new."""
 
     record: RegisteredVersion
     version: PolicyVersion
@@ -55,10 +55,10 @@ class PublishResult:
 
 
 def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> PublishResult:
-    """Register a version, to hold from an instant that is yet to come; where it names none, from now.
+    """Register a version from `effective_from` on; if None, from now, or from `page_published_at` if that is later.
 
-    The same one again changes nothing. Raises `PolicyVersionConflict` for a number that is taken, `EffectiveTooEarly`,
-    and `InvalidInput` for a version that changes nothing or does not follow the others.
+    The same version again changes nothing. Raises `PolicyVersionConflict` if the number is taken, `EffectiveTooEarly`,
+    and `InvalidInput` if the version changes nothing or does not follow the others.
     """
     if not dry_run:
         uow.lock_journal()
@@ -66,19 +66,19 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
 
 
 def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
-    """Register a version with its true dates, while its policy has judged nothing; `effective_from` may be long ago.
+    """Register a version with its true dates, if its policy has judged nothing yet; `effective_from` may be long ago.
 
-    Only version 1 may hold from the beginning. The same one again changes nothing. Several may be imported in one use
-    case. Raises as `publish`.
+    Only version 1 may be valid from the beginning. The same version again changes nothing. One unit of work can import
+    several. Raises the same as `publish`.
     """
     uow.lock_journal()
     return _registered(uow, version, _importable, EventType.POLICY_IMPORTED)
 
 
 def first_policy(uow: UnitOfWork, policy_id: str) -> None:
-    """Register the version that comes with the service, where it is of this policy and was never registered.
+    """Register the version that comes with the service, if it is of this policy and was never registered.
 
-    The journal is asked: what has been taken out of the records since is for the audit to find, and not to be mended.
+    The journal decides that: if the record was removed since, the audit must find it, so it is not fixed here.
     """
     version = packaged(policy_id)
     if version is not None and not uow.events.has_any(ABOUT_POLICIES, _version_id(version)):
@@ -86,7 +86,7 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
 
 
 def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
-    """Take a version back that has not taken effect; again changes nothing.
+    """Withdraw a version that has not taken effect; withdrawing it again changes nothing.
 
     Raises `NotFound`, `PolicyVersionConflict`.
     """
@@ -110,7 +110,7 @@ def close(
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing.
 
-    It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` for a date far away.
+    It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` if the date is far away.
     """
     uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
@@ -173,9 +173,9 @@ def _registered(
 
 
 def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
-    """What is registered under the number of a draft, which may leave it open when it takes effect.
+    """The registered version that is the same as a draft, which may omit `effective_from`; None if its number is free.
 
-    Raises `PolicyVersionConflict` where that is something else.
+    Raises `PolicyVersionConflict` if the number belongs to other content or was withdrawn.
     """
     records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):
@@ -191,7 +191,7 @@ def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """A draft with the instant from which it will hold; raises `EffectiveTooEarly`."""
+    """A draft with the instant at which it takes effect; raises `EffectiveTooEarly`."""
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = f"must be {format_instant(earliest)} or later: neither before now nor before page_published_at"
@@ -217,7 +217,7 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version that holds before this one; raises `InvalidInput` where it does not follow the others."""
+    """The version in force before this one, if any; raises `InvalidInput` if this one does not follow the others."""
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None
@@ -248,5 +248,5 @@ def _version_id(version: PolicyVersion) -> str:
 
 
 def _hash(version: PolicyVersion) -> str:
-    """A digest of everything that a version says: equal content, equal hash."""
+    """A digest of the whole content of a version: equal content, equal hash."""
     return sha256(orjson.dumps(version_data(version), option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,4 +1,4 @@
-"""Replay: every stored decision made again from its own facts, by today's code, holiday data and time zone data."""
+"""Replay: make every stored decision again from its facts, with today's code, holiday data and time zone data."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from refunds.storage.decisions import load_decision
 from refunds.storage.unit_of_work import UnitOfWork
 
 DATA_VERSIONS = {"holidays_version", "tzdata_version"}
-"""What a decision was made with may have grown older without making a difference."""
+"""Fields that may change without making a decision another one: the versions of the data behind it."""
 
 STEP = 1_000
 """Decisions between two reports of progress."""
 
 
 class Difference(NamedTuple):
-    """A decision that would be another one today: what it says, and what it would say; or why it cannot be made."""
+    """A decision that would differ today: what it says and what it would say, or why it cannot be made."""
 
     order_id: str
     record_id: str
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Replayed:
-    """How far a replay is: decisions made again, those that differ, and those made with other data than today's."""
+    """The counts of a replay: decisions made again, those that differ, and those made with other data than today's."""
 
     decisions: int = 0
     differences: int = 0
@@ -40,7 +40,7 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """Each stored decision that would be another one today, found as the records are read; `found` counts them all."""
+    """The stored decisions that would differ today, one by one as they are read; `found` counts all decisions."""
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
         difference = _difference(uow, found, row)

@@ -1,7 +1,7 @@
-"""Simulation: every stored order and contact judged by a draft, beside what holds and what was decided.
+"""Simulation: judge every stored order and contact by a draft, and compare with the policy and the stored decisions.
 
-It judges by the same `decide()` as everything else. Orders are many and their cases few: where no date ends and no
-version begins between two instants, the same window follows them. So each case is decided once and counted.
+It uses the same `decide()` as everything else. There are many orders but few cases: two instants have the same window
+if no date ends and no version begins between them. So each case is decided once, and its orders are counted.
 """
 
 from bisect import bisect_right
@@ -29,14 +29,14 @@ from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
 EXAMPLES = 10
-"""Of each way in which contacts flip."""
+"""Examples of each `Flip` at most."""
 
 STEP = 5_000
 """Rows between two reports of progress."""
 
 
 class Flip(StrEnum):
-    """How a contact would be decided otherwise than it was."""
+    """How the decision on a contact would change."""
 
     TO_ELIGIBLE = "to_eligible"
     TO_REFUSED = "to_refused"
@@ -44,7 +44,7 @@ class Flip(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """Orders whose window would be longer, shorter or the same; contacts, and those that flip."""
+    """Counts: all orders, those with a longer or shorter window; all contacts, and those that flip."""
 
     orders: int = 0
     longer: int = 0
@@ -55,7 +55,7 @@ class Tally:
 
 
 class Example(NamedTuple):
-    """A contact that flips: what was decided, and what would be."""
+    """A contact that flips: the stored outcome, and the outcome under the draft."""
 
     order_id: str
     contact_id: str
@@ -65,7 +65,7 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Simulation:
-    """What a draft would change; months are those in which services were provided, else in which customers asked."""
+    """What a draft would change; the month is that of the service day or, if there is none, of the request."""
 
     draft: PolicyVersion
     compared_with: PolicyVersion
@@ -83,7 +83,7 @@ class Simulation:
     """Orders and contacts that the draft cannot judge, by the code of the error."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """Where something of this day and region, and by this channel, is counted."""
+        """The tallies for something with this day and region, and with this channel, if any."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -98,7 +98,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     present = policy.current(uow.now)
     draft = replace(draft, closures=present.closures)
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
-    orders, contacts = uow.orders.count(), uow.contacts.count()  # of other policies, too
+    orders, contacts = uow.orders.count(), uow.contacts.count()  # other policies included: only for progress
     judging = _Judging(policy, found)
     judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: progress("orders", done, orders))
     judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: progress("contacts", done, contacts))
@@ -106,7 +106,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
 
 
 class _Judging:
-    """A simulation under way."""
+    """A simulation in progress."""
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
@@ -115,7 +115,7 @@ class _Judging:
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Compare the windows that orders have with those that they would have."""
+        """Compare the windows of orders with their windows under the draft."""
         edges, starts = cache(self._edges), self._starts
         by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.effective_versions)
         cases: dict[_Case, _Orders] = {}
@@ -138,13 +138,13 @@ class _Judging:
             self._compare(like.row, like.count)
 
     def _edges(self, utc_day: int) -> list[int]:
-        """The instants of a day, and some near it, at which a local date ends or a version begins."""
+        """The instants around a UTC day at which a local date ends, and those at which a version begins."""
         morning = instant(utc_day * _DAY)
         dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
         return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
 
     def _compare(self, row: Row, count: int) -> None:
-        """Note what becomes of the window of so many orders like this one."""
+        """Compare the windows of `count` orders like this one."""
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], row["region"]
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -162,7 +162,7 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Compare what was decided on contacts with what would be."""
+        """Compare the stored decisions on contacts with those under the draft."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)
@@ -202,12 +202,12 @@ _DAY = 86_400_000_000
 """Microseconds."""
 
 _Case = tuple[str | None, int, int, int | None]
-"""A region, and between which edges the service was provided and the order placed."""
+"""A region, and the edges between which the service was provided and the order placed."""
 
 
 @dataclass(slots=True)
 class _Orders:
-    """How many orders are of one case, and one of them."""
+    """One order of a case, and the number of its orders."""
 
     row: Row
     count: int

@@ -1,7 +1,7 @@
-"""The store: the records and their journal, and one use case at a time upon them.
+"""The store: the records, their journal, and the units of work on them.
 
-`write()` and `read()` give a unit of work. Of the records only the policies are kept in memory, with the position of
-the last event about them.
+`write()` and `read()` give a unit of work. Only the policies are kept in memory, with the position of the last event
+about them.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # where there is none, nothing opens
+        self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
-        """Told of each anchor, and why it could not be written, if so."""
+        """Called with each checkpoint, and with the error if it could not be written."""
         self.created_key = False
-        """Whether opening them made a master key for development."""
+        """Whether opening the store created a master key for development."""
         self._settings = settings
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
@@ -47,9 +47,9 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Be ready to serve: what the policy that judges by default needs is built before the first request needs it.
+        """Build the calendars of the default policy before the first request needs them.
 
-        Raises `ConfigurationError` where there is no such policy.
+        Raises `ConfigurationError` if there is no such policy.
         """
         with self.read(COMMAND_LINE) as uow:
             found = uow.policies
@@ -65,28 +65,28 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Where they are, without secrets."""
+        """Where the records are, without secrets."""
         return self.open()[0].name
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         if self._opened is not None:
             self._opened[0].close()
             self._opened = None
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
-        """A use case that changes nothing."""
+        """A unit of work that changes nothing."""
         engine, keyring = self.open()
         with engine.read() as tx:
             yield self._unit(tx, keyring, principal)
 
     @contextmanager
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
-        """A use case that is stored and journalled as a whole at the end of the block, or not at all.
+        """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
 
-        Only one that is `exclusive` is under way at a time, in all instances. Raises `Conflict` where the policies that
-        it relied upon were changed meanwhile.
+        Only one `exclusive` unit of work runs at a time, across all instances. Raises `Conflict` if the policies that
+        it used were changed meanwhile.
         """
         engine, keyring = self.open()
         checkpoint = None
@@ -96,18 +96,18 @@ class Store:
             checkpoint = uow.write_journal()
         if checkpoint is not None:
             self._write_checkpoint(checkpoint)
-            with suppress(StorageUnavailable), engine.write() as tx:  # the use case is done, whatever becomes of this
+            with suppress(StorageUnavailable), engine.write() as tx:  # the use case is committed, even if this fails
                 idempotency.forget_expired(tx, uow.now)
 
     def checkpoint(self) -> None:
-        """Anchor the journal as it is now."""
+        """Write a checkpoint of the journal as it is now."""
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()
         if head.position:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC)))
 
     def policies_as_of(self, tx: Transaction, position: int) -> Policies:
-        """The policies after the event at a position, which is the last one about them that a transaction sees."""
+        """The policies after the event at `position`, the last one about policies that the transaction sees."""
         kept = self._policies
         if kept is None or kept.position != position:
             kept = self._policies = load(tx, self._settings.policy, position)
@@ -117,7 +117,7 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write an anchor; where that fails, what it would vouch for is done, and the next one vouches for it too."""
+        """Write a checkpoint; if that fails, its events stay committed, and the next checkpoint covers them."""
         failure = None
         try:
             self.checkpoints.append(checkpoint)
@@ -144,16 +144,16 @@ class Store:
             raise
 
     def _key_file(self) -> Path:
-        """The file of the master key; where there has to be a key already, it is one."""
+        """The path of the master key file; the key is checked if it must exist or does exist."""
         path = self._settings.master_key_file
         if path is None:
             raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
         if self._settings.production or path.exists():
-            read_master_key(path)  # before anything is made
+            read_master_key(path)  # fail before anything is created
         return path
 
     def _keyring(self, engine: Engine, path: Path) -> Keyring:
-        """The keys of a database whose schema is brought up to date; a new one in development gets a master key."""
+        """The keys of a database, with its schema brought up to date; a new one in development gets a master key."""
         production = self._settings.production
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
             if copy_under_way:
@@ -175,7 +175,7 @@ class Store:
 
 @contextmanager
 def _told_in(wrong: list[str]) -> Iterator[None]:
-    """Note what is wrong with the configuration, and go on to look for more."""
+    """Collect a configuration error and go on, so that all of them are reported at once."""
     try:
         yield
     except ConfigurationError as error:

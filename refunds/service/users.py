@@ -1,4 +1,4 @@
-"""Users: the people who sign in to the console, and how long they stay so."""
+"""Users: the people who sign in to the console, and their sessions."""
 
 import re
 from typing import Any, NamedTuple
@@ -16,23 +16,23 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.storage.users import WITHIN
 
 ATTEMPTS = 10
-"""At signing in by one name, before whoever makes them has to wait."""
+"""Sign-in attempts with one name before further ones have to wait."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 FIRST = (Role.AGENT, Role.SUPERVISOR, Role.PRODUCT, Role.AUDITOR)
-"""Whom the console has screens for."""
+"""The roles that the console has screens for."""
 
 
 class Credentials(NamedTuple):
-    """A user, and the password that is seen this once."""
+    """A user, and the password, which is shown only once."""
 
     user: User
     password: str
 
 
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
-    """A new user; raises `InvalidInput` for a name that does not fit or is taken."""
+    """A new user; raises `InvalidInput` if the name is not valid or is taken."""
     spelt = _spelt(name)
     if spelt is None:
         detail = "must be 1 to 64 letters from a to z, digits and . _ @ -, and not begin with a sign"
@@ -53,18 +53,18 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
 
 
 def reset(uow: UnitOfWork, name: str) -> Credentials:
-    """A user with a new password, who may sign in again if he was disabled; every session ends.
+    """A user with a new password. If they were disabled, they may sign in again; all their sessions end.
 
     Raises `NotFound`.
     """
-    uow.users.forget_attempts(name)  # before the user is held, as whoever signs in does
+    uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
     user, password = _named(uow, name), new_password()
     changes = {"password_hash": password_hash(password), "disabled_at": None}
     return Credentials(_without_sessions(uow, user, EventType.USER_RESET, **changes), password)
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Let a user sign in no more, and end every session; again changes nothing. Raises `NotFound`."""
+    """Disable a user and end all their sessions; disabling again changes nothing. Raises `NotFound`."""
     user = _named(uow, name)
     if user.disabled_at is not None:
         return user
@@ -72,14 +72,15 @@ def disable(uow: UnitOfWork, name: str) -> User:
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """A user for each role of `FIRST`, where there is none yet: for a new installation on a developer's machine."""
+    """A user for each role of `FIRST`, if there are no users yet: for a new installation on a developer's machine."""
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
 def sign_in(store: Store, name: str, password: str) -> User:
-    """The user whose password this is; raises `Unauthenticated`, and `TooManyAttempts` however right it is then.
+    """The user with this name and password.
 
-    Each attempt is counted before it is looked at, so that many at once are no way around the limit.
+    Each attempt is counted before it is checked, so that parallel attempts cannot get around the limit. Raises
+    `Unauthenticated`, and `TooManyAttempts` even if the password is right.
     """
     with store.write(COMMAND_LINE) as uow:
         if uow.users.count_attempt(name) > ATTEMPTS:
@@ -95,7 +96,7 @@ def sign_in(store: Store, name: str, password: str) -> User:
 
 
 def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Policies]:
-    """Whom a session is of, and the policies as of now; raises `Unauthenticated` once it has ended."""
+    """The principal of a session, and the current policies; raises `Unauthenticated` if the session has ended."""
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.signed_in(user_id)
         if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
@@ -105,7 +106,7 @@ def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Polici
 
 
 def _spelt(name: str) -> str | None:
-    """A name as it is stored; None for what is none."""
+    """A name as it is stored; None if it is not valid."""
     spelt = name.strip().lower()
     return spelt if _NAME.fullmatch(spelt) else None
 
@@ -118,5 +119,5 @@ def _named(uow: UnitOfWork, name: str) -> User:
 
 
 def _without_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
-    """A user who is held, changed, and none of whose sessions goes on."""
+    """Change a locked user and end all their sessions."""
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

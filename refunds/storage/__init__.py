@@ -1,12 +1,11 @@
-"""Storage: one SQL text for every engine, transactions over it, and the queries, one file a record.
+"""Storage: one SQL text for every engine, transactions over it, and the queries, one file per record.
 
-Statements name their parameters (`:order_id`) and leave in braces what engines write differently: the types
-`{bigint}`, `{bytes}` and `{key}` (a text that pages are ordered by), `{clustered}` after a table whose small rows are
-kept in the order of their keys, `{for_update}` after a `SELECT` in a write that must hold its rows until the
-transaction ends, `{unless_held}` after one that passes over rows which others hold, and `{policy_of_decision}` after a
-column that holds the policy of the row's decision. So that no two wait for each other, rows are held in this order:
-keys of requests, customers by their digests, an order, attempts at signing in by a name, a user, the head of the
-journal.
+Statements name their parameters (`:order_id`). Braces mark what engines write differently: the types `{bigint}`,
+`{bytes}` and `{key}` (a text that orders pages), `{clustered}` after a table that keeps its small rows in the order of
+their keys, `{for_update}` after a `SELECT` in a write that locks its rows until the transaction ends, `{unless_held}`
+after one that skips rows locked by others, and `{policy_of_decision}` after a column with the policy of the row's
+decision. To avoid deadlocks, writes lock rows in this order: keys of requests, customers by their digests, an order,
+sign-in attempts by name, a user, the head of the journal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,18 +17,18 @@ from refunds.errors import ConfigurationError
 Row = Mapping[str, Any]
 
 PATIENCE = 10.0
-"""Seconds that a write waits for others before it is told to try again."""
+"""Seconds that a write waits for others before it fails and must be tried again."""
 
 
 FAILED = "a failed statement must end its transaction"
-"""Why a commit is refused; raised, as `python -O` takes assertions away."""
+"""Why a commit is refused; raised as an error because `python -O` removes assertions."""
 
 
 class Transaction(Protocol):
-    """Statements that happen together or not at all: after one that failed, none is kept.
+    """Statements that happen together or not at all: after a failed one, none is kept.
 
-    An error of the driver becomes one of the service's own where it leaves the block: `Conflict` where another
-    transaction was first, `StorageUnavailable`, and `Unreadable` where the tables are not those of the service.
+    An error of the driver leaves the block as an error of the service: `Conflict` if another transaction was first,
+    `StorageUnavailable`, and `Unreadable` if the tables are not those of the service.
     """
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
@@ -49,7 +48,7 @@ class Transaction(Protocol):
 
 
 class Engine(Protocol):
-    """A database. Whatever it cannot do just now raises `StorageUnavailable`."""
+    """A database; raises `StorageUnavailable` for anything it cannot do at the moment."""
 
     name: str
     """Where it is, without secrets."""
@@ -60,19 +59,19 @@ class Engine(Protocol):
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
-        Of those that are to be `exclusive`, in all processes, only one is under way at a time.
+        Only one `exclusive` write runs at a time, across all processes.
         """
 
     def close(self) -> None:
-        """Let go of every connection; they are opened anew when needed."""
+        """Close every connection; they open again when needed."""
 
 
 def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE") -> Engine:
-    """The engine that a URL, given by this setting, names.
+    """The engine for the URL in this setting.
 
-    Raises `ConfigurationError`, also for a server that cannot be used.
+    Raises `ConfigurationError` if the URL is wrong or the server cannot be used.
     """
-    # Each driver is imported for its own databases alone: psycopg takes a tenth of a second.
+    # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and path and "?" not in path and "#" not in path:
         from refunds.storage.sqlite import SQLite  # noqa: PLC0415

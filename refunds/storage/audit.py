@@ -1,4 +1,4 @@
-"""The audit: whether journal and records are what they were when they were written.
+"""The audit: whether the journal and the records are still as they were written.
 
 The chain shows an edited, removed, swapped or inserted event; the digest in the last event about a record shows an
 edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
@@ -26,20 +26,20 @@ from refunds.storage.tables import records, table_of
 
 
 class Broken(RefundsError):
-    """Journal or records are not what was written; the message names the first place."""
+    """The journal or a record is not as it was written; the message names the first place."""
 
     exit_code = 20
 
 
 class Shortened(Broken):
-    """The journal is sound but ends before its last anchor."""
+    """The journal is sound but ends before its last checkpoint."""
 
     exit_code: ClassVar[int] = 21
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How much was found sound; `checkpointed` is the position of the last anchor."""
+    """How much was found sound; `checkpointed` is the position of the last checkpoint, 0 if there is none."""
 
     events: int
     records: int
@@ -51,7 +51,7 @@ Digests = dict[tuple[str, str], bytes]
 
 
 def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
-    """How much was found sound, if all was; raises `Broken` or `Shortened`, naming the first place that is not."""
+    """How much was checked, if all is sound; raises `Broken` or `Shortened`, naming the first place that is not."""
     checkpointed: dict[int, bytes] = {}
     for checkpoint in checkpoints:
         if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
@@ -59,7 +59,7 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
                 f"position {checkpoint.position}: anchored twice, differently: the journal was cut and grew anew"
             )
     last, digests = _sound_journal(context, checkpointed)
-    # First each record by itself, then what follows from others: so that the one that was touched is named.
+    # Each record by itself first, then against others, so that the error names the record that was changed.
     seen = {found for table, rows in records() for found in _as_vouched_for(table, rows(context.tx), digests)}
     for name, row_id in digests.keys() - seen:
         raise Broken(f"{name} {row_id}: the record is missing")
@@ -81,7 +81,7 @@ def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple
             raise Broken(f"position {position}: the journal is broken here")
         if checkpointed.get(position, event.hash) != event.hash:
             raise Broken(f"position {position}: this is not the event that was anchored")
-        digests[table_of(event.type), event.subject] = event.digest
+        digests[table_of(event.type) or event.type, event.subject] = event.digest
         end = events.moved(end, [event])
     position = end.position
     if position < max(checkpointed, default=0):
@@ -108,11 +108,11 @@ def _read_events(context: Context) -> Iterator[Event]:
 
 
 _NO_VALUE = (ValueError, TypeError, OverflowError, MemoryError, Unreadable)
-"""What reading something that the service has not written may raise."""
+"""The errors of reading a value that the service has not written."""
 
 
 def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
-    """Table and id of every record that is as the journal says."""
+    """The table and id of every record; raises `Broken` if one is not what the journal says."""
     try:
         for row in rows:
             found = table.name, row[table.key]
@@ -125,7 +125,7 @@ def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Dige
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Say where it is that something does not open or does not follow."""
+    """Turn `Tampered` into `Broken`, with the place."""
     try:
         yield
     except Tampered as error:
@@ -133,7 +133,7 @@ def _named(place: str) -> Iterator[None]:
 
 
 def _check_customers(context: Context) -> None:
-    """There are the customers of the orders, and no others, and their keys open."""
+    """Check that exactly the customers of the orders exist, and that their keys decrypt."""
     owners = orders.owners(context.tx)
     for row in customers.iter_all(context.tx):
         with _named(f"customers {row['customer_id']}"):
@@ -174,4 +174,4 @@ _CHECKS: dict[str, Callable[[Context, Row], None]] = {
     "contacts": _check_contact,
     "cancellations": _check_cancellation,
 }
-"""What else is checked of a record: that what is personal opens, and what follows from other records."""
+"""Further checks of a record: its personal fields decrypt, and it agrees with other records."""

@@ -22,20 +22,20 @@ class Cancellations(OfOrders[Cancellation]):
     mapper: ClassVar[RecordMapper[Cancellation]] = CANCELLATIONS
 
     def get(self, cancellation_id: str) -> Cancellation:
-        """The cancellation of this id; raises `NotFound`."""
+        """The cancellation with this id; raises `NotFound`."""
         row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
         if row is None:
             raise NotFound("there is no cancellation of this id")
         return self._load(row)
 
     def active(self, order_id: str) -> Cancellation | None:
-        """The cancellation that an order has, if any."""
+        """The active cancellation of an order, or None."""
         sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND state IN ('issued', 'settled')"
         row = self._tx.one(sql, order_id=order_id)
         return None if row is None else self._load(row)
 
     def of_order(self, order_id: str) -> list[Cancellation]:
-        """Every cancellation that an order has or had."""
+        """Every cancellation of an order, revoked ones too."""
         return self._load_all(of_order(self._tx, order_id))
 
     def is_taken(self, reference: str) -> bool:
@@ -55,7 +55,7 @@ class Cancellations(OfOrders[Cancellation]):
     ) -> list[Cancellation]:
         """Up to `limit` cancellations after one (see `place_of`), in the order in which they were issued.
 
-        With `overdue_at`, those that are to be settled and were due before that instant, the longest due first.
+        With `overdue_at`, only those that are unsettled and overdue at that instant, the longest overdue first.
         """
         due_before = None if overdue_at is None else micros(overdue_at)
         conditions: dict[str, Any] = {
@@ -81,12 +81,12 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(rows)
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
-        """Up to `limit` cancellations that someone has issued, the newest first."""
+        """Up to `limit` cancellations that this actor has issued, the newest first."""
         sql = f"{_WITH_KEY} WHERE issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit"
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def decisions(self) -> Iterator[Row]:
-        """What was decided on every cancellation."""
+        """The decision on every cancellation."""
         return self._tx.each(
             "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
         )
@@ -97,12 +97,12 @@ BEGINNING = (0, "")
 
 
 def place_of(cancellation: Cancellation) -> tuple[int, str]:
-    """Where a cancellation stands in a list: the next page begins after it."""
+    """The place of a cancellation in a list; the next page begins after it."""
     return micros(cancellation.overdue_at), cancellation.cancellation_id
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every cancellation that an order has or had."""
+    """The row of every cancellation of an order, revoked ones too."""
     return tx.all(f"{_WITH_KEY} WHERE cancellations.order_id = :order_id ORDER BY cancellation_id", order_id=order_id)
 
 

@@ -1,6 +1,6 @@
-"""Anchors: what the journal was at some time, in a file outside the database.
+"""Checkpoints: what the journal was at some time, in a file outside the database.
 
-Whoever cuts the end off the journal would have to cut it off here too.
+To hide that the end of the journal was cut off, someone would have to cut it off here too.
 """
 
 import errno
@@ -17,7 +17,7 @@ from refunds.domain.instants import format_instant, parse_instant
 from refunds.errors import ConfigurationError
 
 EVERY = 100
-"""How many positions lie between two checkpoints, besides those at start and stop."""
+"""Positions between two checkpoints; start and stop add further ones."""
 
 
 class Checkpoint(NamedTuple):
@@ -29,13 +29,13 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in a directory, one a line."""
+    """The checkpoints in a file of this directory, one per line."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "anchors.jsonl"
 
     def require_writable(self) -> None:
-        """Raise `ConfigurationError` where no anchor could be written."""
+        """Raise `ConfigurationError` if the file cannot be written."""
         try:
             os.close(self._open())
         except OSError as error:
@@ -43,15 +43,15 @@ class Checkpoints:
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
     def append(self, checkpoint: Checkpoint) -> None:
-        """Write an anchor down for good; raises `OSError`."""
+        """Write a checkpoint to disk; raises `OSError`."""
         line = orjson.dumps(
             {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
         )
         file = self._open()
         try:
-            # Of several machines, on a file system that they share, each would take another place for the end.
+            # Without the lock, machines that share a file system could each see another end of the file.
             fcntl.flock(file, fcntl.LOCK_EX)
-            # One write, so that lines of several processes do not mix; and a line of its own, whatever was torn before.
+            # One write, so that lines of several processes do not mix. It begins a new line: the last may be torn.
             if os.write(file, b"\n" + line + b"\n") <= len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)

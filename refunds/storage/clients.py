@@ -14,7 +14,7 @@ TOKENS = RecordMapper(ClientToken, "tokens")
 
 
 class Holder(NamedTuple):
-    """Who holds a token; and the position of the last event about policies, which every request asks for as well."""
+    """A client, its token, and the position of the last event about policies, which every request needs too."""
 
     client: Client
     token: ClientToken
@@ -27,7 +27,7 @@ class Clients(Repository[Client]):
     mapper: ClassVar[RecordMapper[Client]] = CLIENTS
 
     def by_name(self, name: str) -> Client | None:
-        """The client of this name; held, in a write, until it ends."""
+        """The client with this name; a write locks the row until it ends."""
         row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
@@ -38,7 +38,7 @@ class Tokens(Repository[ClientToken]):
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
     def holder(self, token_id: str) -> Holder | None:
-        """The holder of the token of this id: the one indexed read of every request."""
+        """The holder of the token with this id: the only read, an indexed one, that every request makes."""
         row = self._tx.one(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
             " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
@@ -47,11 +47,11 @@ class Tokens(Repository[ClientToken]):
         return None if row is None else Holder(*_pair(row), row["policies_at"])
 
     def lock(self, token_id: str) -> None:
-        """Let nobody else change a token until this write ends."""
+        """Lock a token until this write ends."""
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
 
     def count_active(self, client_id: str) -> int:
-        """How many tokens of a client hold now."""
+        """How many tokens of a client are valid now."""
         row = self._tx.one(
             "SELECT count(*) AS active FROM tokens"
             " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",

@@ -21,14 +21,14 @@ class Contacts(OfOrders[Contact]):
     mapper: ClassVar[RecordMapper[Contact]] = CONTACTS
 
     def get(self, contact_id: str) -> Contact:
-        """The contact of this id; raises `NotFound`."""
+        """The contact with this id; raises `NotFound`."""
         found = self.find(contact_id)
         if found is None:
             raise NotFound("there is no contact of this id")
         return found
 
     def find(self, contact_id: str) -> Contact | None:
-        """The contact of this id, if there is one."""
+        """The contact with this id, or None."""
         row = self._tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
         return None if row is None else self._load(row)
 
@@ -44,7 +44,7 @@ class Contacts(OfOrders[Contact]):
         """Up to `limit` contacts after one, in the order in which they were recorded."""
         conditions = {
             "contacts.order_id = :order_id": order_id is not None,
-            f"is_open = {is_open or 0:d}": is_open is not None,  # literally, as a partial index wants it
+            f"is_open = {is_open or 0:d}": is_open is not None,  # a literal, so that the partial index is used
             f"backdated = {backdated or 0:d}": backdated is not None,
         }
         asked = "".join(f" AND {condition}" for condition, holds in conditions.items() if holds)
@@ -69,7 +69,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """What was decided on the contacts about a policy's orders, order by order; superseded ones aside."""
+        """The decisions on the contacts about a policy's orders, order by order, without superseded contacts."""
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
             " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
@@ -77,7 +77,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def decisions(self) -> Iterator[Row]:
-        """What was decided on every contact."""
+        """The decision on every contact."""
         return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 
@@ -87,7 +87,7 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every contact, and whether it ought to be on the open list and which one supersedes it."""
+    """The row of every contact, with the contact that supersedes it and whether its order is cancelled."""
     more = (
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"
         " EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id"

@@ -1,8 +1,8 @@
-"""Copies of a whole database in another one, row by row as it is stored, whatever the engines.
+"""Copies of a whole database into another one, row by row as stored, between any engines.
 
-What has arrived is told by the rows themselves: each table grows in the order of its key. A mark among the steps of the
-schema tells which state of the journal a copy is of, and that it is not finished. Every write of a copy holds it, so
-that nothing is added to a copy that another one has taken over, or to a database that is served from.
+The rows themselves show how far a copy has come: each table grows in the order of its key. A mark among the steps of
+the schema says which state of the journal is copied, and that the copy is not finished. Every write of a copy locks
+the mark, so that nothing is added to a copy that another one has taken over, or to a database in service.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,16 +23,16 @@ AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy under way in a database, of the records as they were at a head of their journal."""
+    """An unfinished copy in a database, of the records as they were at one head of their journal."""
 
     to: Engine
     mark: str
 
     @classmethod
     def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
-        """A new copy, or the rest of one that was broken off; None where there is one that is finished.
+        """A new copy, or the rest of an interrupted one; None if the copy is already finished.
 
-        Raises `ConfigurationError`, naming the setting that names the database, for one with records of its own.
+        Raises `ConfigurationError`, naming the database's setting, if the database has records of its own.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):
@@ -42,7 +42,7 @@ class Copy:
                 raise ConfigurationError(f"{setting}: {to.name} has records of its own: name an empty database")
             if under_way == mark:
                 _empty(tx, [table for table in TABLES if not table.journalled])
-            elif under_way is not None:  # the rows that are there may be others by now
+            elif under_way is not None:  # its rows may be out of date
                 _empty(tx, reversed(TABLES))
                 events.set_head(tx, NO_EVENT)
             tx.run("DELETE FROM migrations WHERE name = :under_way", under_way=under_way)
@@ -51,14 +51,14 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A write to the copy; raises `ConfigurationError` where it is no longer this one's."""
+        """A write to the copy; raises `ConfigurationError` if the copy is finished or another one has taken over."""
         with self.to.write() as tx:
             if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy what is missing of a table; after each step, how many rows are there."""
+        """Copy the missing rows of a table; yields how many are there, first and after each step."""
         with self.to.read() as tx:
             there, last = count_rows(tx, table.name), _last(tx, table)
         yield there
@@ -77,17 +77,17 @@ class Copy:
             yield there
 
     def end_journal(self, head: Head) -> None:
-        """Say which event is the last one."""
+        """Set the head of the copied journal."""
         with self.write() as tx:
             events.set_head(tx, head)
 
     def finish(self) -> None:
-        """Let the copy be served from."""
+        """Finish the copy, so that the service can use the database."""
         with self.write() as tx:
             tx.run("DELETE FROM migrations WHERE name = :mark", mark=self.mark)
 
     def give_up(self) -> None:
-        """Let the next attempt begin anew: what is there is not what it should be."""
+        """Make the next attempt start again, because the copied rows are wrong."""
         with self.write() as tx:
             tx.run("UPDATE migrations SET name = :given_up WHERE name = :mark", given_up=COPY_OF, mark=self.mark)
 

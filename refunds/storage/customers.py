@@ -1,4 +1,4 @@
-"""Customers: an opaque id, the key of what is personal, and a digest of billing's reference to find them by."""
+"""Customers: an opaque id, the key of their personal fields, and a digest of billing's reference to find them by."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from refunds.storage.repository import Context
 _BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
 
 _ATTEMPTS = 5
-"""At holding a customer: between finding that there is none and making one, others may make and forget one."""
+"""At locking a customer: between finding none and adding one, others may add one and forget it again."""
 
 
 class Customers:
@@ -26,14 +26,15 @@ class Customers:
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
-        """The opaque id of the customer whom billing refers to by this text, if there is one."""
+        """The opaque id of the customer with this reference in billing, or None."""
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
-        """The opaque id of a customer, who is made if new, and whom nobody else can change until this write ends.
+        """The opaque id of a customer, who is added if new and locked until this write ends.
 
-        Nor the one of the id `beside`. Two are held in the order of their digests, which nobody can see otherwise.
+        Also locks the customer with the id `beside`. The two are locked in the order of their digests, which callers
+        do not know.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"
@@ -48,7 +49,7 @@ class Customers:
         return customer_id
 
     def forget_without_orders(self, customer_id: str) -> None:
-        """Forget a customer of whom no order is left."""
+        """Delete a customer, unless they still have an order."""
         self._tx.run(
             "DELETE FROM customers WHERE customer_id = :customer_id"
             " AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.customer_id = :customer_id)",
@@ -56,7 +57,7 @@ class Customers:
         )
 
     def _found_or_made(self, digest: bytes) -> Row:
-        """The row of the customer of this digest, held."""
+        """The locked row of the customer with this digest, who is added if new."""
         master = self._context.keys.master
         for _ in range(_ATTEMPTS):
             found = self._tx.one(_BY_DIGEST + " {for_update}", digest=digest)
@@ -77,7 +78,7 @@ class Customers:
 
 
 def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
-    """By what a customer is found, as the reference itself is not stored in clear."""
+    """The digest that a customer is found by, because the reference itself is not stored in clear."""
     return keyed_digest(keyring.lookup, customer_ref.encode())
 
 

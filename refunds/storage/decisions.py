@@ -1,7 +1,7 @@
 """How a decision is stored with its record: the facts and the outcome as plain data, field by field.
 
-Reading asks for no field that was not there when the decision was made: what came later has a default. `stored_as` are
-the names under which fields are stored that have another name by now.
+Fields that were added after a decision was made are not needed to load it: they have a default. `stored_as` gives the
+stored names of fields that were renamed.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -29,7 +29,7 @@ class _Field(NamedTuple):
 
 
 class Plain(Generic[V]):
-    """How values of a type become plain data and back; None is always written as such."""
+    """How values of a type become plain data and back; None stays None."""
 
     def __init__(
         self, kind: type[V], *, stored_as: Mapping[str, str] = _AS_THEY_ARE, only: Collection[str] | None = None
@@ -48,11 +48,11 @@ class Plain(Generic[V]):
         return data
 
     def load(self, data: Mapping[str, Any]) -> V:
-        """The value that plain data holds; what is missing has its default."""
+        """The value in plain data; missing fields have their defaults."""
         return self._kind(**self.values(data))
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of the fields that plain data holds."""
+        """The values of the fields in plain data, by name."""
         values: dict[str, Any] = {}
         for name, stored, _, read in self._fields:
             if stored in data:
@@ -88,7 +88,7 @@ FACTS, OUTCOME = Plain(Facts), Plain(Outcome, stored_as={"day_codes": "letters"}
 
 
 _FACTS_BESIDE = ("contact_version", "closures", "closures_too_late")
-"""What is stored among the facts, as it belongs to the policy and the calendar that judged."""
+"""Stored among the facts, because they belong to the policy and the calendar that judged."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 

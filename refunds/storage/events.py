@@ -1,4 +1,4 @@
-"""The journal as it is stored: the events, and the head that the next one is chained to."""
+"""The journal as stored: the events, and the head that the next event is chained to."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
@@ -34,7 +34,7 @@ class Events(Repository[Event]):
         return head(self._tx)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
-        """Up to `limit` events after a position, in order; of these types, and those for auditors only with `audit`."""
+        """Up to `limit` events after a position, in order; of these types, or all; those for auditors need `audit`."""
         given: dict[str, str] = {}
         if types is None:
             hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
@@ -43,7 +43,7 @@ class Events(Repository[Event]):
             given = {f"type{i}": name for i, name in enumerate(types) if audit or name not in FOR_AUDITORS}
             if not given:
                 return []
-            # One indexed stretch a type: a rare type is found without reading what lies between.
+            # One indexed range per type: a rare type is found without reading the events between.
             sql = " UNION ALL ".join(
                 f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :{name} AND position > :after"  # noqa: S608
                 f" ORDER BY position LIMIT :limit) AS {name}"
@@ -55,10 +55,10 @@ class Events(Repository[Event]):
     def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
         """Up to `limit` events before a position, or the last ones; the newest first.
 
-        Each with whether it is what was chained there, after the event before it.
+        Each comes with whether it is sound and chained to the event before it.
         """
         last = self.head().position if before is None else before - 1
-        found = self._load_all(between(self._tx, last - limit, last))  # one more, for what the first is chained to
+        found = self._load_all(between(self._tx, last - limit, last))  # one more, which the first is chained to
         newest = []
         for earlier, event in zip([None, *found], found, strict=False):
             if event.position > last - limit:
@@ -68,12 +68,20 @@ class Events(Repository[Event]):
         return newest[::-1]
 
     def of_order(self, order_id: str) -> list[Event]:
-        """What has happened to an order, from the first event."""
+        """The events about an order, from the first."""
         return self._load_all(of_order(self._tx, order_id))
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Whether an event of one of these types, which are rare, has happened to a record."""
+        """Whether a record has an event of one of these types, which must be rare."""
         return bool(of_types(self._tx, types, {subject}))
+
+
+def readable(row: Row) -> Event | None:
+    """The event in a row, or None if the service cannot have written it."""
+    try:
+        return EVENTS.load(row, NO_ACCESS) if EVENTS.fits(row) else None
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def head(tx: Transaction) -> Head:
@@ -82,7 +90,7 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """The head, held until this write ends, so that the chain does not fork; raises `Unreadable`."""
+    """The head, locked until this write ends, so that the chain does not fork; raises `Unreadable`."""
     return _head(tx.one(_HEAD + " {for_update}"))
 
 
@@ -97,26 +105,26 @@ def _head(row: Row | None) -> Head:
 
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
     """Add events after the head, and move it to the last of them."""
-    # Nothing vouches for an event but the chain.
+    # The digest is not needed: only the chain vouches for an event.
     tx.many(EVENTS.insertion, [EVENTS.row(event, NO_ACCESS) for event in events])
     set_head(tx, moved(after, events))
 
 
 def moved(head: Head, events: Sequence[Event]) -> Head:
-    """Where the head is after these events."""
+    """The head after these events."""
     last = events[-1]
     about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
     return Head(last.position, last.hash, max(about_policies, default=head.policies_at))
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Say which event is the last one."""
+    """Store the head."""
     moving = "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at WHERE id = 1"
     tx.run(moving, **head._asdict())
 
 
 def count_from(tx: Transaction, position: int) -> int:
-    """How many events there are from a position on."""
+    """The number of events from a position on."""
     row = tx.one("SELECT count(*) AS events FROM events WHERE position >= :position", position=position)
     assert row is not None
     counted: int = row["events"]
@@ -124,7 +132,7 @@ def count_from(tx: Transaction, position: int) -> int:
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str]) -> list[Row]:
-    """The rows of the events of these types, which are rare, that happened to one of these subjects."""
+    """The rows of the events of these types, which must be rare, about one of these subjects."""
     named = ", ".join(map(repr, map(str, types)))
     sql = f"SELECT {EVENTS.columns} FROM events WHERE type IN ({named}) ORDER BY position"  # noqa: S608 - ours
     return [row for row in tx.each(sql) if row["subject"] in subjects]
@@ -137,7 +145,7 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
 
 
 def between(tx: Transaction, first: int, last: int) -> Iterator[Row]:
-    """The rows of the events from one position to another."""
+    """The rows of the events from one position to another, both included."""
     sql = f"SELECT {EVENTS.columns} FROM events WHERE position BETWEEN :first AND :last ORDER BY position"  # noqa: S608
     return tx.each(sql, first=first, last=last)
 

@@ -1,7 +1,7 @@
-"""Replies to requests that came with a key, so that the same request sent again gets the same reply.
+"""Replies to requests with a key: the same request, sent again, gets the same reply.
 
-A reply may hold what is personal: it is encrypted under the key of its order's customer, and goes with it. A key is
-kept if and only if the transaction leaves a record; so no key is ever stuck.
+A reply may contain personal data: it is encrypted under the key of its order's customer, and lost with that key. A key
+is stored if and only if the transaction leaves a record, so no key is ever stuck.
 """
 
 from datetime import datetime, timedelta
@@ -19,16 +19,16 @@ _FORGOTTEN_AT_ONCE = 200
 
 
 class Replies:
-    """The replies that are kept with the keys of their requests."""
+    """The stored replies, with the keys of their requests."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def claim(self, key: str, *request: bytes) -> str | None:
-        """The reply to this request when it first came with this key; None if that is now.
+        """The first reply to this request with this key; None if this is the first time.
 
-        Whoever is second waits until the first is done. A key that has expired is free again. Raises
-        `IdempotencyKeyReused` where the key came with another request.
+        A second request waits until the first is done. An expired key is free again. Raises `IdempotencyKeyReused` if
+        the key came with another request.
         """
         context, keyring = self._context, self._context.keys
         fingerprint = keyed_digest(keyring.idempotency, b"request", *request)
@@ -51,7 +51,7 @@ class Replies:
             **self._named(key),
         )
         assert row is not None
-        if row["fingerprint"] != fingerprint:  # before anything of the reply is told
+        if row["fingerprint"] != fingerprint:  # before anything of the reply is decrypted
             raise IdempotencyKeyReused(
                 "The Idempotency-Key has come with another request: use a new one for a new request."
             )
@@ -60,7 +60,7 @@ class Replies:
         return reply
 
     def keep(self, key: str, reply: str) -> None:
-        """Keep the reply with its key, or give the key back where no record was left."""
+        """Store the reply with its key, or free the key if the transaction has left no record."""
         context, named = self._context, self._named(key)
         if not context.entries:
             context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)
@@ -86,12 +86,12 @@ def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, re
 
 
 def _opened(row: Row, cipher: CustomerCipher) -> str | None:
-    """The reply that a row keeps; None where it went with its customer."""
+    """The decrypted reply of a row; None if it has none, or if the cipher has no key."""
     return cipher.decrypt(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
 def forget_expired(tx: Transaction, now: datetime) -> None:
-    """Forget what has expired: not all at once, and nothing that others are at, so that nobody waits for it."""
+    """Delete some expired replies; skips rows locked by others, so that nobody waits for it."""
     tx.run(
         "DELETE FROM idempotency WHERE (client_id, key_hash) IN"
         " (SELECT client_id, key_hash FROM idempotency WHERE expires_at <= :now"
@@ -104,7 +104,7 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
 def move(tx: Transaction, order_id: str, cipher: CustomerCipher, to: CustomerCipher, now: datetime) -> None:
     """Encrypt the replies about an order under another customer's key.
 
-    Not those that have expired: whoever uses such a key again holds it, and may be waiting for the order.
+    Expired replies are left out: a request that uses such a key again locks it, and may be waiting for the order.
     """
     rows = tx.all(
         "SELECT client_id, key_hash, reply FROM idempotency WHERE order_id = :order_id AND expires_at > :now",

@@ -1,6 +1,6 @@
-"""What is held about an order, as it is stored: read for whoever asks, followed in the journal, and compared with it.
+"""Everything stored about an order: loaded for the reader, followed in the journal, and compared with it.
 
-Records that cannot be read, or are not what the journal says they are, are named, whoever reads.
+Records that cannot be read, or differ from the journal, are named to every reader.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,7 +14,6 @@ from refunds.storage import Row, cancellations, contacts, events, keys, orders, 
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
-from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
@@ -25,7 +24,7 @@ R = TypeVar("R")
 
 
 class Link(NamedTuple):
-    """An event about the order, and the anchor up to which the journal was followed from it; None: up to its end."""
+    """An event about the order, and the checkpoint up to which the journal was followed from it; None: to its end."""
 
     event: Event
     checkpoint: Checkpoint | None
@@ -51,27 +50,28 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS, self._true, self._shown)
 
     def judged_by(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """The versions and the closures of these ids, which are then looked into, too."""
+        """The versions and closures with these ids; `follow` then compares them with the journal too."""
         tx, notes = self._context.tx, CustomerCipher(self._context.keys.notes)
         self._rows[POLICY_VERSIONS] = [row for row in policies.iter_versions(tx) if row["version_id"] in ids]
         self._rows[CLOSURES] = [row for row in policies.iter_closures(tx) if row["closure_id"] in ids]
-        versions = [POLICY_VERSIONS.load(row, NO_ACCESS) for row in self._rows[POLICY_VERSIONS]]
+        versions = self._readable(POLICY_VERSIONS, NO_ACCESS, NO_ACCESS)
         return versions, self._readable(CLOSURES, notes, self._context.notes)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[str]]:
-        """The events about the order and about what judged it, each with its anchor; and what is not as it was written.
+        """The events about the order and about what judged it, each with its checkpoint; and what is broken.
 
-        The journal is followed from each event to the next anchor outside the database, or to its end; and each record
-        is compared with what the last event about it says that it is.
+        This follows the journal from each event to the next checkpoint outside the database, or to its end, and
+        compares each record with the last event about it.
         """
         tx = self._context.tx
         rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
-        found = sorted((EVENTS.load(row, NO_ACCESS) for row in rows), key=lambda event: event.position)
+        self.unreadable += [_break_at(row["position"]) for row in rows if events.readable(row) is None]
+        found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
         journal, broken = _followed(self._context, found, checkpoints)
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
-        """The order; without what is personal, where that does not open."""
+        """The order; without its personal fields if they cannot be decrypted."""
         try:
             ORDERS.load(row, self._true)
         except Tampered:
@@ -80,19 +80,19 @@ class Inspection:
         return ORDERS.load(row, self._shown)
 
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
-        """The records of a table, but for those that cannot be read."""
+        """The records of a table, without those that cannot be read."""
         found = []
         for row in self._rows[table]:
             try:
                 table.load(row, true)
                 found.append(table.load(row, shown))
-            except (Tampered, ValueError, TypeError, KeyError):
+            except (Tampered, ValueError, TypeError, LookupError, OverflowError):
                 self.unreadable.append(f"{table.name} {row[table.key]}: cannot be read as it is stored")
         return found
 
 
 def _followed(context: Context, found: list[Event], checkpoints: Sequence[Checkpoint]) -> tuple[list[Link], list[str]]:
-    """Each event with its anchor, and where the journal is broken between them."""
+    """Each event with its checkpoint, and where the journal is broken between them."""
     end = events.head(context.tx).position
     journal: list[Link] = []
     broken: list[str] = []
@@ -111,21 +111,25 @@ def _followed(context: Context, found: list[Event], checkpoints: Sequence[Checkp
 
 
 def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[str]:
-    """Where the journal is not sound from an event to an anchor: the first such place."""
+    """The first place, if any, where the journal is not sound from an event to a checkpoint or the end."""
     previous, position = first.previous, first.position
     for row in events.between(context.tx, first.position, end):
-        event = EVENTS.load(row, NO_ACCESS)
-        if not is_sound(event, context.keys.audit, position, previous):
-            yield f"position {position}: the journal is broken here"
+        event = events.readable(row)
+        if event is None or not is_sound(event, context.keys.audit, position, previous):
+            yield _break_at(position)
             return
         previous, position = event.hash, position + 1
     if position != end + 1 or (checkpoint is not None and checkpoint.hash != previous):
         yield f"position {position - 1}: this is not the event that was anchored"
 
 
+def _break_at(position: int) -> str:
+    return f"position {position}: the journal is broken here"
+
+
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[str]:
     """The records that are not what the last event about them says."""
-    digests = {(table_of(event.type), event.subject): event.digest for event in found}
+    digests = {(name, event.subject): event.digest for event in found if (name := table_of(event.type))}
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys()):
         if (name, record_id) not in there:

@@ -18,12 +18,12 @@ from refunds.storage.mapper import RecordMapper
 
 
 def any_stored(tx: Transaction) -> bool:
-    """Whether the database already has keys, and so a master key that they belong to."""
+    """Whether the database already has keys, and so belongs to a master key."""
     return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
 
 
 def open_keyring(tx: Transaction, master: bytes) -> Keyring:
-    """The service's keys, those that are missing made; raises `ConfigurationError` for another master key."""
+    """The service's keys; makes missing ones. Raises `ConfigurationError` if the master key is another one."""
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
@@ -53,7 +53,7 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
-    """The rows of what is about orders, each with the key of its order's customer; of `dangling` ones without."""
+    """A query for records about orders, with their customers' keys; `dangling` includes records without one."""
     join = "LEFT JOIN" if dangling else "JOIN"
     return (
         f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}"  # noqa: S608

@@ -1,7 +1,7 @@
 """How a record becomes a row and back: each field of its dataclass is a column of the same name.
 
-Instants are microseconds since 1970, dates and codes are texts, mappings JSON; personal fields are encrypted under
-the customer's key. One declaration of a record is enough for all of it.
+Instants are microseconds since 1970, dates and codes are texts, mappings are JSON; personal fields are encrypted under
+the customer's key. All of this follows from the declaration of the record.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ def instant(stored: int) -> datetime:
 
 
 class _Kind(NamedTuple):
-    """How values of a type are stored and read, and as what."""
+    """How values of a type are stored and loaded, and the type they are stored as."""
 
     stored: type
     store: Callable[[Any], Any]
@@ -63,7 +63,7 @@ _KINDS: dict[type, _Kind] = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """The kind of a field; None is always stored as such."""
+    """The kind of a field; None is always stored as NULL."""
     if isinstance(hint, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
     if get_origin(hint) is Mapping:
@@ -72,7 +72,7 @@ def _kind(hint: Any) -> _Kind:
 
 
 class _Column(NamedTuple):
-    """A field of a record, under the name by which it is stored."""
+    """A field of a record, and the name of its column."""
 
     name: str
     field: str
@@ -85,9 +85,9 @@ class _Column(NamedTuple):
 class RecordMapper(Generic[R]):
     """The table of a record, whose first field is its key.
 
-    `stored_as`: the columns of fields that have another name by now. What is stored keeps its names: they are
-    authenticated with encrypted values, and stand in digests. `added`: the steps of the schema with which columns came
-    later. Such a column is left out of the digest while it is NULL: what was written before stays vouched for.
+    `stored_as`: the columns of fields that were renamed. Columns keep their names, because these are authenticated
+    with encrypted values and are part of digests. `added`: the steps of the schema that added columns later. Such a
+    column is left out of the digest while it is NULL, so that older rows keep their digests.
     """
 
     def __init__(
@@ -124,23 +124,23 @@ class RecordMapper(Generic[R]):
         return key
 
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
-        """Store a new record; its digest."""
+        """Store a new record, and return its digest."""
         row = self.row(record, cipher)
         tx.run(self.insertion, **row)
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
-        """Store a record unless there is one of its key, waiting for whoever is storing that; its digest, or None."""
+        """Store a record and return its digest; None if its key exists. Waits for a write that is storing that key."""
         row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
             return None
         return self.digest(row)
 
     def change(self, tx: Transaction, before: R, cipher: CustomerCipher, **changes: Any) -> tuple[R, bytes]:
-        """Store what changes of a record, if that still is what it was before; the record now, and its digest.
+        """Store the changes of a record; return the new record, and its digest.
 
-        The digest is that of the row as it is stored, which an older version may have written in its own way. Raises
-        `Conflict` where another transaction was quicker.
+        The digest is of the row as stored, because an older version of the service may have written it differently.
+        Raises `Conflict` if another transaction has changed one of the same fields; personal fields are not compared.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
         old, new = self.row(before, cipher), self.row(after, cipher)
@@ -169,7 +169,7 @@ class RecordMapper(Generic[R]):
                 tx.run(changing, encrypted=encrypted, key=key)
 
     def load(self, row: Row, cipher: CustomerCipher) -> R:
-        """The record that a row holds."""
+        """The record in a row."""
         key = row[self.key]
         values: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:
@@ -182,14 +182,14 @@ class RecordMapper(Generic[R]):
         return self.record(**values)
 
     def fits(self, row: Row) -> bool:
-        """Whether every column holds what is stored there: other types can read as the same value."""
+        """Whether every value has the type its column is stored as: other types can load as the same value."""
         return all(
             row[column.name] is None or isinstance(row[column.name], bytes if column.personal else column.kind.stored)
             for column in self._columns
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row's plain columns, but `not_digested` ones, and of which personal ones are there."""
+        """The digest of a row: its plain columns except `not_digested` ones, and which personal ones are set."""
         plain: dict[str, Any] = {}
         held = []
         for name, _, _, personal, not_digested, later in self._columns:
@@ -202,7 +202,7 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """The row that a record becomes."""
+        """The row of a record."""
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:

@@ -1,4 +1,4 @@
-"""The schema, as the steps that led to it. A step is never changed once it has been released: add one."""
+"""The schema, as a list of steps. Never change a released step: add one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,7 +179,7 @@ CREATE INDEX attempts_by_age ON sign_in_attempts (since);
 CREATE INDEX cancellations_of_issuer ON cancellations (issued_by, cancellation_id);
 """
 
-# The database works it out from the decision in the same row: older rows have it too, and no digest changes.
+# The database computes it from the decision in the same row, so older rows have it too and no digest changes.
 _JUDGING_POLICY = """
 ALTER TABLE contacts ADD COLUMN judging_policy TEXT {policy_of_decision};
 ALTER TABLE cancellations ADD COLUMN judging_policy TEXT {policy_of_decision};
@@ -193,19 +193,19 @@ MIGRATIONS = (
 )
 
 GENERATED = {"judging_policy"}
-"""Columns that the database works out by itself; nobody writes them."""
+"""Columns that the database computes; the service never writes them."""
 
 
 COPY_OF = "copy of "
-"""What the name of a step begins with that only the end of a copy takes back: until then, nobody serves from it."""
+"""The prefix of the step that marks an unfinished copy: the service starts only after the copy removes it."""
 
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
-    """A write, alone, before which each missing step is taken; and the step of a copy under way, if there is one.
+    """An exclusive write that first takes each missing step; and the step of an unfinished copy, or None.
 
-    Raises `ConfigurationError`, which names the setting that names the database, for what a newer version has made,
-    and for what is none of the service's.
+    Raises `ConfigurationError`, naming the database's setting, if a newer version made the database, or if it holds
+    something else than the service's tables.
     """
     database = f"{setting}: {engine.name}"
     try:

@@ -18,7 +18,7 @@ _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers US
 
 
 class LockedOrder(NamedTuple):
-    """An order that nobody else can change until this write ends, and the cancellation that is active, if any."""
+    """An order that is locked until this write ends, and its active cancellation, if any."""
 
     order: Order
     active: Cancellation | None
@@ -30,31 +30,32 @@ class Orders(OfOrders[Order]):
     mapper: ClassVar[RecordMapper[Order]] = ORDERS
 
     def get(self, order_id: str) -> Order:
-        """The order of this id; raises `NotFound`."""
+        """The order with this id; raises `NotFound`."""
         row = by_id(self._tx, order_id)
         if row is None:
             raise NotFound("there is no order of this id: register it first")
         return self._load(row)
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """The order of this id, that nobody else can change, nor what rests on it, until this write ends.
+        """The order with this id; nobody else can change it, or records about it, until this write ends.
 
-        Raises `NotFound`.
+        Raises `NotFound` if there is none.
         """
         lock(self._tx, order_id)
         return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order) -> bool:
-        """Store an order of a customer who is held, unless there is one of its id; whether it was stored."""
-        cipher = self._context.orders[order.order_id] = self._context.customers[order.customer_id]
+        """Store an order of a locked customer, unless its id exists; return whether it was stored."""
+        cipher = self._context.customers[order.customer_id]
         digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
             return False
+        self._context.orders[order.order_id] = cipher
         self._record_event(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
         return True
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Encrypt everything personal about an order under the key of another customer, who is locked."""
+        """Encrypt the personal fields of the records about an order under the key of another, locked customer."""
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
         for row in contacts.of_order(self._tx, order_id):
@@ -65,7 +66,7 @@ class Orders(OfOrders[Order]):
         self._context.orders[order_id] = to
 
     def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:
-        """Up to `limit` orders of a customer after one, by id; none of nobody."""
+        """Up to `limit` orders of a customer after one, by id; none if `customer_id` is None."""
         if customer_id is None:
             return []
         sql = (
@@ -74,20 +75,21 @@ class Orders(OfOrders[Order]):
         return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """The region and the instants, as they are stored, of every order that a policy judges."""
+        """The region and the instants, as stored, of every order that a policy judges."""
         sql = "SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy"
         return self._tx.each(sql, policy=policy)
 
 
 def by_id(tx: Transaction, order_id: str) -> Row | None:
-    """The row of an order."""
+    """The row of an order, or None."""
     return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
 
 
 def lock(tx: Transaction, order_id: str) -> None:
-    """Let nobody else change an order, or what rests on it, until this write ends.
+    """Lock an order, and so the records about it, until this write ends.
 
-    Before anything about it is read, and by itself: a joined row would be judged by what it was joined to before.
+    Call it before anything about the order is read. It has no join: after a wait, PostgreSQL would return the new row
+    joined to old rows.
     """
     tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
@@ -98,7 +100,7 @@ def owners(tx: Transaction) -> set[str]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every order, and the digest by which its customer is found."""
+    """The row of every order, with the digest that its customer is found by."""
     return tx.each(
         f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
         " FROM orders LEFT JOIN customers USING (customer_id) ORDER BY order_id"

@@ -1,4 +1,4 @@
-"""Policy versions as they were registered, closures, and the policies that they make up."""
+"""Policy versions as registered, closures, and the policies made from them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +27,9 @@ class PolicyHistory:
 
 
 class Policies(Mapping[str, Policy]):
-    """Policies by id, as they are after the event at `position` at least; `default` judges where none is named.
+    """Policies by id, as of the event at `position` or later; `default` is used if none is named.
 
-    Whoever relies on newer ones than that is told so at the end, as if they were older.
+    A write that relies on policies newer than `position` fails at its end with `Conflict`, as with older ones.
     """
 
     def __init__(self, known: Iterable[PolicyHistory], default: str, position: int) -> None:
@@ -37,7 +37,7 @@ class Policies(Mapping[str, Policy]):
         self.default, self.position = default, position
 
     def __getitem__(self, policy_id: str) -> Policy:
-        """The policy of this id; raises `NotFound`, naming those there are."""
+        """The policy with this id; raises `NotFound`, naming the known ones."""
         return self._known(policy_id).policy
 
     def __contains__(self, policy_id: object) -> bool:
@@ -68,7 +68,7 @@ class Policies(Mapping[str, Policy]):
 def load(tx: Transaction, default: str, position: int) -> Policies:
     """The policies as a transaction sees them, after the event at this position.
 
-    Raises `Unreadable`, naming the policy, where they are not what the service has written.
+    Raises `Unreadable`, naming the policy, if one is not what the service has written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
     for row in iter_versions(tx):
@@ -92,18 +92,18 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """The version that a record holds, with the closures of its policy where it is to judge."""
+    """The version in a record, with the closures of its policy if it is to make decisions."""
     terms = read_terms(record.terms)
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 
 
 class Versions(Repository[RegisteredVersion]):
-    """The versions of policies, as they were registered."""
+    """The versions of policies, as registered."""
 
     mapper: ClassVar[RecordMapper[RegisteredVersion]] = POLICY_VERSIONS
 
     def has_judged(self, policy: str) -> bool:
-        """Whether a decision that is stored was made by a policy: without an index, as it is asked so rarely."""
+        """Whether a policy has made any stored decision; without an index, because this is asked rarely."""
         asked = " UNION ALL ".join(
             f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608
             for table in ("contacts", "cancellations")
@@ -111,8 +111,8 @@ class Versions(Repository[RegisteredVersion]):
         return bool(self._tx.all(asked, policy=policy))
 
 
-class EnteredClosures(Repository[Closure]):
-    """The closures that were entered, their reasons for those who may read what staff wrote."""
+class ClosureRepository(Repository[Closure]):
+    """The closures that were entered; their reasons only for those who may read what staff wrote."""
 
     mapper: ClassVar[RecordMapper[Closure]] = CLOSURES
 

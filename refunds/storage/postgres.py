@@ -1,8 +1,8 @@
-"""The PostgreSQL engine: any number of instances on one database, which let each other write at the same time.
+"""The PostgreSQL engine: any number of instances write to one database at the same time.
 
-Writes see what is committed at each of their statements, so they hold the rows that they judge by (`{for_update}`);
-reads see one state throughout. A write is never repeated here: once its COMMIT is sent, nobody but the database knows
-whether it was done.
+Each statement of a write sees what is committed by then, so writes lock the rows that they rely on (`{for_update}`).
+Reads see one state throughout. The engine never repeats a write: once COMMIT is sent, only the database knows whether
+it was done.
 """
 
 import re
@@ -25,22 +25,22 @@ from refunds.errors import ConfigurationError, Conflict, StorageUnavailable, Unr
 from refunds.storage import FAILED, PATIENCE, Row
 
 OLDEST = 15
-"""The oldest major version that the statements are tried on."""
+"""The oldest major version that the statements are tested on."""
 
 CONNECTIONS = 10
-"""At most, of one process: more than the database has cores to serve, fewer than would shut other instances out."""
+"""The most connections of one process: more than the database has cores, few enough to leave some for others."""
 
 _IDLE = 60.0
-"""Seconds after which the database gives up on whoever has gone silent in the middle of a transaction."""
+"""Seconds after which the database ends a connection that is silent in the middle of a transaction."""
 
 _RECONNECTING = 1.0
-"""Seconds for which connecting is tried again before the next request begins from the start."""
+"""Seconds for which the pool retries to connect; after that, the next request starts again."""
 
 _ROWS = 1000
-"""Fetched at a time where rows are read one by one."""
+"""Rows fetched at a time when they are read one by one."""
 
 _EXCLUSIVE = 0x726566756E6473
-"""The number of the lock of writes that must be alone: any, if nobody else takes it."""
+"""The number of the lock of exclusive writes: any number that nothing else uses."""
 
 _DIALECT = {
     "bigint": "BIGINT",
@@ -49,11 +49,11 @@ _DIALECT = {
     "clustered": "",
     "for_update": "FOR UPDATE",
     "unless_held": "FOR UPDATE SKIP LOCKED",
-    # By a pattern: a cast to JSON would fail, and with it the step, where a decision was tampered with.
+    # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }
 
-# A peer that is gone is noticed, and a standby is passed over, unless the URL says otherwise.
+# These notice a lost peer and skip a standby; the URL can override them.
 _DEFAULTS = {
     "connect_timeout": "3",
     "keepalives_idle": "10",
@@ -64,7 +64,7 @@ _DEFAULTS = {
     "application_name": "refunds",
 }
 
-# A lost connection, a lock that others hold for too long, a deadlock, a full disk, a shutdown, a standby.
+# A lost connection, too long a wait for a lock, a deadlock, a full disk, a shutdown, a standby.
 _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001", "XX002")
 
 
@@ -84,7 +84,7 @@ class PostgreSQL:
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
 
     def require_fit(self) -> None:
-        """Raise `ConfigurationError` for a database that cannot be reached, or cannot keep the records."""
+        """Raise `ConfigurationError` if the database cannot be reached or cannot store the records."""
         try:
             with psycopg.connect(self._conninfo) as connection:
                 version = connection.info.server_version // 10_000
@@ -102,10 +102,10 @@ class PostgreSQL:
         return ConfigurationError(f"{self._setting}: {self.name} {why}")
 
     def _load(self, url: str) -> dict[str, Any]:
-        """What a URL says; raises `ConfigurationError` that repeats none of it: parts of it may be the password's.
+        """The parameters in a URL.
 
-        A password with an `@` or a `/` that is not escaped, or without a host behind it, would be taken for a host
-        and a port, and told as such.
+        Raises `ConfigurationError` without quoting the URL. A password that has an unescaped `@` or `/`, or no host
+        after it, would be read as host and port, and so be shown in messages.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
         with suppress(psycopg.ProgrammingError, UnicodeError):
@@ -120,20 +120,20 @@ class PostgreSQL:
         """A transaction that sees one state of the records and changes nothing."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
             yield tx
-            tx.end("END")  # at a ROLLBACK, the driver would forget the statements that it has prepared
+            tx.end("END")  # after a ROLLBACK, the driver would forget its prepared statements
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if exclusive:
-                tx.run("SET LOCAL lock_timeout = 0")  # whoever is before it may have a long way to go
+                tx.run("SET LOCAL lock_timeout = 0")  # the write before it may take long
                 tx.one("SELECT pg_advisory_xact_lock(:exclusive)", exclusive=_EXCLUSIVE)
             yield tx
             tx.commit()
 
     def close(self) -> None:
-        """Let go of every connection; they are opened anew when needed."""
+        """Close every connection; they open again when needed."""
         with self._opening:
             if self._pool is not None:
                 self._pool.close()
@@ -171,7 +171,7 @@ class PostgreSQL:
         return pool
 
     def _begun(self, pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
-        """A connection on which a transaction has begun; those that were lost since their last use are passed over."""
+        """A connection on which a transaction has begun; skips connections that were lost since their last use."""
         deadline = monotonic() + self._patience
         while True:
             connection = self._taken(pool, deadline)
@@ -187,23 +187,23 @@ class PostgreSQL:
                 return connection
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """A connection of the pool: waited for while others use them all, but not while there is nothing to connect to.
+        """A connection of the pool; waits while all are in use, but not while the database is away.
 
-        Whoever waits comes back to ask again, as the pool connects for those alone who have just come.
+        It asks the pool repeatedly, because the pool opens connections only for new requests.
         """
         while True:
             try:
-                return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than it gives up
+                return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than the pool gives up
             except PoolTimeout:
                 if self._away.is_set() or monotonic() > deadline:
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
-        connection.adapters.register_dumper(int, Int8Dumper)  # one type, and so one plan, whatever the number
+        connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         connection.execute(
             "SELECT set_config('lock_timeout', %s, false),"
             " set_config('idle_in_transaction_session_timeout', %s, false),"
-            # What was acknowledged survives a crash, also where the server was told not to wait for its disk.
+            # Acknowledged commits survive a crash, even if the server is configured not to wait for its disk.
             " set_config('synchronous_commit',"
             " CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
             " ELSE current_setting('synchronous_commit') END, false)",
@@ -212,7 +212,7 @@ class PostgreSQL:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Errors of the driver, told as the service's own."""
+        """Turn errors of the driver into errors of the service."""
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:
@@ -260,13 +260,13 @@ class _Transaction:
             cursor.executemany(_rendered(sql), rows)
 
     def commit(self) -> None:
-        """Keep what was done; never after a statement that failed: the database would keep nothing, and not say so."""
+        """Commit. Refused after a failed statement, because the database would silently roll back."""
         if self._failed:
             raise RuntimeError(FAILED)
         self._require_open().execute("COMMIT")
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """Take back what is not committed, once; a connection on which that fails is not used again."""
+        """End the transaction once, by default with a rollback; if that fails, the connection is not used again."""
         connection, self._connection = self._connection, None
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
@@ -284,7 +284,7 @@ class _Transaction:
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Remember a failure, also one that the database has not come to know of."""
+        """Remember a failure, even one that never reached the database."""
         try:
             yield
         except BaseException:
@@ -303,7 +303,7 @@ def _rendered(sql: str) -> str:
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
-    """The columns that a unique index is on, as `table.column`: its own name says nothing to who has not made it."""
+    """The columns of a unique index, as `table.column`, which say more than its name; its name if none are found."""
     found = connection.execute(
         "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"

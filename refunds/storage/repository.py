@@ -1,7 +1,7 @@
-"""What repositories share: the transaction in which they work, who works in it, and what has happened in it so far.
+"""What repositories share: their transaction, who works in it, and what has happened in it so far.
 
-A repository gives records and takes them; rows, digests and keys stay in here. What is written is entered in the
-journal by the same call, so that neither can be forgotten.
+A repository takes and returns records; rows, digests and keys stay inside. One call writes a record and enters it in
+the journal, so that neither can be forgotten.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Context:
-    """A transaction, who works in it and when, and what they may open."""
+    """A transaction, who works in it and when, and what they may decrypt."""
 
     tx: Transaction
     keys: Keyring
@@ -28,25 +28,25 @@ class Context:
     now: datetime
     entries: list[Entry] = field(default_factory=list)
     customers: dict[str, CustomerCipher] = field(default_factory=dict)
-    """The vaults of the customers who are held, by their ids."""
+    """The ciphers of the locked customers, by id."""
     orders: dict[str, CustomerCipher] = field(default_factory=dict)
-    """The vaults of the customers of the orders that were read, by the ids of the orders."""
+    """The ciphers for the orders that were read, by order id."""
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """What opens the personal fields of a row's customer; closed to those who may not see them."""
+        """The cipher of a row's customer; `NO_ACCESS` for those who may not see personal fields."""
         cipher = keys.cipher(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else NO_ACCESS
         self.orders[row["order_id"]] = cipher
         return cipher
 
     @property
     def notes(self) -> CustomerCipher:
-        """What opens the free texts that are no customer's: for those who write them, and who may see all."""
+        """The cipher of free texts about no customer; `NO_ACCESS` for those who neither write them nor may see all."""
         readable = self.principal.may(Scope.PERSONAL_READ, Scope.POLICIES_WRITE)
         return CustomerCipher(self.keys.notes) if readable else NO_ACCESS
 
 
 class Repository(Generic[R]):
-    """The records of a kind, as a transaction and whoever works in it see them."""
+    """The records of one kind, as the transaction and its principal see them."""
 
     mapper: ClassVar[RecordMapper[Any]]
 
@@ -58,13 +58,13 @@ class Repository(Generic[R]):
         return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
-        """Store a new record, and enter in the journal that it is; `data` has nothing personal."""
+        """Store a new record and enter it in the journal; `data` must not be personal."""
         self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
-        """Store what changes of a record, and enter it in the journal; the record as it is now.
+        """Store the changes of a record, enter them in the journal, and return the new record.
 
-        Raises `Conflict` where the record is no longer what it was.
+        Raises `Conflict` if another transaction has changed one of the same fields; personal fields are not compared.
         """
         after: R
         after, digest = self.mapper.change(self._tx, record, self._cipher(record), **changes)
@@ -72,7 +72,7 @@ class Repository(Generic[R]):
         return after
 
     def count(self) -> int:
-        """How many there are."""
+        """The number of records."""
         return count_rows(self._tx, self.mapper.name)
 
     def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Repository(Generic[R]):
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def _cipher(self, _: R) -> CustomerCipher:
-        """What the personal fields of a record are encrypted with, if it has any."""
+        """The cipher for the personal fields of a record; `NO_ACCESS` if it has none."""
         return NO_ACCESS
 
     def _load(self, row: Row) -> R:

@@ -1,7 +1,7 @@
 """The SQLite engine: one file, many readers, and writers in a queue of their own.
 
-SQLite lets one transaction write at a time and leaves it to chance which of those waiting comes next. So every
-write first takes a ticket: a lock within the process, then a lock on a file beside the database for all processes.
+SQLite lets one transaction write at a time and picks the next waiting one by chance. So every write first takes a
+ticket: a lock within the process, then a lock on a file beside the database for all processes.
 """
 
 import fcntl
@@ -21,10 +21,10 @@ from refunds.errors import Conflict, StorageUnavailable, Unreadable
 from refunds.storage import FAILED, PATIENCE, Row
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
-"""Seconds between two looks at a ticket that is taken: whoever waits longest looks most often."""
+"""Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
 
 _CHECKPOINT = 4000
-"""Pages of the log after which it is moved into the database: the pages at the journal's end are moved but once."""
+"""Pages of the log before SQLite moves them into the database: many, so the pages at the journal's end move once."""
 _DIALECT = {
     "bigint": "INTEGER",
     "bytes": "BLOB",
@@ -32,12 +32,12 @@ _DIALECT = {
     "clustered": " WITHOUT ROWID",
     "for_update": "",
     "unless_held": "",
-    # A decision that was tampered with has none, and the audit finds it.
+    # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
 }
 
-# Rows that are too old, a full disk, a file that is locked, gone or unreadable: not the caller's fault.
+# A stale snapshot, a full disk, a locked, missing or unreadable file: not the caller's fault.
 _OUT_OF_ORDER = frozenset(
     {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CORRUPT"}
     | {"SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL", "SQLITE_NOTADB"}
@@ -45,9 +45,9 @@ _OUT_OF_ORDER = frozenset(
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite keeps a write-ahead log whole when several connections write and checkpoint it.
+    """Whether this version of SQLite keeps a write-ahead log intact when several connections write and checkpoint it.
 
-    Source: the WAL-reset bug, mended in 3.51.3 and in the branches 3.44.6 and 3.50.7.
+    Source: the WAL-reset bug, fixed in 3.51.3 and in the branches 3.44.6 and 3.50.7.
     """
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
@@ -97,7 +97,7 @@ class SQLite:
                 raise
 
     def close(self) -> None:
-        """Let go of every connection; they are opened anew when needed."""
+        """Close every connection; they open again when needed."""
         with self._ticket:
             while self._readers:
                 self._readers.pop().close()
@@ -110,7 +110,7 @@ class SQLite:
 
     @contextmanager
     def _queue(self) -> Iterator[None]:
-        """Hold the ticket: no other thread and no other process writes meanwhile."""
+        """Hold the ticket, so that no other thread or process writes; raises `StorageUnavailable`."""
         deadline = monotonic() + self._patience
         if not self._ticket.acquire(timeout=self._patience):
             raise StorageUnavailable("Too many writes are waiting.")
@@ -133,8 +133,8 @@ class SQLite:
             raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
-        # What it holds is for its owner alone. A file that exists is not opened: closing it again would take all of
-        # this process's locks on it away, and with them other processes' writes.
+        # Only the owner may read the file. An existing file is not opened here: closing it would release all locks
+        # that this process has on it, and other processes' writes could be lost.
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
@@ -145,7 +145,7 @@ class SQLite:
             self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
         )
         opened = _Connection(Database(connection, execute_plugins=False))
-        # FULL: with NORMAL, a power cut takes acknowledged commits with it. secure_delete: erased is erased.
+        # FULL: with NORMAL, a power cut loses acknowledged commits. secure_delete: deleted data is overwritten.
         pragmas = (
             f"journal_mode = {self._journal_mode}",
             "synchronous = FULL",
@@ -189,14 +189,14 @@ class _Connection:
         self.execute("COMMIT")
 
     def leave_rows(self) -> None:
-        """Let go of rows that were not read to their end: they would hold the state that they were read in."""
+        """Close cursors that were not read to the end: they would keep their snapshot open."""
         while self._half_way:
             self._half_way.pop().close()
 
     def rollback(self) -> None:
         self.leave_rows()
         self._failed = False
-        # After some errors (a full disk) SQLite has already done it.
+        # After some errors (a full disk), SQLite has already rolled back.
         if self.database.conn.in_transaction:
             self.execute("ROLLBACK")
 
@@ -212,7 +212,7 @@ class _Connection:
         cursor = self.execute(_rendered(sql), parameters)
         self._half_way.add(cursor)
         with _translated():
-            while row := cursor.fetchone():  # `yield from` would close it again, when its connection may be gone
+            while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection
                 yield row
         self._half_way.discard(cursor)
 
@@ -248,7 +248,7 @@ def _lock_file(file: int, deadline: float) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of the driver, told as the service's own."""
+    """Turn errors of the driver into errors of the service."""
     try:
         yield
     except sqlite3.IntegrityError as error:

@@ -1,6 +1,6 @@
-"""The tables, each after those that it refers to: what copies, the audit and the benchmarks go through.
+"""The tables, each after those it refers to, for copies, the audit and the benchmarks.
 
-The head of the journal is not among them: it is set at the end.
+The head of the journal is left out, because a copy sets it at the end.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from refunds.storage.mapper import RecordMapper
 class StoredTable:
     """A table, and its key.
 
-    Of records: how they become rows, the rows of all of them, and what the types of the events about them begin with.
-    `journalled`: its rows change with an event, and not without a trace, as sessions end and replies expire.
+    A table of records also has their mapper, all their rows, and the prefix of the types of the events about them.
+    `journalled`: its rows change only with an event, not without a trace as when sessions end or replies expire.
     """
 
     name: str
@@ -56,12 +56,13 @@ NAMES = tuple(table.name for table in TABLES)
 
 
 def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Iterator[Row]]]]:
-    """The tables of records that the journal vouches for, and the rows of each."""
+    """The mappers of the records that the journal vouches for, and the rows of each."""
     for table in TABLES:
         if table.mapper is not None and table.rows is not None:
             yield table.mapper, table.rows
 
 
-def table_of(event: str) -> str:
+def table_of(event: str) -> str | None:
     """The table of the record that an event of this type is about."""
-    return next(table.name for table in TABLES if table.events is not None and event.startswith(table.events))
+    names = (table.name for table in TABLES if table.events is not None and event.startswith(table.events))
+    return next(names, None)

@@ -1,4 +1,4 @@
-"""A unit of work: one use case, and the transaction in which all of it happens or nothing."""
+"""A unit of work: one use case, and its transaction, in which all of it happens or nothing."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -18,13 +18,13 @@ from refunds.storage.events import Events
 from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
-from refunds.storage.policies import EnteredClosures, Policies, Versions, load
+from refunds.storage.policies import ClosureRepository, Policies, Versions, load
 from refunds.storage.repository import Context
 from refunds.storage.users import Users
 
 
 class UnitOfWork:
-    """One use case under way: who works, when, and the records as this transaction sees them."""
+    """One use case: who works, when, and the records as this transaction sees them."""
 
     def __init__(
         self,
@@ -36,21 +36,21 @@ class UnitOfWork:
         context = self._context = Context(tx, keyring, principal, datetime.now(UTC))
         self.principal, self._policies_as_of = principal, policies_as_of
         self.policies_seen: Policies | None = None
-        """The policies that were relied upon, if any were."""
+        """The policies that this use case has relied on, or None."""
         self._locks_journal = False
         self.orders, self.contacts, self.cancellations = Orders(context), Contacts(context), Cancellations(context)
-        self.customers, self.versions, self.closures = Customers(context), Versions(context), EnteredClosures(context)
+        self.customers, self.versions, self.closures = Customers(context), Versions(context), ClosureRepository(context)
         self.clients, self.tokens, self.users = Clients(context), Tokens(context), Users(context)
         self.events, self.replies = Events(context), Replies(context)
 
     @property
     def tx(self) -> Transaction:
-        """The transaction in which all of it happens."""
+        """The transaction of this use case."""
         return self._context.tx
 
     @property
     def now(self) -> datetime:
-        """When all of it happens."""
+        """The instant of everything in this use case."""
         return self._context.now
 
     @property
@@ -61,44 +61,44 @@ class UnitOfWork:
         return self.policies_seen
 
     def policies_at(self, position: int) -> Policies:
-        """The policies after the event at a position, which is the last one about them that this transaction sees."""
+        """The policies after the event at a position: the last event about policies that this transaction sees."""
         return self._policies_as_of(self.tx, position)
 
     def lock_journal(self) -> None:
-        """Be the only use case that is entered in the journal until this one ends, and happen after all that are.
+        """Lock the journal until this use case ends, and set its instant after everything in the journal.
 
-        What is judged meanwhile is judged again (`write_journal`), so that a change of policies has one place in time.
+        Decisions made meanwhile are made again (`write_journal`), so that a change of policies has one place in time.
         """
         if not self._locks_journal:
             events.lock_head(self.tx)
             self._context.now, self.policies_seen, self._locks_journal = datetime.now(UTC), None, True
 
     def see_own_policies(self) -> None:
-        """Go on with the policies as this use case has changed them."""
+        """Continue with the policies as this use case has changed them."""
         seen = self.policies
         self.policies_seen = load(self.tx, seen.default, seen.position)
 
     def mark(self, *parts: bytes) -> bytes:
-        """What marks a cursor as the service's own."""
+        """The mark of a cursor as the service's own: a keyed digest of these parts."""
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """What is held about an order, as it is stored; raises `NotFound`."""
+        """Everything stored about an order; raises `NotFound`."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
-        """How much is found sound, if all is; raises `Broken`, `Shortened`."""
+        """How much was checked, if all is sound; raises `Broken` or `Shortened`."""
         return audit.verify(self._context, checkpoints)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
-        """The same in a copy of the database."""
+        """The same unit of work in a copy of the database."""
         keyring = keys.open_keyring(tx, self._context.keys.master)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
 
     def write_journal(self) -> Checkpoint | None:
-        """Chain what has happened to the journal: last of all, so that the head is held for as short as can be.
+        """Append the events of this use case to the journal; last of all, to lock the head only briefly.
 
-        An anchor where one is due. Raises `Conflict` where the policies that were relied upon were changed meanwhile.
+        Returns a checkpoint if one is due, else None. Raises `Conflict` if the policies relied on have changed.
         """
         context = self._context
         if not context.entries:

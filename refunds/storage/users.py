@@ -13,11 +13,11 @@ from refunds.storage.repository import Repository
 USERS = RecordMapper(User, "users")
 
 WITHIN = timedelta(minutes=15)
-"""For how long attempts are counted, from the first of them."""
+"""How long attempts are counted, from the first one."""
 
 
 class SignedIn(NamedTuple):
-    """A user; and the position of the last event about policies, which every request asks for as well."""
+    """A user, and the position of the last event about policies, which every request needs too."""
 
     user: User
     policies_at: int
@@ -29,7 +29,7 @@ class Users(Repository[User]):
     mapper: ClassVar[RecordMapper[User]] = USERS
 
     def signed_in(self, user_id: str) -> SignedIn | None:
-        """The user of this id: the one indexed read of every request of a session."""
+        """The user with this id: the only read, an indexed one, that every request of a session makes."""
         row = self._tx.one(
             f"SELECT {USERS.columns}, policies_at FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
             user_id=user_id,
@@ -37,16 +37,16 @@ class Users(Repository[User]):
         return None if row is None else SignedIn(self._load(row), row["policies_at"])
 
     def by_name(self, name: str) -> User | None:
-        """The user of this name; held, in a write, until it ends."""
+        """The user with this name; a write locks the row until it ends."""
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
     def iter_all(self) -> Iterator[User]:
-        """Every user, by id: in the order in which they were added."""
+        """Every user, by id, which is the order in which they were added."""
         return map(self._load, iter_all(self._tx))
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """What those users and clients are called whose ids these are, where they still have a name."""
+        """The names of the users and clients with these ids, by id; without those who no longer have a name."""
         found = {}
         for one in set(ids):
             row = self._tx.one(
@@ -58,13 +58,13 @@ class Users(Repository[User]):
         return found
 
     def end_sessions(self, user_id: str) -> None:
-        """Let no session of a user hold any more."""
+        """End every session of a user."""
         self._tx.run("UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id", user_id=user_id)
 
     def count_attempt(self, name: str) -> int:
-        """How many attempts have been made for a name, with this one; those for it wait for each other.
+        """How many attempts have been made for a name, including this one; attempts for one name wait for each other.
 
-        What has been counted for long enough is forgotten, but for what others are at, so that nobody waits for it.
+        Deletes some expired counts, but skips rows locked by others, so that nobody waits for it.
         """
         now, name_digest = self._context.now, self._attempts_by(name)
         self._tx.run(
@@ -89,12 +89,12 @@ class Users(Repository[User]):
         return made
 
     def forget_attempts(self, name: str) -> None:
-        """Count anew for a name."""
+        """Reset the count for a name."""
         sql = "DELETE FROM sign_in_attempts WHERE name_digest = :name_digest"
         self._tx.run(sql, name_digest=self._attempts_by(name))
 
     def _attempts_by(self, name: str) -> bytes:
-        """By what attempts are counted: what is typed for a name may be anything, and is not stored in clear."""
+        """The digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
         typed = name.strip().lower().encode(errors="surrogatepass")
         return keyed_digest(self._context.keys.session, b"attempts", typed)
 

@@ -1,4 +1,4 @@
-"""The service over HTTP: `create_app()` puts it together."""
+"""The service over HTTP, assembled by `create_app()`."""
 
 from typing import Any
 
@@ -44,13 +44,13 @@ TAGS = (
 
 
 class Number(IntegerConverter):
-    """A number from 1 in a path, in plain digits without leading zeros."""
+    """A number in a path, from 1, in plain digits without leading zeros."""
 
     regex = "[1-9][0-9]{0,8}"
 
 
 class Name(UnicodeConverter):
-    """A name in a path; of those with a NUL there are none, as no text that is stored may have one."""
+    """A name in a path. It cannot contain a NUL, because no stored text can."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
@@ -58,7 +58,7 @@ class Name(UnicodeConverter):
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application; raises `ConfigurationError` where it cannot serve as configured."""
+    """The WSGI application. Raises `ConfigurationError` if it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, BABEL_TRANSLATION_DIRECTORIES="web/translations")
     app.jinja_env.undefined = StrictUndefined

@@ -1,6 +1,6 @@
-"""Who calls: every route but the public ones wants a token whose role has the route's scope.
+"""Authentication: every route that is not public needs a token whose role has one of the route's scopes.
 
-It is asked for before the body is touched, so that strangers cannot keep a thread waiting for theirs.
+The token is checked before the body is read, so that callers without one cannot keep a thread waiting for a body.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,17 +17,17 @@ from refunds.storage.policies import Policies
 from refunds.web.problems import Rejected
 
 Scopes = tuple[Scope, ...] | None
-"""One of which a route wants: none at all of whoever has a token, and None of the public."""
+"""The scopes of a route, one of which is needed. If empty, any token is enough; None: no token is needed."""
 
 Caller = Callable[[Store], tuple[Principal, Policies]]
-"""Tells who calls, and the policies as of then; raises `Unauthenticated`."""
+"""The caller, and the policies at the time of the call. Raises `Unauthenticated`."""
 
 PUBLIC_BLUEPRINTS = {"pages"}
-"""Pages for people that say nothing of any record."""
+"""Pages for people that show no records."""
 
 
 class Limiter:
-    """A bucket of tokens for each client: full it holds `rate` of them, and it fills at `rate` a second."""
+    """A token bucket for each client. It has room for `rate` tokens and fills at `rate` per second."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -35,7 +35,7 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, actor: str) -> float:
-        """How many requests are left after this one; below 0, it is one too many."""
+        """The number of requests left after this one. If it is below 0, this request is one too many."""
         now = monotonic()
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))
@@ -45,9 +45,9 @@ class Limiter:
 
 
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
-    """Admit requests to the routes of an app, or turn them away.
+    """Admit or reject the requests to the routes of an app.
 
-    Those of some blueprints have a way of their own to tell who calls; all others want a token.
+    The blueprints in `callers` identify their callers in their own way; all others need a token.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -85,6 +85,6 @@ def _token_holder(store: Store) -> tuple[Principal, Policies]:
 
 
 def store() -> Store:
-    """The books of this app."""
+    """The store of this app."""
     found: Store = current_app.extensions["refunds.store"]
     return found

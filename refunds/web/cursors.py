@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list begins, marked as the service's own for this list and these filters."""
+"""Cursors: where the next page of a list begins, authenticated by the service for this list and these filters."""
 
 import base64
 import binascii
@@ -29,10 +29,9 @@ def paginate(
 ) -> tuple[list[R], str | None]:
     """Up to `limit` items after the cursor `given`, and the cursor of the next page, if there is one.
 
-    `fetch` gives items after the sort values of a place, `beginning` being the one before all of them. Raises
-    `InvalidCursor`.
+    `fetch` returns items after the given sort values; `beginning` sorts before all items. Raises `InvalidCursor`.
     """
-    found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # to know if there is a next page
+    found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]
     return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
 
@@ -44,7 +43,7 @@ def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> 
 
 
 def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
-    """The sort values that a cursor names, or those before the first item; raises `InvalidCursor`."""
+    """The sort values in a cursor, or `beginning` if there is none. Raises `InvalidCursor`."""
     if given is None:
         return list(beginning)
     try:

@@ -1,7 +1,7 @@
-"""The endpoint: how every request is served, of the API and of the console.
+"""The endpoint: how requests to the API and the console are served.
 
-It opens one unit of work and calls one view; a request with a key is answered as it was when it first came. An
-operation of the API is declared beside its view: the endpoint reads what it takes, and the document says so.
+It opens one unit of work and calls one view. A repeated request with a key gets its first answer again. An operation
+of the API is declared beside its view; the endpoint and the API document are both made from the declaration.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,24 +23,24 @@ View = Callable[..., Response]
 
 
 class Transaction(StrEnum):
-    """In what kind of transaction a view works; it is then given its unit of work first."""
+    """The kind of transaction a view works in. The view gets its unit of work as the first argument."""
 
     READ = "read"
     WRITE = "write"
     IDEMPOTENT = "idempotent"
-    """A write whose request comes with a key, so that it happens once however often it is sent."""
+    """A write whose request has a key, so that it happens only once even if it is sent several times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an operation answers with when all is well."""
+    """A successful response of an operation."""
 
     description: str
     schema: type[ma.Schema] | Mapping[str, Any]
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     media_type: str = JSON
     also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Other forms of the same, by media type."""
+    """Other forms of the same response, by media type."""
     etag: bool = False
     links: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
@@ -48,13 +48,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation of the API: how it is reached, what it takes, what it answers, and the view that does it.
+    """An operation of the API: its route, what it takes, what it answers, and its view.
 
     The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
-    description. It is called with its unit of work and what was read: `body`, `query`, the parameters of the rule,
-    which `path` describes. `scopes`: one of them is needed; none at all of whoever has a token; None of anybody. A body
-    has at most `most_bytes`. `refusal` is what a conflict looks like, if not like any problem. `problems` are the slugs
-    that it can answer with besides those that its intake brings.
+    description. The view is called with its unit of work, `body`, `query` and the parameters of the rule, which `path`
+    describes. One of `scopes` is needed; if empty, any token is enough; if None, no token is needed. A body has at most
+    `most_bytes` bytes. `refusal` is the schema of a conflict if it is not a plain problem. `problems` are the slugs
+    that it can answer with, in addition to those of every operation of its kind.
     """
 
     view: View
@@ -81,7 +81,7 @@ class Tag:
         self.operations: list[Operation] = []
 
     def operation(self, rule: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
-        """Declare a view as an operation, see `Operation`."""
+        """Declare a view as an operation; see `Operation`."""
 
         def declare(view: View) -> View:
             self.operations.append(Operation(view=view, rule=rule, answers=answers, **declared))
@@ -98,7 +98,7 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """What reads a request strictly, and calls the view of an operation with it."""
+    """The function that reads a request strictly and calls the view of an operation with it."""
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 
@@ -118,11 +118,11 @@ def _serving(operation: Operation) -> View:
 
 
 class _NoParameters(StrictSchema):
-    """The query of an operation that takes none."""
+    """The query of an operation without parameters."""
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
-    """What a view answers in its unit of work; with a key, what it answered when this was first sent with it."""
+    """The answer of a view in its unit of work; with a key, its first answer to the same request with that key."""
     if transaction is None:
         return view()
     store = auth.store()

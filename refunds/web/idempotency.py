@@ -1,4 +1,4 @@
-"""Requests that come with a key: the same one sent again gets the same answer, and leaves no second record."""
+"""Requests with an idempotency key: the same request sent again gets the same answer and creates no second record."""
 
 import re
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from refunds.web.problems import Rejected
 
 _CHARACTERS = "[A-Za-z0-9._~:/+=@!#$%&*^|-]{1,128}"
 KEY = f'^("{_CHARACTERS}"|{_CHARACTERS})$'
-"""A key as it is sent: bare, or in quotes."""
+"""The pattern of a key as it is sent, with or without quotes."""
 
 _KEY = re.compile(KEY)
 
 
 def key_of(request: Request) -> str:
-    """The key of a request, its quotes taken off; raises `Rejected`."""
+    """The key of a request, without quotes. Raises `Rejected`."""
     return checked_key(request.headers.get("Idempotency-Key"))
 
 
 def checked_key(given: str | None) -> str:
-    """A key as it was given, its quotes taken off; raises `Rejected`."""
+    """A given key, without quotes. Raises `Rejected` if it is missing or invalid."""
     if given is None:
         raise Rejected("idempotency-key-missing", "Send an Idempotency-Key, a UUID for example.")
     key = given.strip()
@@ -33,10 +33,10 @@ def checked_key(given: str | None) -> str:
 
 
 def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
-    """What `perform` answers, or what it answered when this request first came with this key.
+    """The answer of `perform`, or its earlier answer if this request came with this key before.
 
-    The request is told by what was sent, and not by how: spaces and the order of keys do not matter, nor the language.
-    Raises `IdempotencyKeyReused`.
+    Requests are compared by content: spaces, the order of JSON keys and the language do not matter. Raises
+    `IdempotencyKeyReused`.
     """
     payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)

@@ -1,6 +1,6 @@
-"""Strict intake: what arrives is exactly what was declared, or it is a problem.
+"""Strict intake: a request that is not exactly as declared is a problem.
 
-Nothing is read before the framing is known to be sound, because servers differ in how they cut bodies short.
+Nothing is read before the framing is checked, because servers differ in how they cut bodies short.
 """
 
 import json
@@ -17,30 +17,30 @@ from refunds.schemas.fields import step
 from refunds.web.problems import Rejected
 
 MOST_BODIES = 24
-"""On their way at once: each holds one of the server's 32 threads, and the others answer what has no body."""
+"""Bodies read at once. Each keeps one of the server's 32 threads busy; the others answer requests without a body."""
 
 _PATIENCE = 0.5
-"""Seconds."""
+"""Seconds that a body waits to be read."""
 
 _reading = BoundedSemaphore(MOST_BODIES)
 
 
 def check_framing(request: Request) -> None:
-    """Refuse a request whose body has no declared length, or whose query is no text, before anything is read."""
+    """Reject a request with a Transfer-Encoding or a query that is not UTF-8, before anything is read."""
     try:
         request.query_string.decode()
     except UnicodeDecodeError:
-        request.query_string = b""  # so that nobody stumbles over it again
+        request.query_string = b""  # so that later code does not fail on it
         raise Rejected("bad-request", "The query is not UTF-8.") from None
     if "Transfer-Encoding" in request.headers:
         raise Rejected("length-required", "Send the body with a Content-Length and without a Transfer-Encoding.")
     if request.method in {"GET", "HEAD"}:
-        for ignored in ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MATCH"):  # nothing here is served in parts
+        for ignored in ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MATCH"):  # no partial responses, no conditions on reads
             request.environ.pop(ignored, None)
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """The query, in which every parameter may stand once; raises `InvalidInput`."""
+    """The query parameters. Raises `InvalidInput` if one is repeated."""
     return _once(request.args) if request.query_string else {}
 
 
@@ -55,12 +55,12 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
-    """The parsed body; raises `Rejected` for whatever is not one whole, unambiguous JSON text."""
+    """The parsed body. Raises `Rejected` if it is not one complete, unambiguous JSON text."""
     return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
-    """What was typed into a form, by the names of its fields; raises `Rejected`, `InvalidInput`."""
+    """The values of a form, by field name. Raises `Rejected`, `InvalidInput`."""
     body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
@@ -73,7 +73,7 @@ _MOST_FIELDS = 100
 
 
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
-    """The whole body, of this media type; raises `Rejected`, as `cut_short` where it is less than was declared."""
+    """The whole body. Raises `Rejected`, with the slug `cut_short` if the body is shorter than declared."""
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
         raise Rejected("unsupported-media-type", f"Send the body as Content-Type: {media_type}.")
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
@@ -95,14 +95,14 @@ def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) ->
 
 
 def parse_json(body: bytes) -> Any:
-    """What a JSON text holds; raises `Rejected` where it is none, or where a key stands twice in an object."""
+    """The value of a JSON text. Raises `Rejected` if it is not JSON or has an object with a duplicate key."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Rejected(
             "malformed-json", f"The body is not JSON at line {error.lineno}, column {error.colno}."
         ) from None
-    # orjson has vouched for all but one thing: it lets the last of two equal keys win.
+    # orjson checks everything except duplicate keys, of which it keeps the last.
     try:
         _FINDS_DUPLICATES.decode(body.decode())
     except RecursionError:

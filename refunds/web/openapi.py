@@ -1,6 +1,6 @@
-"""The API document: the operations, as they are declared beside their views, in OpenAPI 3.1.
+"""The API document in OpenAPI 3.1, made from the operations declared beside their views.
 
-`openapi.yaml` is emitted from here and never edited by hand.
+`openapi.yaml` is generated from it and never edited by hand.
 """
 
 import inspect
@@ -46,7 +46,7 @@ WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-lar
 
 
 class Contract:
-    """The document of the operations; it is written when somebody reads it, as that takes a tenth of a second."""
+    """The document of the operations. It is made on first use, because that takes a tenth of a second."""
 
     def __init__(self, tags: Iterable[Tag]) -> None:
         self._tags = tuple(tags)
@@ -83,7 +83,7 @@ class Contract:
 
 
 def _write_components(spec: APISpec) -> None:
-    """Write what operations refer to."""
+    """Write the components that operations refer to."""
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     for name, (text, kind) in _HEADERS.items():
@@ -109,7 +109,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """The path of an operation, and its parameters."""
+    """The path of an operation and its parameters."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         schema = {"type": "integer", "minimum": 0} if kind == "number" else {"type": "string", "minLength": 1}
@@ -118,11 +118,11 @@ def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
     return _PARAMETER.sub(r"{\2}", operation.rule), parameters
 
 
-_PARAMETER = re.compile(r"<(\w+):(\w+)>")
+_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """An operation as the document has it."""
+    """An operation as it is in the document."""
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
     parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []
@@ -149,7 +149,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _brought_problems(operation: Operation) -> list[str]:
-    """The slugs of what can go wrong with any operation of this kind."""
+    """The slugs of the problems of every operation of this kind."""
     return [
         *ALWAYS,
         *(WITH_TOKEN if operation.scopes is not None else ()),
@@ -161,7 +161,7 @@ def _brought_problems(operation: Operation) -> list[str]:
 
 
 def _description(view: View, scopes: Scopes) -> str:
-    """What the docstring says after its first line, and what the operation takes."""
+    """The docstring after its first line, and the scopes."""
     text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
     if scopes is None:
         return f"{text}\n\nNo token is needed."
@@ -169,7 +169,7 @@ def _description(view: View, scopes: Scopes) -> str:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    """What an operation answers, by status."""
+    """The responses of an operation, by status."""
     idempotent = operation.transaction is Transaction.IDEMPOTENT
     responses = {str(answer.status): _answer(answer, idempotent=idempotent) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
@@ -238,7 +238,7 @@ _WITH_STATUS: dict[int, tuple[str, ...]] = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and repeats instead of anchoring."""
+    """A dumper that writes multi-line texts as blocks, and repeats values instead of using YAML anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -257,7 +257,7 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """What a field of ours says of itself."""
+    """The JSON schema that one of our own fields declares."""
     if isinstance(field, Either):
         return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
     return getattr(field, "json_schema", {})

@@ -9,7 +9,7 @@ from refunds.web.problems import PROBLEMS
 
 blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 
-# Redoc writes its styles into the page and searches in a worker of its own making; nothing leaves the host.
+# Redoc writes inline styles and searches in a blob worker; nothing leaves the host.
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -19,25 +19,25 @@ _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; ba
 
 @blueprint.get("/")
 def index() -> Response:
-    """The way to everything else."""
+    """The index page, with links to everything else."""
     return _page("index.html")
 
 
 @blueprint.get("/docs")
 def docs() -> Response:
-    """The API document, for reading."""
+    """The API document as a page to read."""
     return _page("docs.html", _DOCS_POLICY)
 
 
 @blueprint.get("/problems/")
 def problems() -> Response:
-    """Every kind of problem."""
+    """All kinds of problems."""
     return _page("problems.html", problems=PROBLEMS)
 
 
 @blueprint.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """What a problem means, and the fix."""
+    """The meaning of a problem, and the fix. Raises `NotFound`."""
     if slug not in PROBLEMS:
         raise NotFound
     return _page("problem.html", slug=slug, problem=PROBLEMS[slug])

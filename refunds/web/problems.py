@@ -1,6 +1,6 @@
-"""Problems (RFC 9457): the one place where an error becomes an HTTP answer, and the page that explains each.
+"""Problems (RFC 9457): the one place where an error becomes an HTTP response.
 
-`PROBLEMS` maps the code of every error in the tree to its status, and says what happened and how to fix it.
+`PROBLEMS` maps the code of every error class to its status, and says what happened and how to fix it.
 """
 
 import sys
@@ -256,7 +256,7 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 
 
 class Rejected(Exception):
-    """A request that is turned away before its content is looked at, with the slug of the problem."""
+    """A request that is rejected before its content is used, with the slug of the problem."""
 
     def __init__(self, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         self.slug, self.headers = slug, headers
@@ -264,7 +264,7 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """What kind of problem an error of the app is; None for what is none, such as the way to another page."""
+    """The slug of an error of the app; None if it is no problem, such as a redirect."""
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):
@@ -275,7 +275,7 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """The problem as the API shows it, for the request under way."""
+    """A problem as the API shows it, for the current request."""
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
         "type": f"/problems/{slug}",
@@ -289,16 +289,16 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
-    """The problem that an error of the tree is; its places seen from the document that holds it at `within`."""
+    """The problem of an error. `within` is put before the pointers of its field errors."""
     errors = [field_error.under(within) for field_error in error.errors]
     problem = PROBLEMS[error.code]
-    # What failed inside is for the log alone.
+    # Internal details go only to the log.
     detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
     return problem_data(error.code, summary(errors) or detail, errors)
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """A problem as the answer to the request."""
+    """The response with a problem."""
     return Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
 
 
@@ -306,7 +306,7 @@ HEADERS = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
     "storage-unavailable": {"Retry-After": str(StorageUnavailable.retry_after)},
 }
-"""What goes with a problem, by its slug."""
+"""The headers of a problem's response, by its slug."""
 
 
 def register(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Responses: how data and documents are answered, and in which form and language."""
+"""Responses: data and documents, and the choice of their form and language."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from refunds.web.problems import Rejected
 def reply(
     data: Any, *, etag: bool | str = False, public: bool = False, status: int = 200, location: str | None = None
 ) -> Response:
-    """The data as JSON; with `etag` (of its own, or made of the data), 304 where the client has it already.
+    """The data as JSON; with `etag` (given, or made from the data), 304 if the client already has it.
 
-    Only what is `public` may be kept by caches on the way, if they ask before they use it.
+    Only a `public` response with an `etag` can be cached, and a cache must revalidate it before each use.
     """
     response = Response(orjson.dumps(data), status, mimetype="application/json")
     response.headers["Vary"] = "Accept-Language, Authorization"
@@ -35,7 +35,7 @@ def reply(
 
 
 def accepted(*forms: str) -> str:
-    """The form that the reader prefers of those there are, the first where he does not say; raises `Rejected`."""
+    """The form that the client prefers; the first if it does not say. Raises `Rejected` if it accepts none."""
     found = request.accept_mimetypes.best_match(forms) if request.headers.get("Accept") else forms[0]
     if found is None:
         raise Rejected("not-acceptable", f"This can be answered as {' or '.join(forms)}.")
@@ -43,7 +43,7 @@ def accepted(*forms: str) -> str:
 
 
 def document(text: str, form: str) -> Response:
-    """A page or a text to keep, which asks for nothing from anywhere."""
+    """A self-contained page or text, which loads nothing."""
     policy = (
         f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
@@ -54,11 +54,11 @@ def document(text: str, form: str) -> Response:
 
 
 def reader_language() -> str:
-    """The language of the reader among those that the service speaks."""
+    """The reader's preferred language among those that the service has."""
     if "Accept-Language" not in request.headers:
         return LANGUAGES[0]
-    # In the reader's order of preference, de-AT being German: werkzeug's own choice would rather take an exact
-    # second language than a first one of a region.
+    # In the reader's order of preference, with de-AT as German: werkzeug's own choice prefers an exact match with a
+    # second language to a first language with a region.
     wished = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality)
     return next((language for language in wished if language in LANGUAGES), LANGUAGES[0])
 

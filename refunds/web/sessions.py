@@ -1,7 +1,7 @@
-"""Sessions of the console: a signed cookie that says whose it is, and forms that only its own pages can send.
+"""Sessions of the console: a signed cookie that names the user, and forms that only the console's pages can send.
 
-The cookie holds nothing personal. It is good for nothing once its user's epoch has moved on, so that sign-out ends a
-session in every browser. Only the console has sessions: the API knows tokens alone.
+The cookie has no personal data. It is invalid once the user's epoch has changed, so sign-out ends the sessions in all
+browsers. Only the console has sessions; the API uses only tokens.
 """
 
 from datetime import timedelta
@@ -26,36 +26,36 @@ from refunds.web import intake
 from refunds.web.problems import Rejected
 
 WORKDAY = timedelta(hours=12)
-"""How long a session holds at most."""
+"""The longest time that a session is valid."""
 
 MOST_BYTES = 2**16
-"""Of a form."""
+"""The most bytes of a form."""
 
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
 _KEPT = ("lang", "channel")
-"""The language and the channel, whoever signs in."""
+"""What the session keeps when the user changes: the language and the channel."""
 
 _strangers = BoundedSemaphore(12)
-"""Forms of those who are not signed in: however slow they are, most of the server's threads are for all others."""
+"""Limits the forms of users who are not signed in, so that slow ones leave most of the server's threads free."""
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Sessions signed by a key of the service; none outside the console."""
+    """Sessions signed with a key of the service; empty outside the console."""
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store, self._prefix = store, prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request to the console."""
+        """The session of a request; empty outside the console."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
             return super().open_session(app, request)
-        except RefundsError:  # the records cannot be opened, as whoever is admitted next will be told
+        except RefundsError:  # the records cannot be opened, which admission reports
             return self.session_class()
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
-        """What signs, and knows by itself how old a session is."""
+        """The serializer that signs sessions, and adds the time to know their age."""
         return URLSafeTimedSerializer(
             _keys(self._store).session,
             salt=self.salt,
@@ -65,7 +65,7 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 def register(app: Flask, prefix: str) -> None:
-    """Give the pages under a prefix their sessions."""
+    """Set up the sessions of the pages under a prefix."""
     app.config.update(
         SESSION_COOKIE_NAME="__Host-refunds",
         SESSION_COOKIE_PATH="/",
@@ -78,9 +78,9 @@ def register(app: Flask, prefix: str) -> None:
 
 
 def caller(store: Store) -> tuple[Principal, Policies]:
-    """Whose session it is, and the policies as of now.
+    """The signed-in user, and the policies as of now.
 
-    Raises `Unauthenticated`, and `Rejected` for a form of another site.
+    Raises `Unauthenticated`, and `Rejected` if the form comes from another site.
     """
     require_same_site()
     if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
@@ -89,20 +89,20 @@ def caller(store: Store) -> tuple[Principal, Policies]:
 
 
 def begin(user: User) -> None:
-    """A new session, with nothing of the one before it but what a browser is asked only once."""
+    """Begin a session for a user. From the one before, it keeps only the language and the channel."""
     end()
     session.update(user=user.user_id, epoch=user.epoch, since=int(time()))
 
 
 def end() -> None:
-    """Let this browser know nothing of its session any more but what it is asked only once."""
+    """Clear the session of this browser, except for the language and the channel."""
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)
 
 
 def require_same_site() -> None:
-    """Refuse a form that another site's page sends, before anything else is made of it."""
+    """Raise `Rejected` if a form comes from a page of another site."""
     if current_request.method in {"GET", "HEAD"}:
         return
     headers = current_request.headers
@@ -113,13 +113,13 @@ def require_same_site() -> None:
 
 
 def token(store: Store) -> str:
-    """What a form of this session's pages carries."""
+    """The CSRF token for the forms of this session."""
     made: str = generate_csrf(_keys(store).session, TOKEN)
     return made
 
 
 def is_own(store: Store, form: dict[str, str]) -> bool:
-    """Whether a form was sent by a page of this session, whose token it then loses."""
+    """Whether a form was sent by a page of this session. Removes the token from the form."""
     try:
         validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(WORKDAY.total_seconds()), TOKEN)
     except ValidationError:
@@ -128,12 +128,12 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
 
 
 def form() -> dict[str, str]:
-    """The form of someone who is signed in."""
+    """The form of a signed-in user."""
     return intake.form_body(current_request, MOST_BYTES)
 
 
 def strangers_form() -> dict[str, str]:
-    """The form of someone who is not; raises `Rejected` where too many are on their way."""
+    """The form of a user who is not signed in. Raises `Rejected` if too many are being read."""
     if not _strangers.acquire(timeout=0.5):
         raise Rejected("rate-limited", "Too many are signing in: try again in a moment.", {"Retry-After": "1"})
     try:

@@ -1,6 +1,6 @@
-"""What operators see: an id, a log line and a measurement for every request; and the headers of every answer.
+"""Telemetry: an id, a log line and a measurement for every request, and the headers of every response.
 
-No client address, no body and nothing personal is logged or measured: only what was called and how it went.
+No client address, no body and nothing personal is logged or measured, only what was called and how it went.
 """
 
 import collections
@@ -39,14 +39,14 @@ _HEADERS = {
 
 
 def _is_sane(request_id: str) -> bool:
-    """Whether an id may stand in the log: a token or a card's number that someone takes for an id may not."""
+    """Whether a request id may be logged. A token or a card number sent as an id may not."""
     return bool(_SANE_ID.fullmatch(request_id)) and not (
         request_id.startswith("rfd_") or holds_payment_data(request_id)
     )
 
 
 class Metrics:
-    """The measurements of one app, by operation; labels are never personal."""
+    """The measurements of one app, by operation. Labels are never personal."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -68,13 +68,13 @@ class Metrics:
 
 
 class Output:
-    """Where log lines go; a line that cannot be written is dropped and counted, and no answer changes.
+    """The output of log lines. A line that cannot be written is dropped and counted, and the response is not affected.
 
-    The disk may be full, or the reader of a pipe gone: the request was answered all the same.
+    This happens if the disk is full or the reader of a pipe is gone.
     """
 
     def __init__(self, output: BinaryIO, dropped: Counter) -> None:
-        # The raw file: a buffer would keep what it failed to write, and fail again with the next line.
+        # The raw file, because a buffer would keep what it failed to write and fail again with the next line.
         self._output: BinaryIO = getattr(output, "raw", output)
         self._dropped = dropped
         self._torn = False
@@ -84,7 +84,7 @@ class Output:
         begun = b"\n" + line if self._torn else line
         try:
             written = self._output.write(begun) or 0
-        except (OSError, ValueError):  # a ValueError where it is closed
+        except (OSError, ValueError):  # a ValueError if it is closed
             written = 0
         if written < len(begun):
             self._dropped.inc()
@@ -92,11 +92,11 @@ class Output:
             self._torn = written < len(begun)
 
     def flush(self) -> None:
-        """Do nothing: no line is kept back."""
+        """Do nothing: lines are not buffered."""
 
 
 def logger(output: Output) -> "FilteringBoundLogger":
-    """One JSON object a line."""
+    """A logger that writes one JSON object per line."""
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
     made: FilteringBoundLogger = structlog.wrap_logger(
@@ -113,12 +113,12 @@ def logger(output: Output) -> "FilteringBoundLogger":
 
 
 def _log_to(output: BinaryIO, dropped: Counter) -> Callable[[], "FilteringBoundLogger"]:
-    """What gives the log, which is made for its first line."""
+    """A function that returns the log, which is created on the first call."""
     return cache(lambda: logger(Output(output, dropped)))
 
 
 class _DriversLog(logging.Handler):
-    """What the database's driver has to say between requests, as a line like all others."""
+    """Writes the warnings of the database driver as log lines."""
 
     def __init__(self, log: Callable[[], "FilteringBoundLogger"]) -> None:
         super().__init__(logging.WARNING)
@@ -136,19 +136,19 @@ def metrics() -> Metrics:
 
 
 def count_decisions(reasons: Iterable[str]) -> None:
-    """Measure decisions that were made, by their reasons."""
+    """Count decisions by their reasons."""
     for reason, times in collections.Counter(reasons).items():
         metrics().decisions.labels(reason).inc(times)
 
 
 def count_sign_in(outcome: str) -> None:
-    """Measure an attempt at signing in, and log it; by whom, is not told."""
+    """Count and log an attempt at signing in, without the user's name."""
     metrics().sign_ins.labels(outcome).inc()
     current_app.extensions["refunds.log"]().info("sign-in", request_id=g.request_id, outcome=outcome)
 
 
 def register(app: Flask) -> None:
-    """Give every request its id, its log line, its measurement and its headers."""
+    """Give every request its id, log line, measurement and headers."""
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = _log_to(sys.stdout.buffer, measured.dropped_lines)
     driver = logging.getLogger("psycopg")

@@ -303,6 +303,8 @@ TAMPERINGS = {
         "position ",
     ),
     "another actor": ("UPDATE events SET actor = 'cli_nobody' WHERE order_id = :order", "position "),
+    "another kind of event": ("UPDATE events SET type = 'order.lost' WHERE type = 'order.registered'", "position "),
+    "no time of an event": ("UPDATE events SET at = 9223372036854775807 WHERE order_id = :order", "position "),
     "another time": ("UPDATE events SET at = at - 1 WHERE type = 'order.registered'", "position "),
     "unreadable note": ("UPDATE contacts SET note = :bytes", "contacts {contact}: cannot be read"),
     "no decision": ("UPDATE contacts SET decision = 'none'", "contacts {contact}: cannot be read"),

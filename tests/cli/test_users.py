@@ -156,13 +156,13 @@ def test_what_cannot_be_done_with_users_is_told(commands, arguments, code, told)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Add, list, disable and reset those who sign in to the console."),
-        (["add"], "Add a user and print the password: the only time it is seen."),
+        ([], "Add, list, disable and reset the users of the console."),
+        (["add"], "Add a user and print the password. It is shown only this once."),
         (["list"], "List the users."),
-        (["disable"], "Let a user sign in no more; every session ends with the next request."),
+        (["disable"], "Disable a user. They cannot sign in, and every session of theirs ends with the next request."),
         (
             ["reset"],
-            "Give a user a new password and print it; every session ends, and one who was disabled may sign in",
+            "Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again.",
         ),
     ],
 )

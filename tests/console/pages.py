@@ -20,7 +20,7 @@ class Element:
     def __contains__(self, name):
         return name in self.attributes
 
-    def iter_all(self, *tags, **attributes) -> Iterator["Element"]:
+    def every(self, *tags, **attributes) -> Iterator["Element"]:
         """Elements in it, however deep, with these tags and attributes; `class_` is one of the classes."""
         for child in self.children:
             if isinstance(child, str):

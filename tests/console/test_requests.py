@@ -11,7 +11,10 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Basis, Intent, OverrideKind
 from refunds.domain.references import format_reference
-from refunds.service import publication
+from refunds.errors import InvalidInput
+from refunds.service import cancellations, publication
+from refunds.service.cancellations import Request
+from refunds.service.contacts import NewContact
 from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
@@ -311,6 +314,15 @@ def test_a_supervisor_decides_otherwise_on_an_open_request(house, agent, supervi
     page = supervisor.press(page, "Cancel as goodwill", reason="Loyal customer.")
     assert page.h1 == "The order is cancelled"
     assert house.active(order).contact_id == house.contact(order).contact_id
+
+
+def test_a_question_cancels_nothing(house):
+    """A question needs no ticket, and stands in no list of late entries."""
+    question = NewContact(channel=Channel.PHONE, intent=Intent.QUESTION)
+    request = Request(order=house.register(), contact=question)
+    with house.store.write(COMMAND_LINE) as uow, pytest.raises(InvalidInput, match="must be cancel"):
+        cancellations.issue(uow, request)
+    assert house.active(request.order) is None
 
 
 @pytest.mark.parametrize("override", list(OverrideKind))

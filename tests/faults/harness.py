@@ -75,7 +75,7 @@ class Client:
         """The reply to a cancellation that comes with a key."""
         return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
 
-    def iter_all(self, path: str) -> Iterator[dict]:
+    def every(self, path: str) -> Iterator[dict]:
         """Every item of a list, page by page."""
         after = ""
         while after is not None:

@@ -30,7 +30,7 @@ from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
-from refunds.storage import tables
+from refunds.storage import audit, tables
 from refunds.storage.audit import Broken, Shortened
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.postgres import PostgreSQL
@@ -957,3 +957,10 @@ def test_every_event_is_about_a_record_that_is_audited():
     assert {table_of(event) for event in EventType} == set(audited)
     for event in EventType:
         assert sum(bool(table.events) and event.startswith(table.events) for table in tables.TABLES) == 1, event
+
+
+def test_whatever_is_personal_is_decrypted_by_the_audit():
+    personal = {
+        mapper.name for mapper, _ in records() if any(f.metadata.get("personal") for f in fields(mapper.record))
+    }
+    assert personal == set(audit._CHECKS)

@@ -1,1 +1,1 @@
-"""Documents: what is kept or printed, as text and as pages."""
+"""Documents to keep or print, as text and as pages."""

@@ -1,6 +1,6 @@
-"""The confirmation of a cancellation, for the customer: what was received, and what happens next.
+"""The confirmation of a cancellation for the customer: what was received, and what happens next.
 
-It promises nothing that the clause does not: no time and no amount of a refund.
+It promises nothing beyond the clause: no time and no amount of a refund.
 """
 
 from typing import Any
@@ -94,14 +94,14 @@ def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion
 
 
 def clause_in(terms: Terms, language: str) -> tuple[str | None, str]:
-    """The clause in a language or, where there is none, in the other one; and the language that it is in."""
+    """The clause in `language` or, if missing, in the other one (None if both are); and the language it is in."""
     other = "en" if language == "de" else "de"
     mine = getattr(terms.texts, language)
     return (mine, language) if mine else (getattr(terms.texts, other), other)
 
 
 def source_of(version: PolicyVersion, language: str) -> str:
-    """Which version it is, since when it holds, and where the vendor's page shows it."""
+    """The number of a version, since when it is in force, and the vendor's page that shows it."""
     said, terms = _SAID[language], version.terms
     lines = [str(said["always"]).format(version=version.version)]
     if version.effective_from is not None:

@@ -1,4 +1,4 @@
-"""The sheet of deadlines: for a week, on one page, for agents when everything is down."""
+"""The sheet of deadlines: one page for a week, for agents when all systems are down."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -34,7 +34,7 @@ _MOST = {"en": "most regions", "de": "die meisten Regionen"}
 _EVERYWHERE = {"en": "everywhere", "de": "überall"}
 _HEADING = {"en": "Service provided", "de": "Leistung erbracht"}
 _LISTED = 4
-"""Regions that a heading names; of more, it says that they are most."""
+"""Regions that the first heading lists at most; a larger group is "most regions"."""
 
 
 def render_html(sheet: Sheet, language: str) -> str:
@@ -53,19 +53,19 @@ def render_html(sheet: Sheet, language: str) -> str:
 
 
 def title(sheet: Sheet, language: str) -> str:
-    """What the sheet is about, in a line."""
+    """The title of the sheet, in one line."""
     zone_told = zone_text(sheet.version.terms.time_zone, language)
     monday = date_text(sheet.monday, language)
     return _TITLE[language].format(policy=sheet.policy.policy_id, monday=monday, zone=zone_told)
 
 
 def heading(language: str) -> str:
-    """What the days of the first column are."""
+    """The heading of the first column."""
     return _HEADING[language]
 
 
 def group_names(sheet: Sheet, language: str) -> list[str]:
-    """What the groups of regions are called: by their regions, the largest as most of them."""
+    """The names of the groups: their regions, or "most regions" if the largest group is too long to list."""
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [_EVERYWHERE[language]]
     first, *others = sheet.groups
@@ -78,14 +78,14 @@ def _listed(regions: Iterable[str], language: str) -> str:
 
 
 def _region(region: str, language: str) -> str:
-    """The name of a region; a country stands for the customers of whom no more is known."""
+    """The name of a region; a country that has parts is for customers whose part is unknown."""
     name = region_text(region, language)
     whole = "-" in region or not subdivisions(region)
     return name if whole else _UNKNOWN_PART[language].format(country=name)
 
 
 def notes(sheet: Sheet, language: str) -> list[str]:
-    """What a reader must know besides."""
+    """What the reader must also know."""
     lines = [_NOTES[language]["shortened"]] if sheet.shortened else []
     if sheet.ordered_from is not None:
         since = instant_text(sheet.ordered_from, sheet.version.terms.time_zone, language)
@@ -94,7 +94,7 @@ def notes(sheet: Sheet, language: str) -> list[str]:
 
 
 def service_day(row: Provided, language: str) -> str:
-    """The day of a service; with the part of it, where another version holds in the rest."""
+    """The service day; with the part of the day if another version is in force in the rest."""
     tz = zone(row.version.terms.time_zone)
     bounds = {"since": row.since, "until": row.until}
     parts = [_PART[language][name].format(at.astimezone(tz)) for name, at in bounds.items() if at is not None]

@@ -1,4 +1,4 @@
-"""The evidence on an order: as data, and as a page to print."""
+"""The evidence on an order, as a page to print."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ def render_html(evidence: Evidence, language: str) -> str:
 
 
 def happened(language: str) -> Mapping[str, str]:
-    """What events are called, by their types."""
+    """The names of events, by type."""
     return _HAPPENED[language]
 
 

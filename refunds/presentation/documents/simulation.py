@@ -1,4 +1,4 @@
-"""What a simulation found: as data, and as a report to keep."""
+"""The result of a simulation, as a page and as a report within one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def render_html(found: Simulation, language: str) -> str:
 
 
 def render_report(found: Simulation, language: str) -> Markup:
-    """The same without a page around it."""
+    """The same report without the page around it."""
     return Markup(written("simulation_report.html", language, **_values(found, language)))  # noqa: S704 - escaped there
 
 
@@ -35,12 +35,12 @@ def _values(found: Simulation, language: str) -> dict[str, Any]:
 
 
 HEIGHT, WIDTH, WIDEST = 90, 720, 72
-"""Of the chart, in its own units: of the longest column, of all of them, and of one of them with its gap."""
+"""In chart units: the longest column, all columns, and the widest single column with its gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A month in the chart: its name, if there is room for it, where it stands, and how far it reaches up and down."""
+    """A month in the chart: its name (empty if there is no room), its position, and its reach up and down."""
 
     name: str
     tally: Tally
@@ -51,17 +51,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Columns over and under a line: contacts that would become eligible, and those that would be refused."""
+    """Columns above and below a line: contacts that would become eligible, and those that would be refused."""
 
     columns: list[Column]
     width: float
-    """Of one column, without its gap."""
+    """The width of one column, without its gap."""
     top: float
     bottom: float
 
 
 def _chart(by_month: Mapping[str, Tally], language: str) -> Chart | None:
-    """The chart of the months, if there is anything to be seen in it."""
+    """The chart of the months; None if no contact flips."""
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

@@ -1,7 +1,7 @@
-"""Documents: what is kept or printed, as data, as text and as pages, in German and English.
+"""Templates for documents, as text and as pages, in German and English.
 
-A page is whole in one file: it asks for nothing from anywhere, reads well on paper and without colours. Both languages
-stand side by side in the templates: `t("in English", "auf Deutsch")`.
+A page is complete in one file: it loads nothing, and is readable on paper and without colours. Templates have both
+languages side by side: `t("in English", "auf Deutsch")`.
 """
 
 from base64 import b64encode
@@ -27,7 +27,7 @@ from refunds.presentation.texts.decisions import (
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
 
 STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
-"""What a content security policy calls the style of the pages."""
+"""The source expression for the style of the pages in a content security policy."""
 
 _templates = Environment(
     loader=PackageLoader("refunds", "presentation/documents/templates"),
@@ -39,7 +39,7 @@ _templates = Environment(
 
 
 def written(template: str, language: str, **values: Any) -> str:
-    """A document, from its template."""
+    """A document, rendered from its template."""
 
     def t(english: str, german: str) -> str:
         return german if language == "de" else english
@@ -48,7 +48,7 @@ def written(template: str, language: str, **values: Any) -> str:
 
 
 def telling(language: str) -> dict[str, Callable[..., str]]:
-    """What templates say things by, in a language."""
+    """The text functions for templates, by name, bound to a language."""
 
     def in_language(tell: Callable[..., str]) -> Callable[..., str]:
         return lambda *values, **options: tell(*values, language, **options)

@@ -1,1 +1,1 @@
-"""Texts in German and English: dates, decisions, policies, and what customers are told."""
+"""Texts in German and English: dates, decisions, policies, and words for customers."""

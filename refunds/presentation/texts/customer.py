@@ -1,7 +1,7 @@
-"""Words for the customer: what an agent says on the telephone, and what he writes, in German and English.
+"""Words for the customer: what agents say on the telephone, and what they write, in German and English.
 
-They speak of the contractual window alone, promise no date and no amount of a refund, and never say that there is no
-right to one.
+The texts cover only the contractual window. They promise no date and no amount of a refund, and never say that there
+is no right to one.
 """
 
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ _WRITTEN_THEN = {
     "de": "Ihre Anfrage zu {to_order} war rechtzeitig: Storniert werden konnte bis {last_day}, 24 Uhr ({zone}). "
     "{counted} Falls Sie die Stornierung noch wünschen, sagen Sie uns bitte Bescheid.",
 }
-"""Of a request that was made in time, once its window has ended."""
+"""For a request that was made in time, if its window has ended since."""
 
 _SAID = {
     "en": {
@@ -115,9 +115,9 @@ _SAID = {
 
 
 def spoken_words(outcome: Outcome, language: str, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says of a decision.
+    """What an agent says about a decision.
 
-    `reference` is that of the cancellation which the order already has, `ended` whether the window has ended meanwhile.
+    `reference` is that of the cancellation that the order already has; `ended` is whether the window has ended since.
     """
     text = _SPOKEN_THEN[language] if _was_in_time(outcome, ended) else _SPOKEN[language][outcome.reason]
     return text.format(**outcome_words(outcome, language), reference=reference)
@@ -126,7 +126,7 @@ def spoken_words(outcome: Outcome, language: str, reference: str = "", *, ended:
 def written_words(
     outcome: Outcome, language: str, order_id: str | None = None, reference: str = "", *, ended: bool = False
 ) -> str:
-    """What an agent writes of a decision, in a paragraph; as `spoken_words`."""
+    """What an agent writes about a decision, in a paragraph; parameters as in `spoken_words`."""
     said = _SAID[language]
     named = {name: said[name][order_id is not None].format(order_id) for name in ("order", "to_order")}
     words = outcome_words(outcome, language)
@@ -144,12 +144,12 @@ def _was_in_time(outcome: Outcome, ended: bool) -> bool:
 
 
 def cancelled_words(order_id: str, reference: str, language: str) -> str:
-    """What an agent says once an order is cancelled; the reference is read digit by digit."""
+    """What an agent says when an order is cancelled; they read the reference digit by digit."""
     return str(_SAID[language]["cancelled"]).format(order=order_id, reference=reference)
 
 
 def _passed_over(outcome: Outcome, language: str) -> Iterator[str]:
-    """The dates of a window that do not count, and not for being a weekend."""
+    """The public holidays and closures in a window, each with its date."""
     for day in outcome.days:
         if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
             name = why_text(day.date, day.why, outcome.region, language)

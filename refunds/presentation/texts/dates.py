@@ -1,4 +1,4 @@
-"""Dates, times, numbers and places as they are read, in German and English."""
+"""Dates, times, numbers and places in words, in German and English."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from refunds.domain.holidays_data import region_name
 from refunds.domain.instants import zone
 
 LANGUAGES = ("en", "de")
-"""What the service speaks; the first where the reader does not say."""
+"""The languages of the service; the first is the default."""
 
 
 _DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
@@ -42,17 +42,17 @@ def total_text(total: int, language: str) -> str:
 
 
 def number_text(number: int, language: str) -> str:
-    """A number with its thousands apart."""
+    """A number with thousands separators."""
     return str(format_decimal(number, locale=language))
 
 
 def short_date_text(day: date, language: str) -> str:
-    """A date with its weekday, shortly, as in "Wed 8 Apr"."""
+    """A short date with its weekday, as in "Wed 8 Apr"."""
     return format_date(day, _SHORT_DATE[language], locale=language)
 
 
 def weekday_text(day: date, language: str) -> str:
-    """The weekday of a date, shortly, as in "Wed"."""
+    """The short weekday of a date, as in "Wed"."""
     return str(format_date(day, _WEEKDAY, locale=language)).rstrip(".")
 
 
@@ -62,7 +62,7 @@ def day_and_month_text(day: date, language: str) -> str:
 
 
 def region_text(region: str, language: str) -> str:
-    """What a region is called: a country in the reader's language, a subdivision in its own, where that is known."""
+    """The name of a region: a country in `language`, a subdivision in its own; the code if there is no name."""
     return region_name(region) if "-" in region else Locale(language).territories.get(region, region)
 
 
@@ -84,13 +84,13 @@ def instant_text(instant: datetime, time_zone: str, language: str) -> str:
 
 
 def clock_text(instant: datetime, time_zone: str, language: str) -> str:
-    """An instant in a zone that is named beside it, as in "8 Apr 2026, 23:05"; it can be typed like that, too."""
+    """An instant without its zone, which is shown beside it, as in "8 Apr 2026, 23:05"; this form can be typed, too."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language], locale=language)}, {_CLOCK[language].format(local)}"
 
 
 def _shown(instant: datetime, time_zone: str) -> datetime:
-    """An instant as the clocks of a zone show it; at the two ends of time, as those of UTC do."""
+    """An instant in a time zone; as it is if the local time is outside the range of `datetime`."""
     try:
         return instant.astimezone(zone(time_zone))
     except OverflowError:
@@ -99,19 +99,19 @@ def _shown(instant: datetime, time_zone: str) -> datetime:
 
 @lru_cache(maxsize=1024)
 def zone_text(name: str, language: str) -> str:
-    """Whose time it is, as in "Berlin time"."""
+    """The name of a time zone, as in "Berlin time"."""
     return _ZONE[language].format(city=get_timezone_location(name, locale=language, return_city=True))
 
 
 @cache
 def month_numbers() -> dict[str, int]:
-    """The number of a month, by its names."""
+    """The numbers of the months, by name in each language."""
     return _numbers(get_month_names)
 
 
 @cache
 def weekday_numbers() -> dict[str, int]:
-    """The number of a weekday, from Monday, by its names."""
+    """The numbers of the weekdays, Monday first, by name in each language."""
     return _numbers(get_day_names)
 
 

@@ -1,6 +1,6 @@
-"""Decisions as they are read: as data with its texts, and in words, in German and English.
+"""Decisions in words, in German and English.
 
-Codes never change with the language; texts are made when they are read, never stored.
+Codes do not depend on the language; texts are made when someone reads them, never stored.
 """
 
 from datetime import date
@@ -69,7 +69,7 @@ _HEADLINE_THEN = {
     "en": "Refundable: the request was in time, before the end of {last_day} ({zone})",
     "de": "Erstattbar: Die Anfrage war rechtzeitig, vor dem Ende der Frist am {last_day} ({zone})",
 }
-"""Of a request that was made in time, once its window has ended."""
+"""For a request that was made in time, if its window has ended since."""
 
 _VERDICT = {
     "en": {True: "Refundable", False: "Not refundable"},
@@ -120,7 +120,7 @@ _COUNTED = {"en": "business day {ordinal} of {length}", "de": "Werktag {ordinal}
 
 
 def why_data(day: date, why: SkipReason, region: str, language: str) -> dict[str, str]:
-    """Why a date does not count; a public holiday by its name, where the data still has one."""
+    """Why a date does not count; with the name of a public holiday, if the data still has one."""
     named = holiday_name(region, day, language) if why is SkipReason.PUBLIC_HOLIDAY else None
     return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
 
@@ -131,7 +131,7 @@ def reason_text(outcome: Outcome, language: str) -> str:
 
 
 def headline(outcome: Outcome, language: str, *, ended: bool = False) -> str:
-    """The decision as a heading: whether the order is refundable, and until when; or was, if that has `ended`."""
+    """The decision as a heading: whether the order is refundable, and until when; in the past if that has `ended`."""
     then = ended and outcome.reason is Reason.WITHIN_WINDOW
     said = (_HEADLINE_THEN[language] if then else _HEADLINE[language][outcome.reason]).format(
         **outcome_words(outcome, language)
@@ -140,7 +140,7 @@ def headline(outcome: Outcome, language: str, *, ended: bool = False) -> str:
 
 
 def outcome_words(outcome: Outcome, language: str) -> dict[str, Any]:
-    """What sentences about a decision are made of."""
+    """The values that sentences about a decision are filled with."""
     window = outcome.window
     return {
         "service_day": date_text(window.service_day, language) if window else "",
@@ -153,7 +153,7 @@ def outcome_words(outcome: Outcome, language: str) -> dict[str, Any]:
 
 
 def channel_text(channel: Channel, language: str) -> str:
-    """By which way a contact was made."""
+    """The channel of a contact, as in "by telephone"."""
     return _CHANNEL[language][channel]
 
 
@@ -163,7 +163,7 @@ def verdict(outcome: Outcome, language: str) -> str:
 
 
 def left_text(outcome: Outcome, language: str, *, then: bool = False) -> str:
-    """How much of the window is left, or was `then`; empty where none runs any more, or not yet."""
+    """How much of the window is left, or was left `then`; empty if no window runs yet or any more."""
     left = outcome.business_days_left
     if left is None:
         return ""
@@ -176,12 +176,12 @@ def notice_text(notice: Notice, language: str) -> str:
 
 
 def day_text(day: Day, length: int, region: str, language: str) -> str:
-    """What a date is to a window of `length` days, in a few words."""
+    """The role of a date in a window of `length` business days, in a few words."""
     if day.status is DayStatus.COUNTED:
         return _COUNTED[language].format(ordinal=day.ordinal, length=length)
     return why_text(day.date, day.why, region, language) if day.why else _DAY[language][day.status]
 
 
 def why_text(day: date, why: SkipReason, region: str, language: str) -> str:
-    """Why a date is no business day, a holiday by its name."""
+    """Why a date is not a business day; a holiday by its name."""
     return why_data(day, why, region, language).get("name") or _DAY[language][why]

@@ -103,7 +103,7 @@ _CALENDAR_DAYS = {"en": ("1 calendar day", "{} calendar days"), "de": ("1 Kalend
 
 
 def difference_text(difference: Difference, time_zone: str, language: str) -> str:
-    """A difference in words: what the term says now and, where it said something else before, what that was."""
+    """A difference in words: what the term says now, and what it said before, if it replaces something."""
     term, before, after, replaces = difference
     label, words = _LABEL[language][term], _WORD[language]
     if term in _CHANGES:
@@ -119,7 +119,7 @@ def difference_text(difference: Difference, time_zone: str, language: str) -> st
 
 
 def differences_data(found: Iterable[Difference], time_zone: str, language: str) -> list[dict[str, str]]:
-    """Differences as they are answered: each term by its name, and in words."""
+    """Differences as the API returns them: the name of each term, and the difference in words."""
     return [{"term": one.term, "text": difference_text(one, time_zone, language)} for one in found]
 
 
@@ -194,7 +194,7 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], language: str, *, new: bool = True) -> str:
-    """What a closure does that is entered now, or that it was entered before."""
+    """The effect of a new closure, or a note that it was entered before."""
     said = _CLOSURE[language]
     effect = [said[one] for one in notices or [""]] if new else [said["known"]]
     return " ".join([said["closed"].format(date=date_text(day, language)), *effect])
@@ -227,7 +227,7 @@ _REGISTERED = {
 
 
 def registration_text(version: PolicyVersion, follows: int | None, done: str, language: str) -> str:
-    """What has become of a version: it is `published` or `imported`, would be (`dry_run`), or was `known`."""
+    """What happened to a version; `done` is `published`, `imported`, `dry_run` or `known` (registered before)."""
     said = _REGISTERED[language]
     nothing_before = said["first" if version.version == 1 else "alone"]
     order = nothing_before if follows is None else said["follows"].format(follows=follows)
@@ -237,7 +237,7 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str, la
 
 
 def _since(version: PolicyVersion, language: str) -> str:
-    """From when a version holds, in its own zone."""
+    """From when a version is in force, in its own time zone."""
     if version.effective_from is None:
         return _REGISTERED[language]["beginning"]
     at = instant_text(version.effective_from, version.terms.time_zone, language)
@@ -259,7 +259,7 @@ _COMPARED = {
 
 
 def compared_text(version: PolicyVersion, beside: int | None, language: str, *, same: bool) -> str:
-    """What a version is compared with, over the list of differences."""
+    """The heading of a list of differences: what a version is compared with."""
     form = "first" if beside is None else "same" if same else "differs"
     return _COMPARED[language][form].format(version=version.version, policy=version.policy_id, beside=beside)
 
@@ -287,5 +287,5 @@ _SIMULATION = {
 
 
 def simulation_texts(language: str) -> Mapping[str, str]:
-    """What a simulation is told by."""
+    """The texts of a simulation, by name."""
     return _SIMULATION[language]

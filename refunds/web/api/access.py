@@ -13,7 +13,7 @@ tag = Tag("Access", "Who the caller is, and what it may do.")
 
 
 class MeSchema(ma.Schema):
-    """The caller, as its token tells."""
+    """The caller, as its token identifies it."""
 
     client_id = response_fields.String("The client; what it does bears this id.")
     name = response_fields.String("Its name.")
@@ -39,9 +39,9 @@ ME = {
     scopes=(),
 )
 def who_am_i() -> Response:
-    """Tell who is calling
+    """Get the caller
 
-    The client, its role and scopes, and until when its token holds.
+    The client, its role and scopes, and when its token expires.
     """
     principal = g.principal
     return reply(

@@ -1,4 +1,4 @@
-"""Calendars over HTTP: which dates count in a region, and why others do not."""
+"""Calendars over HTTP: which dates count in a region, and why the others do not."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     """List the days of a calendar
 
-    Each date of a region, whether it is a business day under the policy in force now, and why not.
+    Each date of a region, whether it is a business day under the policy in force now, and if not, why.
     """
     version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
     calendar, days = checks.calendar_days(version, region, query["first"], query["last"])

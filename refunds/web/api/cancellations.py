@@ -85,9 +85,9 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
-    Decided anew, on the order's present facts and the contact's own times. Where it is refused, a contact that is told
-    now is recorded all the same, and the problem says where; a supervisor may pass its id with an override later. An
-    order has one cancellation at most.
+    Makes a new decision on the order's current facts and the contact's own times. If it is a refusal, a contact sent
+    with the request is recorded all the same, and the problem names its id; a supervisor can send that id with an
+    override later. An order has at most one cancellation.
     """
     outcome = cancellations.issue(uow, _request(body))
     language = reader_language()
@@ -110,7 +110,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
-    With the decision on which it was issued, and what has become of it.
+    The cancellation with the decision it was issued on, and its settlement or revocation.
     """
     return reply(cancellation_data(uow.cancellations.get(cancellation_id), reader_language()), etag=True)
 
@@ -130,7 +130,8 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
-    Of an order; by the reference that the customer reads out; by state; those that billing should have settled.
+    Filters: by order, by the reference that the customer reads out, by state, and those that billing should have
+    settled by now.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(
@@ -159,7 +160,7 @@ def _request(body: dict[str, Any]) -> Request:
 
 
 def _refusal(refused: Refused, language: str) -> Response:
-    """Why the order was not cancelled, with the contact that is on record."""
+    """The problem that says why the order was not cancelled, with the recorded contact."""
     outcome, active = refused.decision.outcome, refused.active
     telemetry.count_decisions([outcome.reason])
     data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome, language))
@@ -194,7 +195,8 @@ settlements_tag = Tag("Settlements", "What becomes of a cancellation: refunded, 
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Settle a cancellation
 
-    Billing has refunded. The same settlement again changes nothing; another one is a conflict.
+    Records that billing has refunded. Sending the same settlement again changes nothing; a different one is a
+    conflict.
     """
     settled = cancellations.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
     return reply(cancellation_data(settled, reader_language()))
@@ -213,7 +215,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Undo a settlement
 
-    The refund failed, or was noted in error. Where there is none, nothing changes.
+    For a refund that failed or was recorded in error. If there is no settlement, nothing changes.
     """
     issued = cancellations.unsettle(uow, cancellation_id, query["reason_code"])
     return reply(cancellation_data(issued, reader_language()))
@@ -233,8 +235,8 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation
 
-    Until it is settled; the order may then be cancelled anew. With the scope `cancellations:issue` alone, only those
-    that the caller issued within the last 15 minutes.
+    Possible until the cancellation is settled; afterwards the order can be cancelled again. With only the scope
+    `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes.
     """
     revoked = cancellations.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked, reader_language()))

@@ -50,9 +50,9 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each kept with its decisi
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
 
-    With what is decided on it: a request that comes too late is recorded too. Judged is when it was received, never
-    when it is entered. A request stays open until the order is cancelled or the contact resolved. A mistake is
-    corrected by a contact that supersedes it.
+    Records the contact with the decision on it; a request that comes too late is recorded too. The time of receipt
+    counts, never the time of entry. A request stays open until the order is cancelled or the contact resolved. To
+    correct a mistake, record a contact that supersedes the wrong one.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -70,7 +70,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
 
-    With the decision as it was made when the contact was recorded: it never changes.
+    The contact with the decision made when it was recorded. That decision never changes.
     """
     return reply(contact_data(uow.contacts.get(contact_id), reader_language()), etag=True)
 
@@ -90,7 +90,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
-    Of an order; those still open, so that no request is forgotten; those entered after their deadline.
+    Filters: by order, those still open, so that no request is forgotten, and those entered after their deadline.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(
@@ -129,6 +129,6 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Take an open request off the list without a cancellation, and say why. The same reason again changes nothing.
+    Closes an open request without a cancellation, with a reason. Sending the same reason again changes nothing.
     """
     return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"]), reader_language()))

@@ -32,8 +32,8 @@ tag = Tag("Documents", "What is kept or handed out: evidence and confirmations."
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
 
-    Its facts, contacts and decisions with their days, the clause as it was published then, and where all of it stands
-    in the journal, followed and compared; with `Accept: text/html` as a page to print.
+    The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
+    the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print.
     """
     form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
@@ -62,9 +62,9 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Get the confirmation of a cancellation
 
-    For the customer: what was received and when, the reference, what happens next, and the clause; as a page to print,
-    or with `Accept: text/plain` as a text to send. It promises no time and no amount. A cancellation that was revoked
-    has none.
+    For the customer: what was received and when, the reference, what happens next, and the clause. It is a page to
+    print or, with `Accept: text/plain`, a text to send. It promises no time and no amount. A revoked cancellation has
+    no confirmation.
     """
     form, language = accepted(HTML, TEXT), query.get("lang") or reader_language()
     write = confirmation.render_html if form == HTML else confirmation.render_text

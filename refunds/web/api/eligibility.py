@@ -45,7 +45,7 @@ tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why
 def check_eligibility(body: dict[str, Any]) -> Response:
     """Decide whether an order can be cancelled
 
-    Counts the business days after the service was provided, by the public holidays of the region, and explains each
+    Counts the business days after the service was provided, with the public holidays of the region, and explains each
     day. Nothing is stored.
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
@@ -72,7 +72,8 @@ def check_eligibility(body: dict[str, Any]) -> Response:
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 
-    Up to 10,000 items. An item that cannot be decided has a problem in its place and does not hinder the others.
+    Takes up to 10,000 items. An item that cannot be decided gets a problem in its place and does not affect the
+    others.
     """
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
@@ -88,7 +89,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
         return decision_data(decision.outcome, language, with_days=with_days)
 
     answers, reasons, listed = {}, [], 0
-    # Region by region, so that each calendar is built once however they are mixed.
+    # Region by region, so that each calendar is built only once even if the regions are mixed.
     for i, item in sorted(enumerate(body["items"]), key=_region):
         data = answer(i, item)
         listed += len(data.get("days", ()))

@@ -1,4 +1,4 @@
-"""The feed over HTTP."""
+"""The event feed over HTTP."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ tag = Tag("Events", "What happened, in the order in which it did.")
 
 
 class RewoundSchema(ProblemSchema):
-    """A problem, with the place to read on from."""
+    """A problem, with the position to continue from."""
 
     next = response_fields.Integer("The position of the last event there is: read on from here.", required=False)
 
@@ -38,10 +38,9 @@ class RewoundSchema(ProblemSchema):
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
-    Everything that happened after a position, in the order in which it was committed: no event becomes visible after a
-    later one. A reader who goes on from `next` misses nothing and sees nothing twice. Events about access are for
-    auditors alone; others find their positions passed over. A place beyond the end is a conflict: an older state of the
-    records was restored.
+    Every event after a position, in the order of commit: no event becomes visible after a later one. A reader who
+    continues from `next` misses nothing and sees nothing twice. Only auditors see events about access; for others,
+    their positions are skipped. A position beyond the end is a conflict: an older state of the records was restored.
     """
     try:
         found, position = events.read(uow, query.get("after", 0), query.get("limit", PAGE), query.get("types"))

@@ -1,4 +1,4 @@
-"""For operators: whether the service runs, and how it does."""
+"""Health over HTTP, for operators: whether the service runs, and its measurements."""
 
 import marshmallow as ma
 from flask import Response
@@ -15,7 +15,7 @@ tag = Tag("Service", "For operators: whether the service runs, and how it does."
 
 
 class HealthSchema(ma.Schema):
-    """How the service is."""
+    """The health of the service."""
 
     status = response_fields.Code(["ok"], "`ok`.")
 
@@ -25,7 +25,7 @@ OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "va
 
 @tag.operation("/livez", OK, scopes=None)
 def is_alive() -> Response:
-    """Tell whether the process runs
+    """Check whether the process runs
 
     For a supervisor that restarts it when it does not answer.
     """
@@ -34,10 +34,10 @@ def is_alive() -> Response:
 
 @tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable",))
 def is_ready() -> Response:
-    """Tell whether requests can be answered
+    """Check whether requests can be answered
 
-    For a load balancer that sends requests only to instances that are ready: the records can be read. Policies and
-    the calendars of the default one are loaded before the first request is taken.
+    For a load balancer that sends requests only to ready instances. An instance is ready if it can read the records.
+    It loads the policies and the calendars of the default policy before it accepts the first request.
     """
     with auth.store().read(COMMAND_LINE) as uow:
         events.read(uow, 0, 1, None)

@@ -63,9 +63,9 @@ tag = Tag("Orders", "What billing says of its orders: facts, and no amounts.")
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 
-    The same facts again change nothing, so that a retry is safe; a service that was not provided yet can be said to
-    be. Other facts are a conflict that names what differs, unless they are sent as a correction: with the ETag of the
-    order as `If-Match` and a `correction_reason`, and while no cancellation rests on the order.
+    Sending the same facts again changes nothing, so a retry is safe. A missing time of service can be added later.
+    Different facts are a conflict that names the differences, unless they are sent as a correction: with the order's
+    ETag as `If-Match` and a `correction_reason`, and while no cancellation is based on the order.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -91,7 +91,7 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
-    The facts as they are registered now.
+    The facts that are registered now.
     """
     order = uow.orders.get(order_id)
     return reply(order_data(order), etag=str(order.revision))
@@ -109,7 +109,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled
 
-    By its registered facts, and whether it is cancelled already. Nothing is stored.
+    Uses the registered facts and whether the order is already cancelled. Nothing is stored.
     """
     outcome = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel")).outcome
     telemetry.count_decisions([outcome.reason])
@@ -138,8 +138,8 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
-    By billing's reference, which stands in the body so that it stands in no log. An unknown customer is no error:
-    nothing is held.
+    Finds a customer and their orders by billing's reference. It is sent in the body so that it appears in no log. An
+    unknown customer is not an error: `customer_id` is null.
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)
@@ -155,7 +155,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return reply({"customer_id": customer_id, "items": list(map(order_data, items)), "next": following})
 
 
-_order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it makes its own kind
+_order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it returns its own class
 _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 

@@ -1,4 +1,4 @@
-"""Policies over HTTP: which there are, what each version says, and when the vendor is closed besides."""
+"""Policies over HTTP: the policies, their versions and closures, publication and simulation."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +60,7 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
 def list_policies() -> Response:
     """List the policies
 
-    Each with its versions and their dates.
+    Each policy with its versions and their dates.
     """
     policies = present_policies()
     return reply({"items": [_policy_data(policy_id) for policy_id in policies], "next": None}, etag=True, public=True)
@@ -82,7 +82,7 @@ def list_policies() -> Response:
 def get_policy(policy_id: str) -> Response:
     """Get a policy
 
-    Its versions, since when each holds, and when the policy was last updated.
+    Its versions, when each took or takes effect, and when the policy was last updated.
     """
     return reply(_policy_data(policy_id), etag=True, public=True)
 
@@ -117,7 +117,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
 
-    Those that were entered besides the terms of its versions.
+    The closures that were entered in addition to the terms of its versions.
     """
     items = [closure_data(closure) for closure in publication.closures(uow, policy_id)]
     return reply({"items": items, "next": None})
@@ -135,7 +135,7 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
 
 
 def _has_begun(record: RegisteredVersion) -> bool:
-    """Whether a version holds, or has held."""
+    """Whether a version is or was in force."""
     begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
     return begun and record.withdrawn_at is None
 
@@ -168,9 +168,10 @@ publication_tag = Tag("Publication", "How policies change: nothing that was judg
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
     """Publish a version of a policy
 
-    It says everything that the policy will say: what is left out has its default. Nothing that was or is being judged
-    changes: it holds for what comes after it. The same version again changes nothing, so that a retry is safe. With
-    `dry_run` the difference is told in words, and nothing is published. A version 1 begins a new policy.
+    The version replaces the previous one completely: a term that is left out has its default. It applies only to what
+    comes after it takes effect; nothing judged before changes. Sending the same version again changes nothing, so a
+    retry is safe. With `dry_run`, the answer describes the differences in words, and nothing is published. Version 1
+    begins a new policy.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -190,7 +191,8 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy
 
-    Before it takes effect: what held before goes on to hold. Again changes nothing; its number is not used again.
+    Possible before it takes effect; the version before it then stays in force. Withdrawing it again changes nothing.
+    Its number is not used again.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
@@ -210,8 +212,8 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
-    A date on which the vendor is closed, beside those of the policy's terms. Every window that has not ended now is
-    longer for it; none is ever shortened, and it cannot be taken back. The same date again changes nothing.
+    A date on which the vendor is closed, in addition to those in the policy's terms. It extends the windows that cover
+    it and have not ended yet, and shortens none. It cannot be undone. Entering the same date again changes nothing.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
@@ -222,12 +224,12 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
 
 
 def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
-    """The version that a body drafts; raises `InvalidInput` where the policy's id is none."""
+    """The version in a request body. Raises `InvalidInput` if the policy id is malformed."""
     policy = _policy_id.read({"policy": policy_id})["policy"]
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
 
-_policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own kind
+_policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own class
 
 
 def _registration_data(result: PublishResult) -> dict[str, Any]:
@@ -256,9 +258,9 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Simulate a version of a policy
 
-    Judges every stored order and contact of the policy by the draft, on the same facts, beside what was decided: how
-    many would be decided otherwise, and which way. Nothing is stored. A million orders take seconds; `flask policy
-    simulate` does the same without keeping a request open.
+    Judges every stored order and contact of the policy by the draft, on the same facts, and compares with what was
+    decided: how many decisions would change, and in which direction. Nothing is stored. A million orders take seconds;
+    `flask policy simulate` does the same without keeping a request open.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found, reader_language()))

@@ -1,7 +1,7 @@
-"""The console: pages for people, by the same use cases as the API.
+"""The console: pages for people, with the same use cases as the API.
 
-A screen is declared with `@screen(...)`, as an operation is: with its scopes and in its transaction. A form that does
-not fit, or that comes when its session has ended, is shown again by another screen with all that was typed.
+A screen is declared with `@screen(...)`, with its scopes and its transaction, like an operation. If a form has errors,
+or its session has ended, another screen shows it again with everything that was typed.
 """
 
 import secrets
@@ -31,13 +31,13 @@ PREFIX = "/console"
 
 blueprint = Blueprint("console", __name__, url_prefix=PREFIX)
 
-_POLICY = (
+_CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "same-origin",  # without it, browsers say that a form came from nowhere
+    "Content-Security-Policy": _CONTENT_POLICY,
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send forms with the origin "null"
     "Vary": "Accept-Language, Cookie",
 }
 
@@ -51,9 +51,9 @@ _NAVIGATION = (
 
 
 def language() -> str:
-    """The reader's language: chosen on a page, or else the browser's."""
+    """The reader's language: the one chosen on a page, or else the browser's."""
     chosen = request.args.get("lang")
-    if chosen in LANGUAGES and request.method == "GET":  # what another site sends must not touch the session
+    if chosen in LANGUAGES and request.method == "GET":  # a form from another site must not change the session
         session["lang"] = chosen
     return session.get("lang") or reader_language()
 
@@ -66,9 +66,9 @@ def screen(
     method: str = "GET",
     form_view: View | None = None,
 ) -> Callable[[View], View]:
-    """Declare a screen, or what a form of one does; it is given its unit of work and its form.
+    """Declare a view as a screen or as the action of a form. It gets its unit of work and its form.
 
-    `form_view` shows the form once more, with what was typed and what does not fit.
+    `form_view` shows the form again, with what was typed and the errors.
     """
 
     def declare(view: View) -> View:
@@ -88,11 +88,11 @@ def screen(
             except StorageUnavailable as error:
                 if form_view is None or method == "GET":
                     raise
-                again = replace(sent, notice="unavailable")  # with the same one-time id, it is recorded once
+                again = replace(sent, notice="unavailable")  # the same one-time id, so that it is recorded only once
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
 
         serve.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
-        serve.form_view = form_view  # type: ignore[attr-defined] # read where a session begins anew
+        serve.form_view = form_view  # type: ignore[attr-defined] # read after a new sign-in
         blueprint.add_url_rule(rule, view.__name__, serve, methods=[method])
         return serve
 
@@ -100,7 +100,10 @@ def screen(
 
 
 def _sent() -> Form:
-    """What was typed, over what the address says; a form that no page of this session has sent is stale."""
+    """The parameters of the address and the form, which takes precedence.
+
+    A form that was not sent by a page of this session is marked as stale.
+    """
     sent, own = intake.parameters(request), True
     sent.pop("lang", None)
     if request.method == "POST":
@@ -121,7 +124,7 @@ def _shown_again(
 
 
 class _Given(dict[str, str]):
-    """What was typed into fields; nothing, into all others."""
+    """The typed value of each field; empty for a field without one."""
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -152,14 +155,14 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
 
 
 def own_address(path: str) -> str:
-    """An address of the console with what this request's says besides."""
+    """An address of the console, with the query of this request except `lang`."""
     parameters = request.args.to_dict()
     parameters.pop("lang", None)
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 
 def to(endpoint: str, **values: Any) -> Response:
-    """The way to another screen, after a form was sent."""
+    """The redirect to another screen after a form was sent."""
     return see(at(endpoint, **values))
 
 
@@ -169,5 +172,5 @@ def at(endpoint: str, **values: Any) -> str:
 
 
 def see(address: str) -> Response:
-    """The way to an address of the console, to be read and not to be sent to."""
+    """The redirect to an address of the console, which the browser then reads with GET."""
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})

@@ -1,4 +1,4 @@
-"""Done: a cancellation with what is read aloud; the agent's last ones, and how one is taken back."""
+"""Cancellations: one with the text to read aloud, its revocation, and the agent's most recent ones."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ RECENT = 50
 
 @screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """A cancellation: its reference, what happens next, and what is said to the customer."""
+    """A cancellation: its reference, what happens next, and what to say to the customer."""
     found = uow.cancellations.get(cancellation_id)
     words = {}
     if found.state is not State.REVOKED:
@@ -58,7 +58,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     form_view=cancellation,
 )
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Take a cancellation back."""
+    """Revoke a cancellation."""
     found = form.read(RevocationSchema)
     cancellations.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
@@ -66,14 +66,14 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The confirmation for the customer, as a page to print, in his language."""
+    """The confirmation for the customer, as a page to print in their language."""
     lang = form.read(PrintedSchema).get("language") or language()
     return document(documents.render_html(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
 
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The last cancellations of whoever is signed in."""
+    """The most recent cancellations of the signed-in user."""
     found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
     left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}

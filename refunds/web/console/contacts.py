@@ -1,4 +1,4 @@
-"""What customers ask for: confirmed and recorded, cancelled, kept on the Open list, resolved."""
+"""Contacts: confirmed and recorded, cancelled, kept on the Open list, resolved."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -31,13 +31,13 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What is about to happen, and what may be noted beside it."""
+    """The cancellation that is about to be issued, and the fields for notes."""
     return _confirm(uow, form, order_id, "cancel")
 
 
 @screen("/orders/<order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What is about to be recorded, and what may be noted beside it."""
+    """The contact that is about to be recorded, and the fields for notes."""
     return _confirm(uow, form, order_id, "record")
 
 
@@ -57,7 +57,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         order=order,
         contact=contact,
         channel=session.get("channel", Channel.PHONE),
-        # What is shown is what is recorded, however long it is looked at.
+        # The time that is shown is the time that is recorded, even if the agent waits before sending.
         entry=how and replace(how, received_at=how.received_at or uow.now),
         outcome=decision.outcome if decision else None,
         override=override,
@@ -71,7 +71,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
 
 
 def _taken_over(uow: UnitOfWork, form: Form) -> Form:
-    """The form with what was recorded of the contact that is entered anew."""
+    """The form, filled with the recorded details of the contact that it supersedes."""
     earlier = form.read_leniently(EntrySchema).get("supersedes")
     if earlier is None or request.method == "POST":
         return form
@@ -84,7 +84,7 @@ def _taken_over(uow: UnitOfWork, form: Form) -> Form:
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """How and when the customer asked, where that was typed as it can be read."""
+    """How and when the customer asked; None if what was typed cannot be read."""
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:
@@ -94,7 +94,7 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if it is about one, and what would be decided, or why that cannot be said."""
+    """The order, the stored contact if any, and the decision that would be made, or the errors that prevent it."""
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
@@ -108,7 +108,7 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """The contact as it was entered; raises `InvalidInput` for times that are none."""
+    """The contact as it was entered. Raises `InvalidInput` if a time is invalid."""
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     return NewContact(
         channel=how.channel,
@@ -127,7 +127,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
     form_view=confirm,
 )
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Cancel an order, on a contact that is stored or entered now; what is refused is on record, too."""
+    """Cancel an order, on a stored contact or one entered now. A refused request is recorded, too."""
     found = form.read(EntrySchema)
     override = None
     if "override" in found:
@@ -151,7 +151,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     form_view=confirm_record,
 )
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a question, or a request that is to be cancelled later."""
+    """Record a question, or a request whose order is to be cancelled later."""
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
@@ -160,7 +160,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """Every request that is neither cancelled nor resolved."""
+    """All requests that are neither cancelled nor resolved."""
     items, following = paginate(
         uow,
         "open",
@@ -176,11 +176,11 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """A call or an e-mail, what was decided on it, and what can be done about it now."""
+    """A contact, the decision on it, and what can be done about it now."""
     found = uow.contacts.get(contact_id)
     outcome = preview = found.outcome
     if found.is_open:
-        with suppress(CallersError):  # its facts may be such that nothing can be decided any more
+        with suppress(CallersError):  # a decision may no longer be possible on its facts
             preview = cancellations.preview(uow, contact_id)[2].outcome
     active = uow.cancellations.active(found.order_id)
     acceptable = preview.reason is Reason.UNOFFICIAL_CONTACT_POINT

@@ -1,6 +1,6 @@
 """Dates and times as people type them, in German or English: `8.4.2026 23:05`, `8 April`, `yesterday 17:40`, `14:05`.
 
-Nothing is guessed: 8/4 is the eighth of April here and the fourth of August there, so it is neither.
+Nothing is guessed: 8/4 can mean 8 April or 4 August, so it is not accepted.
 """
 
 import re
@@ -25,9 +25,10 @@ _LEAP_YEARS_APART = 8
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
-    """The local date that a text names, and the time of day if it names one; raises `ValueError`.
+    """The local date that a text names, and the time of day; None if it names no time.
 
-    A date without a year is the last such date up to today; a time alone is of today.
+    A date without a year is the most recent such date, today included. A time alone is a time today. Raises
+    `ValueError` if the text is not a date.
     """
     rest, clock = " ".join(text.split()), None
     if not rest:
@@ -52,7 +53,7 @@ def _day(text: str, today: date) -> date:
 
 
 def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
-    """A day of the year in this year and those before, none of them in the future; raises `ValueError` for none."""
+    """The dates with this day and month that are not in the future, latest first. Raises `ValueError` at the end."""
     for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
         with suppress(ValueError):
             if (such := date(year, month, day)) <= today:

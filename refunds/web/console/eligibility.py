@@ -1,4 +1,4 @@
-"""Check and Answer: from an order's number, or a day and a region, to what can be said to the customer."""
+"""Check and Answer: from an order's number, or a day and a region, to the answer for the customer."""
 
 import re
 from contextlib import suppress
@@ -35,7 +35,7 @@ PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How and when a customer asks; `received_at` None: now."""
+    """How and when a customer asks. If `received_at` is None, they ask now."""
 
     channel: Channel
     received_at: datetime | None
@@ -43,13 +43,13 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What of it stands in an address."""
+        """The query parameters of an address that stand for it."""
         at = {"received_at": self.received_at, "sent_at": self.sent_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """How and when, as it was typed; the channel is remembered. Raises `InvalidInput`."""
+    """How and when the customer asks, as typed. The session keeps the channel. Raises `InvalidInput`."""
     if "channel" in found:
         session["channel"] = str(found["channel"])
     received, sent = forms.all_of(
@@ -64,7 +64,7 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """The field for a number; shown again, too, where there was no answer about an order."""
+    """The field for a number. It is shown again if an order could not be answered about."""
     production = _in_production()
     return page(
         "check.html",
@@ -79,7 +79,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
-    """Go to what a number means, or to the answer for a day."""
+    """Go to the order or customer with a number, or to the answer for a day."""
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
@@ -115,7 +115,7 @@ def _known(region: str | None) -> str | None:
 
 
 def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
-    """The order of this id, or whose cancellation has this reference; else a customer, and two of his orders."""
+    """None and the order with this id or cancellation reference; else a customer's id and up to two of their orders."""
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
             return None, [uow.orders.get(spelt)]
@@ -127,7 +127,7 @@ def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]
 
 
 def _is_misheard(number: str) -> bool:
-    """Whether a number looks like a reference, and cannot be one."""
+    """Whether a number looks like a reference but cannot be one."""
     digits = number.replace("-", "").replace(" ", "")
     if not re.fullmatch(r"[0-9]{10}", digits):
         return False
@@ -140,7 +140,7 @@ def _is_misheard(number: str) -> bool:
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """The orders of a customer, by his opaque id."""
+    """The orders of a customer, by the customer's opaque id."""
     given = form.read(CustomerSchema).get("after")
     items, following = paginate(
         uow,
@@ -168,13 +168,13 @@ def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _is_exact(form: Form, how: Asked) -> bool:
-    """Whether the address says the same of when a customer asked tomorrow as it does today."""
+    """Whether the times in the address are exact instants, so that it means the same on any later day."""
     exact = how.parameters
     return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
 
 def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
-    """What is to be answered about an order, asked as was typed; raises `NotFound`, `InvalidInput`."""
+    """An order, the decision on it, and how and when the customer asks. Raises `NotFound`, `InvalidInput`."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -183,7 +183,7 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """What would be answered for a service of which only the day and the region are known."""
+    """The answer for a service of which only the day and the region are known."""
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([FieldError("/provided_on", "is required", "required")])
@@ -194,7 +194,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """What is to be answered for a day and a region, as they were typed; raises `InvalidInput`."""
+    """The decision for a day and a region, as typed, and how and when the customer asks. Raises `InvalidInput`."""
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
         lambda: found["provided_on"].begin("provided_on", uow.now, time_zone),
@@ -223,7 +223,7 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
     active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
     tz = zone(outcome.time_zone)
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
-    # What is recorded next was received when this was asked, however long the customer goes on talking.
+    # A contact recorded next was received when this page was opened, even if the customer goes on talking.
     entry = Asked(how.channel, how.received_at or uow.now, how.sent_at).parameters
     ended = outcome.deadline is not None and outcome.deadline <= uow.now
     return page(
@@ -250,7 +250,7 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
 
 
 def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
-    """What is said and written to the customer, by language."""
+    """What to say and what to write to the customer, by language."""
     return {
         language: (
             spoken_words(outcome, language, reference, ended=ended),
@@ -270,17 +270,17 @@ def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
 
 
 def time_zone_of(uow: UnitOfWork, policy: str) -> str:
-    """The zone in which times about orders of a policy are told and typed."""
+    """The time zone in which times about a policy's orders are shown and typed."""
     return uow.policies[policy].current(uow.now).terms.time_zone
 
 
 def _in_production() -> bool:
-    """Whether nothing may be made up."""
+    """Whether this is production, where no demonstration orders are allowed."""
     return bool(current_app.extensions["refunds.settings"].production)
 
 
 def _regions() -> list[str]:
-    """The regions of the country of the policy that judges by default."""
+    """The regions of the default policy's country, and the country itself."""
     policies = present_policies()
     country = policies[policies.default].versions[-1].terms.country
     return [country, *(f"{country}-{code}" for code in subdivisions(country))]

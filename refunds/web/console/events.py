@@ -1,4 +1,4 @@
-"""The journal for auditors, and whether it is what was written."""
+"""The journal for auditors, and its verification."""
 
 from flask import Response
 
@@ -15,14 +15,14 @@ PAGE = 50
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,))
 def journal(uow: UnitOfWork, form: Form) -> Response:
-    """The events, the newest first, each with whether it is chained to the one before it."""
+    """The events, newest first, each with whether it is chained to the one before it."""
     before = form.read_leniently(BeforeSchema).get("before")
     return _journal(uow, form, before)
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", form_view=journal)
 def verify(uow: UnitOfWork, form: Form) -> Response:
-    """Compare the whole journal with itself, the records with it, and its length with the checkpoints."""
+    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints."""
     checkpoints = list(auth.store().checkpoints)
     try:
         return _journal(uow, form, None, report=uow.verify(checkpoints))

@@ -1,4 +1,4 @@
-"""What people type into the forms of the console, read by the fields of the API where they are the same."""
+"""The forms of the console. Fields that are the same as in the API are read by the API's fields."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,16 +23,16 @@ from refunds.web.schemas.request_fields import After, RecordId
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A date and time as it was typed: what it means depends on the zone, and on what day it is there."""
+    """A date and time as typed. Its meaning depends on the time zone and the current date there."""
 
     text: str
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant, where the time was typed too; raises `InvalidInput` at the field."""
+        """The instant. Raises `InvalidInput` at the field, also if no time was typed."""
         return self._meant(field, now, zone(time_zone), begins=False)
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant or, where no time was typed, the first of the day; raises `InvalidInput` at the field."""
+        """The instant or, if no time was typed, the start of the day. Raises `InvalidInput` at the field."""
         return self._meant(field, now, zone(time_zone), begins=True)
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
@@ -54,9 +54,9 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was typed into a form, or stands in an address; and what is said of it where it is shown again.
+    """What was typed into a form or is in an address, with the errors and the notice to show with it.
 
-    `address`: that of the page which it belongs to, where another one shows it.
+    `address` is that of the page the form belongs to, if another page shows it.
     """
 
     data: Mapping[str, str] = field(default_factory=dict)
@@ -67,17 +67,17 @@ class Form:
 
     @classmethod
     def of(cls, sent: Mapping[str, str]) -> Self:
-        """The form that was sent, blanks left out."""
+        """The form that was sent, without blank fields."""
         trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
         return cls(data, data.pop("once", None))
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """What was typed; raises `InvalidInput`."""
+        """The values that were typed. Raises `InvalidInput`."""
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """Those of the things that were typed which fit, of a form that is shown again."""
+        """The valid values among those typed, for a form that is shown again."""
         try:
             found: Any = schema().load(self.data, unknown=EXCLUDE)
         except ValidationError as error:
@@ -86,7 +86,7 @@ class Form:
 
 
 class Moment(Text):
-    """A date and time in the reader's spelling, or an instant as RFC 3339 has it."""
+    """A date and time in the reader's spelling, or an RFC 3339 instant."""
 
     def __init__(self) -> None:
         super().__init__(100)
@@ -104,7 +104,7 @@ class AskedSchema(StrictSchema):
 
 
 class FindSchema(AskedSchema):
-    """What an agent looks for: a number, or a day and a region."""
+    """A search of an agent: a number, or a day and a region."""
 
     q = Text(200)
     by_date = Text(1)
@@ -113,23 +113,23 @@ class FindSchema(AskedSchema):
 
 
 class ByDateSchema(AskedSchema):
-    """A service of which no more is known than when and where it was provided."""
+    """A service of which only the day and the region are known."""
 
     provided_on = Moment()
     region = Text(40)
 
 
 class CustomerSchema(AskedSchema):
-    """Which page of a customer's orders, and how and when he asks."""
+    """The page of a customer's orders to show, and how and when they ask."""
 
     after = After()
 
 
 class EntrySchema(InlineContactSchema):
-    """A contact as it is entered, new or stored already; and what is put in the place of a refusal, if anything."""
+    """A contact as entered, new or already stored, and the override of a refusal, if any."""
 
     channel = Choice(Channel)
-    received_at = Moment()  # type: ignore[assignment] # read otherwise, for people
+    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
@@ -138,25 +138,25 @@ class EntrySchema(InlineContactSchema):
 
 
 class ListSchema(StrictSchema):
-    """Which page of a list."""
+    """The page of a list to show."""
 
     after = After()
 
 
 class PrintedSchema(StrictSchema):
-    """In which language a page for the customer is wanted, whatever the reader's own is."""
+    """The language of a page for the customer, independent of the reader's own."""
 
     language = Text(2, "|".join(LANGUAGES), f"must be one of {', '.join(LANGUAGES)}")
 
 
 class BeforeSchema(StrictSchema):
-    """Which part of the journal, and whether all of it is to be verified."""
+    """The part of the journal to show."""
 
     before = WholeText(1, 2**53 - 1)
 
 
 class WhatIfSchema(StrictSchema):
-    """Terms to be tried on past orders."""
+    """Terms to try on past orders."""
 
     window_business_days = WholeText(1, 366)
     business_week = Text(7, "mon-fri|mon-sat|country", "")
@@ -164,7 +164,7 @@ class WhatIfSchema(StrictSchema):
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
-    """What each of them reads; raises `InvalidInput` with what does not fit in any of them, all told at once."""
+    """The result of each read, in order. Raises `InvalidInput` with the errors of all of them at once."""
     found: list[Any] = []
     errors: list[FieldError] = []
     for read_one in reads:

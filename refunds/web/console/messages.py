@@ -1,6 +1,7 @@
-"""What the console says besides its templates: of what does not fit, of problems, and of codes.
+"""The texts of the console outside its templates: for errors of fields, problems and codes.
 
-It stands here in English; the catalogues have it in the other languages. Decisions and records are told by `wording`.
+They are in English here and in the other languages in the catalogues. `refunds.presentation.texts` has the texts of
+decisions and records.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ NAMES: Mapping[str, LazyString] = {
     Shows.ENDED_LONG_AGO: _("the window ended long ago"),
     Shows.NOT_YET: _("not yet provided"),
 }
-"""What codes are called."""
+"""The names of codes."""
 
 _MOMENT = _("Write the date and the time, such as 8.4.2026 23:05, yesterday 17:40, or 14:05 for today.")
 _POINT = _("Write a telephone number with + and its country code, or an e-mail address.")
@@ -69,7 +70,7 @@ _EXPECTED: Mapping[str, LazyString] = {
     "business_week": _("Choose one of the weeks."),
     "timely_by": _("Choose one of the two."),
 }
-"""What is expected of a field, by its name."""
+"""What a field expects, by its name."""
 
 _WRONG: Mapping[str, LazyString] = {
     PAYMENT_DATA: _(
@@ -97,11 +98,11 @@ _WRONG: Mapping[str, LazyString] = {
     "no-policy-in-force": _("No version of the policy was in force then. Check the date."),
     "unchanged": _("That is what the policy says already: choose something else."),
 }
-"""What is wrong, by the code of the field_error; goes before what is expected."""
+"""What is wrong, by the code of the field error. It takes precedence over what the field expects."""
 
 
 def field_error_text(field_error: FieldError) -> str:
-    """What to do about a field_error, said of the last step of its place: the name of a field."""
+    """What to do about a field error, by its code or else by the last step of its pointer, the field's name."""
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
     return str(_WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW)
@@ -161,7 +162,7 @@ _NOT_UNDERSTOOD = (
 
 
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
-    """What has happened, and what to do about it."""
+    """The title of a problem, and what to do about it."""
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):
         covered = _(

@@ -1,4 +1,4 @@
-"""What has happened to an order, and the evidence on it."""
+"""The history of an order, and the evidence on it."""
 
 from flask import Response
 
@@ -18,7 +18,7 @@ from refunds.web.schemas.documents import HTML
 
 @screen("/orders/<order_id>/history", scopes=(Scope.ORDERS_READ,))
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The life of an order: its contacts, decisions and cancellations, one after the other."""
+    """The history of an order: its contacts, decisions and cancellations in order."""
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
     return page(
@@ -37,7 +37,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """All that is held about an order and proof that nothing of it was changed, as a page to print."""
+    """Everything stored about an order and proof that none of it was changed, as a page to print."""
     lang = form.read(PrintedSchema).get("language") or language()
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
     return document(documents.render_html(found, lang), HTML)

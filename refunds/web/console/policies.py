@@ -1,4 +1,4 @@
-"""Policies: their versions with the clause as published, and what a change would have meant for past orders."""
+"""Policies: their versions with the clause as published, and the simulation of a change on past orders."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -24,14 +24,14 @@ WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "coun
 
 @screen("/policies", scopes=(Scope.POLICIES_READ,))
 def policies(uow: UnitOfWork, form: Form) -> Response:
-    """The policies that judge."""
+    """All policies, with their current versions."""
     listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
 @screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The versions of a policy, what each changed, and the clause as customers read it."""
+    """The versions of a policy, what each one changed, and the clause as customers read it."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
@@ -64,7 +64,7 @@ def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
 
 @screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """What a change of a term or two would have meant for all past orders, as a chart with its tables."""
+    """The effect that a change of some terms would have had on all past orders, as a chart with its tables."""
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]

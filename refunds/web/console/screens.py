@@ -1,4 +1,4 @@
-"""All screens: whoever imports this has them declared."""
+"""All screens. Importing this module declares them."""
 
 from refunds.web.console import (
     PREFIX,

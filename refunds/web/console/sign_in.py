@@ -1,4 +1,4 @@
-"""Signing in and out; and what is shown instead of a page that cannot be."""
+"""Signing in and out, and the pages for errors."""
 
 import sys
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
 @blueprint.post("/sign-in/", defaults={"rest": ""})
 @blueprint.post("/sign-in/<path:rest>")
 def sign_in(rest: str) -> Response:
-    """Begin a session, and go on to the page that was asked for, with the form that was being sent to it."""
+    """Begin a session and continue to the requested page, with the form that was being sent to it, if any."""
     sessions.require_same_site()
     store, form = auth.store(), sessions.strangers_form()
     name, kept = form.get("name", ""), form.get("kept", "")
@@ -45,12 +45,12 @@ def sign_in(rest: str) -> Response:
     return _onward(rest)
 
 
-sign_in.scopes = None  # type: ignore[attr-defined] # whoever signs in is nobody yet
+sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 
 @screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
-    """End every session of the user, in whatever browser."""
+    """End every session of the user, in all browsers."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
     return to("check")
@@ -58,19 +58,19 @@ def sign_out(uow: UnitOfWork, _: Form) -> Response:
 
 @screen("/<path:rest>", scopes=())
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
-    """Say that there is no such page, to those who may see any; whoever has signed in for one is led on to it."""
+    """Continue from a sign-in address to the page it names. Raises `NotFound` for any other address."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))
     raise NotFound
 
 
 def _onward(rest: str) -> Response:
-    """The way to the page that was asked for, if it is one, and not where a form could be sent."""
+    """The redirect to the requested page, or to Check if only forms can be sent to that address."""
     return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
 
 
 def _is_page(rest: str) -> bool:
-    """Whether there may be a page to go on to, and not only a form that could be sent there."""
+    """Whether the address can be opened as a page; false if only forms can be sent to it."""
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
@@ -81,7 +81,7 @@ def _is_page(rest: str) -> bool:
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """What stands behind an address of the console; raises `NotFound`, `MethodNotAllowed`."""
+    """The endpoint and arguments of an address of the console. Raises `NotFound`, `MethodNotAllowed`."""
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -91,11 +91,11 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 @blueprint.errorhandler(Rejected)
 @blueprint.errorhandler(HTTPException)
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
-    """Show what is wrong, and what to do about it; to those who are not signed in, how to."""
+    """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in."""
     if isinstance(error, Unauthenticated):
         try:
             return _asked_to_sign_in()
-        except (InvalidInput, Rejected, HTTPException) as unreadable:  # the form that came with it cannot be kept
+        except (InvalidInput, Rejected, HTTPException) as unreadable:  # its form cannot be kept
             error = unreadable
     slug = slug_of(error)
     if slug is None:
@@ -111,7 +111,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 
 def _asked_to_sign_in() -> Response:
-    """The page to sign in on, in the place of what was asked for; a form that was sent is kept in it."""
+    """The sign-in page, shown in place of the requested page. It keeps a form that was sent."""
     rest, kept = request.path.removeprefix(f"{PREFIX}/"), ""
     if request.method == "POST":
         form = sessions.strangers_form()
@@ -127,7 +127,7 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
 
 
 def _resumed(rest: str, kept: str) -> Response:
-    """The page whose form was kept, with what was typed, to be looked at and sent again; nothing is done yet."""
+    """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet."""
     try:
         endpoint, arguments = _matched(rest, "POST")
         typed = orjson.loads(kept)

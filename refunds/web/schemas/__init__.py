@@ -1,1 +1,1 @@
-"""Schemas of the API, one file a subject: what is asked and what is answered, with its examples."""
+"""Schemas of the API, one file per subject: requests and responses, with examples."""

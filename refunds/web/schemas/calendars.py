@@ -1,4 +1,4 @@
-"""Calendars."""
+"""Schemas of calendars."""
 
 import marshmallow as ma
 
@@ -10,7 +10,7 @@ from refunds.web.schemas import response_fields
 
 
 class DaysQuerySchema(StrictSchema):
-    """Which dates are asked for."""
+    """The dates to list."""
 
     first = LocalDate(required=True, data_key="from", metadata={"description": "The first date."})
     last = LocalDate(

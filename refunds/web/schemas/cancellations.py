@@ -1,4 +1,4 @@
-"""Cancellations, their settlements and revocations."""
+"""Schemas of cancellations, settlements and revocations."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
 
 
 class OverrideSchema(StrictSchema):
-    """What a supervisor puts in the place of a refusal."""
+    """A supervisor's override of a refusal."""
 
     kind = Choice(
         OverrideKind,
@@ -30,7 +30,7 @@ class OverrideSchema(StrictSchema):
 
 
 class NewCancellationSchema(StrictSchema):
-    """A cancellation that is asked for, on an order and a contact: exactly one of each pair of fields."""
+    """A new cancellation for an order and a contact, each given by exactly one of its two fields."""
 
     order_id = OrderId()
     order = Nested(InlineOrderSchema, metadata={"description": "Or the order's facts, to be registered with it."})
@@ -40,7 +40,7 @@ class NewCancellationSchema(StrictSchema):
 
 
 class CancellationOverrideSchema(ma.Schema):
-    """What a supervisor put in the place of a refusal."""
+    """The override with which a supervisor replaced a refusal."""
 
     kind = response_fields.Code(OverrideKind, "What.")
     reason = response_fields.String("Why; null for whom it is not.", allow_none=True)
@@ -48,7 +48,7 @@ class CancellationOverrideSchema(ma.Schema):
 
 
 class CancellationSettlementSchema(ma.Schema):
-    """That billing has refunded."""
+    """The settlement of a cancellation: billing has refunded."""
 
     settled_at = response_fields.Instant("When it refunded.")
     settled_by = response_fields.String("Who said so.")
@@ -56,7 +56,7 @@ class CancellationSettlementSchema(ma.Schema):
 
 
 class CancellationRevocationSchema(ma.Schema):
-    """That the cancellation was taken back."""
+    """The revocation of a cancellation."""
 
     reason_code = response_fields.Code(RevocationReason, "Why.")
     reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
@@ -69,7 +69,7 @@ def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
 
 
 class CancellationSchema(ma.Schema):
-    """The cancellation of an order, on which billing refunds."""
+    """The cancellation of an order, which billing refunds."""
 
     cancellation_id = response_fields.String("The cancellation.")
     reference = response_fields.String("What the customer is told: ten digits, the last of which checks the others.")
@@ -101,7 +101,7 @@ class ActiveCancellationSchema(ma.Schema):
 
 
 class RefusalSchema(ProblemSchema):
-    """A problem; of a refusal, with the contact that was recorded and the decision on it."""
+    """A problem; a refusal also has the recorded contact and the decision on it."""
 
     contact_id = response_fields.String("The contact that asked, which is on record.", required=False)
     decision = ma.fields.Nested(DecisionSchema)
@@ -109,7 +109,7 @@ class RefusalSchema(ProblemSchema):
 
 
 class Reference(Text):
-    """A reference as it was heard."""
+    """A reference as the customer gives it, with or without dashes."""
 
     def __init__(self) -> None:
         text = "What the customer was told, with or without dashes."
@@ -120,7 +120,7 @@ class Reference(Text):
 
 
 class CancellationQuerySchema(StrictSchema):
-    """Which cancellations are asked for."""
+    """The filters of a list of cancellations."""
 
     order_id = OrderId()
     reference = Reference()
@@ -166,7 +166,7 @@ LINKS = {
 
 
 class SettlementSchema(StrictSchema):
-    """That billing has refunded."""
+    """A new settlement: billing has refunded."""
 
     settled_at = Instant(metadata={"description": "When it refunded. Default: now."})
     billing_ref = Line(
@@ -175,13 +175,13 @@ class SettlementSchema(StrictSchema):
 
 
 class UnsettleQuerySchema(StrictSchema):
-    """Why a settlement is undone."""
+    """The reason for undoing a settlement."""
 
     reason_code = Choice(UnsettleReason, required=True, metadata={"description": "Why."})
 
 
 class RevocationSchema(StrictSchema):
-    """Why a cancellation is taken back."""
+    """The reason for revoking a cancellation."""
 
     reason_code = Choice(
         RevocationReason,

@@ -1,4 +1,4 @@
-"""Contacts."""
+"""Schemas of contacts."""
 
 import marshmallow as ma
 
@@ -11,7 +11,7 @@ from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
 
 
 class InlineContactSchema(StrictSchema):
-    """A contact that asks for a cancellation, recorded with it."""
+    """A contact that asks for a cancellation and is recorded with it."""
 
     channel = Choice(Channel, required=True, metadata={"description": "How the customer made contact."})
     received_at = Instant(
@@ -42,13 +42,13 @@ class NewContactSchema(InlineContactSchema):
 
 
 class ResolutionSchema(StrictSchema):
-    """Why a contact needs nothing more."""
+    """The reason for resolving a contact."""
 
     reason = FreeText(500, required=True, metadata={"description": "In a sentence. Personal: stored encrypted."})
 
 
 class ContactResolutionSchema(ma.Schema):
-    """Why a contact needs nothing more, and who said so."""
+    """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
     reason = response_fields.String("The reason; null for whom it is not.", allow_none=True)
     resolved_at = response_fields.Instant("When it was resolved.")
@@ -56,7 +56,7 @@ class ContactResolutionSchema(ma.Schema):
 
 
 class ContactSchema(ma.Schema):
-    """A contact, with what was decided on it when it was recorded."""
+    """A contact, with the decision made when it was recorded."""
 
     contact_id = response_fields.String("The contact.")
     order_id = response_fields.String("The order that it is about.")
@@ -90,7 +90,7 @@ class ContactListSchema(ma.Schema):
 
 
 class ContactQuerySchema(StrictSchema):
-    """Which contacts are asked for."""
+    """The filters of a list of contacts."""
 
     order_id = OrderId()
     open = FlagText(metadata={"description": "Only requests that are (or are not) still to be cancelled or resolved."})

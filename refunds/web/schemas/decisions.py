@@ -1,4 +1,4 @@
-"""Checks and decisions."""
+"""Schemas of checks and decisions."""
 
 import marshmallow as ma
 
@@ -14,11 +14,11 @@ MOST_ITEMS = 10_000
 
 
 MOST_DAYS = 250_000
-"""In one batch, so that long windows of many orders do not fill the memory."""
+"""The most days that one batch lists: a limit on memory, as many orders can have long windows."""
 
 
 class CheckItemSchema(StrictSchema):
-    """What is asked about one order."""
+    """A check of one order."""
 
     service_provided_at = Instant(
         required=True,
@@ -43,7 +43,7 @@ class CheckItemSchema(StrictSchema):
 
 
 class CheckSchema(CheckItemSchema):
-    """A question: is this order cancellable?"""
+    """A check of one order, with an optional what-if."""
 
     terms = Nested(
         TermsSchema, metadata={"description": "Terms of the policy to replace, for a what-if. Nothing is stored."}
@@ -51,7 +51,7 @@ class CheckSchema(CheckItemSchema):
 
 
 class BatchSchema(StrictSchema):
-    """Many questions under the same what-if."""
+    """Checks of many orders with the same what-if."""
 
     items = ListOf(
         Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The questions, in order."}
@@ -79,7 +79,7 @@ class WindowSchema(ma.Schema):
 
 
 class DaySchema(ma.Schema):
-    """One date from the service day to the last day, and what it is to the window."""
+    """One date from the service day to the last day, and how the window treats it."""
 
     date = response_fields.Date("The local date.")
     status = response_fields.Code(
@@ -98,7 +98,7 @@ class DaySchema(ma.Schema):
 
 
 class CalendarSchema(ma.Schema):
-    """The holiday data by which was counted."""
+    """The holiday data used for counting."""
 
     region = response_fields.String("The region whose holidays counted.")
     holidays_version = response_fields.String("The version of the holiday data.")
@@ -142,7 +142,7 @@ class DecisionSchema(ma.Schema):
 
 
 class BatchResultSchema(ma.Schema):
-    """An answer to each question, in order: a decision, or a problem."""
+    """The results of a batch in the order of its items, each a decision or a problem."""
 
     items = ma.fields.List(
         response_fields.Either(DecisionSchema, ProblemSchema),

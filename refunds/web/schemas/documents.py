@@ -1,4 +1,4 @@
-"""Evidence and confirmations."""
+"""Schemas of evidence and confirmations."""
 
 import marshmallow as ma
 
@@ -24,13 +24,13 @@ class Language(Text):
 
 
 class DocumentQuerySchema(StrictSchema):
-    """In which language a document is wanted."""
+    """The language of a document."""
 
     lang = Language()
 
 
 class AnchorSchema(ma.Schema):
-    """What the journal was at some time, as it is kept outside the database."""
+    """A checkpoint of the journal, kept outside the database."""
 
     position = response_fields.Integer("The position of its last event.")
     hash = response_fields.String("The seal of that event.")
@@ -38,7 +38,7 @@ class AnchorSchema(ma.Schema):
 
 
 class JournalEntrySchema(EventSchema):
-    """An event in its place in the journal."""
+    """An event with its links in the journal."""
 
     digest = response_fields.String("Stands for the record as the event left it.")
     previous = response_fields.String("The seal of the event before it.")
@@ -52,7 +52,7 @@ class JournalEntrySchema(EventSchema):
 
 
 class ProofSchema(ma.Schema):
-    """Whether the records are what was written."""
+    """Whether the records are as they were written."""
 
     sound = response_fields.Boolean("Whether they are: journal, records and anchors agree.")
     broken = ma.fields.List(
@@ -62,7 +62,7 @@ class ProofSchema(ma.Schema):
 
 
 class EvidenceSchema(ma.Schema):
-    """Everything that is held about an order, with the clause as it was."""
+    """Everything stored about an order, with the clause as it was."""
 
     order = ma.fields.Nested(OrderSchema, required=True)
     contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)

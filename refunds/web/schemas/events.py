@@ -1,4 +1,4 @@
-"""Events of the journal."""
+"""Schemas of the events of the journal."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from refunds.web.schemas.request_fields import Limit
 
 
 class EventTypes(Text):
-    """Some event types, with commas between them."""
+    """Event types, separated by commas."""
 
     def __init__(self) -> None:
         shape = "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
@@ -34,7 +34,7 @@ class EventTypes(Text):
 
 
 class EventQuerySchema(StrictSchema):
-    """From where the feed is read."""
+    """The position in the feed to read from, the page size and the event types."""
 
     after = WholeText(
         0,
@@ -46,7 +46,7 @@ class EventQuerySchema(StrictSchema):
 
 
 class EventSchema(ma.Schema):
-    """Something that happened. It holds nothing personal: read the record for that."""
+    """An event, without personal data, which is only in the record."""
 
     position = response_fields.Integer("Its place in the journal: 1, 2, 3, …")
     type = response_fields.Code(EventType, "What happened.")

@@ -1,4 +1,4 @@
-"""Orders and customers."""
+"""Schemas of orders and customers."""
 
 import marshmallow as ma
 
@@ -9,11 +9,11 @@ from refunds.web.schemas import response_fields
 from refunds.web.schemas.request_fields import MOST, PAGE, After, OrderId
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused")
-"""The problems of facts that are judged."""
+"""The problems of any operation that judges facts."""
 
 
 class OrderFactsSchema(StrictSchema):
-    """What billing says of an order."""
+    """The facts of an order, as billing states them."""
 
     customer_ref = Line(
         200,
@@ -31,7 +31,7 @@ class OrderFactsSchema(StrictSchema):
 
 
 class PutOrderSchema(OrderFactsSchema):
-    """An order, to be registered, filled in or corrected."""
+    """An order to register, complete or correct."""
 
     correction_reason = FreeText(
         500, metadata={"description": "Why registered facts were wrong: for a correction, with `If-Match`."}
@@ -65,7 +65,7 @@ class OrderSchema(ma.Schema):
 
 
 class LookupSchema(StrictSchema):
-    """A customer to be found."""
+    """The customer to look up."""
 
     customer_ref = Line(200, required=True, metadata={"description": "Billing's reference of the customer."})
     after = After()
@@ -73,7 +73,7 @@ class LookupSchema(StrictSchema):
 
 
 class CustomerSchema(ma.Schema):
-    """A customer and his orders."""
+    """A customer and their orders."""
 
     customer_id = response_fields.String("The customer's opaque id; null: nothing is held.", allow_none=True)
     items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)

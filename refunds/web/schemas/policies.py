@@ -1,4 +1,4 @@
-"""Policies, their versions and closures."""
+"""Schemas of policies, their versions and closures."""
 
 from datetime import date
 
@@ -13,7 +13,7 @@ from refunds.web.schemas import response_fields
 
 
 class VersionSummarySchema(ma.Schema):
-    """One version of a policy, and since when it holds."""
+    """One version of a policy, and when it takes effect."""
 
     version = response_fields.Integer("Its number, from 1.")
     effective_from = response_fields.Instant("Since when it holds; null: from the beginning.", allow_none=True)
@@ -47,7 +47,7 @@ class PolicyListSchema(ma.Schema):
 
 
 class PolicyVersionSchema(ma.Schema):
-    """Everything that a version of a policy says."""
+    """A version of a policy with all its terms."""
 
     policy = response_fields.String("The policy.")
     version = response_fields.Integer("Its number, from 1.")
@@ -64,14 +64,14 @@ class PolicyVersionSchema(ma.Schema):
 
 
 class ClosureReasonSchema(ma.Schema):
-    """Why the vendor is closed; null where it was not given, or for whom it is not."""
+    """The reason for a closure; null if none was given or the caller may not see it."""
 
     de = response_fields.String("In German.", allow_none=True)
     en = response_fields.String("In English.", allow_none=True)
 
 
 class ClosureSchema(ma.Schema):
-    """A date on which the vendor is closed, entered into a policy besides its terms."""
+    """A date on which the vendor is closed, in addition to those in the policy's terms."""
 
     closure_id = response_fields.String("The closure.")
     policy = response_fields.String("The policy.")
@@ -141,21 +141,21 @@ POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
 
 
 class DifferenceSchema(ma.Schema):
-    """A term that a version says otherwise than the one before it."""
+    """A term in which a version differs from the one before it."""
 
     term = response_fields.String("The name of the term.")
     text = response_fields.String("What it says, and what it said before, in words.")
 
 
 class PublishedVersionSchema(PolicyVersionSchema):
-    """A version that is published, or would be, and how it differs from the one that it follows."""
+    """A version that is or would be published, and how it differs from the one before it."""
 
     follows = response_fields.Integer("The version that holds until then; null: it is the first.", allow_none=True)
     differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
 
 
 class DraftSchema(StrictSchema):
-    """A version to be published: as it is read, but for what the service says of it."""
+    """A version to publish: a version without the fields that the service sets."""
 
     version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
     effective_from = NearInstant(
@@ -172,34 +172,34 @@ class DraftSchema(StrictSchema):
 
 
 class PublishQuerySchema(StrictSchema):
-    """Whether it is meant."""
+    """Whether to publish or only to show the result."""
 
     dry_run = FlagText(metadata={"description": "Answer what would be published, and publish nothing. Default false."})
 
 
 class ReasonSchema(StrictSchema):
-    """Why the vendor is closed."""
+    """The reason for a closure."""
 
     de = FreeText(200, metadata={"description": "In German."})
     en = FreeText(200, metadata={"description": "In English."})
 
 
 class NewClosureSchema(StrictSchema):
-    """A date on which the vendor is closed."""
+    """A closure to enter: a date on which the vendor is closed."""
 
     date = LocalDate(required=True, metadata={"description": "The date; at most five years away."})
     reason = Nested(ReasonSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."})
 
 
 class EnteredClosureSchema(ClosureSchema):
-    """A closure that is entered, and what it does."""
+    """An entered closure and its effect."""
 
     notices = ma.fields.List(response_fields.Code(ClosureNotice, "A stable code."), required=True)
     effect_text = response_fields.String("What it does, in words.")
 
 
 MOST_BYTES = 2**18
-"""Of a draft: both clauses may be long, and written with escapes."""
+"""The largest body of a draft: both clauses can be long, and JSON escapes make them longer."""
 
 
 DRAFT = {

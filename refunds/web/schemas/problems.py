@@ -1,10 +1,10 @@
-"""Problems, as RFC 9457 has them."""
+"""Schemas of problems (RFC 9457)."""
 
 import marshmallow as ma
 
 
 class FlawSchema(ma.Schema):
-    """One thing wrong with one place of the request."""
+    """One error at one place of the request."""
 
     pointer = ma.fields.String(
         required=True, metadata={"description": "A JSON pointer into the body, or `/` and the name of a parameter."}
@@ -14,7 +14,7 @@ class FlawSchema(ma.Schema):
 
 
 class ProblemSchema(ma.Schema):
-    """A problem as RFC 9457 has it."""
+    """A problem as defined by RFC 9457."""
 
     type = ma.fields.String(
         required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the fix."}

@@ -1,11 +1,11 @@
-"""Fields of requests that several operations share."""
+"""Request fields that several operations share."""
 
 from typing import Any
 
 from refunds.schemas.fields import Text, WholeText
 
 PAGE, MOST = 50, 200
-"""How many items a page of a list has: by default, and at most."""
+"""The number of items on a page of a list: the default and the maximum."""
 
 
 class OrderId(Text):
@@ -18,7 +18,7 @@ class OrderId(Text):
 
 
 class RecordId(Text):
-    """The id that the service gave a record of a kind."""
+    """The id that the service gave a record; its prefix names the kind."""
 
     def __init__(self, prefix: str, description: str, **kwargs: Any) -> None:
         shape = f"must be an id such as {prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
@@ -27,14 +27,14 @@ class RecordId(Text):
 
 
 class Limit(WholeText):
-    """How many items a page may have."""
+    """The maximum number of items on a page."""
 
     def __init__(self) -> None:
         super().__init__(1, MOST, metadata={"description": f"How many items at most. Default {PAGE}."})
 
 
 class After(Text):
-    """Where a page begins."""
+    """The cursor where a page begins."""
 
     def __init__(self) -> None:
         super().__init__(500, metadata={"description": "The `next` of the page before."})

@@ -1,4 +1,4 @@
-"""Fields of answers: they are only described, as answers are written by hand. All are required unless said."""
+"""Response fields. They only describe: responses are written by hand. They are required by default."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,13 +22,13 @@ Instant = _described(ma.fields.DateTime)
 
 
 def Code(members: Iterable[str], description: str, *, required: bool = True) -> ma.fields.String:  # noqa: N802
-    """A stable code out of a set that may grow."""
+    """A field for a stable code from a set that may grow."""
     known = [str(member) for member in members]
     return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
 
 
 class Either(ma.fields.Field[Any]):
-    """One of several objects."""
+    """A field for one of several objects."""
 
     def __init__(self, *schemas: type[ma.Schema]) -> None:
         self.schemas = schemas

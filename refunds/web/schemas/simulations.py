@@ -1,4 +1,4 @@
-"""Simulations."""
+"""Schemas of simulations."""
 
 import marshmallow as ma
 
@@ -19,7 +19,7 @@ _TO_REFUSED = "How many would be refused."
 
 
 class SimulatedOrdersSchema(ma.Schema):
-    """What becomes of the orders."""
+    """The effect on orders."""
 
     judged = response_fields.Integer("How many have a window.")
     longer = response_fields.Integer("How many of the windows would be longer.")
@@ -30,7 +30,7 @@ class SimulatedOrdersSchema(ma.Schema):
 
 
 class SimulatedContactsSchema(ma.Schema):
-    """What becomes of the contacts."""
+    """The effect on contacts."""
 
     judged = response_fields.Integer(_CONTACTS)
     to_eligible = response_fields.Integer(_TO_ELIGIBLE)
@@ -38,7 +38,7 @@ class SimulatedContactsSchema(ma.Schema):
 
 
 class SimulatedChannelSchema(ma.Schema):
-    """What becomes of the contacts by one channel."""
+    """The effect on the contacts by one channel."""
 
     channel = response_fields.Code(Channel, "How the customers asked.")
     contacts = response_fields.Integer(_CONTACTS)
@@ -47,7 +47,7 @@ class SimulatedChannelSchema(ma.Schema):
 
 
 class SimulatedGroupSchema(ma.Schema):
-    """What becomes of some orders, and of the contacts about them."""
+    """The effect on a group of orders and the contacts about them."""
 
     orders = response_fields.Integer("How many orders have a window.")
     longer = response_fields.Integer("How many of the windows would be longer.")
@@ -58,19 +58,19 @@ class SimulatedGroupSchema(ma.Schema):
 
 
 class SimulatedMonthSchema(SimulatedGroupSchema):
-    """Those of one month."""
+    """The effect on the orders and contacts of one month."""
 
     month = response_fields.String("In which the service was provided; if it was not yet, in which the customer asked.")
 
 
 class SimulatedRegionSchema(SimulatedGroupSchema):
-    """Those of one region."""
+    """The effect on the orders and contacts of one region."""
 
     region = response_fields.String("The order's region, else the policy's.")
 
 
 class SimulatedExampleSchema(ma.Schema):
-    """A contact that would be decided otherwise."""
+    """A contact whose decision would change."""
 
     order_id = response_fields.String("The order.")
     contact_id = response_fields.String("The contact.")
@@ -84,7 +84,7 @@ class SimulatedExampleSchema(ma.Schema):
 
 
 class SimulatedExamplesSchema(ma.Schema):
-    """Some of the contacts that would be decided otherwise."""
+    """Some of the contacts whose decision would change."""
 
     to_eligible = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
     to_refused = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
