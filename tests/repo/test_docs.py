@@ -1,11 +1,14 @@
 """The documentation is complete, and what it shows is what happens."""
 
 import json
+import lzma
 import re
 import shlex
 from dataclasses import fields
 
 import pytest
+from click.testing import CliRunner
+from sqlite_utils.cli import cli as sqlite_utils
 
 from app import app as service
 from refunds.config import Settings
@@ -13,10 +16,13 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import Terms
 from refunds.schemas.policy import version_data
 from tests.conftest import ROOT, token
+from tests.storage.keep import KEPT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STORIES = {ROOT / "docs/tutorial.md", ROOT / "docs/scaling.md", ROOT / "docs/product-teams.md"}
 """Executed as a whole, each by a test of its own."""
+NEWEST = max(KEPT.iterdir()) / "sqlite/records.xz"
+"""The small installation that examples look into."""
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -67,11 +73,15 @@ def squeezed(text):
 
 
 @pytest.mark.parametrize(("words", "printed"), list(examples()))
-def test_an_example_prints_what_the_page_shows(words, printed):
+def test_an_example_prints_what_the_page_shows(words, printed, tmp_path, monkeypatch):
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[0] == "curl":
         assert_answer(curl(words[1:]).get_data(as_text=True), printed)
+    elif words[0] == ".venv/bin/sqlite-utils":
+        (tmp_path / "refunds.db").write_bytes(lzma.decompress(NEWEST.read_bytes()))
+        monkeypatch.chdir(tmp_path)
+        assert squeezed(CliRunner().invoke(sqlite_utils, words[1:]).stdout) == squeezed(printed)
     else:
         assert words[0] == ".venv/bin/flask"
         result = service.test_cli_runner().invoke(args=words[1:])

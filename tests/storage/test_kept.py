@@ -8,11 +8,13 @@ import lzma
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 
 import psycopg
 import pytest
+from sqlite_utils import Database
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
@@ -71,6 +73,34 @@ def test_a_kept_database_is_of_its_step(step, tmp_path):
     with sqlite3.connect(tmp_path / "records.db") as connection:
         taken = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
     assert taken == STEPS[: STEPS.index(step) + 1]
+
+
+ON_POSTGRESQL = (
+    (
+        "SELECT table_name, column_name, data_type, is_nullable, is_generated FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
+    ),
+    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexdef",
+)
+
+
+def schema(configured, engine):
+    """The schema of a database, as `sqlite-utils` or the server tells it."""
+    if engine == "sqlite":
+        with sqlite3.connect(configured.database.removeprefix("sqlite:///")) as connection:
+            database = Database(connection)
+            return database.schema, {table.name: (table.columns, table.xindexes) for table in database.tables}
+    with psycopg.connect(configured.database) as connection:
+        return [connection.execute(sql).fetchall() for sql in ON_POSTGRESQL]
+
+
+def test_one_that_took_the_later_steps_has_the_schema_of_a_new_one(store, engine, tmp_path):
+    new = settings(tmp_path / "new", engine=engine)
+    with closing(Store(new)) as opened:
+        opened.open()
+    store.open()
+    store.close()
+    assert schema(settings(tmp_path, engine=engine), engine) == schema(new, engine)
 
 
 def test_it_opens_and_everything_in_it_is_sound(store):
