@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
@@ -22,9 +23,31 @@ from refunds.storage.policies import ClosureRepository, Policies, Versions, load
 from refunds.storage.repository import Context
 from refunds.storage.users import Users
 
+R = TypeVar("R")
+
+
+class _WhenUsed(Generic[R]):
+    """A repository of a unit of work: most requests need one or two of them, so each is made when it is first used."""
+
+    def __init__(self, make: Callable[[Context], R]) -> None:
+        self._make = make
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, uow: "UnitOfWork", _: type) -> R:
+        made: R = self._make(uow._context)
+        uow.__dict__[self._name] = made  # found before this, from now on
+        return made
+
 
 class UnitOfWork:
     """One use case: who works, when, and the records as this transaction sees them."""
+
+    orders, contacts, cancellations = _WhenUsed(Orders), _WhenUsed(Contacts), _WhenUsed(Cancellations)
+    customers, versions, closures = _WhenUsed(Customers), _WhenUsed(Versions), _WhenUsed(ClosureRepository)
+    clients, tokens, users = _WhenUsed(Clients), _WhenUsed(Tokens), _WhenUsed(Users)
+    events, replies = _WhenUsed(Events), _WhenUsed(Replies)
 
     def __init__(
         self,
@@ -33,15 +56,11 @@ class UnitOfWork:
         principal: Principal,
         policies_as_of: Callable[[Transaction, int], Policies],
     ) -> None:
-        context = self._context = Context(tx, keyring, principal, datetime.now(UTC))
+        self._context = Context(tx, keyring, principal, datetime.now(UTC))
         self.principal, self._policies_as_of = principal, policies_as_of
         self.policies_seen: Policies | None = None
         """The policies that this use case has relied on, or None."""
         self._locks_journal = False
-        self.orders, self.contacts, self.cancellations = Orders(context), Contacts(context), Cancellations(context)
-        self.customers, self.versions, self.closures = Customers(context), Versions(context), ClosureRepository(context)
-        self.clients, self.tokens, self.users = Clients(context), Tokens(context), Users(context)
-        self.events, self.replies = Events(context), Replies(context)
 
     @property
     def tx(self) -> Transaction:
