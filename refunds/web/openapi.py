@@ -27,16 +27,18 @@ VERSION = "1"
 PROBLEM_JSON = "application/problem+json"
 
 DESCRIPTION = """\
-Decides whether an order of an online service can still be cancelled and refunded: within the business days that the
-vendor's policy promises, counted by the public holidays of the customer's region, explained day by day. Records each
-call and e-mail with what was decided on it, issues the cancellations that billing refunds, and tells what happened.
+Decides whether an order of an online service can still be cancelled and refunded. The vendor's policy promises a number
+of business days, counted by the public holidays of the customer's region, and each decision explains them day by day.
+Records each call and e-mail with the decision on it, issues the cancellations that billing refunds, and reports what
+happened in a feed of events.
 
-* Instants are RFC 3339 with an offset and are answered in UTC; local dates are the policy's.
-* Unknown fields are refused. What does not fit is a problem (RFC 9457) that names each place and the fix.
-* Sets of codes marked `x-extensible-enum` may grow: be ready for a code that you do not know.
-* Every call needs a client's token: `Authorization: Bearer …`. What its role may not see is null.
-* What leaves a record can be sent again safely: facts by `PUT`, the rest with an `Idempotency-Key`.
-* `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names; codes never change.
+* Send instants as RFC 3339 with an offset. Answers give them in UTC. Local dates are in the policy's time zone.
+* Unknown fields are refused. Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
+* Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
+* Requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
+  token's role may not see are null.
+* Every request can be sent again safely. To record a contact or issue a cancellation, send an `Idempotency-Key`.
+* `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names. Codes never change.
 """
 
 ALWAYS = ("bad-request", "internal-error")
@@ -94,7 +96,7 @@ def _write_components(spec: APISpec) -> None:
             "type": "http",
             "scheme": "bearer",
             "description": "A client's token, from `flask tokens create`. Each operation names its scope; "
-            "`GET /v1/me` tells which ones a token's role has.",
+            "`GET /v1/me` lists the scopes of the token's role.",
         },
     )
     for component, (name, required, text) in _HEADER_PARAMETERS.items():
@@ -129,7 +131,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
     responses = _responses(operation)
     if operation.method == "GET" and operation.answers[0].etag:
         parameters.append("IfNoneMatch")
-        responses["304"] = {"description": "Not changed since the ETag of If-None-Match."}
+        responses["304"] = {"description": "Nothing has changed since the ETag in If-None-Match."}
     if transaction is Transaction.IDEMPOTENT:
         parameters.append("IdempotencyKey")
     document: dict[str, Any] = {
@@ -209,26 +211,30 @@ def _problems(status: int, slugs: Iterable[str], schema: type[ma.Schema]) -> dic
 
 
 _HEADER_PARAMETERS = {
-    "IfNoneMatch": ("If-None-Match", False, "An ETag received before: answers 304 where nothing has changed."),
-    "IfMatch": ("If-Match", False, "The ETag of the state that a correction was made on."),
+    "IfNoneMatch": (
+        "If-None-Match",
+        False,
+        "An ETag from an earlier answer. If nothing has changed, the answer is 304.",
+    ),
+    "IfMatch": ("If-Match", False, "For a correction: the ETag of the order as you read it."),
     "IdempotencyKey": (
         "Idempotency-Key",
         True,
         (
-            "A value of your own making, a UUID for example, that is the same for every attempt at one request. Sent "
-            "again, the request gets its first answer, with `Idempotent-Replayed: true`. Kept for 30 days."
+            "A value that you choose, such as a UUID, the same for every attempt at one request. If you send the "
+            "request again, you get its first answer, with `Idempotent-Replayed: true`. Kept for 30 days."
         ),
     ),
 }
 _HEADERS = {
     "X-Request-ID": ("The request's id.", "string"),
-    "ETag": ("Names this state of the resource.", "string"),
+    "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
-    "Idempotent-Replayed": ("`true`: this is the answer that the request got when it first came.", "string"),
-    "WWW-Authenticate": ("How to sign in: `Bearer`.", "string"),
-    "Retry-After": ("After how many seconds to try again.", "integer"),
+    "Idempotent-Replayed": ("`true`: this is the request's first answer, sent again.", "string"),
+    "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
+    "Retry-After": ("How many seconds to wait before trying again.", "integer"),
     "RateLimit": ('How many requests are left, as in `"requests";r=999;t=1`.', "string"),
-    "RateLimit-Policy": ("How many requests there may be in how many seconds.", "string"),
+    "RateLimit-Policy": ("How many requests are allowed in how many seconds.", "string"),
 }
 _WITH_STATUS: dict[int, tuple[str, ...]] = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),

@@ -29,142 +29,148 @@ class Problem:
 PROBLEMS = {
     "bad-request": Problem(
         400,
-        "The request is not one the service can take",
-        "The request is broken below the level of its content: for example, it names a host that is not served here.",
+        "The service cannot read the request",
+        "The request is broken before its content: for example, its query is not UTF-8, or it names a host that is not "
+        "served here.",
         "Check the address and the headers. An operator adds host names with REFUNDS_TRUSTED_HOSTS.",
     ),
     "malformed-json": Problem(
         400,
         "The body is not JSON",
-        "The body is no JSON text in UTF-8: it is cut short, nested too deeply, or holds something JSON does not "
-        "have, such as NaN or half a surrogate pair.",
-        "Let a JSON library write the body, and send it whole.",
+        "The body is not valid JSON in UTF-8: it is cut short or nested too deeply, or it contains something that JSON "
+        "does not have, such as NaN or half a surrogate pair.",
+        "Write the body with a JSON library, and send all of it.",
     ),
     "duplicate-key": Problem(
         400,
-        "A key stands twice in one object",
-        "An object in the body has the same key twice. Readers of JSON disagree on which one counts, so none does.",
+        "An object has the same key twice",
+        "An object in the body has the same key twice. JSON readers disagree on which one counts, so the service "
+        "accepts neither.",
         "Send every key once.",
     ),
     "idempotency-key-missing": Problem(
         400,
-        "The request needs a key of its own",
-        "This operation leaves a record, and the network may lose its answer. With a key, sending the same request "
-        "again gives the first answer and leaves no second record.",
-        "Send Idempotency-Key: and a value of your own making, a UUID for example: the same for every attempt at one "
-        "request, another for every other request.",
+        "The request has no Idempotency-Key",
+        "This operation creates a record, and its answer can be lost on the network. With a key, the same request sent "
+        "again gets the first answer and creates no second record.",
+        "Send an Idempotency-Key that you choose, such as a UUID. Use the same key for every attempt at one request, "
+        "and another for every other request.",
     ),
     "idempotency-key-invalid": Problem(
         400,
-        "The key of the request is malformed",
+        "The Idempotency-Key is malformed",
         "The Idempotency-Key is not 1 to 128 letters, digits and simple signs, with or without quotes around them.",
         "Use a UUID, for example.",
     ),
     "invalid-cursor": Problem(
         400,
-        "The cursor is not one of this list's",
-        "The value of after was not given by this list with these filters, or it was changed.",
-        "Leave it out to begin again, and then pass on each page's next as it is, with the same filters.",
+        "The cursor does not belong to this list",
+        "The value of after does not come from this list with these filters, or it was changed.",
+        "Leave after out to begin again. Then send each page's next as it is, with the same filters.",
     ),
     "unauthenticated": Problem(
         401,
         "The caller is not known",
-        "The request has no token, or one that is misspelt, revoked or expired.",
-        "Send Authorization: Bearer and the token. An operator makes one with: flask tokens create",
+        "The request has no token, or its token is misspelt, revoked or expired.",
+        "Send Authorization: Bearer and the token. An operator creates one with: flask tokens create",
     ),
     "forbidden": Problem(
         403,
         "The caller may not do this",
-        "The token is sound, but its role does not have the scope that this takes.",
-        "Ask someone whose role does. The API document names the scope of every operation; GET /v1/me tells yours.",
+        "The token is valid, but its role does not have the scope that this request needs.",
+        "Ask someone whose role has it. The API document names the scopes of each operation; GET /v1/me lists yours.",
     ),
     "not-found": Problem(
         404,
-        "Nothing is here",
-        "No resource has this address: the path is misspelt, or what it names does not exist.",
-        "Compare the path with the API document at /docs. A code with special characters must be percent-encoded.",
+        "Nothing has this address or id",
+        "The path is misspelt, or something that the request names does not exist.",
+        "Compare the path with the API document at /docs. Percent-encode special characters in codes and ids.",
     ),
     "method-not-allowed": Problem(
         405,
         "This address does not take this method",
-        "The path exists, but not for this method. The Allow header lists those it takes.",
+        "The path exists, but it does not take this method. The Allow header lists the methods that it takes.",
         "Use a method from the Allow header.",
     ),
     "not-acceptable": Problem(
         406,
-        "It does not come in that form",
-        "The Accept header names no form in which this can be answered.",
+        "The answer does not exist in this form",
+        "The Accept header names no form that this operation can answer in.",
         "Ask for a form that the API document names for the operation, or send no Accept header.",
     ),
     "order-facts-conflict": Problem(
         409,
         "The order is registered with other facts",
-        "An order of this id is registered, and what was sent differs from it. The list of errors names what differs.",
-        "Check the order's id. If the facts were wrong, correct them: with If-Match and a correction_reason.",
+        "An order with this id is registered with other facts. The list of errors names each difference. Nothing was "
+        "changed.",
+        "Check the order's id. If the registered facts are wrong, correct them: send If-Match and a correction_reason.",
     ),
     "order-frozen": Problem(
         409,
-        "The order's facts cannot change while it is cancelled",
-        "A cancellation rests on the facts of this order.",
-        "If the cancellation should not be, revoke it; then correct the order.",
+        "The facts of a cancelled order cannot change",
+        "The order has a cancellation that is based on its facts. Nothing was changed.",
+        "If the cancellation is a mistake, revoke it. Then correct the order.",
     ),
     "not-refundable": Problem(
         409,
-        "The order cannot be cancelled as of right",
-        "The contact was recorded with its decision, which the problem shows: the contractual window has ended, or the "
-        "contact does not count. Statutory rights were not assessed.",
-        "Tell the customer the reason. A supervisor may override: pass the contact_id and an override.",
+        "The order cannot be cancelled under the policy",
+        "The contractual window has ended, or the contact does not count; the problem shows the decision. An order and "
+        "a contact sent with the request were recorded. Statutory rights were not assessed.",
+        "Give the customer the reason. A supervisor can override the refusal: send the contact_id and an override.",
     ),
     "order-already-cancelled": Problem(
         409,
         "The order is already cancelled",
-        "The order has a cancellation, which the problem names with its reference. The contact was recorded.",
-        "Tell the customer that reference. Nothing more is needed.",
+        "The order has a cancellation; the problem shows its reference. A contact sent with the request was recorded.",
+        "Give the customer the reference. Nothing more is needed.",
     ),
     "policy-version-conflict": Problem(
         409,
-        "What is registered of the policy stands in the way",
-        "The number of the version is taken by another content, the version has taken effect already, or the policy "
-        "has judged and its past cannot change any more.",
-        "Read the policy again. The detail says what the next version's number is, or what can be done instead.",
+        "The registered versions of the policy do not allow this",
+        "The version's number belongs to other content or to a withdrawn version, the version has already taken "
+        "effect, or the policy has made decisions, so its past cannot change. Nothing was changed.",
+        "Read the policy again. The detail gives the number of the next version, or what you can do instead.",
     ),
     "contact-state-conflict": Problem(
         409,
-        "The contact is not in the state that this needs",
-        "The contact has been superseded or resolved, asks for nothing, or a cancellation rests on it.",
-        "Read the contact again. The detail says what stands in the way.",
+        "The state of the contact does not allow this",
+        "The contact was superseded or resolved, it does not ask for a cancellation, or a cancellation is based on it. "
+        "Nothing was changed.",
+        "Read the contact again. The detail names the reason.",
     ),
     "cancellation-state-conflict": Problem(
         409,
-        "The cancellation is not in the state that this needs",
-        "A revoked cancellation cannot be settled, a settled one cannot be revoked or settled otherwise.",
+        "The state of the cancellation does not allow this",
+        "A revoked cancellation cannot be settled or confirmed. A settled cancellation cannot be revoked, or settled "
+        "with other values. Nothing was changed.",
         "Read the cancellation again. The detail names its state.",
     ),
     "feed-rewound": Problem(
         409,
         "The feed does not reach that far",
-        "The journal ends before the place that the request names: its records were restored from an older state. "
-        "Nothing was changed by this request.",
-        "Read on from the problem's next. What later events said is no longer on record: ask the operator which orders "
-        "and cancellations have to be sent again.",
+        "The journal ends before the position in the request, because an older state of the records was restored. "
+        "This request changed nothing.",
+        "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "
+        "cancellations you have to send again.",
     ),
     "length-required": Problem(
         411,
         "The body has no known length",
-        "The request has a body but no Content-Length, or it uses a Transfer-Encoding. Bodies of unknown length are "
-        "not accepted, so that none can be cut short unnoticed.",
+        "The request has a body but no Content-Length, or it has a Transfer-Encoding. The service accepts no body of "
+        "unknown length, because it could not notice that one is cut short.",
         "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe.",
     ),
     "precondition-failed": Problem(
         412,
-        "The record is not what you have seen",
-        "The If-Match does not name the present state of the record: someone has changed it.",
-        "Read the record again, compare, and send the change with the new ETag.",
+        "The order is not in the state that you have read",
+        "The If-Match is not the ETag of the order's current state: for example, someone has changed the order since "
+        "you read it. This request changed nothing.",
+        "Read the order again, compare, and send the correction with the new ETag.",
     ),
     "body-too-large": Problem(
         413,
         "The body is too large",
-        "The body is longer than this operation takes.",
+        "The body is longer than this operation accepts.",
         "Send less at once: split a batch into several.",
     ),
     "unsupported-media-type": Problem(
@@ -175,79 +181,81 @@ PROBLEMS = {
     ),
     "validation-error": Problem(
         422,
-        "The request does not keep to its contract",
-        "The request was understood, but some values do not fit. The list of errors names each place by a JSON "
-        "pointer into the body (or by the name of the parameter), says what is expected, and has a stable code.",
-        "Mend each place that is named, and send the request again.",
+        "Some values of the request are not valid",
+        "The service can read the request, but some values are not valid. The list of errors names each place by a "
+        "JSON pointer into the body (or by the name of the parameter), says what is expected, and has a stable code.",
+        "Correct each place that is named, and send the request again.",
     ),
     "payment-data-refused": Problem(
         422,
-        "A text holds payment data",
-        "A text holds what looks like a payment card's number or an IBAN. The service stores none, anywhere, and "
-        "nothing of this request was stored.",
+        "A text contains payment data",
+        "A text contains what looks like the number of a payment card or an IBAN. The service never stores these, and "
+        "it stored nothing of this request.",
         "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code.",
     ),
     "effective-too-early": Problem(
         422,
         "The version would take effect too early",
-        "A policy does not change before it is published: a version takes effect neither before it is registered nor "
-        "before the vendor's page shows it.",
-        "Choose a later effective_from, or null: the version then holds as soon as may be.",
+        "A version cannot take effect before it is registered or before the vendor's page shows it.",
+        "Choose a later effective_from, or send null: the version then takes effect as soon as possible.",
     ),
     "evidence-required": Problem(
         422,
         "A late entry needs evidence",
-        "The contact was received before the deadline but is entered after it, and the policy then asks for a ticket.",
+        "The contact was received before the deadline but is entered after it, and the policy then requires a ticket. "
+        "The contact was not recorded.",
         "Add the ticket_ref of the call or e-mail.",
     ),
     "idempotency-key-reused": Problem(
         422,
-        "The key has come with another request",
-        "This Idempotency-Key was used for a request with another content. Nothing was done.",
-        "Use a new key for a new request; repeat a request exactly as it was.",
+        "The key was used for another request",
+        "This Idempotency-Key was already used for another request. Nothing was changed.",
+        "Use a new key for a new request. To repeat a request, send exactly the same again.",
     ),
     "unknown-region": Problem(
         422,
         "The region is unknown",
-        "The region is not exactly one of the codes that the holiday data knows. It is never taken for a place "
-        "without holidays.",
-        "Use a country code (DE), or a country and a subdivision (DE-BY). The detail may suggest what was meant.",
+        "The region is not exactly one of the codes in the holiday data. The service never treats an unknown region as "
+        "a place without holidays.",
+        "Use a country code (DE), or a country and a subdivision (DE-BY). The detail may suggest a code.",
     ),
     "calendar-not-covered": Problem(
         422,
         "The holiday data does not reach that far",
-        "The days to be counted lie in years for which the region's holidays are not known. They are never counted "
-        "as if there were none.",
-        "Check the year. The detail says which years the region's data covers.",
+        "Some days to be counted are in years for which the region's holidays are not known. The service never counts "
+        "such days as if there were no holidays.",
+        "Check the year. The detail says which dates the region's data covers.",
     ),
     "no-policy-in-force": Problem(
         422,
         "No version of the policy was in force",
-        "The instant that decides which version judges lies before the first version took effect.",
+        "No version was in force at the time that decides which version applies: the first takes effect later, or "
+        "every version was withdrawn.",
         "Check the dates. The detail says when the first version takes effect.",
     ),
     "precondition-required": Problem(
         428,
-        "A correction needs the state that it corrects",
-        "The correction does not say which state of the order it was made on, so it might undo someone else's.",
+        "A correction needs the ETag of the order",
+        "The correction does not say which state of the order it is based on, so it could undo someone else's.",
         "Read the order and send its ETag as If-Match.",
     ),
     "rate-limited": Problem(
         429,
         "Too many requests",
-        "The client has made more requests than it may in a second.",
-        "Wait as many seconds as Retry-After says. Many checks fit into one batch.",
+        "The client sent more requests than it may in a second, or the service is receiving too many bodies at once.",
+        "Wait as many seconds as Retry-After says. One batch can contain many checks.",
     ),
     "internal-error": Problem(
         500,
         "The service failed",
-        "Something went wrong that is not the request's fault. It was logged under the request id.",
-        "Try again later. If it persists, tell the operator the request id, which is the problem's instance.",
+        "Something went wrong that is not the request's fault, and was logged with the request id. It is not known "
+        "whether the request changed anything.",
+        "Try again later. If it persists, give the operator the request id, which is the problem's instance.",
     ),
     "storage-unavailable": Problem(
         503,
         "The records cannot be reached",
-        "The storage is busy, full or away. What was asked was not done, or it is not known whether it was.",
+        "The storage is busy, full or unreachable. The request changed nothing, or it is not known whether it did.",
         "Send the same request again after as many seconds as Retry-After says, with the same Idempotency-Key.",
     ),
 }

@@ -15,12 +15,12 @@ tag = Tag("Access", "Who the caller is, and what it may do.")
 class MeSchema(ma.Schema):
     """The caller, as its token identifies it."""
 
-    client_id = response_fields.String("The client; what it does bears this id.")
+    client_id = response_fields.String("The client's id. It is recorded with everything that the client does.")
     name = response_fields.String("Its name.")
     role = response_fields.Code(Role, "Its role.")
     scopes = ma.fields.List(response_fields.Code(Scope, "What it may do."), required=True)
     token_id = response_fields.String("The token of this request.")
-    expires_at = response_fields.Instant("Until when the token holds.")
+    expires_at = response_fields.Instant("When the token expires.")
 
 
 ME = {

@@ -54,11 +54,11 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
     body=NewCancellationSchema,
     body_examples={
         "inline": {
-            "summary": "An order and a call, both told now",
+            "summary": "A new order and a new call",
             "value": {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL},
         },
         "stored": {
-            "summary": "A registered order, a recorded contact",
+            "summary": "A registered order and a recorded contact",
             "value": {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
         },
         "goodwill": {
@@ -173,12 +173,12 @@ def _refusal(refused: Refused, language: str) -> Response:
     return problem_answer(data)
 
 
-settlements_tag = Tag("Settlements", "What becomes of a cancellation: refunded, or taken back.")
+settlements_tag = Tag("Settlements", "What happens to a cancellation: billing settles it, or it is revoked.")
 
 
 @settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, settled.", CancellationSchema, SETTLED),
+    Answer("The settled cancellation.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="PUT",
@@ -204,7 +204,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 @settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, not settled.", CancellationSchema, EXAMPLE),
+    Answer("The cancellation, which is not settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="DELETE",
@@ -223,7 +223,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 
 @settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/revocation",
-    Answer("The cancellation, revoked.", CancellationSchema, REVOKED),
+    Answer("The revoked cancellation.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
     transaction=Transaction.WRITE,
     method="PUT",

@@ -30,7 +30,7 @@ from refunds.web.schemas.contacts import (
 from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
 from refunds.web.schemas.request_fields import PAGE
 
-tag = Tag("Contacts", "Calls and e-mails of customers, each kept with its decision.")
+tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
 
 
 @tag.operation(
@@ -109,7 +109,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 @tag.operation(
     "/v1/contacts/<string:contact_id>/resolution",
     Answer(
-        "The contact, resolved.",
+        "The resolved contact.",
         ContactSchema,
         {
             "resolved": {

@@ -17,7 +17,7 @@ from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.orders import ORDER_ID_HELP
 
-tag = Tag("Documents", "What is kept or handed out: evidence and confirmations.")
+tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations.")
 
 
 @tag.operation(

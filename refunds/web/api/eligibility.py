@@ -38,7 +38,10 @@ tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why
     body=CheckSchema,
     body_examples={
         "in_time": {"summary": "A call after Easter", "value": CHECK},
-        "what_if": {"summary": "What if it were three days?", "value": CHECK | {"terms": {"window_business_days": 3}}},
+        "what_if": {
+            "summary": "What if the window had three days?",
+            "value": CHECK | {"terms": {"window_business_days": 3}},
+        },
     },
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )

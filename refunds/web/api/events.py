@@ -17,13 +17,13 @@ from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import PAGE
 
-tag = Tag("Events", "What happened, in the order in which it did.")
+tag = Tag("Events", "What happened, in the order of the journal.")
 
 
 class RewoundSchema(ProblemSchema):
     """A problem, with the position to continue from."""
 
-    next = response_fields.Integer("The position of the last event there is: read on from here.", required=False)
+    next = response_fields.Integer("The position of the last event in the journal: continue from here.", required=False)
 
 
 @tag.operation(

@@ -11,7 +11,7 @@ from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
 
-tag = Tag("Service", "For operators: whether the service runs, and how it does.")
+tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
 
 
 class HealthSchema(ma.Schema):
@@ -20,7 +20,7 @@ class HealthSchema(ma.Schema):
     status = response_fields.Code(["ok"], "`ok`.")
 
 
-OK = Answer("The service is well.", HealthSchema, {"ok": {"summary": "Well", "value": {"status": "ok"}}})
+OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "value": {"status": "ok"}}})
 
 
 @tag.operation("/livez", OK, scopes=None)

@@ -34,12 +34,18 @@ from refunds.web.schemas.orders import (
 )
 from refunds.web.schemas.request_fields import PAGE, OrderId
 
-tag = Tag("Orders", "What billing says of its orders: facts, and no amounts.")
+tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
 
 @tag.operation(
     "/v1/orders/<string:order_id>",
-    Answer("The order was known, and is now as it was sent.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
+    Answer(
+        "The order was registered already, and now has the facts that were sent.",
+        OrderSchema,
+        EXAMPLE,
+        etag=True,
+        links=LINKS,
+    ),
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
     scopes=(Scope.ORDERS_WRITE,),
     transaction=Transaction.WRITE,
@@ -119,7 +125,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 @tag.operation(
     "/v1/customers/lookup",
     Answer(
-        "The customer and his orders, by their ids.",
+        "The customer and their orders, sorted by id.",
         CustomerSchema,
         {
             "known": {

@@ -44,7 +44,7 @@ from refunds.web.schemas.policies import (
 )
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
-tag = Tag("Policies", "The terms by which orders are judged, version by version.")
+tag = Tag("Policies", "The terms that decide about orders, in versions.")
 
 
 @tag.operation(
@@ -148,12 +148,12 @@ def _summary(record: RegisteredVersion) -> dict[str, Any]:
     return summary | {"page_published_at": record.terms["page_published_at"]}
 
 
-publication_tag = Tag("Publication", "How policies change: nothing that was judged ever does.")
+publication_tag = Tag("Publication", "How policies change. Existing decisions never change.")
 
 
 @publication_tag.operation(
     "/v1/policies/<string:policy_id>/versions",
-    Answer("The version as it would be, or as it is registered already.", PublishedVersionSchema, PUBLISHED),
+    Answer("The version that would be published, or that is registered already.", PublishedVersionSchema, PUBLISHED),
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
@@ -181,7 +181,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 
 @publication_tag.operation(
     "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
-    Answer("The version, withdrawn.", PolicyVersionSchema, WITHDRAWN),
+    Answer("The withdrawn version.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     method="PUT",

@@ -26,7 +26,9 @@ class CalendarDaySchema(ma.Schema):
 
     date = response_fields.Date("The date.")
     business_day = response_fields.Boolean("Whether it is a business day.")
-    why = response_fields.Code(SkipReason, "Why it is none: of several reasons the first.", required=False)
+    why = response_fields.Code(
+        SkipReason, "Why it is not a business day; the first reason if several apply.", required=False
+    )
     name = response_fields.String("The name of the public holiday.", required=False)
     name_language = response_fields.String(
         "The language of the name: the reader's, else English, else the country's.", required=False

@@ -22,8 +22,8 @@ class OverrideSchema(StrictSchema):
         OverrideKind,
         required=True,
         metadata={
-            "description": "`goodwill`: cancelled though the policy does not ask for it. `contact_point_accepted`: the "
-            "number or address that the customer used counts as official."
+            "description": "`goodwill`: cancel although the policy does not ask for it. `contact_point_accepted`: "
+            "accept the number or address that the customer used as official."
         },
     )
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
@@ -33,26 +33,28 @@ class NewCancellationSchema(StrictSchema):
     """A new cancellation for an order and a contact, each given by exactly one of its two fields."""
 
     order_id = OrderId()
-    order = Nested(InlineOrderSchema, metadata={"description": "Or the order's facts, to be registered with it."})
-    contact_id = RecordId("con", "The contact that asks for it, if it is recorded already.")
-    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to be recorded with it."})
+    order = Nested(
+        InlineOrderSchema, metadata={"description": "Or the order's facts, to register it at the same time."}
+    )
+    contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
+    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to record it at the same time."})
     override = Nested(OverrideSchema, metadata={"description": "Needs the scope `cancellations:override`."})
 
 
 class CancellationOverrideSchema(ma.Schema):
     """The override with which a supervisor replaced a refusal."""
 
-    kind = response_fields.Code(OverrideKind, "What.")
-    reason = response_fields.String("Why; null for whom it is not.", allow_none=True)
-    by = response_fields.String("Who.")
+    kind = response_fields.Code(OverrideKind, "Which override.")
+    reason = response_fields.String("Why; null if hidden.", allow_none=True)
+    by = response_fields.String("Who made it.")
 
 
 class CancellationSettlementSchema(ma.Schema):
     """The settlement of a cancellation: billing has refunded."""
 
-    settled_at = response_fields.Instant("When it refunded.")
-    settled_by = response_fields.String("Who said so.")
-    billing_ref = response_fields.String("Billing's reference; null for whom it is not.", allow_none=True)
+    settled_at = response_fields.Instant("When billing refunded.")
+    settled_by = response_fields.String("Who recorded it.")
+    billing_ref = response_fields.String("Billing's reference of the refund; null if hidden.", allow_none=True)
 
 
 class CancellationRevocationSchema(ma.Schema):
@@ -60,8 +62,8 @@ class CancellationRevocationSchema(ma.Schema):
 
     reason_code = response_fields.Code(RevocationReason, "Why.")
     reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = response_fields.Instant("When.")
-    revoked_by = response_fields.String("By whom.")
+    revoked_at = response_fields.Instant("When it was revoked.")
+    revoked_by = response_fields.String("Who revoked it.")
 
 
 def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
@@ -72,14 +74,14 @@ class CancellationSchema(ma.Schema):
     """The cancellation of an order, which billing refunds."""
 
     cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("What the customer is told: ten digits, the last of which checks the others.")
+    reference = response_fields.String("The ten digits to read out to the customer; the last one checks the others.")
     order_id = response_fields.String("The order.")
     contact_id = response_fields.String("The contact that asked for it.")
-    state = response_fields.Code(State, "`issued`, then `settled` by billing, or `revoked`.")
-    basis = response_fields.Code(Basis, "On what it rests.")
+    state = response_fields.Code(State, "`issued`; later `settled` by billing, or `revoked`.")
+    basis = response_fields.Code(Basis, "Whether it was issued under the policy or as goodwill.")
     issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
-    issued_by = response_fields.String("By whom.")
-    refund_due_by = response_fields.Date("The last day on which billing means to refund: an internal target.")
+    issued_by = response_fields.String("Who issued it.")
+    refund_due_by = response_fields.Date("The last day on which billing intends to refund: an internal target.")
     override = _part(CancellationOverrideSchema, "Null: none was needed.")
     settlement = _part(CancellationSettlementSchema, "Null: not settled.")
     revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
@@ -97,13 +99,13 @@ class ActiveCancellationSchema(ma.Schema):
     """The cancellation that an order already has."""
 
     cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("What the customer is told.")
+    reference = response_fields.String("Its reference, as read out to the customer.")
 
 
 class RefusalSchema(ProblemSchema):
     """A problem; a refusal also has the recorded contact and the decision on it."""
 
-    contact_id = response_fields.String("The contact that asked, which is on record.", required=False)
+    contact_id = response_fields.String("The contact that asked for the cancellation. It is on record.", required=False)
     decision = ma.fields.Nested(DecisionSchema)
     cancellation = ma.fields.Nested(ActiveCancellationSchema)
 
@@ -112,7 +114,7 @@ class Reference(Text):
     """A reference as the customer gives it, with or without dashes."""
 
     def __init__(self) -> None:
-        text = "What the customer was told, with or without dashes."
+        text = "The reference as the customer reads it out, with or without dashes."
         super().__init__(20, metadata={"description": text})
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
@@ -126,7 +128,7 @@ class CancellationQuerySchema(StrictSchema):
     reference = Reference()
     state = Choice(State, metadata={"description": "Only those in this state."})
     overdue = FlagText(
-        metadata={"description": "`true`: only those that should have been settled by now, the longest due first."}
+        metadata={"description": "`true`: only those that should have been settled by now, the longest overdue first."}
     )
     after = After()
     limit = Limit()
@@ -168,7 +170,7 @@ LINKS = {
 class SettlementSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
-    settled_at = Instant(metadata={"description": "When it refunded. Default: now."})
+    settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
     billing_ref = Line(
         100, required=True, metadata={"description": "Billing's reference of the refund. Personal: stored encrypted."}
     )
@@ -190,7 +192,7 @@ class RevocationSchema(StrictSchema):
             "description": "`entered_in_error`: the customer's request stays open. `customer_withdrew`: it is resolved."
         },
     )
-    reason = FreeText(500, allow_none=True, metadata={"description": "In words. Personal: stored encrypted."})
+    reason = FreeText(500, allow_none=True, metadata={"description": "Why, in words. Personal: stored encrypted."})
 
 
 SETTLEMENT = {

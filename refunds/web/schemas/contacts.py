@@ -15,7 +15,7 @@ class InlineContactSchema(StrictSchema):
 
     channel = Choice(Channel, required=True, metadata={"description": "How the customer made contact."})
     received_at = Instant(
-        metadata={"description": "When the call came or the e-mail arrived, not when it is entered. Default: now."}
+        metadata={"description": "When the call came or the e-mail arrived, not when it was entered. Default: now."}
     )
     sent_at = Instant(allow_none=True, metadata={"description": "When the e-mail was sent, if that is known."})
     contact_point = Line(
@@ -29,7 +29,7 @@ class InlineContactSchema(StrictSchema):
     ticket_ref = Line(
         100,
         allow_none=True,
-        metadata={"description": "The ticket of the call or e-mail: evidence of a late entry. Personal."},
+        metadata={"description": "The ticket of the call or e-mail: evidence for a late entry. Personal."},
     )
     note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it matters. Personal."})
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
@@ -44,15 +44,15 @@ class NewContactSchema(InlineContactSchema):
 class ResolutionSchema(StrictSchema):
     """The reason for resolving a contact."""
 
-    reason = FreeText(500, required=True, metadata={"description": "In a sentence. Personal: stored encrypted."})
+    reason = FreeText(500, required=True, metadata={"description": "Why, in a sentence. Personal: stored encrypted."})
 
 
 class ContactResolutionSchema(ma.Schema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
-    reason = response_fields.String("The reason; null for whom it is not.", allow_none=True)
+    reason = response_fields.String("The reason; null if hidden.", allow_none=True)
     resolved_at = response_fields.Instant("When it was resolved.")
-    resolved_by = response_fields.String("By whom.")
+    resolved_by = response_fields.String("Who resolved it.")
 
 
 class ContactSchema(ma.Schema):
@@ -62,19 +62,21 @@ class ContactSchema(ma.Schema):
     order_id = response_fields.String("The order that it is about.")
     intent = response_fields.Code(Intent, "What the customer wanted.")
     channel = response_fields.Code(Channel, "How the customer made contact.")
-    sent_at = response_fields.Instant("When it was sent, if that is known.", allow_none=True)
+    sent_at = response_fields.Instant("When the e-mail was sent, if that is known.", allow_none=True)
     received_at = response_fields.Instant("When it was received.")
     recorded_at = response_fields.Instant("When it was entered, by the service's own clock.")
     recorded_by = response_fields.String("Who entered it.")
     contact_point = response_fields.String(
-        "The vendor's number or address that was used, in its one spelling.", allow_none=True
+        "The vendor's number or address that the customer used, in its standard form.", allow_none=True
     )
     from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
     ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
     note = response_fields.String("The note, if given and not hidden.", allow_none=True)
     supersedes = response_fields.String("The contact that this one corrects.", allow_none=True)
     superseded_by = response_fields.String("The contact that corrects this one.", allow_none=True)
-    open = response_fields.Boolean("Whether it asks for a cancellation that is neither issued nor resolved.")
+    open = response_fields.Boolean(
+        "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled."
+    )
     backdated = response_fields.Boolean("Whether it was received before the deadline and entered after it.")
     resolution = ma.fields.Nested(
         ContactResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
@@ -93,8 +95,13 @@ class ContactQuerySchema(StrictSchema):
     """The filters of a list of contacts."""
 
     order_id = OrderId()
-    open = FlagText(metadata={"description": "Only requests that are (or are not) still to be cancelled or resolved."})
-    backdated = FlagText(metadata={"description": "Only those received before their deadline and entered after it."})
+    open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
+    backdated = FlagText(
+        metadata={
+            "description": "`true`: only those received before their deadline and entered after it. `false`: only the "
+            "others."
+        }
+    )
     after = After()
     limit = Limit()
 

@@ -23,10 +23,10 @@ class CheckItemSchema(StrictSchema):
     service_provided_at = Instant(
         required=True,
         allow_none=True,
-        metadata={"description": "When the service was provided; null where it has not been yet."},
+        metadata={"description": "When the service was provided; null if it is not provided yet."},
     )
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(Channel, metadata={"description": "How the customer asked. Left out: not judged."})
+    channel = Choice(Channel, metadata={"description": "How the customer asked. Not judged if left out."})
     contact_point = Text(
         254,
         metadata={
@@ -34,12 +34,14 @@ class CheckItemSchema(StrictSchema):
         },
     )
     ordered_at = Instant(
-        metadata={"description": "When the order was placed: decides where the policy's `judged_by` is `ordered`."}
+        metadata={
+            "description": "When the order was placed. It selects the version if the policy's `judged_by` is `ordered`."
+        }
     )
     region = Text(
         40, metadata={"description": "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region."}
     )
-    policy = PolicyId("The policy that judges. Default: the configured one.")
+    policy = PolicyId("The policy to apply. Default: the configured one.")
 
 
 class CheckSchema(CheckItemSchema):
@@ -54,7 +56,7 @@ class BatchSchema(StrictSchema):
     """Checks of many orders with the same what-if."""
 
     items = ListOf(
-        Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The questions, in order."}
+        Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The checks, in order."}
     )
     terms = Nested(TermsSchema, metadata={"description": "Terms to replace for all items, for a what-if."})
     include_days = Flag(
@@ -74,7 +76,8 @@ class WindowSchema(ma.Schema):
     deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
     time_zone = response_fields.String("The policy's time zone.")
     business_days_left = response_fields.Integer(
-        "Window days after the local date of the request; 0: today is the last; null: it has ended.", allow_none=True
+        "Window days after the local date of the request; 0: that date is the last; null: the window has ended.",
+        allow_none=True,
     )
 
 
@@ -84,11 +87,11 @@ class DaySchema(ma.Schema):
     date = response_fields.Date("The local date.")
     status = response_fields.Code(
         DayStatus,
-        "`service_day`, `counted`, `skipped`; or `last_day`, where only `end_week` makes the window end here.",
+        "`service_day`, `counted` or `skipped`; `last_day` if only `end_week` makes the window end here.",
     )
     ordinal = response_fields.Integer("Which of the counted days it is, from 1.", required=False)
     why = response_fields.Code(
-        SkipReason, "Why a skipped date is no business day: of several reasons the first.", required=False
+        SkipReason, "Why a skipped date is not a business day; the first reason if several apply.", required=False
     )
     name = response_fields.String("The name of the public holiday.", required=False)
     name_language = response_fields.String(
@@ -104,7 +107,7 @@ class CalendarSchema(ma.Schema):
     holidays_version = response_fields.String("The version of the holiday data.")
     tzdata_version = response_fields.String("The version of the time zone data.")
     fingerprint = response_fields.String(
-        "Names the days as they were counted: another one, another calendar. Null while no window runs.",
+        "A digest of the days as they were counted: it differs if they differ. Null if there is no window yet.",
         allow_none=True,
     )
 
@@ -130,7 +133,7 @@ class DecisionSchema(ma.Schema):
         WindowSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "Null while none runs, as the service is not yet provided."},
+        metadata={"description": "Null if there is none yet, because the service is not provided."},
     )
     days = ma.fields.List(
         ma.fields.Nested(DaySchema),

@@ -32,33 +32,35 @@ class DocumentQuerySchema(StrictSchema):
 class AnchorSchema(ma.Schema):
     """A checkpoint of the journal, kept outside the database."""
 
-    position = response_fields.Integer("The position of its last event.")
-    hash = response_fields.String("The seal of that event.")
-    at = response_fields.Instant("When.")
+    position = response_fields.Integer("The position of the last event at that time.")
+    hash = response_fields.String("The hash of that event.")
+    at = response_fields.Instant("When it was made.")
 
 
 class JournalEntrySchema(EventSchema):
     """An event with its links in the journal."""
 
-    digest = response_fields.String("Stands for the record as the event left it.")
-    previous = response_fields.String("The seal of the event before it.")
-    hash = response_fields.String("Its seal, over all of it and the seal before it.")
+    digest = response_fields.String("A digest of the record as the event left it.")
+    previous = response_fields.String("The hash of the event before it.")
+    hash = response_fields.String("A keyed hash of the event and the hash before it.")
     anchor = ma.fields.Nested(
         AnchorSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "The anchor up to which the journal was followed from it; null: to its end."},
+        metadata={
+            "description": "The checkpoint up to which the journal was checked from this event; null: up to its end."
+        },
     )
 
 
 class ProofSchema(ma.Schema):
     """Whether the records are as they were written."""
 
-    sound = response_fields.Boolean("Whether they are: journal, records and anchors agree.")
+    sound = response_fields.Boolean("Whether the journal, the records and the checkpoints agree.")
     broken = ma.fields.List(
         ma.fields.String(), required=True, metadata={"description": "What is not as it was written."}
     )
-    checked_at = response_fields.Instant("When that was found.")
+    checked_at = response_fields.Instant("When this was checked.")
 
 
 class EvidenceSchema(ma.Schema):
@@ -70,12 +72,14 @@ class EvidenceSchema(ma.Schema):
     policy_versions = ma.fields.List(
         ma.fields.Nested(PolicyVersionSchema),
         required=True,
-        metadata={"description": "The versions that judged, and the one that judges the order now."},
+        metadata={"description": "The versions that the decisions used, and the one that applies to the order now."},
     )
     closures = ma.fields.List(
         ma.fields.Nested(ClosureSchema),
         required=True,
-        metadata={"description": "The closures, besides those of the terms, that decisions were made with."},
+        metadata={
+            "description": "The closures, in addition to those in the terms, that the decisions took into account."
+        },
     )
     journal = ma.fields.List(ma.fields.Nested(JournalEntrySchema), required=True)
     proof = ma.fields.Nested(ProofSchema, required=True)

@@ -23,7 +23,7 @@ class EventTypes(Text):
             500,
             r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
             shape,
-            metadata={"description": "Only these types, with commas between them."},
+            metadata={"description": "Only events of these types, separated by commas."},
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
@@ -39,7 +39,7 @@ class EventQuerySchema(StrictSchema):
     after = WholeText(
         0,
         2**53 - 1,
-        metadata={"description": "The position of the last event that was read. Default 0: from the first."},
+        metadata={"description": "The position of the last event that you have read. Default 0: from the first event."},
     )
     limit = Limit()
     types = EventTypes()
@@ -50,14 +50,14 @@ class EventSchema(ma.Schema):
 
     position = response_fields.Integer("Its place in the journal: 1, 2, 3, …")
     type = response_fields.Code(EventType, "What happened.")
-    at = response_fields.Instant("When, by the service's own clock.")
-    actor = response_fields.String("Who did it: a client's id.")
+    at = response_fields.Instant("When it happened, by the service's own clock.")
+    actor = response_fields.String("Who did it: the id of a client or user, or `command-line`.")
     subject = response_fields.String("The id of the record that it happened to.")
     order_id = response_fields.String("The order that it is about, if any.", allow_none=True)
     data = ma.fields.Dict(
         keys=ma.fields.String(),
         required=True,
-        metadata={"description": "What else is known, by type; more may be added."},
+        metadata={"description": "Further data, depending on the type; more may be added."},
     )
 
 
@@ -65,7 +65,7 @@ class FeedSchema(ma.Schema):
     """A page of the feed."""
 
     items = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
-    next = response_fields.Integer("The position to read on from; the same as `after` while nothing new has happened.")
+    next = response_fields.Integer("The `after` of the next request; it stays the same while nothing new happens.")
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:

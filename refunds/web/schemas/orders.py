@@ -23,10 +23,10 @@ class OrderFactsSchema(StrictSchema):
     service_provided_at = Instant(
         required=True,
         allow_none=True,
-        metadata={"description": "When the service was provided; null where it has not been yet."},
+        metadata={"description": "When the service was provided; null if it is not provided yet."},
     )
     ordered_at = Instant(allow_none=True, metadata={"description": "When the order was placed."})
-    policy = PolicyId("The policy that judges. Default: the configured one, or the one it is registered under.")
+    policy = PolicyId("The policy to apply. Default: the registered one or, for a new order, the configured one.")
     region = Text(40, allow_none=True, metadata={"description": "The customer's place, as in `DE` or `DE-BY`."})
 
 
@@ -34,7 +34,8 @@ class PutOrderSchema(OrderFactsSchema):
     """An order to register, complete or correct."""
 
     correction_reason = FreeText(
-        500, metadata={"description": "Why registered facts were wrong: for a correction, with `If-Match`."}
+        500,
+        metadata={"description": "Why the registered facts were wrong. Required for a correction, with `If-Match`."},
     )
 
 
@@ -49,19 +50,15 @@ class OrderSchema(ma.Schema):
 
     order_id = response_fields.String("The billing system's id of the order.")
     customer_id = response_fields.String("The customer, by the service's own opaque id.")
-    customer_ref = response_fields.String(
-        "Billing's reference of the customer; null for whom it is not.", allow_none=True
-    )
-    policy = response_fields.String("The policy that judges.")
+    customer_ref = response_fields.String("Billing's reference of the customer; null if hidden.", allow_none=True)
+    policy = response_fields.String("The policy that applies to it.")
     region = response_fields.String("The customer's place, if given.", allow_none=True)
     ordered_at = response_fields.Instant("When the order was placed, if given.", allow_none=True)
     service_provided_at = response_fields.Instant("When the service was provided; null: not yet.", allow_none=True)
-    registered_at = response_fields.Instant("When the service first heard of it, by its own clock.")
+    registered_at = response_fields.Instant("When it was registered, by the service's own clock.")
     asserted_by = response_fields.String("Who last stated these facts.")
-    revision = response_fields.Integer("Which state of the order this is, from 1.")
-    correction_reason = response_fields.String(
-        "Why it was last corrected, if it was and you may see it.", allow_none=True
-    )
+    revision = response_fields.Integer("The number of this state of the order, from 1.")
+    correction_reason = response_fields.String("Why it was last corrected, if given and not hidden.", allow_none=True)
 
 
 class LookupSchema(StrictSchema):
@@ -75,7 +72,7 @@ class LookupSchema(StrictSchema):
 class CustomerSchema(ma.Schema):
     """A customer and their orders."""
 
-    customer_id = response_fields.String("The customer's opaque id; null: nothing is held.", allow_none=True)
+    customer_id = response_fields.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
     items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
@@ -84,7 +81,7 @@ class EligibilityQuerySchema(StrictSchema):
     """When and how the customer asks."""
 
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(Channel, metadata={"description": "How the customer asked. Left out: not judged."})
+    channel = Choice(Channel, metadata={"description": "How the customer asked. Not judged if left out."})
 
 
 FACTS = {

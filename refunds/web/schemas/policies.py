@@ -16,15 +16,13 @@ class VersionSummarySchema(ma.Schema):
     """One version of a policy, and when it takes effect."""
 
     version = response_fields.Integer("Its number, from 1.")
-    effective_from = response_fields.Instant("Since when it holds; null: from the beginning.", allow_none=True)
-    page_published_at = response_fields.Instant(
-        "When the vendor's page showed it, where that is known.", allow_none=True
-    )
+    effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
+    page_published_at = response_fields.Instant("When the vendor's page showed it, if that is known.", allow_none=True)
     registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
     withdrawn_at = response_fields.Instant(
         "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
     )
-    content_hash = response_fields.String("Names the content: equal content, equal hash.")
+    content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
 
 
 class PolicySchema(ma.Schema):
@@ -32,10 +30,11 @@ class PolicySchema(ma.Schema):
 
     id = response_fields.String("The policy.")
     last_updated = response_fields.Instant(
-        "When the newest version that has begun was published or, where that is not known, took effect; null: never.",
+        "When the vendor's page showed the newest version that has taken effect or, if that is not known, when it took "
+        "effect; null: there is no such date.",
         allow_none=True,
     )
-    default = response_fields.Boolean("Whether it judges where a request names no policy.")
+    default = response_fields.Boolean("Whether it applies if a request names no policy.")
     versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
 
 
@@ -51,15 +50,15 @@ class PolicyVersionSchema(ma.Schema):
 
     policy = response_fields.String("The policy.")
     version = response_fields.Integer("Its number, from 1.")
-    effective_from = response_fields.Instant("Since when it holds; null: from the beginning.", allow_none=True)
+    effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
     registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
-    registered_by = response_fields.String("By whom.")
-    imported = response_fields.Boolean("Whether it was imported with its true dates, and not published.")
+    registered_by = response_fields.String("Who published or imported it.")
+    imported = response_fields.Boolean("Whether it was imported with its true dates instead of published.")
     withdrawn_at = response_fields.Instant(
         "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
     )
-    withdrawn_by = response_fields.String("By whom; null: it was not.", allow_none=True)
-    content_hash = response_fields.String("Names the content: equal content, equal hash.")
+    withdrawn_by = response_fields.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
+    content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
     terms = ma.fields.Nested(TermsSchema, required=True)
 
 
@@ -77,8 +76,8 @@ class ClosureSchema(ma.Schema):
     policy = response_fields.String("The policy.")
     date = response_fields.Date("The date.")
     reason = ma.fields.Nested(ClosureReasonSchema, required=True)
-    entered_at = response_fields.Instant("When it was entered: it extends the windows that had not ended by then.")
-    entered_by = response_fields.String("By whom.")
+    entered_at = response_fields.Instant("When it was entered. It extends the windows that had not ended by then.")
+    entered_by = response_fields.String("Who entered it.")
 
 
 class ClosureListSchema(ma.Schema):
@@ -150,7 +149,7 @@ class DifferenceSchema(ma.Schema):
 class PublishedVersionSchema(PolicyVersionSchema):
     """A version that is or would be published, and how it differs from the one before it."""
 
-    follows = response_fields.Integer("The version that holds until then; null: it is the first.", allow_none=True)
+    follows = response_fields.Integer("The version in force before it; null: it is the first.", allow_none=True)
     differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
 
 
@@ -162,8 +161,8 @@ class DraftSchema(StrictSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "From when it is to hold: not before now, nor before `page_published_at`. Null: as soon as "
-            "may be; what holds already cannot be withdrawn."
+            "description": "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if "
+            "that is later, at `page_published_at`. A version in force cannot be withdrawn."
         },
     )
     terms = Nested(
@@ -174,7 +173,7 @@ class DraftSchema(StrictSchema):
 class PublishQuerySchema(StrictSchema):
     """Whether to publish or only to show the result."""
 
-    dry_run = FlagText(metadata={"description": "Answer what would be published, and publish nothing. Default false."})
+    dry_run = FlagText(metadata={"description": "Return what would be published, and publish nothing. Default false."})
 
 
 class ReasonSchema(StrictSchema):
@@ -232,7 +231,7 @@ PUBLISHED = {
 
 WITHDRAWN = {
     "withdrawn": {
-        "summary": "Withdrawn in time",
+        "summary": "Withdrawn before it took effect",
         "value": VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
     }
 }

@@ -17,10 +17,13 @@ class ProblemSchema(ma.Schema):
     """A problem as defined by RFC 9457."""
 
     type = ma.fields.String(
-        required=True, metadata={"format": "uri-reference", "description": "The page that explains it and the fix."}
+        required=True,
+        metadata={"format": "uri-reference", "description": "The page that explains the problem and how to fix it."},
     )
     title = ma.fields.String(required=True, metadata={"description": "What kind of problem it is."})
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
     detail = ma.fields.String(required=True, metadata={"description": "What happened this time."})
     instance = ma.fields.String(required=True, metadata={"description": "The request id, as in the log."})
-    errors = ma.fields.List(ma.fields.Nested(FlawSchema), metadata={"description": "Each place that does not fit."})
+    errors = ma.fields.List(
+        ma.fields.Nested(FlawSchema), metadata={"description": "Each error, and its place in the request."}
+    )

@@ -37,4 +37,4 @@ class After(Text):
     """The cursor where a page begins."""
 
     def __init__(self) -> None:
-        super().__init__(500, metadata={"description": "The `next` of the page before."})
+        super().__init__(500, metadata={"description": "The `next` of the previous page."})

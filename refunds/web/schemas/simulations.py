@@ -12,10 +12,10 @@ from refunds.web.schemas.policies import DifferenceSchema
 _CONTACTS = "How many contacts were judged."
 
 
-_TO_ELIGIBLE = "How many would become refundable."
+_TO_ELIGIBLE = "How many contacts would change from refused to eligible."
 
 
-_TO_REFUSED = "How many would be refused."
+_TO_REFUSED = "How many contacts would change from eligible to refused."
 
 
 class SimulatedOrdersSchema(ma.Schema):
@@ -24,9 +24,9 @@ class SimulatedOrdersSchema(ma.Schema):
     judged = response_fields.Integer("How many have a window.")
     longer = response_fields.Integer("How many of the windows would be longer.")
     shorter = response_fields.Integer("How many would be shorter.")
-    not_provided = response_fields.Integer("How many have no window, as their service is not yet provided.")
-    to_eligible = response_fields.Integer("How many have a contact that would become refundable.")
-    to_refused = response_fields.Integer("How many have a contact that would be refused.")
+    not_provided = response_fields.Integer("How many have no window yet, because their service is not provided.")
+    to_eligible = response_fields.Integer("How many have a contact that would change from refused to eligible.")
+    to_refused = response_fields.Integer("How many have a contact that would change from eligible to refused.")
 
 
 class SimulatedContactsSchema(ma.Schema):
@@ -60,13 +60,13 @@ class SimulatedGroupSchema(ma.Schema):
 class SimulatedMonthSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one month."""
 
-    month = response_fields.String("In which the service was provided; if it was not yet, in which the customer asked.")
+    month = response_fields.String("The month of the service day; if there is none yet, of the contact.")
 
 
 class SimulatedRegionSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one region."""
 
-    region = response_fields.String("The order's region, else the policy's.")
+    region = response_fields.String("The order's region or, if it has none, the policy's.")
 
 
 class SimulatedExampleSchema(ma.Schema):
@@ -95,7 +95,7 @@ class SimulationSchema(ma.Schema):
 
     policy = response_fields.String("The policy.")
     version = response_fields.Integer("The number of the draft.")
-    compared_with = response_fields.Integer("The version in force now.")
+    compared_with = response_fields.Integer("The version in force now; if none is yet, the first to take effect.")
     differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
     orders = ma.fields.Nested(SimulatedOrdersSchema, required=True)
     contacts = ma.fields.Nested(SimulatedContactsSchema, required=True)
@@ -107,7 +107,7 @@ class SimulationSchema(ma.Schema):
         keys=ma.fields.String(),
         values=ma.fields.Integer(),
         required=True,
-        metadata={"description": "How many orders and contacts the draft cannot judge, by the code of the problem."},
+        metadata={"description": "How many orders and contacts cannot be judged, by the code of the problem."},
     )
 
 
