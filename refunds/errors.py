@@ -99,7 +99,7 @@ class CalendarNotCovered(CallersError):
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
-        super().__init__(f"The holiday data of {region} covers {first} to {last}; this calculation would leave it.")
+        super().__init__(f"The holiday data of {region} covers {first} to {last}; this calculation goes beyond it.")
 
 
 class NoPolicyInForce(CallersError):
@@ -147,7 +147,7 @@ class OrderFrozen(CallersError):
     code = "order-frozen"
 
     def __init__(self, order_id: str, cancellation_id: str) -> None:
-        super().__init__(f"The order {order_id} is cancelled by {cancellation_id}, which rests on its facts.")
+        super().__init__(f"The order {order_id} is cancelled by {cancellation_id}, which is based on its facts.")
 
 
 class ContactStateConflict(CallersError):

@@ -17,7 +17,7 @@ from refunds.service.checks import calendar_days, named_policy
 
 @click.command("calendar", cls=Command)
 @click.argument("region")
-@click.option("--year", type=click.IntRange(1, 9999), help="Default: the present year.")
+@click.option("--year", type=click.IntRange(1, 9999), help="Default: the current year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
 @LANG
 @with_appcontext

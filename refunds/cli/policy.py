@@ -111,7 +111,7 @@ def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> Non
 
 @command.command("publish", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("--now", is_flag=True, help="To hold as soon as may be, where the file has no effective_from.")
+@click.option("--now", is_flag=True, help="Take effect as soon as possible, if the file has no effective_from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
 @with_appcontext
@@ -119,9 +119,9 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from."""
     draft = _draft(file)
     if draft.effective_from is None and not now:
-        raise _unclear(file, "is required, or --now: the version then holds as soon as may be")
+        raise _unclear(file, "is required, or --now: the version then takes effect as soon as possible")
     if draft.effective_from is not None and now:
-        raise _unclear(file, "leave it out, or --now")
+        raise _unclear(file, "remove it, or leave out --now")
     store = loaded_store()
     with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)

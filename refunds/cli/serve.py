@@ -60,7 +60,7 @@ def command() -> None:
         try:
             store.checkpoint()
         except RefundsError as error:  # the next start makes the checkpoint
-            click.echo(f"The journal was not anchored: {error}", err=True)
+            click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
         _end_unfinished()
 
@@ -88,14 +88,14 @@ def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
         with store.write(COMMAND_LINE, exclusive=True) as uow:
             found, tokens = users.first_users(uow), clients.first_tokens(uow, DAYS)
     if found:
-        click.echo("  to sign in to the console, a user and a password; these are shown this once:")
+        click.echo("  to sign in to the console, a user and a password; these are shown only once:")
         for user, password in found:
             click.echo(f"    {user.name:<10} {password}")
-        click.echo("    a few demonstration orders to try it with are offered there")
+        click.echo("    the console offers a few demonstration orders")
     else:
         _say("  to sign in to the console: flask users add NAME --role agent")
     if tokens:
-        click.echo("  to call the API, send Authorization: Bearer and a token; these are shown this once:")
+        click.echo("  to call the API, send Authorization: Bearer and a token; these are shown only once:")
         for role, token in tokens.items():
             click.echo(f"    {role:<10} {token}")
     else:
@@ -162,4 +162,4 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise ConfigurationError(f"PORT: {port} cannot be listened on: {error.strerror}") from None
+            raise ConfigurationError(f"PORT: cannot listen on {port}: {error.strerror}") from None

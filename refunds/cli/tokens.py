@@ -19,7 +19,7 @@ def command() -> None:
 @command.command("create", cls=Command)
 @ROLE
 @click.option("--client", help="Its name, which tells its tokens apart from others'. Default: the role.")
-@click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it holds.")
+@click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it is valid.")
 @with_appcontext
 def create(role: str, client: str | None, days: int) -> None:
     """Create a token and print it. It is shown only this once.

@@ -44,7 +44,7 @@ def disable(name: str) -> None:
     """Disable a user. They cannot sign in, and every session of theirs ends with the next request."""
     with loaded_store().write(COMMAND_LINE) as uow:
         user = users.disable(uow, name)
-    click.echo(f"{user.name} is disabled: flask users reset {user.name} lets in again.")
+    click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
 
 
 @command.command("reset", cls=Command)

@@ -135,5 +135,5 @@ def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
     except OverflowError:
         raise ValueError("no such instant: check the year") from None
     if skipped:
-        raise ValueError("no such time: the clocks were put forward over it")
+        raise ValueError("no such time: the clocks were put forward past it")
     return instant

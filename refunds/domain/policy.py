@@ -110,7 +110,7 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):
         if version.version != due:
-            detail = f"is {version.version} where {due} is due: versions count from 1 without gap or repeat"
+            detail = f"is {version.version}, but must be {due}: versions count from 1 without gap or repeat"
             raise InvalidInput([FieldError("/version", detail)])
     effective = tuple(version for version in ordered if version.version not in withdrawn)
     for earlier, later in pairwise(effective):

@@ -24,5 +24,5 @@ def parse_reference(text: str) -> str:
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
         raise ValueError("must be a reference of ten digits, such as 123-456-7894")
     if not damm.is_valid(digits):
-        raise ValueError("the check digit does not fit: compare the digits one by one")
+        raise ValueError("the check digit is wrong: compare the digits one by one")
     return digits

@@ -253,7 +253,7 @@ class Text(_Strict, fields.String):
         if not 1 <= len(value) <= self.most:
             raise does_not_fit(f"must have 1 to {self.most} characters", "out_of_range")
         if _CONTROL.search(value):
-            raise does_not_fit("must not hold control characters")
+            raise does_not_fit("must not contain control characters")
         if self._fits and not self._fits(value):
             raise does_not_fit(self.shape)
         return value
@@ -271,11 +271,11 @@ class FreeText(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
-            raise does_not_fit("must hold a letter or a digit")
+            raise does_not_fit("must contain a letter or a digit")
         if payment_data.holds_payment_data(text):
             raise does_not_fit(
-                "must not hold what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
-                "a telephone number is known by the + in front",
+                "must not contain what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
+                "write a telephone number with its +",
                 PAYMENT_DATA,
             )
         return text

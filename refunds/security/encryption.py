@@ -46,7 +46,7 @@ def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(encrypted[1 : 1 + _NONCE], encrypted[1 + _NONCE :], where)
     except (InvalidTag, ValueError):
-        raise Tampered(f"does not open: {where.decode()}") from None
+        raise Tampered(f"cannot be decrypted: {where.decode()}") from None
 
 
 def keyed_digest(key: bytes, *parts: bytes) -> bytes:

@@ -16,7 +16,7 @@ def read_master_key(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigurationError(
             f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
-            f"for a new one make it: (umask 077; openssl rand -hex {KEY_BYTES} > {path})"
+            f"make one for a new database: (umask 077; openssl rand -hex {KEY_BYTES} > {path})"
         ) from None
     except (OSError, ValueError):
         raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None

@@ -84,7 +84,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     locked = _locked(uow, request.order)
     if isinstance(request.contact, NewContact):
         if request.contact.intent is not Intent.CANCEL:
-            detail = "must be cancel: a question asks for no cancellation"
+            detail = "must be cancel: a question does not ask for a cancellation"
             raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
         try:
             contact, decision = contacts.add(uow, locked, request.contact)
@@ -119,7 +119,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
     """
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
-        raise CancellationStateConflict(f"The cancellation {cancellation_id} was revoked: there is none to confirm.")
+        raise CancellationStateConflict(f"The cancellation {cancellation_id} was revoked: it cannot be confirmed.")
     version = uow.policies[cancellation.outcome.policy].version(cancellation.outcome.version)
     return cancellation, uow.contacts.get(cancellation.contact_id), version
 
@@ -133,7 +133,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     if cancellation.state is State.SETTLED:
         if cancellation.billing_ref == billing_ref and settled_at in (None, cancellation.settled_at):
             return cancellation
-        raise CancellationStateConflict(f"The cancellation {cancellation_id} is settled otherwise: undo that first.")
+        raise CancellationStateConflict(f"The cancellation {cancellation_id} has another settlement: undo it first.")
     _require_state(cancellation, State.ISSUED)
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
@@ -169,7 +169,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
-        raise Forbidden("Your own cancellations you may revoke for 15 minutes; ask a supervisor to revoke this one.")
+        raise Forbidden("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one.")
     told_before = cancellation.revocation_code, cancellation.revocation_reason
     if cancellation.state is State.REVOKED and (code, reason) == told_before:
         return cancellation
@@ -296,16 +296,14 @@ def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 
 
-_MEND = {
+_REMEDIES = {
     State.ISSUED: "it is not settled",
     State.SETTLED: "undo the settlement first",
-    State.REVOKED: "nothing more can be done with it; the order may be cancelled anew",
+    State.REVOKED: "it cannot change any more, but its order can be cancelled again",
 }
 
 
 def _require_state(cancellation: Cancellation, needed: State) -> None:
     name, state = cancellation.cancellation_id, cancellation.state
     if state is not needed:
-        raise CancellationStateConflict(
-            f"The cancellation {name} is {state}, and would have to be {needed}: {_MEND[state]}."
-        )
+        raise CancellationStateConflict(f"The cancellation {name} is {state}, not {needed}: {_REMEDIES[state]}.")

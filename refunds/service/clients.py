@@ -27,7 +27,7 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
     """
     token = read_token(text)
     if token is None:
-        raise Unauthenticated("This is not a token of the service: compare it with what was handed out.")
+        raise Unauthenticated("This is not a token of the service: compare it with the one that you were given.")
     with store.read(COMMAND_LINE) as uow:
         found = uow.tokens.holder(token.token_id)
         if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):

@@ -178,7 +178,7 @@ def _earliest(order: Order) -> tuple[datetime, str]:
         known, margin, words = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
     else:
         known, margin = min(order.service_provided_at or order.registered_at, order.registered_at), BEFORE_KNOWN
-        words = "a year before all that is known of the order"
+        words = "a year before the service was provided or the order registered"
     return (known - margin if known - _BEGINNING > margin else _BEGINNING), words
 
 
@@ -198,7 +198,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
         raise ContactStateConflict("A question does not take a request off the open list: resolve it with a reason.")
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
-        raise ContactStateConflict(f"The cancellation {cancellation_id} rests on this contact: revoke it first.")
+        raise ContactStateConflict(f"The cancellation {cancellation_id} is based on this contact: revoke it first.")
     return earlier
 
 
@@ -214,7 +214,7 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
 
 def _why_closed(contact: Contact) -> str:
     if contact.intent is not Intent.CANCEL:
-        return "it asks for nothing"
+        return "it does not ask for a cancellation"
     if contact.superseded_by is not None:
         return f"it has been superseded by {contact.superseded_by}"
     if contact.resolved_at is not None:

@@ -18,7 +18,7 @@ from refunds.storage.mapper import count_rows
 from refunds.storage.tables import TABLES
 from refunds.storage.unit_of_work import UnitOfWork
 
-HERE, THERE = "audit of what there is", "audit of the copy"
+HERE, THERE = "audit of the original", "audit of the copy"
 
 
 def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
@@ -42,7 +42,7 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
     except Broken as error:
         if begun is not None:
             begun.give_up()
-        raise Broken(f"the copy is not what it should be, and is begun anew by the next attempt: {error}") from None
+        raise Broken(f"the copy is not sound; the next attempt starts it again: {error}") from None
     if begun is not None:
         with store.read(COMMAND_LINE) as uow:
             _require_head(uow, store, head)
@@ -70,7 +70,7 @@ def _copied(
 def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
     if uow.events.head() != head:
         raise ConfigurationError(
-            f"{store.name} has changed while it was copied: stop every instance, and run the command again"
+            f"{store.name} changed while it was copied: stop every instance, and run the command again"
         )
 
 

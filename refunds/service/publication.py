@@ -184,7 +184,7 @@ def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     at = taken.effective_from if draft.effective_from is None else draft.effective_from
     if taken.withdrawn_at is None and at == taken.effective_from and draft.terms == read_terms(taken.terms):
         return taken
-    state = "is registered with another content" if taken.withdrawn_at is None else "has been withdrawn"
+    state = "is registered with different content" if taken.withdrawn_at is None else "has been withdrawn"
     raise PolicyVersionConflict(
         f"Version {draft.version} of {draft.policy_id} {state}: the next is version {len(records) + 1}."
     )
@@ -203,15 +203,17 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
-        raise InvalidInput([FieldError("/effective_from", "is required: only version 1 may hold from the beginning")])
+        raise InvalidInput(
+            [FieldError("/effective_from", "is required: only version 1 may be in force from the beginning")]
+        )
     if shown and version.effective_from and version.effective_from < shown:
         raise EffectiveTooEarly(
             [FieldError("/effective_from", "must not be earlier than page_published_at", "too_early")]
         )
     if uow.versions.has_judged(version.policy_id):
         raise PolicyVersionConflict(
-            f"The policy {version.policy_id} has judged, so what it was before cannot change any more:"
-            " publish the version, to hold from now or later."
+            f"The policy {version.policy_id} has made decisions, so its past cannot change:"
+            " publish the version, with effect from now or later."
         )
     return version
 

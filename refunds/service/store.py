@@ -158,7 +158,7 @@ class Store:
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
             if copy_under_way:
                 message = f"REFUNDS_DATABASE: {engine.name} is an unfinished copy"
-                raise ConfigurationError(f"{message}: finish it, by the same command that began it")
+                raise ConfigurationError(f"{message}: finish it with the command that began it")
             if not (production or path.exists() or keys.any_stored(tx)):
                 try:
                     create_master_key(path)

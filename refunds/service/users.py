@@ -35,7 +35,7 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     """A new user; raises `InvalidInput` if the name is not valid or is taken."""
     spelt = _spelt(name)
     if spelt is None:
-        detail = "must be 1 to 64 letters from a to z, digits and . _ @ -, and not begin with a sign"
+        detail = "must be 1 to 64 letters from a to z, digits and . _ @ -, and begin with a letter or a digit"
         raise InvalidInput([FieldError("/name", detail)])
     if uow.users.by_name(spelt) is not None:
         raise InvalidInput([FieldError("/name", f"there is a user {spelt} already: choose another name", "taken")])
@@ -85,11 +85,13 @@ def sign_in(store: Store, name: str, password: str) -> User:
     with store.write(COMMAND_LINE) as uow:
         if uow.users.count_attempt(name) > ATTEMPTS:
             minutes = int(WITHIN.total_seconds() // 60)
-            raise TooManyAttempts(f"There were {ATTEMPTS} attempts in vain: wait {minutes} minutes, or have it reset.")
+            raise TooManyAttempts(
+                f"There were {ATTEMPTS} failed attempts: wait {minutes} minutes, or have the password reset."
+            )
         user = uow.users.by_name(_spelt(name) or "")
     fits = password_fits(password, user.password_hash if user else None)
     if user is None or not fits or user.disabled_at is not None:
-        raise Unauthenticated("User name and password do not fit.")
+        raise Unauthenticated("The user name or the password is wrong.")
     with store.write(COMMAND_LINE) as uow:
         uow.users.forget_attempts(name)
     return user

@@ -56,7 +56,7 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     for checkpoint in checkpoints:
         if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
             raise Broken(
-                f"position {checkpoint.position}: anchored twice, differently: the journal was cut and grew anew"
+                f"position {checkpoint.position}: anchored twice, differently: the journal was cut short and grew again"
             )
     last, digests = _sound_journal(context, checkpointed)
     # Each record by itself first, then against others, so that the error names the record that was changed.
@@ -139,7 +139,7 @@ def _check_customers(context: Context) -> None:
         with _named(f"customers {row['customer_id']}"):
             keys.cipher(context.keys, row)
             if row["customer_id"] not in owners:
-                raise Tampered("no order is this customer's")
+                raise Tampered("the customer has no order")
         owners.remove(row["customer_id"])
     for customer_id in owners:
         raise Broken(f"customers {customer_id}: the record is missing")
@@ -148,7 +148,7 @@ def _check_customers(context: Context) -> None:
 def _check_order(context: Context, row: Row) -> None:
     order = ORDERS.load(row, keys.cipher(context.keys, row))
     if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
-        raise Tampered("its customer cannot be found by his reference")
+        raise Tampered("its reference is not its customer's")
 
 
 def _check_contact(context: Context, row: Row) -> None:
@@ -157,7 +157,7 @@ def _check_contact(context: Context, row: Row) -> None:
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
     if row["is_open"] != int(asks and not row["order_cancelled"]):
-        raise Tampered("it is on the open list and should not be, or is not and should be")
+        raise Tampered("it is wrongly on the open list, or wrongly missing from it")
 
 
 def _check_closure(context: Context, row: Row) -> None:

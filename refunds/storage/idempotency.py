@@ -53,7 +53,7 @@ class Replies:
         assert row is not None
         if row["fingerprint"] != fingerprint:  # before anything of the reply is decrypted
             raise IdempotencyKeyReused(
-                "The Idempotency-Key has come with another request: use a new one for a new request."
+                "The Idempotency-Key was used with another request: use a new one for a new request."
             )
         reply = _opened(row, keys.cipher(keyring, row))
         assert reply is not None

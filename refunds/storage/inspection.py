@@ -75,7 +75,7 @@ class Inspection:
         try:
             ORDERS.load(row, self._true)
         except Tampered:
-            self.unreadable.append(f"orders {row['order_id']}: what is personal does not open")
+            self.unreadable.append(f"orders {row['order_id']}: the personal fields cannot be decrypted")
             return ORDERS.load(row, NO_ACCESS)
         return ORDERS.load(row, self._shown)
 

@@ -33,7 +33,7 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
                 keys[name] = decrypt(master, stored[name], where)
             except Tampered:
                 raise ConfigurationError(
-                    "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database: use the one it was made with"
+                    "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one"
                 ) from None
         else:
             keys[name] = new_key()

@@ -220,7 +220,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
                     _take(tx, step, statements)
             yield tx, next(iter(copies), None)
     except Unreadable as error:
-        raise ConfigurationError(f"{database} holds something else ({error}): name a database of its own") from None
+        raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:

@@ -91,7 +91,7 @@ class PostgreSQL:
                 encoding = connection.info.parameter_status("server_encoding")
         except psycopg.Error as error:
             reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
-            message = f"does not let us in: {reason}: compare host, port, database, user and password"
+            message = f"cannot be accessed: {reason}: compare host, port, database, user and password"
             raise self._unfit(message) from None
         if version < OLDEST:
             raise self._unfit(f"is PostgreSQL {version}: version {OLDEST} or newer is needed")
@@ -112,8 +112,8 @@ class PostgreSQL:
             given = conninfo_to_dict(url)
             if authority.count("@") <= 1 and "@" not in others and _PORTS.fullmatch(str(given.get("port", ""))):
                 return given
-        message = f"{self._setting}: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
-        raise ConfigurationError(f"{message}, with other signs than letters and digits as %XX")
+        message = f"{self._setting}: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        raise ConfigurationError(f"{message}, with all characters but letters and digits as %XX")
 
     @contextmanager
     def read(self) -> Iterator["_Transaction"]:
@@ -218,7 +218,7 @@ class PostgreSQL:
         except psycopg.errors.ForeignKeyViolation as error:
             raise Conflict(error.diag.constraint_name or "") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            message = f"does not let us work: {error.diag.message_primary}: make the user the owner of the database"
+            message = f"does not allow this: {error.diag.message_primary}: make the user the owner of the database"
             raise self._unfit(message) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

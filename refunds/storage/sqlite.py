@@ -257,7 +257,7 @@ def _translated() -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         if str(error).startswith("Could not decode"):
-            raise Unreadable("a text is none") from error
+            raise Unreadable("a text is not UTF-8") from error
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(tuple(_OUT_OF_ORDER)):
             raise StorageUnavailable("The database cannot serve at the moment.") from error

@@ -310,7 +310,7 @@ TAMPERINGS = {
     "no decision": ("UPDATE contacts SET decision = 'none'", "contacts {contact}: cannot be read"),
     "half a decision": ("UPDATE contacts SET decision = :nothing", "contacts {contact}: cannot be read"),
     "no channel": ("UPDATE contacts SET channel = 'fax'", "contacts {contact}: cannot be read"),
-    "unreadable customer": ("UPDATE orders SET customer_ref = :bytes", "orders {order}: what is personal does not"),
+    "unreadable customer": ("UPDATE orders SET customer_ref = :bytes", "orders {order}: the personal fields cannot"),
     "unreadable reason": ("UPDATE closures SET reason_de = :bytes", "closures virtual-numbers/2026-04-08: cannot be"),
     "no event between": ("DELETE FROM events WHERE type = 'order.registered' AND order_id <> :order", "position "),
 }

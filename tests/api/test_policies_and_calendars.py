@@ -105,7 +105,7 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
             'policy = "unborn"\nversion = 2',
             InvalidInput,
             "/effective_from",
-            "only version 1 may hold from the beginning",
+            "only version 1 may be in force from the beginning",
         ),
         (
             BRAND.replace("brand", "unborn") + "page_published_at = 2026-02-01T00:00:00Z",

@@ -116,7 +116,7 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         ('policy = "virtual-numbers"\nversion = 2', ["effective_from: is required"]),
         (
             'policy = "virtual-numbers"\nversion = 1',
-            ["Version 1 of virtual-numbers is registered with another content"],
+            ["Version 1 of virtual-numbers is registered with different content"],
         ),
     ],
 )

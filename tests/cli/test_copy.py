@@ -232,7 +232,7 @@ def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
             move.run(broken_off(at))
         kept = set(NAMES) - COPIED_ANEW
         arrived = {step: done for step, done, _ in move.told if step in kept}
-        with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it, by the same command"):
+        with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it with the command"):
             create_app(move.moved()).extensions["refunds.store"].open()
         begun = {step: done for step, done, _ in reversed(move.run())}
         assert {step: begun[step] for step in arrived} == arrived, "what was there was not copied again"
@@ -256,7 +256,7 @@ def test_records_that_change_meanwhile_are_not_left_behind(move):
             with suppress(AssertionError):
                 move.desk.cancelled("A-2")
 
-    with pytest.raises(ConfigurationError, match="has changed while it was copied: stop every instance"):
+    with pytest.raises(ConfigurationError, match="changed while it was copied: stop every instance"):
         move.run(tell)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.store"].open()
@@ -279,7 +279,7 @@ def test_a_copy_that_is_not_what_it_should_be_is_not_finished(move, done_to_the_
             with closing(open_engine(move.to)) as engine, engine.write() as tx:
                 assert tx.run(done_to_the_copy)
 
-    with pytest.raises(Broken, match=f"^the copy is not what it should be, .*: .*{complaint}"):
+    with pytest.raises(Broken, match=f"^the copy is not sound; .*: .*{complaint}"):
         move.run(tell)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.store"].open()
@@ -327,9 +327,11 @@ def test_nothing_is_not_copied(move, tmp_path):
 def test_a_database_of_something_else_is_refused(move, table):
     with closing(open_engine(move.to)) as engine, engine.write() as tx:
         tx.run(f"CREATE TABLE {table} (somebodys TEXT)")
-    with pytest.raises(ConfigurationError, match=r"^--to: .* holds something else \(.*\): name a database of its own"):
+    with pytest.raises(
+        ConfigurationError, match=r"^--to: .* contains something else \(.*\): name a database of its own"
+    ):
         move.run()
-    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: .* holds something else"):
+    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: .* contains something else"):
         create_app(move.moved()).extensions["refunds.store"].open()
 
 

@@ -100,7 +100,7 @@ def test_users_are_listed_without_their_passwords(commands):
 def test_who_is_disabled_is_out_until_the_reset_whose_password_lets_in_again(commands):
     password = commands.added("dora")
     user = commands.sign_in("dora", password)
-    said = "dora is disabled: flask users reset dora lets in again.\n"
+    said = "dora is disabled: flask users reset dora enables them again.\n"
     assert commands.run("users", "disable", "Dora") == (said, "", 0)
     assert commands.listed()["dora"][-1] == "disabled"
     assert not commands.holds(user)
@@ -212,7 +212,7 @@ def test_development_shows_a_user_for_each_screen_once(start):
     commands, first = start()
     passwords = shown(first)
     assert list(passwords) == ["agent", "supervisor", "product", "auditor"]
-    assert "  to sign in to the console, a user and a password; these are shown this once:\n    agent  " in first
+    assert "  to sign in to the console, a user and a password; these are shown only once:\n    agent  " in first
     assert ADD not in first
     for name, password in passwords.items():
         user = commands.sign_in(name, password)

@@ -59,8 +59,8 @@ def test_instances_that_start_together_make_one_installation(installation, insta
     assert Counter(role for role, _ in shown) == dict.fromkeys(Role, 1)
     users = re.findall(r"^    (\w+) +[a-z2-9]{5}(?:-[a-z2-9]{5}){3}$", said, re.MULTILINE)
     assert Counter(users) == dict.fromkeys(FIRST, 1)
-    assert said.count("a user and a password; these are shown this once") == 1
-    assert said.count("Bearer and a token; these are shown this once") == 1
+    assert said.count("a user and a password; these are shown only once") == 1
+    assert said.count("Bearer and a token; these are shown only once") == 1
     assert said.count("flask users add NAME --role agent") == INSTANCES - 1
     assert said.count("flask tokens create --role billing") == INSTANCES - 1
     assert said.count("Made a master key for development") == 1

@@ -243,7 +243,7 @@ def copied(developed, tmp_path):
 def test_another_master_key_than_the_databases_is_refused(copied):
     key = put_key(copied / "keys/master.key")
     said = refused(copied)
-    assert "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database" in said
+    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in said
     assert key not in said
     assert (copied / "keys/master.key").read_text() == key + "\n"
 
@@ -340,21 +340,21 @@ def test_a_wrong_password_is_told_as_such_and_not_repeated(server, tmp_path, com
     wrong = secrets.token_hex(8)
     url = server.url("postgres", password=f"{server.password}:{wrong}")
     line = told(server, tmp_path, command, REFUNDS_DATABASE=url)
-    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/postgres does not let us in")
+    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/postgres cannot be accessed")
     assert 'password authentication failed for user "keeper"' in line
     assert wrong not in line
 
 
 def test_a_database_that_does_not_exist_is_told_as_such(server, tmp_path):
     line = told(server, tmp_path, REFUNDS_DATABASE=server.url("nowhere"))
-    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/nowhere does not let us in")
+    assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/nowhere cannot be accessed")
     assert 'database "nowhere" does not exist' in line
 
 
 def test_a_server_that_is_not_there_is_told_as_such(server, tmp_path):
     port = free_port()
     line = told(server, tmp_path, REFUNDS_DATABASE=server.url("postgres", port=port))
-    assert f"127.0.0.1:{port}/postgres does not let us in: Connection refused: compare host, port" in line
+    assert f"127.0.0.1:{port}/postgres cannot be accessed: Connection refused: compare host, port" in line
     assert not (tmp_path / "keys").exists()
 
 
@@ -391,7 +391,7 @@ def test_two_installations_cannot_share_a_database(server, tmp_path, founded):
     assert not (tmp_path / "keys").exists()
     key = put_key(tmp_path / "keys/master.key")
     said = other()
-    assert "REFUNDS_MASTER_KEY_FILE: this master key does not fit the database" in said
+    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in said
     assert key not in said
     assert (tmp_path / "keys/master.key").read_text() == key + "\n"
     with opened(tmp_path / "first", REFUNDS_DATABASE=founded) as client:

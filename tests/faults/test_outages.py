@@ -387,7 +387,7 @@ def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(serve
     made, *driver, last = errors.read_text().splitlines()
     assert {json.loads(line)["event"] for line in driver} <= {"database"}
     assert (end, made.startswith("Made a master key")) == (0, True)
-    assert last == "The journal was not anchored: The database cannot serve at the moment."
+    assert last == "The checkpoint was not written: The database cannot serve at the moment."
     server.require_untold(last + installation.log.read_text())
 
 

@@ -277,7 +277,7 @@ def test_whoever_is_refused_is_told_the_same(store):
         with pytest.raises(Unauthenticated) as refused:
             users.sign_in(store, *given)
         told.add(str(refused.value))
-    assert told == {"User name and password do not fit."}
+    assert told == {"The user name or the password is wrong."}
 
 
 def test_a_disabled_user_signs_in_only_with_the_password_of_a_reset(store, others, hasher):
@@ -302,7 +302,9 @@ def test_after_ten_attempts_in_vain_no_password_is_looked_at_for_a_while(store, 
     hasher.tried.clear()
     clock.shift(WITHIN - timedelta(microseconds=1))
     for its in (store, others):
-        with pytest.raises(TooManyAttempts, match="There were 10 attempts in vain: wait 15 minutes, or have it reset"):
+        with pytest.raises(
+            TooManyAttempts, match="There were 10 failed attempts: wait 15 minutes, or have the password reset"
+        ):
             users.sign_in(its, user.name, password)
     assert hasher.tried == []
     clock.shift(timedelta(microseconds=1))

@@ -648,7 +648,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("changed", "told"), UNFIT.values(), ids=UNFIT)
 def test_a_database_that_cannot_be_reached_is_told(server, changed, told):
-    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: postgresql://.* does not let us in: ") as refused:
+    with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: postgresql://.* cannot be accessed: ") as refused:
         open_engine(url_of(server, "postgres", **changed))
     assert told in str(refused.value)
     assert str(refused.value).endswith(": compare host, port, database, user and password")
@@ -699,8 +699,8 @@ def test_a_url_that_is_none_is_told_without_repeating_it(url):
     with pytest.raises(ConfigurationError) as refused:
         open_engine(url)
     assert str(refused.value) == (
-        "REFUNDS_DATABASE: is no PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME,"
-        " with other signs than letters and digits as %XX"
+        "REFUNDS_DATABASE: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME,"
+        " with all characters but letters and digits as %XX"
     )
 
 

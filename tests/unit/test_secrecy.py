@@ -205,7 +205,7 @@ def test_another_format_is_not_taken(form):
 def test_the_complaint_names_the_place_and_nothing_that_is_secret():
     with pytest.raises(Tampered) as tampered:
         decrypt(OTHER_KEY, encrypt(KEY, b"K-20391", HERE), HERE)
-    assert str(tampered.value) == "does not open: 1|orders|customer_ref|A-1001"
+    assert str(tampered.value) == "cannot be decrypted: 1|orders|customer_ref|A-1001"
     assert tampered.value.__cause__ is None
 
 
