@@ -113,7 +113,7 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
             "/effective_from",
             "not be earlier than page_published_at",
         ),
-        (BRAND.replace("brand", "unborn").replace("1", "2", 1), InvalidInput, "/version", "is 2 where 1 is due"),
+        (BRAND.replace("brand", "unborn").replace("1", "2", 1), InvalidInput, "/version", "is 2, but must be 1"),
     ],
 )
 def test_a_version_that_cannot_have_held_is_not_imported(app, client, file, error, place, fix):

@@ -167,7 +167,7 @@ def test_an_order_alone_is_no_judgement(brand):
 def test_of_files_that_do_not_fit_together_none_is_imported(brand):
     files = brand.file(1, "2015-01-01T00:00:00Z"), brand.file(3, "2018-01-01T00:00:00Z", window_business_days=3)
     out, complained, code = run("policy", "import", *files)
-    assert (out, code, "version: is 3 where 2 is due" in complained) == ("", 3, True)
+    assert (out, code, "version: is 3, but must be 2" in complained) == ("", 3, True)
     assert desk().get(f"/v1/policies/{brand.id}").status_code == 404
 
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_published_is_told_with_its_exit_code(brand):
     brand.begin()
     for changed, complaint in (
         ({"version": 2}, "changes nothing"),
-        ({"version": 3, "window_business_days": 3}, "version: is 3 where 2 is due"),
+        ({"version": 3, "window_business_days": 3}, "version: is 3, but must be 2"),
         ({"version": 1, "window_business_days": 3}, "registered with different content"),
         ({"version": 2, "window_business_days": 3, "effective_from": "2026-04-01T00:00:00Z"}, "effective_from: must"),
         ({"version": 2, "region": "Bavaria"}, "region: unknown country"),
