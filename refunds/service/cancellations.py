@@ -297,7 +297,6 @@ def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
 
 
 _REMEDIES = {
-    State.ISSUED: "it is not settled",
     State.SETTLED: "undo the settlement first",
     State.REVOKED: "it cannot change any more, but its order can be cancelled again",
 }
