@@ -31,7 +31,7 @@ def verify() -> None:
     with store.read(COMMAND_LINE) as uow:
         report = uow.verify(checkpoints)
     click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
-    click.echo(f"Not yet anchored: {report.events - report.checkpointed} events.")
+    click.echo(f"Not yet in a checkpoint: {report.events - report.checkpointed} events.")
 
 
 @command.command("replay", cls=Command)

@@ -56,7 +56,7 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     for checkpoint in checkpoints:
         if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
             raise Broken(
-                f"position {checkpoint.position}: anchored twice, differently: the journal was cut short and grew again"
+                f"position {checkpoint.position}: two checkpoints differ: the journal was cut short and grew again"
             )
     last, digests = _sound_journal(context, checkpointed)
     # Each record by itself first, then against others, so that the error names the record that was changed.
@@ -80,12 +80,12 @@ def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple
         if not is_sound(event, context.keys.audit, position, end.hash):
             raise Broken(f"position {position}: the journal is broken here")
         if checkpointed.get(position, event.hash) != event.hash:
-            raise Broken(f"position {position}: this is not the event that was anchored")
+            raise Broken(f"position {position}: this is not the event of the checkpoint")
         digests[table_of(event.type) or event.type, event.subject] = event.digest
         end = events.moved(end, [event])
     position = end.position
     if position < max(checkpointed, default=0):
-        raise Shortened(f"position {position}: the journal ends here, but was anchored at {max(checkpointed)}")
+        raise Shortened(f"position {position}: the journal ends here, but has a checkpoint at {max(checkpointed)}")
     try:
         head = events.head(context.tx)
     except _NO_VALUE:
@@ -117,7 +117,7 @@ def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Dige
         for row in rows:
             found = table.name, row[table.key]
             if not table.fits(row) or digests.get(found) != table.digest(row):
-                raise Broken(f"{table.name} {row[table.key]}: not what the journal says it is")
+                raise Broken(f"{table.name} {row[table.key]}: differs from the journal")
             yield found
     except Unreadable as error:
         raise Broken(f"{table.name}: {error}") from None

@@ -72,4 +72,4 @@ class Checkpoints:
                 data = orjson.loads(line)
                 yield Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), parse_instant(data["at"]))
             except (ValueError, KeyError, TypeError):
-                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not an anchor") from None
+                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None

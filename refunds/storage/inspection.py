@@ -97,7 +97,7 @@ def _followed(context: Context, found: list[Event], checkpoints: Sequence[Checkp
     journal: list[Link] = []
     broken: list[str] = []
     if checkpoints and checkpoints[-1].position > end:
-        broken.append(f"position {end}: the journal ends here, but was anchored at {checkpoints[-1].position}")
+        broken.append(f"position {end}: the journal ends here, but has a checkpoint at {checkpoints[-1].position}")
     followed_to = 0
     if found and (gap := end - found[0].position + 1 - events.count_from(context.tx, found[0].position)):
         broken.append(f"position {found[0].position} to {end}: {gap} events are missing")
@@ -120,7 +120,7 @@ def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | N
             return
         previous, position = event.hash, position + 1
     if position != end + 1 or (checkpoint is not None and checkpoint.hash != previous):
-        yield f"position {position - 1}: this is not the event that was anchored"
+        yield f"position {position - 1}: this is not the event of the checkpoint"
 
 
 def _break_at(position: int) -> str:
@@ -135,4 +135,4 @@ def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[
         if (name, record_id) not in there:
             yield f"{name} {record_id}: the record is missing"
         elif digests.get((name, record_id)) != there[name, record_id]:
-            yield f"{name} {record_id}: not what the journal says it is"
+            yield f"{name} {record_id}: differs from the journal"

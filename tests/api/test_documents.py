@@ -246,7 +246,7 @@ def store(now):
     store.store.close()
 
 
-def test_the_journal_is_followed_to_the_next_anchor(store, now):
+def test_the_journal_is_followed_to_the_next_checkpoint(store, now):
     """Or to its end, while there is none."""
     before = store.evidence()["journal"]
     assert [event["anchor"] for event in before] == [None] * len(before)
@@ -263,40 +263,40 @@ def test_the_journal_is_followed_to_the_next_anchor(store, now):
     for before, after in zip(found["journal"], found["journal"][1:], strict=False):
         assert before["position"] + 1 < after["position"] or before["hash"] == after["previous"]
     page = evidence(store.desk, store.order_id, **HTML).text
-    assert f"anchored at {checkpoint.position}" in page
-    assert "not yet anchored" in page
+    assert f"checkpoint at {checkpoint.position}" in page
+    assert "not yet in a checkpoint" in page
 
 
-def test_an_anchor_that_knows_another_journal_is_told(store):
+def test_a_checkpoint_that_knows_another_journal_is_told(store):
     store.store.checkpoint()
     file = store.store.checkpoints.file
     (checkpoint,) = store.store.checkpoints
     file.write_text(file.read_text().replace(checkpoint.hash.hex(), "00" * 32))
     proof = store.evidence()["proof"]
     assert proof["sound"] is False
-    assert proof["broken"] == [f"position {checkpoint.position}: this is not the event that was anchored"]
+    assert proof["broken"] == [f"position {checkpoint.position}: this is not the event of the checkpoint"]
 
 
 TAMPERINGS = {
-    "another region": ("UPDATE orders SET region = 'DE-BE' WHERE order_id = :order", "orders {order}: not what"),
+    "another region": ("UPDATE orders SET region = 'DE-BE' WHERE order_id = :order", "orders {order}: differs"),
     "provided later": (
         "UPDATE orders SET service_provided_at = service_provided_at + 1 WHERE order_id = :order",
-        "orders {order}: not what",
+        "orders {order}: differs",
     ),
-    "received earlier": ("UPDATE contacts SET received_at = received_at - 1", "contacts {contact}: not what"),
+    "received earlier": ("UPDATE contacts SET received_at = received_at - 1", "contacts {contact}: differs"),
     "another decision": (
         "UPDATE contacts SET decision = replace(decision, 'within_window', 'window_elapsed')",
-        "contacts {contact}: not what",
+        "contacts {contact}: differs",
     ),
-    "no note": ("UPDATE contacts SET note = NULL", "contacts {contact}: not what"),
+    "no note": ("UPDATE contacts SET note = NULL", "contacts {contact}: differs"),
     "no contact": ("DELETE FROM contacts", "contacts {contact}: the record is missing"),
     "another clause": (
         "UPDATE policy_versions SET terms = replace(terms, '2 business days', '9 business days')",
-        "policy_versions virtual-numbers/1: not what",
+        "policy_versions virtual-numbers/1: differs",
     ),
     "another closure": (
         "UPDATE closures SET entered_at = entered_at - 1",
-        "closures virtual-numbers/2026-04-08: not what",
+        "closures virtual-numbers/2026-04-08: differs",
     ),
     "another event": (
         "UPDATE events SET data = replace(data, 'phone', 'email') WHERE type = 'contact.recorded'",
@@ -355,7 +355,7 @@ def test_a_journal_whose_end_was_cut_off_is_told(store):
     store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
     store.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
     assert store.evidence()["proof"]["broken"] == [
-        f"position {kept}: the journal ends here, but was anchored at {checkpoint.position}"
+        f"position {kept}: the journal ends here, but has a checkpoint at {checkpoint.position}"
     ]
 
 

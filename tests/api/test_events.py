@@ -106,7 +106,7 @@ def test_every_kind_of_event_has_an_example(client):
     assert set(examples) == {event for event in EventType if not event.startswith("access.")}
 
 
-def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
+def test_a_checkpoint_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
     """What was committed is answered as such; the log says what is wrong with the checkpoints."""
     app = create_app(settings(tmp_path))
     desk = Desk(client_of(app, "admin"), now)
@@ -119,7 +119,7 @@ def test_an_anchor_that_cannot_be_written_takes_nothing_back(tmp_path, now, caps
     app.extensions["refunds.store"].close()
 
 
-def test_a_service_that_cannot_write_its_anchors_does_not_open(tmp_path):
+def test_a_service_that_cannot_write_its_checkpoints_does_not_open(tmp_path):
     (tmp_path / "ledger").write_text("no directory")
     app = create_app(settings(tmp_path))
     with pytest.raises(ConfigurationError, match=r"^REFUNDS_LEDGER_DIR: .* name a directory that the service may"):

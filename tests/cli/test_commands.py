@@ -178,7 +178,7 @@ def test_what_cannot_be_done_with_tokens_is_told(arguments, code, told):
 def test_the_audit_says_what_is_sound():
     out, _, code = run("audit", "verify")
     assert code == 0
-    assert re.fullmatch(r"Sound: \d+ events, \d+ records in \S+\.\nNot yet anchored: \d+ events\.\n", out)
+    assert re.fullmatch(r"Sound: \d+ events, \d+ records in \S+\.\nNot yet in a checkpoint: \d+ events\.\n", out)
 
 
 def test_a_command_imports_nothing_that_it_does_not_use():

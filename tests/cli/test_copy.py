@@ -269,7 +269,7 @@ def test_records_that_change_meanwhile_are_not_left_behind(move):
     [
         ("DELETE FROM idempotency WHERE client_id > ''", "rows of idempotency"),
         ("DELETE FROM events WHERE position = 7", "rows of events"),
-        ("UPDATE contacts SET channel = 'email'", "not what the journal says"),
+        ("UPDATE contacts SET channel = 'email'", "differs from the journal"),
         ("UPDATE events SET actor = 'nobody' WHERE position = 5", "position 5"),
     ],
 )

@@ -125,7 +125,7 @@ def test_evidence_that_was_tampered_with_says_so(place):
     order_id = place.desk().register()
     place.tamper("UPDATE orders SET region = 'DE-BE'")
     assert json.loads(place.succeed("evidence", order_id))["proof"]["broken"] == [
-        f"orders {order_id}: not what the journal says it is"
+        f"orders {order_id}: differs from the journal"
     ]
     assert "The records are not what was written" in place.succeed("evidence", order_id, "--page")
 

@@ -399,14 +399,14 @@ def test_two_installations_cannot_share_a_database(server, tmp_path, founded):
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_anchors_have_no_place_by_default_where_several_machines_write_them(server, tmp_path, env):
+def test_checkpoints_have_no_place_by_default_where_several_machines_write_them(server, tmp_path, env):
     put_key(tmp_path / "keys/master.key")
     given = {"REFUNDS_ENV": env, "REFUNDS_LEDGER_DIR": None, "REFUNDS_DATABASE": server.url("postgres")}
     line = told(server, tmp_path, **given)
     assert line.startswith("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
 
 
-def test_anchors_have_no_place_by_default_in_production(server, tmp_path):
+def test_checkpoints_have_no_place_by_default_in_production(server, tmp_path):
     put_key(tmp_path / "keys/master.key")
     line = told(server, tmp_path, REFUNDS_ENV="production", REFUNDS_LEDGER_DIR=None)
     assert line.startswith("REFUNDS_LEDGER_DIR: is required in production")
@@ -414,7 +414,7 @@ def test_anchors_have_no_place_by_default_in_production(server, tmp_path):
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_a_place_where_no_anchor_can_be_written_is_refused(server, tmp_path, env):
+def test_a_place_where_no_checkpoint_can_be_written_is_refused(server, tmp_path, env):
     put_key(tmp_path / "keys/master.key")
     (tmp_path / "file").write_text("no directory")
     url = server.create()

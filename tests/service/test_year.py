@@ -1132,6 +1132,6 @@ def test_the_evidence_says_that_a_decision_was_changed(year):
         )
         found = evidence.gather(uow, order_id, checkpoints).broken
         raise Undone
-    assert found == [f"contacts {contact_id}: not what the journal says it is"]
+    assert found == [f"contacts {contact_id}: differs from the journal"]
     with year.store.read(ADMIN) as uow:
         assert evidence.gather(uow, order_id, checkpoints).broken == []

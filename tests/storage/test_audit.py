@@ -618,7 +618,7 @@ def cut(database, position, *, move_head):
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_below_its_last_anchor_is_found_short(installation, tmp_path, move_head):
+def test_a_journal_that_is_cut_below_its_last_checkpoint_is_found_short(installation, tmp_path, move_head):
     checkpointed = installation.checkpoints[-1].position
     positions = {0, 1, 99, 100, 101, checkpointed - 1, *random.Random(1).sample(range(checkpointed), 20)}  # noqa: S311
     for position in sorted(positions):
@@ -627,12 +627,12 @@ def test_a_journal_that_is_cut_below_its_last_anchor_is_found_short(installation
         with pytest.raises(Shortened) as shortened:
             audited(installation, tmp_path / "refunds.db")
         assert str(shortened.value) == (
-            f"position {position}: the journal ends here, but was anchored at {checkpointed}"
+            f"position {position}: the journal ends here, but has a checkpoint at {checkpointed}"
         )
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_at_its_last_anchor_does_not_fit_its_records(installation, tmp_path, move_head):
+def test_a_journal_that_is_cut_at_its_last_checkpoint_does_not_fit_its_records(installation, tmp_path, move_head):
     shutil.copy(installation.database, tmp_path / "refunds.db")
     cut(tmp_path / "refunds.db", installation.checkpoints[-1].position, move_head=move_head)
     with pytest.raises(Broken) as broken:
@@ -648,13 +648,13 @@ def test_an_earlier_copy_of_the_whole_database_is_found_short(installation):
     assert audited(installation, installation.earlier, then).checkpointed == then[-1].position
 
 
-def test_a_journal_that_was_written_anew_is_not_the_one_that_was_anchored(installation):
+def test_a_journal_that_was_written_anew_is_not_the_one_of_the_checkpoint(installation):
     last = installation.checkpoints[-1]
-    with pytest.raises(Broken, match=f"^position {last.position}: this is not the event that was anchored"):
+    with pytest.raises(Broken, match=f"^position {last.position}: this is not the event of the checkpoint"):
         audited(installation, installation.database, [last._replace(hash=bytes(32))])
 
 
-def test_anchors_are_written_every_hundred_positions(installation):
+def test_checkpoints_are_written_every_hundred_positions(installation):
     held = {row[0]: row[-1] for row in content(installation.database)["events"]}
     assert [checkpoint.position // 100 for checkpoint in installation.checkpoints] == list(
         range(1, len(installation.checkpoints) + 1)
@@ -700,7 +700,7 @@ def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
     found = f"Sound: {report.events} events, {report.records} records in {copied}/refunds.db."
     assert audit_command(copied) == (
         0,
-        f"{found}\nNot yet anchored: {report.events - report.checkpointed} events.\n",
+        f"{found}\nNot yet in a checkpoint: {report.events - report.checkpointed} events.\n",
         "",
     )
 
@@ -711,7 +711,7 @@ def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
         ("UPDATE events SET actor = 'cli_nobody' WHERE position = 42", "position 42: the journal is broken here\n"),
         (
             "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'",
-            "orders A-0003: not what the journal says it is\n",
+            "orders A-0003: differs from the journal\n",
         ),
         ("UPDATE journal_head SET hash = hex(hash)", "head"),
         ("UPDATE policy_versions SET terms = 'no JSON' WHERE policy = 'brand'", "policy_versions brand/1: "),
@@ -733,7 +733,7 @@ def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation,
     assert audit_command(copied) == (
         21,
         "",
-        f"position 50: the journal ends here, but was anchored at {checkpointed}\n",
+        f"position 50: the journal ends here, but has a checkpoint at {checkpointed}\n",
     )
 
 
@@ -905,11 +905,16 @@ def test_a_journal_that_is_cut_on_a_server_is_found_short(on_server, another, mo
     for position in (checkpointed - 1, 101, 100, 1, 0):
         with pytest.raises(Shortened) as shortened:
             verified(on_server, cut_on_server(another, position, move_head=move_head))
-        assert str(shortened.value) == f"position {position}: the journal ends here, but was anchored at {checkpointed}"
+        assert (
+            str(shortened.value)
+            == f"position {position}: the journal ends here, but has a checkpoint at {checkpointed}"
+        )
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_on_a_server_at_its_last_anchor_does_not_fit_its_records(on_server, another, move_head):
+def test_a_journal_that_is_cut_on_a_server_at_its_last_checkpoint_does_not_fit_its_records(
+    on_server, another, move_head
+):
     with pytest.raises(Broken) as broken:
         verified(on_server, cut_on_server(another, on_server.checkpoints[-1].position, move_head=move_head))
     assert not isinstance(broken.value, Shortened)
@@ -918,13 +923,13 @@ def test_a_journal_that_is_cut_on_a_server_at_its_last_anchor_does_not_fit_its_r
 def test_the_command_ends_for_a_server_as_it_does_for_a_file(on_server, another):
     report = verified(on_server, engine := PostgreSQL(another))
     found = f"Sound: {report.events} events, {report.records} records in {engine.name}."
-    left = f"Not yet anchored: {report.events - report.checkpointed} events."
+    left = f"Not yet in a checkpoint: {report.events - report.checkpointed} events."
     assert audit_command(on_server.directory, another) == (0, f"{found}\n{left}\n", "")
     tampered_with(another, "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'").close()
-    complaint = "orders A-0003: not what the journal says it is\n"
+    complaint = "orders A-0003: differs from the journal\n"
     assert audit_command(on_server.directory, another) == (20, "", complaint)
     cut_on_server(another, 50, move_head=True).close()
-    complaint = f"position 50: the journal ends here, but was anchored at {on_server.checkpoints[-1].position}\n"
+    complaint = f"position 50: the journal ends here, but has a checkpoint at {on_server.checkpoints[-1].position}\n"
     assert audit_command(on_server.directory, another) == (21, "", complaint)
 
 
@@ -934,11 +939,11 @@ def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():
     assert issubclass(Broken, RefundsError)
 
 
-def test_a_journal_that_was_cut_and_has_grown_past_its_anchor_is_found(installation):
-    """It was anchored again at a position at which it had been anchored before, with another hash."""
+def test_a_journal_that_was_cut_and_has_grown_past_its_checkpoint_is_found(installation):
+    """A second checkpoint at the same position has another hash."""
     last = installation.checkpoints[-1]
     again = [*installation.checkpoints[:-1], last._replace(hash=bytes(32)), last]
-    with pytest.raises(Broken, match=f"^position {last.position}: anchored twice, differently"):
+    with pytest.raises(Broken, match=f"^position {last.position}: two checkpoints differ"):
         audited(installation, installation.database, again)
 
 
