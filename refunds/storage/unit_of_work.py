@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from functools import cached_property
+from typing import TypeVar
 
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
@@ -26,28 +27,18 @@ from refunds.storage.users import Users
 R = TypeVar("R")
 
 
-class _WhenUsed(Generic[R]):
+def _repository(kind: Callable[[Context], R]) -> cached_property[R]:
     """A repository of a unit of work: most requests need one or two of them, so each is made when it is first used."""
-
-    def __init__(self, make: Callable[[Context], R]) -> None:
-        self._make = make
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, uow: "UnitOfWork", _: type) -> R:
-        made: R = self._make(uow._context)
-        uow.__dict__[self._name] = made  # found before this, from now on
-        return made
+    return cached_property(lambda uow: kind(uow._context))
 
 
 class UnitOfWork:
     """One use case: who works, when, and the records as this transaction sees them."""
 
-    orders, contacts, cancellations = _WhenUsed(Orders), _WhenUsed(Contacts), _WhenUsed(Cancellations)
-    customers, versions, closures = _WhenUsed(Customers), _WhenUsed(Versions), _WhenUsed(ClosureRepository)
-    clients, tokens, users = _WhenUsed(Clients), _WhenUsed(Tokens), _WhenUsed(Users)
-    events, replies = _WhenUsed(Events), _WhenUsed(Replies)
+    orders, contacts, cancellations = _repository(Orders), _repository(Contacts), _repository(Cancellations)
+    customers, versions, closures = _repository(Customers), _repository(Versions), _repository(ClosureRepository)
+    clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
+    events, replies = _repository(Events), _repository(Replies)
 
     def __init__(
         self,
