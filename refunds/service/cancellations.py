@@ -170,8 +170,8 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
         raise Forbidden("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one.")
-    told_before = cancellation.revocation_code, cancellation.revocation_reason
-    if cancellation.state is State.REVOKED and (code, reason) == told_before:
+    earlier = cancellation.revocation_code, cancellation.revocation_reason
+    if cancellation.state is State.REVOKED and (code, reason) == earlier:
         return cancellation
     _require_state(cancellation, State.ISSUED)
     revoked = uow.cancellations.update(
@@ -292,7 +292,7 @@ def _free_reference(uow: UnitOfWork) -> str:
 
 def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
     """A cancellation, with its order locked; raises `NotFound`."""
-    uow.orders.get_for_update(uow.cancellations.get(cancellation_id).order_id)
+    uow.orders.lock(uow.cancellations.get(cancellation_id).order_id)
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 
 

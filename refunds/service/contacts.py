@@ -86,7 +86,7 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
 
     Raises `NotFound`, `ContactStateConflict`.
     """
-    uow.orders.get_for_update(uow.contacts.get(contact_id).order_id)
+    uow.orders.lock(uow.contacts.get(contact_id).order_id)
     contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
     if contact.resolved_at is not None and contact.resolution_reason == reason:
         return contact

@@ -41,8 +41,16 @@ class Orders(OfOrders[Order]):
 
         Raises `NotFound` if there is none.
         """
-        lock(self._tx, order_id)
+        self.lock(order_id)
         return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
+
+    def lock(self, order_id: str) -> None:
+        """Lock an order, and so the records about it, until this write ends.
+
+        Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
+        new row joined to old rows.
+        """
+        self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def add_new(self, order: Order) -> bool:
         """Store an order of a locked customer, unless its id exists; return whether it was stored."""
@@ -83,15 +91,6 @@ class Orders(OfOrders[Order]):
 def by_id(tx: Transaction, order_id: str) -> Row | None:
     """The row of an order, or None."""
     return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
-
-
-def lock(tx: Transaction, order_id: str) -> None:
-    """Lock an order, and so the records about it, until this write ends.
-
-    Call it before anything about the order is read. It has no join: after a wait, PostgreSQL would return the new row
-    joined to old rows.
-    """
-    tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
 
 def owners(tx: Transaction) -> set[str]:

@@ -802,7 +802,7 @@ def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
 
         monkeypatch.setattr(module, write, overtaken)
         if not held:
-            monkeypatch.setattr(stored_orders, "lock", lambda *_: None)
+            monkeypatch.setattr(stored_orders.Orders, "lock", lambda *_: None)
         first(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:
