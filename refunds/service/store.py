@@ -127,13 +127,13 @@ class Store:
 
     def _open(self) -> tuple[Engine, Keyring]:
         wrong: list[str] = []
-        with _told_in(wrong):
+        with _collected_in(wrong):
             path = self._key_file()
-        with _told_in(wrong):
+        with _collected_in(wrong):
             if self._settings.ledger_dir is None:
                 raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
             self.checkpoints.require_writable()
-        with _told_in(wrong):
+        with _collected_in(wrong):
             engine = open_engine(self._settings.database)
         if wrong:
             raise ConfigurationError("\n".join(wrong))
@@ -174,7 +174,7 @@ class Store:
 
 
 @contextmanager
-def _told_in(wrong: list[str]) -> Iterator[None]:
+def _collected_in(wrong: list[str]) -> Iterator[None]:
     """Collect a configuration error and go on, so that all of them are reported at once."""
     try:
         yield

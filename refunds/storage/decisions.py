@@ -61,9 +61,15 @@ class Plain(Generic[V]):
         return values
 
 
-def _converters(hint: Any) -> tuple[Convert, Convert]:
+def without_none(hint: Any) -> Any:
+    """The type of a field that may also be None."""
     if isinstance(hint, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    return hint
+
+
+def _converters(hint: Any) -> tuple[Convert, Convert]:
+    hint = without_none(hint)
     if get_origin(hint) is tuple:
         write, read = _converters(get_args(hint)[0])
         return write and (lambda values: list(map(write, values))), lambda plain: tuple(

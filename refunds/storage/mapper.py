@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
 
@@ -18,7 +18,7 @@ from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
 from refunds.security.encryption import CustomerCipher
 from refunds.storage import Row, Transaction
-from refunds.storage.decisions import dump_decision, load_decision
+from refunds.storage.decisions import dump_decision, load_decision, without_none
 
 R = TypeVar("R")
 
@@ -64,8 +64,7 @@ _KINDS: dict[type, _Kind] = {
 
 def _kind(hint: Any) -> _Kind:
     """The kind of a field; None is always stored as NULL."""
-    if isinstance(hint, UnionType):
-        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    hint = without_none(hint)
     if get_origin(hint) is Mapping:
         hint = dict
     return _Kind(str, str, hint) if issubclass(hint, StrEnum) else _KINDS[hint]

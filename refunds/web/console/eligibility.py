@@ -263,7 +263,7 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
     """Register the demonstration orders of today."""
-    if current_app.extensions["refunds.settings"].production:
+    if _in_production():
         raise NotFound("nothing is made up in production")
     demonstration.register(uow, production=False)
     return to("check")
