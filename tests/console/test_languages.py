@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.console.conftest import signed_in, user_of
 from tests.console.pages import Browser
 
-CATALOGUES = ROOT / "refunds/web/translations"
+CATALOGUES = ROOT / "refunds/presentation/translations"
 GERMAN = CATALOGUES / "de/LC_MESSAGES"
 PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sd]|\{\w*\}")
 
