@@ -12,9 +12,10 @@ repositories, lets the domain judge and records what happened; the presentation 
     storage/         engines and transactions, migrations, how records become rows, one repository a record, the unit of
                      work, the audit, copies
     service/         the use cases, one file a subject; the store, which gives units of work
-    presentation/    serializers (plain data), texts/ (German and English), documents/ (what is kept or printed)
+    presentation/    the reader's language, serializers (plain data), texts/, documents/ (what is kept or printed),
+                     translations/ (the catalogue)
     web/             create_app(), the endpoint, the API document, problems, intake, auth; schemas/ and api/ (one file a
-                     subject), console/ (screens, by the same names), translations/, templates/, static/
+                     subject), console/ (screens, by the same names), templates/, static/
     cli/             flask commands, one file a subject
     policies/        the packaged default policy (TOML)
 

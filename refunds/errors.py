@@ -10,6 +10,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import ClassVar, Self
 
+
 class Message(str):
     """A text in English with its values, kept apart so that the text can be shown in another language.
 

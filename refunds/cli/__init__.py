@@ -18,7 +18,7 @@ from flask.cli import AppGroup
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES, speaking
 from refunds.service import ProgressCallback
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LANG = click.option(
-    "--lang", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True, help="The language."
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=LANGUAGES[0],
+    show_default=True,
+    help="The language.",
+    expose_value=False,
+    callback=lambda context, _, name: context.with_resource(speaking(name)),
 )
 ROLE = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
 POLICY = click.option("--policy", help="The policy. Default: the configured one.")

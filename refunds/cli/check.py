@@ -41,7 +41,7 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 @LANG
 @click.option("--json", "as_json", is_flag=True, help="The decision as the API answers it.")
 @with_appcontext
-def command(provided: str, requested: str | None, lang: str, as_json: bool, **asked: str | None) -> None:
+def command(provided: str, requested: str | None, as_json: bool, **asked: str | None) -> None:
     """Say whether an order is refundable, until when, and why.
 
     Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00.
@@ -60,33 +60,33 @@ def command(provided: str, requested: str | None, lang: str, as_json: bool, **as
         ),
     ).outcome
     if as_json:
-        click.echo(orjson.dumps(decision_data(outcome, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(decision_data(outcome), option=orjson.OPT_INDENT_2))
     else:
-        _show(outcome, lang)
+        _show(outcome)
 
 
-def _show(outcome: Outcome, lang: str) -> None:
+def _show(outcome: Outcome) -> None:
     console = Console(highlight=False)
     style = "bold green" if outcome.eligible else "bold red"
-    console.print(Text(verdict(outcome, lang), style=style))
-    console.print(reason_text(outcome, lang), soft_wrap=True)
-    left = left_text(outcome, lang)
+    console.print(Text(verdict(outcome), style=style))
+    console.print(reason_text(outcome), soft_wrap=True)
+    left = left_text(outcome)
     if left:
         console.print(left, soft_wrap=True)
     if outcome.window:
-        console.print(_table(outcome, lang))
+        console.print(_table(outcome))
     for notice in outcome.notices:
-        console.print(Text(notice_text(notice, lang), style="dim"), soft_wrap=True)
+        console.print(Text(notice_text(notice), style="dim"), soft_wrap=True)
 
 
-def _table(outcome: Outcome, lang: str) -> Table:
+def _table(outcome: Outcome) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day in outcome.days:
         style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
-        table.add_row(_MARK[day.status], date_text(day.date, lang), _what(day, outcome, lang), style=style)
+        table.add_row(_MARK[day.status], date_text(day.date), _what(day, outcome), style=style)
     return table
 
 
-def _what(day: Day, outcome: Outcome, lang: str) -> str:
+def _what(day: Day, outcome: Outcome) -> str:
     assert outcome.window
-    return day_text(day, outcome.window.length, outcome.region, lang)
+    return day_text(day, outcome.window.length, outcome.region)

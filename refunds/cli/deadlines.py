@@ -28,19 +28,19 @@ class _WeekSchema(StrictSchema):
 @POLICY
 @LANG
 @with_appcontext
-def command(week: str | None, regions: tuple[str, ...], policy: str | None, lang: str, *, as_page: bool) -> None:
+def command(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
     """List until when orders can be cancelled, by service day, for agents to use when everything is down."""
     read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
     with loaded_store().read(COMMAND_LINE) as uow:
         sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
-        click.echo(documents.render_html(sheet, lang))
+        click.echo(documents.render_html(sheet))
         return
     console = wide_console()
-    console.print(documents.title(sheet, lang))
-    table = Table(documents.heading(lang), *documents.group_names(sheet, lang), box=None, pad_edge=False)
+    console.print(documents.title(sheet))
+    table = Table(documents.heading(), *documents.group_names(sheet), box=None, pad_edge=False)
     for row in sheet.provided:
-        table.add_row(documents.service_day(row, lang), *(short_date_text(day, lang) for day in row.last_days))
+        table.add_row(documents.service_day(row), *(short_date_text(day) for day in row.last_days))
     console.print(table)
-    for note in documents.notes(sheet, lang):
+    for note in documents.notes(sheet):
         console.print(note)

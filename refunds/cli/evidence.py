@@ -16,12 +16,12 @@ from refunds.service import evidence
 @click.option("--page", "as_page", is_flag=True, help="A page to print, instead of JSON.")
 @LANG
 @with_appcontext
-def command(order: str, lang: str, *, as_page: bool) -> None:
+def command(order: str, *, as_page: bool) -> None:
     """Print everything stored about ORDER, with the clause as it was, and proof that none of it was changed."""
     store = loaded_store()
     with store.read(COMMAND_LINE) as uow:
         found = evidence.gather(uow, order, store.checkpoints)
     if as_page:
-        click.echo(documents.render_html(found, lang))
+        click.echo(documents.render_html(found))
     else:
-        click.echo(orjson.dumps(serializers.evidence_data(found, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(serializers.evidence_data(found), option=orjson.OPT_INDENT_2))

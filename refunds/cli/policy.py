@@ -16,13 +16,13 @@ from refunds.domain.policy import Difference, PolicyVersion, differences
 from refunds.errors import FieldError, InvalidInput
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
+from refunds.presentation.language import translate
 from refunds.presentation.texts.decisions import reason_text
 from refunds.presentation.texts.policies import (
     closure_text,
     compared_text,
     difference_text,
     registration_text,
-    simulation_texts,
 )
 from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
 from refunds.schemas.policy import policy_file, read_policy_file
@@ -93,20 +93,20 @@ def _draft(file: Path) -> PolicyVersion:
 @click.argument("file", type=FILE)
 @LANG
 @with_appcontext
-def diff(file: Path, lang: str) -> None:
+def diff(file: Path) -> None:
     """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy."""
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
-    click.echo(compared_text(draft, before.version if before else None, lang, same=not found))
-    _list(found, draft, lang)
+    click.echo(compared_text(draft, before.version if before else None, same=not found))
+    _list(found, draft)
 
 
-def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> None:
+def _list(found: Sequence[Difference], version: PolicyVersion) -> None:
     for difference in found:
-        click.echo(f"  {difference_text(difference, version.terms.time_zone, lang)}")
+        click.echo(f"  {difference_text(difference, version.terms.time_zone)}")
 
 
 @command.command("publish", cls=Command)
@@ -115,7 +115,7 @@ def _list(found: Sequence[Difference], version: PolicyVersion, lang: str) -> Non
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
 @with_appcontext
-def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
+def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from."""
     draft = _draft(file)
     if draft.effective_from is None and not now:
@@ -125,7 +125,7 @@ def publish(file: Path, lang: str, *, now: bool, dry_run: bool) -> None:
     store = loaded_store()
     with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
-    _print_result(result, "dry_run" if dry_run else "published", lang)
+    _print_result(result, "dry_run" if dry_run else "published")
 
 
 def _unclear(file: Path, detail: str) -> InvalidInput:
@@ -137,7 +137,7 @@ def _unclear(file: Path, detail: str) -> InvalidInput:
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @LANG
 @with_appcontext
-def import_(files: tuple[Path, ...], lang: str) -> None:
+def import_(files: tuple[Path, ...]) -> None:
     """Import the versions in FILES with their true dates, all or none.
 
     This is possible only while their policy has judged nothing.
@@ -146,15 +146,15 @@ def import_(files: tuple[Path, ...], lang: str) -> None:
     with loaded_store().write(COMMAND_LINE) as uow:
         imported = [publication.import_version(uow, draft) for draft in drafts]
     for result in imported:
-        _print_result(result, "imported", lang)
+        _print_result(result, "imported")
 
 
-def _print_result(result: PublishResult, done: str, lang: str) -> None:
+def _print_result(result: PublishResult, done: str) -> None:
     version, follows = result.version, result.follows
     if done != "dry_run" and not result.created:
         done = "known"
-    click.echo(registration_text(version, follows.version if follows else None, done, lang))
-    _list(result.differences, version, lang)
+    click.echo(registration_text(version, follows.version if follows else None, done))
+    _list(result.differences, version)
 
 
 @command.command("withdraw", cls=Command)
@@ -183,13 +183,13 @@ class _ClosureSchema(StrictSchema):
 @click.option("--reason-en", help="Why, in English.")
 @LANG
 @with_appcontext
-def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> None:
+def close(date: str, policy: str | None, **reasons: str | None) -> None:
     """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone."""
     given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
     read = _ClosureSchema().read(given)
     with loaded_store().write(COMMAND_LINE) as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
-    click.echo(closure_text(entered.closure.date, entered.notices, lang, new=entered.created))
+    click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
 
 
 @command.command("simulate", cls=Command)
@@ -198,34 +198,40 @@ def close(date: str, policy: str | None, lang: str, **reasons: str | None) -> No
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 @LANG
 @with_appcontext
-def simulate(file: Path, html: Path | None, lang: str, *, as_json: bool) -> None:
+def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     """Judge every stored order and contact by the version in FILE, and compare with what was decided."""
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
-        html.write_text(documents.render_html(found, lang), encoding="utf-8")
+        html.write_text(documents.render_html(found), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
-        click.echo(orjson.dumps(serializers.simulation_data(found, lang), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(serializers.simulation_data(found), option=orjson.OPT_INDENT_2))
     elif html is None:
-        _show(found, lang)
+        _show(found)
 
 
-def _show(found: Simulation, lang: str) -> None:
+def _show(found: Simulation) -> None:
     """Print the simulation in words; its tables are in the report."""
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
-    console.print(compared_text(found.draft, found.compared_with.version, lang, same=not found.differences))
-    _list(found.differences, found.draft, lang)
-    said = simulation_texts(lang)
+    console.print(compared_text(found.draft, found.compared_with.version, same=not found.differences))
+    _list(found.differences, found.draft)
     console.print(
-        said["orders"].format(
-            orders=total.orders, longer=total.longer, shorter=total.shorter, not_provided=found.not_provided
+        translate(
+            "%(orders)s orders: %(longer)s with a longer window, %(shorter)s with a shorter one; %(not_provided)s not "
+            "yet provided.",
+            orders=total.orders,
+            longer=total.longer,
+            shorter=total.shorter,
+            not_provided=found.not_provided,
         )
     )
     console.print(
-        said["contacts"].format(
+        translate(
+            "%(contacts)s contacts: %(gained)s newly refundable (%(gained_orders)s orders), %(lost)s no longer "
+            "(%(lost_orders)s orders).",
             contacts=total.contacts,
             gained=total.to_eligible,
             gained_orders=flipped[Flip.TO_ELIGIBLE],
@@ -234,9 +240,12 @@ def _show(found: Simulation, lang: str) -> None:
         )
     )
     for code, count in found.undecided.items():
-        console.print(said["undecided"].format(count=count, code=code))
-    for flip in Flip:
+        console.print(translate("%(count)s cannot be judged by the draft: %(code)s.", count=count, code=code))
+    for flip, heading in (
+        (Flip.TO_ELIGIBLE, translate("newly refundable")),
+        (Flip.TO_REFUSED, translate("no longer refundable")),
+    ):
         if found.examples[flip]:
-            console.print(f"\n{said[flip]}:")
+            console.print(f"\n{heading}:")
         for example in found.examples[flip]:
-            console.print(f"  {example.order_id}: {reason_text(example.after, lang)}")
+            console.print(f"  {example.order_id}: {reason_text(example.after)}")

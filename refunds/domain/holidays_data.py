@@ -74,9 +74,9 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     package has no holiday on that day (any more).
     """
     country, subdivision = known(region)
-    code, format_reference = _language(country, language)
+    code, name_language = _language(country, language)
     name = _holidays(country, subdivision, code).names.get(day)
-    return (name, format_reference) if name else None
+    return (name, name_language) if name else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,10 @@ def _language(country: str, language: str) -> tuple[str | None, str]:
     """The package's own code for a reader's language in this country, and the language of its names."""
     entity = getattr(holidays, country)
     own: str | None = entity.default_language
-    for format_reference in (language, "en"):
-        codes = [code for code in entity.supported_languages if code.partition("_")[0] == format_reference]
+    for name_language in (language, "en"):
+        codes = [code for code in entity.supported_languages if code.partition("_")[0] == name_language]
         if codes:
-            return (own if own in codes else min(codes)), format_reference
+            return (own if own in codes else min(codes)), name_language
     # If the package names no language at all, its names are English.
     return own, (own or "en").partition("_")[0]
 

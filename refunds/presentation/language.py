@@ -10,8 +10,6 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment
-
 from refunds.errors import Message
 
 LANGUAGES = ("en", "de")
@@ -40,11 +38,19 @@ def speaking(name: str) -> Iterator[None]:
         _bound.reset(before)
 
 
+def each_language() -> Iterator[str]:
+    """The languages, each bound while it is the current one of the loop."""
+    for name in sorted(LANGUAGES):
+        with speaking(name):
+            yield name
+
+
 def translate(text: str, /, **values: object) -> str:
     """A text in the reader's language with its values, of which those that are a `Message` are translated as well."""
     if isinstance(text, Message):
-        text, values = text.template, text.values | values
-    found = _catalogue(language()).gettext(text)
+        values = text.values | values
+        text = text.template
+    found = catalogue().gettext(text)
     if not values:
         return found
     return found % {name: translate(value) if isinstance(value, Message) else value for name, value in values.items()}
@@ -52,17 +58,12 @@ def translate(text: str, /, **values: object) -> str:
 
 def translate_number(one: str, many: str, number: int) -> str:
     """The text for a number, which is `num` in both forms: `one` for 1, else `many`."""
-    return _catalogue(language()).ngettext(one, many, number) % {"num": number}
+    return catalogue().ngettext(one, many, number) % {"num": number}
 
 
-def install(templates: Environment) -> None:
-    """Let templates translate with `_()` and `ngettext()`, and know the reader's language."""
-    templates.add_extension("jinja2.ext.i18n")
-    templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
-        lambda text: _catalogue(language()).gettext(text),
-        lambda one, many, number: _catalogue(language()).ngettext(one, many, number),
-        newstyle=True,
-    )
+def catalogue() -> gettext.NullTranslations:
+    """The texts in the reader's language, by the text in English."""
+    return _catalogue(language())
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Records as plain data, as the API returns them; decisions with their texts in a language."""
+"""Records as plain data, as the API returns them; decisions with their texts in the reader's language."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -37,7 +37,7 @@ def order_data(order: Order) -> dict[str, Any]:
     }
 
 
-def contact_data(contact: Contact, language: str) -> dict[str, Any]:
+def contact_data(contact: Contact) -> dict[str, Any]:
     """A contact as the API returns it."""
     return {
         "contact_id": contact.contact_id,
@@ -63,11 +63,11 @@ def contact_data(contact: Contact, language: str) -> dict[str, Any]:
             "resolved_at": format_known(contact.resolved_at),
             "resolved_by": contact.resolved_by,
         },
-        "decision": decision_data(contact.outcome, language),
+        "decision": decision_data(contact.outcome),
     }
 
 
-def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, Any]:
+def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
     """A cancellation as the API returns it."""
     override = settlement = revocation = None
     if cancellation.override_kind is not None:
@@ -102,7 +102,7 @@ def cancellation_data(cancellation: Cancellation, language: str) -> dict[str, An
         "override": override,
         "settlement": settlement,
         "revocation": revocation,
-        "decision": decision_data(cancellation.outcome, language),
+        "decision": decision_data(cancellation.outcome),
     }
 
 
@@ -147,15 +147,15 @@ def event_data(event: Event) -> dict[str, Any]:
     }
 
 
-def decision_data(outcome: Outcome, language: str, *, with_days: bool = True) -> dict[str, Any]:
-    """A decision as plain data, with its texts in `language`; the list of days is there if `with_days`."""
+def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]:
+    """A decision as plain data, with its texts in the reader's language; the list of days is there if `with_days`."""
     return {
         "eligible": outcome.eligible,
         "reason": outcome.reason,
-        "reason_text": reason_text(outcome, language),
+        "reason_text": reason_text(outcome),
         "requested_at": format_instant(outcome.requested_at),
         "window": _window_data(outcome),
-        **({"days": [_day_data(day, outcome.region, language) for day in outcome.days]} if with_days else {}),
+        **({"days": [_day_data(day, outcome.region) for day in outcome.days]} if with_days else {}),
         "calendar": {
             "region": outcome.region,
             "holidays_version": outcome.holidays_version,
@@ -185,23 +185,23 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _day_data(day: Day, region: str, language: str) -> dict[str, Any]:
+def _day_data(day: Day, region: str) -> dict[str, Any]:
     data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
     if day.ordinal:
         data["ordinal"] = day.ordinal
     if day.why:
-        data |= why_data(day.date, day.why, region, language)
+        data |= why_data(day.date, day.why, region)
     if day.extension:
         data["extension"] = True
     return data
 
 
-def evidence_data(evidence: Evidence, language: str) -> dict[str, Any]:
+def evidence_data(evidence: Evidence) -> dict[str, Any]:
     """The evidence as plain data."""
     return {
         "order": order_data(evidence.order),
-        "contacts": [contact_data(contact, language) for contact in evidence.contacts],
-        "cancellations": [cancellation_data(cancellation, language) for cancellation in evidence.cancellations],
+        "contacts": [contact_data(contact) for contact in evidence.contacts],
+        "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],
         "policy_versions": [registered_data(version) for version in evidence.versions],
         "closures": [closure_data(closure) for closure in evidence.closures],
         "journal": [_link_data(link) for link in evidence.journal],
@@ -224,14 +224,14 @@ def _link_data(link: Link) -> dict[str, Any]:
     }
 
 
-def simulation_data(found: Simulation, language: str) -> dict[str, Any]:
+def simulation_data(found: Simulation) -> dict[str, Any]:
     """The simulation as plain data."""
     total = found.total
     return {
         "policy": found.draft.policy_id,
         "version": found.draft.version,
         "compared_with": found.compared_with.version,
-        "differences": _differences(found, language),
+        "differences": _differences(found),
         "orders": {
             "judged": total.orders,
             "longer": total.longer,
@@ -253,8 +253,8 @@ def simulation_data(found: Simulation, language: str) -> dict[str, Any]:
     }
 
 
-def _differences(found: Simulation, language: str) -> list[dict[str, str]]:
-    return differences_data(found.differences, found.draft.terms.time_zone, language)
+def _differences(found: Simulation) -> list[dict[str, str]]:
+    return differences_data(found.differences, found.draft.terms.time_zone)
 
 
 def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from flask import Flask, request
-from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.routing import IntegerConverter, UnicodeConverter
 
 from refunds.config import Settings
+from refunds.presentation.documents import templating
+from refunds.presentation.language import bind
 from refunds.service.store import Store
 from refunds.web import auth, endpoint, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
@@ -24,6 +25,7 @@ from refunds.web.api import (
 )
 from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
+from refunds.web.responses import reader_language
 
 TAGS = (
     eligibility.tag,
@@ -60,7 +62,7 @@ class Name(UnicodeConverter):
 def create_app(settings: Settings) -> Flask:
     """The WSGI application. Raises `ConfigurationError` if it cannot serve as configured."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, BABEL_TRANSLATION_DIRECTORIES="presentation/translations")
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
     app.jinja_env.undefined = StrictUndefined
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
@@ -68,10 +70,12 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["refunds.store"] = Store(settings)
 
     telemetry.register(app)
+    app.before_request(lambda: bind(reader_language()))
     app.before_request(lambda: intake.check_framing(request))
+    app.before_request(console.bind_chosen_language)
     auth.register(app, {console.blueprint.name: sessions.caller})
     sessions.register(app, console.PREFIX)
-    Babel(app, locale_selector=console.language)
+    templating.install(app.jinja_env)
     endpoint.register(app, TAGS)
     app.extensions["refunds.contract"] = Contract(TAGS)
     app.register_blueprint(pages.blueprint)

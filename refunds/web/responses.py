@@ -6,7 +6,7 @@ import orjson
 from flask import Response, g, request
 
 from refunds.presentation.documents.templating import STYLE_SOURCE
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES
 from refunds.storage.policies import Policies
 from refunds.web.problems import Rejected
 

@@ -48,7 +48,6 @@ HOMES = {
     "babel": {"presentation"},
     "jinja2": {"presentation", "web"},
     "markupsafe": {"presentation"},
-    "flask_babel": {"web"},
     "flask_wtf": {"web"},
     "wtforms": {"web"},
     "itsdangerous": {"web"},

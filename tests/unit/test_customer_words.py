@@ -11,8 +11,8 @@ from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import parse_instant
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms
+from refunds.presentation.language import LANGUAGES, speaking
 from refunds.presentation.texts.customer import cancelled_words, spoken_words, written_words
-from refunds.presentation.texts.dates import LANGUAGES
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
 IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")
@@ -28,6 +28,12 @@ def outcome(terms=None, **facts):
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME, "channel": Channel.PHONE} | facts)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
     return decide(facts, PolicyVersion("brand", 1, None, terms), calendar).outcome
+
+
+def words(language, text, *values, **options):
+    """What a text function says in a language."""
+    with speaking(language):
+        return text(*values, **options)
 
 
 OUTCOMES = {
@@ -61,9 +67,9 @@ def every():
     for reason, decided in OUTCOMES.items():
         assert decided.reason is reason
         for language in LANGUAGES:
-            yield reason, language, spoken_words(decided, language, REFERENCE)
+            yield reason, language, words(language, spoken_words, decided, REFERENCE)
             for order in (None, ORDER):
-                yield reason, language, written_words(decided, language, order, REFERENCE)
+                yield reason, language, words(language, written_words, decided, order, REFERENCE)
 
 
 EVERY = list(every())
@@ -78,7 +84,7 @@ def test_there_are_words_for_every_reason():
     ("reason", "language"), [(reason, language) for language in SPOKEN for reason in SPOKEN[language]]
 )
 def test_what_is_said_on_the_telephone(reason, language):
-    assert spoken_words(OUTCOMES[reason], language, REFERENCE) == SPOKEN[language][reason]
+    assert words(language, spoken_words, OUTCOMES[reason], REFERENCE) == SPOKEN[language][reason]
 
 
 @pytest.mark.parametrize(("reason", "language", "text"), EVERY)
@@ -111,7 +117,7 @@ def test_words_are_in_one_language(reason, language, text):
 
 
 def test_what_is_written_names_the_days_that_were_passed_over():
-    english, german = (written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER) for language in ("en", "de"))
+    english, german = (words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER) for language in ("en", "de"))
     assert english == (
         "Your order A-1001 can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time). The window is 2 "
         "business days after Thursday, 2 April 2026, the day on which the service was provided; not counted: Good Friday "
@@ -130,7 +136,7 @@ def test_what_is_written_names_the_days_that_were_passed_over():
     [("en", "the vendor is closed (Tuesday, 7 April 2026)"), ("de", "Anbieter geschlossen (Dienstag, 7. April 2026)")],
 )
 def test_a_day_on_which_the_vendor_is_closed_is_named_too(language, named):
-    assert named in written_words(outcome({"closures": (date(2026, 4, 7),)}), language, ORDER)
+    assert named in words(language, written_words, outcome({"closures": (date(2026, 4, 7),)}), ORDER)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -138,7 +144,7 @@ def test_a_window_without_holidays_names_none(language):
     plain = outcome(
         service_provided_at=parse_instant("2026-03-02T10:00:00Z"), received_at=parse_instant("2026-03-03T10:00:00Z")
     )
-    text = written_words(plain, language, ORDER)
+    text = words(language, written_words, plain, ORDER)
     assert "here" not in text
     assert "hier" not in text
 
@@ -146,7 +152,7 @@ def test_a_window_without_holidays_names_none(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("reason", list(Reason))
 def test_an_order_is_named_where_its_number_is_known(language, reason):
-    with_number, without = (written_words(OUTCOMES[reason], language, order, REFERENCE) for order in (ORDER, None))
+    with_number, without = (words(language, written_words, OUTCOMES[reason], order, REFERENCE) for order in (ORDER, None))
     assert without == with_number.replace(f" {ORDER}", "")
     assert with_number != without
 
@@ -154,13 +160,13 @@ def test_an_order_is_named_where_its_number_is_known(language, reason):
 def test_a_number_is_said_as_it_is_whatever_is_in_it():
     """Braces in a number are no places to fill in."""
     for language in LANGUAGES:
-        text = written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, "A-{zone}-{0}")
+        text = words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], "A-{zone}-{0}")
         assert "A-{zone}-{0}" in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_cancelled_order_is_told_with_its_reference(language):
-    text = cancelled_words(ORDER, REFERENCE, language)
+    text = words(language, cancelled_words, ORDER, REFERENCE)
     assert ORDER in text
     assert REFERENCE in text
     assert not re.search(r"€|refund|erstatt", text)
@@ -175,16 +181,16 @@ def test_a_cancelled_order_is_told_with_its_reference(language):
 )
 def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language, spoken, written):
     """Of a request that was in time; all others are told what they are told anyway."""
-    said = spoken_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ended=True)
+    said = words(language, spoken_words, OUTCOMES[Reason.WITHIN_WINDOW], ended=True)
     assert said.startswith(spoken)
-    text = written_words(OUTCOMES[Reason.WITHIN_WINDOW], language, ORDER, ended=True)
+    text = words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER, ended=True)
     assert written in text
     for reason in set(OUTCOMES) - {Reason.WITHIN_WINDOW}:
-        assert spoken_words(OUTCOMES[reason], language, ended=True) == spoken_words(OUTCOMES[reason], language)
+        assert words(language, spoken_words, OUTCOMES[reason], ended=True) == words(language, spoken_words, OUTCOMES[reason])
 
 
 def test_only_what_was_not_counted_is_said_not_to_have_been():
     """Under another week, a Saturday counts."""
-    text = written_words(outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), "en", ORDER)
+    text = words("en", written_words, outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), ORDER)
     assert "weekend" not in text
     assert "Good Friday (Friday, 3 April 2026)" in text

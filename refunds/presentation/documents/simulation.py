@@ -12,24 +12,24 @@ from refunds.presentation.texts.dates import month_text
 from refunds.service.simulation import Flip, Simulation, Tally
 
 
-def render_html(found: Simulation, language: str) -> str:
+def render_html(found: Simulation) -> str:
     """The simulation as a page with a chart and its tables."""
-    return written("simulation.html", language, **_values(found, language))
+    return written("simulation.html", **_values(found))
 
 
-def render_report(found: Simulation, language: str) -> Markup:
+def render_report(found: Simulation) -> Markup:
     """The same report without the page around it."""
-    return Markup(written("simulation_report.html", language, **_values(found, language)))  # noqa: S704 - escaped there
+    return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
-def _values(found: Simulation, language: str) -> dict[str, Any]:
+def _values(found: Simulation) -> dict[str, Any]:
     return {
         "found": found,
-        "differences": [difference["text"] for difference in _differences(found, language)],
+        "differences": [difference["text"] for difference in _differences(found)],
         "by_month": dict(sorted(found.by_month.items())),
         "by_channel": dict(sorted(found.by_channel.items())),
         "by_region": dict(sorted(found.by_region.items())),
-        "chart": _chart(dict(sorted(found.by_month.items())), language),
+        "chart": _chart(dict(sorted(found.by_month.items()))),
         "Flip": Flip,
     }
 
@@ -60,7 +60,7 @@ class Chart:
     bottom: float
 
 
-def _chart(by_month: Mapping[str, Tally], language: str) -> Chart | None:
+def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
     """The chart of the months; None if no contact flips."""
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
@@ -69,7 +69,7 @@ def _chart(by_month: Mapping[str, Tally], language: str) -> Chart | None:
     every = -(-len(by_month) // 12)
     columns = [
         Column(
-            "" if i % every else month_text(month, language, "MMM yy"),
+            "" if i % every else month_text(month, "MMM yy"),
             tally,
             i * step,
             HEIGHT * tally.to_eligible / most,

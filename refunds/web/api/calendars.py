@@ -9,7 +9,7 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import checks
 from refunds.web.endpoint import Answer, Tag
-from refunds.web.responses import present_policies, reader_language, reply
+from refunds.web.responses import present_policies, reply
 from refunds.web.schemas.calendars import EASTER, CalendarDaysSchema, DaysQuerySchema
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
@@ -34,9 +34,8 @@ def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     """
     version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
     calendar, days = checks.calendar_days(version, region, query["first"], query["last"])
-    language = reader_language()
     items = [
-        {"date": day.isoformat(), "business_day": why is None} | (why_data(day, why, region, language) if why else {})
+        {"date": day.isoformat(), "business_day": why is None} | (why_data(day, why, region) if why else {})
         for day, why in days
     ]
     return reply({"region": region, "holidays_version": calendar.region.data_version, "items": items, "next": None})

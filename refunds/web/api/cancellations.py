@@ -20,7 +20,7 @@ from refunds.web import telemetry
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import problem_answer, problem_data
-from refunds.web.responses import reader_language, reply
+from refunds.web.responses import reply
 from refunds.web.schemas.cancellations import (
     CANCELLATION,
     CANCELLATION_ID_HELP,
@@ -90,13 +90,12 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     override later. An order has at most one cancellation.
     """
     outcome = cancellations.issue(uow, _request(body))
-    language = reader_language()
     if isinstance(outcome, Issued):
         issued = outcome.cancellation
-        data = cancellation_data(issued, language)
+        data = cancellation_data(issued)
         telemetry.count_decisions([data["decision"]["reason"]])
         return reply(data, status=201, location=f"/v1/cancellations/{issued.cancellation_id}")
-    return _refusal(outcome, language)
+    return _refusal(outcome)
 
 
 @tag.operation(
@@ -112,7 +111,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 
     The cancellation with the decision it was issued on, and its settlement or revocation.
     """
-    return reply(cancellation_data(uow.cancellations.get(cancellation_id), reader_language()), etag=True)
+    return reply(cancellation_data(uow.cancellations.get(cancellation_id)), etag=True)
 
 
 @tag.operation(
@@ -144,8 +143,7 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     items, following = paginate(
         uow, "cancellations", query, given, limit=limit, fetch=fetch, place_of=place_of, beginning=BEGINNING
     )
-    language = reader_language()
-    return reply({"items": [cancellation_data(each, language) for each in items], "next": following})
+    return reply({"items": [cancellation_data(each) for each in items], "next": following})
 
 
 def _request(body: dict[str, Any]) -> Request:
@@ -159,12 +157,12 @@ def _request(body: dict[str, Any]) -> Request:
     )
 
 
-def _refusal(refused: Refused, language: str) -> Response:
+def _refusal(refused: Refused) -> Response:
     """The problem that says why the order was not cancelled, with the recorded contact."""
     outcome, active = refused.decision.outcome, refused.active
     telemetry.count_decisions([outcome.reason])
-    data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome, language))
-    data |= {"contact_id": refused.contact.contact_id, "decision": decision_data(outcome, language)}
+    data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome))
+    data |= {"contact_id": refused.contact.contact_id, "decision": decision_data(outcome)}
     if active:
         data["cancellation"] = {
             "cancellation_id": active.cancellation_id,
@@ -199,7 +197,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     conflict.
     """
     settled = cancellations.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
-    return reply(cancellation_data(settled, reader_language()))
+    return reply(cancellation_data(settled))
 
 
 @settlements_tag.operation(
@@ -218,7 +216,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     For a refund that failed or was recorded in error. If there is no settlement, nothing changes.
     """
     issued = cancellations.unsettle(uow, cancellation_id, query["reason_code"])
-    return reply(cancellation_data(issued, reader_language()))
+    return reply(cancellation_data(issued))
 
 
 @settlements_tag.operation(
@@ -239,4 +237,4 @@ def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes.
     """
     revoked = cancellations.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
-    return reply(cancellation_data(revoked, reader_language()))
+    return reply(cancellation_data(revoked))

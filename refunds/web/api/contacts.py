@@ -13,7 +13,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.responses import reader_language, reply
+from refunds.web.responses import reply
 from refunds.web.schemas.contacts import (
     CALL,
     CONTACT,
@@ -56,7 +56,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
-    return reply(contact_data(contact, reader_language()), status=201, location=f"/v1/contacts/{contact.contact_id}")
+    return reply(contact_data(contact), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
 
 @tag.operation(
@@ -72,7 +72,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 
     The contact with the decision made when it was recorded. That decision never changes.
     """
-    return reply(contact_data(uow.contacts.get(contact_id), reader_language()), etag=True)
+    return reply(contact_data(uow.contacts.get(contact_id)), etag=True)
 
 
 @tag.operation(
@@ -102,8 +102,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     items, following = paginate(
         uow, "contacts", query, given, limit=limit, fetch=fetch, place_of=lambda contact: [contact.contact_id]
     )
-    language = reader_language()
-    return reply({"items": [contact_data(contact, language) for contact in items], "next": following})
+    return reply({"items": [contact_data(contact) for contact in items], "next": following})
 
 
 @tag.operation(
@@ -131,4 +130,4 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 
     Closes an open request without a cancellation, with a reason. Sending the same reason again changes nothing.
     """
-    return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"]), reader_language()))
+    return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"])))

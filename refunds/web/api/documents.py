@@ -8,11 +8,12 @@ from refunds.domain.permissions import Scope
 from refunds.presentation import serializers
 from refunds.presentation.documents import confirmation
 from refunds.presentation.documents import evidence as documents
+from refunds.presentation.language import bind, language
 from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.responses import accepted, document, reader_language, reply
+from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.orders import ORDER_ID_HELP
@@ -35,11 +36,12 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
     the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print.
     """
-    form, language = accepted(JSON, HTML), query.get("lang") or reader_language()
+    form = accepted(JSON, HTML)
+    bind(query.get("lang") or language())
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
     if form == HTML:
-        return document(documents.render_html(found, language), form)
-    response = reply(serializers.evidence_data(found, language))
+        return document(documents.render_html(found), form)
+    response = reply(serializers.evidence_data(found))
     response.vary.add("Accept")
     return response
 
@@ -66,6 +68,7 @@ def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any
     print or, with `Accept: text/plain`, a text to send. It promises no time and no amount. A revoked cancellation has
     no confirmation.
     """
-    form, language = accepted(HTML, TEXT), query.get("lang") or reader_language()
+    form = accepted(HTML, TEXT)
+    bind(query.get("lang") or language())
     write = confirmation.render_html if form == HTML else confirmation.render_text
-    return document(write(*cancellations.confirmation(uow, cancellation_id), language), form)
+    return document(write(*cancellations.confirmation(uow, cancellation_id)), form)

@@ -15,7 +15,7 @@ from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import error_data
-from refunds.web.responses import present_policies, reader_language, reply
+from refunds.web.responses import present_policies, reply
 from refunds.web.schemas.decisions import (
     CHECK,
     DECISION,
@@ -53,7 +53,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
-    data = decision_data(checks.check_eligibility(present_policies(), check).outcome, reader_language())
+    data = decision_data(checks.check_eligibility(present_policies(), check).outcome)
     telemetry.count_decisions([data["reason"]])
     return reply(data)
 
@@ -82,14 +82,14 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     if "region" in terms:
         require_region(terms["region"], "/terms/region")
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
-    policies, language, with_days = present_policies(), reader_language(), body.get("include_days", False)
+    policies, with_days = present_policies(), body.get("include_days", False)
 
     def answer(i: int, item: Any) -> dict[str, Any]:
         try:
             decision = checks.check_eligibility(policies, Check(**given | _read_item(item)))
         except RefundsError as error:
             return error_data(error, f"/items/{i}")
-        return decision_data(decision.outcome, language, with_days=with_days)
+        return decision_data(decision.outcome, with_days=with_days)
 
     answers, reasons, listed = {}, [], 0
     # Region by region, so that each calendar is built only once even if the regions are mixed.

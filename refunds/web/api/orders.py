@@ -17,7 +17,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.responses import reader_language, reply
+from refunds.web.responses import reply
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
     EXAMPLE,
@@ -119,7 +119,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     """
     outcome = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel")).outcome
     telemetry.count_decisions([outcome.reason])
-    return reply(decision_data(outcome, reader_language()))
+    return reply(decision_data(outcome))
 
 
 @tag.operation(

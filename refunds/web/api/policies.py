@@ -19,7 +19,7 @@ from refunds.service import publication, simulation
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.responses import present_policies, reader_language, reply
+from refunds.web.responses import present_policies, reply
 from refunds.web.schemas.policies import (
     CLOSURE,
     CLOSURE_EXAMPLE,
@@ -217,7 +217,7 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
-    effect_text = closure_text(body["date"], entered.notices, reader_language(), new=entered.created)
+    effect_text = closure_text(body["date"], entered.notices, new=entered.created)
     effect = {"notices": entered.notices, "effect_text": effect_text}
     location = f"/v1/policies/{policy_id}/closures" if entered.created else None
     return reply(closure_data(entered.closure) | effect, status=201 if entered.created else 200, location=location)
@@ -236,7 +236,7 @@ def _registration_data(result: PublishResult) -> dict[str, Any]:
     record, follows = result.record, result.follows
     return registered_data(record) | {
         "follows": follows.version if follows else None,
-        "differences": differences_data(result.differences, record.terms["time_zone"], reader_language()),
+        "differences": differences_data(result.differences, record.terms["time_zone"]),
     }
 
 
@@ -263,4 +263,4 @@ def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Re
     `flask policy simulate` does the same without keeping a request open.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
-    return reply(serializers.simulation_data(found, reader_language()))
+    return reply(serializers.simulation_data(found))

@@ -18,14 +18,12 @@ from werkzeug.urls import iri_to_uri
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
 from refunds.errors import InvalidInput, StorageUnavailable
-from refunds.presentation.documents.templating import telling
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, field_error_text
 from refunds.web.endpoint import Transaction, View, call
 from refunds.web.problems import PROBLEMS, Rejected
-from refunds.web.responses import reader_language
 
 PREFIX = "/console"
 
@@ -50,12 +48,14 @@ _NAVIGATION = (
 )
 
 
-def language() -> str:
-    """The reader's language: the one chosen on a page, or else the browser's."""
+def bind_chosen_language() -> None:
+    """Bind the language that the reader has chosen on a page of the console, if any."""
+    if not request.path.startswith(PREFIX):
+        return
     chosen = request.args.get("lang")
     if chosen in LANGUAGES and request.method == "GET":  # a form from another site must not change the session
         session["lang"] = chosen
-    return session.get("lang") or reader_language()
+    bind(session.get("lang") or language())
 
 
 def screen(
@@ -132,9 +132,8 @@ class _Given(dict[str, str]):
 
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page of the console, with what was typed into its form."""
-    principal, lang = g.get("principal"), language()
+    principal = g.get("principal")
     common = {
-        "language": lang,
         "principal": principal,
         "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
         "given": _Given(form.data),
@@ -148,9 +147,9 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "once": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
-        "named": lambda code: str(NAMES.get(code, code)),
+        "named": lambda code: translate(NAMES.get(code, code)),
     }
-    text = render_template(f"console/{template}", **common | telling(lang) | values)
+    text = render_template(f"console/{template}", **common | values)
     return Response(text, status, _HEADERS)
 
 

@@ -8,12 +8,12 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import RevocationReason, State
 from refunds.domain.references import format_reference
 from refunds.presentation.documents import confirmation as documents
+from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.customer import cancelled_words
-from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service import cancellations
 from refunds.service.cancellations import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.console import language, page, screen, to
+from refunds.web.console import page, screen, to
 from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document
@@ -32,8 +32,8 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         confirmed = cancellations.confirmation(uow, cancellation_id)
         reference = format_reference(found.reference)
         words = {
-            lang: (cancelled_words(found.order_id, reference, lang), documents.render_text(*confirmed, lang))
-            for lang in sorted(LANGUAGES)
+            name: (cancelled_words(found.order_id, reference), documents.render_text(*confirmed))
+            for name in each_language()
         }
     actors = (found.issued_by, found.override_by, found.settled_by, found.revoked_by)
     return page(
@@ -67,8 +67,9 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print in their language."""
-    lang = form.read(PrintedSchema).get("language") or language()
-    return document(documents.render_html(*cancellations.confirmation(uow, cancellation_id), lang), HTML)
+    confirmed = cancellations.confirmation(uow, cancellation_id)
+    with speaking(form.read(PrintedSchema).get("language") or language()):
+        return document(documents.render_html(*confirmed), HTML)
 
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))

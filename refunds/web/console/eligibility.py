@@ -17,8 +17,8 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, NoPolicyInForce, NotFound
+from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
-from refunds.presentation.texts.dates import LANGUAGES
 from refunds.service import checks, contacts, demonstration, orders
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
@@ -252,11 +252,11 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
 def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
     """What to say and what to write to the customer, by language."""
     return {
-        language: (
-            spoken_words(outcome, language, reference, ended=ended),
-            written_words(outcome, language, order_id, reference, ended=ended),
+        name: (
+            spoken_words(outcome, reference, ended=ended),
+            written_words(outcome, order_id, reference, ended=ended),
         )
-        for language in sorted(LANGUAGES)
+        for name in each_language()
     }
 
 

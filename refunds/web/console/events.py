@@ -3,11 +3,10 @@
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.presentation.documents import evidence as documents
 from refunds.storage.audit import Broken, Report
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import language, page, screen
+from refunds.web.console import page, screen
 from refunds.web.console.forms import BeforeSchema, Form
 
 PAGE = 50
@@ -38,7 +37,6 @@ def _journal(
         "journal.html",
         form,
         events=events,
-        happened=documents.happened(language()),
         following=events[-1][0].position if events and events[-1][0].position > 1 else None,
         names=uow.users.names((event.actor for event, _ in events)),
         report=report,

@@ -14,7 +14,7 @@ from refunds.domain.instants import first_instant, local_date, parse_instant, sh
 from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, StrictSchema, Text, WholeText
 from refunds.web.console.dates import typed_time
 from refunds.web.schemas.contacts import InlineContactSchema

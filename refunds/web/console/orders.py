@@ -5,10 +5,11 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.domain.references import format_reference
 from refunds.presentation.documents import evidence as documents
+from refunds.presentation.language import language, speaking
 from refunds.service import evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import language, page, screen
+from refunds.web.console import page, screen
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transaction
@@ -26,7 +27,6 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         form,
         order=order,
         events=events,
-        happened=documents.happened(language()),
         contacts={one.contact_id: one for one in uow.contacts.of_order(order_id)},
         cancellations={one.cancellation_id: one for one in uow.cancellations.of_order(order_id)},
         names=uow.users.names(event.actor for event in events),
@@ -38,6 +38,6 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 @screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order and proof that none of it was changed, as a page to print."""
-    lang = form.read(PrintedSchema).get("language") or language()
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
-    return document(documents.render_html(found, lang), HTML)
+    with speaking(form.read(PrintedSchema).get("language") or language()):
+        return document(documents.render_html(found), HTML)

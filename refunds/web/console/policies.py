@@ -12,11 +12,11 @@ from refunds.domain.policy import PolicyVersion, differences
 from refunds.errors import FieldError, InvalidInput
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES
 from refunds.presentation.texts.policies import difference_text
 from refunds.service import publication, simulation
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.console import language, page, screen
+from refunds.web.console import page, screen
 from refunds.web.console.forms import Form, WhatIfSchema
 
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
@@ -59,7 +59,7 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
     """How a version differs from the one before it, in words."""
     found = differences(earlier.terms, later.terms)
-    return [difference_text(one, later.terms.time_zone, language()) for one in found]
+    return [difference_text(one, later.terms.time_zone) for one in found]
 
 
 @screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
@@ -73,5 +73,5 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
         raise InvalidInput([FieldError("/window_business_days", "changes nothing", "unchanged")])
-    report = documents.render_report(simulation.simulate(uow, draft), language())
+    report = documents.render_report(simulation.simulate(uow, draft))
     return page("simulation.html", form, policy_id=policy_id, report=report)

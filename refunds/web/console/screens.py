@@ -2,12 +2,12 @@
 
 from refunds.web.console import (
     PREFIX,
+    bind_chosen_language,
     blueprint,
     cancellations,
     contacts,
     eligibility,
     events,
-    language,
     orders,
     policies,
     sign_in,
@@ -15,12 +15,12 @@ from refunds.web.console import (
 
 __all__ = [
     "PREFIX",
+    "bind_chosen_language",
     "blueprint",
     "cancellations",
     "contacts",
     "eligibility",
     "events",
-    "language",
     "orders",
     "policies",
     "sign_in",

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from refunds.presentation.texts.dates import LANGUAGES
+from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import StrictSchema, Text
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema

@@ -239,7 +239,7 @@ WITHDRAWN = {
 
 CLOSED = CLOSURE | {
     "notices": [],
-    "effect_text": closure_text(date(2026, 7, 10), [], "en"),
+    "effect_text": closure_text(date(2026, 7, 10), []),
 }
 
 

@@ -1,0 +1,31 @@
+"""Events in words, in the reader's language."""
+
+from refunds.errors import Message
+from refunds.presentation.language import translate
+
+_EVENT = {
+    "order.registered": Message("order registered"),
+    "order.corrected": Message("order corrected"),
+    "contact.recorded": Message("contact recorded"),
+    "contact.superseded": Message("contact superseded"),
+    "contact.resolved": Message("contact resolved"),
+    "cancellation.issued": Message("cancellation issued"),
+    "cancellation.settled": Message("refund settled"),
+    "cancellation.unsettled": Message("settlement undone"),
+    "cancellation.revoked": Message("cancellation revoked"),
+    "policy.imported": Message("version imported"),
+    "policy.published": Message("version published"),
+    "policy.withdrawn": Message("version withdrawn"),
+    "closure.added": Message("closure entered"),
+    "access.client_created": Message("client added"),
+    "access.token_created": Message("token made"),
+    "access.token_revoked": Message("token revoked"),
+    "access.user_created": Message("user added"),
+    "access.user_reset": Message("password reset"),
+    "access.user_disabled": Message("user disabled"),
+}
+
+
+def event_text(event_type: str) -> str:
+    """What happened, in a few words, by the type of the event; the type itself if it is not known here."""
+    return translate(_EVENT.get(event_type, event_type))
