@@ -13,7 +13,8 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import FieldError, RefundsError, StorageUnavailable, summary
+from refunds.errors import FieldError, Message, RefundsError, StorageUnavailable, summary
+from refunds.presentation.language import translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +267,8 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 class Rejected(Exception):
     """A request that is rejected before its content is used, with the slug of the problem."""
 
-    def __init__(self, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.slug, self.headers = slug, headers
+    def __init__(self, slug: str, detail: Message, headers: Mapping[str, str] | None = None) -> None:
+        self.slug, self.detail, self.headers = slug, detail, headers
         super().__init__(detail)
 
 
@@ -283,16 +284,16 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """A problem as the API shows it, for the current request."""
+    """A problem as the API shows it, for the current request; its texts are in the reader's language."""
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
         "type": f"/problems/{slug}",
-        "title": problem.title,
+        "title": translate(problem.title),
         "status": problem.status,
-        "detail": detail,
+        "detail": translate(detail),
         "instance": request_id or g.request_id,
     }
-    places = [{"pointer": one.pointer, "detail": one.detail, "code": one.code} for one in errors]
+    places = [{"pointer": one.pointer, "detail": translate(one.detail), "code": one.code} for one in errors]
     return data | {"errors": places} if places else data
 
 
@@ -301,13 +302,15 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     errors = [field_error.under(within) for field_error in error.errors]
     problem = PROBLEMS[error.code]
     # Internal details go only to the log.
-    detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
-    return problem_data(error.code, summary(errors) or detail, errors)
+    detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else error.detail
+    return problem_data(error.code, summary(errors, translate) or detail, errors)
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """The response with a problem."""
-    return Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
+    response = Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
+    response.vary.add("Accept-Language")
+    return response
 
 
 HEADERS = {
@@ -328,7 +331,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Rejected)
     def rejected(error: Rejected) -> Response:
-        return problem_answer(problem_data(error.slug, str(error)), error.headers)
+        return problem_answer(problem_data(error.slug, error.detail), error.headers)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response | HTTPException:
