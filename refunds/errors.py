@@ -4,9 +4,10 @@ A refusal is a value (a `Decision`), not an error. Each class names its `code`, 
 into the page `/problems/<code>`, and its `exit_code`, with which the command line exits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
 from itertools import islice
 from typing import ClassVar, Self
 
@@ -28,6 +29,19 @@ class Message(str):
         return message
 
 
+def any_of(names: Iterable[str]) -> str:
+    """Names with "or" between them."""
+    return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
+
+
+class Unfit(ValueError):
+    """A text is not what is expected; `detail` says what that is."""
+
+    def __init__(self, detail: Message) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+
 MOST_FLAWS = 50
 """Nobody fixes more at once, and an answer must not grow with its input."""
 
@@ -37,7 +51,7 @@ class FieldError:
     """One thing wrong with one place of the input: a JSON pointer, what to do, and a stable code."""
 
     pointer: str
-    detail: str
+    detail: Message
     code: str = "invalid"
 
     def under(self, prefix: str) -> "FieldError":
@@ -51,6 +65,12 @@ class RefundsError(Exception):
     code: ClassVar[str] = "internal-error"
     exit_code: ClassVar[int] = 1
     errors: tuple[FieldError, ...] = ()
+
+    @property
+    def detail(self) -> str:
+        """The text that it was raised with: a `Message` if it may be shown."""
+        detail: str = self.args[0]
+        return detail
 
     def under(self, prefix: str) -> Self:
         """The same error with all its details, its places in the document that contains them at `prefix`."""
@@ -66,6 +86,10 @@ class CallersError(RefundsError):
     """An error that the caller can fix or has to accept."""
 
     exit_code = 3
+    detail: Message
+
+    def __init__(self, detail: Message) -> None:
+        super().__init__(detail)
 
 
 class InvalidInput(CallersError):
@@ -94,11 +118,11 @@ class EvidenceRequired(InvalidInput):
     code = "evidence-required"
 
 
-def summary(errors: Iterable[FieldError]) -> str:
-    """The first three errors in one line."""
-    return "; ".join(
-        f"{field_error.pointer}: {field_error.detail}".removeprefix(": ") for field_error in islice(errors, 3)
-    )
+def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) -> Message:
+    """The first three errors in one line, each detail as `read` gives it."""
+    details = (f"{one.pointer}: {read(one.detail)}".removeprefix(": ") for one in islice(errors, 3))
+    text = "; ".join(details)
+    return Message(text)
 
 
 class UnknownRegion(InvalidInput):
@@ -106,7 +130,7 @@ class UnknownRegion(InvalidInput):
 
     code = "unknown-region"
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: Message) -> None:
         super().__init__([FieldError("", detail, "unknown_region")])
 
 
@@ -117,7 +141,14 @@ class CalendarNotCovered(CallersError):
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
-        super().__init__(f"The holiday data of {region} covers {first} to {last}; this calculation goes beyond it.")
+        super().__init__(
+            Message(
+                "The holiday data of %(region)s covers %(first)s to %(last)s; this calculation goes beyond it.",
+                region=region,
+                first=first,
+                last=last,
+            )
+        )
 
 
 class NoPolicyInForce(CallersError):
@@ -127,8 +158,22 @@ class NoPolicyInForce(CallersError):
 
     def __init__(self, policy_id: str, at: datetime, first: datetime | None) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
-        when = f"the first takes effect at {first.isoformat()[:19]}Z" if first else "every one has been withdrawn"
-        super().__init__(f"No version of the policy {policy_id} was in force at {at.isoformat()[:19]}Z; {when}.")
+        then = f"{at.isoformat()[:19]}Z"
+        if first is None:
+            text = Message(
+                "No version of the policy %(policy)s was in force at %(at)s; every one has been withdrawn.",
+                policy=policy_id,
+                at=then,
+            )
+        else:
+            since = f"{first.isoformat()[:19]}Z"
+            text = Message(
+                "No version of the policy %(policy)s was in force at %(at)s; the first takes effect at %(first)s.",
+                policy=policy_id,
+                at=then,
+                first=since,
+            )
+        super().__init__(text)
 
 
 class NotFound(CallersError):
@@ -156,7 +201,13 @@ class OrderFactsConflict(CallersError):
 
     def __init__(self, order_id: str, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(f"The order {order_id} is registered with other facts: {summary(self.errors)}")
+        super().__init__(
+            Message(
+                "The order %(order_id)s is registered with other facts: %(differences)s",
+                order_id=order_id,
+                differences=summary(self.errors),
+            )
+        )
 
 
 class OrderFrozen(CallersError):
@@ -165,7 +216,13 @@ class OrderFrozen(CallersError):
     code = "order-frozen"
 
     def __init__(self, order_id: str, cancellation_id: str) -> None:
-        super().__init__(f"The order {order_id} is cancelled by {cancellation_id}, which is based on its facts.")
+        super().__init__(
+            Message(
+                "The order %(order_id)s is cancelled by %(cancellation_id)s, which is based on its facts.",
+                order_id=order_id,
+                cancellation_id=cancellation_id,
+            )
+        )
 
 
 class ContactStateConflict(CallersError):
@@ -205,7 +262,8 @@ class FeedRewound(CallersError):
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self.errors = (FieldError("/after", f"the journal ends at {position}: read on from there", "feed_rewound"),)
+        detail = Message("the journal ends at %(position)s: read on from there", position=position)
+        self.errors = (FieldError("/after", detail, "feed_rewound"),)
         super().__init__(summary(self.errors))
 
 
@@ -246,6 +304,9 @@ class StorageUnavailable(RefundsError):
     retry_after: ClassVar[int] = 1
     """Seconds."""
 
+    def __init__(self, detail: Message) -> None:
+        super().__init__(detail)
+
 
 class Unreadable(RefundsError):
     """Stored data is not in the form that the service writes."""
@@ -256,7 +317,7 @@ class Conflict(StorageUnavailable):
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint
-        super().__init__("Another request changed the same record at the same moment.")
+        super().__init__(Message("Another request changed the same record at the same moment."))
 
 
 class ConfigurationError(RefundsError):

@@ -13,7 +13,7 @@ from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_cons
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
-from refunds.errors import FieldError, InvalidInput
+from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.language import translate
@@ -119,16 +119,16 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from."""
     draft = _draft(file)
     if draft.effective_from is None and not now:
-        raise _unclear(file, "is required, or --now: the version then takes effect as soon as possible")
+        raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
     if draft.effective_from is not None and now:
-        raise _unclear(file, "remove it, or leave out --now")
+        raise _unclear(file, Message("remove it, or leave out --now"))
     store = loaded_store()
     with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
 
 
-def _unclear(file: Path, detail: str) -> InvalidInput:
+def _unclear(file: Path, detail: Message) -> InvalidInput:
     """The error if it is not clear when a version takes effect."""
     return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from refunds.errors import Message, Unfit
+
 _DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}|\(0[0-9 ()./-]{1,30}")
 
 LONGEST_NUMBER = len("+") + 15
@@ -22,7 +24,7 @@ class Channel(StrEnum):
 def canonical(channel: Channel, text: str, country: str | None = None) -> str:
     """The contact point in its one spelling: a number in E.164, an address in lower case, its domain in Unicode.
 
-    A number without a country code is read as one of `country` (two letters), if given. Raises `ValueError`,
+    A number without a country code is read as one of `country` (two letters), if given. Raises `Unfit`,
     with what is expected, if the text is not one: no number is guessed out of a longer text.
     """
     match channel:
@@ -36,7 +38,7 @@ def _address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
     except EmailNotValidError:
-        raise ValueError("must be an e-mail address") from None
+        raise Unfit(Message("must be an e-mail address")) from None
 
 
 def _number(text: str, country: str | None) -> str:
@@ -49,16 +51,16 @@ def _number(text: str, country: str | None) -> str:
             spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
             if len(spelt) <= LONGEST_NUMBER:
                 return spelt
-    raise ValueError("must be a telephone number, such as +493012345678")
+    raise Unfit(Message("must be a telephone number, such as +493012345678"))
 
 
 def customers_detail(text: str, country: str | None = None) -> str:
-    """A customer's telephone number or e-mail address in its one spelling. Raises `ValueError` if it is neither."""
+    """A customer's telephone number or e-mail address in its one spelling. Raises `Unfit` if it is neither."""
     channel = Channel.EMAIL if "@" in text else Channel.PHONE
     try:
         spelt = canonical(channel, text, country)
-    except ValueError:
+    except Unfit:
         spelt = ""
     if not spelt or (channel is Channel.PHONE and not phonenumbers.is_possible_number(phonenumbers.parse(spelt))):
-        raise ValueError("must be a telephone number with its country code, or an e-mail address")
+        raise Unfit(Message("must be a telephone number with its country code, or an e-mail address"))
     return spelt

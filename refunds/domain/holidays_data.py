@@ -19,7 +19,7 @@ from cachetools import LRUCache, cached
 from holidays.registry import COUNTRIES, EntityLoader
 
 from refunds.domain.business_days import BusinessCalendar, DayFlag, RegionDays, Week
-from refunds.errors import UnknownRegion
+from refunds.errors import Message, UnknownRegion
 
 HOLIDAYS_VERSION = version("holidays")
 
@@ -59,11 +59,15 @@ def known(region: str) -> tuple[str, str | None]:
     if country not in _countries():
         hint = _country_aliases().get(country.upper())
         raise UnknownRegion(
-            "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY"
-            + (f"; did you mean {hint}?" if hint else "")
+            Message(
+                "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",
+                hint=hint,
+            )
+            if hint
+            else Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
         )
     if dash and subdivision not in subdivisions(country):
-        raise UnknownRegion(f"unknown subdivision of {country}: {_subdivision_hint(country, subdivision)}")
+        raise UnknownRegion(_unknown_subdivision(country, subdivision))
     return country, subdivision or None
 
 
@@ -181,12 +185,20 @@ def region_name(region: str) -> str:
     return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
 
 
-def _subdivision_hint(country: str, subdivision: str) -> str:
+def _unknown_subdivision(country: str, subdivision: str) -> Message:
     codes = subdivisions(country)
     if not codes:
-        return f"it has none here, use {country}"
+        return Message("unknown subdivision of %(country)s: it has none here, use %(country)s", country=country)
     meant = getattr(holidays, country).subdivisions_aliases.get(subdivision)
-    return f"did you mean {country}-{meant}?" if meant else f"use {country} or one of {country}-({'|'.join(codes)})"
+    if meant:
+        return Message(
+            "unknown subdivision of %(country)s: did you mean %(country)s-%(meant)s?", country=country, meant=meant
+        )
+    return Message(
+        "unknown subdivision of %(country)s: use %(country)s or one of %(country)s-(%(codes)s)",
+        country=country,
+        codes="|".join(codes),
+    )
 
 
 def require_region(region: str, pointer: str) -> None:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
+from refunds.errors import Message, Unfit
+
 TZDATA_VERSION: str = tzdata.IANA_VERSION
 
 # This bounds hours, minutes and seconds itself, because `fromisoformat` accepts 24:00 in newer Pythons.
@@ -28,17 +30,23 @@ _NONE = timedelta()
 def parse_instant(text: str) -> datetime:
     """The instant that an RFC 3339 date-time names, in UTC.
 
-    Raises `ValueError`, with what is wrong, for anything else: no offset, 24:00, a leap second, more than
+    Raises `Unfit`, with what is wrong, for anything else: no offset, 24:00, a leap second, more than
     six fractional digits, a date that does not exist, an instant before year 1 or after 9999.
     """
     if not _INSTANT.fullmatch(text):
-        hint = "; in a query, + is written %2B" if " " in text else ""
-        raise ValueError(f"not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00{hint}")
+        raise Unfit(
+            Message(
+                "not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00; in a query, + is written "
+                "%2B"
+            )
+            if " " in text
+            else Message("not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00")
+        )
     try:
         instant = datetime.fromisoformat(text.upper())
         return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("no such instant: check the day of the month and the year") from None
+        raise Unfit(Message("no such instant: check the day of the month and the year")) from None
 
 
 def format_instant(instant: datetime) -> str:
@@ -65,13 +73,13 @@ def format_local(instant: datetime, tz: ZoneInfo) -> str:
 
 
 def parse_date(text: str) -> date:
-    """The date that `YYYY-MM-DD` names. Raises `ValueError` for another spelling or if there is no such date."""
+    """The date that `YYYY-MM-DD` names. Raises `Unfit` for another spelling or if there is no such date."""
     if not _DATE.fullmatch(text):
-        raise ValueError("not a date: write it as 2026-12-24")
+        raise Unfit(Message("not a date: write it as 2026-12-24"))
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError("no such date: check the day and the month") from None
+        raise Unfit(Message("no such date: check the day and the month")) from None
 
 
 @cache
@@ -82,10 +90,10 @@ def zone_names() -> frozenset[str]:
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """The time zone with exactly this IANA name. Raises `ValueError` if there is none."""
+    """The time zone with exactly this IANA name. Raises `Unfit` if there is none."""
     if name not in zone_names():
         # The error does not repeat the text, which may come from anyone.
-        raise ValueError("unknown time zone: use an IANA name such as Europe/Berlin")
+        raise Unfit(Message("unknown time zone: use an IANA name such as Europe/Berlin"))
     with files(tzdata).joinpath("zoneinfo", *name.split("/")).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 
@@ -126,14 +134,14 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
     """The instant, in UTC, at which the clocks of a zone show this; the first if they show it twice.
 
-    Raises `ValueError` if they never do because they are put forward over it, or if the year is out of range.
+    Raises `Unfit` if they never do because they are put forward over it, or if the year is out of range.
     """
     shown = datetime.combine(day, clock)
     try:
         instant = shown.replace(tzinfo=tz).astimezone(UTC)
         skipped = instant.astimezone(tz).replace(tzinfo=None) != shown
     except OverflowError:
-        raise ValueError("no such instant: check the year") from None
+        raise Unfit(Message("no such instant: check the year")) from None
     if skipped:
-        raise ValueError("no such time: the clocks were put forward past it")
+        raise Unfit(Message("no such time: the clocks were put forward past it"))
     return instant

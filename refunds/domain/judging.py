@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision, Facts, RecordedDecision, decide
 from refunds.domain.holidays_data import business_calendar, require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import FieldError, InvalidInput
+from refunds.errors import FieldError, InvalidInput, Unfit
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -98,5 +98,5 @@ def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     """A number or an address in its one spelling. Raises `InvalidInput` at `pointer` if it does not fit."""
     try:
         return spell(*arguments)
-    except ValueError as error:
-        raise InvalidInput([FieldError(pointer, str(error))]) from None
+    except Unfit as error:
+        raise InvalidInput([FieldError(pointer, error.detail)]) from None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from refunds.errors import Forbidden
+from refunds.errors import Forbidden, Message, any_of
 
 
 class Scope(StrEnum):
@@ -87,7 +87,8 @@ class Principal:
     def require(self, *scopes: Scope) -> None:
         """Raise `Forbidden` unless it has one of the scopes."""
         if not self.may(*scopes):
-            raise Forbidden(f"The role {self.role} does not have the scope {' or '.join(scopes)}.")
+            needed = {"role": self.role, "scopes": any_of(scopes)}
+            raise Forbidden(Message("The role %(role)s does not have the scope %(scopes)s.", **needed))
 
 
 COMMAND_LINE = Principal("command-line", "the command line", Role.ADMIN)

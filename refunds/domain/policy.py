@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
-from refunds.errors import FieldError, InvalidInput, NoPolicyInForce, NotFound
+from refunds.errors import FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +101,8 @@ class Policy:
     def version(self, number: int) -> PolicyVersion:
         """The version with this number. Raises `NotFound` if there is none."""
         if not 1 <= number <= len(self.versions):
-            raise NotFound(f"The newest version of {self.policy_id} is version {len(self.versions)}.")
+            newest = {"policy": self.policy_id, "version": len(self.versions)}
+            raise NotFound(Message("The newest version of %(policy)s is version %(version)s.", **newest))
         return self.versions[number - 1]
 
 
@@ -110,12 +111,20 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):
         if version.version != due:
-            detail = f"is {version.version}, but must be {due}: versions count from 1 without gap or repeat"
+            detail = Message(
+                "is %(version)s, but must be %(due)s: versions count from 1 without gap or repeat",
+                version=version.version,
+                due=due,
+            )
             raise InvalidInput([FieldError("/version", detail)])
     effective = tuple(version for version in ordered if version.version not in withdrawn)
     for earlier, later in pairwise(effective):
         if later.effective_at <= earlier.effective_at:
-            detail = f"version {later.version} must take effect later than version {earlier.version}"
+            detail = Message(
+                "version %(later)s must take effect later than version %(earlier)s",
+                later=later.version,
+                earlier=earlier.version,
+            )
             raise InvalidInput([FieldError("/effective_from", detail)])
     return Policy(ordered[0].policy_id, ordered, effective)
 

@@ -4,6 +4,8 @@ import secrets
 
 from stdnum import damm
 
+from refunds.errors import Message, Unfit
+
 _RANDOM_DIGITS = 9
 
 
@@ -19,10 +21,10 @@ def format_reference(reference: str) -> str:
 
 
 def parse_reference(text: str) -> str:
-    """The reference in a text, with or without dashes and spaces. Raises `ValueError` if it is not one."""
+    """The reference in a text, with or without dashes and spaces. Raises `Unfit` if it is not one."""
     digits = text.replace("-", "").replace(" ", "")
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
-        raise ValueError("must be a reference of ten digits, such as 123-456-7894")
+        raise Unfit(Message("must be a reference of ten digits, such as 123-456-7894"))
     if not damm.is_valid(digits):
-        raise ValueError("the check digit is wrong: compare the digits one by one")
+        raise Unfit(Message("the check digit is wrong: compare the digits one by one"))
     return digits

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from refunds.domain.business_days import WEEKDAYS, Week
 from refunds.domain.contact_points import Channel
+from refunds.errors import Message
 
 
 class TimelyBy(StrEnum):
@@ -49,7 +50,7 @@ class Bounds(NamedTuple):
     least: int = 1
     most: int | None = None
     pattern: str | None = None
-    shape: str = ""
+    shape: Message = Message("must be a text")
     """What a text must be to match the pattern, in words."""
 
 
@@ -111,7 +112,7 @@ class Terms:
         1,
         2000,
         r"https?://[!-~]+",
-        "must be an http or https address",
+        Message("must be an http or https address"),
     )
     page_published_at: datetime | None = term(None, "When the vendor's page showed this version.")
     texts: Texts = term(Texts(), "The clause as customers read it.")

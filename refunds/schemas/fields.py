@@ -10,14 +10,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import ValidationError, fields
 
 from refunds.domain import instants, payment_data
 from refunds.domain.business_days import WEEKDAYS, Week
-from refunds.errors import PAYMENT_DATA, FieldError, InvalidInput, PaymentDataRefused
+from refunds.errors import PAYMENT_DATA, FieldError, InvalidInput, Message, PaymentDataRefused, Unfit
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
 """A pointer repeats the keys that were sent if they are names or indexes; others could contain anything."""
@@ -26,22 +26,12 @@ _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-class Coded(str):
-    """An error message with its stable code."""
-
-    __slots__ = ("code",)
-    code: str
-
-    def __new__(cls, text: str, code: str) -> Self:
-        """A message with its code."""
-        message = super().__new__(cls, text)
-        message.code = code
-        return message
+_TEXT = Message("must be a text")
 
 
-def does_not_fit(text: str, code: str = "invalid") -> ValidationError:
+def does_not_fit(detail: Message, code: str = "invalid") -> ValidationError:
     """The error of a field for a value that does not fit."""
-    return ValidationError(Coded(text, code))
+    return ValidationError([FieldError("", detail, code)])
 
 
 class StrictSchema(ma.Schema):
@@ -52,9 +42,9 @@ class StrictSchema(ma.Schema):
 
         unknown = ma.RAISE
 
-    error_messages = {  # noqa: RUF012 - marshmallow's own declaration
-        "unknown": Coded("unknown field: remove it, or check its spelling", "unknown_field"),
-        "type": Coded("must be an object", "wrong_type"),
+    error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
+        "unknown": FieldError("", Message("unknown field: remove it, or check its spelling"), "unknown_field"),
+        "type": FieldError("", Message("must be an object"), "wrong_type"),
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -109,13 +99,7 @@ def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
         for nested in messages:
             yield from _walk(nested, pointer)
     else:
-        yield FieldError(pointer, str(messages), getattr(messages, "code", "invalid"))
-
-
-_MESSAGES = {
-    "required": Coded("is required", "required"),
-    "null": Coded("must not be null", "wrong_type"),
-}
+        yield messages.under(pointer)
 
 
 def step(key: str | int) -> str:
@@ -124,7 +108,12 @@ def step(key: str | int) -> str:
 
 
 class _Strict(fields.Field[Any]):
-    """The base of all fields: their messages carry codes, and they read without detours."""
+    """The base of all fields: their errors are field errors, and they read without detours."""
+
+    default_error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
+        "required": FieldError("", Message("is required"), "required"),
+        "null": FieldError("", Message("must not be null"), "wrong_type"),
+    }
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """The value, read; by marshmallow if it is missing or null, or if there are validators or hooks."""
@@ -132,19 +121,15 @@ class _Strict(fields.Field[Any]):
             return super().deserialize(value, *args, **kwargs)
         return self._deserialize(value, *(args or (None, None)), **kwargs)
 
-    def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """The error for this key, with its code."""
-        return ValidationError(_MESSAGES[key]) if key in _MESSAGES else super().make_error(key, **kwargs)
 
-
-def checked(read: Callable[[str], Any], value: Any, shape: str = "must be a text") -> Any:
-    """The result of `read` for a text. Raises `ValidationError` if `read` raises `ValueError` or it is not a text."""
+def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> Any:
+    """The result of `read` for a text. Raises `ValidationError` if `read` raises `Unfit` or it is not a text."""
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
     try:
         return read(value)
-    except ValueError as error:
-        raise does_not_fit(str(error)) from None
+    except Unfit as error:
+        raise does_not_fit(error.detail) from None
 
 
 class Instant(_Strict, fields.DateTime):
@@ -153,13 +138,13 @@ class Instant(_Strict, fields.DateTime):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         if isinstance(value, datetime):
             if value.tzinfo is None:
-                raise does_not_fit("needs its offset, as in 2026-04-02T16:20:00+02:00")
+                raise does_not_fit(Message("needs its offset, as in 2026-04-02T16:20:00+02:00"))
             try:
                 return value.astimezone(UTC)
             except OverflowError:
-                raise does_not_fit("no such instant: check the year") from None
+                raise does_not_fit(Message("no such instant: check the year")) from None
         instant: datetime = checked(
-            instants.parse_instant, value, "must be a date-time such as 2026-04-02T16:20:00+02:00"
+            instants.parse_instant, value, Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
         )
         return instant
 
@@ -173,7 +158,8 @@ class NearInstant(Instant):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         instant = super()._deserialize(value, *args, **kwargs)
         if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-            raise does_not_fit(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}", "out_of_range")
+            within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
+            raise does_not_fit(within, "out_of_range")
         return instant
 
 
@@ -186,7 +172,7 @@ class LocalDate(_Strict, fields.Date):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
         if type(value) is date:
             return value
-        day: date = checked(instants.parse_date, value, "must be a date such as 2026-12-24")
+        day: date = checked(instants.parse_date, value, Message("must be a date such as 2026-12-24"))
         return day
 
 
@@ -195,15 +181,17 @@ class Whole(_Strict, fields.Integer):
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
         self.least, self.most = least, most
+        self._shape = Message("must be a whole number from %(least)s to %(most)s", least=least, most=most)
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
-            raise does_not_fit(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+            raise does_not_fit(self._shape, "wrong_type")
         if not self.least <= value <= self.most:
-            raise does_not_fit(f"must be from {self.least} to {self.most}", "out_of_range")
+            within = Message("must be from %(least)s to %(most)s", least=self.least, most=self.most)
+            raise does_not_fit(within, "out_of_range")
         return value
 
     @property
@@ -217,7 +205,7 @@ class Flag(_Strict, fields.Boolean):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if type(value) is not bool:
-            raise does_not_fit("must be true or false", "wrong_type")
+            raise does_not_fit(Message("must be true or false"), "wrong_type")
         return value
 
 
@@ -226,7 +214,7 @@ class WholeText(Whole):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not _DIGITS.fullmatch(value):
-            raise does_not_fit(f"must be a whole number from {self.least} to {self.most}", "wrong_type")
+            raise does_not_fit(self._shape, "wrong_type")
         return super()._deserialize(int(value), *args, **kwargs)
 
 
@@ -235,25 +223,25 @@ class FlagText(Flag):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if value not in {"true", "false"}:
-            raise does_not_fit("must be true or false", "wrong_type")
+            raise does_not_fit(Message("must be true or false"), "wrong_type")
         return bool(value == "true")
 
 
 class Text(_Strict, fields.String):
     """A text of 1 to `most` characters without control characters; all of it matches `pattern`, if given."""
 
-    def __init__(self, most: int, pattern: str | None = None, shape: str = "", **kwargs: Any) -> None:
+    def __init__(self, most: int, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if type(value) is not str:
-            raise does_not_fit("must be a text", "wrong_type")
+            raise does_not_fit(_TEXT, "wrong_type")
         if not 1 <= len(value) <= self.most:
-            raise does_not_fit(f"must have 1 to {self.most} characters", "out_of_range")
+            raise does_not_fit(Message("must have 1 to %(most)s characters", most=self.most), "out_of_range")
         if _CONTROL.search(value):
-            raise does_not_fit("must not contain control characters")
+            raise does_not_fit(Message("must not contain control characters"))
         if self._fits and not self._fits(value):
             raise does_not_fit(self.shape)
         return value
@@ -271,11 +259,13 @@ class FreeText(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
-            raise does_not_fit("must contain a letter or a digit")
+            raise does_not_fit(Message("must contain a letter or a digit"))
         if payment_data.holds_payment_data(text):
             raise does_not_fit(
-                "must not contain what looks like a payment card's number or an IBAN: leave it out, it is not needed; "
-                "write a telephone number with its +",
+                Message(
+                    "must not contain what looks like a payment card's number or an IBAN: leave it out, it is not "
+                    "needed; write a telephone number with its +"
+                ),
                 PAYMENT_DATA,
             )
         return text
@@ -289,7 +279,7 @@ class Line(FreeText):
             value = unicodedata.normalize("NFC", value)
         text = super()._deserialize(value, *args, **kwargs)
         if not text.isprintable() or text != text.strip():
-            raise does_not_fit("must be one line of visible characters, without spaces at its ends")
+            raise does_not_fit(Message("must be one line of visible characters, without spaces at its ends"))
         return text
 
 
@@ -303,7 +293,7 @@ class Choice(_Strict, fields.String):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
         member = self.members.get(value) if type(value) is str else None
         if member is None:
-            raise does_not_fit(f"must be one of {', '.join(self.members)}", "unknown_value")
+            raise does_not_fit(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
         return member
 
     @property
@@ -318,7 +308,7 @@ class TimeZone(_Strict, fields.String):
     json_schema: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": 64}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        return str(checked(instants.zone, value, "must be an IANA time zone such as Europe/Berlin"))
+        return str(checked(instants.zone, value, Message("must be an IANA time zone such as Europe/Berlin")))
 
 
 class Weekdays(_Strict, fields.Field[Week]):
@@ -336,9 +326,10 @@ class Weekdays(_Strict, fields.Field[Week]):
         if value == "country":
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
-            raise does_not_fit(f'must be "country" or a list of weekdays from {", ".join(WEEKDAYS)}')
+            week = Message('must be "country" or a list of weekdays from %(names)s', names=", ".join(WEEKDAYS))
+            raise does_not_fit(week)
         if len(set(value)) < len(value):
-            raise does_not_fit("must name each weekday once")
+            raise does_not_fit(Message("must name each weekday once"))
         return tuple(day for day in WEEKDAYS if day in value)
 
 
@@ -351,9 +342,9 @@ class ListOf(_Strict, fields.List[Any]):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
         if not isinstance(value, list):
-            raise does_not_fit("must be a list", "wrong_type")
+            raise does_not_fit(Message("must be a list"), "wrong_type")
         if len(value) > self.most:
-            raise does_not_fit(f"must have at most {self.most} entries", "out_of_range")
+            raise does_not_fit(Message("must have at most %(most)s entries", most=self.most), "out_of_range")
         return tuple(super()._deserialize(value, *args, **kwargs))
 
     @property

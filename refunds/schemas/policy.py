@@ -21,7 +21,7 @@ from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_known, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
-from refunds.errors import FieldError, InvalidInput
+from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.fields import (
     Choice,
     Flag,
@@ -45,7 +45,7 @@ class PolicyId(Text):
     """The id by which a request names a policy."""
 
     def __init__(self, description: str) -> None:
-        shape = "must be the id of a policy, such as virtual-numbers"
+        shape = Message("must be the id of a policy, such as virtual-numbers")
         super().__init__(64, POLICY_ID, shape, metadata={"description": description})
 
 
@@ -140,7 +140,9 @@ TermsSchema = StrictSchema.from_dict(
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
     """A policy file: its policy, its version, when that takes effect, and its terms."""
 
-    policy = Text(64, POLICY_ID, "must be lower-case words joined by dashes, such as virtual-numbers", required=True)
+    policy = Text(
+        64, POLICY_ID, Message("must be lower-case words joined by dashes, such as virtual-numbers"), required=True
+    )
     version = Whole(1, 100_000, required=True)
     effective_from = NearInstant()
 
@@ -157,7 +159,7 @@ def read_policy(text: str) -> PolicyVersion:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput([FieldError("", f"not a TOML file: {error}")]) from None
+        raise InvalidInput([FieldError("", Message("not a TOML file: %(error)s", error=error))]) from None
     try:
         read = _policy_file.read(data)
     except InvalidInput as error:
@@ -217,8 +219,11 @@ def _with_hint(field_error: FieldError) -> FieldError:
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(TERM_NAMES)}"
-    return FieldError(field_error.pointer, f"unknown term: {hint}", field_error.code)
+    if close:
+        detail = Message("unknown term: did you mean %(term)s?", term=close[0])
+    else:
+        detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))
+    return FieldError(field_error.pointer, detail, field_error.code)
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
@@ -226,7 +231,7 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        raise InvalidInput([FieldError("", "is not UTF-8 text")]) from None
+        raise InvalidInput([FieldError("", Message("is not UTF-8 text"))]) from None
     require_region(version.terms.region, "/region")
     return version
 

@@ -5,7 +5,7 @@ from functools import cache
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from refunds.errors import Crowded
+from refunds.errors import Crowded, Message
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -42,7 +42,7 @@ def password_fits(password: str, stored: str | None) -> bool:
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):
-        raise Crowded("Too many are signing in: try again in a moment.")
+        raise Crowded(Message("Too many are signing in: try again in a moment."))
     try:
         with _hashing:
             return _passwords().verify(stored or _nobodys(), password) and stored is not None

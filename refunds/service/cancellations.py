@@ -28,6 +28,7 @@ from refunds.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
+    Message,
     OrderFactsConflict,
 )
 from refunds.service import contacts, orders
@@ -84,7 +85,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     locked = _locked(uow, request.order)
     if isinstance(request.contact, NewContact):
         if request.contact.intent is not Intent.CANCEL:
-            detail = "must be cancel: a question does not ask for a cancellation"
+            detail = Message("must be cancel: a question does not ask for a cancellation")
             raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
         try:
             contact, decision = contacts.add(uow, locked, request.contact)
@@ -119,7 +120,9 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
     """
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
-        raise CancellationStateConflict(f"The cancellation {cancellation_id} was revoked: it cannot be confirmed.")
+        raise CancellationStateConflict(
+            Message("The cancellation %(name)s was revoked: it cannot be confirmed.", name=cancellation_id)
+        )
     version = uow.policies[cancellation.outcome.policy].version(cancellation.outcome.version)
     return cancellation, uow.contacts.get(cancellation.contact_id), version
 
@@ -133,11 +136,13 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     if cancellation.state is State.SETTLED:
         if cancellation.billing_ref == billing_ref and settled_at in (None, cancellation.settled_at):
             return cancellation
-        raise CancellationStateConflict(f"The cancellation {cancellation_id} has another settlement: undo it first.")
+        raise CancellationStateConflict(
+            Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id)
+        )
     _require_state(cancellation, State.ISSUED)
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
-        detail = "must lie between the issue of the cancellation and now"
+        detail = Message("must lie between the issue of the cancellation and now")
         raise InvalidInput([FieldError("/settled_at", detail, "impossible_time")])
     return uow.cancellations.update(
         cancellation,
@@ -169,7 +174,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
-        raise Forbidden("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one.")
+        raise Forbidden(Message("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one."))
     earlier = cancellation.revocation_code, cancellation.revocation_reason
     if cancellation.state is State.REVOKED and (code, reason) == earlier:
         return cancellation
@@ -212,15 +217,14 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     """A contact that asks for a cancellation of this order, and the decision on it now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
-        raise InvalidInput(
-            [FieldError("/contact_id", "must be the id of a contact about this order", "unknown_contact")]
-        )
-    if contact.superseded_by is not None:
-        raise ContactStateConflict(f"The contact {contact_id} has been superseded by {contact.superseded_by}.")
+        raise contacts.unknown("/contact_id")
+    contacts.require_present(contact)
     if contact.intent is not Intent.CANCEL:
-        raise ContactStateConflict("The contact does not ask for a cancellation: record one that supersedes it.")
+        raise ContactStateConflict(
+            Message("The contact does not ask for a cancellation: record one that supersedes it.")
+        )
     if contact.resolved_at is not None:
-        raise ContactStateConflict("The contact has been resolved: record the customer's new one.")
+        raise ContactStateConflict(Message("The contact has been resolved: record the customer's new one."))
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
@@ -296,13 +300,22 @@ def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 
 
-_REMEDIES = {
-    State.SETTLED: "undo the settlement first",
-    State.REVOKED: "it cannot change any more, but its order can be cancelled again",
-}
-
-
 def _require_state(cancellation: Cancellation, needed: State) -> None:
     name, state = cancellation.cancellation_id, cancellation.state
-    if state is not needed:
-        raise CancellationStateConflict(f"The cancellation {name} is {state}, not {needed}: {_REMEDIES[state]}.")
+    if state is needed:
+        return
+    if state is State.SETTLED:
+        detail = Message("The cancellation %(name)s is settled, not issued: undo the settlement first.", name=name)
+    elif needed is State.ISSUED:
+        detail = Message(
+            "The cancellation %(name)s is revoked, not issued: it cannot change any more, but its order can be "
+            "cancelled again.",
+            name=name,
+        )
+    else:
+        detail = Message(
+            "The cancellation %(name)s is revoked, not settled: it cannot change any more, but its order can be "
+            "cancelled again.",
+            name=name,
+        )
+    raise CancellationStateConflict(detail)

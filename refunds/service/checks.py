@@ -11,7 +11,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.holidays_data import require_region
 from refunds.domain.judging import calendar_in, judge
 from refunds.domain.policy import Policy, PolicyVersion
-from refunds.errors import FieldError, InvalidInput, NotFound
+from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
 
 MOST_CALENDAR_DAYS = 400
@@ -55,7 +55,7 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
     try:
         return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
-        raise InvalidInput([FieldError("/policy", str(error), "unknown_policy")]) from None
+        raise InvalidInput([FieldError("/policy", error.detail, "unknown_policy")]) from None
 
 
 def calendar_days(
@@ -67,9 +67,8 @@ def calendar_days(
     """
     length = (last - first).days + 1
     if not 1 <= length <= MOST_CALENDAR_DAYS:
-        raise InvalidInput(
-            [FieldError("/to", f"must be 0 to {MOST_CALENDAR_DAYS - 1} days after from", "out_of_range")]
-        )
+        detail = Message("must be 0 to %(most)s days after from", most=MOST_CALENDAR_DAYS - 1)
+        raise InvalidInput([FieldError("/to", detail, "out_of_range")])
     require_region(region, "/region")
     calendar = calendar_in(version, region)
     days = (first + timedelta(days=i) for i in range(length))
@@ -82,4 +81,4 @@ _FARTHEST = timedelta(days=5 * 366)
 def require_near(day: date, today: date, pointer: str) -> None:
     """Raise `InvalidInput` at `pointer` if a date is so far from today that it must be a typing error."""
     if abs(day - today) > _FARTHEST:
-        raise InvalidInput([FieldError(pointer, "must not be more than five years away", "out_of_range")])
+        raise InvalidInput([FieldError(pointer, Message("must not be more than five years away"), "out_of_range")])

@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Client, ClientToken
-from refunds.errors import FieldError, InvalidInput, NotFound, Unauthenticated
+from refunds.errors import FieldError, InvalidInput, Message, NotFound, Unauthenticated
 from refunds.security.tokens import new_token, read_token
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -27,35 +27,40 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
     """
     token = read_token(text)
     if token is None:
-        raise Unauthenticated("This is not a token of the service: compare it with the one that you were given.")
+        raise Unauthenticated(
+            Message("This is not a token of the service: compare it with the one that you were given.")
+        )
     with store.read(COMMAND_LINE) as uow:
         found = uow.tokens.holder(token.token_id)
         if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
-            raise Unauthenticated("The token is unknown.")
+            raise Unauthenticated(Message("The token is unknown."))
         policies = uow.policies_at(found.policies_at)
     client, stored = found.client, found.token
     if stored.revoked_at is not None:
-        raise Unauthenticated("The token has been revoked: use the client's other one, or ask for a new one.")
+        raise Unauthenticated(Message("The token has been revoked: use the client's other one, or ask for a new one."))
     if stored.expires_at <= uow.now:
-        raise Unauthenticated("The token has expired: ask for a new one.")
+        raise Unauthenticated(Message("The token has expired: ask for a new one."))
     return Principal(client.client_id, client.name, client.role, stored.token_id, stored.expires_at), policies
 
 
 def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
     """A new token, shown only once, for the client with this name; the client is added if it is new."""
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
-        detail = f"must be 1 to {LONGEST_NAME} visible characters"
+        detail = Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME)
         raise InvalidInput([FieldError("/client", detail)])
     client = uow.clients.by_name(name)
     if client is None:
         client = Client(client_id=f"cli_{ULID()}", name=name, role=role, registered_at=uow.now)
         uow.clients.add(client, EventType.CLIENT_CREATED, role=role)
     if client.role != role:
-        raise InvalidInput(
-            [FieldError("/role", f"the client {name} has the role {client.role}: choose another client name")]
+        detail = Message(
+            "the client %(name)s has the role %(role)s: choose another client name", name=name, role=client.role
         )
+        raise InvalidInput([FieldError("/role", detail)])
     if uow.tokens.count_active(client.client_id) >= MOST_TOKENS:
-        detail = f"the client {name} has {MOST_TOKENS} tokens already: revoke one first"
+        detail = Message(
+            "the client %(name)s has %(most)s tokens already: revoke one first", name=name, most=MOST_TOKENS
+        )
         raise InvalidInput([FieldError("/client", detail)])
     token = new_token()
     stored = ClientToken(
@@ -76,7 +81,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
         uow.tokens.lock(token_id)
         found = uow.tokens.holder(token_id)
     if found is None:
-        raise NotFound("there is no token of this id: see `flask tokens list`")
+        raise NotFound(Message("there is no token of this id: see `flask tokens list`"))
     if found.token.revoked_at is None:
         data = {"client_id": found.client.client_id}
         uow.tokens.update(found.token, EventType.TOKEN_REVOKED, data, revoked_at=uow.now)

@@ -11,7 +11,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
-from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput
+from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
 from refunds.service import orders
 from refunds.service.orders import AHEAD
 from refunds.storage.orders import LockedOrder
@@ -91,7 +91,7 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
     if contact.resolved_at is not None and contact.resolution_reason == reason:
         return contact
     if not contact.is_open:
-        raise ContactStateConflict(f"The contact {contact_id} is not open: {_why_closed(contact)}.")
+        raise ContactStateConflict(_why_closed(contact))
     return resolve_locked(uow, contact, reason)
 
 
@@ -111,7 +111,7 @@ def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
     """The decision on a contact that is entered now; raises `EvidenceRequired` if a ticket is needed and missing."""
     decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None:
-        detail = "is required: the contact was received before the deadline and is entered after it"
+        detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
 
@@ -159,27 +159,28 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decis
 
 
 def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
-    first, long_before = _earliest(order)
+    first, too_early = _earliest(order)
     errors = {}
     if received_at > now + AHEAD:
-        errors["/received_at"] = "must not be more than a minute in the future"
+        errors["/received_at"] = Message("must not be more than a minute in the future")
     if sent_at and sent_at > received_at:
-        errors["/sent_at"] = "must not be later than received_at"
+        errors["/sent_at"] = Message("must not be later than received_at")
     for pointer, at in (("/received_at", received_at), ("/sent_at", sent_at)):
         if at and at < first:
-            errors[pointer] = f"must not be more than {long_before}"
+            errors[pointer] = too_early
     if errors:
         raise InvalidInput(FieldError(pointer, detail, "impossible_time") for pointer, detail in errors.items())
 
 
-def _earliest(order: Order) -> tuple[datetime, str]:
-    """The earliest time of a contact about an order, and that limit in words."""
+def _earliest(order: Order) -> tuple[datetime, Message]:
+    """The earliest time of a contact about an order, and what is wrong with an earlier one."""
     if order.ordered_at is not None:
-        known, margin, words = order.ordered_at, BEFORE_ORDERED, "a day before the order was placed"
+        known, margin = order.ordered_at, BEFORE_ORDERED
+        detail = Message("must not be more than a day before the order was placed")
     else:
         known, margin = min(order.service_provided_at or order.registered_at, order.registered_at), BEFORE_KNOWN
-        words = "a year before the service was provided or the order registered"
-    return (known - margin if known - _BEGINNING > margin else _BEGINNING), words
+        detail = Message("must not be more than a year before the service was provided or the order registered")
+    return (known - margin if known - _BEGINNING > margin else _BEGINNING), detail
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
@@ -189,17 +190,40 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
         return None
     earlier = uow.contacts.find(contact_id)
     if earlier is None or earlier.order_id != locked.order.order_id:
-        raise InvalidInput(
-            [FieldError("/supersedes", "must be the id of a contact about this order", "unknown_contact")]
-        )
-    if earlier.superseded_by is not None:
-        raise ContactStateConflict(f"The contact {contact_id} has been superseded by {earlier.superseded_by}.")
+        raise unknown("/supersedes")
+    require_present(earlier)
     if earlier.is_open and new.intent is not Intent.CANCEL:
-        raise ContactStateConflict("A question does not take a request off the open list: resolve it with a reason.")
+        raise ContactStateConflict(
+            Message("A question does not take a request off the open list: resolve it with a reason.")
+        )
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
-        raise ContactStateConflict(f"The cancellation {cancellation_id} is based on this contact: revoke it first.")
+        raise ContactStateConflict(
+            Message(
+                "The cancellation %(cancellation_id)s is based on this contact: revoke it first.",
+                cancellation_id=cancellation_id,
+            )
+        )
     return earlier
+
+
+def unknown(pointer: str) -> InvalidInput:
+    """The error for an id of no contact about the order."""
+    return InvalidInput(
+        [FieldError(pointer, Message("must be the id of a contact about this order"), "unknown_contact")]
+    )
+
+
+def require_present(contact: Contact) -> None:
+    """Raise `ContactStateConflict` if a contact has been superseded."""
+    if contact.superseded_by is not None:
+        raise ContactStateConflict(
+            Message(
+                "The contact %(contact_id)s has been superseded by %(superseded_by)s.",
+                contact_id=contact.contact_id,
+                superseded_by=contact.superseded_by,
+            )
+        )
 
 
 def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
@@ -212,11 +236,14 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
     )
 
 
-def _why_closed(contact: Contact) -> str:
+def _why_closed(contact: Contact) -> Message:
+    name, following = contact.contact_id, contact.superseded_by
     if contact.intent is not Intent.CANCEL:
-        return "it does not ask for a cancellation"
-    if contact.superseded_by is not None:
-        return f"it has been superseded by {contact.superseded_by}"
+        return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)
+    if following is not None:
+        return Message(
+            "The contact %(name)s is not open: it has been superseded by %(following)s.", name=name, following=following
+        )
     if contact.resolved_at is not None:
-        return "it has been resolved for another reason"
-    return "its order is cancelled"
+        return Message("The contact %(name)s is not open: it has been resolved for another reason.", name=name)
+    return Message("The contact %(name)s is not open: its order is cancelled.", name=name)

@@ -11,7 +11,15 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.records import Order
-from refunds.errors import Conflict, FieldError, InvalidInput, OrderFactsConflict, OrderFrozen, PreconditionFailed
+from refunds.errors import (
+    Conflict,
+    FieldError,
+    InvalidInput,
+    Message,
+    OrderFactsConflict,
+    OrderFrozen,
+    PreconditionFailed,
+)
 from refunds.service import checks
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
@@ -76,7 +84,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]
     if not changes:  # also if a client repeats this correction because the answer was lost
         return locked.order
     if revisions is not None and locked.order.revision not in revisions:
-        raise PreconditionFailed("The order has been changed since you read it: read it again, and compare.")
+        raise PreconditionFailed(Message("The order has been changed since you read it: read it again, and compare."))
     if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
     if "customer_id" in changes:
@@ -111,9 +119,8 @@ def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
     """Refuse facts that can never be judged, while the caller can still fix them."""
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
-        raise InvalidInput(
-            [FieldError("/ordered_at", "must not be more than a minute in the future", "impossible_time")]
-        )
+        detail = Message("must not be more than a minute in the future")
+        raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])
     at = order.service_provided_at or order.ordered_at or uow.now
     decided(uow, order, Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now)))
 
@@ -133,9 +140,11 @@ def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str,
 def _difference(order: Order, name: str) -> FieldError:
     """What differs; it does not reveal the registered customer."""
     if name == "customer_id":
-        return FieldError("/customer_ref", "another customer is registered", "differs")
-    registered = getattr(order, name)
-    return FieldError(f"/{name}", f"registered is {'nothing' if registered is None else _plain(registered)}", "differs")
+        return FieldError("/customer_ref", Message("another customer is registered"), "differs")
+    registered = _plain(getattr(order, name))
+    if registered is None:
+        return FieldError(f"/{name}", Message("registered is nothing"), "differs")
+    return FieldError(f"/{name}", Message("registered is %(registered)s", registered=registered), "differs")
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:

@@ -18,7 +18,7 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.records import Closure, RegisteredVersion, id_within
-from refunds.errors import EffectiveTooEarly, FieldError, InvalidInput, PolicyVersionConflict
+from refunds.errors import EffectiveTooEarly, FieldError, InvalidInput, Message, PolicyVersionConflict
 from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
@@ -95,11 +95,7 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
     if record.withdrawn_at is not None:
         return record
     if version.effective_at <= uow.now:
-        since = format_known(version.effective_from) or "the beginning"
-        raise PolicyVersionConflict(
-            f"Version {number} of {policy_id} has been in force since {since}, and orders may have been judged by it:"
-            " publish the next version instead."
-        )
+        raise PolicyVersionConflict(_in_force(version))
     data = {"policy": policy_id, "version": number}
     changes = {"withdrawn_at": uow.now, "withdrawn_by": uow.principal.actor}
     return uow.versions.update(record, EventType.POLICY_WITHDRAWN, data, **changes)
@@ -154,9 +150,8 @@ def _registered(
     if taken is not None:
         return PublishResult(taken, version, follows, differing, created=False)
     if follows and not differing:
-        raise InvalidInput(
-            [FieldError("", f"changes nothing: every term is as in version {follows.version}", "unchanged")]
-        )
+        detail = Message("changes nothing: every term is as in version %(version)s", version=follows.version)
+        raise InvalidInput([FieldError("", detail, "unchanged")])
     record = _record(uow, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
         return PublishResult(record, version, follows, differing, created=False)
@@ -184,9 +179,33 @@ def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     at = taken.effective_from if draft.effective_from is None else draft.effective_from
     if taken.withdrawn_at is None and at == taken.effective_from and draft.terms == read_terms(taken.terms):
         return taken
-    state = "is registered with different content" if taken.withdrawn_at is None else "has been withdrawn"
+    values = {"version": draft.version, "policy": draft.policy_id, "following": len(records) + 1}
     raise PolicyVersionConflict(
-        f"Version {draft.version} of {draft.policy_id} {state}: the next is version {len(records) + 1}."
+        Message(
+            "Version %(version)s of %(policy)s is registered with different content: the next is version "
+            "%(following)s.",
+            **values,
+        )
+        if taken.withdrawn_at is None
+        else Message(
+            "Version %(version)s of %(policy)s has been withdrawn: the next is version %(following)s.", **values
+        )
+    )
+
+
+def _in_force(version: PolicyVersion) -> Message:
+    values = {"version": version.version, "policy": version.policy_id}
+    if version.effective_from is None:
+        return Message(
+            "Version %(version)s of %(policy)s has been in force since the beginning, and orders may have been judged "
+            "by it: publish the next version instead.",
+            **values,
+        )
+    return Message(
+        "Version %(version)s of %(policy)s has been in force since %(since)s, and orders may have been judged by it: "
+        "publish the next version instead.",
+        since=format_instant(version.effective_from),
+        **values,
     )
 
 
@@ -194,7 +213,10 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
     """A draft with the instant at which it takes effect; raises `EffectiveTooEarly`."""
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
-        detail = f"must be {format_instant(earliest)} or later: neither before now nor before page_published_at"
+        detail = Message(
+            "must be %(earliest)s or later: neither before now nor before page_published_at",
+            earliest=format_instant(earliest),
+        )
         raise EffectiveTooEarly([FieldError("/effective_from", detail, "too_early")])
     return replace(draft, effective_from=draft.effective_from or earliest)
 
@@ -203,17 +225,18 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
-        raise InvalidInput(
-            [FieldError("/effective_from", "is required: only version 1 may be in force from the beginning")]
-        )
+        detail = Message("is required: only version 1 may be in force from the beginning")
+        raise InvalidInput([FieldError("/effective_from", detail)])
     if shown and version.effective_from and version.effective_from < shown:
-        raise EffectiveTooEarly(
-            [FieldError("/effective_from", "must not be earlier than page_published_at", "too_early")]
-        )
+        detail = Message("must not be earlier than page_published_at")
+        raise EffectiveTooEarly([FieldError("/effective_from", detail, "too_early")])
     if uow.versions.has_judged(version.policy_id):
         raise PolicyVersionConflict(
-            f"The policy {version.policy_id} has made decisions, so its past cannot change:"
-            " publish the version, with effect from now or later."
+            Message(
+                "The policy %(policy)s has made decisions, so its past cannot change: publish the version, with effect "
+                "from now or later.",
+                policy=version.policy_id,
+            )
         )
     return version
 

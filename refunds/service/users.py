@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
-from refunds.errors import FieldError, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
+from refunds.errors import FieldError, InvalidInput, Message, NotFound, TooManyAttempts, Unauthenticated
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -35,10 +35,11 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     """A new user; raises `InvalidInput` if the name is not valid or is taken."""
     spelt = _spelt(name)
     if spelt is None:
-        detail = "must be 1 to 64 letters from a to z, digits and . _ @ -, and begin with a letter or a digit"
+        detail = Message("must be 1 to 64 letters from a to z, digits and . _ @ -, and begin with a letter or a digit")
         raise InvalidInput([FieldError("/name", detail)])
     if uow.users.by_name(spelt) is not None:
-        raise InvalidInput([FieldError("/name", f"there is a user {spelt} already: choose another name", "taken")])
+        detail = Message("there is a user %(name)s already: choose another name", name=spelt)
+        raise InvalidInput([FieldError("/name", detail, "taken")])
     password = new_password()
     user = User(
         user_id=f"usr_{ULID()}",
@@ -86,12 +87,16 @@ def sign_in(store: Store, name: str, password: str) -> User:
         if uow.users.count_attempt(name) > ATTEMPTS:
             minutes = int(WITHIN.total_seconds() // 60)
             raise TooManyAttempts(
-                f"There were {ATTEMPTS} failed attempts: wait {minutes} minutes, or have the password reset."
+                Message(
+                    "There were %(attempts)s failed attempts: wait %(minutes)s minutes, or have the password reset.",
+                    attempts=ATTEMPTS,
+                    minutes=minutes,
+                )
             )
         user = uow.users.by_name(_spelt(name) or "")
     fits = password_fits(password, user.password_hash if user else None)
     if user is None or not fits or user.disabled_at is not None:
-        raise Unauthenticated("The user name or the password is wrong.")
+        raise Unauthenticated(Message("The user name or the password is wrong."))
     with store.write(COMMAND_LINE) as uow:
         uow.users.forget_attempts(name)
     return user
@@ -102,7 +107,7 @@ def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Polici
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.signed_in(user_id)
         if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
-            raise Unauthenticated("The session has ended: sign in again.")
+            raise Unauthenticated(Message("The session has ended: sign in again."))
         policies = uow.policies_at(found.policies_at)
     return Principal(user_id, found.user.name or user_id, found.user.role), policies
 
@@ -116,7 +121,7 @@ def _spelt(name: str) -> str | None:
 def _named(uow: UnitOfWork, name: str) -> User:
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
-        raise NotFound("there is no user of this name: see `flask users list`")
+        raise NotFound(Message("there is no user of this name: see `flask users list`"))
     return user
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from refunds.domain.records import Cancellation, State
-from refunds.errors import NotFound
+from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper, micros
@@ -25,7 +25,7 @@ class Cancellations(OfOrders[Cancellation]):
         """The cancellation with this id; raises `NotFound`."""
         row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
         if row is None:
-            raise NotFound("there is no cancellation of this id")
+            raise NotFound(Message("there is no cancellation of this id"))
         return self._load(row)
 
     def active(self, order_id: str) -> Cancellation | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from refunds.domain.records import Contact
-from refunds.errors import NotFound
+from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper
@@ -24,7 +24,7 @@ class Contacts(OfOrders[Contact]):
         """The contact with this id; raises `NotFound`."""
         found = self.find(contact_id)
         if found is None:
-            raise NotFound("there is no contact of this id")
+            raise NotFound(Message("there is no contact of this id"))
         return found
 
     def find(self, contact_id: str) -> Contact | None:

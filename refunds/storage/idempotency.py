@@ -6,7 +6,7 @@ is stored if and only if the transaction leaves a record, so no key is ever stuc
 
 from datetime import datetime, timedelta
 
-from refunds.errors import IdempotencyKeyReused
+from refunds.errors import IdempotencyKeyReused, Message
 from refunds.security.encryption import CustomerCipher, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import micros
@@ -53,7 +53,7 @@ class Replies:
         assert row is not None
         if row["fingerprint"] != fingerprint:  # before anything of the reply is decrypted
             raise IdempotencyKeyReused(
-                "The Idempotency-Key was used with another request: use a new one for a new request."
+                Message("The Idempotency-Key was used with another request: use a new one for a new request.")
             )
         reply = _opened(row, keys.cipher(keyring, row))
         assert reply is not None

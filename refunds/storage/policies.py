@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from refunds.domain.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of
 from refunds.domain.records import Closure, RegisteredVersion
-from refunds.errors import InvalidInput, NotFound, Unreadable
+from refunds.errors import InvalidInput, Message, NotFound, Unreadable
 from refunds.schemas.policy import read_terms
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction
@@ -62,7 +62,8 @@ class Policies(Mapping[str, Policy]):
         try:
             return self._by_id[policy_id]
         except KeyError:
-            raise NotFound(f"there is no such policy; known: {', '.join(self._by_id) or 'none'}") from None
+            known = ", ".join(self._by_id) or Message("none")
+            raise NotFound(Message("there is no such policy; known: %(known)s", known=known)) from None
 
 
 def load(tx: Transaction, default: str, position: int) -> Policies:

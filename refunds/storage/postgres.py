@@ -21,7 +21,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from refunds.errors import ConfigurationError, Conflict, StorageUnavailable, Unreadable
+from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable, Unreadable
 from refunds.storage import FAILED, PATIENCE, Row
 
 OLDEST = 15
@@ -223,7 +223,7 @@ class PostgreSQL:
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):
-                raise StorageUnavailable("The database cannot serve at the moment.") from error
+                raise StorageUnavailable(Message("The database cannot serve at the moment.")) from error
             if (error.sqlstate or "").startswith("42"):
                 raise Unreadable(str(error.diag.message_primary)) from error
             raise

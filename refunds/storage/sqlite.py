@@ -17,7 +17,7 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import Conflict, StorageUnavailable, Unreadable
+from refunds.errors import Conflict, Message, StorageUnavailable, Unreadable
 from refunds.storage import FAILED, PATIENCE, Row
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
@@ -113,7 +113,7 @@ class SQLite:
         """Hold the ticket, so that no other thread or process writes; raises `StorageUnavailable`."""
         deadline = monotonic() + self._patience
         if not self._ticket.acquire(timeout=self._patience):
-            raise StorageUnavailable("Too many writes are waiting.")
+            raise StorageUnavailable(Message("Too many writes are waiting."))
         try:
             if self._ticket_file is None:
                 self._ticket_file = self._open_ticket()
@@ -130,7 +130,7 @@ class SQLite:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
+            raise _cannot_open(error) from error
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
         # Only the owner may read the file. An existing file is not opened here: closing it would release all locks
@@ -140,7 +140,7 @@ class SQLite:
         except FileExistsError:
             pass
         except OSError as error:
-            raise StorageUnavailable(f"The database cannot be opened: {error.strerror}.") from error
+            raise _cannot_open(error) from error
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
         )
@@ -234,6 +234,10 @@ def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
+def _cannot_open(error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(Message("The database cannot be opened: %(reason)s.", reason=error.strerror))
+
+
 def _lock_file(file: int, deadline: float) -> None:
     nap = _LONGEST_NAP
     while True:
@@ -241,7 +245,7 @@ def _lock_file(file: int, deadline: float) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if monotonic() > deadline:
-            raise StorageUnavailable("Another process has been writing for too long.")
+            raise StorageUnavailable(Message("Another process has been writing for too long."))
         sleep(nap)
         nap = max(nap / 2, _SHORTEST_NAP)
 
@@ -260,7 +264,7 @@ def _translated() -> Iterator[None]:
             raise Unreadable("a text is not UTF-8") from error
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(tuple(_OUT_OF_ORDER)):
-            raise StorageUnavailable("The database cannot serve at the moment.") from error
+            raise StorageUnavailable(Message("The database cannot serve at the moment.")) from error
         if name == "SQLITE_ERROR":
             raise Unreadable(str(error)) from error
         raise

@@ -10,7 +10,7 @@ from time import monotonic
 from flask import Flask, Response, current_app, g, request
 
 from refunds.domain.permissions import Principal, Scope
-from refunds.errors import Forbidden, Unauthenticated
+from refunds.errors import Forbidden, Message, Unauthenticated
 from refunds.service.clients import authenticate
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -63,9 +63,10 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
         if limiter.rate:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:
-                raise Rejected("rate-limited", f"At most {limiter.rate} requests a second.", {"Retry-After": "1"})
+                detail = Message("At most %(most)s requests a second.", most=limiter.rate)
+                raise Rejected("rate-limited", detail, {"Retry-After": "1"})
         if not hasattr(view, "scopes"):
-            raise Forbidden("This route names no scope.")
+            raise Forbidden(Message("This route names no scope."))
         if view.scopes:
             g.principal.require(*view.scopes)
 
@@ -80,7 +81,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated("Send the client's token: Authorization: Bearer rfd_...")
+        raise Unauthenticated(Message("Send the client's token: Authorization: Bearer rfd_..."))
     return authenticate(store, token.strip())
 
 

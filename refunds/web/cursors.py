@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from refunds.errors import InvalidCursor
+from refunds.errors import InvalidCursor, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
 R = TypeVar("R")
@@ -52,7 +52,7 @@ def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginn
         decoded = b""
     payload = decoded[_MARK:]
     if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, payload)):
-        raise InvalidCursor("after must be the next of this list's last page, with the same filters.")
+        raise InvalidCursor(Message("after must be the next of this list's last page, with the same filters."))
     values: list[Any] = orjson.loads(payload)
     return values
 

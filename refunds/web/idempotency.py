@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
+from refunds.errors import Message
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.problems import Rejected
 
@@ -25,10 +26,12 @@ def key_of(request: Request) -> str:
 def checked_key(given: str | None) -> str:
     """A given key, without quotes. Raises `Rejected` if it is missing or invalid."""
     if given is None:
-        raise Rejected("idempotency-key-missing", "Send an Idempotency-Key, a UUID for example.")
+        raise Rejected("idempotency-key-missing", Message("Send an Idempotency-Key, a UUID for example."))
     key = given.strip()
     if not _KEY.fullmatch(key):
-        raise Rejected("idempotency-key-invalid", "The Idempotency-Key must be 1 to 128 letters, digits and signs.")
+        raise Rejected(
+            "idempotency-key-invalid", Message("The Idempotency-Key must be 1 to 128 letters, digits and signs.")
+        )
     return key.strip('"')
 
 

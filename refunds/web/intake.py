@@ -12,7 +12,7 @@ import orjson
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
-from refunds.errors import FieldError, InvalidInput
+from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.fields import step
 from refunds.web.problems import Rejected
 
@@ -31,9 +31,11 @@ def check_framing(request: Request) -> None:
         request.query_string.decode()
     except UnicodeDecodeError:
         request.query_string = b""  # so that later code does not fail on it
-        raise Rejected("bad-request", "The query is not UTF-8.") from None
+        raise Rejected("bad-request", Message("The query is not UTF-8.")) from None
     if "Transfer-Encoding" in request.headers:
-        raise Rejected("length-required", "Send the body with a Content-Length and without a Transfer-Encoding.")
+        raise Rejected(
+            "length-required", Message("Send the body with a Content-Length and without a Transfer-Encoding.")
+        )
     if request.method in {"GET", "HEAD"}:
         for ignored in ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MATCH"):  # no partial responses, no conditions on reads
             request.environ.pop(ignored, None)
@@ -47,7 +49,7 @@ def parameters(request: Request) -> dict[str, str]:
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
-            FieldError(step(name), "must be given once", "repeated")
+            FieldError(step(name), Message("must be given once"), "repeated")
             for name, values in given.lists()
             if len(values) > 1
         )
@@ -65,7 +67,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise Rejected("bad-request", "The form is not sent as forms are.") from None
+        raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
     return _once(MultiDict(pairs))
 
 
@@ -75,22 +77,24 @@ _MOST_FIELDS = 100
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
     """The whole body. Raises `Rejected`, with the slug `cut_short` if the body is shorter than declared."""
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
-        raise Rejected("unsupported-media-type", f"Send the body as Content-Type: {media_type}.")
+        expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_type)
+        raise Rejected("unsupported-media-type", expected)
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
-        raise Rejected("unsupported-media-type", "Send the body uncompressed.")
+        raise Rejected("unsupported-media-type", Message("Send the body uncompressed."))
     length = request.content_length
     if length is None:
-        raise Rejected("length-required", "Send the body with its Content-Length.")
+        raise Rejected("length-required", Message("Send the body with its Content-Length."))
     if length > most_bytes:
-        raise Rejected("body-too-large", f"Send at most {most_bytes} bytes at once.")
+        raise Rejected("body-too-large", Message("Send at most %(most)s bytes at once.", most=most_bytes))
     if not _reading.acquire(timeout=_PATIENCE):
-        raise Rejected("rate-limited", "Too many bodies are on their way: send yours at once.", {"Retry-After": "1"})
+        crowded = Message("Too many bodies are on their way: send yours at once.")
+        raise Rejected("rate-limited", crowded, {"Retry-After": "1"})
     try:
         body = request.get_data(cache=False)
     finally:
         _reading.release()
     if len(body) != length:
-        raise Rejected(cut_short, "The body is shorter than its Content-Length.")
+        raise Rejected(cut_short, Message("The body is shorter than its Content-Length."))
     return body
 
 
@@ -99,20 +103,20 @@ def parse_json(body: bytes) -> Any:
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Rejected(
-            "malformed-json", f"The body is not JSON at line {error.lineno}, column {error.colno}."
-        ) from None
+        place = {"line": error.lineno, "column": error.colno}
+        detail = Message("The body is not JSON at line %(line)s, column %(column)s.", **place)
+        raise Rejected("malformed-json", detail) from None
     # orjson checks everything except duplicate keys, of which it keeps the last.
     try:
         _FINDS_DUPLICATES.decode(body.decode())
     except RecursionError:
-        raise Rejected("malformed-json", "The body is nested too deeply.") from None
+        raise Rejected("malformed-json", Message("The body is nested too deeply.")) from None
     return data
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
-        raise Rejected("duplicate-key", "An object in the body has the same key twice.")
+        raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
 
 
 _FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_without_duplicates)

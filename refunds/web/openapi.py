@@ -6,7 +6,6 @@
 import inspect
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -254,7 +253,7 @@ _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
-_Dumper.add_multi_representer(StrEnum, lambda dumper, code: dumper.represent_str(str(code)))
+_Dumper.add_multi_representer(str, lambda dumper, text: dumper.represent_data(str(text)))
 
 
 def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from flask import Response, g, request
 
+from refunds.errors import Message, any_of
 from refunds.presentation.documents.templating import STYLE_SOURCE
 from refunds.presentation.language import LANGUAGES
 from refunds.storage.policies import Policies
@@ -38,7 +39,7 @@ def accepted(*forms: str) -> str:
     """The form that the client prefers; the first if it does not say. Raises `Rejected` if it accepts none."""
     found = request.accept_mimetypes.best_match(forms) if request.headers.get("Accept") else forms[0]
     if found is None:
-        raise Rejected("not-acceptable", f"This can be answered as {' or '.join(forms)}.")
+        raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(forms)))
     return found
 
 

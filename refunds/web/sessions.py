@@ -17,7 +17,7 @@ from wtforms import ValidationError
 
 from refunds.domain.permissions import Principal
 from refunds.domain.records import User
-from refunds.errors import RefundsError, Unauthenticated
+from refunds.errors import Message, RefundsError, Unauthenticated
 from refunds.security.encryption import Keyring
 from refunds.service import users
 from refunds.service.store import Store
@@ -84,7 +84,7 @@ def caller(store: Store) -> tuple[Principal, Policies]:
     """
     require_same_site()
     if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
-        raise Unauthenticated("Sign in first.")
+        raise Unauthenticated(Message("Sign in first."))
     return users.signed_in(store, session["user"], session["epoch"])
 
 
@@ -109,7 +109,7 @@ def require_same_site() -> None:
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     foreign = origin is not None and origin.partition("://")[2] != current_request.host
     if (site not in {"same-origin", "none"}) if site else foreign:
-        raise Rejected("forbidden", "This form came from another site.")
+        raise Rejected("forbidden", Message("This form came from another site."))
 
 
 def token(store: Store) -> str:
@@ -135,7 +135,8 @@ def form() -> dict[str, str]:
 def strangers_form() -> dict[str, str]:
     """The form of a user who is not signed in. Raises `Rejected` if too many are being read."""
     if not _strangers.acquire(timeout=0.5):
-        raise Rejected("rate-limited", "Too many are signing in: try again in a moment.", {"Retry-After": "1"})
+        crowded = Message("Too many are signing in: try again in a moment.")
+        raise Rejected("rate-limited", crowded, {"Retry-After": "1"})
     try:
         return form()
     finally:

@@ -117,7 +117,9 @@ def test_words_are_in_one_language(reason, language, text):
 
 
 def test_what_is_written_names_the_days_that_were_passed_over():
-    english, german = (words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER) for language in ("en", "de"))
+    english, german = (
+        words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER) for language in ("en", "de")
+    )
     assert english == (
         "Your order A-1001 can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time). The window is 2 "
         "business days after Thursday, 2 April 2026, the day on which the service was provided; not counted: Good Friday "
@@ -152,7 +154,9 @@ def test_a_window_without_holidays_names_none(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("reason", list(Reason))
 def test_an_order_is_named_where_its_number_is_known(language, reason):
-    with_number, without = (words(language, written_words, OUTCOMES[reason], order, REFERENCE) for order in (ORDER, None))
+    with_number, without = (
+        words(language, written_words, OUTCOMES[reason], order, REFERENCE) for order in (ORDER, None)
+    )
     assert without == with_number.replace(f" {ORDER}", "")
     assert with_number != without
 
@@ -186,7 +190,9 @@ def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language,
     text = words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER, ended=True)
     assert written in text
     for reason in set(OUTCOMES) - {Reason.WITHIN_WINDOW}:
-        assert words(language, spoken_words, OUTCOMES[reason], ended=True) == words(language, spoken_words, OUTCOMES[reason])
+        assert words(language, spoken_words, OUTCOMES[reason], ended=True) == words(
+            language, spoken_words, OUTCOMES[reason]
+        )
 
 
 def test_only_what_was_not_counted_is_said_not_to_have_been():

@@ -5,16 +5,17 @@ from datetime import UTC, date, datetime
 import pytest
 
 from refunds import errors
-from refunds.errors import FieldError, RefundsError
+from refunds.errors import FieldError, Message, RefundsError
 
 EVERY = [
     errors.CalendarNotCovered("DE", date(1991, 1, 1), date(2100, 12, 31)),
     errors.NoPolicyInForce("brand", datetime(2026, 4, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)),
-    errors.UnknownRegion("unknown country"),
-    errors.OrderFactsConflict("A-1", [FieldError("/region", "was DE")]),
+    errors.UnknownRegion(Message("unknown country")),
+    errors.OrderFactsConflict("A-1", [FieldError("/region", Message("was DE"))]),
     errors.FeedRewound(7),
     errors.Conflict("policies"),
-    errors.NotFound("there is no such order"),
+    errors.NotFound(Message("there is no such order")),
+    errors.StorageUnavailable(Message("there is no room")),
 ]
 
 
@@ -37,4 +38,6 @@ def test_every_error_with_evidence_of_its_own_is_tried_here():
 
     own = {kind for kind in kinds(RefundsError) if "__init__" in vars(kind) and kind.__module__ == errors.__name__}
     tried = {type(error) for error in EVERY}
-    assert {kind.__name__ for kind in own - tried} <= {"InvalidInput", "OrderFrozen"}, "their evidence is their text"
+    assert {kind.__name__ for kind in own - tried} <= {"CallersError", "InvalidInput", "OrderFrozen"}, (
+        "their evidence is their text"
+    )

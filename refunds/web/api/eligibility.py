@@ -8,7 +8,7 @@ from flask import Response
 
 from refunds.domain.holidays_data import require_region
 from refunds.domain.permissions import Scope
-from refunds.errors import FieldError, InvalidInput, RefundsError
+from refunds.errors import FieldError, InvalidInput, Message, RefundsError
 from refunds.presentation.serializers import decision_data
 from refunds.service import checks
 from refunds.service.checks import Check
@@ -97,9 +97,8 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
         data = answer(i, item)
         listed += len(data.get("days", ()))
         if listed > MOST_DAYS:
-            raise InvalidInput(
-                [FieldError("/include_days", f"would list more than {MOST_DAYS} days: send fewer items")]
-            )
+            detail = Message("would list more than %(most)s days: send fewer items", most=MOST_DAYS)
+            raise InvalidInput([FieldError("/include_days", detail)])
         if "reason" in data:
             reasons.append(data["reason"])
         answers[i] = orjson.Fragment(orjson.dumps(data))

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
-from refunds.errors import FieldError, InvalidInput, PreconditionFailed, PreconditionRequired
+from refunds.errors import FieldError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
 from refunds.presentation.serializers import decision_data, order_data
 from refunds.schemas.fields import StrictSchema
 from refunds.service import orders
@@ -78,7 +78,7 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     if "If-Match" in request.headers:
         order, created = _corrected(uow, facts, reason), False
     elif reason is not None:
-        raise PreconditionRequired("Send the ETag of the order that you have read as If-Match.")
+        raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match."))
     else:
         locked, created = orders.register(uow, facts)
         order = locked.order
@@ -167,9 +167,9 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     if reason is None:
-        raise InvalidInput([FieldError("/correction_reason", "is required for a correction", "required")])
+        raise InvalidInput([FieldError("/correction_reason", Message("is required for a correction"), "required")])
     given = request.headers["If-Match"].strip()
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
     if given != "*" and not any(seen):
-        raise PreconditionFailed("The If-Match is not an ETag of the order.")
+        raise PreconditionFailed(Message("The If-Match is not an ETag of the order."))
     return orders.correct(uow, facts, reason, None if given == "*" else {int(tag[1]) for tag in seen if tag})

@@ -17,7 +17,7 @@ from werkzeug.urls import iri_to_uri
 
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
-from refunds.errors import InvalidInput, StorageUnavailable
+from refunds.errors import InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
@@ -117,7 +117,7 @@ def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
     if form_view is None:
-        raise Rejected("bad-request", "No page of this session has sent this form.")
+        raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
     shown.status_code = status
     return shown

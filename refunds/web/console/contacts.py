@@ -13,7 +13,7 @@ from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order, OverrideKind
 from refunds.domain.references import format_reference
-from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput
+from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.service import cancellations, contacts
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
@@ -98,7 +98,7 @@ def _foreseen(
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
-            raise ContactStateConflict("The contact is about another order.")
+            raise ContactStateConflict(Message("The contact is about another order."))
         return order, contact, decision, ()
     order = uow.orders.get(order_id)
     try:
@@ -132,7 +132,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     override = None
     if "override" in found:
         if "reason" not in found:
-            raise InvalidInput([FieldError("/reason", "is required", "required")])
+            raise InvalidInput([FieldError("/reason", Message("is required"), "required")])
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))

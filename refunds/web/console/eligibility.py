@@ -16,7 +16,7 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference
-from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, NoPolicyInForce, NotFound
+from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
 from refunds.service import checks, contacts, demonstration, orders
@@ -88,9 +88,8 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
-        raise InvalidInput(
-            [FieldError("/q", "nothing has this number", "misheard" if _is_misheard(number) else "not_found")]
-        )
+        code = "misheard" if _is_misheard(number) else "not_found"
+        raise InvalidInput([FieldError("/q", Message("nothing has this number"), code)])
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
         return to("answer", order_id=meant[0].order_id, **how.parameters)
@@ -100,7 +99,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
-        raise InvalidInput([FieldError(f"/{wanted}", "give a number, or a day", "required")])
+        raise InvalidInput([FieldError(f"/{wanted}", Message("give a number, or a day"), "required")])
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
@@ -110,7 +109,8 @@ def _known(region: str | None) -> str | None:
     if region is not None:
         require_region(region, "/region")
         if any(part.endswith(f"-{region}") for part in _regions()):
-            raise InvalidInput([FieldError("/region", "a country, but also a part of this one", "ambiguous_region")])
+            detail = Message("a country, but also a part of this one")
+            raise InvalidInput([FieldError("/region", detail, "ambiguous_region")])
     return region
 
 
@@ -152,7 +152,7 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
         place_of=lambda order: [order.order_id],
     )
     if not items and given is None:
-        raise NotFound("there is no customer of this id")
+        raise NotFound(Message("there is no customer of this id"))
     zones = {order.policy: time_zone_of(uow, order.policy) for order in items}
     how = {name: text for name, text in form.data.items() if name != "after"}
     return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
@@ -186,7 +186,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     """The answer for a service of which only the day and the region are known."""
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
-        raise InvalidInput([FieldError("/provided_on", "is required", "required")])
+        raise InvalidInput([FieldError("/provided_on", Message("is required"), "required")])
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
@@ -203,7 +203,8 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     )
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
-        raise InvalidInput([FieldError("/received_at", "lies in the future, or before it was sent", "impossible_time")])
+        detail = Message("lies in the future, or before it was sent")
+        raise InvalidInput([FieldError("/received_at", detail, "impossible_time")])
     asking = Check(
         service_provided_at=provided,
         requested_at=requested_at,
@@ -214,7 +215,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     try:
         return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
-        raise InvalidInput([FieldError("/provided_on", str(error), error.code)]) from None
+        raise InvalidInput([FieldError("/provided_on", error.detail, error.code)]) from None
 
 
 def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:
@@ -264,7 +265,7 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
     """Register the demonstration orders of today."""
     if _in_production():
-        raise NotFound("nothing is made up in production")
+        raise NotFound(Message("nothing is made up in production"))
     demonstration.register(uow, production=False)
     return to("check")
 

@@ -13,7 +13,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
 from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
-from refunds.errors import FieldError, InvalidInput
+from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, StrictSchema, Text, WholeText
 from refunds.web.console.dates import typed_time
@@ -42,14 +42,14 @@ class Typed:
             day, clock = typed_time(self.text, local_date(now, tz))
             if clock is None and begins:
                 return first_instant(day, tz)
-        except (ValueError, OverflowError) as error:
-            raise InvalidInput([FieldError(f"/{field}", str(error))]) from None
+        except (ValueError, OverflowError):
+            raise InvalidInput([FieldError(f"/{field}", Message("not a date: write it as 2026-12-24"))]) from None
         if clock is None:
-            raise InvalidInput([FieldError(f"/{field}", "needs its time", "time_missing")])
+            raise InvalidInput([FieldError(f"/{field}", Message("needs its time"), "time_missing")])
         try:
             return shown_instant(day, clock, tz)
-        except ValueError as error:
-            raise InvalidInput([FieldError(f"/{field}", str(error), "time_skipped")]) from None
+        except Unfit as error:
+            raise InvalidInput([FieldError(f"/{field}", error.detail, "time_skipped")]) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ListSchema(StrictSchema):
 class PrintedSchema(StrictSchema):
     """The language of a page for the customer, independent of the reader's own."""
 
-    language = Text(2, "|".join(LANGUAGES), f"must be one of {', '.join(LANGUAGES)}")
+    language = Text(2, "|".join(LANGUAGES), Message("must be one of %(names)s", names=", ".join(LANGUAGES)))
 
 
 class BeforeSchema(StrictSchema):
@@ -159,7 +159,7 @@ class WhatIfSchema(StrictSchema):
     """Terms to try on past orders."""
 
     window_business_days = WholeText(1, 366)
-    business_week = Text(7, "mon-fri|mon-sat|country", "")
+    business_week = Text(7, "mon-fri|mon-sat|country")
     timely_by = Choice(TimelyBy)
 
 

@@ -2,6 +2,7 @@
 
 import marshmallow as ma
 
+from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import StrictSchema, Text
 from refunds.web.schemas import response_fields
@@ -18,7 +19,7 @@ class Language(Text):
     """The language of a document."""
 
     def __init__(self) -> None:
-        shape = f"must be one of {', '.join(LANGUAGES)}"
+        shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
         described = {"description": "The language: `de` or `en`. Default: the reader's."}
         super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
 

@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.errors import Message
 from refunds.schemas.fields import StrictSchema, Text, WholeText, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
@@ -18,7 +19,9 @@ class EventTypes(Text):
     """Event types, separated by commas."""
 
     def __init__(self) -> None:
-        shape = "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
+        shape = Message(
+            "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
+        )
         super().__init__(
             500,
             r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
@@ -29,7 +32,7 @@ class EventTypes(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
         types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
-            raise does_not_fit(f"must be out of {', '.join(EventType)}", "unknown_value")
+            raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
         return types
 
 

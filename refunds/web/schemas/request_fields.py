@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from refunds.errors import Message
 from refunds.schemas.fields import Text, WholeText
 
 PAGE, MOST = 50, 200
@@ -13,7 +14,7 @@ class OrderId(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"description": "The billing system's id of the order."}
-        shape = "must be 1 to 64 letters, digits and . _ : -, and not of signs alone"
+        shape = Message("must be 1 to 64 letters, digits and . _ : -, and not of signs alone")
         super().__init__(64, r"[._:\-]*[A-Za-z0-9][A-Za-z0-9._:\-]*", shape, metadata=metadata, **kwargs)
 
 
@@ -21,7 +22,8 @@ class RecordId(Text):
     """The id that the service gave a record; its prefix names the kind."""
 
     def __init__(self, prefix: str, description: str, **kwargs: Any) -> None:
-        shape = f"must be an id such as {prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
+        example = f"{prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
+        shape = Message("must be an id such as %(example)s", example=example)
         pattern = rf"{prefix}_[0-9A-HJKMNP-TV-Z]{{26}}"
         super().__init__(30, pattern, shape, metadata={"description": description}, **kwargs)
 

@@ -1,0 +1,35 @@
+"""Every text that a caller may read is one template with named values, so that a catalogue can have it."""
+
+import ast
+import re
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "refunds"
+
+
+def calls(name, *rooms):
+    """Each call of a name in the package, or in some of its rooms, and its place."""
+    for path in (path for room in rooms or [""] for path in sorted((PACKAGE / room).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                yield f"{path}:{node.lineno}", node
+
+
+def test_every_message_is_a_template_as_it_stands_with_exactly_its_values():
+    for place, call in calls("Message"):
+        (template,) = call.args
+        if "/errors.py:" in place and not isinstance(template, ast.Constant):
+            continue  # the summary of other messages
+        assert isinstance(template, ast.Constant), place
+        wanted = set(re.findall(r"%\((\w+)\)s", template.value))
+        named = {keyword.arg for keyword in call.keywords}
+        assert named == wanted or (None in named and named - {None} < wanted), place
+        assert not named or template.value.count("%") == len(re.findall(r"%\(\w+\)s", template.value)), place
+
+
+def test_what_does_not_fit_carries_a_message():
+    assert not [place for place, _ in calls("ValueError", "domain", "schemas", "security")]
+    assert {place.rpartition("/")[2].partition(":")[0] for place, _ in calls("ValidationError", "schemas", "web")} == {
+        "fields.py"
+    }
