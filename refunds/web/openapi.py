@@ -15,10 +15,12 @@ import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
+from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
 from refunds.web.auth import Scopes
 from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction, View
-from refunds.web.problems import PROBLEMS, problem_data
+from refunds.web.problem_types import PROBLEMS
+from refunds.web.problems import problem_data
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.response_fields import Either
 
@@ -53,6 +55,7 @@ class Contract:
         self._tags = tuple(tags)
 
     @cached_property
+    @speaking(LANGUAGES[0])
     def document(self) -> dict[str, Any]:
         """The document as plain data."""
         marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, current_app, render_template
 from werkzeug.exceptions import NotFound
 
 from refunds.web.openapi import Contract
-from refunds.web.problems import PROBLEMS
+from refunds.web.problem_types import PROBLEMS
 
 blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 

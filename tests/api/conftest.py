@@ -81,7 +81,7 @@ def _desk(role):
     return desk
 
 
-billing, agent, supervisor, auditor = map(_desk, ("billing", "agent", "supervisor", "auditor"))
+billing, agent, supervisor, auditor, admin = map(_desk, ("billing", "agent", "supervisor", "auditor", "admin"))
 
 
 def slug(answer):

@@ -7,7 +7,7 @@ import pytest
 
 from refunds.errors import RefundsError
 from refunds.web import create_app
-from refunds.web.problems import PROBLEMS
+from refunds.web.problem_types import PROBLEMS
 from tests.conftest import client_of, settings
 
 URL = "/v1/eligibility-checks"

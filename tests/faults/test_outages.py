@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from refunds.web.problems import PROBLEMS
+from refunds.web.problem_types import PROBLEMS
 from tests import scaled
 from tests.faults.harness import (
     FLASK,

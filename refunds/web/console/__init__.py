@@ -23,7 +23,8 @@ from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, field_error_text
 from refunds.web.endpoint import Transaction, View, call
-from refunds.web.problems import PROBLEMS, Rejected
+from refunds.web.problem_types import PROBLEMS
+from refunds.web.problems import Rejected
 
 PREFIX = "/console"
 

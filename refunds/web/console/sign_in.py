@@ -19,7 +19,8 @@ from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
 from refunds.web.endpoint import Transaction
-from refunds.web.problems import HEADERS, PROBLEMS, Rejected, slug_of
+from refunds.web.problem_types import PROBLEMS
+from refunds.web.problems import HEADERS, Rejected, slug_of
 
 
 @blueprint.post("/sign-in/", defaults={"rest": ""})

@@ -1,0 +1,333 @@
+"""The types of problems: of each its status, what happened and how to fix it. Each has its page, `/problems/<code>`."""
+
+from dataclasses import dataclass
+
+from refunds.errors import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem: its status, its title, what happened, and the fix."""
+
+    status: int
+    title: Message
+    happened: Message
+    fix: Message
+
+
+PROBLEMS = {
+    "bad-request": Problem(
+        400,
+        Message("The service cannot read the request"),
+        Message(
+            "The request is broken before its content: for example, its query is not UTF-8, or it names a host that is "
+            "not "
+            "served here."
+        ),
+        Message("Check the address and the headers. An operator adds host names with REFUNDS_TRUSTED_HOSTS."),
+    ),
+    "malformed-json": Problem(
+        400,
+        Message("The body is not JSON"),
+        Message(
+            "The body is not valid JSON in UTF-8: it is cut short or nested too deeply, or it contains something that "
+            "JSON "
+            "does not have, such as NaN or half a surrogate pair."
+        ),
+        Message("Write the body with a JSON library, and send all of it."),
+    ),
+    "duplicate-key": Problem(
+        400,
+        Message("An object has the same key twice"),
+        Message(
+            "An object in the body has the same key twice. JSON readers disagree on which one counts, so the service "
+            "accepts neither."
+        ),
+        Message("Send every key once."),
+    ),
+    "idempotency-key-missing": Problem(
+        400,
+        Message("The request has no Idempotency-Key"),
+        Message(
+            "This operation creates a record, and its answer can be lost on the network. With a key, the same request "
+            "sent "
+            "again gets the first answer and creates no second record."
+        ),
+        Message(
+            "Send an Idempotency-Key that you choose, such as a UUID. Use the same key for every attempt at one "
+            "request, "
+            "and another for every other request."
+        ),
+    ),
+    "idempotency-key-invalid": Problem(
+        400,
+        Message("The Idempotency-Key is malformed"),
+        Message(
+            "The Idempotency-Key is not 1 to 128 letters, digits and simple signs, with or without quotes around them."
+        ),
+        Message("Use a UUID, for example."),
+    ),
+    "invalid-cursor": Problem(
+        400,
+        Message("The cursor does not belong to this list"),
+        Message("The value of after does not come from this list with these filters, or it was changed."),
+        Message("Leave after out to begin again. Then send each page's next as it is, with the same filters."),
+    ),
+    "unauthenticated": Problem(
+        401,
+        Message("The caller is not known"),
+        Message("The request has no token, or its token is misspelt, revoked or expired."),
+        Message("Send Authorization: Bearer and the token. An operator creates one with: flask tokens create"),
+    ),
+    "forbidden": Problem(
+        403,
+        Message("The caller may not do this"),
+        Message("The token is valid, but its role does not have the scope that this request needs."),
+        Message(
+            "Ask someone whose role has it. The API document names the scopes of each operation; GET /v1/me lists "
+            "yours."
+        ),
+    ),
+    "not-found": Problem(
+        404,
+        Message("Nothing has this address or id"),
+        Message("The path is misspelt, or something that the request names does not exist."),
+        Message("Compare the path with the API document at /docs. Percent-encode special characters in codes and ids."),
+    ),
+    "method-not-allowed": Problem(
+        405,
+        Message("This address does not take this method"),
+        Message("The path exists, but it does not take this method. The Allow header lists the methods that it takes."),
+        Message("Use a method from the Allow header."),
+    ),
+    "not-acceptable": Problem(
+        406,
+        Message("The answer does not exist in this form"),
+        Message("The Accept header names no form that this operation can answer in."),
+        Message("Ask for a form that the API document names for the operation, or send no Accept header."),
+    ),
+    "order-facts-conflict": Problem(
+        409,
+        Message("The order is registered with other facts"),
+        Message(
+            "An order with this id is registered with other facts. The list of errors names each difference. Nothing "
+            "was "
+            "changed."
+        ),
+        Message(
+            "Check the order's id. If the registered facts are wrong, correct them: send If-Match and a "
+            "correction_reason."
+        ),
+    ),
+    "order-frozen": Problem(
+        409,
+        Message("The facts of a cancelled order cannot change"),
+        Message("The order has a cancellation that is based on its facts. Nothing was changed."),
+        Message("If the cancellation is a mistake, revoke it. Then correct the order."),
+    ),
+    "not-refundable": Problem(
+        409,
+        Message("The order cannot be cancelled under the policy"),
+        Message(
+            "The contractual window has ended, or the contact does not count; the problem shows the decision. An order "
+            "and "
+            "a contact sent with the request were recorded. Statutory rights were not assessed."
+        ),
+        Message(
+            "Give the customer the reason. A supervisor can override the refusal: send the contact_id and an override."
+        ),
+    ),
+    "order-already-cancelled": Problem(
+        409,
+        Message("The order is already cancelled"),
+        Message(
+            "The order has a cancellation; the problem shows its reference. A contact sent with the request was "
+            "recorded."
+        ),
+        Message("Give the customer the reference. Nothing more is needed."),
+    ),
+    "policy-version-conflict": Problem(
+        409,
+        Message("The registered versions of the policy do not allow this"),
+        Message(
+            "The version's number belongs to other content or to a withdrawn version, the version has already taken "
+            "effect, or the policy has made decisions, so its past cannot change. Nothing was changed."
+        ),
+        Message("Read the policy again. The detail gives the number of the next version, or what you can do instead."),
+    ),
+    "contact-state-conflict": Problem(
+        409,
+        Message("The state of the contact does not allow this"),
+        Message(
+            "The contact was superseded or resolved, it does not ask for a cancellation, or a cancellation is based on "
+            "it. "
+            "Nothing was changed."
+        ),
+        Message("Read the contact again. The detail names the reason."),
+    ),
+    "cancellation-state-conflict": Problem(
+        409,
+        Message("The state of the cancellation does not allow this"),
+        Message(
+            "A revoked cancellation cannot be settled or confirmed. A settled cancellation cannot be revoked, or "
+            "settled "
+            "with other values. Nothing was changed."
+        ),
+        Message("Read the cancellation again. The detail names its state."),
+    ),
+    "feed-rewound": Problem(
+        409,
+        Message("The feed does not reach that far"),
+        Message(
+            "The journal ends before the position in the request, because an older state of the records was restored. "
+            "This request changed nothing."
+        ),
+        Message(
+            "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "
+            "cancellations you have to send again."
+        ),
+    ),
+    "length-required": Problem(
+        411,
+        Message("The body has no known length"),
+        Message(
+            "The request has a body but no Content-Length, or it has a Transfer-Encoding. The service accepts no body "
+            "of "
+            "unknown length, because it could not notice that one is cut short."
+        ),
+        Message(
+            "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe."
+        ),
+    ),
+    "precondition-failed": Problem(
+        412,
+        Message("The order is not in the state that you have read"),
+        Message(
+            "The If-Match is not the ETag of the order's current state: for example, someone has changed the order "
+            "since "
+            "you read it. This request changed nothing."
+        ),
+        Message("Read the order again, compare, and send the correction with the new ETag."),
+    ),
+    "body-too-large": Problem(
+        413,
+        Message("The body is too large"),
+        Message("The body is longer than this operation accepts."),
+        Message("Send less at once: split a batch into several."),
+    ),
+    "unsupported-media-type": Problem(
+        415,
+        Message("The body is not declared as JSON"),
+        Message("The Content-Type is not application/json, or the body is compressed."),
+        Message("Send Content-Type: application/json and an uncompressed body in UTF-8."),
+    ),
+    "validation-error": Problem(
+        422,
+        Message("Some values of the request are not valid"),
+        Message(
+            "The service can read the request, but some values are not valid. The list of errors names each place by a "
+            "JSON pointer into the body (or by the name of the parameter), says what is expected, and has a stable "
+            "code."
+        ),
+        Message("Correct each place that is named, and send the request again."),
+    ),
+    "payment-data-refused": Problem(
+        422,
+        Message("A text contains payment data"),
+        Message(
+            "A text contains what looks like the number of a payment card or an IBAN. The service never stores these, "
+            "and "
+            "it stored nothing of this request."
+        ),
+        Message(
+            "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code."
+        ),
+    ),
+    "effective-too-early": Problem(
+        422,
+        Message("The version would take effect too early"),
+        Message("A version cannot take effect before it is registered or before the vendor's page shows it."),
+        Message("Choose a later effective_from, or send null: the version then takes effect as soon as possible."),
+    ),
+    "evidence-required": Problem(
+        422,
+        Message("A late entry needs evidence"),
+        Message(
+            "The contact was received before the deadline but is entered after it, and the policy then requires a "
+            "ticket. "
+            "The contact was not recorded."
+        ),
+        Message("Add the ticket_ref of the call or e-mail."),
+    ),
+    "idempotency-key-reused": Problem(
+        422,
+        Message("The key was used for another request"),
+        Message("This Idempotency-Key was already used for another request. Nothing was changed."),
+        Message("Use a new key for a new request. To repeat a request, send exactly the same again."),
+    ),
+    "unknown-region": Problem(
+        422,
+        Message("The region is unknown"),
+        Message(
+            "The region is not exactly one of the codes in the holiday data. The service never treats an unknown "
+            "region as "
+            "a place without holidays."
+        ),
+        Message("Use a country code (DE), or a country and a subdivision (DE-BY). The detail may suggest a code."),
+    ),
+    "calendar-not-covered": Problem(
+        422,
+        Message("The holiday data does not reach that far"),
+        Message(
+            "Some days to be counted are in years for which the region's holidays are not known. The service never "
+            "counts "
+            "such days as if there were no holidays."
+        ),
+        Message("Check the year. The detail says which dates the region's data covers."),
+    ),
+    "no-policy-in-force": Problem(
+        422,
+        Message("No version of the policy was in force"),
+        Message(
+            "No version was in force at the time that decides which version applies: the first takes effect later, or "
+            "every version was withdrawn."
+        ),
+        Message("Check the dates. The detail says when the first version takes effect."),
+    ),
+    "precondition-required": Problem(
+        428,
+        Message("A correction needs the ETag of the order"),
+        Message(
+            "The correction does not say which state of the order it is based on, so it could undo someone else's."
+        ),
+        Message("Read the order and send its ETag as If-Match."),
+    ),
+    "rate-limited": Problem(
+        429,
+        Message("Too many requests"),
+        Message(
+            "The client sent more requests than it may in a second, or the service is receiving too many bodies at "
+            "once."
+        ),
+        Message("Wait as many seconds as Retry-After says. One batch can contain many checks."),
+    ),
+    "internal-error": Problem(
+        500,
+        Message("The service failed"),
+        Message(
+            "Something went wrong that is not the request's fault, and was logged with the request id. It is not known "
+            "whether the request changed anything."
+        ),
+        Message("Try again later. If it persists, give the operator the request id, which is the problem's instance."),
+    ),
+    "storage-unavailable": Problem(
+        503,
+        Message("The records cannot be reached"),
+        Message(
+            "The storage is busy, full or unreachable. The request changed nothing, or it is not known whether it did."
+        ),
+        Message(
+            "Send the same request again after as many seconds as Retry-After says, with the same Idempotency-Key."
+        ),
+    ),
+}
