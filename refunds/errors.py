@@ -120,8 +120,7 @@ class EvidenceRequired(InvalidInput):
 
 def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) -> Message:
     """The first three errors in one line, each detail as `read` gives it."""
-    details = (f"{one.pointer}: {read(one.detail)}".removeprefix(": ") for one in islice(errors, 3))
-    text = "; ".join(details)
+    text = "; ".join(f"{one.pointer}: {read(one.detail)}".removeprefix(": ") for one in islice(errors, 3))
     return Message(text)
 
 
@@ -158,22 +157,18 @@ class NoPolicyInForce(CallersError):
 
     def __init__(self, policy_id: str, at: datetime, first: datetime | None) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
-        then = f"{at.isoformat()[:19]}Z"
+        values = {"policy": policy_id, "at": f"{at.isoformat()[:19]}Z"}
         if first is None:
-            text = Message(
-                "No version of the policy %(policy)s was in force at %(at)s; every one has been withdrawn.",
-                policy=policy_id,
-                at=then,
+            detail = Message(
+                "No version of the policy %(policy)s was in force at %(at)s; every one has been withdrawn.", **values
             )
         else:
-            since = f"{first.isoformat()[:19]}Z"
-            text = Message(
+            values["first"] = f"{first.isoformat()[:19]}Z"
+            detail = Message(
                 "No version of the policy %(policy)s was in force at %(at)s; the first takes effect at %(first)s.",
-                policy=policy_id,
-                at=then,
-                first=since,
+                **values,
             )
-        super().__init__(text)
+        super().__init__(detail)
 
 
 class NotFound(CallersError):

@@ -24,8 +24,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
-
-
 _TEXT = Message("must be a text")
 
 

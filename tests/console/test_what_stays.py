@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from refunds.domain.permissions import Role
-from refunds.errors import StorageUnavailable
+from refunds.errors import Message, StorageUnavailable
 from refunds.service import cancellations
 from tests.console.pages import HOST
 
@@ -91,7 +91,7 @@ def test_where_the_records_are_away_the_form_stays_and_is_sent_once(house, agent
     order = house.register()
     page = agent.get(f"/console/orders/{order}/cancel?{EXACT}")
     once = page.form("Cancel the order now").fields["once"]
-    with mock.patch.object(cancellations, "issue", side_effect=StorageUnavailable("away")):
+    with mock.patch.object(cancellations, "issue", side_effect=StorageUnavailable(Message("away"))):
         page = agent.press(page, "Cancel the order now", note="Moves house.")
     assert page.status == 503
     fields = page.form("Cancel the order now").fields

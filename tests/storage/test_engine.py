@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
+from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable
 from refunds.storage import open_engine
 from tests.storage.engines import (
     ENGINES,
@@ -47,14 +47,16 @@ def test_a_write_is_there_for_the_next_read(engine):
     assert amounts(engine) == (70, 30)
 
 
-@pytest.mark.parametrize("error", [ValueError, StorageUnavailable, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize(
+    "error", [ValueError(), StorageUnavailable(Message("away")), KeyboardInterrupt(), GeneratorExit()], ids=repr
+)
 def test_a_write_that_an_error_leaves_never_was(engine, error):
     def spoilt():
         with engine.write() as tx:
             spend(tx, 30)
             raise error
 
-    with pytest.raises(error):
+    with pytest.raises(type(error)):
         spoilt()
     require_untouched(engine)
 
