@@ -1,4 +1,4 @@
-"""Done: what is read aloud and printed; how a cancellation is taken back, by whom, and until when."""
+"""Cancelled orders: what is read aloud and printed, who can revoke a cancellation, and until when."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from refunds.service import cancellations
 from tests.console.conftest import opened
 
 
-def test_the_confirmation_is_in_the_customers_language_and_the_console_stays_in_the_agents(house, agent):
+def test_the_confirmation_is_in_the_chosen_language_and_the_console_stays_in_the_agents(house, agent):
     done = house.cancel(house.register())
     page = agent.get(f"/console/cancellations/{done.cancellation_id}")
     german, english = (agent.follow(page, f"Confirmation in {lang}") for lang in ("German", "English"))
@@ -22,16 +22,16 @@ def test_the_confirmation_is_in_the_customers_language_and_the_console_stays_in_
 
 
 def done(house, role=Role.AGENT, **facts):
-    """A cancellation that somebody has issued."""
+    """A cancellation that a user of this role has issued."""
     return house.cancel(house.register(**facts), role)
 
 
 def path_of(one):
-    """Where a cancellation is shown."""
+    """The path of a cancellation's page."""
     return f"/console/cancellations/{one.cancellation_id}"
 
 
-def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent):
+def test_the_page_shows_the_reference_and_what_happens_next(house, agent):
     one = done(house)
     page = agent.get(path_of(one))
     (reference,) = page.main.every("p", class_="big")
@@ -43,7 +43,7 @@ def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent)
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
-def test_the_agent_revokes_his_own_for_a_quarter_of_an_hour(house, agent, now):
+def test_an_agent_can_revoke_their_own_cancellation_for_15_minutes(house, agent, now):
     one = done(house)
     page = agent.get(path_of(one))
     now.shift(timedelta(minutes=15))
@@ -55,7 +55,7 @@ def test_the_agent_revokes_his_own_for_a_quarter_of_an_hour(house, agent, now):
     assert one.order_id in agent.get("/console/open").links
 
 
-def test_after_that_he_may_not_and_is_not_offered_to(house, agent, now):
+def test_after_15_minutes_an_agent_can_no_longer_revoke_it(house, agent, now):
     one = done(house)
     form = agent.get(path_of(one)).form("Revoke")
     now.shift(timedelta(minutes=15, seconds=1))
@@ -69,7 +69,7 @@ def test_after_that_he_may_not_and_is_not_offered_to(house, agent, now):
 
 
 @pytest.mark.parametrize("after", [timedelta(minutes=1), timedelta(days=30)])
-def test_a_supervisor_revokes_any_until_it_is_refunded(house, now, after):
+def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(house, now, after):
     first, second = done(house), done(house)
     now.shift(after)
     supervisor = house.browser(Role.SUPERVISOR)
@@ -85,7 +85,7 @@ def test_a_supervisor_revokes_any_until_it_is_refunded(house, now, after):
     assert (page.facts["State"], "Revoke" in page.source) == ("refunded", False)
 
 
-def test_nobody_revokes_what_another_agent_has_issued(house, agent):
+def test_an_agent_cannot_revoke_a_cancellation_of_another_user(house, agent):
     one = done(house, Role.SUPERVISOR)
     assert "Revoke" not in agent.get(path_of(one)).source
     token = agent.get("/console/").form("Check").fields["csrf_token"]
@@ -95,7 +95,7 @@ def test_nobody_revokes_what_another_agent_has_issued(house, agent):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ({}, {"reason_code": "Fill this in."}),
         ({"reason_code": "mood"}, {"reason_code": "Choose one of the reasons."}),
@@ -103,20 +103,20 @@ def test_nobody_revokes_what_another_agent_has_issued(house, agent):
         ({"reason": "Another was meant."}, {"reason_code": "Fill this in."}),
     ],
 )
-def test_a_revocation_wants_its_reason_and_keeps_what_was_typed(house, agent, typed, said):
+def test_a_revocation_needs_a_reason_and_keeps_what_was_typed(house, agent, typed, expected):
     one = done(house)
     form, before = agent.get(path_of(one)).form("Revoke"), house.position
     page = agent.post(path_of(one), form.fields | typed)
     assert (page.status, house.position) == (422, before)
-    ((field, words),) = said.items()
+    ((field, message),) = expected.items()
     assert page.errors.keys() == {field}
-    assert page.errors[field].startswith(words)
+    assert page.errors[field].startswith(message)
     kept = page.form("Revoke").fields
     assert kept["reason"] == typed.get("reason", "")
     assert kept.get("reason_code") == (typed.get("reason_code") if field != "reason_code" else None)
 
 
-def test_recent_are_ones_own_the_newest_first_with_how_long_they_can_be_revoked(house, now):
+def test_recent_lists_ones_own_cancellations_newest_first_with_the_time_left_to_revoke(house, now):
     house = opened()
     orders = []
     for _ in range(3):
@@ -135,7 +135,7 @@ def test_recent_are_ones_own_the_newest_first_with_how_long_they_can_be_revoked(
     house.store.close()
 
 
-def test_a_revoked_cancellation_has_no_words_for_the_customer_and_no_confirmation(house, agent):
+def test_a_revoked_cancellation_has_no_text_for_the_customer_and_no_confirmation(house, agent):
     one = done(house)
     page = agent.press(agent.get(path_of(one)), "Revoke", reason_code="entered_in_error")
     assert not list(page.main.every("section", class_="words"))
@@ -145,11 +145,11 @@ def test_a_revoked_cancellation_has_no_words_for_the_customer_and_no_confirmatio
 
 
 @pytest.mark.parametrize("language", ["fr", "DE", "x" * 50])
-def test_a_confirmation_is_in_a_language_that_there_is(house, agent, language):
+def test_a_confirmation_in_an_unknown_language_is_refused(house, agent, language):
     assert agent.get(f"{path_of(done(house))}/confirmation?language={language}").status == 422
 
 
-def test_the_history_of_an_order_tells_everything_that_happened_in_its_order(house, agent, supervisor, now):
+def test_the_history_of_an_order_lists_every_event_in_order(house, agent, supervisor, now):
     order = house.register()
     now.shift(60)
     agent.press(agent.get(f"/console/orders/{order}"), "Only a question")
@@ -168,19 +168,19 @@ def test_the_history_of_an_order_tells_everything_that_happened_in_its_order(hou
         "order registered", "contact recorded", "contact recorded", "contact recorded", "cancellation issued",
         "cancellation revoked", "contact resolved", "contact resolved",
     ]  # fmt: skip
-    told = [item.text for item in items]
-    assert "Question" in told[1]
-    assert "you" in told[1]
-    assert "Wants it cancelled." in told[2]
-    assert "supervisor-1" in told[3]
-    assert reference in told[4]
-    assert "Thought better of it." in told[5]
+    texts = [item.text for item in items]
+    assert "Question" in texts[1]
+    assert "you" in texts[1]
+    assert "Wants it cancelled." in texts[2]
+    assert "supervisor-1" in texts[3]
+    assert reference in texts[4]
+    assert "Thought better of it." in texts[5]
     assert page.facts["Customer"] == "K-20391"
     assert page.facts["Service provided"] == "Thursday, 2 April 2026, 16:20 (Berlin time)"
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_the_evidence_is_a_page_of_its_own_in_the_readers_language(house, language):
+def test_the_evidence_is_a_separate_page_in_the_readers_language(house, language):
     one = done(house)
     browser = house.browser(Role.AGENT, language)
     page = browser.get(f"/console/orders/{one.order_id}/evidence")

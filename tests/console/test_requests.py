@@ -1,4 +1,4 @@
-"""What a customer asks for: confirmed, cancelled, recorded, kept on the Open list, resolved; and what only supervisors do."""
+"""Customers' requests: cancelled, recorded, kept on the Open list, resolved; and what only supervisors may do."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
 ENDED = "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
 LAST_MINUTE = datetime(2026, 4, 8, 21, 58, tzinfo=UTC)
-"""Of the window of an order that was provided on 2 April: 23:58 in Berlin."""
+"""Just before the deadline of a service that was provided on 2 April: 23:58 in Berlin."""
 
 
 def answer(browser, order, query=""):
@@ -28,7 +28,7 @@ def answer(browser, order, query=""):
     return browser.get(f"/console/orders/{order}{query}")
 
 
-def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(house, agent):
+def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_shown(house, agent):
     order = house.register()
     page = agent.press(answer(agent, order), "Cancel this order")
     assert page.h1 == f"Cancel {order}?"
@@ -56,7 +56,7 @@ def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(hous
     house.verify()
 
 
-def test_an_e_mail_of_yesterday_is_recorded_as_such(house, agent):
+def test_an_e_mail_of_yesterday_is_recorded_with_its_own_times(house, agent):
     order = house.register()
     page = answer(agent, order, "?channel=email&received_at=yesterday+17:40&sent_at=yesterday+17:39")
     page = agent.press(agent.press(page, "Cancel this order"), "Cancel the order now", from_detail="a@example.com")
@@ -67,7 +67,7 @@ def test_an_e_mail_of_yesterday_is_recorded_as_such(house, agent):
     assert house.active(order) is not None
 
 
-def test_nothing_personal_stands_in_an_address(house, agent):
+def test_no_address_contains_personal_data(house, agent):
     order, typed = (
         house.register(customer_ref="K-55501"),
         {"ticket_ref": "T-55501", "note": "N-55501", "from_detail": "p55501@example.com"},
@@ -84,7 +84,7 @@ def test_nothing_personal_stands_in_an_address(house, agent):
     assert not any("55501" in unquote_plus(address) for address in agent.visited)
 
 
-def test_a_question_is_recorded_by_one_press_and_stays_on_no_list(house, agent):
+def test_a_question_is_recorded_with_one_press_and_is_not_on_the_open_list(house, agent):
     order = house.register()
     page = agent.press(answer(agent, order), "Only a question")
     contact = house.contact(order)
@@ -94,7 +94,7 @@ def test_a_question_is_recorded_by_one_press_and_stays_on_no_list(house, agent):
     assert house.active(order) is None
 
 
-def test_a_request_that_is_to_be_cancelled_later_stays_on_the_open_list_until_it_is(house, agent):
+def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(house, agent):
     order = house.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     assert page.h1 == "An open request"
@@ -107,7 +107,7 @@ def test_a_request_that_is_to_be_cancelled_later_stays_on_the_open_list_until_it
     assert house.active(order).contact_id == house.contact(order).contact_id
 
 
-def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reason(house, agent):
+def test_a_request_is_resolved_with_a_reason_and_leaves_the_open_list(house, agent):
     order = house.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     refused = agent.press(page, "Resolve the request", reason="")
@@ -121,8 +121,8 @@ def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reas
     assert order not in agent.get("/console/open").links
 
 
-def test_a_customer_who_asked_in_time_and_talks_past_the_deadline_has_asked_in_time(house, now):
-    """Recorded as received is when the question was asked; the ticket shows it, as for every late entry."""
+def test_a_call_that_began_before_the_deadline_is_in_time(house, now):
+    """The request was received when the check was made; it needs a ticket, like every late entry."""
     agent, order = house.browser(Role.AGENT), house.register()
     now.move_to(LAST_MINUTE)
     agent = house.browser(Role.AGENT)
@@ -142,7 +142,7 @@ def test_a_customer_who_asked_in_time_and_talks_past_the_deadline_has_asked_in_t
 
 
 @pytest.mark.parametrize("button", ["Only a question", "Record, cancel later"])
-def test_what_is_recorded_was_received_when_it_was_asked(house, now, button):
+def test_a_contact_is_received_when_its_answer_was_shown(house, now, button):
     order = house.register()
     now.move_to(NOW)
     agent = house.browser(Role.AGENT)
@@ -153,8 +153,8 @@ def test_what_is_recorded_was_received_when_it_was_asked(house, now, button):
 
 
 @pytest.mark.parametrize(("doing", "button"), [("cancel", "Cancel the order now"), ("record", "Record")])
-def test_what_was_shown_to_be_recorded_is_recorded_however_long_it_was_looked_at(house, agent, now, doing, button):
-    """Also where a link led there, and not the answer."""
+def test_a_contact_is_received_at_the_time_that_the_form_showed(house, agent, now, doing, button):
+    """Also where a link led straight to the form."""
     order = house.register()
     page = agent.get(f"/console/orders/{order}/{doing}?channel=phone")
     now.shift(timedelta(minutes=4))
@@ -163,7 +163,7 @@ def test_what_was_shown_to_be_recorded_is_recorded_however_long_it_was_looked_at
     assert house.contact(order).received_at == NOW
 
 
-def test_a_question_at_the_last_minute_is_recorded_after_it_without_a_ticket(house, now):
+def test_a_question_before_the_deadline_is_recorded_after_it_without_a_ticket(house, now):
     order = house.register()
     now.move_to(LAST_MINUTE)
     agent = house.browser(Role.AGENT)
@@ -172,7 +172,7 @@ def test_a_question_at_the_last_minute_is_recorded_after_it_without_a_ticket(hou
     assert agent.press(page, "Only a question").h1 == "A question, on record"
 
 
-def test_a_request_at_the_last_minute_that_is_recorded_after_it_wants_a_ticket(house, now):
+def test_a_request_before_the_deadline_that_is_recorded_after_it_needs_a_ticket(house, now):
     order = house.register()
     now.move_to(LAST_MINUTE)
     agent = house.browser(Role.AGENT)
@@ -185,7 +185,7 @@ def test_a_request_at_the_last_minute_that_is_recorded_after_it_wants_a_ticket(h
     assert house.contact(order).received_at == LAST_MINUTE
 
 
-def test_a_request_that_comes_too_late_is_recorded_and_its_page_says_so(house, agent):
+def test_a_late_request_is_recorded_and_its_page_says_so(house, agent):
     order = house.register(service_provided_at=TOO_LONG_AGO)
     page = agent.press(answer(agent, order), "Record the request")
     assert (page.h1, house.active(order)) == ("An open request", None)
@@ -194,8 +194,8 @@ def test_a_request_that_comes_too_late_is_recorded_and_its_page_says_so(house, a
     assert not [form for form in page.forms if "cancel" in " ".join(form.buttons).lower()]
 
 
-def test_a_refusal_at_the_last_moment_leads_to_what_was_recorded_of_it(house, agent):
-    """The window had ended, or another cancelled the order, before the form came."""
+def test_a_refused_cancellation_leads_to_the_recorded_contact(house, agent):
+    """As when the window ends before the form is sent."""
     order = house.register(service_provided_at=TOO_LONG_AGO)
     page = agent.get(f"/console/orders/{order}/cancel?channel=phone")
     assert "the request is recorded and the order is not cancelled" in page.text
@@ -204,7 +204,7 @@ def test_a_refusal_at_the_last_moment_leads_to_what_was_recorded_of_it(house, ag
     assert house.active(order) is None
 
 
-def test_an_order_is_cancelled_once_however_many_agents_confirm_it(house, agent, supervisor):
+def test_an_order_is_cancelled_once_when_two_users_confirm_it(house, agent, supervisor):
     order = house.register()
     both = [(browser, browser.press(answer(browser, order), "Cancel this order")) for browser in (agent, supervisor)]
     first, second = (browser.press(page, "Cancel the order now") for browser, page in both)
@@ -216,7 +216,7 @@ def test_an_order_is_cancelled_once_however_many_agents_confirm_it(house, agent,
 
 
 @pytest.mark.parametrize(("field", "most"), [("note", 2001), ("ticket_ref", 101)])
-def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, most):
+def test_a_text_that_is_too_long_is_kept_and_the_limit_is_shown(house, agent, field, most):
     order, before = house.register(), house.position
     page = agent.press(
         agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: "x" * most}
@@ -229,7 +229,7 @@ def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, mos
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "said"),
+    ("field", "typed", "message"),
     [
         ("from_detail", "nobody", "Write a telephone number with +"),
         ("contact_point", "not a number", "Write a telephone number with +"),
@@ -237,20 +237,18 @@ def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, mos
         ("ticket_ref", "one\ntwo", "Write the ticket in one line"),
     ],
 )
-def test_a_detail_that_does_not_fit_is_kept_and_what_is_expected_is_said(house, agent, field, typed, said):
+def test_an_invalid_detail_is_kept_and_explained(house, agent, field, typed, message):
     order = house.register()
     page = agent.press(agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: typed})
     assert (page.status, page.errors.keys()) == (422, {field})
-    assert page.errors[field].startswith(said)
+    assert page.errors[field].startswith(message)
     assert page.form().fields[field] == typed
     assert house.active(order) is None
 
 
 @pytest.mark.parametrize("number", [CARD, CARD.replace(" ", "-"), "\uff14" + CARD[1:], IBAN])
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_where_it_was_typed(
-    house, number, language
-):
+def test_payment_data_is_refused_with_an_explanation_and_shown_only_in_its_field(house, number, language):
     browser, order = house.browser(Role.SUPERVISOR, language), house.register()
     late = house.register(service_provided_at=TOO_LONG_AGO)
     contact = house.record(house.register(), note="x")
@@ -277,7 +275,7 @@ def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_whe
     assert house.position == before
 
 
-def test_a_telephone_number_is_no_card(house, agent):
+def test_a_telephone_number_is_not_taken_for_a_card_number(house, agent):
     order = house.register()
     page = agent.press(
         agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", note="Call +49 1511 2345678"
@@ -286,11 +284,11 @@ def test_a_telephone_number_is_no_card(house, agent):
 
 
 def goodwill(browser, order):
-    """The page to confirm goodwill on."""
+    """The page on which goodwill is confirmed."""
     return browser.press(answer(browser, order), "Cancel as goodwill")
 
 
-def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
+def test_a_supervisor_needs_a_reason_to_cancel_as_goodwill(house, supervisor):
     order = house.register(service_provided_at=TOO_LONG_AGO)
     page = goodwill(supervisor, order)
     refused = supervisor.press(page, "Cancel as goodwill", note="A note.")
@@ -306,7 +304,7 @@ def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
     assert page.facts["Rests on"] == "goodwill, approved by you: Our line was down."
 
 
-def test_a_supervisor_decides_otherwise_on_an_open_request(house, agent, supervisor):
+def test_a_supervisor_cancels_an_open_request_as_goodwill(house, agent, supervisor):
     order = house.register(service_provided_at=TOO_LONG_AGO)
     agent.press(answer(agent, order), "Record the request")
     page = supervisor.follow(supervisor.get("/console/open"), order)
@@ -317,7 +315,7 @@ def test_a_supervisor_decides_otherwise_on_an_open_request(house, agent, supervi
 
 
 def test_a_question_cancels_nothing(house):
-    """A question needs no ticket, and stands in no list of late entries."""
+    """A question needs no ticket and is never a late entry, so it must not cancel."""
     question = NewContact(channel=Channel.PHONE, intent=Intent.QUESTION)
     request = Request(order=house.register(), contact=question)
     with house.store.write(COMMAND_LINE) as uow, pytest.raises(InvalidInput, match="must be cancel"):
@@ -347,7 +345,7 @@ def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(house,
     assert house.active(order) is None
 
 
-def test_an_override_that_nobody_knows_is_refused(house, supervisor):
+def test_an_unknown_override_is_refused(house, supervisor):
     order = house.register(service_provided_at=TOO_LONG_AGO)
     page = supervisor.get(f"/console/orders/{order}/cancel?override=mercy")
     before = house.position
@@ -357,7 +355,7 @@ def test_an_override_that_nobody_knows_is_refused(house, supervisor):
 
 @pytest.fixture(scope="module")
 def official():
-    """A house that has official contact points since before Easter."""
+    """An installation whose policy has official contact points since before Easter."""
     with time_machine.travel(BEFORE, tick=False), (with_points := opened()).store.write(COMMAND_LINE) as uow:
         first = uow.policies["virtual-numbers"].versions[0]
         terms = replace(
@@ -370,7 +368,7 @@ def official():
     with_points.store.close()
 
 
-def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(official):
+def test_a_contact_by_an_unofficial_number_counts_once_a_supervisor_accepts_it(official):
     order = official.register(service_provided_at="2026-04-07T10:00:00Z")
     agent, supervisor = official.browser(Role.AGENT), official.browser(Role.SUPERVISOR)
     page = agent.press(answer(agent, order), "Cancel this order")
@@ -387,8 +385,8 @@ def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(officia
     assert (done.basis, done.override_kind) == (Basis.POLICY, OverrideKind.CONTACT_POINT_ACCEPTED)
 
 
-def test_a_late_entry_is_entered_anew_by_a_supervisor(house, now):
-    """What the agent recorded is taken over and superseded; the order is cancelled as of right."""
+def test_a_supervisor_enters_a_late_entry_again(house, now):
+    """The agent's contact is copied and superseded; the order is cancelled by the policy."""
     order = house.register()
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
     agent, supervisor = house.browser(Role.AGENT), house.browser(Role.SUPERVISOR)
@@ -416,7 +414,7 @@ def test_a_late_entry_is_entered_anew_by_a_supervisor(house, now):
     house.verify()
 
 
-def test_an_agent_is_not_offered_to_enter_it_himself(house, now):
+def test_an_agent_cannot_enter_a_late_entry_again(house, now):
     order = house.register()
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
     contact = house.record(order, received_at=NOW, ticket_ref="T-1")
@@ -428,7 +426,7 @@ def test_an_agent_is_not_offered_to_enter_it_himself(house, now):
     assert "Received in time, but a supervisor must enter it" in page.text
 
 
-def test_a_request_of_another_order_supersedes_nothing_here(house, supervisor):
+def test_a_contact_cannot_supersede_one_of_another_order(house, supervisor):
     order, other = house.register(), house.register()
     contact, before = house.record(other, note="of another"), house.position
     page = supervisor.get(f"/console/orders/{order}/cancel?supersedes={contact}")
@@ -439,7 +437,7 @@ def test_a_request_of_another_order_supersedes_nothing_here(house, supervisor):
     assert (page.status, page.h1) == (409, "The request is no longer what you saw")
 
 
-def test_a_request_that_was_dealt_with_meanwhile_is_told_as_such(house, agent, supervisor):
+def test_a_request_that_was_resolved_meanwhile_is_a_conflict(house, agent, supervisor):
     order = house.register()
     contact = house.record(order)
     page = agent.press(agent.get(f"/console/contacts/{contact}"), "Cancel this order")
@@ -448,7 +446,7 @@ def test_a_request_that_was_dealt_with_meanwhile_is_told_as_such(house, agent, s
     assert (page.status, page.h1, house.active(order)) == (409, "The request is no longer what you saw", None)
 
 
-def test_the_open_list_is_read_page_by_page(house, agent):
+def test_the_open_list_is_shown_page_by_page(house, agent):
     made = {}
     for _ in range(28):
         order = house.register()

@@ -1,4 +1,4 @@
-"""A form that comes when its session has ended is lost to nobody: it is shown again after the sign-in, and sent once."""
+"""A form that is sent after its session has ended is not lost: it is shown again after the sign-in, and sent once."""
 
 import html
 from datetime import timedelta
@@ -56,11 +56,11 @@ def revoke(house):
 
 EVERY = (check, by_date, cancel, goodwill, cancel_a_stored_request, record, resolve, revoke)
 RECORDS = {cancel, goodwill, cancel_a_stored_request, record, resolve, revoke}
-"""Those that leave something on record."""
+"""The forms that leave something on record."""
 
 
 def signed_in(browser, page, house, role):
-    """What is shown once somebody has signed in on a page."""
+    """The page that is shown after signing in."""
     return browser.submit(page.form("Sign in"), name=f"{role}-1", password=house.passwords[role])
 
 
@@ -72,8 +72,8 @@ WORDS = {
 
 @pytest.mark.parametrize("made", EVERY)
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_a_form_of_an_ended_session_is_kept_and_shown_again_and_sent_once(house, now, made, language):
-    """Nothing is recorded before the form is sent anew, and everything that was typed is still there."""
+def test_a_form_of_an_ended_session_is_shown_again_after_the_sign_in(house, now, made, language):
+    """Nothing is recorded until the form is sent again, and everything that was typed is still there."""
     path, button, typed = made(house)
     form, browser = house.browser(Role.ADMIN).get(path).form(button), house.browser(Role.ADMIN, language)
     now.shift(timedelta(hours=12, seconds=1))
@@ -86,14 +86,14 @@ def test_a_form_of_an_ended_session_is_kept_and_shown_again_and_sent_once(house,
     assert (shown.status, shown.lang, house.position) == (200, language, before)
     assert shown.notices[0].startswith(resumed)
     again = next(one for one in shown.forms if one.method == "POST" and one.names >= form.names)
-    told = {name: value for name, value in form.filled(typed).items() if name != "csrf_token"}
-    assert again.filled({}).items() >= told.items()
+    values = {name: value for name, value in form.filled(typed).items() if name != "csrf_token"}
+    assert again.filled({}).items() >= values.items()
     ticket = {"ticket_ref": "T-1"} if "ticket_ref" in again.names else {}  # the deadline has passed
     assert browser.submit(again, **ticket).status == 200
     assert (house.position != before) is (made in RECORDS)
 
 
-def test_what_was_kept_is_sent_once_however_often_it_is_sent(house, now):
+def test_a_resumed_form_that_is_sent_twice_cancels_once(house, now):
     path, button, typed = cancel(house)
     order = path.split("/")[3]
     browser = house.browser(Role.ADMIN)
@@ -107,8 +107,8 @@ def test_what_was_kept_is_sent_once_however_often_it_is_sent(house, now):
     assert len(house.contacts(order)) == 1
 
 
-def test_a_form_sent_twice_leaves_one_record(house, agent):
-    """Two presses, or a page that was reloaded."""
+def test_a_form_that_is_sent_repeatedly_leaves_one_record(house, agent):
+    """As when a button is pressed twice or a page reloaded."""
     path, button, typed = record(house)
     form = agent.get(path).form(button)
     pages = [agent.submit(form, **typed) for _ in range(3)]
@@ -119,7 +119,7 @@ def test_a_form_sent_twice_leaves_one_record(house, agent):
 @pytest.mark.parametrize(
     "pressed", [("Only a question", "Record, cancel later"), ("Record, cancel later", "Only a question")]
 )
-def test_two_buttons_of_one_page_are_two_forms(house, agent, pressed):
+def test_two_buttons_on_one_page_record_two_contacts(house, agent, pressed):
     order = house.register()
     page = agent.get(f"/console/orders/{order}")
     for button in pressed:
@@ -127,7 +127,7 @@ def test_two_buttons_of_one_page_are_two_forms(house, agent, pressed):
     assert len(house.contacts(order)) == 2
 
 
-def test_a_changed_form_with_the_same_one_time_id_is_told_so(house, agent):
+def test_a_changed_form_with_the_same_one_time_id_is_refused(house, agent):
     path, button, typed = record(house)
     form = agent.get(path).form(button)
     agent.submit(form, **typed)
@@ -138,7 +138,7 @@ def test_a_changed_form_with_the_same_one_time_id_is_told_so(house, agent):
 
 
 @pytest.mark.parametrize("once", [None, "", "x" * 200, "with blanks in it", "<script>"])
-def test_a_form_without_its_one_time_id_is_not_taken(house, agent, once):
+def test_a_form_without_a_valid_one_time_id_is_refused(house, agent, once):
     path, button, typed = record(house)
     form = agent.get(path).form(button)
     before = house.position
@@ -148,8 +148,8 @@ def test_a_form_without_its_one_time_id_is_not_taken(house, agent, once):
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.SUPERVISOR, 200), (Role.PRODUCT, 403)])
-def test_somebody_else_who_signs_in_sees_the_form_if_he_may_send_it(house, now, role, status):
-    """And nothing of it where his role does not include it."""
+def test_another_user_who_signs_in_sees_the_form_only_if_they_may_send_it(house, now, role, status):
+    """Without the scope, nothing of the form is shown."""
     path, button, typed = cancel(house)
     browser = house.browser(Role.AGENT)
     form = browser.get(path).form(button)
@@ -182,20 +182,20 @@ def test_somebody_else_who_signs_in_sees_the_form_if_he_may_send_it(house, now, 
 @pytest.mark.parametrize(
     "rest", ["", "orders/{order}/cancel", "orders/nothing/record", "sign-out", "sign-in/", "..", "/"]
 )
-def test_what_is_said_to_have_been_kept_may_be_anything(house, records, kept, rest):
-    """It comes from the page, so whoever signs in may have made it up."""
+def test_any_kept_form_is_handled_without_failure(house, records, kept, rest):
+    """It comes from the page, so it can be forged."""
     browser, before = house.browser(), house.position
     path = f"/console/sign-in/{rest.format(order=records['order_id'])}"
     token = browser.get("/console/").form("Sign in").fields["csrf_token"]
     signing_in = {"name": "admin-1", "password": house.passwords[Role.ADMIN]}
-    answer = browser.send("POST", path, data={"csrf_token": token, "kept": kept} | signing_in)
-    assert answer.status_code < 500
-    assert "<script>alert" not in answer.text
+    response = browser.send("POST", path, data={"csrf_token": token, "kept": kept} | signing_in)
+    assert response.status_code < 500
+    assert "<script>alert" not in response.text
     assert house.position == before
 
 
-def test_what_was_kept_is_no_more_than_was_typed(house, now):
-    """No token, no password and nothing of the records is in it."""
+def test_a_kept_form_contains_only_what_was_typed(house, now):
+    """It contains no token, no password and nothing from the records."""
     path, button, typed = cancel(house)
     browser = house.browser(Role.AGENT)
     form = browser.get(path).form(button)
@@ -220,7 +220,7 @@ def test_a_wrong_password_keeps_the_form(house, now):
     assert shown.form(button).fields["note"] == typed["note"]
 
 
-def test_a_page_that_was_asked_for_is_shown_after_the_sign_in_with_its_parameters(house, now):
+def test_a_requested_page_is_shown_after_the_sign_in_with_its_parameters(house, now):
     browser, order = house.browser(Role.AGENT), house.register()
     now.shift(timedelta(hours=13))
     page = browser.get(f"/console/orders/{order}/cancel?channel=email&received_at=2026-04-08T08%3A20%3A00Z")
@@ -229,8 +229,8 @@ def test_a_page_that_was_asked_for_is_shown_after_the_sign_in_with_its_parameter
     assert shown.query == {"channel": "email", "received_at": "2026-04-08T08:20:00Z"}
 
 
-def test_nothing_that_fits_no_form_is_promised_to_be_kept(house, stranger):
-    """A sign-out of an ended session has nothing in it to be kept."""
+def test_a_sign_out_of_an_ended_session_is_not_kept(house, stranger):
+    """It contains nothing worth keeping."""
     page = stranger.post("/console/sign-out", {})
     shown = signed_in(stranger, page, house, Role.AGENT)
     assert (shown.status, shown.path) == (200, "/console/")
