@@ -80,8 +80,8 @@ def test_another_route_with_the_same_key_is_refused(agent):
 
 def test_a_key_of_another_request_replays_nothing(agent):
     order_id = agent.register()
-    agent.issue(order_id, key="told-first")
-    answer = agent.issue(order_id, key="told-first", contact={"channel": "phone", "note": "more"})
+    agent.issue(order_id, key="reused")
+    answer = agent.issue(order_id, key="reused", contact={"channel": "phone", "note": "more"})
     assert slug(answer) == "idempotency-key-reused"
     assert "reference" not in answer.json
 

@@ -62,7 +62,7 @@ class House:
         return Principal(user.user_id, user.name, user.role)
 
     def browser(self, role=None, language=None):
-        """The browser of a user of this role, or of nobody who is signed in."""
+        """The browser of a signed-in user of this role, or one that is not signed in."""
         return Browser(self.app, language) if role is None else signed_in(self.app, self.user(f"{role}-1"), language)
 
     def register(self, order_id=None, **facts):

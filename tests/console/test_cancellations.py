@@ -75,7 +75,7 @@ def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(house, no
     supervisor = house.browser(Role.SUPERVISOR)
     page = supervisor.press(supervisor.get(path_of(first)), "Revoke", reason_code="customer_withdrew")
     assert page.h1 == "The cancellation was revoked"
-    assert not house.contact(first.order_id).is_open, "the customer wants it no more"
+    assert not house.contact(first.order_id).is_open, "the customer no longer wants it"
     form = supervisor.get(path_of(second)).form("Revoke")
     with house.store.write(house.principal(Role.BILLING)) as uow:
         cancellations.settle(uow, second.cancellation_id, None, "R-1")

@@ -155,7 +155,7 @@ def test_signing_out_ends_every_session_of_the_user_in_every_browser(house, newc
     assert (page.status, page.h1) == (401, "Sign in")
     assert second.get("/console/").status == 401
     assert with_cookie(house, kept).get("/console/").status == 401, "an old cookie is worth nothing"
-    assert other.get("/console/").status == 200, "nobody else is signed out"
+    assert other.get("/console/").status == 200, "other users are not signed out"
     assert signing_in(house, second, name, password).status == 200
 
 
