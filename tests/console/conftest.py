@@ -44,7 +44,7 @@ def signed_in(app, user, language=None):
     return browser
 
 
-class House:
+class Site:
     """An installation with a user of every role, and its records."""
 
     def __init__(self, app):
@@ -137,11 +137,11 @@ def routes(app, records=None):
                 yield rule, method, rule.build(values, append_unknown=False)[1]
 
 
-def forms(house, records):
+def forms(site, records):
     """The endpoint and path of every form of the console, future ones included, except the sign-in form."""
     found = [
         (rule.endpoint, path)
-        for rule, method, path in routes(house.app, records)
+        for rule, method, path in routes(site.app, records)
         if method == "POST" and rule.endpoint not in PUBLIC
     ]
     assert len(found) >= 8
@@ -150,11 +150,11 @@ def forms(house, records):
 
 def opened(**changed):
     """A separate installation; the caller closes its store."""
-    return House(create_app(settings(**changed)))
+    return Site(create_app(settings(**changed)))
 
 
 @pytest.fixture(scope="session")
-def house():
+def site():
     """The installation that most tests share; each registers its own orders."""
     with time_machine.travel(BEFORE, tick=False):
         found = opened()
@@ -180,8 +180,8 @@ def _someone(role):
     """The fixture of the browser of a user of this role."""
 
     @pytest.fixture(name=role)
-    def browser(house, now):
-        return house.browser(role)
+    def browser(site, now):
+        return site.browser(role)
 
     return browser
 
@@ -190,9 +190,9 @@ agent, supervisor, product, auditor, billing = map(_someone, ("agent", "supervis
 
 
 @pytest.fixture
-def stranger(house):
+def stranger(site):
     """A browser that is not signed in."""
-    return house.browser()
+    return site.browser()
 
 
 SECRETS = ("K-7777", "a note about him", "Ticket-7777")
@@ -200,16 +200,16 @@ SECRETS = ("K-7777", "a note about him", "Ticket-7777")
 
 
 @pytest.fixture(scope="module")
-def records(house):
+def records(site):
     """A value for every parameter of a route."""
-    order = house.register(customer_ref=SECRETS[0])
-    contact = house.record(order, note=SECRETS[1], ticket_ref=SECRETS[2])
-    done = house.register(customer_ref=SECRETS[0])
+    order = site.register(customer_ref=SECRETS[0])
+    contact = site.record(order, note=SECRETS[1], ticket_ref=SECRETS[2])
+    done = site.register(customer_ref=SECRETS[0])
     return {
         "order_id": order,
         "contact_id": contact,
-        "cancellation_id": house.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
-        "customer_id": house.customer(order),
+        "cancellation_id": site.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
+        "customer_id": site.customer(order),
         "policy_id": "virtual-numbers",
         "rest": "elsewhere/1",
     }

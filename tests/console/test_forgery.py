@@ -32,17 +32,17 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("sends", TOKENS)
-def test_a_form_with_a_wrong_token_is_shown_again_and_changes_nothing(house, records, sends):
+def test_a_form_with_a_wrong_token_is_shown_again_and_changes_nothing(site, records, sends):
     """Walks every form, future ones included."""
-    browser = house.browser(Role.ADMIN)
-    own, other = browser.token, house.browser(Role.ADMIN).token
+    browser = site.browser(Role.ADMIN)
+    own, other = browser.token, site.browser(Role.ADMIN).token
     token = TOKENS[sends].format(own=own, cut=own[:-1], other=other)
-    before = house.position
-    for endpoint, path in forms(house, records):
+    before = site.position
+    for endpoint, path in forms(site, records):
         page = browser.post(path, FILLED | ({"csrf_token": token} if token else {}))
         assert page.status == 200, endpoint
         assert any(STALE in notice for notice in page.notices), endpoint
-    assert house.position == before
+    assert site.position == before
     assert browser.get("/console/").status == 200
 
 
@@ -65,15 +65,15 @@ CROSS_SITE = (
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE)
-def test_a_form_from_another_site_is_refused(house, records, headers):
+def test_a_form_from_another_site_is_refused(site, records, headers):
     """Walks every form, future ones included, and the sign-in form."""
-    browser = house.browser(Role.ADMIN)
-    token, before = browser.token, house.position
-    for _, path in [*forms(house, records), ("console.sign_in", "/console/sign-in/")]:
+    browser = site.browser(Role.ADMIN)
+    token, before = browser.token, site.position
+    for _, path in [*forms(site, records), ("console.sign_in", "/console/sign-in/")]:
         sent = {"data": FILLED | {"csrf_token": token}}
         page = Page(browser.send("POST", path, headers=headers, **sent), path)
         assert (page.status, page.h1) == (403, "This is not for you to do"), path
-    assert house.position == before
+    assert site.position == before
 
 
 @pytest.mark.parametrize(
@@ -86,16 +86,16 @@ def test_a_form_from_another_site_is_refused(house, records, headers):
         {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     ],
 )
-def test_a_form_from_the_console_itself_is_accepted(house, agent, headers):
+def test_a_form_from_the_console_itself_is_accepted(site, agent, headers):
     """Old browsers say less about its origin; the token is required in any case."""
-    order = house.register()
+    order = site.register()
     sent = {"data": {"q": order, "csrf_token": agent.token}}
     response = agent.send("POST", "/console/", headers=headers, **sent)
     assert (response.status_code, response.headers["Location"]) == (303, f"/console/orders/{order}?channel=phone")
 
 
-def test_any_site_may_link_to_a_page(house, agent):
+def test_any_site_may_link_to_a_page(site, agent):
     """The helpdesk links to it, and reading changes nothing."""
-    before = house.position
+    before = site.position
     assert agent.send("GET", "/console/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
-    assert house.position == before
+    assert site.position == before

@@ -17,8 +17,8 @@ from tests.console.conftest import NOW, opened
 def past():
     """An installation with two versions, a closure, and orders and contacts, some of whose decisions would change."""
     with time_machine.travel(NOW - timedelta(days=30), tick=False) as clock:
-        house = opened()
-        with house.store.write(COMMAND_LINE) as uow:
+        site = opened()
+        with site.store.write(COMMAND_LINE) as uow:
             first = uow.policies["virtual-numbers"].versions[0]
             terms = replace(first.terms, vendor_name="Example & Sons", page_url="https://example.com/refunds")
             publication.publish(uow, replace(first, version=2, effective_from=None, terms=terms))
@@ -26,11 +26,11 @@ def past():
         for day in range(8):
             at = f"2026-03-{10 + day}T10:00:00Z"
             clock.move_to(datetime(2026, 3, 10 + day, 11, tzinfo=UTC))
-            order = house.register(service_provided_at=at, region=("DE-BY", "AT", None)[day % 3])
+            order = site.register(service_provided_at=at, region=("DE-BY", "AT", None)[day % 3])
             clock.shift(timedelta(days=day))
-            house.record(order)
-    yield house
-    house.store.close()
+            site.record(order)
+    yield site
+    site.store.close()
 
 
 def counts(table):
@@ -120,9 +120,9 @@ def seals(page):
     return [list(row.every("td"))[-1].text for row in page.root.one("tbody").every("tr")]
 
 
-def test_the_journal_is_shown_page_by_page_and_every_seal_holds(house, auditor):
+def test_the_journal_is_shown_page_by_page_and_every_seal_holds(site, auditor):
     for _ in range(60):
-        house.register()
+        site.register()
     page, positions = auditor.get("/console/journal"), []
     while True:
         rows = [[cell.text for cell in row.every("td")] for row in page.root.one("tbody").every("tr")]
@@ -131,7 +131,7 @@ def test_the_journal_is_shown_page_by_page_and_every_seal_holds(house, auditor):
         if "Next page" not in page.links:
             break
         page = auditor.follow(page, "Next page")
-    assert positions == list(range(house.position[0], 0, -1))
+    assert positions == list(range(site.position[0], 0, -1))
 
 
 def test_the_whole_journal_is_verified_when_the_button_is_pressed(past):
@@ -158,12 +158,12 @@ TAMPERED = {
 
 @pytest.mark.parametrize("what", TAMPERED)
 def test_a_change_behind_the_services_back_is_found(tmp_path, what):
-    house = opened(directory=tmp_path, engine="sqlite")
-    order = house.register()
-    house.record(order, note="a note")
-    position = house.position[0]
-    house.register()
-    browser = house.browser(Role.AUDITOR)
+    site = opened(directory=tmp_path, engine="sqlite")
+    order = site.register()
+    site.record(order, note="a note")
+    position = site.position[0]
+    site.register()
+    browser = site.browser(Role.AUDITOR)
     assert set(seals(browser.get("/console/journal"))) == {"holds"}
     change, place = TAMPERED[what]
     with closing(sqlite3.connect(tmp_path / "refunds.db")) as database:
@@ -181,4 +181,4 @@ def test_a_change_behind_the_services_back_is_found(tmp_path, what):
     assert "SELECT" not in page.source
     if what.startswith("an event"):
         assert "broken" in seals(page)
-    house.store.close()
+    site.store.close()
