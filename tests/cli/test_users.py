@@ -29,9 +29,8 @@ class Commands:
 
     def __init__(self, directory, engine, **environment):
         self.environment = records_in(directory, engine) | environment
-        create_master_key(
-            Path(self.environment["REFUNDS_MASTER_KEY_FILE"])
-        )  # or each command would report that it created one
+        # Or each command would report that it created one.
+        create_master_key(Path(self.environment["REFUNDS_MASTER_KEY_FILE"]))
         with self._environment():
             self.app = importlib.reload(app).app
 

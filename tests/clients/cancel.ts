@@ -1,17 +1,17 @@
-// What an integrator writes with the generated TypeScript types: one cancellation, from the order to the settlement.
+// A program of an integrator with the generated TypeScript types: one cancellation, from the order to the settlement.
 
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "./refunds.js";
 
-// The types of Node.js would be one dependency more, for one line.
+// The types of Node.js would be another dependency, for one line.
 declare const process: { argv: [node: string, program: string, address: string, token: string] };
 
 const [, , baseUrl, token] = process.argv;
 const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
 const order_id = "A-typescript";
 
-/** What came back with the expected status, as the type that the document promises. */
+/** The data of a response, after checking its status. */
 function checked<T>(answer: { data?: T; error?: components["schemas"]["Problem"]; response: Response }, status = 200): T {
   if (answer.data === undefined || answer.response.status !== status) {
     throw new Error(`${answer.response.status}: ${answer.error?.title} ${answer.error?.detail}`);

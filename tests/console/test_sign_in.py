@@ -154,7 +154,7 @@ def test_signing_out_ends_every_session_of_the_user_in_every_browser(site, newco
     page = first.post("/console/sign-out", {"csrf_token": first.token})
     assert (page.status, page.h1) == (401, "Sign in")
     assert second.get("/console/").status == 401
-    assert with_cookie(site, kept).get("/console/").status == 401, "an old cookie is worth nothing"
+    assert with_cookie(site, kept).get("/console/").status == 401, "an old cookie is refused"
     assert other.get("/console/").status == 200, "other users are not signed out"
     assert signing_in(site, second, name, password).status == 200
 

@@ -48,9 +48,8 @@ def store(step, engine, tmp_path):
         (tmp_path / "refunds.db").write_bytes(records)
     else:
         with psycopg.connect(configured.database, autocommit=True) as connection:
-            connection.execute(
-                re.sub(r"(?m)^\\.*$", "", records.decode()).encode()
-            )  # only psql understands these lines
+            # Only psql understands lines with a backslash.
+            connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())
     for name in ("master.key", "anchors.jsonl"):
         shutil.copyfile(kept / name, tmp_path / name)
     (tmp_path / "master.key").chmod(0o600)
