@@ -2,15 +2,15 @@
 
     __main__   options, the table, results.json
     measure    timing in rounds; a comparison and its goal
-    decide     row 1: the decision alone, against what else could count the days
+    decide     row 1: the decision alone, against other libraries that count business days
     over_http  rows 2, 3 and 8: the service through its real server
-    writes     rows 4 and 5: cancellations issued, through the server and by many processes at once
+    writes     rows 4 and 5: cancellations, through the server and by many processes at once
     commits    the controls of rows 4 and 5: durable commits of one row each
-    growth     row 7: what is done with stored orders, with few and with many of them stored
+    growth     row 7: operations with few and with many stored orders
     stored     many stored orders, as the service would have written them
-    carried    stored records, carried over from one engine to the other
-    installed  installations of the service on either engine, each with records of its own, and requests to them
-    server     starts and ends servers; asks them over keep-alive connections
+    carried    copies stored records from one engine to the other
+    installed  installations of the service on either engine, each with separate records, and requests to them
+    server     starts and stops servers; sends them requests over keep-alive connections
     apps       the control apps, and the server process that runs them
 
 The rows are those of the performance goals. Nothing here is a test: a shared machine has no absolute figures.

@@ -48,7 +48,7 @@ def _options() -> argparse.Namespace:
 
 
 def _rows(text: str) -> list[int]:
-    """The rows that an option names."""
+    """The rows that an option selects."""
     known = {str(row): row for row in ROWS}
     wanted = text.split(",")
     if not known.keys() >= set(wanted):
@@ -83,7 +83,7 @@ def _reached(one: Comparison) -> str:
 
 
 def _write(compared: Iterable[Comparison], *, quick: bool) -> None:
-    """Keep what was measured, with the figures that each ratio was made from."""
+    """Write the results, with the figures from which each ratio was calculated."""
     results = {
         "python": platform.python_version(),
         "quick": quick,

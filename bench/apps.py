@@ -15,17 +15,17 @@ from flask import Flask, Response, request
 CHECKS = "/v1/eligibility-checks"
 NO_OP = "/no-op"
 ANSWERS = "BENCH_ANSWERS"
-"""The variable that names a JSON file in which the bare app finds its answers, by the body that asks for them."""
+"""The variable that names a JSON file with the answers of the bare app, by the body of the request."""
 COMMIT = "/commit"
 CONTROL = "BENCH_CONTROL"
-"""The variable that names the database in which the service's app commits rows that are none of the service's."""
+"""The variable that names the database in which the service's app commits the rows of the control."""
 
 
 def service_with_no_op() -> Flask:
-    """The service, with one more route that does nothing, and one that commits a row and does nothing else.
+    """The service, with an additional route that does nothing, and one that only commits a row.
 
-    Both are admitted as every route is: for whoever has a token. What is measured is what an operation costs above
-    what any operation of the app must; what admission costs is in the comparison with the bare app.
+    Both require a token like every other route. So the comparison shows what an operation costs beyond what every
+    operation of the app must; the cost of authentication is in the comparison with the bare app.
     """
     # Not at the top: the bare app must not carry the service in its memory.
     from bench.commits import open_commits  # noqa: PLC0415
@@ -37,7 +37,7 @@ def service_with_no_op() -> Flask:
     commits = open_commits(os.environ[CONTROL], CONNECTIONS)
 
     def commit() -> Response:
-        """Commit a row, and answer as the no-op does."""
+        """Commit a row, and respond like the no-op."""
         commits.one()
         return no_op()
 
@@ -48,13 +48,13 @@ def service_with_no_op() -> Flask:
 
 
 def no_op() -> Response:
-    """Read a JSON body and answer with a small one."""
+    """Read a JSON body and respond with a small one."""
     data = orjson.loads(request.get_data(cache=False))
     return Response(orjson.dumps({"fields": len(data)}), mimetype="application/json")
 
 
 def bare() -> Flask:
-    """An app with nothing around it, which knows the very bytes that the service answers."""
+    """A minimal app that responds with exactly the bytes of the service's answers."""
     app = Flask("bare", static_folder=None)
     file = os.environ.get(ANSWERS)
     known = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}

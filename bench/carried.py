@@ -1,4 +1,4 @@
-"""The records of an installation on SQLite, carried over to PostgreSQL: the same rows, by COPY, in a few minutes."""
+"""Copies the records of an installation on SQLite to PostgreSQL: the same rows, by COPY, in a few minutes."""
 
 from contextlib import closing
 
@@ -14,11 +14,11 @@ from tests.postgres import Cluster
 
 TABLES = (*NAMES, "journal_head")
 GROWN = ("customers", "orders", "contacts", "cancellations", "events")
-"""Those that hold many rows; a table that is vacuumed while it is empty is planned for as if it always were."""
+"""Tables with many rows; a table that is vacuumed while it is empty would be planned for as if it stayed empty."""
 
 
 def carried(home: Installed, server: Cluster) -> Installed:
-    """An installation with the same records and the same token on a PostgreSQL; nobody may be at work on the other."""
+    """An installation on PostgreSQL with the same records and token; the original must not be in use."""
     url = server.create()
     with closing(open_engine(url)) as engine, up_to_date(engine, "REFUNDS_DATABASE"):
         pass
@@ -26,16 +26,16 @@ def carried(home: Installed, server: Cluster) -> Installed:
         closing(sqlite3.connect(home.database.removeprefix("sqlite:///"))) as source,
         psycopg.connect(url, autocommit=True) as target,
     ):
-        target.execute("TRUNCATE journal_head")  # which a new schema has already
+        target.execute("TRUNCATE journal_head")  # a new schema already has a row
         for table in TABLES:
             _carry(source, target, table)
-        # What autovacuum would have done while so many records came, and would else do while they are asked for.
+        # Autovacuum would have done this while the records were written, and would else do it during the measurement.
         target.execute(f"VACUUM (ANALYZE) {', '.join(GROWN)}")
     return home.with_database(url, f"{home.directory.name}-on-postgresql")
 
 
 def _carry(source: sqlite3.Connection, target: psycopg.Connection, table: str) -> None:
-    """Every row of a table, whose columns have the same names and kinds on each engine."""
+    """Copy every row of a table; columns have the same names and types on each engine."""
     written = [name for _, name, *_ in source.execute(f"PRAGMA table_info({table})")]  # without generated columns
     rows = source.execute(f"SELECT {', '.join(written)} FROM {table}")  # noqa: S608 - one of the above
     columns = map(sql.Identifier, written)

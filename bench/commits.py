@@ -1,4 +1,4 @@
-"""The controls of rows 4 and 5: durable commits of one row each, by the driver of the service, used as it uses it."""
+"""The controls of rows 4 and 5: durable commits of one row each, with the driver of the service, used the same way."""
 
 import os
 from abc import ABC, abstractmethod
@@ -18,17 +18,17 @@ _NUMBERS = count()
 
 
 class Commits(ABC):
-    """A table in a database of its own, to which each commit adds a row."""
+    """A table in a separate database, to which each commit adds a row."""
 
     close: Callable[[], None]
-    """Let go of the database."""
+    """Close the database."""
 
     @abstractmethod
     def one(self) -> None:
-        """One row, one commit; by any thread."""
+        """Commit one row; any thread may call it."""
 
     def many(self, commits: int, clients: int = 1) -> None:
-        """As many, by clients that each have always one under way; raises what any of them raises."""
+        """Commit many rows, by clients that each always have one in progress; raises what any of them raises."""
         todo = iter(range(commits))
         if clients == 1:
             self._all(todo)
@@ -42,7 +42,7 @@ class Commits(ABC):
 
 
 def open_commits(url: str, clients: int) -> Commits:
-    """The control on a database, for as many clients at most."""
+    """The control on a database, for at most this many clients."""
     scheme, _, path = url.partition(":///")
     return _OnSQLite(path) if scheme == "sqlite" else _OnPostgreSQL(url, clients)
 
@@ -69,7 +69,7 @@ class _OnSQLite(Commits):
 
 
 class _OnPostgreSQL(Commits):
-    """Each commit also moves a head on, as each of the service moves the journal's: none can overtake another."""
+    """Each commit also advances a head, as the service does in its journal, so that commits are serialised."""
 
     def __init__(self, url: str, clients: int) -> None:
         self._pool = ConnectionPool(url, kwargs={"autocommit": True}, min_size=clients, max_size=clients, open=True)
@@ -96,5 +96,5 @@ class _OnPostgreSQL(Commits):
 
 
 def _key() -> str:
-    """A key that no process has given to a row before."""
+    """A key that is unique across processes."""
     return f"{os.getpid()}-{next(_NUMBERS):09}"

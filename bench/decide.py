@@ -1,6 +1,6 @@
 """Row 1: `decide()` without the list of days, against four other ways to count business days.
 
-Every control gets what `decide()` gets and gives what it gives: the local date of the service, the deadline as the
+Every control has the same input and output as `decide()`: from the local date of the service, the deadline as the
 instant in UTC at which the day after the last one begins, and whether the request came before it.
 """
 
@@ -37,7 +37,7 @@ Maker = Callable[..., Callable[[], None]]
 
 
 class _Bavaria(Bavaria):
-    """Bavaria as the other calendars have it: Assumption is a holiday only in the Catholic part of its towns."""
+    """Bavaria as in the other calendars: Assumption is a holiday only in its mostly Catholic towns."""
 
     include_assumption = False
 
@@ -53,12 +53,12 @@ def per_request(day: date, n: int) -> date:
 
 
 def cached(day: date, n: int) -> date:
-    """The last day, by one `holidays` object that knows its years already."""
+    """The last day, by one `holidays` object whose years are already computed."""
     return _CACHED.get_nth_working_day(day, n)
 
 
 def workalendar(day: date, n: int) -> date:
-    """The last day, by workalendar, which keeps the holidays of a year once it has worked them out."""
+    """The last day, by workalendar, which caches the holidays of a year."""
     return _WORKALENDAR.add_working_days(day, n)
 
 
@@ -92,19 +92,19 @@ def by_control(last_day: LastDay, facts: Facts, n: int) -> Answer:
 
 def comparisons(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 1."""
-    asked, rounds = cases(CASES), 2 if quick else 8
+    sample, rounds = cases(CASES), 2 if quick else 8
     for n in LENGTHS:
-        check_agreement(asked, n)
+        check_agreement(sample, n)
     for n in LENGTHS[:-1]:
-        yield from _against_controls(asked, n, rounds)
-    yield from _against_itself(asked, rounds)
+        yield from _against_controls(sample, n, rounds)
+    yield from _against_itself(sample, rounds)
 
 
-def check_agreement(asked: Sequence[Facts], n: int) -> None:
-    """Stop where a control does not answer as `decide()` does: it would be no control."""
+def check_agreement(sample: Sequence[Facts], n: int) -> None:
+    """Stop if the answer of a control differs from that of `decide()`."""
     judging = version(n)
     calendar = _calendar(judging)
-    for facts in asked:
+    for facts in sample:
         decision = decide(facts, judging, calendar)
         for name, last_day in CONTROLS.items():
             answer = by_control(last_day, facts, n)
@@ -112,18 +112,18 @@ def check_agreement(asked: Sequence[Facts], n: int) -> None:
                 raise AssertionError(f"{name} answers {answer} where decide() has {decision}")
 
 
-def eligible(asked: Sequence[Facts], judging: PolicyVersion) -> list[bool]:
-    """What `decide()` makes of each case."""
+def eligible(sample: Sequence[Facts], judging: PolicyVersion) -> list[bool]:
+    """Whether each case is eligible by `decide()`."""
     calendar = _calendar(judging)
-    return [decide(facts, judging, calendar).eligible for facts in asked]
+    return [decide(facts, judging, calendar).eligible for facts in sample]
 
 
-def decide_all(asked: Sequence[Facts], judging: PolicyVersion) -> Callable[[], None]:
+def decide_all(sample: Sequence[Facts], judging: PolicyVersion) -> Callable[[], None]:
     """A run that decides every case."""
     calendar = _calendar(judging)
 
     def run() -> None:
-        for facts in asked:
+        for facts in sample:
             decide(facts, judging, calendar).eligible  # noqa: B018 - a property that decides
 
     return run
@@ -147,38 +147,38 @@ def version(n: int = LENGTHS[0]) -> PolicyVersion:
     return of_the_vendor.what_if({"window_business_days": n})
 
 
-def _against_controls(asked: Sequence[Facts], n: int, rounds: int) -> Iterator[Comparison]:
+def _against_controls(sample: Sequence[Facts], n: int, rounds: int) -> Iterator[Comparison]:
     makers = {name: partial(_control_all, last_day, n=n) for name, last_day in CONTROLS.items()}
-    best = _best_in_parts({"decide": partial(decide_all, judging=version(n))} | makers, asked, rounds)
+    best = _best_in_parts({"decide": partial(decide_all, judging=version(n))} | makers, sample, rounds)
     ours = best.pop("decide")
     for name, control in best.items():
-        figures = {"ours_us": ours / len(asked) * 1e6, "control_us": control / len(asked) * 1e6}
+        figures = {"ours_us": ours / len(sample) * 1e6, "control_us": control / len(sample) * 1e6}
         goal = GOALS.get((n, CONTROLS[name]))
         yield Comparison(1, f"decide(), {n} days", name, control / ours, goal, figures=figures)
 
 
-def _against_itself(asked: Sequence[Facts], rounds: int) -> Iterator[Comparison]:
-    """The longest window against the shortest, where growth would show."""
+def _against_itself(sample: Sequence[Facts], rounds: int) -> Iterator[Comparison]:
+    """The longest window against the shortest, to show growth."""
     few, *_, many = LENGTHS
     makers = {n: partial(decide_all, judging=version(n)) for n in (few, many)}
-    best = _best_in_parts(makers, asked, rounds)
-    figures = {f"days_{n}_us": best[n] / len(asked) * 1e6 for n in best}
+    best = _best_in_parts(makers, sample, rounds)
+    figures = {f"days_{n}_us": best[n] / len(sample) * 1e6 for n in best}
     ratio = best[many] / best[few]
     yield Comparison(1, f"decide(), {many} days", f"itself, {few} days", ratio, at_most(1.2), figures=figures)
 
 
-def _control_all(last_day: LastDay, asked: Sequence[Facts], n: int) -> Callable[[], None]:
+def _control_all(last_day: LastDay, sample: Sequence[Facts], n: int) -> Callable[[], None]:
     def run() -> None:
-        for facts in asked:
+        for facts in sample:
             by_control(last_day, facts, n)
 
     return run
 
 
-def _best_in_parts(makers: Mapping[Name, Maker], asked: Sequence[Facts], rounds: int) -> dict[Name, float]:
+def _best_in_parts(makers: Mapping[Name, Maker], sample: Sequence[Facts], rounds: int) -> dict[Name, float]:
     """The shortest time of each run over all cases: the sum of the shortest over its parts."""
-    parts = [asked[start : start + PART] for start in range(0, len(asked), PART)]
-    runs = {(name, i): make(asked=part) for name, make in makers.items() for i, part in enumerate(parts)}
+    parts = [sample[start : start + PART] for start in range(0, len(sample), PART)]
+    runs = {(name, i): make(sample=part) for name, make in makers.items() for i, part in enumerate(parts)}
     best = best_seconds(runs, rounds, LEAST)
     return {name: sum(best[name, i] for i in range(len(parts))) for name in makers}
 

@@ -1,6 +1,6 @@
-"""Row 7: what the service does with stored orders on each engine, with few and with many of them stored.
+"""Row 7: operations of the service on each engine, with few and with many stored orders.
 
-Everything goes through the real server over one connection, to orders and places that are drawn from all of them.
+All requests go through the real server over one connection, to random orders and positions.
 """
 
 import random
@@ -26,16 +26,16 @@ from tests.postgres import Cluster
 FEW, *MANY = 1_000, 100_000, 1_000_000
 PAGE = 50
 READS, ROUNDS_OF_READS = 25, 40
-"""Requests in one measurement, and measurements: short and many, as quiet moments on a busy machine are."""
+"""Requests per measurement, and measurements: many short ones, to find quiet moments on a busy machine."""
 ISSUES, ROUNDS_OF_ISSUES = 100, 7
-"""Long enough for some checkpoints, whose pages lie far apart in a large file; there are no more orders among few."""
+"""Long enough for some checkpoints, whose pages are far apart in a large file; the few orders allow no more."""
 ISSUE = "issue"
 
 Drawn = Callable[[], bytes]
 
 
 class Size(NamedTuple):
-    """As many orders stored on an engine."""
+    """A number of stored orders on an engine."""
 
     engine: Engine
     orders: int
@@ -43,22 +43,22 @@ class Size(NamedTuple):
 
 @dataclass(slots=True)
 class Grown:
-    """An installation of a size, and what is asked of it."""
+    """An installation of a size, and the requests to it."""
 
     size: Size
     home: Installed
-    asked: Mapping[str, Drawn]
+    requests: Mapping[str, Drawn]
 
 
 def growth(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 7; `quick` leaves out the most orders, as they take minutes to store."""
+    """The lines of row 7; `quick` omits the largest size, which takes minutes to store."""
     many = MANY[:-1] if quick else MANY
     with installed() as home, postgresql() as server, ExitStack() as servers:
         every = list(_grown(home, server, many))
         running_of = {grown.size: servers.enter_context(_running(grown)) for grown in every}
         best = _best(every, running_of, quick=quick)
     for engine in Engine:
-        for what in every[0].asked:
+        for what in every[0].requests:
             control = best[what, Size(engine, FEW)]
             for orders in many:
                 ours = best[what, Size(engine, orders)]
@@ -69,19 +69,19 @@ def growth(*, quick: bool) -> Iterator[Comparison]:
 
 def _best(every: Sequence[Grown], running_of: Mapping[Size, Running], *, quick: bool) -> dict[tuple[str, Size], float]:
     """The shortest mean time of a request of each kind to each size, in seconds."""
-    asked = {(what, grown.size): draw for grown in every for what, draw in grown.asked.items()}
-    best = dict.fromkeys(asked, inf)
-    reads, issues = [one for one in asked if one[0] != ISSUE], [one for one in asked if one[0] == ISSUE]
+    requests = {(what, grown.size): draw for grown in every for what, draw in grown.requests.items()}
+    best = dict.fromkeys(requests, inf)
+    reads, issues = [one for one in requests if one[0] != ISSUE], [one for one in requests if one[0] == ISSUE]
     turns = in_turn(reads, 4 if quick else ROUNDS_OF_READS) + in_turn(issues, 2 if quick else ROUNDS_OF_ISSUES)
     for what, size in turns:
-        requests = [asked[what, size]() for _ in range(ISSUES if what == ISSUE else READS)]
-        took = seconds(partial(running_of[size].load, requests, 1))
-        best[what, size] = min(best[what, size], took / len(requests))
+        batch = [requests[what, size]() for _ in range(ISSUES if what == ISSUE else READS)]
+        took = seconds(partial(running_of[size].load, batch, 1))
+        best[what, size] = min(best[what, size], took / len(batch))
     return best
 
 
 def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Grown]:
-    """An installation of each size on each engine: the last one's records, copied, added to, and carried over."""
+    """An installation of each size on each engine: each is a copy of the last one with more records."""
     stored_already = 0
     for orders in (FEW, *many):
         if stored_already:
@@ -96,12 +96,12 @@ def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Gr
 def _ready(home: Installed, size: Size) -> Grown:
     with home.store() as store, store.read(home.principal(store)) as uow:
         if size.orders == FEW:
-            uow.verify(store.checkpoints)  # rows as the service writes them, or it would not be passed
+            uow.verify(store.checkpoints)  # the audit passes only if the rows are as the service writes them
         return Grown(size, home, _asked(uow, home, size.orders))
 
 
 def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
-    """What is asked, each time of another order, or of a page from another place on."""
+    """The kinds of requests, each time for another order or page."""
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
@@ -125,7 +125,7 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
 
 
 def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:
-    """Cursors of a list, drawn from all places that a whole page follows."""
+    """Random cursors of a list, each followed by a full page."""
     ids = [row["id"] for row in uow.tx.all(sql)][: -PAGE - 1]
     chance = random.Random(len(ids))
     drawn = chance.choices(ids, k=1000)
@@ -135,4 +135,4 @@ def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: li
 
 def _running(grown: Grown) -> AbstractContextManager[Running]:
     """The service on an installation, started with its first eligibility."""
-    return running(SERVICE, grown.asked["eligibility"](), grown.home.environment)
+    return running(SERVICE, grown.requests["eligibility"](), grown.home.environment)

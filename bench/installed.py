@@ -1,4 +1,4 @@
-"""Installations of the service on either engine, each with records of its own, and a token to call it with."""
+"""Installations of the service on either engine, each with separate records and a token."""
 
 import json
 import os
@@ -20,14 +20,14 @@ from refunds.service import clients
 from refunds.service.store import Store
 from tests.postgres import Cluster, cluster
 
-DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - what is made there is made by `tempfile`
-"""Where everything is kept: `/tmp` may be memory, which knows no commits."""
+DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - `tempfile` creates what is made there
+"""The directory of all data: `/tmp` may be in memory, where commits cost nothing."""
 
 _RECORDS, _COMMITS = "refunds.db", "commits.db"
 
 
 class Engine(StrEnum):
-    """What records can be kept in."""
+    """The engines that can keep the records."""
 
     SQLITE = "SQLite"
     POSTGRESQL = "PostgreSQL"
@@ -35,7 +35,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An installation; its token has the role that may do all that is measured, and its clients any number of calls.
+    """An installation without a rate limit, and a token whose role may do everything that is measured.
 
     The database of the control is on the same disk as that of the records, or on the same server.
     """
@@ -47,7 +47,7 @@ class Installed:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What tells a process to serve this installation."""
+        """The environment of a process that serves this installation."""
         return {
             "REFUNDS_DATABASE": self.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.directory / "master.key"),
@@ -63,32 +63,32 @@ class Installed:
             return load_settings()
 
     def store(self) -> closing[Store]:
-        """Its records, to be worked upon in this process."""
+        """The store of this installation, in this process."""
         return closing(Store(self.settings))
 
     def principal(self, store: Store) -> Principal:
-        """Whom the token stands for."""
+        """The principal of the token."""
         principal, _ = clients.authenticate(store, self.token)
         return principal
 
     def copied(self, name: str) -> Self:
-        """A copy in a directory beside this one, of records on SQLite; nobody may be at work on it."""
+        """A copy of an installation on SQLite in a directory beside this one; it must not be in use."""
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory)
         return replace(self, directory=directory, database=_file(directory, _RECORDS))
 
     def with_database(self, url: str, name: str) -> Self:
-        """What belongs to the same records where another database holds them, in a directory beside this one."""
+        """An installation with the same keys and ledger and another database, in a directory beside this one."""
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns(f"{_RECORDS}*"))
         return replace(self, directory=directory, database=url)
 
     def get(self, path: str) -> bytes:
-        """A request to be sent as it is."""
+        """The bytes of a GET request."""
         return f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode()
 
     def post(self, path: str, data: Any, key: str | None = None) -> bytes:
-        """A request to be sent as it is; with a key, an `Idempotency-Key`."""
+        """The bytes of a POST request, with an `Idempotency-Key` if given."""
         body = json.dumps(data).encode()
         head = f"POST {path} HTTP/1.1\r\n{self._headers}Content-Type: application/json\r\n"
         if key is not None:
@@ -118,9 +118,9 @@ def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
 
 @contextmanager
 def postgresql() -> Iterator[Cluster]:
-    """A PostgreSQL that waits for its disk, until the end of the block."""
+    """A durable PostgreSQL server, until the end of the block."""
     with ExitStack() as stack:
-        with mock.patch.object(tempfile, "tempdir", DISK):  # where it makes the directory of its data
+        with mock.patch.object(tempfile, "tempdir", DISK):  # the parent of its data directory
             server = stack.enter_context(cluster(durable=True))
         yield server
 

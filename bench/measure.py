@@ -1,4 +1,4 @@
-"""Timing in rounds, and what comes of it: a figure beside its control, and the goal it is held to."""
+"""Timing in rounds, and its result: a figure with its control and its goal."""
 
 import gc
 import random
@@ -13,13 +13,13 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A bound that a measured figure keeps, or not."""
+    """A bound for a measured figure."""
 
     bound: Literal["at least", "at most"]
     value: float
 
     def is_reached(self, measured: float) -> bool:
-        """Whether the figure keeps the bound."""
+        """Whether the figure is within the bound."""
         return measured >= self.value if self.bound == "at least" else measured <= self.value
 
 
@@ -33,7 +33,7 @@ def at_most(value: float) -> Goal:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One line of the table; without a goal it is there to be compared with. `figures` are what it was made from."""
+    """One line of the table, with the `figures` that it was calculated from; without a goal it is for information."""
 
     row: int
     what: str
@@ -54,14 +54,14 @@ class Comparison:
 
 
 def in_turn(names: Iterable[Name], rounds: int) -> list[Name]:
-    """Every name once in each round, in another order each time, so that none always comes first."""
+    """Every name once in each round, in a different order each time, so that none always comes first."""
     order = random.Random(1)
     one_round = list(names)
     return [name for _ in range(rounds) for name in order.sample(one_round, len(one_round))]
 
 
 def best_seconds(runs: Mapping[Name, Callable[[], object]], rounds: int, least: float) -> dict[Name, float]:
-    """The shortest time of each run, in seconds, of several interleaved rounds; `least` as in `seconds`."""
+    """The shortest time of each run in seconds, over several interleaved rounds; `least` as in `seconds`."""
     best = dict.fromkeys(runs, inf)
     for name in in_turn(runs, rounds):
         best[name] = min(best[name], seconds(runs[name], least))
@@ -71,8 +71,8 @@ def best_seconds(runs: Mapping[Name, Callable[[], object]], rounds: int, least: 
 def seconds(run: Callable[[], object], least: float = 0) -> float:
     """How long one run takes, with no garbage collection in it.
 
-    A run that takes less than `least` seconds is repeated and their mean taken: a short run would find a quiet
-    moment on a busy machine where a longer one beside it would not.
+    A run shorter than `least` seconds is repeated, and the result is the mean: on a busy machine, a short run would
+    find a quiet moment where a longer one would not.
     """
     gc.collect()
     gc.disable()

@@ -23,14 +23,14 @@ from refunds.domain.instants import format_instant
 CONNECTIONS = 4
 ITEMS = 10_000
 LEAST = 0.3
-"""The seconds that a measurement beside a batch takes at least: about as many as the batch itself."""
+"""The minimum seconds of a measurement that is compared with a batch: about as many as the batch takes."""
 
 Runs = Mapping[str, Callable[[], object]]
 
 
 @dataclass(slots=True)
 class Load:
-    """The best of what was seen under load: requests a second, and the 99th percentile of their seconds."""
+    """The best results under load: requests per second, and the 99th percentile of their seconds."""
 
     requests: Sequence[bytes]
     server: Running
@@ -38,7 +38,7 @@ class Load:
     p99: float = inf
 
     def measure(self) -> None:
-        """One round more."""
+        """Measure another round."""
         latencies: list[float] = []
         took = seconds(lambda: latencies.extend(self.server.load(self.requests, CONNECTIONS)))
         self.per_second = max(self.per_second, len(self.requests) / took)
@@ -47,7 +47,7 @@ class Load:
 
 def single_checks(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 2."""
-    questions = [_question(facts) for facts in _asked(decide.CASES)]
+    questions = [_question(facts) for facts in _facts(decide.CASES)]
     each = 500 if quick else 1000
     with serving() as ([service], home), _bare(service, home, questions) as bare:
         checks, no_ops = (
@@ -64,7 +64,7 @@ def single_checks(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
-    """Throughput and p99 of the checks beside each control; the goals are set against the no-op."""
+    """Throughput and p99 of the checks compared with each control; only the no-op has goals."""
     ours, no_op, *_ = loads.values()
     controls = [(name, load) for name, load in loads.items() if load is not ours]
     for name, load in controls:
@@ -80,19 +80,19 @@ def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
 
 def batches(*, quick: bool) -> Iterator[Comparison]:
     """The lines of row 3."""
-    asked = _asked(ITEMS)
+    facts_of_all = _facts(ITEMS)
     with serving() as ([service], home):
-        batch = home.post(f"{CHECKS}/batch", {"items": [_question(facts) for facts in asked]})
-        singles = [_check_request(home, facts) for facts in asked]
-        assert _eligible(service.ask([batch])[0]) == decide.eligible(asked, decide.version())
+        batch = home.post(f"{CHECKS}/batch", {"items": [_question(facts) for facts in facts_of_all]})
+        singles = [_check_request(home, facts) for facts in facts_of_all]
+        assert _eligible(service.ask([batch])[0]) == decide.eligible(facts_of_all, decide.version())
         at_once: Runs = {"batch": partial(service.load, [batch], 1)}
         yield _batch_beside(at_once | {"single checks": partial(service.load, singles, 1)}, 1 if quick else 4)
-        loop = decide.decide_all(asked, decide.version())
+        loop = decide.decide_all(facts_of_all, decide.version())
         yield _batch_beside(at_once | {"decide() in a loop": loop}, 2 if quick else 12)
 
 
 def _batch_beside(runs: Runs, rounds: int) -> Comparison:
-    """A batch against its control: how many times as fast as singles, how many times as slow as the loop."""
+    """A batch against its control: how many times faster than single checks, or slower than the loop."""
     best = best_seconds(runs, rounds, LEAST)
     (_, batch), (against, control) = best.items()
     figures = {"batch_us_an_item": batch / ITEMS * 1e6, "control_us_an_item": control / ITEMS * 1e6}
@@ -101,11 +101,11 @@ def _batch_beside(runs: Runs, rounds: int) -> Comparison:
 
 
 def starts(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 8; the service starts on records that are there, as it does every day but the first."""
+    """The lines of row 8; the service starts with existing records, as on every day but the first."""
     commands = {"service": SERVICE, "bare": BARE}
     after, memory = (dict.fromkeys(commands, inf) for _ in range(2))
     with installed() as home:
-        first = _check_request(home, _asked(1)[0])
+        first = _check_request(home, _facts(1)[0])
         for name in in_turn(commands, 2 if quick else 6):
             with running(commands[name], first, home.environment) as server:
                 after[name] = min(after[name], server.first_answer_after)
@@ -120,12 +120,12 @@ def starts(*, quick: bool) -> Iterator[Comparison]:
     yield Comparison(8, "more resident memory", against, more, at_most(60), "MB", figures)
 
 
-def _asked(count: int) -> list[Facts]:
+def _facts(count: int) -> list[Facts]:
     return decide.cases(count, Channel.PHONE)
 
 
 def _question(facts: Facts) -> dict[str, Any]:
-    """What a client sends to have these facts judged."""
+    """The body of a check of these facts."""
     assert facts.service_provided_at
     return {
         "service_provided_at": format_instant(facts.service_provided_at),
@@ -145,9 +145,9 @@ def _eligible(answer: bytes) -> list[bool]:
 
 @contextmanager
 def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tuple[Sequence[Running], Installed]]:
-    """Instances of the service with the no-op beside it, warm, and the installation that all of them serve."""
+    """Warm instances of the service with the no-op, and the installation that all of them serve."""
     with installed(engine) as home, ExitStack() as stack:
-        warm_up = [_check_request(home, facts) for facts in _asked(decide.CASES)]
+        warm_up = [_check_request(home, facts) for facts in _facts(decide.CASES)]
         servers = [
             stack.enter_context(running(SERVICE_WITH_NO_OP, warm_up[0], home.environment)) for _ in range(instances)
         ]
@@ -158,12 +158,12 @@ def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tupl
 
 @contextmanager
 def _bare(service: Running, home: Installed, questions: Sequence[Any]) -> Iterator[Running]:
-    """The bare app, knowing the service's answers to these questions, and warm; it asks for no token."""
+    """The bare app, warm, with the service's answers to these questions; it requires no token."""
     requests = [home.post(CHECKS, question) for question in questions]
     answers = service.ask(requests)
     with TemporaryDirectory() as directory:
         file = Path(directory, "answers.json")
-        known = {json.dumps(asked): answer.decode() for asked, answer in zip(questions, answers, strict=True)}
+        known = {json.dumps(question): answer.decode() for question, answer in zip(questions, answers, strict=True)}
         file.write_text(json.dumps(known), encoding="utf-8")
         with running(BARE, requests[0], {ANSWERS: str(file)}) as bare:
             assert bare.ask(requests) == answers

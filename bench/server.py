@@ -1,4 +1,4 @@
-"""Servers as processes of their own: started on a free port, asked over keep-alive connections, and ended."""
+"""Servers as separate processes: started on a free port, called over keep-alive connections, and stopped."""
 
 import os
 import selectors
@@ -19,11 +19,11 @@ SERVICE_WITH_NO_OP = (sys.executable, "-m", "bench.apps", "service_with_no_op")
 BARE = (sys.executable, "-m", "bench.apps", "bare")
 
 PATIENCE = 30
-"""Seconds after which a server that does not start, answer or end is given up."""
+"""Seconds to wait for a server to start, respond or stop."""
 
 
 class Connection:
-    """One keep-alive connection, on which one request at a time is under way."""
+    """A keep-alive connection with one request at a time."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -31,14 +31,14 @@ class Connection:
         self.close = self.socket.close
 
     def send(self, request: bytes) -> Self:
-        """Send a request, and from then on wait for its answer."""
+        """Send a request; its response can then be received."""
         self._head, self._parts, self._missing = b"", [], 0
         self.sent_at = perf_counter()
         self.socket.sendall(request)
         return self
 
     def receive(self) -> bytes | None:
-        """Take what has arrived; the body once it is whole, None before. Only 200 and 201 are answers."""
+        """Receive the next part; returns the body once complete, else None. Raises unless the status is 200 or 201."""
         part = self.socket.recv(1 << 20)
         if not part:
             raise ConnectionResetError
@@ -52,7 +52,7 @@ class Connection:
         return None if self._missing else b"".join(self._parts)
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and wait for the body of its answer."""
+        """Send a request and wait for the body of the response."""
         self.send(request)
         while (body := self.receive()) is None:
             pass
@@ -61,24 +61,24 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that has answered; `first_answer_after` seconds after its start."""
+    """A server that gave its first response `first_answer_after` seconds after its start."""
 
     process: subprocess.Popen[bytes]
     port: int
     first_answer_after: float
 
     def ask(self, requests: Iterable[bytes]) -> list[bytes]:
-        """The answers to these requests, one after the other over one connection."""
+        """The responses to these requests, one after another over one connection."""
         with closing(Connection(self.port)) as connection:
             return [connection.ask(request) for request in requests]
 
     def load(self, requests: Sequence[bytes], connections: int) -> list[float]:
-        """As `load`, of this server alone."""
+        """Like the function `load`, with only this server."""
         return load([self], requests, connections)
 
     @property
     def resident_megabytes(self) -> float:
-        """The resident memory of the process that answers."""
+        """The resident memory of the server process."""
         ps = shutil.which("ps")
         assert ps
         command = [ps, "-o", "rss=", "-p", str(self.process.pid)]
@@ -87,9 +87,9 @@ class Running:
 
 
 def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int) -> list[float]:
-    """The seconds that each of these requests took, over connections that each have always one under way.
+    """The seconds of each of these requests, over connections that each always have one in progress.
 
-    Where there are several servers, each has its share of the connections.
+    The connections are distributed over the servers.
     """
     latencies, todo = [], iter(requests)
     with ExitStack() as stack:
@@ -109,7 +109,7 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
 
 @contextmanager
 def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A server, from the answer to its `first` request until it has ended."""
+    """A server that has responded to its `first` request, stopped afterwards."""
     port = _free_port()
     began = perf_counter()
     process = subprocess.Popen(  # noqa: S603 - commands of this file
@@ -139,7 +139,7 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, and see to it that it does."""
+    """Terminate the server, and kill it if necessary."""
     process.terminate()
     try:
         process.wait(PATIENCE)
@@ -154,7 +154,7 @@ def _free_port() -> int:
 
 
 def _length(head: bytes) -> int:
-    """The Content-Length of an answer; raises where it is neither a 200 nor a 201."""
+    """The Content-Length of a response; raises if its status is neither 200 nor 201."""
     status, *headers = head.split(b"\r\n")
     if status.split()[1] not in {b"200", b"201"}:
         raise RuntimeError(f"the server answered {status.decode()}")

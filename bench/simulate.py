@@ -1,4 +1,4 @@
-"""Row 6: a simulation over many stored orders, on each engine, against reading the same rows with the engine alone."""
+"""Row 6: a simulation over many stored orders on each engine, against only reading the same rows."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def simulations(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _store(home: Installed, many: int) -> None:
-    """Store orders whose services were provided all over a year."""
+    """Store orders whose services were provided throughout a year."""
     with home.store() as store:
         principal = home.principal(store)
         stored.fill(store, principal, range(many))

@@ -1,6 +1,6 @@
-"""Many stored orders on SQLite: rows as the service writes them, by its own tables and journal, in few transactions.
+"""Many stored orders on SQLite: the same rows as the service writes, with its own code, in few transactions.
 
-One cancellation is issued by the service; the others are that one with their own ids, customers, keys and digests.
+The service issues one cancellation; the others are copies of it with their own ids, customers, keys and digests.
 """
 
 import gc
@@ -24,17 +24,17 @@ from refunds.storage.unit_of_work import UnitOfWork
 OF_CUSTOMER = 4
 CANCELLED, OPEN = 0, 1
 OF = 5
-"""Of as many orders one is cancelled, one has an open request, and the others have heard nothing from the customer."""
+"""Of this many orders, one is cancelled, one has an open request, and the others have no contacts."""
 AT_ONCE = 50_000
 CACHE = 2_000_000
-"""The kilobytes that the writer may hold: random places of large indexes are written once, not once a transaction."""
+"""The writer's cache in kilobytes: pages of large indexes are written once, not once per transaction."""
 AGO = timedelta(minutes=5)
-"""How long ago the service was provided: every order can be cancelled while the benchmark runs."""
+"""How long ago the service was provided: recently, so that every order can be cancelled during the benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """A record of each kind, as the service has made it."""
+    """A record of each kind that the service has created."""
 
     order: Order
     contact: Contact
@@ -50,8 +50,8 @@ def is_cancelled(number: int) -> bool:
 
 
 def fill(store: Store, principal: Principal, numbers: range) -> None:
-    """Store orders of these numbers, none of which is stored yet."""
-    gc.disable()  # nothing here is a cycle, and there are many objects to look through
+    """Store new orders with these numbers."""
+    gc.disable()  # there are no cycles, and too many objects to scan
     try:
         _fill(store, principal, numbers)
     finally:
@@ -61,7 +61,7 @@ def fill(store: Store, principal: Principal, numbers: range) -> None:
 def _fill(store: Store, principal: Principal, numbers: range) -> None:
     for first in range(numbers.start, numbers.stop, AT_ONCE):
         with store.write(principal) as uow:
-            uow.tx.execute(f"PRAGMA cache_size = -{CACHE}")  # the engine's own connection, in this process alone
+            uow.tx.execute(f"PRAGMA cache_size = -{CACHE}")  # only for the connection of this process
             kinds = _kinds(uow, first)
             for start in range(first, min(first + AT_ONCE, numbers.stop), OF_CUSTOMER):
                 customer_ref = f"K-{start}"
@@ -74,11 +74,13 @@ def _fill(store: Store, principal: Principal, numbers: range) -> None:
 
 
 def _kinds(uow: UnitOfWork, number: int) -> Kinds:
-    """A cancellation that the service issues, with its order and contact."""
+    """Let the service issue a cancellation, and return it with its order and contact."""
     provided_at = uow.now - AGO
-    told = OrderFacts(order_id=f"first-{number}", customer_ref="first", service_provided_at=provided_at, region="DE-BY")
+    order = OrderFacts(
+        order_id=f"first-{number}", customer_ref="first", service_provided_at=provided_at, region="DE-BY"
+    )
     contact = NewContact(channel=Channel.PHONE, from_detail="+4989123456", note="Wants another number instead.")
-    issued = cancellations.issue(uow, Request(order=told, contact=contact))
+    issued = cancellations.issue(uow, Request(order=order, contact=contact))
     assert isinstance(issued, Issued)
     made = issued.cancellation
     return Kinds(uow.orders.get(made.order_id), uow.contacts.get(made.contact_id), made)
@@ -107,7 +109,7 @@ def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) 
 
 
 def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_id: str) -> None:
-    while uow.cancellations.is_taken(reference := new_reference()):  # with as many, some are drawn twice
+    while uow.cancellations.is_taken(reference := new_reference()):  # with so many, some are drawn twice
         pass
     cancellation = replace(
         like, cancellation_id=f"can_{ULID()}", reference=reference, order_id=name, contact_id=contact_id

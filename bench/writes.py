@@ -1,6 +1,6 @@
-"""Rows 4 and 5: cancellations issued on SQLite and on PostgreSQL, against commits of one row each.
+"""Rows 4 and 5: cancellations on SQLite and on PostgreSQL, against commits of one row each.
 
-And how long the slowest of eight processes waits that write at once.
+And how long the slowest of eight concurrent processes waits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from refunds.service.orders import OrderFacts
 
 WRITERS = 8
 AGO = timedelta(minutes=5)
-"""How long ago the service was provided: the order can be cancelled whenever the benchmark runs."""
+"""How long ago the service was provided: recently, so that the order can be cancelled."""
 CALL = {"channel": "phone", "from_detail": "+4989123456"}
 
 _NUMBERS = count(1)
@@ -38,7 +38,7 @@ _all_ready: Barrier
 
 
 class Callers(NamedTuple):
-    """So many clients, spread over so many instances."""
+    """A number of clients, distributed over a number of instances."""
 
     instances: int
     clients: int
@@ -49,7 +49,7 @@ class Callers(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is measured on an engine: by whom, and against commits of how many connections.
+    """What is measured on an engine: with which callers, and against commits of how many connections.
 
     The commits in one measurement of the control take about as long as one measurement of the service.
     """
@@ -88,7 +88,7 @@ def on_postgresql(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
-    """The lines of an engine; an answer that is no cancellation ends the benchmark."""
+    """The lines of an engine; a failed cancellation ends the benchmark."""
     per_second = _most_a_second(plan, 200 if quick else 400, 2 if quick else plan.rounds)
     for callers in plan.callers:
         ours = per_second["issue", callers]
@@ -106,7 +106,7 @@ def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
 
 
 def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
-    """The most cancellations, commits through the server, and commits alone, a second."""
+    """The maximum per second of cancellations, commits through the server, and commits alone."""
     most_instances = max(callers.instances for callers in plan.callers)
     with (
         serving(plan.engine, most_instances) as (servers, home),
@@ -128,12 +128,12 @@ def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
 
 
 def _requests(home: Installed, number: int) -> list[bytes]:
-    """Cancellations of new orders, each told with its order and its contact, and with a key of its own."""
+    """Requests for cancellations of new orders, each with its order, its contact and a key."""
     provided_at = format_instant(datetime.now(UTC) - AGO)
-    return [home.post("/v1/cancellations", _told(n, provided_at), str(uuid4())) for n in _next(number)]
+    return [home.post("/v1/cancellations", _cancellation(n, provided_at), str(uuid4())) for n in _next(number)]
 
 
-def _told(number: int, provided_at: str) -> dict[str, Any]:
+def _cancellation(number: int, provided_at: str) -> dict[str, Any]:
     facts = {"customer_ref": f"K-{number}", "service_provided_at": provided_at, "region": "DE-BY"}
     return {"order": {"order_id": f"W-{number:07}"} | facts, "contact": CALL}
 
@@ -149,8 +149,7 @@ def _counted(number: int, what: str) -> str:
 def _worst_of_many_writers(plan: Plan, each: int, rounds: int) -> Comparison:
     """The p99 of the process that waited longest, in the best of some rounds.
 
-    Each process issues through the records themselves, with nothing between, so that the queue of writers is as full
-    as it can be.
+    Each process writes directly to the store, without a server, so that the queue of writers is as full as possible.
     """
     best, figures = inf, {}
     spawning = get_context("spawn")
@@ -165,13 +164,13 @@ def _worst_of_many_writers(plan: Plan, each: int, rounds: int) -> Comparison:
 
 
 def _wait_for(ready: Barrier) -> None:
-    """Let a new process know what all of them wait for before they write."""
+    """Set the barrier for which a new process waits before it writes."""
     global _all_ready  # noqa: PLW0603 - the only way into a process of a pool
     _all_ready = ready
 
 
 def _write(home: Installed, writer: int, each: int) -> float:
-    """The p99 of the seconds that one process waits for its cancellations."""
+    """The p99 of the seconds that a process waits for its cancellations."""
     took = []
     with home.store() as store:
         principal = home.principal(store)

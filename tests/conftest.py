@@ -29,13 +29,13 @@ from tests.postgres import release_shared
 if place := in_memory():
     tempfile.tempdir = str(place)
 
-# Whatever a test starts as configured by the environment has its records here, not with the developer's own.
+# What a test starts with the settings of the environment keeps its records here, apart from the developer's own.
 HERE = Path(tempfile.mkdtemp(prefix="refunds-"))
 atexit.register(shutil.rmtree, HERE, ignore_errors=True)
 os.environ |= records_in(HERE)
 
-# In continuous integration the same random cases every time: it judges a change, not its luck. New ones are for
-# whoever works on it.
+# Continuous integration tries the same random cases every time, so that a result depends on the change alone.
+# New cases are tried during development.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
@@ -47,7 +47,7 @@ KIND = {"weekend": "weekend", "holiday": "public_holiday", "closure": "closure"}
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_passwords() -> Iterator[None]:
-    """Passwords that are quick to try, but for the tests of passwords and of real servers."""
+    """Use a cheap password hash, except in the tests of passwords and of real servers."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(passwords, "_passwords", lambda: QUICK)
         yield
@@ -58,12 +58,12 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """A worker is waited for until here; ten seconds later it would be killed, and leave a server behind."""
+    """Stop the shared server here: ten seconds later a worker would be killed and leave it running."""
     release_shared()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what tests have measured, in whatever process they ran."""
+    """Print what tests have measured, in any process."""
     for report in terminalreporter.stats.get("passed", ()):
         for name, value in getattr(report, "user_properties", ()):
             if name == "measured" and report.when == "call":
@@ -84,7 +84,7 @@ def region(case: dict) -> str:
 
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
-    """The engine of the records: whatever uses this runs on each."""
+    """The engine of the records: a test that uses this runs on each."""
     return str(request.param)
 
 
@@ -93,7 +93,7 @@ _engines = ["sqlite"]
 
 @pytest.fixture(autouse=True)
 def _engine_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test makes for itself is on its engine, too; what is made for several says on which it is."""
+    """Let `settings` use the engine of the test by default."""
     _engines.append(request.getfixturevalue("engine") if "engine" in request.fixturenames else "sqlite")
     yield
     _engines.pop()
@@ -102,7 +102,7 @@ def _engine_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
 def settings(directory: Path | None = None, *, engine: str | None = None, **changed: object) -> Settings:
     """The settings of a service whose records are in a directory, or in a database that belongs to it."""
     directory = directory or Path(tempfile.mkdtemp(dir=HERE))
-    given = {
+    defaults = {
         "port": 8000,
         "policy": "virtual-numbers",
         "env": "development",
@@ -112,11 +112,11 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "rate_limit": 0,
         "trusted_hosts": ["localhost"],
     }
-    return Settings(**given | changed)
+    return Settings(**defaults | changed)
 
 
 def with_policies(app: Flask, *files: str) -> Flask:
-    """An app, once the versions that policy files hold are imported."""
+    """An app after the versions in policy files are imported."""
     for text in files:
         with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
             publication.import_version(uow, read_policy(text))
@@ -125,11 +125,11 @@ def with_policies(app: Flask, *files: str) -> Flask:
 
 def token(app: Flask, role: str) -> str:
     """A token of a client that has this role in an app."""
-    made: dict[str, str] = app.extensions.setdefault("refunds.tests.tokens", {})
-    if role not in made:
+    tokens: dict[str, str] = app.extensions.setdefault("refunds.tests.tokens", {})
+    if role not in tokens:
         with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
-            made[role] = clients.create_token(uow, Role(role), f"{role} of the tests", 365)
-    return made[role]
+            tokens[role] = clients.create_token(uow, Role(role), f"{role} of the tests", 365)
+    return tokens[role]
 
 
 def client_of(app: Flask, role: str = "admin") -> FlaskClient:
@@ -147,7 +147,7 @@ def packaged() -> PolicyVersion:
 
 @pytest.fixture(scope="session")
 def _apps() -> Iterator[dict[str, Flask]]:
-    """The app on each engine, kept for the next file: it may go back to the engine that the last one began with."""
+    """The app on each engine, kept for the whole session because tests switch between engines."""
     made: dict[str, Flask] = {}
     yield made
     for app in made.values():
@@ -156,7 +156,7 @@ def _apps() -> Iterator[dict[str, Flask]]:
 
 @pytest.fixture(scope="session")
 def app(engine: str, _apps: dict[str, Flask]) -> Flask:
-    """The service as it is configured by default, but for where its records are."""
+    """The service with its default settings, except for where its records are."""
     if engine not in _apps:
         _apps[engine] = create_app(settings(engine=engine))
     return _apps[engine]

@@ -1,7 +1,7 @@
-"""Brings what the tests need and the development requirements do not hold, once, before they run.
+"""Installs what the tests need besides the development requirements, once, before they run.
 
-`python -m tests.needs` ends with 0 when all of it is there; else it says what to install by hand. Only one process of a
-user brings anything at a time, and it waits for the package manager as long as others use that.
+`python -m tests.needs` ends with 0 when everything is installed; else it prints what to install by hand. Only one
+process of a user installs at a time, and it waits while others use the package manager.
 """
 
 import fcntl
@@ -26,11 +26,11 @@ PACKAGES = ("chromium-headless-shell", "chromium")
 """Debian's packages of Chromium, in order of preference: without windows the tests take two thirds of the time."""
 
 IN_USE = ("Could not get lock", "Unable to lock", "Unable to acquire", "is held by process")
-"""What apt-get says while it is."""
+"""What apt-get prints while it is in use."""
 
 
 def main() -> str | None:
-    """Bring what is missing; what is then still missing, and what to do about it."""
+    """Install what is missing; return what is still missing and what to do about it."""
     with Path(tempfile.gettempdir(), f"refunds-needs-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -43,7 +43,7 @@ def main() -> str | None:
 
 
 def _by_apt() -> bool:
-    """Whether Debian's package manager has brought a Chromium."""
+    """Install Chromium with Debian's package manager, and return whether it is there."""
     apt = shutil.which("apt-get")
     if apt is None:
         return False
@@ -62,19 +62,19 @@ def _by_apt() -> bool:
 
 
 def _run(command: list[str]) -> str | None:
-    """Run the package manager when it is free; the last line that it prints where it fails."""
+    """Run the package manager when it is free; return its last line if it fails."""
     end = time.monotonic() + PATIENCE
     while True:
         ended = postgres.run(*command)
         if ended.returncode == 0:
             return None
-        if not any(said in ended.stdout for said in IN_USE) or time.monotonic() > end:
+        if not any(sign in ended.stdout for sign in IN_USE) or time.monotonic() > end:
             return (ended.stdout.strip().splitlines() or ["without a word"])[-1]
         time.sleep(NAP)
 
 
 def _by_playwright() -> bool:
-    """Whether Playwright has brought a Chromium of its own."""
+    """Install Chromium with Playwright, and return whether it is there."""
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True)
     return chromium.found() is not None
 

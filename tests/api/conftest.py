@@ -1,4 +1,4 @@
-"""A desk for each role, at a time when an order of before Easter 2026 can still be cancelled."""
+"""A desk for each role, at a time when an order from before Easter 2026 can still be cancelled."""
 
 from itertools import count
 
@@ -16,18 +16,18 @@ _numbers = count(1)
 
 
 class Desk:
-    """A client of a role, and what it often does."""
+    """A client of a role, with helpers for common requests."""
 
     def __init__(self, client: FlaskClient, clock: time_machine.Traveller) -> None:
         self.client, self.clock = client, clock
         self.get, self.put, self.delete = client.get, client.put, client.delete
 
     def post(self, path, body, key=None):
-        """A request with a key of its own."""
+        """Send a request with a new idempotency key."""
         return self.client.post(path, json=body, headers={"Idempotency-Key": key or f"key-{next(_numbers)}"})
 
     def register(self, order_id=None, **facts):
-        """Register an order; its id."""
+        """Register an order and return its id."""
         order_id = order_id or f"A-{next(_numbers)}"
         facts = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
         answer = self.put(f"/v1/orders/{order_id}", json=facts)
@@ -38,20 +38,20 @@ class Desk:
         """Record a call."""
         return self.post(f"/v1/orders/{order_id}/contacts", {"channel": "phone"} | contact)
 
-    def issue(self, order_id, key=None, **asked):
-        """Ask for a cancellation, on a call that comes in now unless said."""
-        if "contact_id" not in asked:
-            asked.setdefault("contact", {"channel": "phone"})
-        return self.post("/v1/cancellations", {"order_id": order_id} | asked, key)
+    def issue(self, order_id, key=None, **fields):
+        """Request a cancellation, by default on a call that comes in now."""
+        if "contact_id" not in fields:
+            fields.setdefault("contact", {"channel": "phone"})
+        return self.post("/v1/cancellations", {"order_id": order_id} | fields, key)
 
-    def cancelled(self, order_id=None, **asked):
-        """An order's cancellation."""
-        answer = self.issue(order_id or self.register(), **asked)
+    def cancelled(self, order_id=None, **fields):
+        """Cancel an order and return its cancellation."""
+        answer = self.issue(order_id or self.register(), **fields)
         assert answer.status_code == 201, answer.text
         return answer.json
 
     def feed(self, order_id):
-        """What happened to an order: types and subjects."""
+        """The events of an order."""
         events, after = [], 0
         while page := (answer := self.get(f"/v1/events?after={after}&limit=200").json)["items"]:
             events += [event for event in page if event["order_id"] == order_id]
@@ -61,18 +61,18 @@ class Desk:
 
 @pytest.fixture(autouse=True)
 def _on_each(engine):
-    """All of it holds on every engine."""
+    """Every test of the API runs on each engine."""
 
 
 @pytest.fixture
 def now():
-    """The clock, to be moved."""
+    """The clock, which a test can move."""
     with time_machine.travel(IN_TIME, tick=False) as clock:
         yield clock
 
 
 def _desk(role):
-    """The fixture of a desk."""
+    """The fixture of the desk of a role."""
 
     @pytest.fixture(name=role)
     def desk(app, now):
@@ -85,10 +85,10 @@ billing, agent, supervisor, auditor, admin = map(_desk, ("billing", "agent", "su
 
 
 def slug(answer):
-    """What kind of problem an answer is."""
+    """The kind of problem of a response."""
     return answer.json["type"].removeprefix("/problems/")
 
 
 def places(answer):
-    """Where an answer finds errors."""
+    """The pointers of the errors of a response."""
     return [field_error["pointer"] for field_error in answer.json["errors"]]

@@ -1,4 +1,4 @@
-"""Access over HTTP: no route is open by accident, and each wants its scope."""
+"""Access over HTTP: no route is open by accident, and each requires its scope."""
 
 import re
 import time
@@ -21,7 +21,7 @@ CONSOLE = "/console"
 
 
 def routes(app):
-    """Every rule of an app with one of its methods, and what it is called with; the console has tests of its own."""
+    """Every rule of an app with each of its methods and its path, except the console, which has its own tests."""
     for rule in app.url_map.iter_rules():
         if is_of_the_console(rule):
             continue
@@ -31,13 +31,13 @@ def routes(app):
 
 
 def is_of_the_console(rule):
-    """Whether people sign in for it, as `tests/console/test_access.py` holds."""
+    """Whether a rule belongs to the console, which `tests/console/test_access.py` covers."""
     assert rule.rule.startswith(f"{CONSOLE}/") is rule.endpoint.startswith("console."), rule
     return rule.endpoint.startswith("console.")
 
 
-def test_every_route_but_the_public_ones_wants_a_token(app):
-    """Walks every route, tomorrow's too."""
+def test_every_route_but_the_public_ones_requires_a_token(app):
+    """Walks every route, future ones included."""
     walked = 0
     for rule, method, path in routes(app):
         answer = app.test_client().open(path, method=method)
@@ -51,25 +51,25 @@ def test_every_route_but_the_public_ones_wants_a_token(app):
 
 
 @pytest.mark.parametrize("name", ["\0", "a\0b", "a\0"])
-def test_there_is_nothing_whose_name_has_a_nul(app, name):
-    """Walks every part of every path, tomorrow's too."""
+def test_an_id_that_contains_nul_is_not_found(app, name):
+    """Walks every parameter of every path, future ones included."""
     client, walked = client_of(app), 0
     for rule, method, _ in routes(app):
         for part in rule.arguments:
             values = {other: "1" if other == "version" else "x" for other in rule.arguments} | {part: name}
-            answer = client.open(quote(filled(rule, values)), method=method)
+            answer = client.open(quote(path_with(rule, values)), method=method)
             assert (answer.status_code, slug(answer)) == (404, "not-found"), (rule, method, part)
             walked += 1
     assert walked >= 15
 
 
-def filled(rule, values):
-    """The path of a rule with values in it, whatever they are."""
+def path_with(rule, values):
+    """The path of a rule with any values in it, without validation."""
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: values[part[1]], rule.rule)
 
 
-def test_a_token_opens_nothing_of_the_console(app):
-    """Nor does it get a session there."""
+def test_a_token_does_not_open_the_console(app):
+    """The console only accepts sessions."""
     for rule in filter(is_of_the_console, app.url_map.iter_rules()):
         if "GET" in rule.methods:
             path = rule.rule if not rule.arguments else rule.build(dict.fromkeys(rule.arguments, "x"))[1]
@@ -77,7 +77,7 @@ def test_a_token_opens_nothing_of_the_console(app):
             assert (answer.status_code, answer.mimetype) == (401, "text/html"), rule
 
 
-def test_no_answer_of_the_api_sets_or_heeds_a_cookie(app):
+def test_the_api_neither_sets_nor_reads_cookies(app):
     for _, method, path in routes(app):
         answer = client_of(app).open(path, method=method, headers={"Cookie": "__Host-refunds=x"})
         assert "Set-Cookie" not in answer.headers, path
@@ -85,8 +85,8 @@ def test_no_answer_of_the_api_sets_or_heeds_a_cookie(app):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_every_route_wants_its_scope(app, role):
-    """A role without the scope is turned away, whatever else is wrong with the request; one with it is not."""
+def test_every_route_requires_its_scope(app, role):
+    """A role without the scope gets 403, whatever else is wrong with the request; a role with it does not."""
     client = client_of(app, role)
     for rule, method, path in routes(app):
         if rule.rule in PUBLIC:
@@ -96,7 +96,7 @@ def test_every_route_wants_its_scope(app, role):
         assert (client.open(path, method=method).status_code != 403) is allowed, (role, method, rule)
 
 
-def test_a_route_that_names_no_scope_is_closed():
+def test_a_route_that_declares_no_scope_is_closed():
     app = create_app(settings())
     app.add_url_rule("/forgotten", view_func=lambda: "secret")
     assert app.test_client().get("/forgotten").status_code == 401
@@ -119,7 +119,7 @@ def test_the_scope_of_every_operation_is_documented(app, client):
             assert all(f"`{scope}`" in operation["description"] for scope in view.scopes or ()), path
 
 
-def test_the_caller_is_told_who_it_is(app):
+def test_me_describes_the_caller(app):
     me = client_of(app, "operator").get("/v1/me").json
     assert (me["role"], me["scopes"], me["name"]) == ("operator", ["metrics:read"], "operator of the tests")
     assert me["token_id"] in token(app, "operator")
@@ -139,13 +139,13 @@ def test_the_caller_is_told_who_it_is(app):
         "rfd_aaaaaaaa_bbbb_cccccc",
     ],
 )
-def test_what_is_no_token_is_turned_away(app, header):
+def test_a_malformed_token_is_refused(app, header):
     answer = app.test_client().get("/v1/me", headers={"Authorization": header})
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
 
 
 @pytest.mark.parametrize(("token_id", "secret"), [("ab\0defgh", "s" * 43), ("abcdefgh", "s" * 42 + "\0")])
-def test_what_has_a_nul_is_no_token_though_its_checksum_is_right(app, token_id, secret):
+def test_a_token_that_contains_nul_is_refused_even_with_a_valid_checksum(app, token_id, secret):
     text = tokens._token(token_id, secret).text
     answer = app.test_client().get("/v1/me", headers={"Authorization": f"Bearer {text}"})
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
@@ -157,7 +157,7 @@ def test_a_token_of_another_installation_is_unknown(app):
     assert answer.json["detail"] == "The token is unknown."
 
 
-def test_a_revoked_token_is_turned_away_at_the_next_request(app):
+def test_a_revoked_token_is_refused_at_the_next_request(app):
     store = app.extensions["refunds.store"]
     with store.write(COMMAND_LINE) as uow:
         text = clients.create_token(uow, Role.OPERATOR, "to be revoked", 1)
@@ -178,16 +178,16 @@ def test_a_token_expires(app, now):
     assert "expired" in app.test_client().get("/v1/me", headers=signed_in).json["detail"]
 
 
-def test_strangers_are_turned_away_before_their_body_is_touched(app):
-    class Untouchable:
+def test_a_stranger_is_refused_before_the_body_is_read(app):
+    class Unreadable:
         def __getattr__(self, name):
-            pytest.fail(f"the body was touched: {name}")
+            pytest.fail(f"the body was read: {name}")
 
-    body = {"wsgi.input": Untouchable(), "CONTENT_LENGTH": "10", "CONTENT_TYPE": "application/json"}
+    body = {"wsgi.input": Unreadable(), "CONTENT_LENGTH": "10", "CONTENT_TYPE": "application/json"}
     assert app.test_client().post("/v1/cancellations", environ_overrides=body).status_code == 401
 
 
-def test_a_client_that_asks_too_often_is_told_to_wait():
+def test_a_client_that_exceeds_the_rate_limit_must_wait():
     app = create_app(settings(rate_limit=3))
     client = client_of(app, "operator")
     answers = [client.get("/v1/me") for _ in range(5)]
@@ -195,7 +195,7 @@ def test_a_client_that_asks_too_often_is_told_to_wait():
     assert answers[0].headers["RateLimit"] == '"requests";r=2;t=1'
     assert answers[0].headers["RateLimit-Policy"] == '"requests";q=3;w=1'
     assert (slug(answers[4]), answers[4].headers["Retry-After"]) == ("rate-limited", "1")
-    assert client_of(app, "admin").get("/v1/me").status_code == 200, "each client has its own"
+    assert client_of(app, "admin").get("/v1/me").status_code == 200, "each client has its own limit"
     assert client.get("/livez").status_code == 200
     time.sleep(0.4)
     assert client.get("/v1/me").status_code == 200

@@ -1,4 +1,4 @@
-"""Cancellations over HTTP: at most one an order, on a contact that is kept either way, settled or taken back."""
+"""Cancellations over HTTP: at most one per order, on a contact that is kept in any case, settled or revoked."""
 
 import re
 from datetime import timedelta
@@ -17,23 +17,23 @@ GOODWILL = {"kind": "goodwill", "reason": "our line was down"}
 
 
 def url(cancellation, rest=""):
-    """Where a cancellation is."""
+    """The path of a cancellation."""
     return f"/v1/cancellations/{cancellation['cancellation_id']}{rest}"
 
 
 def types(desk, order_id):
-    """What happened to an order."""
+    """The types of the events of an order."""
     return [event["type"] for event in desk.feed(order_id)]
 
 
-def settle(desk, cancellation, **told):
+def settle(desk, cancellation, **fields):
     """Settle a cancellation."""
-    return desk.put(url(cancellation, "/settlement"), json={"billing_ref": "RF-1"} | told)
+    return desk.put(url(cancellation, "/settlement"), json={"billing_ref": "RF-1"} | fields)
 
 
-def revoke(desk, cancellation, code="entered_in_error", **told):
+def revoke(desk, cancellation, code="entered_in_error", **fields):
     """Revoke a cancellation."""
-    return desk.put(url(cancellation, "/revocation"), json={"reason_code": code} | told)
+    return desk.put(url(cancellation, "/revocation"), json={"reason_code": code} | fields)
 
 
 def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):
@@ -49,7 +49,7 @@ def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):
     assert types(billing, order_id) == ["order.registered", "contact.recorded", "cancellation.issued"]
 
 
-def test_order_and_contact_may_be_told_with_it_in_one_transaction(billing):
+def test_order_and_contact_may_be_sent_along_and_are_stored_in_one_transaction(billing):
     order = INLINE | {"order_id": "inline-1"}
     answer = billing.post("/v1/cancellations", {"order": order, "contact": {"channel": "email"}})
     assert answer.status_code == 201
@@ -75,7 +75,7 @@ def test_order_and_contact_may_be_told_with_it_in_one_transaction(billing):
         ({"amount": 9.99}, "/amount"),
     ],
 )
-def test_what_does_not_fit_is_named_and_leaves_nothing(supervisor, billing, changed, place):
+def test_an_invalid_field_is_named_and_nothing_is_stored(supervisor, billing, changed, place):
     body = {"order": INLINE | {"order_id": "inline-2"}, "contact": {"channel": "phone"}} | changed
     answer = supervisor.post("/v1/cancellations", body)
     assert (answer.status_code, places(answer)) == (422, [place])
@@ -87,7 +87,7 @@ def test_an_order_and_a_contact_are_needed(agent):
     assert places(agent.post("/v1/cancellations", {"contact": {"channel": "phone"}})) == ["/order_id"]
 
 
-def test_an_order_has_one_cancellation_at_most(agent, billing):
+def test_an_order_has_at_most_one_cancellation(agent, billing):
     first = agent.cancelled()
     again = agent.issue(first["order_id"])
     assert (again.status_code, slug(again)) == (409, "order-already-cancelled")
@@ -97,8 +97,8 @@ def test_an_order_has_one_cancellation_at_most(agent, billing):
     assert types(billing, first["order_id"]).count("cancellation.issued") == 1
 
 
-def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
-    """A unique index, and not a check in code."""
+def test_the_database_itself_allows_one_cancellation_per_order(app, agent):
+    """By a unique index, not only a check in code."""
     order_id = agent.cancelled()["order_id"]
     engine, _ = app.extensions["refunds.store"].open()
     with engine.read() as tx:
@@ -114,14 +114,14 @@ def test_the_database_itself_holds_an_order_to_one_cancellation(app, agent):
 def test_the_database_knows_the_policy_of_each_decision(app, agent, table):
     order_id = agent.cancelled()["order_id"]
     engine, _ = app.extensions["refunds.store"].open()
-    asked = f"SELECT judging_policy FROM {table} WHERE order_id = :order_id"  # noqa: S608
+    query = f"SELECT judging_policy FROM {table} WHERE order_id = :order_id"  # noqa: S608
     with engine.read() as tx:
-        assert [row["judging_policy"] for row in tx.all(asked, order_id=order_id)] == ["virtual-numbers"]
+        assert [row["judging_policy"] for row in tx.all(query, order_id=order_id)] == ["virtual-numbers"]
     decide = f"UPDATE {table} SET decision = :decision WHERE order_id = :order_id"  # noqa: S608
     with engine.write() as tx:
-        before = tx.one(asked.replace("judging_policy", "decision"), order_id=order_id)["decision"]
+        before = tx.one(query.replace("judging_policy", "decision"), order_id=order_id)["decision"]
         tx.run(decide, decision="none", order_id=order_id)
-        assert [row["judging_policy"] for row in tx.all(asked, order_id=order_id)] == [None]
+        assert [row["judging_policy"] for row in tx.all(query, order_id=order_id)] == [None]
         tx.run(decide, decision=before, order_id=order_id)
 
 
@@ -137,7 +137,7 @@ def test_a_refused_request_is_kept_and_the_problem_says_where(agent, billing, no
     assert types(billing, order_id) == ["order.registered", "contact.recorded"]
 
 
-def test_a_supervisor_cancels_out_of_goodwill_on_the_contact_that_was_refused(agent, supervisor, now):
+def test_a_supervisor_cancels_as_goodwill_on_the_refused_contact(agent, supervisor, now):
     order_id = agent.register()
     now.move_to(LATE)
     contact_id = agent.issue(order_id).json["contact_id"]
@@ -162,13 +162,13 @@ def test_goodwill_does_not_cancel_twice(supervisor):
 
 @pytest.fixture
 def official(now):
-    """A vendor with an official number, and desks at it."""
+    """The desks of a vendor that has an official telephone number."""
     file = 'policy = "official"\nversion = 1\n[phone]\npoints = ["+493012345678"]\n'
     app = with_policies(create_app(settings(policy="official")), file)
     return [Desk(client_of(app, role), now) for role in ("agent", "supervisor")]
 
 
-def test_a_call_to_another_number_counts_once_a_supervisor_accepts_it(official):
+def test_a_call_to_an_unofficial_number_counts_once_a_supervisor_accepts_it(official):
     agent, supervisor = official
     order_id = agent.register()
     refused = agent.issue(order_id, contact={"channel": "phone", "contact_point": "030 999999"})
@@ -189,7 +189,7 @@ def test_accepting_a_number_does_not_make_a_late_call_timely(official, now):
         assert (answer.status_code, answer.json["decision"]["reason"]) == (409, "window_elapsed")
 
 
-def test_it_is_decided_anew_on_the_present_facts_and_the_contacts_own_time(agent, now):
+def test_a_cancellation_is_decided_on_the_current_facts_and_the_contacts_own_time(agent, now):
     order_id = agent.register(service_provided_at=None)
     contact_id = agent.record(order_id).json["contact_id"]
     now.move_to("2026-04-10T09:00:00Z")
@@ -215,7 +215,7 @@ def test_an_unknown_order_or_contact_is_not_found(agent, order_id):
     assert agent.get("/v1/cancellations/can_1").status_code == 404
 
 
-def test_billing_settles_once_and_may_say_so_again(billing):
+def test_billing_settles_once_and_may_repeat_it(billing):
     issued = billing.cancelled()
     first = settle(billing, issued)
     assert (first.json["state"], first.json["settlement"]["billing_ref"]) == ("settled", "RF-1")
@@ -246,7 +246,7 @@ def test_billing_undoes_a_settlement_with_a_reason(billing):
     ]
 
 
-def test_a_revoked_cancellation_is_not_settled_nor_a_settled_one_revoked(billing, supervisor):
+def test_a_revoked_cancellation_cannot_be_settled_nor_a_settled_one_revoked(billing, supervisor):
     issued = billing.cancelled()
     settle(billing, issued)
     assert slug(revoke(supervisor, issued)) == "cancellation-state-conflict"
@@ -256,19 +256,19 @@ def test_a_revoked_cancellation_is_not_settled_nor_a_settled_one_revoked(billing
         assert (answer.status_code, slug(answer)) == (409, "cancellation-state-conflict")
 
 
-def test_a_revocation_in_error_leaves_the_request_open_and_the_order_to_be_cancelled_anew(supervisor, billing):
+def test_a_revocation_in_error_reopens_the_request_and_the_order_can_be_cancelled_again(supervisor, billing):
     issued = supervisor.cancelled()
     revoked = revoke(supervisor, issued, reason="the wrong order")
     assert revoked.json["revocation"]["reason"] == "the wrong order"
     assert revoke(supervisor, issued, reason="the wrong order").json == revoked.json
     assert slug(revoke(supervisor, issued, "customer_withdrew")) == "cancellation-state-conflict"
     assert supervisor.get(f"/v1/contacts/{issued['contact_id']}").json["open"] is True
-    anew = supervisor.cancelled(issued["order_id"], contact_id=issued["contact_id"])
-    assert anew["reference"] != issued["reference"]
+    second = supervisor.cancelled(issued["order_id"], contact_id=issued["contact_id"])
+    assert second["reference"] != issued["reference"]
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "cancellation.issued"]
 
 
-def test_where_the_customer_withdrew_his_request_is_resolved(supervisor, billing):
+def test_a_revocation_because_the_customer_withdrew_resolves_the_request(supervisor, billing):
     issued = supervisor.cancelled()
     revoke(supervisor, issued, "customer_withdrew")
     contact = supervisor.get(f"/v1/contacts/{issued['contact_id']}").json
@@ -276,7 +276,7 @@ def test_where_the_customer_withdrew_his_request_is_resolved(supervisor, billing
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "contact.resolved"]
 
 
-def test_where_the_customer_withdrew_none_of_his_requests_stays_open(supervisor):
+def test_a_revocation_because_the_customer_withdrew_resolves_every_request(supervisor):
     order_id = supervisor.register()
     first = supervisor.record(order_id).json["contact_id"]
     revoke(supervisor, supervisor.cancelled(order_id), "customer_withdrew")
@@ -284,13 +284,13 @@ def test_where_the_customer_withdrew_none_of_his_requests_stays_open(supervisor)
     assert supervisor.get(f"/v1/contacts?order_id={order_id}&open=true").json["items"] == []
 
 
-def test_repeating_someone_elses_revocation_takes_the_right_to_revoke(agent, supervisor, billing):
+def test_repeating_another_users_revocation_requires_the_right_to_revoke(agent, supervisor, billing):
     issued = billing.cancelled()
     revoke(supervisor, issued)
     assert slug(revoke(agent, issued)) == "forbidden"
 
 
-def test_agents_revoke_their_own_for_a_quarter_of_an_hour(agent, billing, now):
+def test_agents_can_revoke_their_own_for_15_minutes(agent, billing, now):
     mine, kept, billings = agent.cancelled(), agent.cancelled(), billing.cancelled()
     now.shift(timedelta(minutes=15))
     assert revoke(agent, mine).status_code == 200
@@ -299,19 +299,19 @@ def test_agents_revoke_their_own_for_a_quarter_of_an_hour(agent, billing, now):
     assert slug(revoke(agent, kept)) == "forbidden"
 
 
-def test_supervisors_revoke_at_any_time_before_the_settlement(agent, supervisor, now):
+def test_supervisors_can_revoke_at_any_time_before_the_settlement(agent, supervisor, now):
     issued = agent.cancelled()
     now.shift(timedelta(days=200))
     assert revoke(supervisor, issued).status_code == 200
 
 
-def test_cancellations_are_found_by_what_the_customer_reads_out(agent):
+def test_a_cancellation_is_found_by_its_reference_in_any_spelling(agent):
     issued = agent.cancelled()
-    spelt = issued["reference"]
-    for reference in (spelt, spelt.replace("-", ""), spelt.replace("-", "%20")):
+    spelling = issued["reference"]
+    for reference in (spelling, spelling.replace("-", ""), spelling.replace("-", "%20")):
         (found,) = agent.get(f"/v1/cancellations?reference={reference}").json["items"]
         assert found == issued
-    mistyped = spelt[:-1] + str((int(spelt[-1]) + 1) % 10)
+    mistyped = spelling[:-1] + str((int(spelling[-1]) + 1) % 10)
     assert places(agent.get(f"/v1/cancellations?reference={mistyped}")) == ["/reference"]
 
 
@@ -323,12 +323,12 @@ def test_cancellations_are_found_by_what_the_customer_reads_out(agent):
         ("12345", "must be a reference of ten digits, such as 123-456-7894", "invalid"),
     ],
 )
-def test_a_reference_that_is_none_is_told_what_one_is(agent, reference, detail, code):
+def test_a_malformed_reference_is_refused_with_an_explanation(agent, reference, detail, code):
     answer = agent.get(f"/v1/cancellations?reference={reference}")
     assert answer.json["errors"] == [{"pointer": "/reference", "detail": detail, "code": code}]
 
 
-def test_a_reference_finds_every_mistyped_and_every_swapped_digit():
+def test_the_check_digit_detects_every_mistyped_and_every_swapped_digit():
     for _ in range(50):
         reference = new_reference()
         assert parse_reference(format_reference(reference)) == reference
@@ -339,7 +339,7 @@ def test_a_reference_finds_every_mistyped_and_every_swapped_digit():
                 parse_reference(mistake)
 
 
-def test_overdue_are_those_not_settled_after_their_last_day_the_longest_due_first(official, now):
+def test_overdue_lists_unsettled_cancellations_past_their_due_day_oldest_first(official, now):
     agent, _ = official
     later = [agent.cancelled() for _ in range(2)]
     now.move_to("2026-04-08T22:00:00Z")  # the next day in Berlin
@@ -396,7 +396,7 @@ def test_a_cursor_of_another_list_or_of_other_filters_is_refused(agent):
 
 
 @pytest.mark.parametrize("number", ["378282246310005", "GB82 WEST 1234 5698 7654 32"])
-def test_payment_data_has_no_place_in_reasons_and_references(supervisor, billing, now, number):
+def test_payment_data_is_refused_in_reasons_and_references(supervisor, billing, now, number):
     order_id = billing.register()
     issued = billing.cancelled()
     now.move_to(LATE)
@@ -416,7 +416,7 @@ def test_payment_data_has_no_place_in_reasons_and_references(supervisor, billing
         assert number not in answer.text
 
 
-def test_what_is_personal_is_hidden_from_whom_it_is_not_for(billing, supervisor, auditor):
+def test_personal_data_is_hidden_from_an_auditor(billing, supervisor, auditor):
     issued = billing.cancelled()
     settle(billing, issued)
     assert auditor.get(url(issued)).json["settlement"]["billing_ref"] is None

@@ -1,4 +1,4 @@
-"""Checks over HTTP: the vectors as what-ifs, the answer's shape, languages, batches."""
+"""Checks over HTTP: the vectors as what-ifs, the shape of the answer, languages, batches."""
 
 import pytest
 import time_machine
@@ -15,7 +15,7 @@ CHECK = {
 
 
 def check(client, status=200, headers=None, **changed):
-    """The answer to a check, its fields changed or (None) as given."""
+    """The answer to a check with some of its fields changed."""
     response = client.post("/v1/eligibility-checks", json=CHECK | changed, headers=headers)
     assert response.status_code == status, response.text
     return response.json
@@ -80,7 +80,7 @@ def test_codes_never_change_with_the_language(client):
 
 
 @time_machine.travel("2026-04-07T10:00:00Z", tick=False)
-def test_a_request_without_a_time_is_asked_now(client):
+def test_a_check_without_a_time_is_for_now(client):
     given = {name: value for name, value in CHECK.items() if name != "requested_at"}
     answer = client.post("/v1/eligibility-checks", json=given).json
     assert answer["requested_at"] == "2026-04-07T10:00:00Z"
@@ -110,7 +110,7 @@ def test_a_policy_may_keep_to_its_own_region(client):
 
 
 @pytest.mark.parametrize("point", ["+49 30 123456-78", "030 12345678", "004930 12345678", "(030) 123456/78"])
-def test_a_contact_point_is_compared_however_it_is_written(client, point):
+def test_a_contact_point_is_compared_regardless_of_its_spelling(client, point):
     terms = {"phone": {"points": ["+493012345678"]}}
     assert check(client, contact_point=point, terms=terms)["reason"] == "within_window"
     assert check(client, contact_point="+49 30 999999", terms=terms)["reason"] == "unofficial_contact_point"
@@ -120,7 +120,7 @@ def test_a_contact_point_is_compared_however_it_is_written(client, point):
     ("channel", "point"),
     [("phone", "+4903012345678"), ("phone", "+5215512345678"), ("email", "info@xn--mnchen-3ya.de")],
 )
-def test_the_official_point_itself_is_official_however_odd_its_spelling(client, channel, point):
+def test_an_official_point_with_an_odd_spelling_matches_itself(client, channel, point):
     terms = {channel: {"points": [point]}}
     answer = check(client, channel=channel, contact_point=point, terms=terms)
     assert (answer["reason"], "contact_point_unchecked" in answer["notices"]) == ("within_window", False)
@@ -129,11 +129,11 @@ def test_the_official_point_itself_is_official_however_odd_its_spelling(client, 
 @pytest.mark.parametrize(
     "point", ["hello +493012345678", "+493012345678 hello", "+493012345678 ext. 5", "+493012345678\n", "+٤٩٣٠١٢٣٤٥٦٧٨"]
 )
-def test_no_number_is_guessed_out_of_a_text(client, point):
+def test_no_number_is_extracted_from_other_text(client, point):
     assert check(client, 422, contact_point=point)["errors"][0]["pointer"] == "/contact_point"
 
 
-def test_addresses_of_different_domains_stay_different(client):
+def test_addresses_of_different_domains_are_different(client):
     terms = {"email": {"points": ["info@strasse.de"]}}
     assert not check(client, channel="email", contact_point="info@straße.de", terms=terms)["eligible"]
 
@@ -151,7 +151,7 @@ def test_a_contact_point_without_a_channel_is_not_judged(client):
     assert answer["reason"] == "within_window"
 
 
-def test_an_unchecked_contact_point_is_noticed(client):
+def test_an_unchecked_contact_point_adds_a_notice(client):
     assert check(client, contact_point="+4930123456")["notices"][0] == "contact_point_unchecked"
 
 
@@ -187,7 +187,7 @@ def test_an_unchecked_contact_point_is_noticed(client):
         ({"amount": 5}, "validation-error", "/amount"),
     ],
 )  # fmt: skip
-def test_bad_input_is_a_problem_that_names_the_place(client, changed, slug, pointer):
+def test_invalid_input_is_a_problem_that_names_the_field(client, changed, slug, pointer):
     problem = check(client, status=422, **changed)
     assert problem["type"] == f"/problems/{slug}"
     assert pointer in [error["pointer"] for error in problem["errors"]]
@@ -229,7 +229,7 @@ def test_a_batch_answers_each_item_in_order(client):
     assert answers[0] == single
 
 
-def test_a_bad_item_has_a_problem_in_its_place(client):
+def test_an_invalid_item_has_a_problem_in_its_place(client):
     items = [CHECK, CHECK | {"channel": "fax"}, 5, CHECK | {"region": "XX"}, None, CHECK]
     answers = batch(client, items)["items"]
     assert [answer.get("status") for answer in answers] == [None, 422, 422, 422, 422, None]
@@ -257,25 +257,25 @@ def test_a_batch_has_one_what_if_for_all(client):
         ({"items": [], "more": 1}, "/more"),
     ],
 )
-def test_a_batch_that_breaks_its_contract_is_refused_whole(client, body, pointer):
+def test_an_invalid_batch_is_refused_as_a_whole(client, body, pointer):
     response = client.post("/v1/eligibility-checks/batch", json=body)
     assert response.status_code == 422
     assert response.json["errors"][0]["pointer"] == pointer
 
 
-def test_a_batch_of_ten_thousand_and_of_none(client):
+def test_a_batch_may_be_empty_or_have_ten_thousand_items(client):
     assert batch(client, [])["items"] == []
     assert len(batch(client, [CHECK] * 10_000)["items"]) == 10_000
 
 
-def test_a_batch_does_not_list_days_without_end(client):
+def test_a_batch_limits_the_number_of_listed_days(client):
     items = [CHECK] * 1000
     problem = batch(client, items, 422, terms={"window_business_days": 366}, include_days=True)
     assert problem["errors"][0]["pointer"] == "/include_days"
     assert len(batch(client, items, terms={"window_business_days": 366})["items"]) == 1000
 
 
-def test_a_local_deadline_can_be_written_in_the_days_of_odd_offsets(client):
+def test_a_local_deadline_with_an_offset_in_seconds_is_rounded_to_minutes(client):
     """RFC 3339 writes offsets in whole minutes; Monrovia's was -00:44:30 until 1972."""
     terms = {"region": "LR", "time_zone": "Africa/Monrovia"}
     at = "1960-04-04T12:00:00Z"

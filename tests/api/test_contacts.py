@@ -1,4 +1,4 @@
-"""Contacts over HTTP: each is kept with its decision, and no timely request is forgotten."""
+"""Contacts over HTTP: each is kept with its decision, and no timely request is lost."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.api.conftest import IN_TIME, LATE, places, slug
 
 
 def open_ids(desk, order_id):
-    """The contacts of an order that are open."""
+    """The ids of the open contacts of an order."""
     return [item["contact_id"] for item in desk.get(f"/v1/contacts?order_id={order_id}&open=true").json["items"]]
 
 
@@ -31,7 +31,7 @@ def test_a_late_request_is_kept_with_its_decision(agent, now):
     assert contact["open"] is True
 
 
-def test_the_contacts_own_time_is_judged_and_not_that_of_its_entry(agent, now):
+def test_a_contact_is_judged_by_its_own_time_and_not_that_of_its_entry(agent, now):
     order_id = agent.register()
     now.move_to("2026-04-10T08:00:00Z")
     contact = agent.record(order_id, received_at=IN_TIME, ticket_ref="T-7").json
@@ -53,13 +53,13 @@ def test_a_late_entry_of_a_timely_request_needs_evidence(agent, billing, now):
 def test_a_very_late_entry_needs_a_supervisor(agent, supervisor, now):
     order_id = agent.register()
     now.move_to("2026-04-16T00:00:00+02:00")  # the sixth business day after the 8th is the 16th
-    told = {"received_at": IN_TIME, "ticket_ref": "T-9"}
-    assert agent.record(order_id, **told).json["decision"]["reason"] == "late_entry_needs_supervisor"
-    assert supervisor.record(order_id, **told).json["decision"]["reason"] == "within_window"
+    contact = {"received_at": IN_TIME, "ticket_ref": "T-9"}
+    assert agent.record(order_id, **contact).json["decision"]["reason"] == "late_entry_needs_supervisor"
+    assert supervisor.record(order_id, **contact).json["decision"]["reason"] == "within_window"
 
 
-def test_dating_a_contact_before_the_service_does_not_get_around_the_rules_of_late_entries(agent, supervisor, now):
-    """A service that was not yet provided when the customer asked, but was long ago when that is entered."""
+def test_dating_a_contact_before_the_service_does_not_bypass_the_rules_for_late_entries(agent, supervisor, now):
+    """The service was not yet provided at the time of the contact, but long ago when it is entered."""
     order_id = agent.register(ordered_at="2026-04-01T09:00:00Z")
     early = {"received_at": "2026-04-02T10:00:00Z"}
     assert agent.record(order_id, **early).json["decision"]["reason"] == "service_not_yet_provided"
@@ -68,13 +68,13 @@ def test_dating_a_contact_before_the_service_does_not_get_around_the_rules_of_la
     timely = agent.record(order_id, **early, ticket_ref="T-3").json
     assert (timely["decision"]["reason"], timely["backdated"]) == ("service_not_yet_provided", True)
     now.move_to("2026-11-22T10:00:00Z")
-    told = early | {"ticket_ref": "T-4"}
-    assert agent.record(order_id, **told).json["decision"]["reason"] == "late_entry_needs_supervisor"
-    assert agent.issue(order_id, contact={"channel": "phone"} | told).status_code == 409
-    assert supervisor.record(order_id, **told).json["decision"]["reason"] == "service_not_yet_provided"
+    contact = early | {"ticket_ref": "T-4"}
+    assert agent.record(order_id, **contact).json["decision"]["reason"] == "late_entry_needs_supervisor"
+    assert agent.issue(order_id, contact={"channel": "phone"} | contact).status_code == 409
+    assert supervisor.record(order_id, **contact).json["decision"]["reason"] == "service_not_yet_provided"
 
 
-def test_a_contact_is_not_from_before_its_order(agent):
+def test_a_contact_cannot_be_earlier_than_its_order(agent):
     order_id = agent.register(ordered_at="2026-04-02T09:00:00Z")
     assert agent.record(order_id, received_at="2026-04-01T09:00:00Z").status_code == 201
     answer = agent.record(order_id, received_at="2026-04-01T08:59:59Z")
@@ -84,9 +84,9 @@ def test_a_contact_is_not_from_before_its_order(agent):
     assert agent.record(ancient).status_code == 201
 
 
-@pytest.mark.parametrize("nothing", [".", "-", "  ", "\u200b"])
-def test_a_ticket_of_nothing_is_no_evidence(agent, nothing):
-    assert places(agent.record(agent.register(), ticket_ref=nothing)) == ["/ticket_ref"]
+@pytest.mark.parametrize("ticket", [".", "-", "  ", "\u200b"])
+def test_an_empty_ticket_is_no_evidence(agent, ticket):
+    assert places(agent.record(agent.register(), ticket_ref=ticket)) == ["/ticket_ref"]
 
 
 def test_a_question_does_not_take_a_request_off_the_open_list(agent):
@@ -98,7 +98,7 @@ def test_a_question_does_not_take_a_request_off_the_open_list(agent):
 
 
 @pytest.mark.parametrize(
-    ("told", "place"),
+    ("fields", "place"),
     [
         ({"received_at": "2026-04-08T21:06:01Z"}, "/received_at"),
         ({"received_at": "2025-04-01T00:00:00Z"}, "/received_at"),
@@ -120,9 +120,9 @@ def test_a_question_does_not_take_a_request_off_the_open_list(agent):
         ({"note": "x" * 2001}, "/note"),
     ],
 )
-def test_a_contact_that_cannot_be_is_refused_and_leaves_nothing(agent, billing, told, place):
+def test_an_invalid_contact_is_refused_and_nothing_is_stored(agent, billing, fields, place):
     order_id = agent.register()
-    answer = agent.record(order_id, **told)
+    answer = agent.record(order_id, **fields)
     assert (answer.status_code, places(answer)) == (422, [place])
     assert [event["type"] for event in billing.feed(order_id)] == ["order.registered"]
 
@@ -162,12 +162,12 @@ def test_a_mistake_is_corrected_by_a_contact_that_supersedes_it(agent, billing):
     ]
 
 
-def test_a_contact_supersedes_none_of_another_order(agent):
+def test_a_contact_cannot_supersede_one_of_another_order(agent):
     other = agent.record(agent.register()).json["contact_id"]
     assert places(agent.record(agent.register(), supersedes=other)) == ["/supersedes"]
 
 
-def test_a_contact_on_which_a_cancellation_rests_is_not_superseded(agent):
+def test_a_contact_with_a_cancellation_cannot_be_superseded(agent):
     cancellation = agent.cancelled()
     answer = agent.record(cancellation["order_id"], supersedes=cancellation["contact_id"])
     assert (answer.status_code, slug(answer)) == (409, "contact-state-conflict")
@@ -195,7 +195,7 @@ def test_a_request_stays_open_until_it_is_resolved_with_a_reason(agent, billing)
     assert [event["type"] for event in billing.feed(order_id)].count("contact.resolved") == 1
 
 
-def test_a_question_is_kept_and_never_open(agent):
+def test_a_question_is_kept_but_never_open(agent):
     order_id = agent.register()
     contact = agent.record(order_id, intent="question").json
     assert (contact["intent"], contact["open"]) == ("question", False)
@@ -209,14 +209,14 @@ def test_a_contact_about_a_cancelled_order_is_kept_too(agent):
     assert (contact["decision"]["reason"], contact["open"]) == ("order_already_cancelled", False)
 
 
-def test_a_resolved_contact_is_not_cancelled_on(agent):
+def test_an_order_cannot_be_cancelled_on_a_resolved_contact(agent):
     order_id = agent.register()
     contact_id = agent.record(order_id).json["contact_id"]
     agent.put(f"/v1/contacts/{contact_id}/resolution", json={"reason": "stays"})
     assert slug(agent.issue(order_id, contact_id=contact_id)) == "contact-state-conflict"
 
 
-def test_contacts_are_listed_page_by_page_in_the_order_of_their_entry(agent):
+def test_contacts_are_listed_page_by_page_in_order_of_entry(agent):
     order_id = agent.register()
     ids = sorted(agent.record(order_id).json["contact_id"] for _ in range(5))
     url, found = f"/v1/contacts?order_id={order_id}&limit=2", []
@@ -228,7 +228,7 @@ def test_contacts_are_listed_page_by_page_in_the_order_of_their_entry(agent):
     assert found == ids
 
 
-def test_what_is_personal_is_hidden_from_whom_it_is_not_for(agent, auditor):
+def test_personal_data_is_hidden_from_an_auditor(agent, auditor):
     contact_id = agent.record(agent.register(), note="a note", from_detail="a@example.com", ticket_ref="T-1").json[
         "contact_id"
     ]
@@ -237,7 +237,7 @@ def test_what_is_personal_is_hidden_from_whom_it_is_not_for(agent, auditor):
     assert shown["decision"]["reason"] == "within_window"
 
 
-def test_a_decision_is_told_in_the_readers_language(agent):
+def test_a_decision_is_explained_in_the_readers_language(agent):
     contact_id = agent.record(agent.register()).json["contact_id"]
     german = agent.get(f"/v1/contacts/{contact_id}", headers={"Accept-Language": "de"}).json["decision"]
     assert (

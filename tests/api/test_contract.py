@@ -1,4 +1,4 @@
-"""The document is true: the service keeps to it, and its examples are what the service answers."""
+"""The OpenAPI document is correct: the service conforms to it, and the service's responses match its examples."""
 
 import jsonschema_rs
 import pytest
@@ -20,17 +20,17 @@ apps = [create_app(conftest.settings())]
 
 
 def served(*request):
-    """Whichever app is to be called."""
+    """Call the app that the current fixture has set."""
     return apps[-1](*request)
 
 
-# Besides what is random, each sort of value in each place of each operation: among the proofs.
+# Besides random values, each kind of value in each place of each operation; only when proofs are run.
 config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": PROOFS}}})
 schema = schemathesis.openapi.from_wsgi("/openapi.json", served, config=config)
 
 
 def called_on(engine):
-    """The fixture of an app that is called at random, on an engine."""
+    """The fixture of an app on an engine that gets the random calls."""
 
     @pytest.fixture(scope="module", params=[engine], name=f"_called_on_{engine}")
     def called():
@@ -46,24 +46,24 @@ _called_on_sqlite, _called_on_postgresql = map(called_on, ENGINES)
 
 @schema.auth()
 class Admin:
-    """Signs every call in, except where a check leaves that out on purpose."""
+    """Authenticates every call, except where a check omits that on purpose."""
 
     def get(self, _case, _context):
-        """The token."""
+        """The token to send."""
         return conftest.token(apps[-1], "admin")
 
     def set(self, case, token, _context):
-        """Put it where it belongs."""
+        """Set the header of a call."""
         case.headers["Authorization"] = f"Bearer {token}"
 
 
 @pytest.fixture
 def _on_each():
-    """Each of the two tests that call at random has its engine."""
+    """Overrides the fixture of the API tests, as the random calls choose their engine themselves."""
 
 
 def calls(examples):
-    """How many random calls there are of each operation."""
+    """Settings for this many random calls of each operation."""
     return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -71,11 +71,11 @@ def calls(examples):
 @pytest.mark.usefixtures("_called_on_sqlite")
 @schema.parametrize()
 @calls(60)
-def test_the_service_keeps_to_its_contract(case):
-    """Random calls, sound and broken: statuses, media types, bodies and headers are as documented.
+def test_the_service_conforms_to_its_contract(case):
+    """Random calls, valid and invalid: statuses, media types, bodies and headers are as documented.
 
-    Left out: a random region, policy or year fits its schema and is refused all the same; and a batch is not
-    refused for an item that does not fit.
+    Two checks are excluded: a random region, policy or year is valid by its schema but refused; and a batch is
+    not refused because of an invalid item.
     """
     call(case)
 
@@ -84,13 +84,13 @@ def test_the_service_keeps_to_its_contract(case):
 @pytest.mark.usefixtures("_called_on_postgresql")
 @schema.parametrize()
 @calls(scaled(15, 60))
-def test_the_service_keeps_to_its_contract_on_postgresql(case):
-    """Fewer of the same calls: what they find is the same on each engine, but for errors of the database."""
+def test_the_service_conforms_to_its_contract_on_postgresql(case):
+    """Fewer of the same calls: engines only differ in the errors of the database."""
     call(case)
 
 
 def call(case):
-    """Call the service, and compare what it answers with the document."""
+    """Call the service and validate its response against the document."""
     batch = case.operation.path.endswith("/batch")
     case.call_and_validate(excluded_checks=[positive_data_acceptance, *([negative_data_rejection] if batch else [])])
 
@@ -106,22 +106,22 @@ def operations():
 
 
 def closed(schema):
-    """A schema in which no object may hold more than is documented."""
+    """A schema in which no object may contain undocumented fields."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    shut = {"additionalProperties": False} if "properties" in schema else {}
-    return {name: closed(part) for name, part in schema.items()} | shut
+    limits = {"additionalProperties": False} if "properties" in schema else {}
+    return {name: closed(part) for name, part in schema.items()} | limits
 
 
 def validator(name):
-    """A validator of a documented schema in which no object may hold more than is documented."""
+    """A validator of a documented schema in which no object may contain undocumented fields."""
     root = {"$ref": f"#/components/schemas/{name}", "components": closed(document["components"])}
     return jsonschema_rs.Draft202012Validator(root)
 
 
-def test_examples_of_checks_are_answered_as_the_examples_say(client):
+def test_the_examples_of_checks_get_the_documented_answers(client):
     for path in ("/v1/eligibility-checks", "/v1/eligibility-checks/batch"):
         operation = document["paths"][path]["post"]
         for name, example in operation["requestBody"]["content"]["application/json"]["examples"].items():
@@ -131,7 +131,7 @@ def test_examples_of_checks_are_answered_as_the_examples_say(client):
             assert not shown or answer.json == shown["value"], (path, name)
 
 
-def test_every_example_fits_its_schema():
+def test_every_example_is_valid_by_its_schema():
     checked = 0
     for path, _, operation in operations():
         contents = [("body", operation.get("requestBody", {})), *operation["responses"].items()]
@@ -148,8 +148,8 @@ def test_every_example_fits_its_schema():
     assert checked > 200
 
 
-def test_the_examples_of_records_tell_a_story_that_happens(app, now):
-    """The bodies of the examples, sent one after the other, are answered in the documented form."""
+def test_the_examples_of_records_work_in_sequence(app, now):
+    """The bodies of the examples, sent one after another, get responses in the documented form."""
     desk = Desk(conftest.client_of(app, "admin"), now)
     paths = document["paths"]
 
@@ -158,8 +158,8 @@ def test_the_examples_of_records_tell_a_story_that_happens(app, now):
 
     order = desk.put("/v1/orders/A-1001", json=body("/v1/orders/{order_id}", "put", "register"))
     contact = desk.post("/v1/orders/A-1001/contacts", body("/v1/orders/{order_id}/contacts", "post", "call"))
-    asked = body("/v1/cancellations", "post", "stored") | {"contact_id": contact.json["contact_id"]}
-    issued = desk.post("/v1/cancellations", asked)
+    request = body("/v1/cancellations", "post", "stored") | {"contact_id": contact.json["contact_id"]}
+    issued = desk.post("/v1/cancellations", request)
     again = desk.post("/v1/cancellations", body("/v1/cancellations", "post", "inline"))
     url = f"/v1/cancellations/{issued.json['cancellation_id']}"
     life = "/v1/cancellations/{cancellation_id}"
@@ -201,7 +201,7 @@ def test_the_examples_of_records_tell_a_story_that_happens(app, now):
 
 
 def timeless(answer):
-    """An answer, whenever the policies in it were registered."""
+    """An answer without the times at which policies were registered."""
     if isinstance(answer, list):
         return [timeless(part) for part in answer]
     if not isinstance(answer, dict):
@@ -209,7 +209,7 @@ def timeless(answer):
     return {name: name == "registered_at" or timeless(value) for name, value in answer.items()}
 
 
-def test_examples_of_answers_are_true(client):
+def test_the_examples_of_answers_are_correct(client):
     for path in ("/v1/policies", "/v1/policies/virtual-numbers", "/livez", "/readyz"):
         operation = document["paths"][path.replace("virtual-numbers", "{policy_id}")]["get"]
         (example,) = operation["responses"]["200"]["content"]["application/json"]["examples"].values()
@@ -220,7 +220,7 @@ def test_examples_of_answers_are_true(client):
     assert client.get("/v1/calendars/DE-BY/days?from=2026-04-02&to=2026-04-04").json == example["value"]
 
 
-def test_answers_hold_what_is_documented_and_nothing_more(client):
+def test_answers_contain_no_undocumented_fields(client):
     check = {
         "service_provided_at": "2026-02-12T16:45:00+01:00",
         "requested_at": "2026-02-13T00:00:00Z",

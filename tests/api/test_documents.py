@@ -23,7 +23,7 @@ CLAUSE = {"de": "Zwei Tage, und nicht mehr.", "en": "Two days, and no more."}
 
 @pytest.fixture
 def brand(service, now):  # noqa: F811
-    """A policy with a clause, by whom it is shown where and since when."""
+    """A policy with a clause, a vendor, and the page on which the clause is published."""
     page = {"page_url": "https://example.com/terms", "page_published_at": "2026-02-01T00:00:00Z"}
     brand = Brand(service, now, texts=CLAUSE, vendor_name="Nummern & Söhne", refund_due_days=37, **page)
     now.move_to(IN_TIME)
@@ -31,16 +31,16 @@ def brand(service, now):  # noqa: F811
 
 
 def evidence(desk, order_id, query="", **headers):
-    """The answer to whoever asks for the evidence on an order."""
+    """The response to a request for the evidence on an order."""
     return desk.client.get(f"/v1/orders/{order_id}/evidence{query}", headers=headers)
 
 
 def cancelled(brand, **contact):
-    """A cancellation of an order, on a call."""
+    """A cancellation of a new order, on a call."""
     return brand.agent.cancelled(brand.order(service_provided_at=PROVIDED), contact={"channel": "phone"} | contact)
 
 
-def test_the_evidence_holds_everything_about_an_order(brand, now):
+def test_the_evidence_contains_everything_about_an_order(brand, now):
     order_id = brand.order(service_provided_at=PROVIDED)
     brand.close("2026-04-08")
     now.shift(timedelta(seconds=1))
@@ -58,14 +58,14 @@ def test_the_evidence_holds_everything_about_an_order(brand, now):
     assert found["proof"] == {"sound": True, "broken": [], "checked_at": "2026-04-08T21:05:01Z"}
     happened = [event for event in found["journal"] if event["order_id"] == order_id]
     feed = brand.desk("billing").feed(order_id)
-    assert [{name: event[name] for name in told} for event, told in zip(happened, feed, strict=True)] == feed
+    assert [{name: event[name] for name in listed} for event, listed in zip(happened, feed, strict=True)] == feed
     assert [event["subject"] for event in found["journal"] if event["order_id"] is None] == [
         f"{brand.id}/1",
         f"{brand.id}/2026-04-08",
     ]
 
 
-def test_closures_that_a_decision_did_not_need_are_no_evidence_on_it(brand):
+def test_the_evidence_contains_only_closures_that_affected_a_decision(brand):
     brand.close("2026-04-07")
     brand.close("2026-12-23")
     order_id = brand.order(service_provided_at="2026-04-02T10:00:00Z")
@@ -73,8 +73,8 @@ def test_closures_that_a_decision_did_not_need_are_no_evidence_on_it(brand):
     assert [closure["date"] for closure in evidence(brand.agent, order_id).json["closures"]] == ["2026-04-07"]
 
 
-def test_the_clause_is_shown_as_it_was_beside_the_one_that_holds_now(brand, now):
-    """A service not yet provided is judged by the version at each request."""
+def test_the_evidence_shows_the_clause_of_the_time_and_the_current_one(brand, now):
+    """An order whose service is not yet provided is judged by the version in force at each request."""
     order_id = brand.order(service_provided_at=None)
     brand.agent.record(order_id)
     brand.publish(2, CHANGE, texts={"de": "Fünf Tage.", "en": "Five days."}, window_business_days=5)
@@ -87,7 +87,7 @@ def test_the_clause_is_shown_as_it_was_beside_the_one_that_holds_now(brand, now)
     assert "Five days." in page
 
 
-def test_an_auditor_sees_nothing_personal(brand, now):
+def test_an_auditor_sees_no_personal_data(brand, now):
     order_id = brand.order(service_provided_at=PROVIDED, customer_ref="K-Geheim")
     brand.close("2026-04-08", de="Ausflug ins Grüne", en="Outing to the green")
     contact = brand.agent.record(order_id, **PERSONAL).json
@@ -119,7 +119,7 @@ def test_an_auditor_sees_nothing_personal(brand, now):
 
 
 @pytest.mark.parametrize("lang", ["en", "de"])
-def test_whatever_was_told_is_text_on_the_page(service, now, lang):  # noqa: F811
+def test_hostile_text_is_escaped_on_the_page(service, now, lang):  # noqa: F811
     brand = Brand(service, now, texts={lang: HOSTILE}, vendor_name=HOSTILE, page_url="https://x.example/'\"><script>")
     now.move_to(IN_TIME)
     order_id = brand.order(service_provided_at=PROVIDED, customer_ref=HOSTILE.encode("ascii", "ignore").decode())
@@ -139,8 +139,8 @@ def test_whatever_was_told_is_text_on_the_page(service, now, lang):  # noqa: F81
         assert "script" not in page.headers["Content-Security-Policy"]
 
 
-def test_the_page_is_whole_in_itself(brand):
-    """Nothing is asked for from anywhere; the style is the one that its policy allows."""
+def test_the_page_is_self_contained(brand):
+    """It loads nothing, and its style is the one that its security policy allows."""
     issued = cancelled(brand)
     for page in (
         evidence(brand.agent, issued["order_id"], **HTML),
@@ -193,13 +193,13 @@ def test_the_evidence_is_in_the_readers_language(brand, query, language, words, 
         ("text/html;q=0", 406, "application/problem+json"),
     ],
 )
-def test_the_evidence_comes_in_the_form_that_is_wanted(brand, accept, status, form):
+def test_the_evidence_comes_in_the_accepted_media_type(brand, accept, status, form):
     order_id = brand.order()
     answer = evidence(brand.agent, order_id, **({"Accept": accept} if accept else {}))
     assert (answer.status_code, answer.mimetype) == (status, form)
 
 
-def test_evidence_that_cannot_be_given(brand):
+def test_an_invalid_request_for_evidence_is_refused(brand):
     order_id = brand.order()
     for desk, path, query, status, kind in (
         (brand.agent, "unknown", "", 404, "not-found"),
@@ -216,7 +216,7 @@ def test_evidence_that_cannot_be_given(brand):
 
 
 class Store:
-    """An installation whose records somebody changes behind the service's back."""
+    """An installation whose records are changed behind the service's back."""
 
     def __init__(self, clock):
         self.app = create_app(settings())
@@ -232,7 +232,7 @@ class Store:
         return evidence(self.desk, self.order_id).json
 
     def tamper(self, sql, **given):
-        """Change rows; how many were."""
+        """Change rows, at least one."""
         engine, _ = self.store.open()
         with engine.write() as tx:
             assert tx.run(sql, **given) >= 1
@@ -240,14 +240,14 @@ class Store:
 
 @pytest.fixture
 def store(now):
-    """An installation with an order, a contact about it and whatever came after."""
+    """An installation with an order, a contact about it, and a later order."""
     store = Store(now)
     yield store
     store.store.close()
 
 
-def test_the_journal_is_followed_to_the_next_checkpoint(store, now):
-    """Or to its end, while there is none."""
+def test_each_event_names_the_next_checkpoint(store, now):
+    """Or none, while there is no later checkpoint."""
     before = store.evidence()["journal"]
     assert [event["anchor"] for event in before] == [None] * len(before)
     store.store.checkpoint()
@@ -255,8 +255,8 @@ def test_the_journal_is_followed_to_the_next_checkpoint(store, now):
     store.desk.cancelled(store.order_id, contact_id=store.contact_id)
     found = store.evidence()
     (checkpoint,) = store.store.checkpoints
-    told = {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": IN_TIME}
-    assert [event["anchor"] for event in found["journal"]] == [told] * len(before) + [None]
+    anchor = {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": IN_TIME}
+    assert [event["anchor"] for event in found["journal"]] == [anchor] * len(before) + [None]
     assert [event["position"] <= checkpoint.position for event in found["journal"]] == [True] * len(before) + [False]
     assert [event["type"] for event in found["journal"]][-1] == "cancellation.issued"
     assert found["proof"]["sound"]
@@ -267,7 +267,7 @@ def test_the_journal_is_followed_to_the_next_checkpoint(store, now):
     assert "not yet in a checkpoint" in page
 
 
-def test_a_checkpoint_that_knows_another_journal_is_told(store):
+def test_a_checkpoint_of_another_journal_is_reported(store):
     store.store.checkpoint()
     file = store.store.checkpoints.file
     (checkpoint,) = store.store.checkpoints
@@ -317,7 +317,7 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("how", TAMPERINGS)
-def test_what_was_changed_behind_the_services_back_is_told(store, how):
+def test_a_change_behind_the_services_back_is_reported(store, how):
     assert store.evidence()["proof"]["sound"]
     sql, where = TAMPERINGS[how]
     given = {"order": store.order_id, "bytes": b"x", "nothing": "{}"}
@@ -334,15 +334,15 @@ def test_what_was_changed_behind_the_services_back_is_told(store, how):
         uow.verify([])
 
 
-def test_an_auditor_is_told_of_what_he_may_not_see(store):
+def test_an_auditor_sees_that_a_hidden_field_cannot_be_read(store):
     store.tamper("UPDATE contacts SET note = :bytes", bytes=b"x")
     auditor = Desk(client_of(store.app, "auditor"), None)
     (place,) = evidence(auditor, store.order_id).json["proof"]["broken"]
     assert place == f"contacts {store.contact_id}: cannot be read as it is stored"
 
 
-def test_a_journal_whose_end_was_cut_off_is_told(store):
-    """Its head set back, so that it ends well without what was cut off: the anchor knows more."""
+def test_a_truncated_journal_is_reported(store):
+    """Its head is reset, so that the rest is consistent; only the checkpoint reveals it."""
     store.store.checkpoint()
     (checkpoint,) = store.store.checkpoints
     with store.store.read(COMMAND_LINE) as uow:
@@ -360,7 +360,7 @@ def test_a_journal_whose_end_was_cut_off_is_told(store):
 
 
 def test_there_is_evidence_before_any_version_is_in_force(brand):
-    """The order is of a policy that begins later."""
+    """The order has a policy that takes effect later."""
     later = Brand(brand.service, brand.clock)
     brand.clock.move_to("2026-02-01T00:00:00Z")
     order_id = later.order(service_provided_at="2026-03-02T10:00:00Z")
@@ -369,7 +369,7 @@ def test_there_is_evidence_before_any_version_is_in_force(brand):
     assert evidence(later.agent, order_id, **HTML).status_code == 200
 
 
-def test_what_is_changed_about_another_order_is_not_this_ones(store):
+def test_a_change_of_another_order_does_not_affect_the_proof(store):
     store.tamper("UPDATE orders SET region = 'DE-BE' WHERE order_id <> :order", order=store.order_id)
     assert store.evidence()["proof"] == {"sound": True, "broken": [], "checked_at": IN_TIME}
 
@@ -378,19 +378,19 @@ def test_what_is_changed_about_another_order_is_not_this_ones(store):
 
 
 def confirmation(desk, cancellation, query="", **headers):
-    """The answer to whoever asks for a confirmation."""
+    """The response to a request for a confirmation."""
     return desk.client.get(f"/v1/cancellations/{cancellation['cancellation_id']}/confirmation{query}", headers=headers)
 
 
 def both(desk, cancellation, query="", **headers):
-    """The confirmation as a text and as a page."""
+    """The confirmation as plain text and as a page."""
     answers = [confirmation(desk, cancellation, query, **form, **headers) for form in (TEXT, HTML)]
     assert [(answer.status_code, answer.mimetype) for answer in answers] == [(200, "text/plain"), (200, "text/html")]
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
     return [answer.text.replace("&amp;", "&").replace("&#39;", "'") for answer in answers]
 
 
-SAID = {
+TEXTS = {
     "en": [
         "Nummern & Söhne",
         "Your cancellation has been received",
@@ -415,7 +415,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(
-    ("query", "language", "said"),
+    ("query", "language", "expected"),
     [
         ("?lang=de", "en", "de"),
         ("?lang=en", "de", "en"),
@@ -424,22 +424,22 @@ SAID = {
         ("", "fr", "en"),
     ],
 )
-def test_a_confirmation_says_what_was_received_and_when(brand, query, language, said):
+def test_a_confirmation_says_what_was_received_and_when(brand, query, language, expected):
     issued = cancelled(brand, received_at="2026-04-08T20:59:59Z", contact_point="030 12345678")
-    for told in both(brand.agent, issued, query, **{"Accept-Language": language}):
-        assert [words for words in SAID[said] if words not in told] == []
-        assert [words for words in SAID["de" if said == "en" else "en"][1:] if words in told] == []
-        assert issued["reference"] in told
-        assert issued["order_id"] in told
+    for text in both(brand.agent, issued, query, **{"Accept-Language": language}):
+        assert [words for words in TEXTS[expected] if words not in text] == []
+        assert [words for words in TEXTS["de" if expected == "en" else "en"][1:] if words in text] == []
+        assert issued["reference"] in text
+        assert issued["order_id"] in text
 
 
 @pytest.mark.parametrize("lang", ["de", "en"])
 def test_a_confirmation_promises_no_time_and_no_amount(brand, lang):
-    """The target of 37 days, which end on 15 May, is the vendor's own; so is what was noted about the customer."""
+    """The refund target of 37 days, which end on 15 May, is internal; so are the notes about the customer."""
     issued = cancelled(brand, **PERSONAL)
     assert issued["refund_due_by"] == "2026-05-15"
-    for told in both(brand.agent, issued, f"?lang={lang}"):
-        text = told.replace(issued["reference"], "").replace(issued["order_id"], "").rpartition("</style>")[2]
+    for document in both(brand.agent, issued, f"?lang={lang}"):
+        text = document.replace(issued["reference"], "").replace(issued["order_id"], "").rpartition("</style>")[2]
         hidden = [
             r"\bMay\b",
             r"\bMai\b",
@@ -454,29 +454,29 @@ def test_a_confirmation_promises_no_time_and_no_amount(brand, lang):
         assert [words for words in hidden if re.search(words.replace("+", r"\+"), text)] == []
 
 
-def test_the_clause_is_that_of_the_version_it_rests_on(brand, now):
+def test_the_confirmation_shows_the_clause_of_the_version_that_judged(brand, now):
     issued = cancelled(brand)
     now.shift(timedelta(minutes=1))
     brand.publish(2, texts={"de": "Fünf Tage.", "en": "Five days."}, vendor_name="Other", window_business_days=5)
     now.shift(timedelta(minutes=1))
     later = brand.agent.cancelled(brand.order(service_provided_at="2026-04-08T21:06:30Z"))
-    for told in both(brand.agent, issued):
-        assert (CLAUSE["en"] in told, "Version 1," in told, "Five days." in told) == (True, True, False)
-    for told in both(brand.agent, later):
-        assert (CLAUSE["en"] in told, "Version 2," in told, "Five days." in told) == (False, True, True)
+    for text in both(brand.agent, issued):
+        assert (CLAUSE["en"] in text, "Version 1," in text, "Five days." in text) == (True, True, False)
+    for text in both(brand.agent, later):
+        assert (CLAUSE["en"] in text, "Version 2," in text, "Five days." in text) == (False, True, True)
 
 
-def test_where_there_is_no_clause_in_a_language_the_other_one_is_shown(service, now):  # noqa: F811
+def test_a_clause_without_a_translation_is_shown_in_the_other_language(service, now):  # noqa: F811
     brand = Brand(service, now, texts={"de": CLAUSE["de"]})
     bare = Brand(service, now)
     now.move_to(IN_TIME)
     text, page = both(brand.agent, cancelled(brand), "?lang=en")
     assert CLAUSE["de"] in text
     assert f'<blockquote lang="de">{CLAUSE["de"]}</blockquote>' in page
-    for told in both(bare.agent, cancelled(bare), "?lang=en"):
-        assert "The terms that apply" not in told
-        assert "None" not in told
-        assert "The vendor of the service" in told
+    for document in both(bare.agent, cancelled(bare), "?lang=en"):
+        assert "The terms that apply" not in document
+        assert "None" not in document
+        assert "The vendor of the service" in document
 
 
 def test_goodwill_is_called_goodwill(brand, now):
@@ -484,20 +484,20 @@ def test_goodwill_is_called_goodwill(brand, now):
     now.move_to(LATE)
     issued = brand.supervisor.cancelled(order_id, override={"kind": "goodwill", "reason": "our line was down"})
     for lang, words in (("en", "goodwill"), ("de", "Kulanz")):
-        for told in both(brand.agent, issued, f"?lang={lang}"):
-            assert words in told
-            assert "our line was down" not in told
+        for text in both(brand.agent, issued, f"?lang={lang}"):
+            assert words in text
+            assert "our line was down" not in text
     assert "goodwill" not in both(brand.agent, cancelled(brand, received_at=IN_TIME, ticket_ref="T-1"))[0]
 
 
-def test_when_it_was_sent_is_said_where_that_is_known(brand):
+def test_the_confirmation_says_when_an_e_mail_was_sent(brand):
     issued = cancelled(brand, channel="email", sent_at="2026-04-08T20:01:00Z", received_at="2026-04-08T20:02:00Z")
-    for told in both(brand.agent, issued, "?lang=en"):
+    for text in both(brand.agent, issued, "?lang=en"):
         for words in ("by e-mail", "Sent", "22:01", "Received", "22:02"):
-            assert words in told
+            assert words in text
 
 
-def test_what_was_settled_is_confirmed_and_what_was_revoked_is_not(brand):
+def test_a_settled_cancellation_is_confirmed_and_a_revoked_one_is_not(brand):
     issued = cancelled(brand)
     before = both(brand.agent, issued)
     where = f"/v1/cancellations/{issued['cancellation_id']}"
@@ -523,12 +523,12 @@ def test_what_was_settled_is_confirmed_and_what_was_revoked_is_not(brand):
         ("application/pdf", 406, "application/problem+json"),
     ],
 )
-def test_a_confirmation_comes_in_the_form_that_is_wanted(brand, accept, status, form):
+def test_a_confirmation_comes_in_the_accepted_media_type(brand, accept, status, form):
     answer = confirmation(brand.agent, cancelled(brand), **({"Accept": accept} if accept else {}))
     assert (answer.status_code, answer.mimetype) == (status, form)
 
 
-def test_confirmations_that_cannot_be_given(brand):
+def test_an_invalid_request_for_a_confirmation_is_refused(brand):
     issued = cancelled(brand)
     for desk, cancellation, query, status, kind in (
         (brand.agent, {"cancellation_id": "can_1"}, "", 404, "not-found"),

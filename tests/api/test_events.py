@@ -13,14 +13,14 @@ from tests.conftest import client_of, settings
 
 
 def head(desk):
-    """The position that a reader who has seen everything goes on from."""
+    """The position from which a reader who has seen everything continues."""
     after = 0
     while (answer := desk.get(f"/v1/events?after={after}&limit=200").json)["next"] != after:
         after = answer["next"]
     return after
 
 
-def test_a_reader_who_goes_on_from_next_sees_everything_once_and_in_order(billing, auditor):
+def test_a_reader_who_continues_from_next_sees_every_event_once_and_in_order(billing, auditor):
     begin = head(auditor)
     for _ in range(4):
         billing.cancelled()
@@ -32,7 +32,7 @@ def test_a_reader_who_goes_on_from_next_sees_everything_once_and_in_order(billin
     assert auditor.get(f"/v1/events?after={after}").json == {"items": [], "next": after}
 
 
-def test_types_are_picked_without_losing_the_place(billing):
+def test_filtering_by_type_does_not_lose_the_position(billing):
     begin = head(billing)
     orders = [billing.cancelled()["order_id"] for _ in range(3)]
     billing.register()
@@ -44,7 +44,7 @@ def test_types_are_picked_without_losing_the_place(billing):
     assert rest["next"] == head(billing), "nothing of these types is left, up to the head"
 
 
-def test_a_type_that_is_named_twice_is_told_once(billing):
+def test_a_type_that_is_named_twice_is_listed_once(billing):
     begin = head(billing)
     billing.register()
     page = billing.get(f"/v1/events?after={begin}&types=order.registered,order.registered").json
@@ -73,14 +73,14 @@ def test_events_about_access_are_for_auditors(billing, auditor):
         ("after=1&after=2", "/after"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused(billing, query, place):
+def test_an_invalid_query_is_refused(billing, query, place):
     answer = billing.get(f"/v1/events?{query}")
     assert (answer.status_code, places(answer)) == (422, [place])
 
 
 @pytest.mark.parametrize("query", ["", "&types=cancellation.issued", "&limit=200"])
-def test_a_place_beyond_the_end_is_a_conflict_that_names_where_to_read_on(billing, query):
-    """After a restore, a reader who was ahead would miss all that happens until the journal is as long again."""
+def test_a_position_beyond_the_end_is_a_conflict_that_names_where_to_continue(billing, query):
+    """After a restore, a reader who was ahead would miss every event until the journal is as long again."""
     end = head(billing)
     answer = billing.get(f"/v1/events?after={end + 1}{query}")
     assert (answer.status_code, slug(answer), places(answer)) == (409, "feed-rewound", ["/after"])
@@ -88,16 +88,16 @@ def test_a_place_beyond_the_end_is_a_conflict_that_names_where_to_read_on(billin
     assert billing.get(f"/v1/events?after={answer.json['next']}{query}").json == {"items": [], "next": end}
 
 
-def test_the_journal_holds_nothing_personal(billing, auditor):
+def test_the_journal_contains_no_personal_data(billing, auditor):
     secret = "Zaphod-4711"
     order_id = billing.register(customer_ref=secret)
     contact = {"channel": "phone", "note": secret, "ticket_ref": secret, "from_detail": f"{secret}@example.com"}
     cancellation = billing.cancelled(order_id, contact=contact)
     billing.put(f"/v1/cancellations/{cancellation['cancellation_id']}/settlement", json={"billing_ref": secret})
-    told = json.dumps(auditor.feed(order_id)).lower()
+    text = json.dumps(auditor.feed(order_id)).lower()
     assert len(auditor.feed(order_id)) == 4
-    assert "zaphod" not in told
-    assert "4711" not in told
+    assert "zaphod" not in text
+    assert "4711" not in text
 
 
 def test_every_kind_of_event_has_an_example(client):
@@ -106,16 +106,16 @@ def test_every_kind_of_event_has_an_example(client):
     assert set(examples) == {event for event in EventType if not event.startswith("access.")}
 
 
-def test_a_checkpoint_that_cannot_be_written_takes_nothing_back(tmp_path, now, capsysbinary):
-    """What was committed is answered as such; the log says what is wrong with the checkpoints."""
+def test_a_checkpoint_that_cannot_be_written_undoes_nothing(tmp_path, now, capsysbinary):
+    """Every committed request succeeds; the log reports the failed checkpoint."""
     app = create_app(settings(tmp_path))
     desk = Desk(client_of(app, "admin"), now)
     shutil.rmtree(tmp_path / "ledger")
     (tmp_path / "ledger").write_text("no directory any more")
     for _ in range(35):
         desk.cancelled()
-    told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
-    assert [line["level"] for line in told if line["event"] == "anchor"] == ["error"]
+    lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [line["level"] for line in lines if line["event"] == "anchor"] == ["error"]
     app.extensions["refunds.store"].close()
 
 

@@ -1,4 +1,4 @@
-"""The same request sent again gets the same answer, and leaves no second record."""
+"""A request that is sent again gets the same answer and leaves no second record."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.conftest import client_of
 
 
 @pytest.mark.parametrize("path", ["/v1/cancellations", "/v1/orders/A/contacts"])
-def test_a_key_is_asked_for(billing, path):
+def test_a_key_is_required(billing, path):
     answer = billing.client.post(path, json={})
     assert (answer.status_code, slug(answer)) == (400, "idempotency-key-missing")
 
@@ -41,7 +41,7 @@ def test_a_replay_gives_the_same_answer_byte_for_byte(agent, billing):
     assert [event["type"] for event in billing.feed(order_id)].count("cancellation.issued") == 1
 
 
-def test_a_refusal_that_left_a_contact_is_replayed_too(agent, billing, now):
+def test_a_refusal_that_recorded_a_contact_is_replayed_too(agent, billing, now):
     order_id = agent.register()
     now.move_to(LATE)
     first = agent.issue(order_id, key="late")
@@ -52,7 +52,7 @@ def test_a_refusal_that_left_a_contact_is_replayed_too(agent, billing, now):
     assert [event["type"] for event in billing.feed(order_id)].count("contact.recorded") == 1
 
 
-def test_a_request_that_left_no_record_gives_its_key_back(agent):
+def test_a_key_can_be_used_again_after_a_request_that_recorded_nothing(agent):
     order_id, key = agent.register(), "kept-not"
     assert agent.issue("unknown", key=key).status_code == 404
     assert agent.issue(order_id, key=key, contact={"channel": "fax"}).status_code == 422
@@ -78,15 +78,15 @@ def test_another_route_with_the_same_key_is_refused(agent):
     assert slug(agent.post(f"/v1/orders/{other}/contacts", {"channel": "phone"}, "route")) == "idempotency-key-reused"
 
 
-def test_a_reused_key_is_told_before_anything_is_replayed(agent):
+def test_a_key_of_another_request_replays_nothing(agent):
     order_id = agent.register()
-    agent.issue(order_id, key="told-first")
-    answer = agent.issue(order_id, key="told-first", contact={"channel": "phone", "note": "more"})
+    agent.issue(order_id, key="reused")
+    answer = agent.issue(order_id, key="reused", contact={"channel": "phone", "note": "more"})
     assert slug(answer) == "idempotency-key-reused"
     assert "reference" not in answer.json
 
 
-def test_keys_are_each_clients_own(agent, billing):
+def test_each_client_has_its_own_keys(agent, billing):
     order_id = agent.register()
     agent.issue(order_id, key="shared")
     assert slug(billing.issue(order_id, key="shared")) == "order-already-cancelled"
@@ -98,7 +98,7 @@ def test_a_key_is_kept_for_thirty_days(agent, now):
     now.shift(timedelta(days=30) - timedelta(seconds=1))
     assert agent.issue(order_id, key="month").data == first.data
     now.shift(timedelta(seconds=1))
-    assert slug(agent.issue(order_id, key="month")) == "order-already-cancelled", "the index holds after the key"
+    assert slug(agent.issue(order_id, key="month")) == "order-already-cancelled", "the index still allows only one"
 
 
 def test_a_key_that_has_expired_can_be_used_again(agent, now):
@@ -113,7 +113,7 @@ def test_a_key_that_has_expired_can_be_used_again(agent, now):
     assert again["replayed"].headers["Idempotent-Replayed"] == "true"
 
 
-def test_what_has_expired_is_gone_by_the_next_checkpoint(app, agent, now):
+def test_expired_keys_are_deleted_by_the_next_checkpoint(app, agent, now):
     agent.cancelled()
     now.shift(timedelta(days=30))
     store = app.extensions["refunds.store"]

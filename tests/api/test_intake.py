@@ -1,4 +1,4 @@
-"""Framing, JSON, headers and errors: always a problem, never a 500, nothing silently converted."""
+"""Framing, JSON, headers and errors: invalid input is always a problem, never a 500, and never silently converted."""
 
 import html
 import json
@@ -36,12 +36,12 @@ def post(client, body, content_type="application/json", **headers):
         (b'{"terms": {"region": "DE", "region": "AT"}}', "duplicate-key"),
     ],
 )
-def test_what_is_not_one_unambiguous_json_text_is_refused(client, body, slug):
+def test_a_body_that_is_not_unambiguous_json_is_refused(client, body, slug):
     response = post(client, body)
     assert (response.status_code, response.json["type"]) == (400, f"/problems/{slug}")
 
 
-def test_nesting_that_only_some_pythons_can_follow_is_refused_all_the_same(client):
+def test_deep_nesting_is_refused_on_every_version_of_python(client):
     assert post(client, b"[" * 1020 + b"]" * 1020).status_code in {400, 422}
 
 
@@ -62,7 +62,7 @@ def test_a_body_must_be_an_object(client, body):
         ("application/json", {"Content-Encoding": "gzip"}),
     ],
 )
-def test_only_plain_json_is_taken(client, content_type, headers):
+def test_only_plain_json_is_accepted(client, content_type, headers):
     response = post(client, GOOD, content_type, **headers)
     assert (response.status_code, response.json["type"]) == (415, "/problems/unsupported-media-type")
 
@@ -88,14 +88,14 @@ def test_a_large_body_is_refused_by_its_length(client):
     assert (response.status_code, response.json["type"]) == (413, "/problems/body-too-large")
 
 
-def test_a_hundred_thousand_unknown_keys_make_a_short_answer(client):
+def test_a_hundred_thousand_unknown_keys_get_a_short_answer(client):
     body = json.dumps({"items": [dict.fromkeys(map(str, range(100_000)))]}).encode()
     response = client.post("/v1/eligibility-checks/batch", data=body, content_type="application/json")
     assert response.status_code == 200
     assert len(response.data) < 10_000
 
 
-def test_what_was_sent_is_not_echoed(client):
+def test_invalid_values_are_not_echoed(client):
     secret = "4111-1111-1111-1111"
     body = {"service_provided_at": secret, "channel": secret, "region": secret, "policy": secret, "x" * 500: secret}
     response = client.post(URL, json=body | {"terms": {"time_zone": secret, "closures": [secret], "end_week": secret}})
@@ -126,8 +126,8 @@ def test_every_error_is_a_problem_with_a_page(client, method, path, status):
     assert response.json["instance"] == response.headers["X-Request-ID"]
 
 
-def test_what_makes_no_sense_here_is_passed_over(client):
-    """Nothing is served in parts, and reading has no precondition but If-None-Match."""
+def test_unsupported_conditional_and_range_headers_are_ignored(client):
+    """No resource is served in parts, and If-None-Match is the only precondition for reading."""
     for headers in ({"If-Match": '"x"'}, {"Range": "bytes=9999999-"}, {"If-Range": '"x"', "Range": "bytes=0-1"}):
         for path in ("/v1/policies", "/static/page.css"):
             with client.get(path, headers=headers) as response:
@@ -135,20 +135,20 @@ def test_what_makes_no_sense_here_is_passed_over(client):
 
 
 @pytest.mark.parametrize("query", ["q=\xff", "\xff\xfe=1"])
-def test_a_query_that_is_no_text_is_refused(client, query):
+def test_a_query_that_is_not_utf_8_is_refused(client, query):
     for path in ("/livez", "/v1/orders", "/docs", "/nowhere"):
         response = client.get(path, environ_overrides={"QUERY_STRING": query})
         assert (response.status_code, response.json["type"]) == (400, "/problems/bad-request")
 
 
-def test_a_parameter_is_named_only_by_what_is_a_name(client):
-    """Anything could stand where a name should, and is not repeated."""
+def test_an_error_repeats_only_plausible_parameter_names(client):
+    """A parameter name could be any text, so others are not repeated."""
     problem = client.get(f"/livez?a-b=1&a-b=2&a/b~c=1&a/b~c=2&{'q' * 30_000}=1&{'q' * 30_000}=2").json
     assert [error["pointer"] for error in problem["errors"]] == ["/a-b", "/…", "/…"]
 
 
 @pytest.mark.parametrize("key", ["4111 1111 1111 1111", "4111111111111111", "<script>", "a\r\nb", "x" * 65, ""])
-def test_a_field_that_could_be_anything_is_not_repeated(client, key):
+def test_an_error_repeats_no_implausible_field_name(client, key):
     answer = client.post(URL, json={"service_provided_at": None, key: 1})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json["errors"]] == ["/…"]
@@ -160,7 +160,7 @@ def test_a_request_id_that_should_not_be_logged_is_replaced(client, request_id):
     assert client.get("/livez", headers={"X-Request-ID": request_id}).headers["X-Request-ID"] != request_id
 
 
-def test_a_method_that_is_not_taken_is_answered_with_those_that_are(client):
+def test_an_unsupported_method_gets_the_allowed_ones(client):
     assert set(client.get(URL).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
@@ -170,12 +170,12 @@ def test_a_foreign_host_name_is_refused(client):
 
 
 def fail(monkeypatch):
-    """The answer of a service whose decisions fail."""
+    """The response of a service whose decisions fail."""
     monkeypatch.setattr("refunds.domain.judging.decide", lambda *_: 1 / 0)
     return client_of(create_app(settings())).post(URL, json={"service_provided_at": None})
 
 
-def test_a_failure_is_a_problem_without_its_cause(monkeypatch):
+def test_a_failure_is_a_problem_that_hides_its_cause(monkeypatch):
     response = fail(monkeypatch)
     assert (response.status_code, response.json["type"]) == (500, "/problems/internal-error")
     assert "division" not in response.text
@@ -201,12 +201,12 @@ def test_any_other_request_id_is_replaced(client, given):
     assert len(made) == 16
 
 
-def test_every_error_of_the_tree_has_a_problem():
+def test_every_kind_of_error_has_a_problem():
     def tree(error):
         return [error, *(found for child in error.__subclasses__() for found in tree(child))]
 
-    started = {error.code for error in tree(RefundsError)}
-    assert started <= set(PROBLEMS), "a configuration error ends the start, so it has no page"
+    codes = {error.code for error in tree(RefundsError)}
+    assert codes <= set(PROBLEMS), "a configuration error ends the start, so it has no page"
 
 
 def test_every_problem_has_a_page_that_says_what_to_do(client):
@@ -228,7 +228,7 @@ def test_answers_carry_the_security_headers(client):
         assert "unsafe-inline" not in headers["Content-Security-Policy"].partition("style-src")[0]
 
 
-def test_nothing_personal_is_logged_or_measured(capsysbinary):
+def test_no_personal_data_is_logged_or_measured(capsysbinary):
     client = client_of(create_app(settings()))
     client.post(URL, json={"service_provided_at": None, "channel": "phone", "contact_point": "+493012345678"})
     line = json.loads(capsysbinary.readouterr().out)

@@ -1,4 +1,4 @@
-"""Orders over HTTP: facts are stated once, corrected with care, and frozen while a cancellation rests on them."""
+"""Orders over HTTP: facts are registered once, corrected with care, and frozen while a cancellation rests on them."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_an_order_is_registered_once_and_the_same_facts_again_change_nothing(bil
 
 
 @pytest.mark.parametrize(
-    ("changed", "place", "told"),
+    ("changed", "place", "detail"),
     [
         ({"customer_ref": "K-2"}, "/customer_ref", "another customer is registered"),
         ({"region": "DE"}, "/region", "registered is DE-BY"),
@@ -32,21 +32,21 @@ def test_an_order_is_registered_once_and_the_same_facts_again_change_nothing(bil
         ({"service_provided_at": None}, "/service_provided_at", "registered is 2026-04-02T14:20:00Z"),
     ],
 )
-def test_other_facts_are_a_conflict_that_names_what_differs(billing, changed, place, told):
+def test_other_facts_are_a_conflict_that_names_what_differs(billing, changed, place, detail):
     order_id = billing.register(**FACTS)
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | changed)
     assert (answer.status_code, slug(answer)) == (409, "order-facts-conflict")
-    assert answer.json["errors"] == [{"pointer": place, "detail": told, "code": "differs"}]
+    assert answer.json["errors"] == [{"pointer": place, "detail": detail, "code": "differs"}]
     assert billing.get(f"/v1/orders/{order_id}").json["revision"] == 1
 
 
-def test_a_conflict_does_not_tell_who_the_customer_is(billing):
+def test_a_conflict_does_not_reveal_the_customer(billing):
     order_id = billing.register(customer_ref="K-secret")
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-other"})
     assert "K-" not in answer.text
 
 
-def test_a_service_not_yet_provided_is_filled_in_later(billing):
+def test_the_service_can_be_filled_in_once_it_is_provided(billing):
     order_id = billing.register(service_provided_at=None)
     assert billing.get(f"/v1/orders/{order_id}/eligibility").json["reason"] == "service_not_yet_provided"
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-20391"})
@@ -55,7 +55,7 @@ def test_a_service_not_yet_provided_is_filled_in_later(billing):
     assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.corrected"]
 
 
-def test_a_correction_takes_the_state_it_was_made_on_and_a_reason(billing):
+def test_a_correction_needs_the_current_etag_and_a_reason(billing):
     order_id = billing.register(**FACTS)
     url, right = f"/v1/orders/{order_id}", FACTS | {"region": "DE-BE"}
     etag = billing.get(url).headers["ETag"]
@@ -74,7 +74,7 @@ def test_a_correction_takes_the_state_it_was_made_on_and_a_reason(billing):
 
 
 @pytest.mark.parametrize("tag", ['"99"', 'W/"1"', "1", "xyz"])
-def test_an_etag_that_is_not_the_orders_is_refused(billing, tag):
+def test_a_wrong_etag_is_refused(billing, tag):
     order_id = billing.register(**FACTS)
     other = FACTS | {"region": "DE", "correction_reason": "x"}
     answer = billing.put(f"/v1/orders/{order_id}", json=other, headers={"If-Match": tag})
@@ -102,7 +102,7 @@ def test_no_fact_changes_while_a_cancellation_rests_on_it(billing, supervisor):
     assert billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-20391"}).status_code == 200
 
 
-def test_what_is_personal_goes_with_an_order_to_another_customer(billing):
+def test_personal_data_moves_with_an_order_to_another_customer(billing):
     order_id = billing.register(customer_ref="K-mistaken")
     recorded = billing.post(f"/v1/orders/{order_id}/contacts", {"channel": "phone", "note": "a kind voice"}, "moved")
     billing.put(
@@ -118,20 +118,20 @@ def test_what_is_personal_goes_with_an_order_to_another_customer(billing):
     assert billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-mistaken"}).json["customer_id"] is None
 
 
-def test_a_customer_is_found_by_billings_reference_page_by_page(billing):
+def test_the_orders_of_a_customer_reference_are_listed_page_by_page(billing):
     ids = sorted(billing.register(customer_ref="K-many") for _ in range(5))
-    asked, found = {"customer_ref": "K-many", "limit": 2}, []
+    query, found = {"customer_ref": "K-many", "limit": 2}, []
     while True:
-        page = billing.client.post("/v1/customers/lookup", json=asked).json
+        page = billing.client.post("/v1/customers/lookup", json=query).json
         found += [order["order_id"] for order in page["items"]]
         if page["next"] is None:
             break
-        asked["after"] = page["next"]
+        query["after"] = page["next"]
     assert found == ids
     assert page["customer_id"].startswith("cus_")
 
 
-def test_of_an_unknown_customer_nothing_is_held(billing):
+def test_an_unknown_customer_has_no_orders(billing):
     answer = billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-nobody"})
     assert (answer.status_code, answer.json) == (200, {"customer_id": None, "items": [], "next": None})
 
@@ -152,7 +152,7 @@ def test_of_an_unknown_customer_nothing_is_held(billing):
         ({"registered_at": PROVIDED}, "/registered_at"),
     ],
 )
-def test_facts_that_do_not_fit_are_refused_by_name(billing, changed, place):
+def test_invalid_facts_are_refused_and_named(billing, changed, place):
     answer = billing.put("/v1/orders/unfit", json=FACTS | changed)
     assert answer.status_code == 422
     assert places(answer) == [place]
@@ -167,7 +167,7 @@ def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
 
 
 @pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "{{7*7}}"])
-def test_an_order_id_is_letters_digits_and_a_few_signs(billing, order_id):
+def test_an_order_id_with_other_characters_is_refused(billing, order_id):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)
     assert (answer.status_code, places(answer)) == (422, ["/order_id"])
 
@@ -181,20 +181,20 @@ def test_an_order_id_may_look_like_a_card(billing):
     assert billing.register("4111111111111111")
 
 
-def test_references_that_look_alike_are_the_same_customer(billing):
+def test_customer_references_are_normalised(billing):
     billing.register("nfc", customer_ref="Jos\u00e9")
     billing.register("nfd", customer_ref="Jose\u0301")
     found = billing.client.post("/v1/customers/lookup", json={"customer_ref": "Jose\u0301"}).json
     assert [order["order_id"] for order in found["items"]] == ["nfc", "nfd"]
 
 
-def test_a_reader_without_personal_scope_sees_the_facts_alone(billing, auditor):
+def test_a_reader_without_the_personal_scope_sees_no_customer_reference(billing, auditor):
     order_id = billing.register(**FACTS)
     assert auditor.get(f"/v1/orders/{order_id}").json["customer_ref"] is None
     assert auditor.get(f"/v1/orders/{order_id}").json["region"] == "DE-BY"
 
 
-def test_what_is_known_is_not_sent_again(billing):
+def test_an_unchanged_order_is_not_sent_again(billing):
     order_id = billing.register(**FACTS)
     etag = billing.get(f"/v1/orders/{order_id}").headers["ETag"]
     answer = billing.get(f"/v1/orders/{order_id}", headers={"If-None-Match": etag})
@@ -202,7 +202,7 @@ def test_what_is_known_is_not_sent_again(billing):
     assert billing.get(f"/v1/orders/{order_id}").headers["Cache-Control"] == "no-store"
 
 
-def test_eligibility_is_asked_for_any_instant_and_channel(billing):
+def test_eligibility_can_be_checked_for_any_instant_and_channel(billing):
     order_id = billing.register(**FACTS)
     url = f"/v1/orders/{order_id}/eligibility"
     assert billing.get(url).json["eligible"] is True
@@ -214,8 +214,8 @@ def test_eligibility_is_asked_for_any_instant_and_channel(billing):
     assert billing.get("/v1/orders/unknown/eligibility").status_code == 404
 
 
-def test_an_order_stays_under_its_policy_when_another_becomes_the_default(tmp_path, now):
-    """What is sent again is compared with what is registered, and not judged by what it would be today."""
+def test_an_order_keeps_its_policy_when_another_becomes_the_default(tmp_path, now):
+    """A repeated request is compared with the registered order, not with today's default."""
     coming = 'policy = "coming"\nversion = 1\neffective_from = 2027-01-01T00:00:00Z\n'
     before = Desk(client_of(with_policies(create_app(settings(tmp_path)), coming), "billing"), now)
     before.register("stays", **FACTS)

@@ -60,7 +60,7 @@ def test_an_order_is_judged_by_the_version_of_its_day(two_versions):
         assert (answer["policy"]["version"], answer["window"]["last_day"]) == (version, last_day)
 
 
-def test_a_what_if_on_the_judging_instant_or_the_contact_points_holds_for_both_versions(two_versions):
+def test_a_what_if_on_judged_by_or_the_contact_points_applies_to_both_versions(two_versions):
     check = {"service_provided_at": "2026-07-01T10:00:00Z", "requested_at": "2026-07-02T10:00:00Z"}
     ordered = check | {"ordered_at": "2026-06-30T10:00:00Z", "terms": {"judged_by": "ordered"}}
     assert two_versions.post("/v1/eligibility-checks", json=ordered).json["policy"]["version"] == 1
@@ -83,7 +83,7 @@ def test_before_the_first_version_there_is_no_policy_in_force(two_versions):
         "/v1/policies/virtual-numbers/versions/%D9%A1",
         "/v1/policies/virtual-numbers/versions/x", "/v1/policies/virtual-numbers/versions/99999999999999999999999"],
 )  # fmt: skip
-def test_what_does_not_exist_is_not_found(client, path):
+def test_an_unknown_policy_or_version_is_not_found(client, path):
     response = client.get(path)
     assert (response.status_code, response.json["type"]) == (404, "/problems/not-found")
 
@@ -116,7 +116,7 @@ def test_an_unchanged_resource_is_not_sent_again(client, path):
         (BRAND.replace("brand", "unborn").replace("1", "2", 1), InvalidInput, "/version", "is 2, but must be 1"),
     ],
 )
-def test_a_version_that_cannot_have_held_is_not_imported(app, client, file, error, place, fix):
+def test_an_impossible_version_is_not_imported(app, client, file, error, place, fix):
     with pytest.raises(error) as refused:
         with_policies(app, file)
     assert [field_error.pointer for field_error in refused.value.errors] == [place]
@@ -135,11 +135,11 @@ def test_equal_content_has_an_equal_hash(client):
 
 
 def days(client, region="DE-BY", **query):
-    """The answer for the days of a calendar."""
+    """The response to a request for the days of a calendar."""
     return client.get(f"/v1/calendars/{region}/days", query_string=query)
 
 
-def test_each_date_says_why_it_is_no_business_day(client):
+def test_each_date_says_why_it_is_not_a_business_day(client):
     answer = days(client, **{"from": "2026-04-02", "to": "2026-04-07"}).json
     assert [(day["date"], day["business_day"], day.get("why"), day.get("name")) for day in answer["items"]] == [
         ("2026-04-02", True, None, None),
@@ -151,7 +151,7 @@ def test_each_date_says_why_it_is_no_business_day(client):
     ]
 
 
-def test_a_policys_week_and_closures_count(two_versions):
+def test_the_calendar_includes_the_closures_of_a_policy(two_versions):
     query = {"from": "2026-07-06", "to": "2026-07-06"}
     assert days(two_versions, **query).json["items"][0]["why"] == "closure"
     assert days(two_versions, **query, policy="brand").json["items"][0]["business_day"]
@@ -179,13 +179,13 @@ def test_codes_with_spaces_and_accents_are_percent_encoded(client, region):
         ({"from": "1990-12-31", "to": "1991-01-01"}, "calendar-not-covered", None),
     ],
 )
-def test_bad_queries_are_problems(client, query, slug, pointer):
+def test_invalid_queries_are_problems(client, query, slug, pointer):
     response = days(client, **query)
     assert (response.status_code, response.json["type"]) == (422, f"/problems/{slug}")
     assert [error["pointer"] for error in response.json.get("errors", [])] == ([pointer] if pointer else [])
 
 
-def test_400_days_are_the_most(client):
+def test_400_days_are_the_maximum(client):
     assert len(days(client, **{"from": "2026-01-01", "to": "2027-02-04"}).json["items"]) == 400
 
 
@@ -194,13 +194,13 @@ def test_an_unknown_region_is_a_problem(client):
     assert (response.status_code, response.json["type"]) == (422, "/problems/unknown-region")
 
 
-def test_an_operation_without_parameters_takes_none(client):
+def test_an_operation_without_parameters_refuses_any(client):
     response = client.get("/v1/policies?limit=5")
     assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/limit")
 
 
-def test_records_from_before_policies_were_among_them_can_be_opened(tmp_path):
-    """They have decisions, and no version that made them."""
+def test_records_from_before_policies_were_stored_can_be_opened(tmp_path):
+    """They contain decisions, but not the version that made them."""
     store = Store(settings(tmp_path))
     with store.write(COMMAND_LINE) as uow:
         facts = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=uow.now)
@@ -219,8 +219,8 @@ def test_records_from_before_policies_were_among_them_can_be_opened(tmp_path):
     opened.close()
 
 
-def test_a_version_that_was_taken_out_of_the_records_is_missed_and_not_made_again(tmp_path):
-    """Of a new installation, whose packaged policy is all that it has."""
+def test_a_deleted_version_is_reported_and_not_created_again(tmp_path):
+    """In a new installation, which only has the packaged policy."""
     store = Store(settings(tmp_path))
     engine, _ = store.open()
     with engine.write() as tx:

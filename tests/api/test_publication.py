@@ -1,4 +1,4 @@
-"""The life of policies over HTTP: versions are published and withdrawn, closures entered; what was judged stays so."""
+"""The life of policies over HTTP: versions are published and withdrawn, closures entered; old decisions never change."""
 
 from datetime import timedelta
 from itertools import count
@@ -24,14 +24,14 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def service(engine):
-    """A service whose policies are published by these tests alone."""
+    """A service whose policies only these tests publish."""
     app = create_app(settings(engine=engine))
     yield app
     app.extensions["refunds.store"].close()
 
 
 class Brand:
-    """A policy of its own, whose first version holds from 1 March on, and those who work with it."""
+    """A new policy whose first version is in force from 1 March on, with the desks of its users."""
 
     def __init__(self, service, clock, **terms):
         self.id, self.service, self.clock = f"brand-{next(_numbers)}", service, clock
@@ -45,25 +45,25 @@ class Brand:
         clock.move_to(TODAY)
 
     def desk(self, role):
-        """A desk of a role."""
+        """The desk of a role."""
         return Desk(client_of(self.service, role), self.clock)
 
     def publish(self, version, effective_from=None, query="", language="en", **terms):
-        """The answer to a draft."""
+        """Publish a version and return the response."""
         draft = {"version": version, "effective_from": effective_from, "terms": terms}
         return self.send(draft, query, language)
 
     def send(self, draft, query="", language="en", role="product"):
-        """The answer to whatever is sent as a draft."""
+        """Send any body as a draft and return the response."""
         client, headers = client_of(self.service, role), {"Accept-Language": language}
         return client.post(f"{self.url}/versions{query}", json=draft, headers=headers)
 
     def withdraw(self, version):
-        """The answer to a withdrawal."""
+        """Withdraw a version and return the response."""
         return self.product.put(f"{self.url}/versions/{version}/withdrawal")
 
     def close(self, date, language="en", **reason):
-        """The answer to a closure."""
+        """Enter a closure and return the response."""
         body = {"date": date} | ({"reason": reason} if reason else {})
         return self.product.client.post(f"{self.url}/closures", json=body, headers={"Accept-Language": language})
 
@@ -81,15 +81,15 @@ class Brand:
         return self.check(provided, requested, **more)["window"]["last_day"]
 
     def order(self, **facts):
-        """A registered order."""
+        """Register an order and return its id."""
         return self.agent.register(policy=self.id, region="DE", **facts)
 
     def happened(self):
-        """What the journal says of the policy: types, and all that is told."""
+        """The events of this policy."""
         return [event for event in self.feed() if event["data"].get("policy") == self.id]
 
     def feed(self):
-        """What has happened to policies."""
+        """The events of all policies."""
         types = "policy.published,policy.imported,policy.withdrawn,closure.added"
         found, after = [], 0
         while page := self.auditor.get(f"/v1/events?types={types}&limit=200&after={after}").json["items"]:
@@ -98,27 +98,27 @@ class Brand:
         return found
 
     def position(self):
-        """How long the journal is."""
+        """The length of the journal."""
         with self.service.extensions["refunds.store"].read(COMMAND_LINE) as uow:
             return events.head(uow.tx).position
 
 
 @pytest.fixture
 def brand(service, now):
-    """A policy of its own."""
+    """A new policy."""
     return Brand(service, now)
 
 
-def test_a_version_is_published_and_its_place_is_told(brand):
+def test_a_version_is_published_and_its_location_returned(brand):
     answer = brand.publish(2, CHANGE, window_business_days=3, texts={"de": "Drei Tage."})
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"{brand.url}/versions/2"
-    told = answer.json
-    added = {"follows": 1, "differences": told["differences"]}
-    assert brand.product.get(answer.headers["Location"]).json | added == told
-    assert (told["registered_at"], told["effective_from"], told["imported"]) == (TODAY, CHANGE, False)
+    published = answer.json
+    only_then = {"follows": 1, "differences": published["differences"]}
+    assert brand.product.get(answer.headers["Location"]).json | only_then == published
+    assert (published["registered_at"], published["effective_from"], published["imported"]) == (TODAY, CHANGE, False)
     me = brand.product.get("/v1/me").json["client_id"]
-    assert told["registered_by"] == me
+    assert published["registered_by"] == me
     event = brand.happened()[-1]
     assert (event["type"], event["subject"], event["actor"], event["order_id"]) == (
         "policy.published",
@@ -130,24 +130,24 @@ def test_a_version_is_published_and_its_place_is_told(brand):
         "policy": brand.id,
         "version": 2,
         "effective_from": CHANGE,
-        "content_hash": told["content_hash"],
+        "content_hash": published["content_hash"],
     }
 
 
 @pytest.mark.parametrize("effective_from", [CHANGE, None], ids=["later", "at once"])
-def test_the_same_version_again_changes_nothing(brand, now, effective_from):
-    """Also where it was to hold at once, and is by now; told with its instant or without."""
+def test_publishing_the_same_version_again_changes_nothing(brand, now, effective_from):
+    """Even if it took effect at once; with its instant or without."""
     first = brand.publish(2, effective_from, window_business_days=3)
     assert first.status_code == 201
     position = brand.position()
     now.move_to("2026-04-20T00:00:00Z")
-    for said in {effective_from, first.json["effective_from"]}:
-        again = brand.publish(2, said, window_business_days=3)
+    for repeated in {effective_from, first.json["effective_from"]}:
+        again = brand.publish(2, repeated, window_business_days=3)
         assert (again.status_code, again.json, "Location" in again.headers) == (200, first.json, False)
     assert brand.position() == position
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(brand):
+def test_a_dry_run_gets_the_same_answer_and_changes_nothing(brand):
     position = brand.position()
     would_be = brand.publish(2, CHANGE, "?dry_run=true", window_business_days=3)
     assert (would_be.status_code, "Location" in would_be.headers) == (200, False)
@@ -159,7 +159,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(brand):
 
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 @pytest.mark.parametrize("role", ["agent", "supervisor", "billing", "privacy", "auditor", "operator"])
-def test_publishing_needs_its_scope_and_so_does_trying(brand, role, query):
+def test_publishing_and_dry_runs_require_a_scope(brand, role, query):
     answer = brand.send(LONGER, query, role=role)
     assert (answer.status_code, slug(answer)) == (403, "forbidden")
 
@@ -227,27 +227,27 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("terms", "english", "german"), WORDS)
-def test_the_difference_is_told_in_words(brand, terms, english, german):
+def test_each_difference_is_described_in_words(brand, terms, english, german):
     for language, texts in (("en", english), ("de-AT", german)):
-        told = brand.publish(2, CHANGE, "?dry_run=true", language, **terms).json["differences"]
-        assert {difference["term"] for difference in told} == set(terms)
-        assert [difference["text"] for difference in told] == texts
+        differences = brand.publish(2, CHANGE, "?dry_run=true", language, **terms).json["differences"]
+        assert {difference["term"] for difference in differences} == set(terms)
+        assert [difference["text"] for difference in differences] == texts
 
 
-def test_of_a_first_version_everything_is_told(service, now):
+def test_a_first_version_lists_every_term_as_a_difference(service, now):
     brand = Brand(service, now)
     brand.url += "-other"
-    told = brand.publish(1, CHANGE, window_business_days=3).json
-    assert told["follows"] is None
-    assert {difference["term"] for difference in told["differences"]} == set(told["terms"])
-    assert "Window: 3 business days" in [difference["text"] for difference in told["differences"]]
+    published = brand.publish(1, CHANGE, window_business_days=3).json
+    assert published["follows"] is None
+    assert {difference["term"] for difference in published["differences"]} == set(published["terms"])
+    assert "Window: 3 business days" in [difference["text"] for difference in published["differences"]]
 
 
 FUTURE, SOONER = "2026-05-01T12:00:00Z", "2026-05-01T11:59:59.999999Z"
 
 
 @pytest.mark.parametrize(
-    ("effective_from", "page", "holds_from"),
+    ("effective_from", "page", "in_force_from"),
     [
         (None, None, TODAY),
         (TODAY, None, TODAY),
@@ -264,19 +264,19 @@ FUTURE, SOONER = "2026-05-01T12:00:00Z", "2026-05-01T11:59:59.999999Z"
         (TODAY, FUTURE, None),
     ],
 )
-def test_a_version_holds_from_now_or_later_and_not_before_its_page_was_published(
-    brand, effective_from, page, holds_from
+def test_a_version_takes_effect_not_before_now_nor_before_its_page_is_published(
+    brand, effective_from, page, in_force_from
 ):
     answer = brand.publish(2, effective_from, window_business_days=3, page_published_at=page)
-    if holds_from is None:
+    if in_force_from is None:
         assert (answer.status_code, slug(answer), places(answer)) == (422, "effective-too-early", ["/effective_from"])
         assert [event["type"] for event in brand.happened()] == ["policy.published"]
     else:
-        assert (answer.status_code, answer.json["effective_from"]) == (201, holds_from)
+        assert (answer.status_code, answer.json["effective_from"]) == (201, in_force_from)
 
 
 @pytest.mark.parametrize(
-    ("changed", "kind", "found"),
+    ("changed", "kind", "pointers"),
     [
         ({"terms": {}}, "validation-error", [""]),
         ({"terms": {"window_business_days": 2}}, "validation-error", [""]),
@@ -307,17 +307,17 @@ def test_a_version_holds_from_now_or_later_and_not_before_its_page_was_published
         ({"terms": {"vendor_name": "4111 1111 1111 1111"}}, "payment-data-refused", ["/terms/vendor_name"]),
     ],
 )
-def test_what_does_not_fit_is_named_and_leaves_nothing(brand, changed, kind, found):
+def test_an_invalid_draft_is_refused_and_nothing_is_stored(brand, changed, kind, pointers):
     position = brand.position()
     answer = brand.send(LONGER | changed)
-    assert (answer.status_code, slug(answer), places(answer)) == (422, kind, found)
+    assert (answer.status_code, slug(answer), places(answer)) == (422, kind, pointers)
     assert brand.position() == position
     assert len(brand.product.get(brand.url).json["versions"]) == 1
 
 
 @pytest.mark.parametrize("name", ["version", "effective_from", "terms"])
-def test_a_draft_says_what_matters_itself(brand, name):
-    """Also that it is to hold at once: whoever forgets the date must not change what holds now."""
+def test_a_draft_must_name_version_date_and_terms(brand, name):
+    """Even that it takes effect at once: a forgotten date must not change what is in force."""
     draft = {field: value for field, value in LONGER.items() if field != name}
     answer = brand.send(draft)
     assert (answer.status_code, places(answer)) == (422, [f"/{name}"])
@@ -326,12 +326,12 @@ def test_a_draft_says_what_matters_itself(brand, name):
 @pytest.mark.parametrize(
     "name", ["Brand", "brand_1", "-brand", "brand-", "b" * 65, "brand%0A", "%D0%B0bc", "brand%20x"]
 )
-def test_what_is_no_id_of_a_policy_is_none(brand, name):
+def test_an_invalid_policy_id_is_refused(brand, name):
     answer = brand.product.client.post(f"/v1/policies/{name}/versions", json=LONGER | {"version": 1})
     assert (answer.status_code, places(answer)) == (422, ["/policy"])
 
 
-def test_a_number_that_is_taken_is_not_given_to_something_else(brand):
+def test_a_version_number_is_not_used_twice(brand):
     for other in ({"window_business_days": 3}, {"texts": {"de": "Anders."}}):
         answer = brand.publish(1, **other)
         assert (answer.status_code, slug(answer)) == (409, "policy-version-conflict")
@@ -340,8 +340,8 @@ def test_a_number_that_is_taken_is_not_given_to_something_else(brand):
     assert (moved.status_code, slug(moved)) == (409, "policy-version-conflict")
 
 
-def test_a_new_policy_begins_with_its_first_version(service, now):
-    """It holds from then on: of what was before, nothing is known."""
+def test_a_new_policy_is_in_force_from_its_first_version_on(service, now):
+    """Before that, no policy is in force."""
     brand = Brand(service, now)
     assert brand.judged_by(BEGAN) == 1
     earlier = brand.check("2026-02-28T10:00:00Z", TODAY)
@@ -349,7 +349,7 @@ def test_a_new_policy_begins_with_its_first_version(service, now):
     assert "2026-03-01" in earlier["detail"]
 
 
-def test_brands_live_side_by_side(service, now):
+def test_policies_do_not_affect_each_other(service, now):
     one, other = Brand(service, now), Brand(service, now, window_business_days=5)
     assert one.publish(2, window_business_days=3).status_code == 201
     assert one.close("2026-04-10").status_code == 201
@@ -358,8 +358,8 @@ def test_brands_live_side_by_side(service, now):
     assert [event["subject"] for event in other.happened()] == [f"{other.id}/1"]
 
 
-def test_a_version_takes_effect_after_those_that_stand(brand):
-    """Whoever wants another one before has to withdraw what stands first."""
+def test_a_version_must_take_effect_after_all_earlier_ones(brand):
+    """To take effect earlier, the other version has to be withdrawn first."""
     brand.publish(2, CHANGE, window_business_days=3)
     for at in (None, CHANGE, "2026-04-14T23:59:59.999999Z"):
         refused = brand.publish(3, at, window_business_days=4)
@@ -376,7 +376,7 @@ def test_a_version_takes_effect_after_those_that_stand(brand):
     ]
 
 
-def test_at_the_very_instant_of_the_change_the_newer_holds(brand, now):
+def test_the_newer_version_is_in_force_from_its_very_first_instant(brand, now):
     brand.publish(2, CHANGE, window_business_days=5)
     at = parse_instant(CHANGE)
     for provided, version, last_day in ((at - MICROSECOND, 1, "2026-04-17"), (at, 2, "2026-04-22")):
@@ -389,7 +389,7 @@ def test_at_the_very_instant_of_the_change_the_newer_holds(brand, now):
         assert brand.agent.cancelled(order_id)["decision"]["policy"]["version"] == version
 
 
-def test_what_was_provided_before_stays_judged_as_it_was(brand, now):
+def test_a_service_provided_earlier_is_still_judged_by_the_older_version(brand, now):
     before, after = brand.order(service_provided_at=TODAY), brand.order(service_provided_at=None)
     assert brand.agent.record(before).json["decision"]["policy"]["version"] == 1
     now.shift(MICROSECOND)
@@ -413,8 +413,8 @@ def test_a_service_not_yet_provided_is_judged_by_the_version_at_the_request(bran
             assert (answer["policy"]["version"], answer["reason"]) == (version, reason)
 
 
-def test_the_time_of_the_order_decides_once_the_version_says_so(service, now):
-    """Of the two, the version in force when the service was provided says which time counts."""
+def test_the_time_of_the_order_decides_if_the_version_says_so(service, now):
+    """The version in force when the service was provided says which time counts."""
     brand = Brand(service, now)
     brand.publish(2, CHANGE, judged_by="ordered", window_business_days=5)
     provided = "2026-04-16T10:00:00Z"
@@ -438,7 +438,7 @@ def test_the_time_of_the_order_decides_once_the_version_says_so(service, now):
     ],
 )
 def test_a_contact_point_of_either_version_counts(service, now, point, received_at, reason):
-    """Of the one that judges, and of the one in force when the customer called."""
+    """Both the version that judges and the one in force at the call."""
     brand = Brand(service, now, phone={"points": [OURS]})
     brand.publish(2, CHANGE, phone={"points": [THEIRS]})
     now.move_to(received_at)
@@ -455,7 +455,7 @@ def test_a_version_is_withdrawn_before_it_takes_effect(brand, now):
     assert answer.json["withdrawn_by"] == brand.product.get("/v1/me").json["client_id"]
     position = brand.position()
     now.move_to("2026-05-01T00:00:00Z")
-    assert brand.withdraw(2).json == answer.json, "also when it would have taken effect long since"
+    assert brand.withdraw(2).json == answer.json, "even after it would have taken effect"
     assert brand.position() == position
     event = brand.happened()[-1]
     assert (event["type"], event["subject"], event["data"]) == (
@@ -466,7 +466,7 @@ def test_a_version_is_withdrawn_before_it_takes_effect(brand, now):
     assert brand.product.get(f"{brand.url}/versions/2").json == answer.json
 
 
-def test_a_version_that_was_withdrawn_never_judges_and_its_number_is_not_used_again(brand, now):
+def test_a_withdrawn_version_never_judges_and_its_number_is_not_used_again(brand, now):
     brand.publish(2, CHANGE, window_business_days=5)
     brand.withdraw(2)
     now.move_to("2026-04-20T09:00:00Z")
@@ -482,8 +482,8 @@ def test_a_version_that_was_withdrawn_never_judges_and_its_number_is_not_used_ag
     assert [each["version"] for each in brand.product.get(brand.url).json["versions"]] == [1, 2, 3]
 
 
-def test_a_version_may_be_sent_again_when_what_it_follows_is_withdrawn(brand):
-    """Also where it now says what holds until then."""
+def test_a_version_may_be_sent_again_after_its_predecessor_is_withdrawn(brand):
+    """Even if it no longer differs from the version before it."""
     brand.publish(2, CHANGE, window_business_days=3)
     first = brand.publish(3, "2026-06-01T00:00:00Z")
     assert (first.status_code, first.json["follows"]) == (201, 2)
@@ -493,7 +493,7 @@ def test_a_version_may_be_sent_again_when_what_it_follows_is_withdrawn(brand):
 
 
 @pytest.mark.parametrize("later", [timedelta(0), MICROSECOND, timedelta(days=3)])
-def test_what_has_taken_effect_is_not_withdrawn(brand, now, later):
+def test_a_version_that_has_taken_effect_cannot_be_withdrawn(brand, now, later):
     brand.publish(2, CHANGE, window_business_days=5)
     now.move_to(parse_instant(CHANGE) + later)
     for version, since in ((2, CHANGE), (1, BEGAN)):
@@ -503,7 +503,7 @@ def test_what_has_taken_effect_is_not_withdrawn(brand, now, later):
     assert brand.judged_by(CHANGE) == 2
 
 
-def test_what_is_not_there_is_not_withdrawn_nor_closed(brand):
+def test_an_unknown_version_or_policy_is_not_found(brand):
     answers = [
         brand.withdraw(2),
         brand.withdraw(0),
@@ -517,7 +517,7 @@ def test_what_is_not_there_is_not_withdrawn_nor_closed(brand):
 
 
 @pytest.mark.parametrize("role", ["agent", "supervisor", "billing", "auditor"])
-def test_withdrawing_and_closing_need_their_scope(brand, role):
+def test_withdrawing_and_closing_require_a_scope(brand, role):
     desk = brand.desk(role)
     brand.publish(2, CHANGE, window_business_days=5)
     position = brand.position()
@@ -529,7 +529,7 @@ def test_withdrawing_and_closing_need_their_scope(brand, role):
 # Closures.
 
 
-def test_a_closure_extends_the_windows_that_run_and_no_others(brand, now):
+def test_a_closure_extends_only_windows_that_are_still_running(brand, now):
     """Two days after Thursday, 2 April, end with 8 April, because of Easter."""
     ended, running = "2026-04-01T10:00:00Z", "2026-04-02T10:00:00Z"
     now.move_to("2026-04-08T21:59:59.999999Z")
@@ -544,7 +544,7 @@ def test_a_closure_extends_the_windows_that_run_and_no_others(brand, now):
     assert [day["date"] for day in decided["days"] if day.get("why") == "closure"] == ["2026-04-07"]
 
 
-def test_what_was_decided_before_a_closure_stays_as_it_was(brand, now):
+def test_a_closure_does_not_change_earlier_decisions(brand, now):
     order_id = brand.order(service_provided_at="2026-04-02T10:00:00Z")
     before = brand.agent.record(order_id).json
     now.shift(timedelta(minutes=1))
@@ -553,17 +553,17 @@ def test_what_was_decided_before_a_closure_stays_as_it_was(brand, now):
     assert brand.agent.record(order_id).json["decision"]["window"]["last_day"] == "2026-04-09"
 
 
-def test_a_closure_entered_when_a_window_ends_is_too_late_for_it(brand, now):
+def test_a_closure_entered_when_a_window_ends_does_not_extend_it(brand, now):
     provided = "2026-04-02T10:00:00Z"
     now.move_to("2026-04-08T22:00:00Z")
     answer = brand.close("2026-04-08")
     assert (answer.status_code, answer.json["notices"]) == (201, ["in_the_past"])
     assert brand.last_day(provided, provided) == "2026-04-08"
     assert brand.check(provided, "2026-04-08T22:00:00Z")["reason"] == "window_elapsed"
-    assert brand.last_day("2026-04-07T10:00:00Z") == "2026-04-10", "what runs is extended"
+    assert brand.last_day("2026-04-07T10:00:00Z") == "2026-04-10", "a running window is extended"
 
 
-def test_a_closure_may_extend_a_window_that_runs_only_for_another_one(brand, now):
+def test_a_closure_may_extend_a_window_that_another_closure_has_extended(brand, now):
     brand.close("2026-04-08")
     now.move_to("2026-04-09T10:00:00Z")
     brand.close("2026-04-09")
@@ -573,8 +573,8 @@ def test_a_closure_may_extend_a_window_that_runs_only_for_another_one(brand, now
     assert brand.last_day("2026-04-02T10:00:00Z") == "2026-04-10"
 
 
-def test_a_closure_moves_the_end_of_a_six_day_week_on(service, now):
-    """Two days after Thursday, 9 April: Friday and Saturday, where it may not end."""
+def test_a_closure_moves_the_last_day_of_a_six_day_week(service, now):
+    """Two days after Thursday, 9 April: Friday and Saturday, but the window may not end on a Saturday."""
     brand = Brand(service, now, business_week=["mon", "tue", "wed", "thu", "fri", "sat"], end_week=["mon", "tue"])
     assert brand.last_day("2026-04-09T10:00:00Z") == "2026-04-13"
     brand.close("2026-04-13")
@@ -583,17 +583,17 @@ def test_a_closure_moves_the_end_of_a_six_day_week_on(service, now):
     assert brand.last_day("2026-04-09T10:00:00Z") == "2026-04-14", "Saturday and Tuesday"
 
 
-def test_far_from_utc_the_policys_own_date_counts(service, now):
-    """In Kiritimati, 9 April begins at 10 o'clock of the 8th, UTC: its window has ended, that of Pago Pago has not."""
-    here = [Brand(service, now, time_zone=zone) for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")]
+def test_a_closure_is_compared_with_the_date_in_the_policys_time_zone(service, now):
+    """In Kiritimati, 9 April begins at 10:00 UTC on the 8th: its window has ended, that of Pago Pago has not."""
+    brands = [Brand(service, now, time_zone=zone) for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")]
     provided = "2026-04-02T11:30:00Z"
-    assert [brand.last_day(provided) for brand in here] == ["2026-04-08", "2026-04-08"]
+    assert [brand.last_day(provided) for brand in brands] == ["2026-04-08", "2026-04-08"]
     now.move_to("2026-04-08T10:00:00Z")
-    assert [brand.close("2026-04-08").json["notices"] for brand in here] == [["in_the_past"], []]
-    assert [brand.last_day(provided) for brand in here] == ["2026-04-08", "2026-04-09"]
+    assert [brand.close("2026-04-08").json["notices"] for brand in brands] == [["in_the_past"], []]
+    assert [brand.last_day(provided) for brand in brands] == ["2026-04-08", "2026-04-09"]
 
 
-def test_a_what_if_still_counts_what_was_entered(brand):
+def test_a_what_if_includes_the_closures_that_were_entered(brand):
     brand.close("2026-04-08")
     provided = "2026-04-02T10:00:00Z"
     for terms, last_day in (
@@ -608,7 +608,7 @@ def test_a_what_if_still_counts_what_was_entered(brand):
         assert brand.last_day(provided, terms=terms) == last_day, terms
 
 
-def test_a_version_to_come_has_the_closures_of_its_policy(brand):
+def test_a_future_version_has_the_closures_of_its_policy(brand):
     brand.publish(2, CHANGE, window_business_days=1)
     brand.close("2026-04-16")
     assert brand.last_day("2026-04-15T10:00:00Z") == "2026-04-17"
@@ -637,14 +637,14 @@ def test_a_version_to_come_has_the_closures_of_its_policy(brand):
         ),
     ],
 )
-def test_what_a_closure_does_is_told(service, now, date, notices, english, german):
+def test_the_effect_of_a_closure_is_described(service, now, date, notices, english, german):
     for language, words in (("en", english), ("de", german)):
-        told = Brand(service, now).close(date, language).json
-        assert told["notices"] == notices
-        assert [word for word in words if word not in told["effect_text"]] == []
+        closure = Brand(service, now).close(date, language).json
+        assert closure["notices"] == notices
+        assert [word for word in words if word not in closure["effect_text"]] == []
 
 
-def test_the_same_date_again_changes_nothing(brand, now):
+def test_entering_the_same_closure_again_changes_nothing(brand, now):
     first = brand.close("2026-04-10", de="Betriebsausflug")
     position = brand.position()
     now.shift(timedelta(hours=1))
@@ -681,8 +681,8 @@ def test_closures_are_listed_by_date(brand):
         (None, 422),
     ],
 )
-def test_a_date_far_away_is_a_slip_of_the_pen(brand, date, status):
-    """Five years of 366 days, either way."""
+def test_a_closure_more_than_five_years_away_is_refused(brand, date, status):
+    """Five years of 366 days, in either direction."""
     answer = brand.close(date)
     assert answer.status_code == status
     assert status == 201 or places(answer) == ["/date"]
@@ -700,21 +700,21 @@ def test_a_date_far_away_is_a_slip_of_the_pen(brand, date, status):
         ({"date": "2026-04-10", "reason": {"de": "4111-1111-1111-1111"}}, "payment-data-refused", "/reason/de"),
     ],
 )
-def test_a_closure_that_does_not_fit_is_not_entered(brand, body, kind, place):
+def test_an_invalid_closure_is_refused(brand, body, kind, place):
     answer = brand.product.client.post(f"{brand.url}/closures", json=body)
     assert (answer.status_code, slug(answer), places(answer)) == (422, kind, [place])
     assert brand.agent.get(f"{brand.url}/closures").json["items"] == []
 
 
-def test_why_it_is_closed_is_for_those_who_may_know(brand):
-    """Not for whoever sees nothing personal; and nowhere in plain, the journal included."""
-    said = {"de": "Trauerfall Zwetschgenbaum", "en": "Funeral of Plumtree"}
-    assert brand.close("2026-04-10", **said).json["reason"] == said
+def test_the_reason_of_a_closure_is_hidden_from_an_auditor(brand):
+    """It is stored nowhere in plain text, not even in the journal."""
+    texts = {"de": "Trauerfall Zwetschgenbaum", "en": "Funeral of Plumtree"}
+    assert brand.close("2026-04-10", **texts).json["reason"] == texts
     for role, reason in {
-        "product": said,
-        "agent": said,
-        "billing": said,
-        "admin": said,
+        "product": texts,
+        "agent": texts,
+        "billing": texts,
+        "admin": texts,
         "auditor": {"de": None, "en": None},
     }.items():
         (closure,) = brand.desk(role).get(f"{brand.url}/closures").json["items"]
@@ -727,8 +727,8 @@ def test_why_it_is_closed_is_for_those_who_may_know(brand):
     assert not [name for name, rows in stored.items() if "Zwetschgenbaum" in rows or "Plumtree" in rows]
 
 
-def test_of_closures_there_may_be_many_at_once(brand):
-    """A year with every other week closed, all of it entered in time."""
+def test_many_closures_can_extend_one_window(brand):
+    """Sixty closed days in a row, all entered in time."""
     start = parse_instant(TODAY).date()
     for n in range(60):
         assert brand.close(str(start + timedelta(days=1 + n))).status_code == 201
@@ -738,8 +738,8 @@ def test_of_closures_there_may_be_many_at_once(brand):
 @pytest.mark.parametrize(
     "at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "9999-12-31T23:30:00Z"]
 )
-def test_instants_where_dates_end_are_no_policys(brand, at):
-    """As they have no local date in every zone."""
+def test_a_policy_refuses_instants_outside_1970_to_2199(brand, at):
+    """The first and last instants have no local date in some zones."""
     for answer, place in (
         (brand.publish(2, at, window_business_days=3), "/effective_from"),
         (brand.publish(2, None, page_published_at=at), "/terms/page_published_at"),
@@ -748,20 +748,20 @@ def test_instants_where_dates_end_are_no_policys(brand, at):
         assert "1970 to 2199" in answer.json["detail"]
 
 
-def test_a_vendor_may_be_called_as_he_likes(brand):
+def test_a_vendor_may_have_any_name(brand):
     (difference,) = brand.publish(2, CHANGE, vendor_name="new").json["differences"]
     assert difference == {"term": "vendor_name", "text": "Vendor: new (was: none)"}
 
 
-def test_a_policy_was_last_updated_by_what_has_begun(brand, now):
+def test_a_policy_was_last_updated_when_its_current_version_took_effect(brand, now):
     brand.publish(2, "2026-05-01T00:00:00Z", window_business_days=3)
-    read = lambda: brand.agent.get(brand.url).json["last_updated"]  # noqa: E731
-    before = read()
+    last_updated = lambda: brand.agent.get(brand.url).json["last_updated"]  # noqa: E731
+    before = last_updated()
     now.move_to("2026-05-01T00:00:00Z")
-    assert (before < "2026-05-01", read()) == (True, "2026-05-01T00:00:00Z")
+    assert (before < "2026-05-01", last_updated()) == (True, "2026-05-01T00:00:00Z")
 
 
-def test_after_a_first_version_that_was_withdrawn_the_next_is_compared(service, now):
+def test_a_withdrawn_first_version_is_not_compared_with_the_next(service, now):
     brand = Brand(service, now)
     now.move_to("2026-03-02T00:00:00Z")
     other = Brand.__new__(Brand)

@@ -1,4 +1,4 @@
-"""Simulations over HTTP: what a draft would change, on the facts that are stored, with nothing stored anew."""
+"""Simulations over HTTP: what a draft would change for the stored orders and contacts, without storing anything."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ TO_ELIGIBLE, TO_REFUSED = "to_eligible", "to_refused"
 
 
 def simulate(brand, role="product", language="en", version=2, **terms):
-    """The answer to a draft that is tried out."""
+    """The response to a simulation of a draft."""
     draft = {"version": version, "effective_from": None, "terms": terms}
     headers = {"Accept-Language": language}
     return client_of(brand.service, role).post(f"{brand.url}/simulations", json=draft, headers=headers)
@@ -24,7 +24,7 @@ def simulate(brand, role="product", language="en", version=2, **terms):
 def brand(service, now):  # noqa: F811
     """A policy with an order of each kind.
 
-    One asked for too late, one in time, one not yet provided, and one of March, cancelled long ago.
+    One request was late, one in time, one before the service was provided, and one in March was cancelled.
     """
     brand = Brand(service, now)
     agent, brand.orders = brand.agent, {}
@@ -43,16 +43,16 @@ def brand(service, now):  # noqa: F811
 
 
 def numbers(counted, *names):
-    """Some of what was counted, in order."""
+    """Some of the counts, in order."""
     return [counted[name] for name in names]
 
 
-def by(answer, what):
-    """What was counted by something: those that changed, and of how many."""
-    return {row[what]: numbers(row, "contacts", TO_ELIGIBLE, TO_REFUSED) for row in answer[f"by_{what}"]}
+def by(answer, group):
+    """The counts by month, channel or region: contacts, and how many of them would change."""
+    return {row[group]: numbers(row, "contacts", TO_ELIGIBLE, TO_REFUSED) for row in answer[f"by_{group}"]}
 
 
-def test_a_longer_window_makes_late_requests_refundable(brand):
+def test_a_longer_window_makes_late_requests_eligible(brand):
     answer = simulate(brand, window_business_days=3)
     found = answer.json
     assert answer.status_code == 200
@@ -109,7 +109,7 @@ def test_a_longer_window_makes_late_requests_refundable(brand):
         ({"texts": {"de": "Anders."}}, 0, 0, [], None),
     ],
 )
-def test_what_would_be_refused_is_told_and_why(brand, terms, longer, shorter, refused, reason):
+def test_a_simulation_lists_what_would_be_refused_and_why(brand, terms, longer, shorter, refused, reason):
     found = simulate(brand, **terms).json
     assert numbers(found["orders"], "longer", "shorter", TO_REFUSED) == [longer, shorter, len(refused)]
     examples = found["examples"][TO_REFUSED]
@@ -117,35 +117,35 @@ def test_what_would_be_refused_is_told_and_why(brand, terms, longer, shorter, re
     assert {example["reason_after"] for example in examples} <= {reason}
 
 
-def test_a_region_of_its_own_is_the_drafts(brand):
-    """The group is the customer's region all the same; the holidays are those of the draft's."""
+def test_a_draft_may_use_its_own_region(brand):
+    """Counts are still grouped by the customer's region; holidays are those of the draft's region."""
     found = simulate(brand, follow_order_region=False, region="US").json
     assert {example["region"] for example in found["examples"][TO_REFUSED]} == {"US"}
     assert set(by(found, "region")) == {"DE", "DE-BE", "DE-BY"}
 
 
-def test_a_draft_that_changes_nothing_changes_nothing(brand):
+def test_a_draft_without_changes_changes_no_decision(brand):
     found = simulate(brand).json
     assert found["differences"] == []
     assert numbers(found["orders"], "longer", "shorter", TO_ELIGIBLE, TO_REFUSED) == [0] * 4
     assert found["contacts"] == {"judged": 5, "to_eligible": 0, "to_refused": 0}
 
 
-def test_nothing_is_stored(brand):
+def test_a_simulation_stores_nothing(brand):
     position = brand.position()
     simulate(brand, window_business_days=3)
     assert brand.position() == position
     assert len(brand.product.get(brand.url).json["versions"]) == 1
 
 
-def test_whatever_number_and_time_a_draft_names_it_is_tried_on_all_that_is_stored(brand):
+def test_the_number_and_date_of_a_draft_do_not_affect_its_simulation(brand):
     body = {"version": 77, "effective_from": "2020-01-01T00:00:00Z", "terms": {"window_business_days": 3}}
     found = client_of(brand.service, "product").post(f"{brand.url}/simulations", json=body).json
     assert found | {"version": 2} == simulate(brand, window_business_days=3).json
 
 
-def test_closures_that_were_entered_are_the_drafts_too(brand, now):
-    """Order by order as it is: those whose windows had ended keep them."""
+def test_a_simulation_includes_the_closures_that_were_entered(brand, now):
+    """For each order separately: a window that had ended is not extended."""
     now.move_to("2026-04-09T09:00:00Z")
     brand.close("2026-04-09")
     found = simulate(brand, window_business_days=3).json
@@ -153,7 +153,7 @@ def test_closures_that_were_entered_are_the_drafts_too(brand, now):
     assert numbers(found["orders"], "judged", "longer") == [3, 3]
 
 
-def test_other_policies_and_superseded_contacts_are_left_aside(brand, service, now):  # noqa: F811
+def test_other_policies_and_superseded_contacts_are_not_counted(brand, service, now):  # noqa: F811
     other = Brand(service, now)
     now.move_to(LATE)
     order_id = other.order(service_provided_at=PROVIDED)
@@ -164,7 +164,7 @@ def test_other_policies_and_superseded_contacts_are_left_aside(brand, service, n
     assert simulate(brand, window_business_days=3).json["contacts"]["judged"] == 5
 
 
-def test_an_order_whose_contacts_flip_counts_once(brand, now):
+def test_an_order_with_several_changed_contacts_counts_once(brand, now):
     now.move_to(LATE)
     for _ in range(3):
         brand.agent.record(brand.orders["late"])
@@ -172,7 +172,7 @@ def test_an_order_whose_contacts_flip_counts_once(brand, now):
     assert (found["orders"][TO_ELIGIBLE], found["contacts"][TO_ELIGIBLE]) == (1, 4)
 
 
-def test_of_many_examples_ten_are_told(brand, now):
+def test_at_most_ten_examples_are_listed(brand, now):
     now.move_to(LATE)
     for _ in range(11):
         brand.agent.record(brand.orders["late"])
@@ -180,7 +180,7 @@ def test_of_many_examples_ten_are_told(brand, now):
 
 
 def test_each_order_is_compared_with_the_version_that_judges_it(brand, now):
-    """The window is longer than under the second version, and the same as under the third."""
+    """The simulated window is longer than that of version 2, and the same as that of version 3."""
     brand.clock.move_to(TODAY)
     brand.publish(2, CHANGE, window_business_days=1)
     brand.publish(3, "2026-05-01T00:00:00Z", window_business_days=3)
@@ -196,27 +196,27 @@ def test_each_order_is_compared_with_the_version_that_judges_it(brand, now):
     }
 
 
-def test_orders_alike_but_for_a_microsecond_are_told_apart(service, now):  # noqa: F811
-    """One side of midnight and the other; before a version and from it on."""
+def test_orders_a_microsecond_apart_are_judged_separately(service, now):  # noqa: F811
+    """On either side of midnight, and on either side of a new version."""
     brand = Brand(service, now)
     brand.publish(2, "2026-04-15T10:00:00Z", window_business_days=5)
     now.move_to("2026-04-20T00:00:00Z")
     for edge in map(parse_instant, ("2026-04-13T22:00:00Z", "2026-04-15T10:00:00Z")):
         for provided in (edge - MICROSECOND, edge):
             brand.order(service_provided_at=format_instant(provided))
-    # By Berlin's dates Monday, Tuesday and Wednesday by two days, then Wednesday by five; by those of Tokyo Tuesday
-    # twice and Wednesday twice, each of which ends seven hours earlier.
+    # By Berlin's dates, Monday, Tuesday and Wednesday with two days, then Wednesday with five. By Tokyo's, Tuesday
+    # twice and Wednesday twice, and each window ends seven hours earlier.
     for days, longer, shorter in ((2, 1, 3), (3, 3, 1)):
         found = simulate(brand, version=3, window_business_days=days, time_zone="Asia/Tokyo").json
         assert numbers(found["orders"], "judged", "longer", "shorter") == [4, longer, shorter]
 
 
-def test_words_are_in_the_readers_language(brand):
-    told = simulate(brand, language="de", window_business_days=1).json["differences"]
-    assert [difference["text"] for difference in told] == ["Frist: 1 Werktag (bisher: 2 Werktage)"]
+def test_differences_are_described_in_the_readers_language(brand):
+    differences = simulate(brand, language="de", window_business_days=1).json["differences"]
+    assert [difference["text"] for difference in differences] == ["Frist: 1 Werktag (bisher: 2 Werktage)"]
 
 
-def test_simulating_needs_its_scope(brand):
+def test_simulating_requires_a_scope(brand):
     for role in ("agent", "supervisor", "billing", "auditor", "privacy", "operator"):
         answer = simulate(brand, role, window_business_days=3)
         assert (answer.status_code, slug(answer)) == (403, "forbidden"), role
@@ -234,15 +234,15 @@ def test_simulating_needs_its_scope(brand):
         (None, {"orders": "all"}, 422, "validation-error"),
     ],
 )
-def test_what_does_not_fit_is_told(brand, path, changed, status, kind):
+def test_an_invalid_draft_is_refused(brand, path, changed, status, kind):
     body = {"version": 2, "effective_from": None, "terms": {}} | changed
     answer = client_of(brand.service, "product").post(path or f"{brand.url}/simulations", json=body)
     assert (answer.status_code, slug(answer)) == (status, kind)
     assert status == 404 or len(places(answer)) == 1
 
 
-def test_orders_that_no_version_judges_are_told_apart(service, now):  # noqa: F811
-    """Registered for a service that is yet to come, under a version that is withdrawn by then."""
+def test_orders_that_no_version_judges_are_counted_as_undecided(service, now):  # noqa: F811
+    """Registered under a future version that was withdrawn later."""
     brand = Brand(service, now)
     brand.url += "-later"
     brand.id += "-later"
@@ -253,7 +253,7 @@ def test_orders_that_no_version_judges_are_told_apart(service, now):  # noqa: F8
     assert (found["orders"]["judged"], found["undecided"]) == (0, {"no-policy-in-force": 1})
 
 
-def test_a_contact_counts_in_the_month_of_its_service_or_of_its_own(service, now):  # noqa: F811
+def test_a_contact_counts_in_the_month_of_its_service_or_else_its_own(service, now):  # noqa: F811
     brand = Brand(service, now)
     now.move_to("2026-04-30T21:59:00Z")
     brand.agent.record(brand.order(service_provided_at=None))
@@ -264,7 +264,7 @@ def test_a_contact_counts_in_the_month_of_its_service_or_of_its_own(service, now
     assert by(found, "month") == {"2026-04": [2, 0, 0]}
 
 
-def test_an_unknown_region_is_refused_before_anything_is_judged(client):
+def test_a_draft_with_an_unknown_region_is_refused(client):
     draft = {"version": 2, "effective_from": None, "terms": {"region": "Bavaria"}}
     answer = client.post("/v1/policies/virtual-numbers/simulations", json=draft)
     assert (answer.status_code, answer.json["type"]) == (422, "/problems/unknown-region")

@@ -1,4 +1,4 @@
-"""How many statements each operation sends to the database: a request should cost no more than it needs."""
+"""How many statements each operation sends to the database: none should send more than it needs."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from refunds.service import users
 from refunds.web import create_app
 from tests.conftest import client_of, settings
 
-# With the two of who calls: the token or the session, and that nothing about policies has changed.
+# Including the statements that authenticate the caller and that check whether policies have changed.
 COUNTS = {
     "check": 3,
     "register": 8,
@@ -61,7 +61,7 @@ NOW = datetime.now(UTC)
 
 
 class Counting:
-    """A client and a browser of an app of their own, which count the statements that each request is answered with."""
+    """A client and a browser of a separate app, which count the statements of each request."""
 
     def __init__(self, app) -> None:
         self.app, self.client, self.counted, self.keys = app, client_of(app), Counter(), 0
@@ -69,14 +69,14 @@ class Counting:
             self.transaction = type(uow.tx)
 
     def __call__(self, name, method, path, body=None, **headers):
-        """What is answered; its statements are counted under the name."""
+        """The JSON of the response; its statements are counted under the name."""
         self.keys += not headers.pop("again", False)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers["Idempotency-Key"] = f"key-{self.keys}"
         return self._counting(name, self.client.open, path, method=method, json=body, headers=headers).get_json()
 
     def sign_in(self, name):
-        """Let a browser be the session of a user."""
+        """Sign a new user in with a browser."""
         with self.app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
             user = users.add(uow, name, Role.SUPERVISOR).user
         self.browser = self.app.test_client()
@@ -84,7 +84,7 @@ class Counting:
             session.update(user=user.user_id, epoch=user.epoch, since=int(NOW.timestamp()))
 
     def screen(self, name, path):
-        """Look at a screen."""
+        """Request a screen."""
         self._counting(f"screen: {name}", self.browser.get, f"/console/{path}")
 
     def _counting(self, name, ask, path, **request):

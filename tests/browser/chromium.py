@@ -1,6 +1,6 @@
 """The Chromium of the tests: that of `$CHROMIUM_PATH`, else one that is installed, else Playwright's own.
 
-`tests.needs` brings one where there is none.
+`tests.needs` installs one if there is none.
 """
 
 import os
@@ -22,7 +22,7 @@ MISSING = "The tests need a Chromium: install it (Debian: apt install chromium),
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A running browser that asks nobody for anything but the pages it is sent to."""
+    """A running browser that requests only the pages it visits."""
     as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     quiet = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     path = found()
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 
 def found() -> str | None:
-    """The path of a Chromium; None where there is none."""
+    """The path of a Chromium, or None."""
     named = filter(None, map(shutil.which, NAMES))
     there = (place for place in PLACES if Path(place).exists())
     return os.environ.get("CHROMIUM_PATH") or next(chain(named, there), None) or _playwrights_own()

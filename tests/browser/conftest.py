@@ -1,4 +1,4 @@
-"""What the browser's tests share: one browser, one real server, and people who notice what goes wrong in front of them."""
+"""Shared fixtures of the browser tests: one browser, one real server, and users whose browsers must report no error."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.faults.harness import Client, Installation
 
 
 class Service(NamedTuple):
-    """A real server on records of its own, with the passwords of its first users as its first start showed them."""
+    """A real server with separate records, and the passwords of its first users from its first start."""
 
     url: str
     passwords: dict[str, str]
@@ -24,7 +24,7 @@ class Service(NamedTuple):
     billing: str
 
     def answers(self, method: str, path: str, body: object = None) -> dict:
-        """What billing is answered."""
+        """The JSON of the response to a request of billing."""
         with Client(self.port, self.billing) as client:
             return client.send(method, path, body).json
 
@@ -35,14 +35,14 @@ class Service(NamedTuple):
 
 @pytest.fixture(scope="package")
 def running() -> Iterator[Browser]:
-    """The browser; with its package's end it lets go of the event loop, too."""
+    """The browser; the scope ends its event loop before other packages run."""
     with browser() as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service, as `flask serve` starts it for the first time."""
+    """The service after the first start with `flask serve`."""
     installation = Installation(tmp_path_factory.mktemp("console"))
     with installation.serving() as server:
         shown = dict(re.findall(r"^    (\w+) +(?!rfd_)(\S+)$", installation.log.read_text(), re.MULTILINE))
@@ -55,7 +55,7 @@ _numbers = count(2001)
 
 @pytest.fixture
 def order(service: Service) -> Callable[..., str]:
-    """Registers an order whose service was provided so many days ago, and tells its number."""
+    """A function that registers an order whose service was provided some days ago, and returns its id."""
 
     def register(days_ago: int = 0) -> str:
         order_id = f"A-{next(_numbers)}"
@@ -68,18 +68,18 @@ def order(service: Service) -> Callable[..., str]:
 
 @pytest.fixture(scope="package")
 def _cookies() -> dict[str, list]:
-    """What keeps people signed in from one test to the next, until somebody signs them out."""
+    """The cookies that keep users signed in across tests, until a test signs them out."""
     return {}
 
 
 @pytest.fixture
 def visit(running: Browser, service: Service, _cookies: dict[str, list]) -> Iterator[Callable[..., Person]]:
-    """Brings people, each with a browser of his own, signed in if they are named; nothing may go wrong for any of them."""
-    with ExitStack() as leaving:
+    """A function that creates users, each with a separate browser, signed in if named; no browser may report an error."""
+    with ExitStack() as stack:
 
-        def come(name: str | None = None, **how: object) -> Person:
-            context = leaving.enter_context(running.new_context(base_url=service.url, **how))
-            leaving.callback(Watch(context, service.url).require_calm)
+        def create(name: str | None = None, **how: object) -> Person:
+            context = stack.enter_context(running.new_context(base_url=service.url, **how))
+            stack.callback(Watch(context, service.url).require_calm)
             context.add_cookies(_cookies.get(name, []))
             person = Person(context)
             person.page.goto("/console/")
@@ -88,4 +88,4 @@ def visit(running: Browser, service: Service, _cookies: dict[str, list]) -> Iter
                 _cookies[name] = context.cookies()
             return person
 
-        yield come
+        yield create

@@ -1,4 +1,4 @@
-// What is wrong with how a page is laid out, in words: nothing, if all is well.
+// The problems of the layout of a page, in words; empty if there are none.
 () => {
   const frames = ".table-frame, .strip-frame, .report table, .said[tabindex]";
   const page = document.scrollingElement;
@@ -12,7 +12,7 @@
 
   if (page.scrollWidth > page.clientWidth) found.push(`the page is ${page.scrollWidth} wide, on ${page.clientWidth}`);
 
-  // Whatever is told stands in its own place, on the page, and whole.
+  // Every text must be completely visible, on the page, and must not overlap another.
   const texts = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -35,7 +35,7 @@
     if (!element.closest(frames) && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline")
       found.push(`beyond its box: ${name(element)}`);
 
-  // Whatever is clicked is large enough and apart from others; a link in a line of text is as high as the line.
+  // Every target must be large enough and apart from others; a link within text is as high as its line.
   const targets = [...document.querySelectorAll("a, button, input, select, textarea, summary")].filter(
     (element) => shown(element.matches("[type=radio]") ? element.parentElement : element) && element.getClientRects().length && !element.matches(".skip"),
   );

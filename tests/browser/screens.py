@@ -1,4 +1,4 @@
-"""Every screen of the console: who looks at it, where it is, and what is done there before it is looked at."""
+"""Every screen of the console: its user, its path, and the actions that lead to it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Screen(NamedTuple):
 
 
 def sending(button: str, **typed: str) -> Callable[[Page], None]:
-    """Fill in a form of a screen, folded or not, and send it; what it answers is then looked at."""
+    """An action that fills in a form of a screen, even a collapsed one, and sends it."""
 
     def send(page: Page) -> None:
         page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
@@ -34,7 +34,7 @@ def sending(button: str, **typed: str) -> Callable[[Page], None]:
 
 
 def sign_in(page: Page, name: str, password: str) -> None:
-    """Sign in on the page that is shown."""
+    """Sign in on the current page."""
     page.locator("input[name=name]").fill(name)
     page.locator("input[type=password]").fill(password)
     page.locator("main button.primary").click()
@@ -42,7 +42,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
 
 
 class Looker:
-    """Someone who looks at screens on one page, as whoever may: each signs in once."""
+    """Shows screens on one page, each as its user; each user signs in once."""
 
     def __init__(self, running: Browser, shown: Scene, **how: object) -> None:
         self._shown = shown
@@ -50,7 +50,7 @@ class Looker:
         self._cookies: dict[str | None, list] = {None: []}
 
     def at(self, screen: Screen, language: str) -> Page:
-        """The page with a screen on it, in a language."""
+        """The page with a screen in a language."""
         self.page.set_extra_http_headers({"Accept-Language": language})
         self._become(screen.user)
         self.page.goto(self._shown.url + screen.path(self._shown))

@@ -1,4 +1,4 @@
-"""`make screenshots`: every screen of the console as a picture, to be looked at."""
+"""`make screenshots`: a picture of every screen of the console."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ LOOKS = {
         "print": (PAPER, {"color_scheme": "light", "media": "print"}),
     },
 }
-"""How a screen is looked at in a language; printed on a page of A4."""
+"""The looks of a screen in each language; `print` is a page of A4."""
 
 
 def main(directory: Path, *names: str) -> None:
@@ -29,7 +29,7 @@ def main(directory: Path, *names: str) -> None:
             for screen in SCREENS:
                 if names and screen.name not in names:
                     continue
-                looker.page.emulate_media(media="screen")  # on paper there is nothing to be filled in
+                looker.page.emulate_media(media="screen")  # the print style has no forms to fill in
                 page = looker.at(screen, language)
                 for look, (size, media) in looks.items():
                     page.set_viewport_size(size)

@@ -1,6 +1,6 @@
-"""What the console is shown with: some orders around a day in April, what became of them, and a changed policy.
+"""The data for the screens of the console: some orders around a day in April, their requests, and a changed policy.
 
-Everything happens at a time that stands still, in this process, so that pictures are alike whenever they are taken.
+Everything happens in this process with a stopped clock, so that pictures are always the same.
 """
 
 from collections.abc import Iterator
@@ -31,20 +31,20 @@ NOW = datetime(2026, 4, 8, 8, 20, tzinfo=UTC)
 """A Wednesday after Easter, in the morning."""
 
 HOSTILE = "<script>alert(1)</script>{{ 7 * 7 }}${7*7}\u202egnp.exe\u2066<img src=x onerror=alert(2)>'\"><b>bold"
-"""What no screen may take for anything but a text."""
+"""Text that every screen must treat as plain text."""
 
 
 class _Handler(WSGIRequestHandler):
-    """Connections that last, and nothing on the terminal."""
+    """Keeps connections alive, and prints nothing."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, *_: object) -> None:
-        """Nothing: the service logs what matters."""
+        """Do nothing: the service has its own log."""
 
 
 class Scene(NamedTuple):
-    """A running console: where it is, who can sign in, and what there is to look at."""
+    """A running console: its address, its users, and the records to show."""
 
     url: str
     passwords: dict[str, str]
@@ -58,7 +58,7 @@ class Scene(NamedTuple):
 
 @contextmanager
 def scene(*, hostile: bool = False) -> Iterator[Scene]:
-    """The console at that time, with what has happened by then; with `hostile` texts wherever one may be written."""
+    """The console at that time, optionally with `hostile` text in every field that takes text."""
     log = TextIOWrapper(BytesIO())
     with time_machine.travel(NOW - timedelta(days=6), tick=False) as clock:
         with redirect_stdout(log):
@@ -70,13 +70,13 @@ def scene(*, hostile: bool = False) -> Iterator[Scene]:
 
 def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iterator[Scene]:
     store = app.extensions["refunds.store"]
-    told = _tell(store, clock, lambda plain: HOSTILE if hostile else plain)
+    data = _fill(store, clock, lambda plain: HOSTILE if hostile else plain)
     port = free_port()
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield Scene(f"http://localhost:{port}", app=app, **told)
+        yield Scene(f"http://localhost:{port}", app=app, **data)
     finally:
         server.shutdown()
         thread.join()
@@ -84,7 +84,7 @@ def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iter
         store.close()
 
 
-def _tell(store, clock, text) -> dict:
+def _fill(store, clock, text) -> dict:
     with store.write(COMMAND_LINE) as uow:
         made = {role: users.add(uow, name, role) for role, name in NAMES.items()}
         _publish(uow, text)
@@ -143,7 +143,7 @@ PROVIDED = [
 
 
 def _publish(uow, text) -> None:
-    """A second version of the policy, with official numbers and words of the vendor's own, and a closed day."""
+    """Publish a second version of the policy, with contact points and a vendor name, and enter a closure."""
     first: PolicyVersion = uow.policies["virtual-numbers"].versions[0]
     terms = replace(
         first.terms,

@@ -1,4 +1,4 @@
-"""What agents and supervisors do, in a real browser and with the real server."""
+"""What agents and supervisors do, in a real browser with the real server."""
 
 import re
 
@@ -42,7 +42,7 @@ WORDS = {
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 @pytest.mark.parametrize("locale", WORDS)
-def test_a_call_is_dealt_with_by_keyboard_alone(visit, service, order, locale, scripts):
+def test_a_call_is_handled_with_the_keyboard_only(visit, service, order, locale, scripts):
     words, number = WORDS[locale], order()
     agent = visit(locale=locale, java_script_enabled=scripts)
 
@@ -79,7 +79,7 @@ def test_a_call_is_dealt_with_by_keyboard_alone(visit, service, order, locale, s
     assert len(service.cancellations(number)) == 1
 
 
-def test_wherever_tab_leads_the_focus_is_seen(visit, order):
+def test_the_focus_is_visible_wherever_tab_leads(visit, order):
     agent = visit("agent")
     for path in ("/console/", f"/console/orders/{order()}"):
         agent.page.goto(path)
@@ -89,7 +89,7 @@ def test_wherever_tab_leads_the_focus_is_seen(visit, order):
         assert [place for place in places if not place["seen"]] == []
 
 
-def test_a_question_is_recorded_as_one(visit, service, order):
+def test_a_question_is_recorded_as_a_question(visit, service, order):
     agent, number = visit("agent"), order()
     agent.looks_up(number)
     agent.button("Only a question").click()
@@ -97,7 +97,7 @@ def test_a_question_is_recorded_as_one(visit, service, order):
     assert service.cancellations(number) == []
 
 
-def test_what_is_recorded_to_be_cancelled_later_waits_on_the_open_list(visit, order):
+def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(visit, order):
     agent, number = visit("agent"), order()
     agent.looks_up(number)
     agent.button("Record, cancel later").click()
@@ -113,9 +113,9 @@ def test_what_is_recorded_to_be_cancelled_later_waits_on_the_open_list(visit, or
     expect(agent.link(number)).to_have_count(0)
 
 
-def test_what_was_entered_in_error_is_revoked(visit, service, order):
+def test_a_cancellation_entered_in_error_is_revoked(visit, service, order):
     agent, number = visit("agent"), order()
-    cancels(agent, number)
+    cancel(agent, number)
     agent.link("Recent").click()
     agent.page.get_by_role("row", name=number).get_by_role("link", name="Revoke").click()
     agent.page.get_by_role("radio", name="Entered in error").check()
@@ -124,7 +124,7 @@ def test_what_was_entered_in_error_is_revoked(visit, service, order):
     assert [one["state"] for one in service.cancellations(number)] == ["revoked"]
 
 
-def test_only_a_supervisor_cancels_as_goodwill_and_says_why(visit, service, order):
+def test_only_a_supervisor_cancels_as_goodwill_and_needs_a_reason(visit, service, order):
     agent, number = visit("agent"), order(days_ago=40)
     agent.looks_up(number)
     expect(agent.page.get_by_role("heading", level=1)).to_have_text(re.compile("^Not refundable"))
@@ -155,7 +155,7 @@ def test_signing_out_in_one_browser_ends_the_session_in_every_other(visit):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_session_that_ends_while_a_form_is_filled_in_loses_nothing_of_it(visit, service, order, scripts):
+def test_a_form_is_not_lost_when_the_session_ends(visit, service, order, scripts):
     agent, number = visit("agent", java_script_enabled=scripts), order()
     agent.page.goto(f"/console/orders/{number}/cancel?channel=email")
     agent.page.get_by_text("Numbers and addresses").click()
@@ -183,7 +183,7 @@ def test_a_session_that_ends_while_a_form_is_filled_in_loses_nothing_of_it(visit
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_number_that_nothing_has_leads_to_the_check_by_date(visit, scripts):
+def test_an_unknown_number_leads_to_the_check_by_date(visit, scripts):
     agent = visit("agent", java_script_enabled=scripts)
     agent.field("Order number or cancellation reference").fill("A-0000")
     agent.presses("Enter")
@@ -205,32 +205,32 @@ def test_a_number_that_nothing_has_leads_to_the_check_by_date(visit, scripts):
     agent.reads(re.compile("^Refundable until"))
 
 
-def test_what_is_to_be_said_is_copied(visit, order):
+def test_the_text_to_be_said_can_be_copied(visit, order):
     agent = visit("agent", permissions=["clipboard-read", "clipboard-write"])
     agent.looks_up(order())
     english = agent.page.get_by_role("region", name="English")
-    copy, said = english.locator("[data-copy]").last, english.locator("[data-copied]").last
+    copy, original = english.locator("[data-copy]").last, english.locator("[data-copied]").last
     copy.click()
     expect(copy).to_contain_text("Copied")
     expect(agent.page.locator("#said-aloud")).to_have_text("Copied")
-    assert agent.page.evaluate("navigator.clipboard.readText()") == said.inner_text()
+    assert agent.page.evaluate("navigator.clipboard.readText()") == original.inner_text()
 
 
-def test_where_copying_is_denied_the_words_are_selected(visit, order):
+def test_the_text_is_selected_if_copying_is_denied(visit, order):
     agent = visit("agent", permissions=["notifications"])  # and no others
     agent.looks_up(order())
     german = agent.page.get_by_role("region", name="Deutsch")
-    said = german.locator("[data-copied]").first
-    text = said.inner_text()
+    original = german.locator("[data-copied]").first
+    text = original.inner_text()
     german.get_by_role("button", name="Copy").first.press("Enter")
-    agent.is_at(said.locator("textarea"))
+    agent.is_at(original.locator("textarea"))
     assert agent.page.evaluate("getSelection().toString()") == text
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_whoever_goes_back_after_it_is_done_is_told_so(visit, service, order, scripts):
+def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, order, scripts):
     agent, number = visit("agent", java_script_enabled=scripts), order()
-    cancels(agent, number)
+    cancel(agent, number)
     agent.page.go_back()
     expect(agent.page.locator(".notice")).to_contain_text("already been cancelled")
     agent.page.go_back()
@@ -250,7 +250,7 @@ def test_a_form_that_is_sent_twice_cancels_once(visit, service, order, scripts):
     assert len(service.cancellations(number)) == 1
 
 
-def cancels(agent, number):
+def cancel(agent, number):
     """Look an order up and cancel it."""
     agent.looks_up(number)
     agent.button("Cancel this order").click()

@@ -1,4 +1,4 @@
-"""Texts that would be more than texts, wherever one may be written: no screen takes them for anything else."""
+"""Hostile text in every field that takes text: every screen shows it as plain text."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from tests.browser.people import Watch
 from tests.browser.screens import SCREENS, Looker
 from tests.browser.story import scene
 
-TOLD = [screen for screen in SCREENS if not screen.name.endswith("-failed")]
-SHOWING = {"customer", "request", "revoked", "history", "confirmation", "done", "policy", "evidence"}
-"""Where there is such a text to be seen."""
+SHOWN = [screen for screen in SCREENS if not screen.name.endswith("-failed")]
+WITH_HOSTILE_TEXT = {"customer", "request", "revoked", "history", "confirmation", "done", "policy", "evidence"}
+"""Screens on which such a text is visible."""
 
 
 @pytest.fixture(scope="module")
 def looker(running):
-    """Someone who looks at the hostile story, and what he notices."""
+    """The screens with hostile text, and the watch on their browser."""
     with scene(hostile=True) as shown:
         looker = Looker(running, shown)
         watch = Watch(looker.page.context, shown.url)
@@ -22,12 +22,12 @@ def looker(running):
         watch.require_calm()
 
 
-@pytest.mark.parametrize("screen", TOLD, ids=[screen.name for screen in TOLD])
-def test_a_hostile_text_is_only_a_text(looker, screen):
+@pytest.mark.parametrize("screen", SHOWN, ids=[screen.name for screen in SHOWN])
+def test_hostile_text_is_shown_as_plain_text(looker, screen):
     looker, watch = looker
     page = looker.at(screen, "en")
     assert page.locator("body :is(script, img, [onerror]), body b:has-text('bold')").count() == 0
     text = page.locator("body").inner_text()
     assert "</script>49" not in text
-    assert "<img src=x onerror=alert(2)>" in text or screen.name not in SHOWING
+    assert "<img src=x onerror=alert(2)>" in text or screen.name not in WITH_HOSTILE_TEXT
     watch.require_calm()

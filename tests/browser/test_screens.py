@@ -1,4 +1,4 @@
-"""Every screen, in both languages, both colour schemes and on a narrow page: whoever it is, he can read and use it."""
+"""Every screen is accessible, in both languages, both colour schemes and on a narrow page."""
 
 import pytest
 
@@ -18,12 +18,12 @@ WIDE, HALF, NARROW = 1180, 590, 320
 
 LOOKS = ((WIDE, "dark", ALL), (HALF, "dark", SIZES), (NARROW, "light", ALL))
 SHORTENED = {"en": LOOKS[:1], "de": LOOKS[1:]}
-"""Among the tests, each language has some of the looks: words are longer in German, where little room is left."""
+"""With `make test`, each language has some of the looks; the narrow ones are in German, whose words are longer."""
 
 
 @pytest.fixture(scope="module")
 def looker(running):
-    """Someone who looks at the story."""
+    """The screens, with axe loaded on their page."""
     with scene() as shown:
         looker = Looker(running, shown)
         looker.page.add_init_script(AXE)
@@ -34,7 +34,7 @@ def looker(running):
 @pytest.mark.proof
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("screen", SCREENS, ids=[screen.name for screen in SCREENS])
-def test_a_screen_is_for_everyone(looker, screen, language):
+def test_a_screen_is_accessible(looker, screen, language):
     page = looker.at(screen, language)
     found = {}
     for width, scheme, rules in LOOKS if PROOFS else SHORTENED[language]:

@@ -1,4 +1,4 @@
-"""The command line: what a person sees, and how commands end."""
+"""The command line: what users see, and how commands exit."""
 
 import importlib
 import json
@@ -21,13 +21,13 @@ IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--reg
 
 @pytest.fixture(scope="module", autouse=True)
 def entry(engine, tmp_path_factory):
-    """The entry of the flask command, as the environment configures it for each engine."""
+    """The app of the flask command, configured for each engine."""
     with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("commands"), engine)):
         return importlib.reload(app)
 
 
 def run(*arguments):
-    """What a command prints, what it complains of, and its exit code."""
+    """The output, the error output and the exit code of a command."""
     result = app.app.test_cli_runner().invoke(args=list(arguments))
     return result.stdout, result.stderr, result.exit_code
 
@@ -50,14 +50,14 @@ def test_a_check_shows_the_verdict_and_the_days():
     ]
 
 
-def test_a_refusal_is_an_answer_and_not_an_error():
+def test_a_refusal_is_not_an_error():
     out, _, code = run("check", "--provided", PROVIDED, "--requested", "2026-04-09T00:00:00+02:00", "--lang", "de")
     assert code == 0
     assert out.startswith("Nicht erstattbar\nDie vertragliche Frist endete am Mittwoch, 8. April 2026, um 24 Uhr")
     assert "Gesetzliche Rechte wurden nicht geprüft." in out
 
 
-def test_json_is_what_the_api_answers(client):
+def test_json_output_is_the_same_as_over_http(client):
     out, _, _ = run("check", *IN_TIME, "--json", "--lang", "de")
     body = {"service_provided_at": PROVIDED, "requested_at": "2026-04-08T21:05:00Z", "region": "DE-BY"}
     assert json.loads(out) == client.post("/v1/eligibility-checks", json=body, headers={"Accept-Language": "de"}).json
@@ -73,7 +73,7 @@ def test_a_calendar_lists_the_holidays_of_a_year():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "complaint"),
+    ("arguments", "code", "message"),
     [
         (["check"], 2, "Missing option '--provided'"),
         (["check", "--provided", PROVIDED, "--channel", "fax"], 2, "'fax' is not one of 'phone', 'email'"),
@@ -87,18 +87,18 @@ def test_a_calendar_lists_the_holidays_of_a_year():
         (["calendar", "DE", "--year", "0"], 2, "not in the range"),
     ],
 )
-def test_bad_input_is_told_with_its_exit_code(arguments, code, complaint):
-    out, complained, ended = run(*arguments)
-    assert (out, ended) == ("", code)
-    assert complaint in complained
-    assert "Traceback" not in complained
+def test_invalid_input_is_reported_with_its_exit_code(arguments, code, message):
+    out, errors, exit_code = run(*arguments)
+    assert (out, exit_code) == ("", code)
+    assert message in errors
+    assert "Traceback" not in errors
 
 
 BRAND = 'policy = "brand"\nversion = 1\n'
 
 
 @pytest.mark.parametrize(
-    ("file", "complaints"),
+    ("file", "messages"),
     [
         (f"{BRAND}window_days = 2", ["window_days: unknown term: did you mean window_business_days?"]),
         (f"{BRAND}window_business_days = 0", ["window_business_days: must be from 1 to 366"]),
@@ -120,17 +120,17 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         ),
     ],
 )
-def test_a_policy_file_that_does_not_fit_is_not_imported(tmp_path, file, complaints):
-    """All that is wrong with it is told at once, each with its place and the fix."""
+def test_an_invalid_policy_file_is_not_imported(tmp_path, file, messages):
+    """All errors are reported together, each with its place and the fix."""
     (tmp_path / "brand.toml").write_text(file, errors="surrogateescape")
-    out, complained, ended = run("policy", "import", str(tmp_path / "brand.toml"))
-    assert (out, ended) == ("", 3)
-    told = [line for line in complained.splitlines() if not line.startswith("Made a master key")]
-    assert len(told) == len(complaints), complained
-    assert all(complaint in line for complaint, line in zip(complaints, told, strict=True)), complained
+    out, errors, exit_code = run("policy", "import", str(tmp_path / "brand.toml"))
+    assert (out, exit_code) == ("", 3)
+    lines = [line for line in errors.splitlines() if not line.startswith("Made a master key")]
+    assert len(lines) == len(messages), errors
+    assert all(message in line for message, line in zip(messages, lines, strict=True)), errors
 
 
-def test_the_document_is_emitted_as_it_stands_in_the_repository(tmp_path):
+def test_the_openapi_document_in_the_repository_is_up_to_date(tmp_path):
     """When this fails, run `make openapi`."""
     out, _, _ = run("openapi")
     assert out == (ROOT / "openapi.yaml").read_text()
@@ -156,7 +156,7 @@ def test_tokens_are_created_listed_and_revoked():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["revoke", "nobodys1"], 3, "there is no token of this id"),
         (["create", "--role", "king"], 2, "'king' is not one of"),
@@ -168,21 +168,21 @@ def test_tokens_are_created_listed_and_revoked():
         (["create", "--role", "supervisor", "--client", "supervisor of the south"], 3, "revoke one first"),
     ],
 )
-def test_what_cannot_be_done_with_tokens_is_told(arguments, code, told):
+def test_an_invalid_command_about_tokens_is_reported(arguments, code, message):
     while not run("tokens", "create", "--role", "supervisor", "--client", "supervisor of the south")[2]:
         pass
-    _, err, ended = run("tokens", *arguments)
-    assert (ended, told in err) == (code, True), err
+    _, err, exit_code = run("tokens", *arguments)
+    assert (exit_code, message in err) == (code, True), err
 
 
-def test_the_audit_says_what_is_sound():
+def test_the_audit_reports_what_is_sound():
     out, _, code = run("audit", "verify")
     assert code == 0
     assert re.fullmatch(r"Sound: \d+ events, \d+ records in \S+\.\nNot yet in a checkpoint: \d+ events\.\n", out)
 
 
-def test_a_command_imports_nothing_that_it_does_not_use():
-    """Each of these takes a twentieth to a tenth of a second, which every command would pay for."""
-    asked = [sys.executable, "-c", "import app, sys; print(*sys.modules)"]
-    imported = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+def test_a_command_imports_no_module_that_it_does_not_need():
+    """Each of these modules would make every command 50 to 100 ms slower."""
+    command = [sys.executable, "-c", "import app, sys; print(*sys.modules)"]
+    imported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not {"argon2", "granian", "numpy", "psycopg", "psycopg_pool", "rich", "structlog"} & set(imported)

@@ -1,4 +1,4 @@
-"""An installation moves to another database: whole, unchanged, and by as many attempts as it takes."""
+"""Copying an installation to another database: complete, unchanged, and in as many attempts as it takes."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ _numbers = count(1)
 
 
 class Move:
-    """An installation with some of everything, and the way to another database."""
+    """An installation with records of every kind, and the database to copy it to."""
 
     def __init__(self, directory, clock, engines, database=None):
         self.directory, (here, self.there) = directory, engines
@@ -41,15 +41,15 @@ class Move:
         self.app = create_app(self.settings)
         self.store = self.app.extensions["refunds.store"]
         self.clock = clock
-        self.to = self.somewhere()
+        self.to = self.new_database()
 
     @property
     def desk(self):
-        """Whoever may do everything."""
+        """The desk of an admin."""
         return Desk(client_of(self.app), self.clock)
 
     def copy(self, directory, clock):
-        """The same in another directory; nobody has this one open."""
+        """A copy in another directory; this one must not be open."""
         shutil.copytree(self.directory, directory, dirs_exist_ok=True)
         database = self.settings.database.replace(str(self.directory), str(directory))
         if database.startswith("postgresql"):
@@ -61,33 +61,33 @@ class Move:
         )
         return copy
 
-    def somewhere(self):
-        """The URL of a database in which nothing is."""
+    def new_database(self):
+        """The URL of an empty database."""
         return database_of(self.directory / f"{next(_numbers)}", self.there)
 
-    def run(self, tell=lambda *_: None, to=None):
-        """Copy in this process; what was told."""
-        self.told = []
+    def run(self, listener=lambda *_: None, to=None):
+        """Copy in this process, and return the reported steps."""
+        self.reported = []
 
-        def note(*step):
-            self.told.append(step)
-            tell(*step)
+        def report(*step):
+            self.reported.append(step)
+            listener(*step)
 
         with closing(open_engine(to or self.to, setting="--to")) as engine:
-            copying.copy(self.store, engine, "--to", note)
-        return self.told
+            copying.copy(self.store, engine, "--to", report)
+        return self.reported
 
     def moved(self):
-        """The settings of the installation once it has moved."""
+        """The settings of the installation after the move."""
         return settings(self.directory, database=self.to)
 
     def flask(self, *words):
-        """How a command upon the installation ends, in this process."""
+        """Run a command on the installation in this process."""
         self.app.cli = Commands(self.app.name)
         return self.app.test_cli_runner().invoke(args=list(words))
 
     def command(self, *words, **environment):
-        """How a process upon the installation ends."""
+        """Run a process on the installation."""
         given = {
             "REFUNDS_DATABASE": self.settings.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.settings.master_key_file),
@@ -99,7 +99,7 @@ class Move:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """Makes an installation of a way, once, and lets go of it."""
+    """A function that creates an installation for each direction once, and closes it."""
 
     @cache
     def prepare(way):
@@ -123,7 +123,7 @@ def move(request, prepared, tmp_path, now, monkeypatch):  # noqa: F811
 
 
 def made(directory, now, engines):  # noqa: F811
-    """An installation in which everything has happened once, some of it by clocks that disagree."""
+    """An installation in which everything has happened once, partly with differing clocks."""
     move = Move(directory, now, engines)
     desk = move.desk
     outing = {"date": "2026-12-23", "reason": {"de": "Betriebsausflug", "en": "A works outing"}}
@@ -135,7 +135,7 @@ def made(directory, now, engines):  # noqa: F811
     for number in range(6):
         desk.register(f"A-{number}", customer_ref=f"K-{number % 4}")
         contact_id = desk.record(f"A-{number}", note="called twice", ticket_ref="T-1").json["contact_id"]
-        now.shift(-timedelta(seconds=30))  # an instance whose clock is behind: the later id is the smaller one
+        now.shift(-timedelta(seconds=30))  # an instance whose clock is behind: the later id is smaller
         superseding = desk.record(f"A-{number}", supersedes=contact_id).json["contact_id"]
         assert superseding < contact_id
         now.shift(timedelta(seconds=60))
@@ -145,8 +145,8 @@ def made(directory, now, engines):  # noqa: F811
     return move
 
 
-COPIED_ANEW = {"users", "sign_in_attempts", "idempotency"}
-"""What changes without a trace: sessions end, attempts are counted, replies expire."""
+COPIED_AGAIN = {"users", "sign_in_attempts", "idempotency"}
+"""Tables that change without an event: sessions end, attempts are counted, replies expire."""
 
 
 def rows(url):
@@ -157,7 +157,7 @@ def rows(url):
 
 
 def seen(config):
-    """What clients see of an installation."""
+    """The responses that clients get from an installation."""
     app = create_app(config)
     with closing(app.extensions["refunds.store"]):
         app.extensions["refunds.tests.tokens"] = {"admin": TOKENS[config.ledger_dir]}
@@ -183,19 +183,19 @@ def test_every_table_is_copied(move):
     assert there - {"migrations", "journal_head"} == set(NAMES)
 
 
-def test_a_copy_is_the_same_to_the_byte_and_for_every_client(move):
+def test_a_copy_is_identical_in_every_row_and_for_every_client(move):
     TOKENS[move.settings.ledger_dir] = move.app.extensions["refunds.tests.tokens"]["admin"]
     before = rows(move.settings.database)
-    told = move.run()
+    reported = move.run()
     assert rows(move.to) == before == rows(move.settings.database)
-    assert all(before[table] for table in NAMES), "there is something of everything"
+    assert all(before[table] for table in NAMES), "there are records of every kind"
     assert seen(move.moved()) == seen(move.settings)
-    steps = {step: (done, there) for step, done, there in told}
+    steps = {step: (done, there) for step, done, there in reported}
     assert list(steps) == [copying.HERE, *NAMES, copying.THERE]
     assert all(done == there for done, there in steps.values())
 
 
-def test_a_copy_is_worked_on_like_its_original(move):
+def test_a_copy_can_be_used_like_the_original(move):
     move.run()
     app = create_app(move.moved())
     with closing(app.extensions["refunds.store"]) as store:
@@ -208,56 +208,56 @@ def test_a_copy_is_worked_on_like_its_original(move):
             uow.verify(store.checkpoints)
 
 
-class _BrokenOffError(Exception):
-    """A copy ends in the middle."""
+class _InterruptedError(Exception):
+    """Interrupts a copy."""
 
 
-def broken_off(at):
-    """What ends a copy at a step."""
+def interrupt(at):
+    """A listener that interrupts a copy at a step."""
     steps = count(1)
 
-    def tell(*_):
+    def listener(*_):
         if next(steps) == at:
-            raise _BrokenOffError
+            raise _InterruptedError
 
-    return tell
+    return listener
 
 
-def test_a_copy_that_was_broken_off_anywhere_is_gone_on_with(move):
-    whole = len(move.run(to=move.somewhere()))
+def test_a_copy_that_was_interrupted_anywhere_can_be_resumed(move):
+    whole = len(move.run(to=move.new_database()))
     before = rows(move.settings.database)
     for at in range(1, whole + 1, 7):
-        move.to = move.somewhere()
-        with pytest.raises(_BrokenOffError):
-            move.run(broken_off(at))
-        kept = set(NAMES) - COPIED_ANEW
-        arrived = {step: done for step, done, _ in move.told if step in kept}
+        move.to = move.new_database()
+        with pytest.raises(_InterruptedError):
+            move.run(interrupt(at))
+        kept = set(NAMES) - COPIED_AGAIN
+        arrived = {step: done for step, done, _ in move.reported if step in kept}
         with pytest.raises(ConfigurationError, match="is an unfinished copy: finish it with the command"):
             create_app(move.moved()).extensions["refunds.store"].open()
         begun = {step: done for step, done, _ in reversed(move.run())}
-        assert {step: begun[step] for step in arrived} == arrived, "what was there was not copied again"
+        assert {step: begun[step] for step in arrived} == arrived, "what had been copied was not copied again"
         assert rows(move.to) == before
 
 
-def test_a_copy_of_records_that_have_changed_since_begins_anew(move):
-    with pytest.raises(_BrokenOffError):
-        move.run(broken_off(25))
+def test_a_copy_whose_source_has_changed_starts_again(move):
+    with pytest.raises(_InterruptedError):
+        move.run(interrupt(25))
     move.desk.put("/v1/orders/A-0", json={"customer_ref": "K-0", "service_provided_at": None})
     move.desk.cancelled("A-0")
     move.run()
     assert rows(move.to) == rows(move.settings.database)
 
 
-def test_records_that_change_meanwhile_are_not_left_behind(move):
-    """Where an instance goes on serving, the copy is not finished before it has been stopped."""
+def test_a_copy_is_not_finished_if_records_change_meanwhile(move):
+    """If an instance is still running, the copy cannot be finished until it is stopped."""
 
-    def tell(step, *_):
+    def listener(step, *_):
         if step == "contacts":
             with suppress(AssertionError):
                 move.desk.cancelled("A-2")
 
     with pytest.raises(ConfigurationError, match="changed while it was copied: stop every instance"):
-        move.run(tell)
+        move.run(listener)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.store"].open()
     move.run()
@@ -265,7 +265,7 @@ def test_records_that_change_meanwhile_are_not_left_behind(move):
 
 
 @pytest.mark.parametrize(
-    ("done_to_the_copy", "complaint"),
+    ("tampering", "message"),
     [
         ("DELETE FROM idempotency WHERE client_id > ''", "rows of idempotency"),
         ("DELETE FROM events WHERE position = 7", "rows of events"),
@@ -273,14 +273,14 @@ def test_records_that_change_meanwhile_are_not_left_behind(move):
         ("UPDATE events SET actor = 'nobody' WHERE position = 5", "position 5"),
     ],
 )
-def test_a_copy_that_is_not_what_it_should_be_is_not_finished(move, done_to_the_copy, complaint):
-    def tell(step, done, _):
+def test_a_copy_that_was_tampered_with_is_not_finished(move, tampering, message):
+    def listener(step, done, _):
         if (step, done) == (copying.THERE, 0):
             with closing(open_engine(move.to)) as engine, engine.write() as tx:
-                assert tx.run(done_to_the_copy)
+                assert tx.run(tampering)
 
-    with pytest.raises(Broken, match=f"^the copy is not sound; .*: .*{complaint}"):
-        move.run(tell)
+    with pytest.raises(Broken, match=f"^the copy is not sound; .*: .*{message}"):
+        move.run(listener)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.store"].open()
     move.run()
@@ -294,7 +294,7 @@ def test_records_that_are_not_sound_are_not_copied(move):
         move.run()
 
 
-def test_a_database_with_records_of_its_own_is_left_alone(move):
+def test_a_database_that_already_has_records_is_not_changed(move):
     other = settings(move.directory / "other", database=move.to)
     with closing(Store(other)) as store:
         store.open()
@@ -304,8 +304,8 @@ def test_a_database_with_records_of_its_own_is_left_alone(move):
     assert rows(move.to) == before
 
 
-def test_a_copy_that_is_finished_is_told_to_be_so(move):
-    """Whoever did not see the end of the first attempt sees it now."""
+def test_copying_again_after_a_finished_copy_changes_nothing(move):
+    """The second attempt reports the end that was missed at the first."""
     move.run()
     assert move.run() == [(copying.THERE, 0, 1), (copying.THERE, 1, 1)]
     assert rows(move.to) == rows(move.settings.database)
@@ -314,8 +314,8 @@ def test_a_copy_that_is_finished_is_told_to_be_so(move):
         move.run()
 
 
-def test_nothing_is_not_copied(move, tmp_path):
-    """A slip of the pen in the name of what there is must not look like a success."""
+def test_an_empty_database_is_not_copied(move, tmp_path):
+    """A typing error in the name of the source must not look like a success."""
     empty = Store(settings(tmp_path / "empty"))
     refused = pytest.raises(ConfigurationError, match="has no records: name the database to copy from")
     with closing(empty), closing(open_engine(move.to)) as engine, refused:
@@ -324,7 +324,7 @@ def test_nothing_is_not_copied(move, tmp_path):
 
 
 @pytest.mark.parametrize("table", ["orders", "migrations"])
-def test_a_database_of_something_else_is_refused(move, table):
+def test_a_database_of_another_application_is_refused(move, table):
     with closing(open_engine(move.to)) as engine, engine.write() as tx:
         tx.run(f"CREATE TABLE {table} (somebodys TEXT)")
     with pytest.raises(
@@ -335,8 +335,8 @@ def test_a_database_of_something_else_is_refused(move, table):
         create_app(move.moved()).extensions["refunds.store"].open()
 
 
-def test_a_second_attempt_at_the_same_time_adds_nothing_to_what_is_finished(move):
-    """Not even after the copy is served from."""
+def test_a_concurrent_attempt_adds_nothing_to_a_finished_copy(move):
+    """Not even after instances use the copy."""
 
     def finish_meanwhile(step, *_):
         if step == "events":
@@ -349,16 +349,16 @@ def test_a_second_attempt_at_the_same_time_adds_nothing_to_what_is_finished(move
     assert rows(move.to) == rows(move.settings.database)
 
 
-def test_an_attempt_that_another_one_has_overtaken_adds_nothing(move):
-    """The other copies what has changed since this one began."""
+def test_an_attempt_that_another_one_has_taken_over_adds_nothing(move):
+    """The other one copies what has changed since the first began."""
 
     def overtake(step, *_):
         if step == "contacts":
             move.desk.cancelled("A-0")
             other = Move.__new__(Move)
             other.__dict__ |= move.__dict__
-            with pytest.raises(_BrokenOffError):
-                other.run(broken_off(12))
+            with pytest.raises(_InterruptedError):
+                other.run(interrupt(12))
 
     with pytest.raises(ConfigurationError, match="another copy has taken over"):
         move.run(overtake)
@@ -367,14 +367,14 @@ def test_an_attempt_that_another_one_has_overtaken_adds_nothing(move):
 
 
 def almost_copied(move):
-    """Break a copy off when all of it has arrived."""
-    whole = len(move.run(to=move.somewhere()))
-    with pytest.raises(_BrokenOffError):
-        move.run(broken_off(whole - 1))
-    assert {"users", "sign_in_attempts"} <= {step for step, done, _ in move.told if done}
+    """Interrupt a copy when everything has been copied."""
+    whole = len(move.run(to=move.new_database()))
+    with pytest.raises(_InterruptedError):
+        move.run(interrupt(whole - 1))
+    assert {"users", "sign_in_attempts"} <= {step for step, done, _ in move.reported if done}
 
 
-def test_replies_that_expire_between_two_attempts_are_not_missed(move):
+def test_replies_that_expire_between_two_attempts_are_missing_in_the_copy_too(move):
     almost_copied(move)
     with closing(open_engine(move.settings.database)) as engine, engine.write() as tx:
         assert tx.run("DELETE FROM idempotency WHERE order_id = 'A-1'")
@@ -396,7 +396,7 @@ def test_a_session_that_ends_between_two_attempts_has_ended_in_the_copy(move):
         users.signed_in(store, ben.user_id, ben.epoch)
 
 
-def test_attempts_that_are_made_between_two_attempts_at_a_copy_count_in_it(move):
+def test_failed_sign_ins_between_two_attempts_count_in_the_copy(move):
     almost_copied(move)
     for _ in range(users.ATTEMPTS - 1):
         with pytest.raises(Unauthenticated):
@@ -408,19 +408,19 @@ def test_attempts_that_are_made_between_two_attempts_at_a_copy_count_in_it(move)
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/refunds", "postgresql://a:sec%ret@localhost/x", "refunds.db", ""])
-def test_a_database_that_is_none_is_refused(move, url):
+def test_an_invalid_database_url_is_refused(move, url):
     ended = move.flask("copy", "--to", url)
     assert ended.exit_code == 4, ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("--to: ")
     assert "sec" not in ended.stderr
 
 
-def test_the_command_copies_and_says_what_to_do_then(move):
+def test_the_command_copies_and_prints_the_next_step(move):
     ended = move.flask("copy", "--to", move.to)
     assert ended.exit_code == 0, ended.stderr
     assert "Sound: " in ended.stdout
     assert "Set REFUNDS_DATABASE to it for every instance" in ended.stdout
-    assert "cancellations" in ended.stderr, "how far it is"
+    assert "cancellations" in ended.stderr, "the progress"
     assert rows(move.to) == rows(move.settings.database)
     with closing(Store(move.moved())) as store, store.read(COMMAND_LINE) as uow:
         uow.verify(list(store.checkpoints))
@@ -443,7 +443,7 @@ app.app.test_cli_runner().invoke(args=["copy", "--to", sys.argv[1]])
 """
 
 
-def test_a_copy_that_was_killed_is_gone_on_with(move):
+def test_a_copy_that_was_killed_can_be_resumed(move):
     killed = move.command(sys.executable, "-c", KILLED, move.to)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert next(done for step, done, _ in move.run() if step == "events") > 8

@@ -1,4 +1,4 @@
-"""`flask policy`: from a draft in a file to what holds, and what it would change."""
+"""`flask policy`: from a draft in a file to the version in force, and what it would change."""
 
 import importlib
 import json
@@ -23,7 +23,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def entry(engine, tmp_path_factory):
-    """The entry of the flask command, upon records of its own on each engine."""
+    """The app of the flask command, with separate records on each engine."""
     with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("policy"), engine)):
         importlib.reload(app)
     yield
@@ -31,22 +31,22 @@ def entry(engine, tmp_path_factory):
 
 
 def run(*arguments):
-    """What a command prints, what it complains of, and its exit code."""
+    """The output, the error output and the exit code of a command."""
     result = app.app.test_cli_runner().invoke(args=list(map(str, arguments)))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    complained = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
-    return result.stdout, "\n".join(complained), result.exit_code
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
+    return result.stdout, "\n".join(errors), result.exit_code
 
 
 def succeed(*arguments):
-    """What a command prints that has to succeed."""
-    out, complained, code = run(*arguments)
-    assert code == 0, complained
+    """The output of a command that must succeed."""
+    out, errors, code = run(*arguments)
+    assert code == 0, errors
     return out
 
 
 class Brand:
-    """A policy of its own, drafted in files."""
+    """A new policy, drafted in files."""
 
     def __init__(self, directory):
         self.id, self.directory = f"brand-{next(_numbers)}", directory
@@ -72,29 +72,29 @@ class Brand:
         return desk().get(f"/v1/policies/{self.id}").json["versions"]
 
     def rows(self):
-        """The lines in which the versions are listed, word by word."""
+        """The cells of the list of versions."""
         return [re.split(r"  +", line.strip()) for line in succeed("policy", "show", self.id).splitlines()[1:]]
 
 
 @pytest.fixture
 def brand(tmp_path, now):  # noqa: F811
-    """A policy of its own, of which there is nothing yet."""
+    """A new policy without versions."""
     return Brand(tmp_path)
 
 
 def desk(role="admin"):
-    """A desk at the same records."""
+    """The desk of a role on the same records."""
     return Desk(client_of(app.app, role), None)
 
 
 def position():
-    """How long the journal is."""
+    """The length of the journal."""
     with app.app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
         return events.head(uow.tx).position
 
 
 def happened(brand):
-    """What happened to a policy: types, actors and what is told of it."""
+    """The events of a policy: types, actors and data."""
     types = "policy.published,policy.imported,policy.withdrawn,closure.added"
     found, after = [], 0
     while page := desk().get(f"/v1/events?types={types}&limit=200&after={after}").json["items"]:
@@ -106,7 +106,7 @@ def happened(brand):
 
 
 def test_earlier_versions_are_imported_with_their_true_dates(brand):
-    """In whatever order their files are named; what was judged by them then is judged so now."""
+    """In any order of the files; they judge what was provided while they were in force."""
     second = brand.file(2, "2018-06-01T00:00:00+02:00", window_business_days=3)
     first, third = brand.file(1, "2015-01-01T00:00:00Z"), brand.file(3, "2024-01-01T00:00:00Z", window_business_days=4)
     out = succeed("policy", "import", third, first, second)
@@ -129,18 +129,18 @@ def test_earlier_versions_are_imported_with_their_true_dates(brand):
         assert json.loads(out)["policy"]["version"] == version
 
 
-def test_a_first_version_without_a_date_holds_from_the_beginning(brand):
+def test_a_first_version_without_a_date_is_in_force_from_the_beginning(brand):
     assert "the beginning" in succeed("policy", "import", brand.file(1))
     assert brand.versions()[0]["effective_from"] is None
     out = succeed("check", "--policy", brand.id, "--provided", "1995-03-01T10:00:00Z", "--json")
     assert json.loads(out)["policy"]["version"] == 1
-    _, complained, code = run("policy", "import", brand.file(2, window_business_days=3))
-    assert (code, "effective_from: is required" in complained) == (3, True)
+    _, errors, code = run("policy", "import", brand.file(2, window_business_days=3))
+    assert (code, "effective_from: is required" in errors) == (3, True)
 
 
 @pytest.mark.parametrize("kept", ["a contact", "a cancellation"])
-def test_nothing_is_imported_once_the_policy_has_judged(brand, kept):
-    """But for what is there already."""
+def test_no_version_is_imported_once_the_policy_has_made_decisions(brand, kept):
+    """Importing an existing version again is allowed."""
     brand.begin()
     agent = desk("agent")
     order_id = agent.register(policy=brand.id)
@@ -148,48 +148,48 @@ def test_nothing_is_imported_once_the_policy_has_judged(brand, kept):
     other = Brand(brand.directory)
     assert (agent.record(order_id) if kept == "a contact" else agent.issue(order_id)).status_code == 201
     before = position()
-    _, complained, code = run("policy", "import", earlier)
-    assert (code, f"{brand.id} has made decisions" in complained) == (3, True)
+    _, errors, code = run("policy", "import", earlier)
+    assert (code, f"{brand.id} has made decisions" in errors) == (3, True)
     assert len(brand.versions()) == 1
     brand.begin()
     assert position() == before
     other.begin()
-    assert len(other.versions()) == 1, "it is another policy's"
+    assert len(other.versions()) == 1, "another policy is not affected"
 
 
-def test_an_order_alone_is_no_judgement(brand):
+def test_a_version_can_be_imported_if_there_are_only_orders(brand):
     brand.begin()
     desk("agent").register(policy=brand.id)
     succeed("policy", "import", brand.file(2, "2026-02-01T00:00:00Z", window_business_days=3))
     assert len(brand.versions()) == 2
 
 
-def test_of_files_that_do_not_fit_together_none_is_imported(brand):
+def test_no_file_is_imported_if_one_of_them_is_invalid(brand):
     files = brand.file(1, "2015-01-01T00:00:00Z"), brand.file(3, "2018-01-01T00:00:00Z", window_business_days=3)
-    out, complained, code = run("policy", "import", *files)
-    assert (out, code, "version: is 3, but must be 2" in complained) == ("", 3, True)
+    out, errors, code = run("policy", "import", *files)
+    assert (out, code, "version: is 3, but must be 2" in errors) == ("", 3, True)
     assert desk().get(f"/v1/policies/{brand.id}").status_code == 404
 
 
-def test_the_same_import_again_changes_nothing(brand):
+def test_importing_the_same_version_again_changes_nothing(brand):
     brand.begin()
     before = position()
     assert "Version 1" in brand.begin()
     assert position() == before
-    _, complained, code = run("policy", "import", brand.file(1, "2026-01-02T00:00:00Z"))
-    assert (code, "registered with different content" in complained) == (3, True)
+    _, errors, code = run("policy", "import", brand.file(1, "2026-01-02T00:00:00Z"))
+    assert (code, "registered with different content" in errors) == (3, True)
 
 
-def test_a_version_is_published_and_the_difference_told(brand):
+def test_a_version_is_published_and_the_difference_printed(brand):
     brand.begin()
     before = position()
     file = brand.file(2, CHANGE, window_business_days=3)
     dry = succeed("policy", "publish", file, "--dry-run")
     assert position() == before
-    told = succeed("policy", "publish", file)
-    assert "Window: 3 business days (was: 2 business days)" in told
+    published = succeed("policy", "publish", file)
+    assert "Window: 3 business days (was: 2 business days)" in published
     assert "Window: 3 business days (was: 2 business days)" in dry
-    assert dry != told
+    assert dry != published
     assert happened(brand)[-1][:2] == ("policy.published", "command-line")
     before = position()
     again = succeed("policy", "publish", file, "--lang", "de")
@@ -197,9 +197,9 @@ def test_a_version_is_published_and_the_difference_told(brand):
     assert position() == before
 
 
-def test_what_cannot_be_published_is_told_with_its_exit_code(brand):
+def test_an_invalid_version_is_reported_with_its_exit_code(brand):
     brand.begin()
-    for changed, complaint in (
+    for changed, message in (
         ({"version": 2}, "changes nothing"),
         ({"version": 3, "window_business_days": 3}, "version: is 3, but must be 2"),
         ({"version": 1, "window_business_days": 3}, "registered with different content"),
@@ -210,17 +210,17 @@ def test_what_cannot_be_published_is_told_with_its_exit_code(brand):
     ):
         given = {"effective_from": CHANGE} | changed
         for dry in ((), ("--dry-run",)):
-            out, complained, code = run("policy", "publish", brand.file(**given), *dry)
-            assert (out, code, complaint in complained) == ("", 3, True), complained
+            out, errors, code = run("policy", "publish", brand.file(**given), *dry)
+            assert (out, code, message in errors) == ("", 3, True), errors
     assert len(brand.versions()) == 1
 
 
-def test_whoever_wants_a_version_to_hold_at_once_has_to_say_so(brand):
+def test_a_version_takes_effect_at_once_only_with_the_option_now(brand):
     brand.begin()
     dated, undated = brand.file(2, CHANGE, window_business_days=3), brand.file(2, window_business_days=3)
     for arguments in ((undated,), (undated, "--dry-run"), (dated, "--now")):
-        out, complained, code = run("policy", "publish", *arguments)
-        assert (out, code, "effective_from" in complained, "--now" in complained) == ("", 3, True, True)
+        out, errors, code = run("policy", "publish", *arguments)
+        assert (out, code, "effective_from" in errors, "--now" in errors) == ("", 3, True, True)
     assert len(brand.versions()) == 1
     succeed("policy", "publish", undated, "--now")
     assert brand.versions()[1]["effective_from"] == IN_TIME
@@ -229,12 +229,12 @@ def test_whoever_wants_a_version_to_hold_at_once_has_to_say_so(brand):
     assert position() == before
 
 
-def test_a_file_that_is_not_there_is_told():
+def test_a_missing_file_is_reported():
     assert run("policy", "publish", "nowhere.toml")[2] == 2
 
 
-def test_what_is_written_of_a_version_is_that_version(brand):
-    """To draft the next one from: whatever stands in its texts."""
+def test_the_printed_file_of_a_version_can_be_imported_as_that_version(brand):
+    """So that the next one can be drafted from it, whatever characters its texts contain."""
     texts = {"de": 'Zwei "Tage"\n\'\'\' und """ \\ ende\\\n\n\tÄÖ ☎ \u202e', "en": "# no comment = [x]\n"}
     file = brand.file(1, "2026-01-01T00:00:00.123456Z", business_week="country", end_week=["mon"], vendor_name='A "B"')
     with file.open("a", encoding="utf-8") as toml:
@@ -250,7 +250,7 @@ def test_what_is_written_of_a_version_is_that_version(brand):
     assert desk().get(f"/v1/policies/{brand.id}/versions/1").json["terms"]["texts"] == texts
 
 
-def test_versions_are_listed_with_what_they_are(brand, now):  # noqa: F811
+def test_versions_are_listed_with_their_states(brand, now):  # noqa: F811
     brand.begin()
     brand.publish(2, "2026-05-01T00:00:00Z", window_business_days=3)
     brand.publish(3, "2026-06-01T00:00:00Z", window_business_days=4)
@@ -263,7 +263,7 @@ def test_versions_are_listed_with_what_they_are(brand, now):  # noqa: F811
     assert brand.id in succeed("policy", "show")
 
 
-def test_what_is_not_there_is_not_shown_nor_withdrawn(brand):
+def test_an_unknown_version_or_policy_is_reported(brand):
     brand.begin()
     for arguments in (
         ("show", "nobodys"),
@@ -271,24 +271,24 @@ def test_what_is_not_there_is_not_shown_nor_withdrawn(brand):
         ("withdraw", brand.id, 2),
         ("withdraw", "nobodys", 1),
     ):
-        out, complained, code = run("policy", *arguments)
-        assert (out, code, bool(complained)) == ("", 3, True)
-    out, complained, code = run("policy", "withdraw", brand.id, 1)
-    assert (out, code, "in force" in complained) == ("", 3, True)
+        out, errors, code = run("policy", *arguments)
+        assert (out, code, bool(errors)) == ("", 3, True)
+    out, errors, code = run("policy", "withdraw", brand.id, 1)
+    assert (out, code, "in force" in errors) == ("", 3, True)
 
 
-def test_a_withdrawal_again_changes_nothing(brand):
+def test_repeating_a_withdrawal_changes_nothing(brand):
     brand.begin()
     brand.publish(2, window_business_days=3)
     succeed("policy", "withdraw", brand.id, 2)
     before = position()
     succeed("policy", "withdraw", brand.id, 2)
     assert position() == before
-    _, complained, code = run("policy", "publish", brand.file(2, CHANGE, window_business_days=3))
-    assert (code, "withdrawn" in complained) == (3, True)
+    _, errors, code = run("policy", "publish", brand.file(2, CHANGE, window_business_days=3))
+    assert (code, "withdrawn" in errors) == (3, True)
 
 
-def test_a_draft_is_compared_with_what_is_in_force(brand):
+def test_a_draft_is_compared_with_the_version_in_force(brand):
     brand.begin()
     brand.publish(2, window_business_days=5)
     file = brand.file(3, window_business_days=3, timely_by="sent")
@@ -299,7 +299,7 @@ def test_a_draft_is_compared_with_what_is_in_force(brand):
     assert "Window" not in succeed("policy", "diff", brand.file(3))
 
 
-def test_a_date_is_entered_as_closed(brand):
+def test_a_closure_is_entered(brand):
     brand.begin()
     close = ("policy", "close", "2026-04-08", "--policy", brand.id)
     out = succeed(*close, "--reason-de", "Betriebsausflug", "--lang", "de")
@@ -315,7 +315,7 @@ def test_a_date_is_entered_as_closed(brand):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("2026-4-8",), "date: not a date"),
         (("2026-02-30",), "date: no such date"),
@@ -325,16 +325,16 @@ def test_a_date_is_entered_as_closed(brand):
         (("2026-05-05", "--reason-en", "4111 1111 1111 1111"), "reason_en: must not contain"),
     ],
 )
-def test_a_closure_that_does_not_fit_is_told(now, arguments, complaint):  # noqa: F811
+def test_an_invalid_closure_is_reported(now, arguments, message):  # noqa: F811
     before = position()
-    out, complained, code = run("policy", "close", *arguments)
-    assert (out, code, complaint in complained) == ("", 3, True)
+    out, errors, code = run("policy", "close", *arguments)
+    assert (out, code, message in errors) == ("", 3, True)
     assert position() == before
 
 
 @pytest.fixture
 def simulated(brand, now):  # noqa: F811
-    """A policy whose orders were asked for in time and too late, and a draft of three days."""
+    """A policy with a request in time and a late one, and a draft with a window of three days."""
     brand.begin()
     agent = desk("agent")
     in_time, late = (agent.register(f"{brand.id}-{when}", policy=brand.id) for when in ("early", "late"))
@@ -345,15 +345,15 @@ def simulated(brand, now):  # noqa: F811
     return brand, brand.file(2, CHANGE, window_business_days=3)
 
 
-def test_a_simulation_says_the_same_at_the_command_line_and_over_http(simulated):
+def test_a_simulation_has_the_same_result_on_the_command_line_and_over_http(simulated):
     brand, file = simulated
     body = {"version": 2, "effective_from": CHANGE, "terms": {"window_business_days": 3}}
     for lang in ("en", "de"):
-        answered = desk("product").client.post(
+        response = desk("product").client.post(
             f"/v1/policies/{brand.id}/simulations", json=body, headers={"Accept-Language": lang}
         )
         found = json.loads(succeed("policy", "simulate", file, "--json", "--lang", lang))
-        assert found == answered.json
+        assert found == response.json
     assert found["contacts"] == {"judged": 2, "to_eligible": 1, "to_refused": 0}
     assert found["orders"]["not_provided"] == 1
 
@@ -371,8 +371,8 @@ def test_a_simulation_is_summed_up_in_words(simulated):
     assert "2 Kontakte: 1 neu erstattbar (1 Bestellungen), 0 nicht mehr (0 Bestellungen)." in german
 
 
-def test_a_simulation_is_a_report_in_one_file(simulated):
-    """Which asks for nothing from anywhere, and is the same however it is looked at."""
+def test_the_report_of_a_simulation_is_a_self_contained_file(simulated):
+    """It loads nothing and runs no scripts."""
     brand, file = simulated
     for lang in ("en", "de"):
         html = brand.directory / f"report.{lang}.html"
@@ -387,8 +387,8 @@ def test_a_simulation_is_a_report_in_one_file(simulated):
     assert "Frist: 3 Werktage (bisher: 2 Werktage)" in page
 
 
-def test_what_is_hostile_is_text_in_a_report(brand, now):  # noqa: F811
-    """A vendor's name and what orders may be called."""
+def test_hostile_text_is_escaped_in_a_report(brand, now):  # noqa: F811
+    """In the name of a vendor and the ids of orders."""
     brand.begin(vendor_name=HOSTILE)
     agent = desk("agent")
     now.move_to(LATE)
@@ -404,7 +404,7 @@ def test_what_is_hostile_is_text_in_a_report(brand, now):  # noqa: F811
     assert HOSTILE in succeed("policy", "simulate", draft)
 
 
-def test_a_simulation_without_anything_to_judge_is_one_too(brand):
+def test_a_simulation_without_orders_succeeds(brand):
     brand.begin()
     html = brand.directory / "report.html"
     draft = brand.file(2, CHANGE, window_business_days=3)
@@ -414,9 +414,9 @@ def test_a_simulation_without_anything_to_judge_is_one_too(brand):
     assert json.loads(succeed("policy", "simulate", draft, "--json"))["orders"]["judged"] == 0
 
 
-def test_a_simulation_that_cannot_be_done_is_told(brand):
-    _, complained, code = run("policy", "simulate", brand.file(1))
-    assert (code, "there is no such policy" in complained) == (3, True)
+def test_an_impossible_simulation_is_reported(brand):
+    _, errors, code = run("policy", "simulate", brand.file(1))
+    assert (code, "there is no such policy" in errors) == (3, True)
     brand.begin()
-    _, complained, code = run("policy", "simulate", brand.file(2), "--html", brand.directory / "no" / "report.html")
-    assert (code, "No such file or directory" in complained) == (1, True)
+    _, errors, code = run("policy", "simulate", brand.file(2), "--html", brand.directory / "no" / "report.html")
+    assert (code, "No such file or directory" in errors) == (1, True)

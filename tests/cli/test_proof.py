@@ -1,4 +1,4 @@
-"""What is proved and handed out at the command line: evidence, replays, sheets of deadlines, demonstration orders."""
+"""Evidence, replays, sheets of deadlines and demonstration orders on the command line."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ _numbers = count(1)
 
 
 class Place:
-    """An installation, and the command line at it."""
+    """An installation and its command line."""
 
     def __init__(self, directory, engine, policy="virtual-numbers"):
         environment = records_in(directory, engine) | {"REFUNDS_POLICY": policy}
@@ -35,24 +35,24 @@ class Place:
         self.store = self.app.extensions["refunds.store"]
 
     def desk(self, role="admin"):
-        """A desk at it."""
+        """The desk of a role."""
         return Desk(client_of(self.app, role), None)
 
     def run(self, *arguments):
-        """What a command prints, what it complains of, and its exit code."""
+        """The output, the error output and the exit code of a command."""
         result = self.app.test_cli_runner().invoke(args=list(map(str, arguments)))
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        complained = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
-        return result.stdout, "\n".join(complained), result.exit_code
+        errors = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
+        return result.stdout, "\n".join(errors), result.exit_code
 
     def succeed(self, *arguments):
-        """What a command prints that has to succeed."""
-        out, complained, code = self.run(*arguments)
-        assert code == 0, complained
+        """The output of a command that must succeed."""
+        out, errors, code = self.run(*arguments)
+        assert code == 0, errors
         return out
 
     def position(self):
-        """How long the journal is."""
+        """The length of the journal."""
         with self.store.read(COMMAND_LINE) as uow:
             return events.head(uow.tx).position
 
@@ -63,7 +63,7 @@ class Place:
             assert tx.run(sql, **given) >= 1
 
     def deadlines(self, *arguments):
-        """The rows of a sheet: the day of the service, and the last days."""
+        """The rows of a sheet: service days with their last days."""
         lines = self.succeed("deadlines", *arguments).splitlines()
         rows = [re.split(r"  +", line.strip()) for line in lines]
         heading = next(i for i, row in enumerate(rows) if row[0] in {"Service provided", "Leistung erbracht"})
@@ -72,7 +72,7 @@ class Place:
 
 @pytest.fixture
 def place(engine, tmp_path, now):  # noqa: F811
-    """An installation of its own."""
+    """A separate installation."""
     place = Place(tmp_path, engine)
     yield place
     place.store.close()
@@ -80,7 +80,7 @@ def place(engine, tmp_path, now):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def shared(engine, tmp_path_factory):
-    """An installation for what changes nothing but a policy of its own."""
+    """An installation for tests that only change their own policy."""
     place = Place(tmp_path_factory.mktemp("shared"), engine)
     yield place
     place.store.close()
@@ -88,7 +88,7 @@ def shared(engine, tmp_path_factory):
 
 @pytest.fixture
 def brand(shared, now):  # noqa: F811
-    """How a policy of its own comes to be: told by its versions, each its instant and its terms."""
+    """A function that creates a new policy from the dates and terms of its versions."""
 
     def begin(*versions):
         name = f"brand-{next(_numbers)}"
@@ -103,7 +103,7 @@ def brand(shared, now):  # noqa: F811
 # Evidence.
 
 
-def test_the_evidence_is_what_the_api_answers(place):
+def test_the_evidence_is_the_same_as_over_http(place):
     desk = place.desk()
     order_id = desk.register()
     desk.record(order_id, note=HOSTILE)
@@ -114,14 +114,14 @@ def test_the_evidence_is_what_the_api_answers(place):
         validator("Evidence").validate(found)
         assert found == desk.get(f"/v1/orders/{order_id}/evidence?lang={lang}").json
         page = place.succeed("evidence", order_id, "--page", "--lang", lang)
-        answered = desk.client.get(f"/v1/orders/{order_id}/evidence?lang={lang}", headers={"Accept": "text/html"}).text
-        assert page.rstrip() == answered.rstrip()
+        response = desk.client.get(f"/v1/orders/{order_id}/evidence?lang={lang}", headers={"Accept": "text/html"}).text
+        assert page.rstrip() == response.rstrip()
         assert ("&lt;script&gt;alert(1)&lt;/script&gt;" in page, "<script" in page) == (True, False)
     assert found["proof"]["sound"]
     assert {event["anchor"]["position"] for event in found["journal"]} == {place.position()}
 
 
-def test_evidence_that_was_tampered_with_says_so(place):
+def test_the_evidence_reports_tampering(place):
     order_id = place.desk().register()
     place.tamper("UPDATE orders SET region = 'DE-BE'")
     assert json.loads(place.succeed("evidence", order_id))["proof"]["broken"] == [
@@ -130,9 +130,9 @@ def test_evidence_that_was_tampered_with_says_so(place):
     assert "The records are not what was written" in place.succeed("evidence", order_id, "--page")
 
 
-def test_of_an_order_that_is_not_there_is_no_evidence(shared):
-    out, complained, code = shared.run("evidence", "nobodys")
-    assert (out, code, "there is no order of this id" in complained) == ("", 3, True)
+def test_there_is_no_evidence_on_an_unknown_order(shared):
+    out, errors, code = shared.run("evidence", "nobodys")
+    assert (out, code, "there is no order of this id" in errors) == ("", 3, True)
 
 
 # Replays.
@@ -140,7 +140,7 @@ def test_of_an_order_that_is_not_there_is_no_evidence(shared):
 
 @pytest.fixture
 def decided(place, now):  # noqa: F811
-    """An installation that has decided in all ways, under closures and two versions; and the order that was late."""
+    """An installation with decisions of every kind, with closures and two versions; and the order of the late request."""
     desk = place.desk()
     place.succeed("policy", "close", "2026-04-07")
     now.shift(timedelta(minutes=1))
@@ -160,13 +160,13 @@ def decided(place, now):  # noqa: F811
     return place, late
 
 
-def test_every_decision_is_made_again_from_its_own_facts(decided):
-    """Whatever was published and closed since."""
+def test_a_replay_makes_every_decision_again_from_its_own_facts(decided):
+    """Regardless of later versions and closures."""
     place, _ = decided
     assert place.succeed("audit", "replay") == "Replayed: 12 decisions, 0 differences.\n"
 
 
-def test_a_decision_that_would_be_another_one_is_told_with_what_has_changed(decided):
+def test_a_replay_reports_a_decision_that_differs(decided):
     place, late = decided
     place.tamper(
         "UPDATE contacts SET decision = replace(decision, '\"window_elapsed\"', '\"within_window\"')"
@@ -175,13 +175,13 @@ def test_a_decision_that_would_be_another_one_is_told_with_what_has_changed(deci
     )
     out, _, code = place.run("audit", "replay")
     assert code == 22
-    told, last = out.splitlines()
-    assert re.fullmatch(rf"{late} con_\w+: reason within_window, now window_elapsed", told)
+    line, last = out.splitlines()
+    assert re.fullmatch(rf"{late} con_\w+: reason within_window, now window_elapsed", line)
     assert last == "Replayed: 12 decisions, 1 differences."
 
 
 @pytest.mark.parametrize(
-    ("written", "instead", "told"),
+    ("written", "instead", "message"),
     [
         (
             '["2026-04-02",2,"2026-04-09"]',
@@ -194,7 +194,7 @@ def test_a_decision_that_would_be_another_one_is_told_with_what_has_changed(deci
         ('"region":"DE-BY"', '"region":"DE-XX"', "cannot be made again: "),
     ],
 )
-def test_what_has_changed_is_told_shortly(decided, written, instead, told):
+def test_a_replay_describes_each_difference_in_one_line(decided, written, instead, message):
     place, late = decided
     place.tamper(
         "UPDATE contacts SET decision = replace(decision, :written, :instead) WHERE order_id = :order",
@@ -203,10 +203,10 @@ def test_what_has_changed_is_told_shortly(decided, written, instead, told):
         order=late,
     )
     out, _, code = place.run("audit", "replay")
-    assert (code, told in out.splitlines()[0], len(out.splitlines())) == (22, True, 2), out
+    assert (code, message in out.splitlines()[0], len(out.splitlines())) == (22, True, 2), out
 
 
-def test_older_data_that_makes_no_difference_is_only_counted(decided):
+def test_a_replay_only_counts_older_data_that_makes_no_difference(decided):
     place, late = decided
     with place.store.read(COMMAND_LINE) as uow:
         (row,) = uow.tx.all("SELECT decision FROM contacts WHERE order_id = :order", order=late)
@@ -223,7 +223,7 @@ def test_older_data_that_makes_no_difference_is_only_counted(decided):
     ]
 
 
-def test_where_nothing_was_decided_nothing_is_made_again(place):
+def test_a_replay_without_decisions_succeeds(place):
     assert place.succeed("audit", "replay") == "Replayed: 0 decisions, 0 differences.\n"
 
 
@@ -231,12 +231,12 @@ def test_where_nothing_was_decided_nothing_is_made_again(place):
 
 
 def text(day):
-    """A date as the sheet has it."""
+    """A date as on the sheet."""
     return f"{day:%a} {day.day} {day:%b}"
 
 
-def test_the_deadlines_of_a_week_are_listed_by_the_day_of_the_service(brand, shared):
-    """From the first service whose window has not ended before Monday, to Sunday."""
+def test_the_sheet_lists_the_deadlines_of_a_week_by_service_day(brand, shared):
+    """From the first service day whose window had not ended before Monday, to Sunday."""
     rows = shared.deadlines("--policy", brand(("", "")), "--region", "DE-BY")
     assert rows == {
         "Service provided": ["Bayern"],
@@ -255,15 +255,15 @@ def test_the_deadlines_of_a_week_are_listed_by_the_day_of_the_service(brand, sha
     }
 
 
-def test_any_date_of_a_week_names_it(brand, shared):
+def test_any_date_of_a_week_selects_it(brand, shared):
     name = brand(("", ""))
     weeks = [shared.deadlines("--policy", name, "--week", f"2026-04-{day:02}") for day in (13, 15, 19, 20)]
     assert weeks[0] == weeks[1] == weeks[2] != weeks[3]
     assert shared.deadlines("--policy", name) == shared.deadlines("--policy", name, "--week", "2026-04-06")
 
 
-def test_regions_that_have_all_deadlines_in_common_are_one_column(brand, shared):
-    """Penance Day, 18 November, is a holiday in Saxony alone; All Saints' Day in five of sixteen."""
+def test_regions_with_the_same_deadlines_share_a_column(brand, shared):
+    """18 November, the Day of Repentance and Prayer, is a holiday only in Saxony."""
     name = brand(("", ""))
     rows = shared.deadlines("--policy", name, "--week", "2026-11-18")
     assert rows["Service provided"] == ["most regions", "Sachsen"]
@@ -276,7 +276,7 @@ def test_regions_that_have_all_deadlines_in_common_are_one_column(brand, shared)
     assert two["Service provided"] == ["Sachsen", "Bayern"]
 
 
-def test_a_version_that_begins_in_the_middle_of_a_day_has_a_row_of_its_own(brand, shared):
+def test_a_version_that_begins_during_a_day_has_a_separate_row(brand, shared):
     name = brand(("", ""), ("2026-04-15T14:30:00+02:00", "window_business_days = 3"))
     rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
     days = list(rows)
@@ -287,14 +287,14 @@ def test_a_version_that_begins_in_the_middle_of_a_day_has_a_row_of_its_own(brand
     assert "14:30" in shared.succeed("deadlines", "--policy", name, "--week", "2026-04-15", "--lang", "de")
 
 
-def test_a_version_that_begins_with_a_day_holds_for_all_of_it(brand, shared):
+def test_a_version_that_begins_at_midnight_applies_to_the_whole_day(brand, shared):
     name = brand(("", ""), ("2026-04-15T00:00:00+02:00", "window_business_days = 3"))
     rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
     assert [rows["Tue 14 Apr"], rows["Wed 15 Apr"]] == [["Thu 16 Apr"], ["Mon 20 Apr"]]
     assert not [day for day in rows if ":" in day]
 
 
-def test_a_version_that_was_withdrawn_has_no_row(brand, shared):
+def test_a_withdrawn_version_has_no_row(brand, shared):
     name = brand(("", ""), ("2026-04-15T14:30:00+02:00", "window_business_days = 3"))
     shared.succeed("policy", "withdraw", name, 2)
     rows = shared.deadlines("--policy", name, "--week", "2026-04-15", "--region", "DE")
@@ -303,7 +303,7 @@ def test_a_version_that_was_withdrawn_has_no_row(brand, shared):
 
 
 @pytest.mark.parametrize("length", [30, 366])
-def test_of_long_windows_the_latest_services_are_listed_and_the_rest_is_told(brand, shared, length):
+def test_for_long_windows_the_sheet_lists_the_latest_service_days_and_a_note(brand, shared, length):
     name = brand(("", f"window_business_days = {length}"))
     rows = shared.deadlines("--policy", name, "--region", "DE")
     days = [date(2026, 4, 12) - timedelta(days=n) for n in range(MOST_DAYS)]
@@ -315,8 +315,8 @@ def test_of_long_windows_the_latest_services_are_listed_and_the_rest_is_told(bra
     assert "the window may still run" not in short
 
 
-def test_windows_of_an_earlier_and_longer_version_are_not_left_out(brand, shared):
-    """Though the services after them had shorter ones, which have ended."""
+def test_the_sheet_includes_windows_of_an_earlier_and_longer_version(brand, shared):
+    """Even though later services had shorter windows, which have ended."""
     name = brand(("", "window_business_days = 30"), ("2026-03-25T00:00:00+01:00", ""))
     rows = shared.deadlines("--policy", name, "--region", "DE")
     assert rows["Tue 24 Mar"] == ["Fri 8 May"]
@@ -324,7 +324,7 @@ def test_windows_of_an_earlier_and_longer_version_are_not_left_out(brand, shared
     assert "may still run" in list(rows)[-1]
 
 
-def test_that_the_time_of_the_order_decides_is_told(brand, shared):
+def test_the_sheet_says_if_the_time_of_the_order_decides(brand, shared):
     name = brand(("", ""), ("2026-04-07T00:00:00+02:00", 'window_business_days = 5\njudged_by = "ordered"'))
     note = "Orders placed before Tuesday, 7 April 2026, 00:00 (Berlin time) are judged by an earlier version"
     assert note in shared.succeed("deadlines", "--policy", name, "--region", "DE")
@@ -332,7 +332,7 @@ def test_that_the_time_of_the_order_decides_is_told(brand, shared):
     assert "judged by an earlier" not in shared.succeed("deadlines", "--policy", brand(("", "")), "--region", "DE")
 
 
-def test_closures_count_on_the_sheet_for_the_windows_that_had_not_ended(brand, shared, now):  # noqa: F811
+def test_the_sheet_applies_closures_to_windows_that_had_not_ended(brand, shared, now):  # noqa: F811
     name = brand(("", ""))
     now.move_to("2026-04-08T09:00:00Z")
     shared.succeed("policy", "close", "2026-04-07", "--policy", name)
@@ -340,8 +340,8 @@ def test_closures_count_on_the_sheet_for_the_windows_that_had_not_ended(brand, s
     assert (rows["Wed 1 Apr"], rows["Thu 2 Apr"]) == (["Tue 7 Apr"], ["Thu 9 Apr"])
 
 
-def test_the_sheet_says_what_a_check_says(brand, shared, now):  # noqa: F811
-    """For every day and region, under two versions, closures of both kinds and a six-day week."""
+def test_the_sheet_agrees_with_checks(brand, shared, now):  # noqa: F811
+    """For every day and several regions, with two versions, both kinds of closures and a six-day week."""
     six = 'business_week = ["mon", "tue", "wed", "thu", "fri", "sat"]\nend_week = ["mon", "tue", "wed", "thu", "fri"]'
     name = brand(("", ""), ("2026-04-09T10:00:00Z", f"{six}\nclosures = [2026-04-13]"))
     shared.succeed("policy", "close", "2026-04-08", "--policy", name)
@@ -363,7 +363,7 @@ def test_the_sheet_says_what_a_check_says(brand, shared, now):  # noqa: F811
 
 
 @pytest.mark.parametrize("lang", ["en", "de"])
-def test_the_sheet_is_a_page_to_print(brand, shared, lang):
+def test_the_sheet_can_be_printed_as_a_page(brand, shared, lang):
     name = brand(
         (
             "",
@@ -389,7 +389,7 @@ def test_the_sheet_is_a_page_to_print(brand, shared, lang):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("--week", "2026-4-8"), "week: not a date"),
         (("--week", "now"), "week: not a date"),
@@ -401,15 +401,15 @@ def test_the_sheet_is_a_page_to_print(brand, shared, lang):
         (("--week", "9999-12-31"), "week: must not be more than five years away"),
     ],
 )
-def test_a_sheet_that_cannot_be_made_is_told(shared, now, arguments, complaint):  # noqa: F811
-    out, complained, code = shared.run("deadlines", *arguments)
-    assert (out, code, complaint in complained) == ("", 3, True), complained
+def test_an_invalid_request_for_a_sheet_is_reported(shared, now, arguments, message):  # noqa: F811
+    out, errors, code = shared.run("deadlines", *arguments)
+    assert (out, code, message in errors) == ("", 3, True), errors
 
 
 # Demonstration orders.
 
 
-def test_demonstration_orders_are_marked_and_show_every_state(place):
+def test_demonstration_orders_are_marked_and_cover_every_state(place):
     out = place.succeed("demo")
     desk = place.desk()
     ids = re.findall(r"^DEMO-20260408-\d\b", out, re.MULTILINE)
@@ -439,27 +439,27 @@ def test_demonstration_orders_are_registered_once_a_day(place, now):  # noqa: F8
     assert place.succeed("demo") == first
     assert place.position() == before
     place.succeed("policy", "close", "2026-04-07")
-    assert place.succeed("demo") == first, "whatever has changed since"
+    assert place.succeed("demo") == first, "later changes do not matter"
     now.move_to(LATE)
     assert "DEMO-20260409-1" in place.succeed("demo")
     assert place.position() > before
 
 
-def test_in_production_nothing_is_made_up(engine, tmp_path, now):  # noqa: F811
+def test_production_creates_no_demonstration_orders(engine, tmp_path, now):  # noqa: F811
     development = Place(tmp_path, engine)
     development.succeed("audit", "verify")
     before = development.position()
     with mock.patch.dict(os.environ, {"REFUNDS_ENV": "production"}):
         place = Place(tmp_path, engine)
-    out, complained, code = place.run("demo")
-    assert (out, code, "REFUNDS_ENV" in complained) == ("", 4, True)
+    out, errors, code = place.run("demo")
+    assert (out, code, "REFUNDS_ENV" in errors) == ("", 4, True)
     assert place.position() == before
     for each in (development, place):
         each.store.close()
 
 
-def test_demonstration_orders_follow_the_policy_that_is_configured(engine, tmp_path, now):  # noqa: F811
-    """Long windows in a zone far away; orders that were really registered are left alone."""
+def test_demonstration_orders_follow_the_configured_policy(engine, tmp_path, now):  # noqa: F811
+    """Long windows in a distant time zone; real orders are not changed."""
     place = Place(tmp_path, engine, "kiritimati")
     with_policies(
         place.app, 'policy = "kiritimati"\nversion = 1\nwindow_business_days = 20\ntime_zone = "Pacific/Kiritimati"\n'

@@ -1,4 +1,4 @@
-"""`flask users`, and what `flask serve` says of users on a new installation."""
+"""`flask users`, and what `flask serve` prints about users of a new installation."""
 
 import importlib
 import os
@@ -25,11 +25,12 @@ PASSWORD = "[a-z2-9]{5}(?:-[a-z2-9]{5}){3}"
 
 
 class Commands:
-    """The flask command upon an installation."""
+    """The flask command on an installation."""
 
     def __init__(self, directory, engine, **environment):
         self.environment = records_in(directory, engine) | environment
-        create_master_key(Path(self.environment["REFUNDS_MASTER_KEY_FILE"]))  # or each command says that it made one
+        # Or each command would report that it created one.
+        create_master_key(Path(self.environment["REFUNDS_MASTER_KEY_FILE"]))
         with self._environment():
             self.app = importlib.reload(app).app
 
@@ -37,28 +38,28 @@ class Commands:
         return mock.patch.dict(os.environ, self.environment)
 
     def run(self, *arguments):
-        """What a command prints, what it complains of, and its exit code."""
+        """The output, the error output and the exit code of a command."""
         with self._environment():
             result = self.app.test_cli_runner().invoke(args=list(arguments))
         return result.stdout, result.stderr, result.exit_code
 
     def added(self, name, role="agent"):
-        """The password of a new user."""
+        """Add a user and return the password."""
         out, _, code = self.run("users", "add", name, "--role", role)
         assert code == 0
         assert re.fullmatch(f"{PASSWORD}\n", out)
         return out.strip()
 
     def sign_in(self, name, password):
-        """Whoever signs in; None where nobody does."""
+        """Sign in, and return the user, or None if that fails."""
         with closing(Store(self.app.extensions["refunds.settings"])) as store:
             try:
                 return users.sign_in(store, name, password)
             except Unauthenticated:
                 return None
 
-    def holds(self, user):
-        """Whether the session of a user goes on."""
+    def is_signed_in(self, user):
+        """Whether the session of a user is still valid."""
         with closing(Store(self.app.extensions["refunds.settings"])) as store:
             try:
                 return users.signed_in(store, user.user_id, user.epoch)[0].actor == user.user_id
@@ -76,11 +77,11 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def commands(engine, tmp_path_factory):
-    """The commands upon one installation, on each engine."""
+    """The commands on one installation, on each engine."""
     return Commands(tmp_path_factory.mktemp("commands"), engine)
 
 
-def test_who_is_added_signs_in_with_what_is_printed(commands):
+def test_a_new_user_signs_in_with_the_printed_password(commands):
     password = commands.added("Anna", "supervisor")
     user = commands.sign_in("anna", password)
     assert (user.name, user.role) == ("anna", Role.SUPERVISOR)
@@ -97,32 +98,32 @@ def test_users_are_listed_without_their_passwords(commands):
     assert not [secret for secret in (*passwords, "$argon2") if secret in out]
 
 
-def test_who_is_disabled_is_out_until_the_reset_whose_password_lets_in_again(commands):
+def test_a_disabled_user_cannot_sign_in_until_a_reset(commands):
     password = commands.added("dora")
     user = commands.sign_in("dora", password)
-    said = "dora is disabled: flask users reset dora enables them again.\n"
-    assert commands.run("users", "disable", "Dora") == (said, "", 0)
+    text = "dora is disabled: flask users reset dora enables them again.\n"
+    assert commands.run("users", "disable", "Dora") == (text, "", 0)
     assert commands.listed()["dora"][-1] == "disabled"
-    assert not commands.holds(user)
+    assert not commands.is_signed_in(user)
     assert commands.sign_in("dora", password) is None
-    assert commands.run("users", "disable", "dora") == (said, "", 0)
+    assert commands.run("users", "disable", "dora") == (text, "", 0)
     out, err, code = commands.run("users", "reset", "dora")
     assert (err, code) == ("", 0)
     assert re.fullmatch(f"{PASSWORD}\n", out)
     assert commands.listed()["dora"][-1] == "active"
     assert commands.sign_in("dora", password) is None
-    assert commands.holds(commands.sign_in("dora", out.strip()))
+    assert commands.is_signed_in(commands.sign_in("dora", out.strip()))
 
 
 def test_a_reset_ends_every_session(commands):
     user = commands.sign_in("emil", commands.added("emil"))
-    assert commands.holds(user)
+    assert commands.is_signed_in(user)
     assert commands.run("users", "reset", "emil")[2] == 0
-    assert not commands.holds(user)
+    assert not commands.is_signed_in(user)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["add", "taken", "--role", "agent"], 3, "name: there is a user taken already: choose another name\n"),
         (["add", " TAKEN ", "--role", "agent"], 3, "name: there is a user taken already: choose another name\n"),
@@ -143,18 +144,18 @@ def test_a_reset_ends_every_session(commands):
         (["list", "nobody"], 2, "unexpected extra argument"),
     ],
 )
-def test_what_cannot_be_done_with_users_is_told(commands, arguments, code, told):
+def test_an_invalid_command_about_users_is_reported(commands, arguments, code, message):
     if "taken" not in commands.listed():
         commands.added("taken")
     before = commands.listed()
     out, err, ended = commands.run("users", *arguments)
-    assert (out, ended, told in err) == ("", code, True), err
+    assert (out, ended, message in err) == ("", code, True), err
     assert "Traceback" not in err
     assert commands.listed() == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "text"),
     [
         ([], "Add, list, disable and reset the users of the console."),
         (["add"], "Add a user and print the password. It is shown only this once."),
@@ -166,10 +167,10 @@ def test_what_cannot_be_done_with_users_is_told(commands, arguments, code, told)
         ),
     ],
 )
-def test_each_command_says_what_it_does(commands, arguments, told):
+def test_each_command_has_a_help_text(commands, arguments, text):
     out, err, code = commands.run("users", *arguments, "--help")
     assert (err, code) == ("", 0)
-    assert told in " ".join(unstyle(out).split())
+    assert text in " ".join(unstyle(out).split())
     if not arguments:
         assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
             "add",
@@ -179,12 +180,12 @@ def test_each_command_says_what_it_does(commands, arguments, told):
         ]
 
 
-# What is said at the start.
+# The output at the start.
 
 
 @pytest.fixture
 def start(engine, tmp_path, monkeypatch):
-    """What a start of the service upon new records says, which then has nothing to serve."""
+    """A function that starts the service with a fake server, and returns the commands and the output."""
     monkeypatch.setattr(serve, "Server", mock.Mock())
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
@@ -200,15 +201,15 @@ def start(engine, tmp_path, monkeypatch):
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def shown(said):
-    """The users and passwords that a start shows."""
-    return dict(re.findall(rf"^    (\S+) +({PASSWORD})$", said, re.MULTILINE))
+def shown(output):
+    """The users and passwords that a start prints."""
+    return dict(re.findall(rf"^    (\S+) +({PASSWORD})$", output, re.MULTILINE))
 
 
 ADD = "  to sign in to the console: flask users add NAME --role agent\n"
 
 
-def test_development_shows_a_user_for_each_screen_once(start):
+def test_development_prints_a_user_for_each_kind_of_screen_once(start):
     commands, first = start()
     passwords = shown(first)
     assert list(passwords) == ["agent", "supervisor", "product", "auditor"]
@@ -221,18 +222,18 @@ def test_development_shows_a_user_for_each_screen_once(start):
         commands, later = start()
         assert (shown(later), ADD in later) == ({}, True)
         assert not [password for password in passwords.values() if password in later]
-    assert commands.sign_in("agent", passwords["agent"]), "they go on to hold"
+    assert commands.sign_in("agent", passwords["agent"]), "the passwords are still valid"
 
 
-def test_development_shows_none_where_somebody_was_added_before(start, engine, tmp_path):
+def test_development_prints_no_user_if_one_was_added_before(start, engine, tmp_path):
     Commands(tmp_path, engine).added("anna", "admin")
-    commands, said = start()
-    assert (shown(said), ADD in said) == ({}, True)
+    commands, output = start()
+    assert (shown(output), ADD in output) == ({}, True)
     assert list(commands.listed()) == ["anna"]
 
 
-def test_production_makes_up_no_user(start):
-    commands, said = start(REFUNDS_ENV="production")
-    assert (shown(said), ADD in said) == ({}, True)
+def test_production_creates_no_user(start):
+    commands, output = start(REFUNDS_ENV="production")
+    assert (shown(output), ADD in output) == ({}, True)
     with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:
         assert list(uow.users.iter_all()) == []

@@ -1,4 +1,4 @@
-"""What an integrator writes with the generated Python client: one cancellation, from the order to the settlement."""
+"""A program of an integrator with the generated Python client: one cancellation, from the order to the settlement."""
 
 import json
 import sys
@@ -26,19 +26,19 @@ from refunds_client.types import Response
 ORDER = "A-python"
 
 
-def told(answer: Response, model: type, status: HTTPStatus = HTTPStatus.OK) -> dict:
-    """What came back with the expected status, as the model that the document promises."""
+def checked(answer: Response, model: type, status: HTTPStatus = HTTPStatus.OK) -> dict:
+    """The data of a response, after checking its status and its documented model."""
     assert answer.status_code == status, answer.content
     assert isinstance(answer.parsed, model)
     return answer.parsed.to_dict()
 
 
 def story(client: AuthenticatedClient) -> dict:
-    """What the service answers to each step."""
+    """The response to each step."""
     facts = PutOrder(customer_ref="C-1", service_provided_at=datetime.now(UTC), region="DE-BY")
     order = register_order.sync_detailed(ORDER, client=client, body=facts)
     decision = get_order_eligibility.sync_detailed(ORDER, client=client)
-    judging = told(decision, Decision)["policy"]
+    judging = checked(decision, Decision)["policy"]
     policy = get_policy_version.sync_detailed(judging["id"], judging["version"], client=client)
     wish = NewCancellation(order_id=ORDER, contact=InlineContact(channel=InlineContactChannel.PHONE))
     issued = issue_cancellation.sync_detailed(client=client, body=wish, idempotency_key="cancel-A-python")
@@ -46,15 +46,15 @@ def story(client: AuthenticatedClient) -> dict:
     read = get_cancellation.sync_detailed(where, client=client)
     settled = settle_cancellation.sync_detailed(where, client=client, body=Settlement(billing_ref="R-1"))
     return {
-        "order": told(order, Order, HTTPStatus.CREATED),
-        "decision": told(decision, Decision),
-        "policy": told(policy, PolicyVersion),
-        "issued": told(issued, Cancellation, HTTPStatus.CREATED),
-        "read": told(read, Cancellation),
-        "settled": told(settled, Cancellation),
+        "order": checked(order, Order, HTTPStatus.CREATED),
+        "decision": checked(decision, Decision),
+        "policy": checked(policy, PolicyVersion),
+        "issued": checked(issued, Cancellation, HTTPStatus.CREATED),
+        "read": checked(read, Cancellation),
+        "settled": checked(settled, Cancellation),
     }
 
 
 _, address, token = sys.argv
-# No proxy of the environment leads to this machine.
+# The proxies of the environment do not lead to this machine.
 json.dump(story(AuthenticatedClient(base_url=address, token=token, httpx_args={"trust_env": False})), sys.stdout)

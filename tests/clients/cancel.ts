@@ -1,25 +1,25 @@
-// What an integrator writes with the generated TypeScript types: one cancellation, from the order to the settlement.
+// A program of an integrator with the generated TypeScript types: one cancellation, from the order to the settlement.
 
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "./refunds.js";
 
-// The types of Node.js would be one dependency more, for one line.
+// The types of Node.js would be another dependency, for one line.
 declare const process: { argv: [node: string, program: string, address: string, token: string] };
 
 const [, , baseUrl, token] = process.argv;
 const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
 const order_id = "A-typescript";
 
-/** What came back with the expected status, as the type that the document promises. */
-function told<T>(answer: { data?: T; error?: components["schemas"]["Problem"]; response: Response }, status = 200): T {
+/** The data of a response, after checking its status. */
+function checked<T>(answer: { data?: T; error?: components["schemas"]["Problem"]; response: Response }, status = 200): T {
   if (answer.data === undefined || answer.response.status !== status) {
     throw new Error(`${answer.response.status}: ${answer.error?.title} ${answer.error?.detail}`);
   }
   return answer.data;
 }
 
-const order = told(
+const order = checked(
   await client.PUT("/v1/orders/{order_id}", {
     params: { path: { order_id } },
     body: { customer_ref: "C-1", service_provided_at: new Date().toISOString(), region: "DE-BY" },
@@ -27,7 +27,7 @@ const order = told(
   201,
 );
 
-const decision = told(await client.GET("/v1/orders/{order_id}/eligibility", { params: { path: { order_id } } }));
+const decision = checked(await client.GET("/v1/orders/{order_id}/eligibility", { params: { path: { order_id } } }));
 if (!decision.eligible || decision.window === null) {
   throw new Error(`${order.order_id}: ${decision.reason_text}`);
 }
@@ -36,12 +36,12 @@ const answer = await client.POST("/v1/cancellations", {
   params: { header: { "Idempotency-Key": "cancel-A-typescript" } },
   body: { order_id, contact: { channel: "phone" } },
 });
-const issued = told(answer, 201);
+const issued = checked(answer, 201);
 const cancellation_id = answer.response.headers.get("Location")?.split("/").at(-1) ?? "";
 
 const one = { path: { cancellation_id } };
-const read = told(await client.GET("/v1/cancellations/{cancellation_id}", { params: one }));
-const settled = told(
+const read = checked(await client.GET("/v1/cancellations/{cancellation_id}", { params: one }));
+const settled = checked(
   await client.PUT("/v1/cancellations/{cancellation_id}/settlement", { params: one, body: { billing_ref: "R-1" } }),
 );
 if (read.reference !== issued.reference || settled.settlement?.billing_ref !== "R-1") {

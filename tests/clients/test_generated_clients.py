@@ -1,4 +1,4 @@
-"""The clients that are generated from the document complete a cancellation against the running service."""
+"""The clients that are generated from the OpenAPI document complete a cancellation with a running service."""
 
 import json
 import os
@@ -24,7 +24,7 @@ STRICT = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAcces
 
 
 def run(*words, cwd=None, **environment):
-    """What a command that must succeed prints, to both streams."""
+    """The output and error output of a command that must succeed."""
     done = subprocess.run(words, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, done.stderr
@@ -32,7 +32,7 @@ def run(*words, cwd=None, **environment):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """The address of a running service with records of its own, and a token of billing."""
+    """The address of a running service with separate records, and a token of billing."""
     directory = tmp_path_factory.mktemp("records")
     own = records_in(directory) | {"REFUNDS_RATE_LIMIT": "0"}
     token, _ = run(FLASK, "tokens", "create", "--role", "billing", cwd=ROOT, **own)
@@ -48,29 +48,29 @@ def node(module, *words, cwd):
     return run(NODE, program, *words, cwd=cwd)
 
 
-def assert_cancelled(told, order_id):
-    """Every answer of the story is the one that was hoped for."""
-    order, decision, issued, settled = (told[step] for step in ("order", "decision", "issued", "settled"))
+def assert_cancelled(steps, order_id):
+    """Assert that every step has the expected response."""
+    order, decision, issued, settled = (steps[step] for step in ("order", "decision", "issued", "settled"))
     assert (order["order_id"], order["customer_ref"], order["revision"]) == (order_id, "C-1", 1)
     assert (decision["eligible"], decision["reason"], decision["window"]["length"]) == (True, "within_window", 2)
     assert (issued["order_id"], issued["state"], issued["basis"]) == (order_id, "issued", "policy")
     assert re.fullmatch(r"\d{3}-\d{3}-\d{4}", issued["reference"])
-    assert told["read"] == issued
+    assert steps["read"] == issued
     assert settled["settlement"]["billing_ref"] == "R-1"
     assert settled | {"state": "issued", "settlement": None} == issued
     assert settled["state"] == "settled"
 
 
 def test_the_generated_python_client_cancels_an_order(service, tmp_path):
-    """The generator warns of what it cannot handle on its standard error."""
+    """The generator must not print a warning."""
     client = tmp_path / "refunds_client"
     words = ["generate", "--path", DOCUMENT, "--output-path", client, "--meta", "none", "--fail-on-warning"]
-    # It tidies what it made with ruff, and warns if there is none.
+    # It formats its output with ruff, and warns if ruff is missing.
     _, warnings = run(BIN / "openapi-python-client", *words, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
     assert warnings == ""
     run(sys.executable, "-W", "error", "-m", "compileall", "-q", client)
-    told, _ = run(sys.executable, HERE / "cancel.py", *service, PYTHONPATH=str(tmp_path))
-    assert_cancelled(json.loads(told), "A-python")
+    output, _ = run(sys.executable, HERE / "cancel.py", *service, PYTHONPATH=str(tmp_path))
+    assert_cancelled(json.loads(output), "A-python")
 
 
 def test_the_generated_typescript_client_cancels_an_order(service, tmp_path):
@@ -81,5 +81,5 @@ def test_the_generated_typescript_client_cancels_an_order(service, tmp_path):
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "node_modules").symlink_to(MODULES)
     node("typescript/bin/tsc", *STRICT, "--target", "es2022", "--module", "nodenext", "cancel.ts", cwd=tmp_path)
-    told, _ = run(NODE, tmp_path / "cancel.js", *service)
-    assert_cancelled(json.loads(told), "A-typescript")
+    output, _ = run(NODE, tmp_path / "cancel.js", *service)
+    assert_cancelled(json.loads(output), "A-typescript")

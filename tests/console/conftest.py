@@ -1,4 +1,4 @@
-"""People at the console, at a time when an order of before Easter 2026 can still be cancelled."""
+"""Users at the console, at a time when an order from before Easter 2026 can still be cancelled."""
 
 from datetime import UTC, datetime
 from itertools import count
@@ -29,13 +29,13 @@ _numbers = count(1)
 
 
 def user_of(app, name):
-    """A user as he is stored."""
+    """The stored user of this name."""
     with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
         return next(user for user in uow.users.iter_all() if user.name == name)
 
 
 def signed_in(app, user, language=None):
-    """The browser of a user who has signed in: without his password, which takes its time."""
+    """The browser of a user who has signed in; it skips the password, whose hash is slow."""
     browser = Browser(app, language)
     with app.test_request_context("/console/", base_url=HOST) as context:
         sessions.begin(user)
@@ -44,8 +44,8 @@ def signed_in(app, user, language=None):
     return browser
 
 
-class House:
-    """An installation with a user of every role, and what is on record there."""
+class Site:
+    """An installation with a user of every role, and its records."""
 
     def __init__(self, app):
         self.app, self.store = app, app.extensions["refunds.store"]
@@ -53,41 +53,41 @@ class House:
             self.passwords = {role: users.add(uow, f"{role}-1", role).password for role in Role}
 
     def user(self, name):
-        """A user as he is stored."""
+        """The stored user of this name."""
         return user_of(self.app, name)
 
     def principal(self, role):
-        """A user of a role, as he acts."""
+        """The user of a role, as a principal."""
         user = self.user(f"{role}-1")
         return Principal(user.user_id, user.name, user.role)
 
     def browser(self, role=None, language=None):
-        """The browser of someone who has signed in, or not yet."""
+        """The browser of a signed-in user of this role, or one that is not signed in."""
         return Browser(self.app, language) if role is None else signed_in(self.app, self.user(f"{role}-1"), language)
 
     def register(self, order_id=None, **facts):
-        """An order; its id."""
+        """Register an order and return its id."""
         order_id = order_id or f"A-{next(_numbers):04}"
-        told = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
+        values = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
         at = {
-            name: told[name] and parse_instant(told[name])
+            name: values[name] and parse_instant(values[name])
             for name in ("service_provided_at", "ordered_at")
-            if name in told
+            if name in values
         }
         with self.store.write(COMMAND_LINE) as uow:
-            orders.register(uow, OrderFacts(order_id=order_id, **told | at))
+            orders.register(uow, OrderFacts(order_id=order_id, **values | at))
         return order_id
 
     def record(self, order_id, role=Role.AGENT, **contact):
-        """A contact about an order; its id."""
+        """Record a contact about an order and return its id."""
         with self.store.write(self.principal(role)) as uow:
             return contacts.record(uow, order_id, NewContact(**{"channel": Channel.PHONE} | contact)).contact_id
 
     def cancel(self, order_id, role=Role.AGENT, **contact):
-        """The cancellation of an order."""
-        told = NewContact(**{"channel": Channel.PHONE} | contact)
+        """Cancel an order and return its cancellation."""
+        new = NewContact(**{"channel": Channel.PHONE} | contact)
         with self.store.write(self.principal(role)) as uow:
-            return cancellations.issue(uow, cancellations.Request(order=order_id, contact=told)).cancellation
+            return cancellations.issue(uow, cancellations.Request(order=order_id, contact=new)).cancellation
 
     def customer(self, order_id):
         """The opaque id of an order's customer."""
@@ -95,7 +95,7 @@ class House:
             return uow.orders.get(order_id).customer_id
 
     def contacts(self, order_id):
-        """What was recorded about an order, in the order in which it was."""
+        """The contacts about an order, in the order in which they were recorded."""
         with self.store.read(COMMAND_LINE) as uow:
             found = uow.contacts.paginate(limit=200, order_id=order_id)
             return sorted(found, key=lambda contact: (contact.recorded_at, contact.received_at))
@@ -106,29 +106,29 @@ class House:
         return found
 
     def active(self, order_id):
-        """The cancellation that an order has, if it has one."""
+        """The active cancellation of an order, if it has one."""
         with self.store.read(COMMAND_LINE) as uow:
             return uow.cancellations.active(order_id)
 
     @property
     def position(self):
-        """How much has happened: every change of a record is entered in the journal. And that nobody was signed out."""
+        """The head of the journal, where every change of a record is entered, and the session epoch of every user."""
         with self.store.read(COMMAND_LINE) as uow:
             epochs = [(user.user_id, user.epoch) for user in uow.users.iter_all()]
             return events.head(uow.tx).position, epochs
 
     def verify(self):
-        """That journal and records agree."""
+        """Check that the journal and the records agree."""
         with self.store.read(COMMAND_LINE) as uow:
             return uow.verify(self.store.checkpoints)
 
 
 PUBLIC = {"console.sign_in"}
-"""What those may call who are nobody yet."""
+"""The endpoints that need no session."""
 
 
 def routes(app, records=None):
-    """Every rule of the console with one of its methods, and what it is called with."""
+    """Every rule of the console with each of its methods and its path."""
     records = records or {}
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(f"{blueprint.name}."):
@@ -137,11 +137,11 @@ def routes(app, records=None):
                 yield rule, method, rule.build(values, append_unknown=False)[1]
 
 
-def forms(house, records):
-    """The address of every form of the console, tomorrow's too, but for the one to sign in with."""
+def forms(site, records):
+    """The endpoint and path of every form of the console, future ones included, except the sign-in form."""
     found = [
         (rule.endpoint, path)
-        for rule, method, path in routes(house.app, records)
+        for rule, method, path in routes(site.app, records)
         if method == "POST" and rule.endpoint not in PUBLIC
     ]
     assert len(found) >= 8
@@ -149,13 +149,13 @@ def forms(house, records):
 
 
 def opened(**changed):
-    """A house of its own, until it is closed."""
-    return House(create_app(settings(**changed)))
+    """A separate installation; the caller closes its store."""
+    return Site(create_app(settings(**changed)))
 
 
 @pytest.fixture(scope="session")
-def house():
-    """The house that most tests share; each brings its orders."""
+def site():
+    """The installation that most tests share; each registers its own orders."""
     with time_machine.travel(BEFORE, tick=False):
         found = opened()
     yield found
@@ -164,24 +164,24 @@ def house():
 
 @pytest.fixture(scope="module", autouse=True)
 def _time():
-    """The time at which fixtures of a whole module are made."""
+    """The time at which the fixtures of a whole module are created."""
     with time_machine.travel(NOW, tick=False):
         yield
 
 
 @pytest.fixture(autouse=True)
 def now():
-    """The clock, to be moved."""
+    """The clock, which a test can move."""
     with time_machine.travel(NOW, tick=False) as clock:
         yield clock
 
 
 def _someone(role):
-    """The fixture of the browser of somebody."""
+    """The fixture of the browser of a user of this role."""
 
     @pytest.fixture(name=role)
-    def browser(house, now):
-        return house.browser(role)
+    def browser(site, now):
+        return site.browser(role)
 
     return browser
 
@@ -190,26 +190,26 @@ agent, supervisor, product, auditor, billing = map(_someone, ("agent", "supervis
 
 
 @pytest.fixture
-def stranger(house):
-    """The browser of somebody who is not signed in."""
-    return house.browser()
+def stranger(site):
+    """A browser that is not signed in."""
+    return site.browser()
 
 
 SECRETS = ("K-7777", "a note about him", "Ticket-7777")
-"""What is personal of the records."""
+"""The personal data in the records."""
 
 
 @pytest.fixture(scope="module")
-def records(house):
-    """Something for every route to be about."""
-    order = house.register(customer_ref=SECRETS[0])
-    contact = house.record(order, note=SECRETS[1], ticket_ref=SECRETS[2])
-    done = house.register(customer_ref=SECRETS[0])
+def records(site):
+    """A value for every parameter of a route."""
+    order = site.register(customer_ref=SECRETS[0])
+    contact = site.record(order, note=SECRETS[1], ticket_ref=SECRETS[2])
+    done = site.register(customer_ref=SECRETS[0])
     return {
         "order_id": order,
         "contact_id": contact,
-        "cancellation_id": house.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
-        "customer_id": house.customer(order),
+        "cancellation_id": site.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
+        "customer_id": site.customer(order),
         "policy_id": "virtual-numbers",
         "rest": "elsewhere/1",
     }

@@ -1,4 +1,4 @@
-"""Pages as a browser without scripts has them: a tree, what is read in it, and its forms as they are sent."""
+"""Pages as a browser without scripts sees them: the element tree, its text, and its forms as they are sent."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -9,7 +9,7 @@ HOST = "https://localhost"
 
 
 class Element:
-    """An element with its attributes and what stands in it."""
+    """An element with its attributes and children."""
 
     def __init__(self, tag, attributes, parent):
         self.tag, self.attributes, self.parent, self.children = tag, dict(attributes), parent, []
@@ -21,7 +21,7 @@ class Element:
         return name in self.attributes
 
     def every(self, *tags, **attributes) -> Iterator["Element"]:
-        """Elements in it, however deep, with these tags and attributes; `class_` is one of the classes."""
+        """Descendants with these tags and attributes; `class_` is one of the classes."""
         for child in self.children:
             if isinstance(child, str):
                 continue
@@ -30,7 +30,7 @@ class Element:
             yield from child.every(*tags, **attributes)
 
     def one(self, *tags, **attributes):
-        """The only such element."""
+        """The only descendant with these tags and attributes."""
         found = list(self.every(*tags, **attributes))
         assert len(found) == 1, (tags, attributes, len(found))
         return found[0]
@@ -43,16 +43,16 @@ class Element:
 
     @property
     def text(self):
-        """What is read in it, blanks as a browser shows them."""
+        """Its text, with white space collapsed as in a browser."""
         return " ".join(self.raw.split())
 
     @property
     def raw(self):
-        """Its text as it stands."""
+        """Its text with white space unchanged."""
         return "".join(child if isinstance(child, str) else child.raw for child in self.children)
 
     def above(self, tag):
-        """The nearest element around it with this tag."""
+        """Its nearest ancestor with this tag."""
         found = self.parent
         while found is not None and found.tag != tag:
             found = found.parent
@@ -60,7 +60,7 @@ class Element:
 
 
 class _Builder(HTMLParser):
-    """Reads strictly: whatever is opened is closed, in its place."""
+    """Parses strictly: every element must be closed, in the right place."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,7 @@ class _Builder(HTMLParser):
 
 
 class Form:
-    """A form: its fields with what stands in them, and where it goes."""
+    """A form: its fields with their values, and its address."""
 
     def __init__(self, element, address):
         self.element = element
@@ -96,27 +96,27 @@ class Form:
 
     @property
     def buttons(self):
-        """What its buttons say."""
+        """The labels of its buttons."""
         return [button.text for button in self.element.every("button") if button["type"] != "button"]
 
     @property
     def names(self):
-        """Its fields."""
+        """The names of its fields."""
         return {field["name"] for field in self.element.every("input", "select", "textarea") if field["name"]}
 
     @property
     def fields(self):
-        """What it sends as it is."""
+        """What it sends unchanged."""
         sent = {}
         for field in self.element.every("input", "select", "textarea"):
             if not field["name"] or (field["type"] in {"radio", "checkbox"} and "checked" not in field):
                 continue
-            assert field["name"] not in sent, f"{field['name']} stands twice"
+            assert field["name"] not in sent, f"{field['name']} is there twice"
             sent[field["name"]] = _value(field)
         return sent
 
     def filled(self, typed):
-        """What it sends once this is typed into its fields; None takes a field out."""
+        """What it sends once this is typed into its fields; None removes a field."""
         assert typed.keys() <= self.names, f"no such field: {typed.keys() - self.names}"
         sent = self.fields | typed
         return {name: value.replace("\n", "\r\n") for name, value in sent.items() if value is not None}
@@ -133,7 +133,7 @@ def _value(field):
 
 
 class Page:
-    """What came back, as a page."""
+    """A response, parsed as a page."""
 
     def __init__(self, response, address):
         self.response, self.address = response, address
@@ -147,7 +147,7 @@ class Page:
 
     @property
     def path(self):
-        """Where it is, without the query."""
+        """The path of its address."""
         return urlsplit(self.address).path
 
     @property
@@ -162,17 +162,17 @@ class Page:
 
     @property
     def title(self):
-        """What its tab is called."""
+        """Its title."""
         return self.root.one("title").text
 
     @property
     def main(self):
-        """What stands in it besides the frame that all have; the whole body of a document."""
+        """Its content without the frame that all pages share; the whole body of a document."""
         return next(self.root.every("main"), None) or self.root.one("body")
 
     @property
     def text(self):
-        """What is read in it."""
+        """The text of its content."""
         return self.main.text
 
     @property
@@ -187,39 +187,39 @@ class Page:
 
     @property
     def links(self):
-        """Where its links lead, by what they say."""
+        """The targets of its links, by their text."""
         return {one.text: one["href"] for one in self.root.every("a")}
 
     @property
     def forms(self):
-        """Its forms, but for the one to sign out with."""
+        """Its forms, except the one to sign out."""
         return [Form(one, self.address) for one in self.main.every("form")]
 
     @property
     def navigation(self):
-        """The screens that it offers."""
+        """The screens in its navigation."""
         return [one.text for nav in self.root.every("nav") for one in nav.every("a")]
 
     @property
     def errors(self):
-        """What it says of fields that do not fit, by their names."""
+        """The messages about invalid fields, by field name."""
         marked = {one["id"].removesuffix("-error"): one.text for one in self.main.every("p", class_="error")}
-        said = [one.text for box in self.main.every("div", class_="errors") for one in box.every("li")]
-        assert set(marked.values()) <= set(said)
+        listed = [one.text for box in self.main.every("div", class_="errors") for one in box.every("li")]
+        assert set(marked.values()) <= set(listed)
         return marked
 
     @property
     def notices(self):
-        """What it says before all else."""
+        """The notices at its top."""
         return [one.text for one in self.main.every("div", class_="notice")]
 
     @property
     def facts(self):
-        """Its lists of terms and what is said of each."""
+        """Its description lists: each term with its description."""
         return {
-            term.text: said.text
+            term.text: description.text
             for one in self.main.every("dl")
-            for term, said in zip(one.every("dt"), one.every("dd"), strict=True)
+            for term, description in zip(one.every("dt"), one.every("dd"), strict=True)
         }
 
     def form(self, button=None):
@@ -236,34 +236,34 @@ class Browser:
         self.client = app.test_client()
         self.language = language
         self.visited = []
-        """Every address it was sent to, or went to."""
+        """Every address it has requested, redirects included."""
 
     def send(self, method, path, *, headers=(), **sent):
-        """What comes back of one request, whatever it is."""
-        told = {"Accept-Language": self.language} if self.language else {}
-        return self.client.open(path, method=method, base_url=HOST, headers=told | dict(headers), **sent)
+        """The response to one request."""
+        defaults = {"Accept-Language": self.language} if self.language else {}
+        return self.client.open(path, method=method, base_url=HOST, headers=defaults | dict(headers), **sent)
 
     @property
     def token(self):
-        """What the pages of its session would send."""
+        """The CSRF token of its session."""
         return self.get("/console/policies").root.one("form").one("input")["value"]
 
     def get(self, path):
-        """The page at an address, and of where that leads."""
+        """The page at an address, after redirects."""
         self.visited.append(path)
         return self._arrived(self.send("GET", path), path)
 
     def post(self, path, fields, **headers):
-        """The page that comes of a form with these fields."""
+        """The page that follows a form with these fields."""
         self.visited.append(path)
-        told = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"} | {
+        defaults = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
         sent = {"data": urlencode(fields), "content_type": "application/x-www-form-urlencoded"}
-        return self._arrived(self.send("POST", path, headers=told, **sent), path)
+        return self._arrived(self.send("POST", path, headers=defaults, **sent), path)
 
     def submit(self, form, **typed):
-        """The page that comes of a form with what is typed into it."""
+        """The page that follows a form with this typed into it."""
         fields = form.filled(typed)
         path = form.action.removeprefix(HOST)
         if form.method == "GET":
@@ -271,16 +271,16 @@ class Browser:
         return self.post(path, fields)
 
     def press(self, page, button, **typed):
-        """The page that comes of pressing a button."""
+        """The page that follows when a button is pressed."""
         return self.submit(page.form(button), **typed)
 
     def follow(self, page, link):
-        """The page that a link leads to."""
+        """The page behind a link."""
         return self.get(urljoin(page.address, page.links[link]).removeprefix(HOST))
 
     def _arrived(self, response, path):
         if response.status_code == 303:
-            there = response.headers["Location"]
-            assert there.startswith("/console/"), there
-            return self.get(there)
+            location = response.headers["Location"]
+            assert location.startswith("/console/"), location
+            return self.get(location)
         return Page(response, HOST + path)

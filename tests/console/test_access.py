@@ -1,4 +1,4 @@
-"""Access to the console: whoever is not signed in sees the page to sign in on, and everyone else what his role may."""
+"""Access to the console: strangers see the sign-in page, and users what their role allows."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from refunds.domain.permissions import SCOPES, Role
 from tests.console.conftest import PUBLIC, SECRETS, routes
 
 
-def test_whoever_is_not_signed_in_is_asked_to(house, stranger, records):
-    """Walks every route, tomorrow's too."""
+def test_every_route_asks_a_stranger_to_sign_in(site, stranger, records):
+    """Walks every route, future ones included."""
     walked = 0
-    for rule, method, path in routes(house.app, records):
+    for rule, method, path in routes(site.app, records):
         if rule.endpoint in PUBLIC:
             continue
         page = stranger.get(path) if method == "GET" else stranger.post(path, {"q": "x"})
@@ -20,21 +20,21 @@ def test_whoever_is_not_signed_in_is_asked_to(house, stranger, records):
     assert walked >= 25
 
 
-def test_every_screen_says_which_scopes_it_wants(house):
-    for rule, _, _ in routes(house.app):
-        view = house.app.view_functions[rule.endpoint]
+def test_every_screen_declares_its_scopes(site):
+    for rule, _, _ in routes(site.app):
+        view = site.app.view_functions[rule.endpoint]
         assert hasattr(view, "scopes"), rule
         assert (view.scopes is None) is (rule.endpoint in PUBLIC), rule
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_role_sees_what_its_scopes_allow_and_nothing_else(house, records, role):
-    """Walks every route, tomorrow's too."""
-    browser = house.browser(role)
-    for rule, method, path in routes(house.app, records):
+def test_a_role_sees_only_what_its_scopes_allow(site, records, role):
+    """Walks every route, future ones included."""
+    browser = site.browser(role)
+    for rule, method, path in routes(site.app, records):
         if rule.endpoint in PUBLIC:
             continue
-        scopes = house.app.view_functions[rule.endpoint].scopes
+        scopes = site.app.view_functions[rule.endpoint].scopes
         allowed = not scopes or not SCOPES[role].isdisjoint(scopes)
         page = browser.get(path) if method == "GET" else browser.post(path, {})
         assert (page.status != 403) is allowed, (rule, method, page.status)
@@ -57,21 +57,21 @@ def test_a_role_sees_what_its_scopes_allow_and_nothing_else(house, records, role
         (Role.ADMIN, ["Check", "Open", "Recent", "Policies", "Journal"]),
     ],
 )
-def test_the_navigation_offers_what_can_be_seen(house, role, screens):
-    browser = house.browser(role)
+def test_the_navigation_offers_only_the_screens_of_the_role(site, role, screens):
+    browser = site.browser(role)
     page = browser.get("/console/")
     assert page.navigation == screens
     for screen in screens:
         assert browser.follow(page, screen).status == 200
 
 
-def test_an_auditor_sees_no_personal_data_on_any_screen(house, auditor, agent, records):
-    """Neither of customers nor of staff; an agent does see some of it on those very screens."""
+def test_an_auditor_sees_no_personal_data_on_any_screen(site, auditor, agent, records):
+    """Neither of customers nor of staff; an agent does see some of it on the same screens."""
     seen = 0
-    for rule, method, path in routes(house.app, records):
+    for rule, method, path in routes(site.app, records):
         if method == "GET":
-            page, his = auditor.get(path), agent.get(path)
+            page, of_agent = auditor.get(path), agent.get(path)
             assert not any(secret in page.source for secret in SECRETS), rule
             assert "agent-1" not in page.source, rule
-            seen += any(secret in his.source for secret in SECRETS)
+            seen += any(secret in of_agent.source for secret in SECRETS)
     assert seen >= 4

@@ -1,4 +1,4 @@
-"""Done: what is read aloud and printed; how a cancellation is taken back, by whom, and until when."""
+"""Cancelled orders: what is read aloud and printed, who can revoke a cancellation, and until when."""
 
 from datetime import timedelta
 
@@ -10,8 +10,8 @@ from refunds.service import cancellations
 from tests.console.conftest import opened
 
 
-def test_the_confirmation_is_in_the_customers_language_and_the_console_stays_in_the_agents(house, agent):
-    done = house.cancel(house.register())
+def test_the_confirmation_is_in_the_chosen_language_and_the_console_stays_in_the_agents(site, agent):
+    done = site.cancel(site.register())
     page = agent.get(f"/console/cancellations/{done.cancellation_id}")
     german, english = (agent.follow(page, f"Confirmation in {lang}") for lang in ("German", "English"))
     assert (german.lang, english.lang) == ("de", "en")
@@ -21,18 +21,18 @@ def test_the_confirmation_is_in_the_customers_language_and_the_console_stays_in_
     assert agent.get("/console/").lang == "en"
 
 
-def done(house, role=Role.AGENT, **facts):
-    """A cancellation that somebody has issued."""
-    return house.cancel(house.register(**facts), role)
+def done(site, role=Role.AGENT, **facts):
+    """A cancellation that a user of this role has issued."""
+    return site.cancel(site.register(**facts), role)
 
 
 def path_of(one):
-    """Where a cancellation is shown."""
+    """The path of a cancellation's page."""
     return f"/console/cancellations/{one.cancellation_id}"
 
 
-def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent):
-    one = done(house)
+def test_the_page_shows_the_reference_and_what_happens_next(site, agent):
+    one = done(site)
     page = agent.get(path_of(one))
     (reference,) = page.main.every("p", class_="big")
     assert reference.text == format_reference(one.reference)
@@ -43,41 +43,41 @@ def test_the_reference_is_read_aloud_and_what_happens_next_is_said(house, agent)
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
-def test_the_agent_revokes_his_own_for_a_quarter_of_an_hour(house, agent, now):
-    one = done(house)
+def test_an_agent_can_revoke_their_own_cancellation_for_15_minutes(site, agent, now):
+    one = done(site)
     page = agent.get(path_of(one))
     now.shift(timedelta(minutes=15))
     page = agent.press(page, "Revoke", reason_code="entered_in_error", reason="Another was meant.")
     assert page.h1 == "The cancellation was revoked"
     assert page.facts["Revoked"].endswith("you: Entered in error, Another was meant.")
-    assert house.active(one.order_id) is None
-    assert house.contact(one.order_id).is_open, "the request is open again"
+    assert site.active(one.order_id) is None
+    assert site.contact(one.order_id).is_open, "the request is open again"
     assert one.order_id in agent.get("/console/open").links
 
 
-def test_after_that_he_may_not_and_is_not_offered_to(house, agent, now):
-    one = done(house)
+def test_after_15_minutes_an_agent_can_no_longer_revoke_it(site, agent, now):
+    one = done(site)
     form = agent.get(path_of(one)).form("Revoke")
     now.shift(timedelta(minutes=15, seconds=1))
-    before = house.position
+    before = site.position
     page = agent.submit(form, reason_code="entered_in_error")
     assert (page.status, page.h1) == (403, "This is not for you to do")
-    assert house.position == before
+    assert site.position == before
     page = agent.get(path_of(one))
     assert "Revoke" not in [button for each in page.forms for button in each.buttons]
     assert "a supervisor can revoke it until it is refunded" in page.text
 
 
 @pytest.mark.parametrize("after", [timedelta(minutes=1), timedelta(days=30)])
-def test_a_supervisor_revokes_any_until_it_is_refunded(house, now, after):
-    first, second = done(house), done(house)
+def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(site, now, after):
+    first, second = done(site), done(site)
     now.shift(after)
-    supervisor = house.browser(Role.SUPERVISOR)
+    supervisor = site.browser(Role.SUPERVISOR)
     page = supervisor.press(supervisor.get(path_of(first)), "Revoke", reason_code="customer_withdrew")
     assert page.h1 == "The cancellation was revoked"
-    assert not house.contact(first.order_id).is_open, "the customer wants it no more"
+    assert not site.contact(first.order_id).is_open, "the customer no longer wants it"
     form = supervisor.get(path_of(second)).form("Revoke")
-    with house.store.write(house.principal(Role.BILLING)) as uow:
+    with site.store.write(site.principal(Role.BILLING)) as uow:
         cancellations.settle(uow, second.cancellation_id, None, "R-1")
     page = supervisor.submit(form, reason_code="customer_withdrew")
     assert (page.status, page.h1) == (409, "The cancellation is no longer what you saw")
@@ -85,17 +85,17 @@ def test_a_supervisor_revokes_any_until_it_is_refunded(house, now, after):
     assert (page.facts["State"], "Revoke" in page.source) == ("refunded", False)
 
 
-def test_nobody_revokes_what_another_agent_has_issued(house, agent):
-    one = done(house, Role.SUPERVISOR)
+def test_an_agent_cannot_revoke_a_cancellation_of_another_user(site, agent):
+    one = done(site, Role.SUPERVISOR)
     assert "Revoke" not in agent.get(path_of(one)).source
     token = agent.get("/console/").form("Check").fields["csrf_token"]
-    before = house.position
+    before = site.position
     page = agent.post(path_of(one), {"csrf_token": token, "reason_code": "entered_in_error"})
-    assert (page.status, house.position) == (403, before)
+    assert (page.status, site.position) == (403, before)
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ({}, {"reason_code": "Fill this in."}),
         ({"reason_code": "mood"}, {"reason_code": "Choose one of the reasons."}),
@@ -103,27 +103,27 @@ def test_nobody_revokes_what_another_agent_has_issued(house, agent):
         ({"reason": "Another was meant."}, {"reason_code": "Fill this in."}),
     ],
 )
-def test_a_revocation_wants_its_reason_and_keeps_what_was_typed(house, agent, typed, said):
-    one = done(house)
-    form, before = agent.get(path_of(one)).form("Revoke"), house.position
+def test_a_revocation_needs_a_reason_and_keeps_what_was_typed(site, agent, typed, expected):
+    one = done(site)
+    form, before = agent.get(path_of(one)).form("Revoke"), site.position
     page = agent.post(path_of(one), form.fields | typed)
-    assert (page.status, house.position) == (422, before)
-    ((field, words),) = said.items()
+    assert (page.status, site.position) == (422, before)
+    ((field, message),) = expected.items()
     assert page.errors.keys() == {field}
-    assert page.errors[field].startswith(words)
+    assert page.errors[field].startswith(message)
     kept = page.form("Revoke").fields
     assert kept["reason"] == typed.get("reason", "")
     assert kept.get("reason_code") == (typed.get("reason_code") if field != "reason_code" else None)
 
 
-def test_recent_are_ones_own_the_newest_first_with_how_long_they_can_be_revoked(house, now):
-    house = opened()
+def test_recent_lists_ones_own_cancellations_newest_first_with_the_time_left_to_revoke(site, now):
+    site = opened()
     orders = []
     for _ in range(3):
-        orders.append(done(house).order_id)
+        orders.append(done(site).order_id)
         now.shift(timedelta(minutes=6))
-    done(house, Role.SUPERVISOR)
-    agent = house.browser(Role.AGENT)
+    done(site, Role.SUPERVISOR)
+    agent = site.browser(Role.AGENT)
     rows = [
         [cell.text for cell in row.every("th", "td")]
         for row in agent.get("/console/recent").root.one("tbody").every("tr")
@@ -131,12 +131,12 @@ def test_recent_are_ones_own_the_newest_first_with_how_long_they_can_be_revoked(
     assert [row[1] for row in rows] == orders[::-1]
     assert [row[4].partition(" ")[2].partition(" ")[2] for row in rows] == ["9 minutes left", "3 minutes left", ""]
     assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute} (Berlin time)" for minute in (32, 26, 20)]
-    assert house.browser(Role.ADMIN).get("/console/recent").text.endswith("You have not cancelled anything yet.")
-    house.store.close()
+    assert site.browser(Role.ADMIN).get("/console/recent").text.endswith("You have not cancelled anything yet.")
+    site.store.close()
 
 
-def test_a_revoked_cancellation_has_no_words_for_the_customer_and_no_confirmation(house, agent):
-    one = done(house)
+def test_a_revoked_cancellation_has_no_text_for_the_customer_and_no_confirmation(site, agent):
+    one = done(site)
     page = agent.press(agent.get(path_of(one)), "Revoke", reason_code="entered_in_error")
     assert not list(page.main.every("section", class_="words"))
     assert not [link for link in page.links if link.startswith("Confirmation")]
@@ -145,22 +145,22 @@ def test_a_revoked_cancellation_has_no_words_for_the_customer_and_no_confirmatio
 
 
 @pytest.mark.parametrize("language", ["fr", "DE", "x" * 50])
-def test_a_confirmation_is_in_a_language_that_there_is(house, agent, language):
-    assert agent.get(f"{path_of(done(house))}/confirmation?language={language}").status == 422
+def test_a_confirmation_in_an_unknown_language_is_refused(site, agent, language):
+    assert agent.get(f"{path_of(done(site))}/confirmation?language={language}").status == 422
 
 
-def test_the_history_of_an_order_tells_everything_that_happened_in_its_order(house, agent, supervisor, now):
-    order = house.register()
+def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervisor, now):
+    order = site.register()
     now.shift(60)
     agent.press(agent.get(f"/console/orders/{order}"), "Only a question")
     now.shift(60)
-    house.record(order, note="Wants it cancelled.")
+    site.record(order, note="Wants it cancelled.")
     now.shift(60)
     page = supervisor.press(supervisor.get(f"/console/orders/{order}"), "Cancel this order")
     supervisor.press(page, "Cancel the order now", note="Called again.")
-    reference = format_reference(house.active(order).reference)
+    reference = format_reference(site.active(order).reference)
     now.shift(60)
-    page = supervisor.get(path_of(house.active(order)))
+    page = supervisor.get(path_of(site.active(order)))
     supervisor.press(page, "Revoke", reason_code="customer_withdrew", reason="Thought better of it.")
     page = agent.get(f"/console/orders/{order}/history")
     items = list(page.root.one("ol", class_="timeline").every("li"))
@@ -168,21 +168,21 @@ def test_the_history_of_an_order_tells_everything_that_happened_in_its_order(hou
         "order registered", "contact recorded", "contact recorded", "contact recorded", "cancellation issued",
         "cancellation revoked", "contact resolved", "contact resolved",
     ]  # fmt: skip
-    told = [item.text for item in items]
-    assert "Question" in told[1]
-    assert "you" in told[1]
-    assert "Wants it cancelled." in told[2]
-    assert "supervisor-1" in told[3]
-    assert reference in told[4]
-    assert "Thought better of it." in told[5]
+    texts = [item.text for item in items]
+    assert "Question" in texts[1]
+    assert "you" in texts[1]
+    assert "Wants it cancelled." in texts[2]
+    assert "supervisor-1" in texts[3]
+    assert reference in texts[4]
+    assert "Thought better of it." in texts[5]
     assert page.facts["Customer"] == "K-20391"
     assert page.facts["Service provided"] == "Thursday, 2 April 2026, 16:20 (Berlin time)"
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_the_evidence_is_a_page_of_its_own_in_the_readers_language(house, language):
-    one = done(house)
-    browser = house.browser(Role.AGENT, language)
+def test_the_evidence_is_a_separate_page_in_the_readers_language(site, language):
+    one = done(site)
+    browser = site.browser(Role.AGENT, language)
     page = browser.get(f"/console/orders/{one.order_id}/evidence")
     assert (page.status, page.lang) == (200, language)
     assert one.order_id in page.text

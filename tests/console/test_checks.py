@@ -1,4 +1,4 @@
-"""From a number, or a day and a region, to the answer: what is found, what is not, and what is said of slips."""
+"""From a number, or a day and a region, to the answer: what is found, what is not, and how typing errors are reported."""
 
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
@@ -15,64 +15,64 @@ UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"
 
 
 def asked(browser, **typed):
-    """The page that comes of asking on the first one."""
+    """The page that follows a check on the start page."""
     return browser.press(browser.get("/console/"), "Check", **typed)
 
 
-def test_an_order_is_found_by_its_number(house, agent):
-    order = house.register()
+def test_an_order_is_found_by_its_number(site, agent):
+    order = site.register()
     page = asked(agent, q=f"  {order} ")
     assert (page.status, page.h1, page.path) == (200, UNTIL, f"/console/orders/{order}")
     assert "Today is the last day." in page.text
 
 
-def test_the_answer_takes_three_keys_at_most_from_the_open_page(house, agent):
-    """The field has the focus, and whatever else is asked has its answer already."""
+def test_a_check_on_the_start_page_needs_only_the_number(site, agent):
+    """Its field has the focus, and every other field has a default."""
     form = agent.get("/console/").form("Check")
     (focused,) = (one for one in form.element.every("input") if "autofocus" in one)
     assert focused["name"] == "q"
-    assert agent.submit(form, q=house.register()).h1 == UNTIL
+    assert agent.submit(form, q=site.register()).h1 == UNTIL
 
 
 @pytest.mark.parametrize(
-    "spelt", ["{}", "{0[0]}{0[1]}{0[2]} {0[3]}{0[4]}{0[5]} {0[6]}{0[7]}{0[8]}{0[9]}", "spoken", " - {} - "]
+    "spelling", ["{}", "{0[0]}{0[1]}{0[2]} {0[3]}{0[4]}{0[5]} {0[6]}{0[7]}{0[8]}{0[9]}", "spoken", " - {} - "]
 )
-def test_an_order_is_found_by_the_reference_of_its_cancellation_however_it_is_spelt(house, agent, spelt):
-    order = house.register()
-    reference = house.cancel(order).reference
-    page = asked(agent, q=format_reference(reference) if spelt == "spoken" else spelt.format(reference))
+def test_an_order_is_found_by_the_reference_of_its_cancellation_in_any_spelling(site, agent, spelling):
+    order = site.register()
+    reference = site.cancel(order).reference
+    page = asked(agent, q=format_reference(reference) if spelling == "spoken" else spelling.format(reference))
     assert (page.h1, page.path) == ("Already cancelled", f"/console/orders/{order}")
     assert page.links[format_reference(reference)].startswith("/console/cancellations/can_")
 
 
-def test_a_misheard_reference_is_told_as_such(house, agent):
-    reference = house.cancel(house.register()).reference
+def test_a_reference_with_a_wrong_check_digit_is_reported(site, agent):
+    reference = site.cancel(site.register()).reference
     wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
     page = asked(agent, q=format_reference(wrong))
     assert (page.status, page.form("Check").fields["q"]) == (422, format_reference(wrong))
     assert page.errors["q"].startswith("The check digit of this reference does not fit")
 
 
-def test_a_customer_is_found_by_his_number_which_no_address_repeats(house, agent):
-    """Nor is it in an address where the customer has a single order or an order is not his."""
-    first, second = house.register(customer_ref="K 88 & Söhne"), house.register(customer_ref="K 88 & Söhne")
-    other = house.register(customer_ref="K-99")
+def test_a_customer_is_found_by_their_number_which_appears_in_no_address(site, agent):
+    """The number is in no address that the browser visits on the way."""
+    first, second = site.register(customer_ref="K 88 & Söhne"), site.register(customer_ref="K 88 & Söhne")
+    other = site.register(customer_ref="K-99")
     page = asked(agent, q="K 88 & Söhne")
     assert (page.status, page.h1) == (200, "Orders of the customer K 88 & Söhne")
     assert {first, second} <= page.links.keys()
     assert other not in page.links
     assert agent.follow(page, first).h1 == UNTIL
-    assert not any("88" in unquote_plus(address).replace(house.customer(first), "") for address in agent.visited)
+    assert not any("88" in unquote_plus(address).replace(site.customer(first), "") for address in agent.visited)
 
 
-def test_a_customers_only_order_is_answered_at_once(house, agent):
-    order = house.register(customer_ref="K-only")
+def test_the_number_of_a_customer_with_one_order_leads_straight_to_it(site, agent):
+    order = site.register(customer_ref="K-only")
     page = agent.press(agent.get("/console/"), "Check", q="K-only")
     assert page.path == f"/console/orders/{order}"
 
 
-def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
-    made = {house.register(customer_ref="K-many") for _ in range(30)}
+def test_the_orders_of_a_customer_are_shown_page_by_page(site, agent):
+    made = {site.register(customer_ref="K-many") for _ in range(30)}
     page, seen = asked(agent, q="K-many"), set()
     while True:
         seen |= made & page.links.keys()
@@ -82,7 +82,7 @@ def test_a_customer_of_many_orders_is_shown_page_by_page(house, agent):
     assert seen == made
 
 
-def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house, agent):
+def test_an_unknown_number_is_kept_and_a_check_by_date_is_offered(site, agent):
     page = asked(agent, q="A-nowhere", channel="email")
     assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Error")
     assert page.errors == {"q": page.errors["q"]}
@@ -93,7 +93,7 @@ def test_a_number_that_nothing_has_is_kept_and_a_check_by_date_is_offered(house,
     assert "open" in by_date
 
 
-def test_whoever_has_no_number_checks_by_date_and_region(agent):
+def test_an_order_without_a_number_is_checked_by_date_and_region(agent):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="DE-BY")
     assert (page.status, page.h1, page.path) == (200, UNTIL, "/console/days")
     assert "Without an order number · Bayern" in page.text
@@ -115,7 +115,7 @@ def test_whoever_has_no_number_checks_by_date_and_region(agent):
         ({"provided_on": "27.3.2026", "received_at": "1.4. 0:00"}, "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"),
     ],
 )  # fmt: skip
-def test_a_day_is_answered_as_an_order_of_that_day_is(agent, typed, heading):
+def test_a_check_by_date_answers_as_for_an_order_of_that_day(agent, typed, heading):
     page = agent.press(agent.get("/console/"), "Check by date", **typed)
     assert (page.status, page.h1) == (200, heading)
 
@@ -127,10 +127,10 @@ def test_a_product_team_checks_by_date_alone(product):
     assert product.press(page, "Check").errors == {"provided_on": "Fill this in."}
 
 
-def test_a_number_is_nothing_to_those_who_may_not_see_orders(house, product):
-    """Whether there is one is not told either."""
+def test_a_role_that_may_not_see_orders_cannot_check_by_number(site, product):
+    """The page does not even reveal whether the order exists."""
     token = product.get("/console/").form("Check").fields["csrf_token"]
-    found, unknown = (product.post("/console/", {"csrf_token": token, "q": q}) for q in (house.register(), "A-nowhere"))
+    found, unknown = (product.post("/console/", {"csrf_token": token, "q": q}) for q in (site.register(), "A-nowhere"))
     assert found.status == unknown.status == 422
     assert found.errors == unknown.errors == {"provided_on": "Fill this in."}
 
@@ -148,7 +148,7 @@ CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
 
 @pytest.mark.parametrize("lang", ["en", "de"])
 @pytest.mark.parametrize(
-    ("typed", "field", "said"),
+    ("typed", "field", "message"),
     [
         ({"provided_on": "8/4/2026"}, "provided_on", DAY),
         ({"provided_on": "31.2.2026"}, "provided_on", DAY),
@@ -171,20 +171,20 @@ CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
         ({"q": "{order}", "received_at": "9:00", "sent_at": "9:01"}, "sent_at", CANNOT_BE),
     ],
 )  # fmt: skip
-def test_what_is_mistyped_is_kept_and_what_is_expected_is_said(house, lang, typed, field, said):
-    browser, order = house.browser(Role.AGENT, lang), house.register()
+def test_an_invalid_field_is_kept_and_explained(site, lang, typed, field, message):
+    browser, order = site.browser(Role.AGENT, lang), site.register()
     typed = {name: value.format(order=order) for name, value in typed.items()}
     page = browser.submit(browser.get("/console/").forms[0], **typed)
     assert (page.status, page.lang, page.path) == (422, lang, "/console/")
     assert page.errors.keys() == {field}
-    assert said[lang] in page.errors[field]
+    assert message[lang] in page.errors[field]
     assert page.forms[0].fields.items() >= typed.items(), "what was typed is kept"
     (marked,) = page.main.every("input", "fieldset", **{"aria-invalid": "true"})
     assert f"{field}-error" in marked["aria-describedby"].split()
     assert any("open" in one for one in page.main.every("details") if any(one.every("input", name=field)))
 
 
-def test_a_year_whose_holidays_are_not_known_is_told_as_such(agent):
+def test_a_year_without_known_holidays_is_reported(agent):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="8.4.1869")
     assert page.status == 422
     assert page.errors["provided_on"].startswith("The holidays of that year are not known")
@@ -204,20 +204,20 @@ def test_a_year_whose_holidays_are_not_known_is_told_as_such(agent):
         ("2026-04-07 23:05", "7 Apr 2026, 23:05"),
     ],
 )
-def test_times_are_typed_and_told_in_the_zone_of_the_policy(house, agent, typed, received):
-    page = asked(agent, q=house.register(), received_at=typed)
+def test_times_are_read_and_shown_in_the_time_zone_of_the_policy(site, agent, typed, received):
+    page = asked(agent, q=site.register(), received_at=typed)
     assert page.status == 200
     assert f"received {received}" in page.text
     assert page.form("Check again").fields["received_at"] == received
     assert agent.press(page, "Check again").text == page.text, "what is shown can be sent again"
 
 
-def test_an_hour_that_comes_twice_is_the_first_of_the_two(house, now):
+def test_an_ambiguous_time_is_the_first_of_the_two(site, now):
     now.move_to(datetime(2026, 10, 26, 8, tzinfo=UTC))
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = asked(
         agent,
-        q=house.register(service_provided_at="2026-10-22T12:00:00Z"),
+        q=site.register(service_provided_at="2026-10-22T12:00:00Z"),
         received_at="25.10.2026 02:30",
     )
     assert page.query["received_at"] == "2026-10-25T00:30:00Z"
@@ -225,14 +225,14 @@ def test_an_hour_that_comes_twice_is_the_first_of_the_two(house, now):
 
 @pytest.mark.parametrize("received_at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "31.12.9999 23:59"])
 @pytest.mark.parametrize("provided_on", ["2.4.2026", "31.12.9999", "0001-01-01T00:00:00Z"])
-def test_the_ends_of_time_are_no_failure(agent, provided_on, received_at):
+def test_the_first_and_last_instants_cause_no_failure(agent, provided_on, received_at):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on=provided_on, received_at=received_at)
     assert page.status in {200, 422}
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_the_answer_says_what_was_left_then_and_what_is_left_now(house, language):
-    browser, order = house.browser(Role.AGENT, language), house.register()
+def test_the_answer_shows_the_days_left_at_the_time_of_the_request(site, language):
+    browser, order = site.browser(Role.AGENT, language), site.register()
     then, now = (
         browser.get(f"/console/orders/{order}?received_at=2026-04-07T10:00:00Z"),
         browser.get(f"/console/orders/{order}"),
@@ -245,8 +245,8 @@ def test_the_answer_says_what_was_left_then_and_what_is_left_now(house, language
     assert today in now.text
 
 
-def test_a_link_of_the_helpdesk_answers_at_once_and_its_channel_is_kept(house, agent):
-    first, second = house.register(), house.register()
+def test_a_link_from_the_helpdesk_shows_the_answer_and_keeps_its_channel(site, agent):
+    first, second = site.register(), site.register()
     assert "by e-mail" in agent.get(f"/console/orders/{first}?channel=email").text
     assert agent.get("/console/").form("Check").fields["channel"] == "email"
     assert "by e-mail" in agent.get(f"/console/orders/{second}").text
@@ -254,38 +254,38 @@ def test_a_link_of_the_helpdesk_answers_at_once_and_its_channel_is_kept(house, a
     assert agent.get("/console/").form("Check").fields["channel"] == "phone"
 
 
-def test_a_link_of_the_helpdesk_survives_the_sign_in(house, stranger):
-    order = house.register()
+def test_a_link_from_the_helpdesk_survives_the_sign_in(site, stranger):
+    order = site.register()
     page = stranger.get(f"/console/orders/{order}?channel=email")
     assert page.status == 401
-    page = stranger.submit(page.form("Sign in"), name="agent-1", password=house.passwords[Role.AGENT])
+    page = stranger.submit(page.form("Sign in"), name="agent-1", password=site.passwords[Role.AGENT])
     assert (page.h1, page.query) == (UNTIL, {"channel": "email"})
 
 
 @pytest.mark.parametrize(
     "query", ["channel=fax", "received_at=soon", "channel=phone&channel=email", "what=1", "sent_at=1.1.2026"]
 )
-def test_a_link_that_does_not_fit_is_no_answer(house, agent, query):
-    page = agent.get(f"/console/orders/{house.register()}?{query}")
+def test_an_invalid_link_shows_no_answer(site, agent, query):
+    page = agent.get(f"/console/orders/{site.register()}?{query}")
     assert page.status == 422
     assert "Refundable" not in page.text
 
 
-def test_an_order_that_came_too_late_is_answered_with_when_it_ended(house, agent):
-    page = asked(agent, q=house.register(service_provided_at=TOO_LONG_AGO))
+def test_a_late_request_shows_when_the_window_ended(site, agent):
+    page = asked(agent, q=site.register(service_provided_at=TOO_LONG_AGO))
     assert page.h1 == "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
     assert {"Record the request", "Only a question"} <= {button for form in page.forms for button in form.buttons}
     assert "Cancel as goodwill" not in page.source
 
 
-def test_an_order_whose_service_is_not_yet_provided_can_be_cancelled(house, agent):
-    page = asked(agent, q=house.register(service_provided_at=None))
+def test_an_order_can_be_cancelled_before_its_service_is_provided(site, agent):
+    page = asked(agent, q=site.register(service_provided_at=None))
     assert page.h1 == "Refundable: the service has not been provided yet"
     assert "Cancel this order" in [button for form in page.forms for button in form.buttons]
 
 
-def test_every_day_of_the_window_is_shown_with_what_it_is(house, agent):
-    page = asked(agent, q=house.register())
+def test_every_day_of_the_window_is_shown_with_its_kind(site, agent):
+    page = asked(agent, q=site.register())
     days = [one.text for one in page.root.one("ol", class_="strip").every("li")]
     assert days == [
         "Thu 2 Apr service day",
@@ -300,17 +300,17 @@ def test_every_day_of_the_window_is_shown_with_what_it_is(house, agent):
     assert "8 Apr" in today.text
 
 
-def test_the_words_for_the_customer_are_there_in_both_languages_whatever_the_agents_is(house):
-    order = house.register()
+def test_the_text_for_the_customer_is_shown_in_both_languages(site):
+    order = site.register()
     for language in ("en", "de"):
-        page = house.browser(Role.AGENT, language).get(f"/console/orders/{order}")
+        page = site.browser(Role.AGENT, language).get(f"/console/orders/{order}")
         words = {one["lang"]: one.text for one in page.main.every("section", class_="words")}
         assert "Your order can be cancelled until the end of Wednesday, 8 April 2026." in words["en"]
         assert "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden." in words["de"]
 
 
-def test_looking_leaves_nothing_on_record(house, agent):
-    order, before = house.register(), house.position
+def test_a_check_records_nothing(site, agent):
+    order, before = site.register(), site.position
     for typed in (
         {"q": order},
         {"q": order, "received_at": "9:00"},
@@ -321,32 +321,32 @@ def test_looking_leaves_nothing_on_record(house, agent):
         asked(agent, **typed)
     agent.get(f"/console/orders/{order}/cancel?channel=phone")
     agent.get(f"/console/orders/{order}/record?intent=question")
-    assert house.position[0] == before[0]
+    assert site.position[0] == before[0]
 
 
-def test_demonstration_orders_are_offered_and_marked_as_such():
+def test_demonstration_orders_are_offered_and_marked():
     with time_machine.travel(datetime(2026, 4, 8, 8, 20, tzinfo=UTC), tick=False):
-        house = opened()
-        browser = house.browser(Role.AGENT)
-        assert "Make demonstration orders" not in house.browser(Role.PRODUCT).get("/console/").source
+        site = opened()
+        browser = site.browser(Role.AGENT)
+        assert "Make demonstration orders" not in site.browser(Role.PRODUCT).get("/console/").source
         page = browser.press(browser.get("/console/"), "Make demonstration orders")
         made = [link for link in page.links if link.startswith("DEMO-")]
         assert len(made) == 5
         assert all("demonstration" in browser.follow(page, link).text for link in made)
-        before = house.position
+        before = site.position
         browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
-        assert house.position == before, "the same ones again"
-        house.store.close()
+        assert site.position == before, "the same ones again"
+        site.store.close()
 
 
-def test_production_makes_nothing_up(tmp_path):
+def test_production_offers_no_demonstration_orders(tmp_path):
     create_master_key(tmp_path / "master.key")
-    house = opened(env="production", directory=tmp_path)
-    browser = house.browser(Role.ADMIN)
+    site = opened(env="production", directory=tmp_path)
+    browser = site.browser(Role.ADMIN)
     page = browser.get("/console/")
     assert "demonstration" not in page.source.lower()
-    before = house.position
+    before = site.position
     refused = browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
     assert (refused.status, refused.h1) == (404, "There is nothing here")
-    assert house.position == before
-    house.store.close()
+    assert site.position == before
+    site.store.close()

@@ -1,4 +1,4 @@
-"""Forms that no page of the session has sent: of other sites, of other sessions, of nobody. Nothing comes of them."""
+"""Forms that did not come from a page of the session: from other sites or other sessions. They have no effect."""
 
 import pytest
 
@@ -18,7 +18,7 @@ FILLED = {
     "once": "one-time-id-0001",
     "intent": "cancel",
 }
-"""Fields of all forms together."""
+"""The fields of all forms together."""
 
 
 TOKENS = {
@@ -32,17 +32,17 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("sends", TOKENS)
-def test_a_form_that_no_page_of_the_session_sent_is_shown_again_and_does_nothing(house, records, sends):
-    """Walks every form, tomorrow's too."""
-    browser = house.browser(Role.ADMIN)
-    own, other = browser.token, house.browser(Role.ADMIN).token
+def test_a_form_with_a_wrong_token_is_shown_again_and_changes_nothing(site, records, sends):
+    """Walks every form, future ones included."""
+    browser = site.browser(Role.ADMIN)
+    own, other = browser.token, site.browser(Role.ADMIN).token
     token = TOKENS[sends].format(own=own, cut=own[:-1], other=other)
-    before = house.position
-    for endpoint, path in forms(house, records):
+    before = site.position
+    for endpoint, path in forms(site, records):
         page = browser.post(path, FILLED | ({"csrf_token": token} if token else {}))
         assert page.status == 200, endpoint
         assert any(STALE in notice for notice in page.notices), endpoint
-    assert house.position == before
+    assert site.position == before
     assert browser.get("/console/").status == 200
 
 
@@ -65,15 +65,15 @@ CROSS_SITE = (
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE)
-def test_a_form_of_another_site_is_refused_whatever_it_holds(house, records, headers):
-    """Walks every form, tomorrow's too, and the one to sign in with."""
-    browser = house.browser(Role.ADMIN)
-    token, before = browser.token, house.position
-    for _, path in [*forms(house, records), ("console.sign_in", "/console/sign-in/")]:
+def test_a_form_from_another_site_is_refused(site, records, headers):
+    """Walks every form, future ones included, and the sign-in form."""
+    browser = site.browser(Role.ADMIN)
+    token, before = browser.token, site.position
+    for _, path in [*forms(site, records), ("console.sign_in", "/console/sign-in/")]:
         sent = {"data": FILLED | {"csrf_token": token}}
         page = Page(browser.send("POST", path, headers=headers, **sent), path)
         assert (page.status, page.h1) == (403, "This is not for you to do"), path
-    assert house.position == before
+    assert site.position == before
 
 
 @pytest.mark.parametrize(
@@ -86,16 +86,16 @@ def test_a_form_of_another_site_is_refused_whatever_it_holds(house, records, hea
         {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     ],
 )
-def test_a_form_of_the_console_itself_is_taken(house, agent, headers):
-    """Old browsers say less of where it comes from; the token is wanted all the same."""
-    order = house.register()
+def test_a_form_from_the_console_itself_is_accepted(site, agent, headers):
+    """Old browsers say less about its origin; the token is required in any case."""
+    order = site.register()
     sent = {"data": {"q": order, "csrf_token": agent.token}}
-    answer = agent.send("POST", "/console/", headers=headers, **sent)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"/console/orders/{order}?channel=phone")
+    response = agent.send("POST", "/console/", headers=headers, **sent)
+    assert (response.status_code, response.headers["Location"]) == (303, f"/console/orders/{order}?channel=phone")
 
 
-def test_a_page_may_be_asked_for_from_anywhere(house, agent):
-    """A helpdesk links to it; nothing comes of reading."""
-    before = house.position
+def test_any_site_may_link_to_a_page(site, agent):
+    """The helpdesk links to it, and reading changes nothing."""
+    before = site.position
     assert agent.send("GET", "/console/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
-    assert house.position == before
+    assert site.position == before

@@ -1,4 +1,4 @@
-"""Hostile texts, wherever one may be written: every screen shows them as texts, and takes them for nothing else."""
+"""Hostile text in every field that takes text: every screen shows it as plain text."""
 
 import re
 from urllib.parse import quote, urljoin, urlsplit
@@ -17,7 +17,7 @@ STRICT = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 DOCUMENTS = {"evidence", "confirmation"}
-"""Pages to print: whole in one file, with one style in it that their policy knows by its digest."""
+"""Pages to print: self-contained, with one inline style that their security policy allows by its digest."""
 
 TAGS = {
     "html", "head", "meta", "title", "link", "script", "body", "header", "main", "nav", "section", "div", "span", "p", "a", "form", "input",
@@ -25,26 +25,26 @@ TAGS = {
     "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "svg", "path", "rect", "line", "text", "g",
     "desc", "defs", "pattern", "strong", "code", "br", "blockquote", "style", "footer", "figure", "figcaption", "small", "em", "time", "address", "hr", "b",
 }  # fmt: skip
-"""Whatever the pages are made of."""
+"""Every tag that the pages use."""
 
 
 @pytest.fixture(scope="module")
 def shown():
-    """What the screens are looked at with, hostile texts in it."""
-    with scene(hostile=True) as told:
-        yield told
+    """The data for the screens, with hostile text."""
+    with scene(hostile=True) as attribute_values:
+        yield attribute_values
 
 
 @pytest.fixture(scope="module")
 def peaceful():
-    """The same without."""
-    with scene() as told:
-        yield told
+    """The same data without hostile text."""
+    with scene() as attribute_values:
+        yield attribute_values
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
-def test_a_hostile_text_is_a_text(shown, peaceful, screen):
-    """The page has the same elements as with any other text."""
+def test_hostile_text_adds_no_elements_to_a_page(shown, peaceful, screen):
+    """The page has the same elements as with harmless text."""
     page, plain = (looked_at(one, screen, "en") for one in (shown, peaceful))
     made, expected = ([(one.tag, sorted(one.attributes)) for one in each.root.every()] for each in (page, plain))
     assert made == expected
@@ -52,15 +52,15 @@ def test_a_hostile_text_is_a_text(shown, peaceful, screen):
     assert "onerror=" not in page.source.replace("onerror=alert(2)&gt;", "")
 
 
-def test_the_hostile_texts_stand_where_they_are_looked_for(shown):
-    """So that the test above has something to look at."""
+def test_the_screens_contain_the_hostile_text(shown):
+    """Otherwise the test above would prove nothing."""
     found = {screen.name for screen in SCREENS if "alert(1)" in looked_at(shown, screen, "en").text}
     assert {"history", "request", "request-refused", "revoked", "policy", "evidence", "confirmation"} <= found
     assert "{{ 7 * 7 }}" in looked_at(shown, next(s for s in SCREENS if s.name == "history"), "en").text
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
-def test_a_page_runs_and_loads_nothing_but_the_consoles_own(shown, screen):
+def test_a_page_loads_only_resources_of_the_console(shown, screen):
     page = looked_at(shown, screen, "en")
     for element in page.root.every():
         assert element.tag in TAGS, element.tag
@@ -72,19 +72,19 @@ def test_a_page_runs_and_loads_nothing_but_the_consoles_own(shown, screen):
                 assert (where.scheme, where.netloc) == ("https", "localhost"), element[name]
                 assert where.path.startswith(("/console/", "/static/")), element[name]
     assert all(one["src"] and not one.raw.strip() for one in page.root.every("script"))
-    assert not re.findall(r"(?:https?:)?//(?!localhost)[a-z0-9.-]+\.[a-z]+", "".join(told(page)))
+    assert not re.findall(r"(?:https?:)?//(?!localhost)[a-z0-9.-]+\.[a-z]+", "".join(attribute_values(page)))
     styles = list(page.root.every("style"))
     assert len(styles) == (screen.name in DOCUMENTS)
 
 
-def told(page):
-    """Attributes in which an address could stand."""
+def attribute_values(page):
+    """The values of the attributes that could contain an address."""
     for element in page.root.every():
         yield from (f"{value} " for name, value in element.attributes.items() if name not in {"value", "content"})
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
-def test_a_page_says_that_it_is_not_to_be_kept_framed_or_guessed_at(shown, screen):
+def test_a_page_forbids_caching_framing_and_sniffing(shown, screen):
     headers = looked_at(shown, screen, "en").headers
     policy = headers["Content-Security-Policy"]
     if screen.name in DOCUMENTS:
@@ -114,8 +114,8 @@ ISOLATED = set(re.search(r"^([a-z0-9, ]+) \{[^}]*unicode-bidi: isolate", STYLES,
 @pytest.mark.parametrize(
     "screen", [one for one in SCREENS if one.name not in DOCUMENTS], ids=lambda screen: screen.name
 )
-def test_a_text_that_turns_the_reading_direction_turns_nothing_else(shown, screen):
-    """It stands in an element whose direction reaches nothing around it: what is beside it is read as it is."""
+def test_text_with_bidi_controls_does_not_affect_the_text_around_it(shown, screen):
+    """It is in an element that isolates its reading direction."""
     assert {"dd", "td", "li", "p"} <= ISOLATED
     page = looked_at(shown, screen, "en")
     for element in page.root.every():
@@ -126,7 +126,7 @@ def test_a_text_that_turns_the_reading_direction_turns_nothing_else(shown, scree
 
 
 @pytest.mark.parametrize("path", ["/console/", "/console/orders/A-1001", "/console/nowhere", "/console/open"])
-def test_what_is_shown_to_strangers_has_the_same_headers(shown, path):
+def test_pages_for_strangers_have_the_same_headers(shown, path):
     headers = Browser(shown.app).get(path).headers
     assert (headers["Content-Security-Policy"], headers["Cache-Control"]) == (STRICT, "no-store")
 
@@ -159,7 +159,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_hostile_address_is_shown_as_a_text_if_at_all(shown, path):
+def test_hostile_text_in_an_address_is_only_shown_as_text(shown, path):
     browser = signed_in(shown.app, user_of(shown.app, "samuel"))
     for query in QUERIES:
         page = browser.get(f"{path}?{query.format(quote(HOSTILE))}")

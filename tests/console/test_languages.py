@@ -1,4 +1,4 @@
-"""German and English: every screen is in one of them throughout, and the catalogue has all that the console says."""
+"""German and English: every screen is entirely in one of them, and the catalogue is complete."""
 
 import re
 import subprocess
@@ -23,9 +23,9 @@ PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sd]|\{\w*\}")
 
 @pytest.fixture(scope="module")
 def shown():
-    """What the screens are looked at with."""
-    with scene() as told:
-        yield told
+    """The data for the screens."""
+    with scene() as data:
+        yield data
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +36,24 @@ def catalogue():
 
 
 def looked_at(shown, screen, language):
-    """A screen as somebody of this language sees it."""
+    """A screen as its user sees it in this language."""
     if screen.user is None:
         return Browser(shown.app, language).get(screen.path(shown))
     return signed_in(shown.app, user_of(shown.app, screen.user), language).get(screen.path(shown))
 
 
-def said(element, language):
-    """Every piece of text of a page that is in its language, attributes that are read aloud among them."""
+def texts_in(element, language):
+    """Every piece of text on a page that is in its language, including attributes that screen readers read."""
     yield from (element[name] for name in ("aria-label", "title", "placeholder", "alt") if name in element)
     for child in element.children:
         if isinstance(child, str):
             yield " ".join(child.split())
         elif child.tag not in {"script", "style", "code"} and child.attributes.get("lang", language) == language:
-            yield from said(child, language)
+            yield from texts_in(child, language)
 
 
 def forms_of(message):
-    """What a message, or its plural, may look like on a page."""
+    """Patterns of a message, and its plural, as they appear on a page."""
     for text in message if isinstance(message, tuple | list) else [message]:
         parts = PLACEHOLDER.split(text)[:: PLACEHOLDER.groups + 1]
         if sum(map(len, parts)) > 3:
@@ -64,7 +64,7 @@ OF_THE_OTHER = {
     "de": re.compile(r"\b(?:the|and|of|is|with|for|received|entered|business|refundable)\b", re.IGNORECASE),
     "en": re.compile(r"\b(?:der|die|das|und|nicht|ist|wurde|mit|für|noch|Werktage?|erstattbar)\b", re.IGNORECASE),
 }
-"""Words that give away another language."""
+"""Words that only occur in the other language."""
 
 DATA = {
     "Wants to keep the old number after all?",
@@ -73,16 +73,16 @@ DATA = {
     "Our line was down all afternoon.",
     "Entered in error, Another order was meant.",
 }
-"""What was written by people, in whatever language."""
+"""Texts that users wrote, in any language."""
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 @pytest.mark.parametrize("language", ["de", "en"])
-def test_a_screen_is_in_one_language_throughout(shown, catalogue, screen, language):
+def test_a_screen_is_entirely_in_one_language(shown, catalogue, screen, language):
     page = looked_at(shown, screen, language)
     assert page.status == (401 if screen.user is None else 404 if screen.name == "not-there" else 200)
     assert page.lang == language
-    texts = set(said(page.html, language)) - {""}
+    texts = set(texts_in(page.html, language)) - {""}
     for message in catalogue:
         if not message.id or message.id == message.string:
             continue
@@ -96,15 +96,15 @@ def test_a_screen_is_in_one_language_throughout(shown, catalogue, screen, langua
             assert not set(left) - own, message.id
     data = sorted(DATA, key=len, reverse=True)
     for text in texts:
-        told = text
+        rest = text
         for written in data:
-            told = told.replace(written, "")
-        assert not OF_THE_OTHER[language].search(told), text
+            rest = rest.replace(written, "")
+        assert not OF_THE_OTHER[language].search(rest), text
 
 
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory):
-    """All texts of the product, gathered as `make translations` does."""
+    """All texts, extracted as `make translations` does."""
     found = tmp_path_factory.mktemp("translations") / "messages.pot"
     marks = re.search(r"^MARKS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
     options = ["-q", "extract", "-F", "presentation/translations/babel.cfg", *marks, "--no-location", "-o", str(found)]
@@ -115,8 +115,8 @@ def extracted(tmp_path_factory):
         return read_po(file)
 
 
-def test_the_catalogue_has_every_text_and_nothing_else(extracted, catalogue):
-    """After a change of the texts: `make translations`, and translate what is new."""
+def test_the_catalogue_has_exactly_the_texts_of_the_product(extracted, catalogue):
+    """After a change of a message: run `make translations` and translate the new ones."""
     wanted, there = ({message.id for message in one if message.id} for one in (extracted, catalogue))
     assert wanted - there == set(), "not in the catalogue"
     assert there - wanted == set(), "no longer in the code"
@@ -124,7 +124,7 @@ def test_the_catalogue_has_every_text_and_nothing_else(extracted, catalogue):
     assert len(wanted) > 500
 
 
-def test_everything_in_the_catalogue_is_translated_for_good(catalogue):
+def test_every_message_is_translated_and_none_is_fuzzy(catalogue):
     for message in catalogue:
         if not message.id:
             continue
@@ -134,7 +134,7 @@ def test_everything_in_the_catalogue_is_translated_for_good(catalogue):
         assert len(strings) == (2 if message.pluralizable else 1)
 
 
-def test_a_translation_has_the_same_places_to_fill_in(catalogue):
+def test_a_translation_has_the_same_placeholders(catalogue):
     for message in catalogue:
         ids, strings = ([one] if isinstance(one, str) else one for one in (message.id, message.string))
         for source, translated in zip(ids, strings, strict=True):
@@ -142,8 +142,8 @@ def test_a_translation_has_the_same_places_to_fill_in(catalogue):
             assert source.count("%") == translated.count("%"), source
 
 
-def test_what_is_compiled_is_what_the_catalogue_says(catalogue):
-    """After a change of the catalogue: `make translations`."""
+def test_the_compiled_catalogue_is_up_to_date(catalogue):
+    """After a change of the catalogue: run `make translations`."""
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

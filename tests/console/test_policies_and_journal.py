@@ -1,4 +1,4 @@
-"""What product teams and auditors look at: versions, what a change would have meant, and whether the journal is sound."""
+"""What product teams and auditors see: versions, simulations, and whether the journal is intact."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -15,10 +15,10 @@ from tests.console.conftest import NOW, opened
 
 @pytest.fixture(scope="module")
 def past():
-    """A house with two versions, a closure, and orders and contacts of some days, of which some would flip."""
+    """An installation with two versions, a closure, and orders and contacts, some of whose decisions would change."""
     with time_machine.travel(NOW - timedelta(days=30), tick=False) as clock:
-        house = opened()
-        with house.store.write(COMMAND_LINE) as uow:
+        site = opened()
+        with site.store.write(COMMAND_LINE) as uow:
             first = uow.policies["virtual-numbers"].versions[0]
             terms = replace(first.terms, vendor_name="Example & Sons", page_url="https://example.com/refunds")
             publication.publish(uow, replace(first, version=2, effective_from=None, terms=terms))
@@ -26,11 +26,11 @@ def past():
         for day in range(8):
             at = f"2026-03-{10 + day}T10:00:00Z"
             clock.move_to(datetime(2026, 3, 10 + day, 11, tzinfo=UTC))
-            order = house.register(service_provided_at=at, region=("DE-BY", "AT", None)[day % 3])
+            order = site.register(service_provided_at=at, region=("DE-BY", "AT", None)[day % 3])
             clock.shift(timedelta(days=day))
-            house.record(order)
-    yield house
-    house.store.close()
+            site.record(order)
+    yield site
+    site.store.close()
 
 
 def counts(table):
@@ -43,7 +43,7 @@ def counts(table):
 
 
 @pytest.mark.parametrize("days", [1, 3, 5])
-def test_a_simulation_says_what_the_service_counts(past, days):
+def test_a_simulation_shows_the_figures_of_the_service(past, days):
     browser = past.browser(Role.PRODUCT)
     page = browser.press(browser.get("/console/policies/virtual-numbers"), "Simulate", window_business_days=str(days))
     assert (page.status, page.query["window_business_days"]) == (200, str(days))
@@ -61,7 +61,7 @@ def test_a_simulation_says_what_the_service_counts(past, days):
     assert [int(cell.strip("+−-") or 0) for cell in by_month["March 2026"]] == figures
 
 
-def test_a_simulation_leaves_nothing_behind(past):
+def test_a_simulation_records_nothing(past):
     before, browser = past.position, past.browser(Role.PRODUCT)
     browser.get(
         "/console/policies/virtual-numbers/simulation?window_business_days=9&business_week=mon-sat&timely_by=sent"
@@ -70,7 +70,7 @@ def test_a_simulation_leaves_nothing_behind(past):
 
 
 @pytest.mark.parametrize(
-    ("query", "field", "said"),
+    ("query", "field", "message"),
     [
         ("window_business_days=2", "window_business_days", "That is what the policy says already"),
         ("window_business_days=0", "window_business_days", "Write a whole number from 1 to 366."),
@@ -81,14 +81,14 @@ def test_a_simulation_leaves_nothing_behind(past):
         ("window_business_days=5&timely_by=guess", "timely_by", "Choose one of the two."),
     ],
 )
-def test_a_change_that_does_not_fit_is_kept_and_what_is_expected_is_said(past, query, field, said):
+def test_an_invalid_change_is_kept_and_explained(past, query, field, message):
     page = past.browser(Role.PRODUCT).get(f"/console/policies/virtual-numbers/simulation?{query}")
     assert page.status == 422
-    assert page.errors[field].startswith(said)
+    assert page.errors[field].startswith(message)
     assert page.form("Simulate").fields["window_business_days"] == page.query["window_business_days"]
 
 
-def test_the_versions_of_a_policy_are_shown_the_newest_first_with_what_each_changed(past):
+def test_versions_are_shown_newest_first_with_their_changes(past):
     browser = past.browser(Role.PRODUCT)
     page = browser.follow(browser.get("/console/policies"), "virtual-numbers")
     assert [one for one in page.headings if one.startswith("Version ")] == ["Version 2 in force", "Version 1"]
@@ -101,7 +101,7 @@ def test_the_versions_of_a_policy_are_shown_the_newest_first_with_what_each_chan
     assert "Friday, 15 May 2026" in page.text
 
 
-def test_only_those_who_may_simulate_are_offered_to(past):
+def test_an_agent_can_run_no_simulation(past):
     assert "Simulate" not in past.browser(Role.AGENT).get("/console/policies/virtual-numbers").source
     assert (
         past.browser(Role.AGENT).get("/console/policies/virtual-numbers/simulation?window_business_days=5").status
@@ -109,20 +109,20 @@ def test_only_those_who_may_simulate_are_offered_to(past):
     )
 
 
-def test_a_policy_that_is_not_there_is_told_as_such(past):
+def test_an_unknown_policy_is_not_found(past):
     browser = past.browser(Role.PRODUCT)
     for path in ("/console/policies/nothing", "/console/policies/nothing/simulation?window_business_days=5"):
         assert browser.get(path).status == 404
 
 
-def sound(page):
-    """What each line of the journal says of its seal."""
+def seals(page):
+    """The last cell of each line of the journal: whether its seal holds."""
     return [list(row.every("td"))[-1].text for row in page.root.one("tbody").every("tr")]
 
 
-def test_the_journal_is_read_page_by_page_and_every_seal_holds(house, auditor):
+def test_the_journal_is_shown_page_by_page_and_every_seal_holds(site, auditor):
     for _ in range(60):
-        house.register()
+        site.register()
     page, positions = auditor.get("/console/journal"), []
     while True:
         rows = [[cell.text for cell in row.every("td")] for row in page.root.one("tbody").every("tr")]
@@ -131,10 +131,10 @@ def test_the_journal_is_read_page_by_page_and_every_seal_holds(house, auditor):
         if "Next page" not in page.links:
             break
         page = auditor.follow(page, "Next page")
-    assert positions == list(range(house.position[0], 0, -1))
+    assert positions == list(range(site.position[0], 0, -1))
 
 
-def test_the_whole_of_it_is_verified_at_a_press(past):
+def test_the_whole_journal_is_verified_when_the_button_is_pressed(past):
     browser = past.browser(Role.AUDITOR)
     page = browser.press(browser.get("/console/journal"), "Verify all of it")
     assert page.status == 200
@@ -157,14 +157,14 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_whatever_is_changed_behind_the_services_back_is_found(tmp_path, what):
-    house = opened(directory=tmp_path, engine="sqlite")
-    order = house.register()
-    house.record(order, note="a note")
-    position = house.position[0]
-    house.register()
-    browser = house.browser(Role.AUDITOR)
-    assert set(sound(browser.get("/console/journal"))) == {"holds"}
+def test_a_change_behind_the_services_back_is_found(tmp_path, what):
+    site = opened(directory=tmp_path, engine="sqlite")
+    order = site.register()
+    site.record(order, note="a note")
+    position = site.position[0]
+    site.register()
+    browser = site.browser(Role.AUDITOR)
+    assert set(seals(browser.get("/console/journal"))) == {"holds"}
     change, place = TAMPERED[what]
     with closing(sqlite3.connect(tmp_path / "refunds.db")) as database:
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -180,5 +180,5 @@ def test_whatever_is_changed_behind_the_services_back_is_found(tmp_path, what):
     assert place.format(order=order, position=position) in verdict.text
     assert "SELECT" not in page.source
     if what.startswith("an event"):
-        assert "broken" in sound(page)
-    house.store.close()
+        assert "broken" in seals(page)
+    site.store.close()

@@ -1,4 +1,4 @@
-"""What a customer asks for: confirmed, cancelled, recorded, kept on the Open list, resolved; and what only supervisors do."""
+"""Customers' requests: cancelled, recorded, kept on the Open list, resolved; and what only supervisors may do."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
 ENDED = "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
 LAST_MINUTE = datetime(2026, 4, 8, 21, 58, tzinfo=UTC)
-"""Of the window of an order that was provided on 2 April: 23:58 in Berlin."""
+"""Just before the deadline of a service that was provided on 2 April: 23:58 in Berlin."""
 
 
 def answer(browser, order, query=""):
@@ -28,8 +28,8 @@ def answer(browser, order, query=""):
     return browser.get(f"/console/orders/{order}{query}")
 
 
-def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(house, agent):
-    order = house.register()
+def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_shown(site, agent):
+    order = site.register()
     page = agent.press(answer(agent, order), "Cancel this order")
     assert page.h1 == f"Cancel {order}?"
     assert page.facts == {
@@ -39,13 +39,13 @@ def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(hous
         "Window ends": "at the end of Wednesday, 8 April 2026 (Berlin time)",
         "Entered by": "agent-1",
     }
-    assert house.active(order) is None
+    assert site.active(order) is None
     page = agent.press(page, "Cancel the order now", ticket_ref="T-1", note="Was very friendly.\nTwice.")
-    done = house.active(order)
+    done = site.active(order)
     assert (page.h1, page.path) == ("The order is cancelled", f"/console/cancellations/{done.cancellation_id}")
     assert format_reference(done.reference) in page.text
-    assert (done.basis, done.issued_by) == (Basis.POLICY, house.user("agent-1").user_id)
-    contact = house.contact(order)
+    assert (done.basis, done.issued_by) == (Basis.POLICY, site.user("agent-1").user_id)
+    contact = site.contact(order)
     assert (contact.intent, contact.channel, contact.received_at, contact.ticket_ref) == (
         Intent.CANCEL,
         Channel.PHONE,
@@ -53,49 +53,49 @@ def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_read_aloud(hous
         "T-1",
     )
     assert contact.note == "Was very friendly.\nTwice."
-    house.verify()
+    site.verify()
 
 
-def test_an_e_mail_of_yesterday_is_recorded_as_such(house, agent):
-    order = house.register()
+def test_an_e_mail_of_yesterday_is_recorded_with_its_own_times(site, agent):
+    order = site.register()
     page = answer(agent, order, "?channel=email&received_at=yesterday+17:40&sent_at=yesterday+17:39")
     page = agent.press(agent.press(page, "Cancel this order"), "Cancel the order now", from_detail="a@example.com")
-    contact = house.contact(order)
+    contact = site.contact(order)
     assert (contact.channel, contact.from_detail) == (Channel.EMAIL, "a@example.com")
     assert contact.received_at == datetime(2026, 4, 7, 15, 40, tzinfo=UTC)
     assert contact.sent_at == contact.received_at - timedelta(minutes=1)
-    assert house.active(order) is not None
+    assert site.active(order) is not None
 
 
-def test_nothing_personal_stands_in_an_address(house, agent):
+def test_no_address_contains_personal_data(site, agent):
     order, typed = (
-        house.register(customer_ref="K-55501"),
+        site.register(customer_ref="K-55501"),
         {"ticket_ref": "T-55501", "note": "N-55501", "from_detail": "p55501@example.com"},
     )
-    other = house.register(customer_ref="K-55501")
+    other = site.register(customer_ref="K-55501")
     page = agent.press(agent.get("/console/"), "Check", q="K-55501")
     page = agent.press(agent.follow(page, order), "Record, cancel later")
     page = agent.press(page, "Cancel this order")
     page = agent.press(page, "Cancel the order now")
     page = agent.press(agent.press(answer(agent, other), "Cancel this order"), "Cancel the order now", **typed)
-    assert house.contact(other).note == "N-55501"
+    assert site.contact(other).note == "N-55501"
     agent.press(page, "Revoke", reason_code="entered_in_error", reason="R-55501")
     agent.get(f"/console/orders/{order}/history")
     assert not any("55501" in unquote_plus(address) for address in agent.visited)
 
 
-def test_a_question_is_recorded_by_one_press_and_stays_on_no_list(house, agent):
-    order = house.register()
+def test_a_question_is_recorded_with_one_press_and_is_not_on_the_open_list(site, agent):
+    order = site.register()
     page = agent.press(answer(agent, order), "Only a question")
-    contact = house.contact(order)
+    contact = site.contact(order)
     assert (page.h1, page.path) == ("A question, on record", f"/console/contacts/{contact.contact_id}")
     assert (contact.intent, contact.is_open) == (Intent.QUESTION, False)
     assert order not in agent.get("/console/open").links
-    assert house.active(order) is None
+    assert site.active(order) is None
 
 
-def test_a_request_that_is_to_be_cancelled_later_stays_on_the_open_list_until_it_is(house, agent):
-    order = house.register()
+def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(site, agent):
+    order = site.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     assert page.h1 == "An open request"
     page = agent.follow(agent.get("/console/open"), order)
@@ -104,11 +104,11 @@ def test_a_request_that_is_to_be_cancelled_later_stays_on_the_open_list_until_it
     page = agent.press(page, "Cancel the order now")
     assert page.h1 == "The order is cancelled"
     assert order not in agent.get("/console/open").links
-    assert house.active(order).contact_id == house.contact(order).contact_id
+    assert site.active(order).contact_id == site.contact(order).contact_id
 
 
-def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reason(house, agent):
-    order = house.register()
+def test_a_request_is_resolved_with_a_reason_and_leaves_the_open_list(site, agent):
+    order = site.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     refused = agent.press(page, "Resolve the request", reason="")
     assert (refused.status, refused.errors) == (422, {"reason": "Fill this in."})
@@ -121,115 +121,115 @@ def test_a_request_that_needs_nothing_more_is_taken_off_the_open_list_for_a_reas
     assert order not in agent.get("/console/open").links
 
 
-def test_a_customer_who_asked_in_time_and_talks_past_the_deadline_has_asked_in_time(house, now):
-    """Recorded as received is when the question was asked; the ticket shows it, as for every late entry."""
-    agent, order = house.browser(Role.AGENT), house.register()
+def test_a_call_that_began_before_the_deadline_is_in_time(site, now):
+    """The request was received when the check was made; it needs a ticket, like every late entry."""
+    agent, order = site.browser(Role.AGENT), site.register()
     now.move_to(LAST_MINUTE)
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = agent.press(answer(agent, order), "Cancel this order")
     now.move_to(LAST_MINUTE + timedelta(minutes=4))
-    before = house.position
+    before = site.position
     refused = agent.press(page, "Cancel the order now", note="Took his time.")
-    assert (refused.status, house.position) == (422, before)
+    assert (refused.status, site.position) == (422, before)
     assert refused.errors.keys() == {"ticket_ref"}
     assert refused.errors["ticket_ref"].startswith("The customer made contact before the deadline")
     assert refused.form().fields["note"] == "Took his time."
     page = agent.press(refused, "Cancel the order now", ticket_ref="T-9")
     assert page.h1 == "The order is cancelled"
-    contact = house.contact(order)
+    contact = site.contact(order)
     assert (contact.received_at, contact.recorded_at) == (LAST_MINUTE, LAST_MINUTE + timedelta(minutes=4))
     assert contact.backdated
 
 
 @pytest.mark.parametrize("button", ["Only a question", "Record, cancel later"])
-def test_what_is_recorded_was_received_when_it_was_asked(house, now, button):
-    order = house.register()
+def test_a_contact_is_received_when_its_answer_was_shown(site, now, button):
+    order = site.register()
     now.move_to(NOW)
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = answer(agent, order)
     now.shift(timedelta(minutes=3))
     agent.press(page, button)
-    assert (house.contact(order).received_at, house.contact(order).recorded_at) == (NOW, NOW + timedelta(minutes=3))
+    assert (site.contact(order).received_at, site.contact(order).recorded_at) == (NOW, NOW + timedelta(minutes=3))
 
 
 @pytest.mark.parametrize(("doing", "button"), [("cancel", "Cancel the order now"), ("record", "Record")])
-def test_what_was_shown_to_be_recorded_is_recorded_however_long_it_was_looked_at(house, agent, now, doing, button):
-    """Also where a link led there, and not the answer."""
-    order = house.register()
+def test_a_contact_is_received_at_the_time_that_the_form_showed(site, agent, now, doing, button):
+    """Also where a link led straight to the form."""
+    order = site.register()
     page = agent.get(f"/console/orders/{order}/{doing}?channel=phone")
     now.shift(timedelta(minutes=4))
     agent.press(page, button)
     assert page.facts["Received"] == "Wednesday, 8 April 2026, 10:20 (Berlin time)"
-    assert house.contact(order).received_at == NOW
+    assert site.contact(order).received_at == NOW
 
 
-def test_a_question_at_the_last_minute_is_recorded_after_it_without_a_ticket(house, now):
-    order = house.register()
+def test_a_question_before_the_deadline_is_recorded_after_it_without_a_ticket(site, now):
+    order = site.register()
     now.move_to(LAST_MINUTE)
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = answer(agent, order)
     now.move_to(LAST_MINUTE + timedelta(minutes=4))
     assert agent.press(page, "Only a question").h1 == "A question, on record"
 
 
-def test_a_request_at_the_last_minute_that_is_recorded_after_it_wants_a_ticket(house, now):
-    order = house.register()
+def test_a_request_before_the_deadline_that_is_recorded_after_it_needs_a_ticket(site, now):
+    order = site.register()
     now.move_to(LAST_MINUTE)
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = answer(agent, order)
     now.move_to(LAST_MINUTE + timedelta(minutes=4))
     page = agent.press(page, "Record, cancel later")
     assert (page.status, page.errors.keys()) == (422, {"ticket_ref"})
     page = agent.press(page, "Record", ticket_ref="T-3")
     assert page.h1 == "An open request"
-    assert house.contact(order).received_at == LAST_MINUTE
+    assert site.contact(order).received_at == LAST_MINUTE
 
 
-def test_a_request_that_comes_too_late_is_recorded_and_its_page_says_so(house, agent):
-    order = house.register(service_provided_at=TOO_LONG_AGO)
+def test_a_late_request_is_recorded_and_its_page_says_so(site, agent):
+    order = site.register(service_provided_at=TOO_LONG_AGO)
     page = agent.press(answer(agent, order), "Record the request")
-    assert (page.h1, house.active(order)) == ("An open request", None)
+    assert (page.h1, site.active(order)) == ("An open request", None)
     assert ENDED in page.text
     assert "a supervisor can still decide otherwise" in page.text
     assert not [form for form in page.forms if "cancel" in " ".join(form.buttons).lower()]
 
 
-def test_a_refusal_at_the_last_moment_leads_to_what_was_recorded_of_it(house, agent):
-    """The window had ended, or another cancelled the order, before the form came."""
-    order = house.register(service_provided_at=TOO_LONG_AGO)
+def test_a_refused_cancellation_leads_to_the_recorded_contact(site, agent):
+    """As when the window ends before the form is sent."""
+    order = site.register(service_provided_at=TOO_LONG_AGO)
     page = agent.get(f"/console/orders/{order}/cancel?channel=phone")
     assert "the request is recorded and the order is not cancelled" in page.text
     page = agent.press(page, "Cancel the order now")
-    assert page.path == f"/console/contacts/{house.contact(order).contact_id}"
-    assert house.active(order) is None
+    assert page.path == f"/console/contacts/{site.contact(order).contact_id}"
+    assert site.active(order) is None
 
 
-def test_an_order_is_cancelled_once_however_many_agents_confirm_it(house, agent, supervisor):
-    order = house.register()
+def test_an_order_is_cancelled_once_when_two_users_confirm_it(site, agent, supervisor):
+    order = site.register()
     both = [(browser, browser.press(answer(browser, order), "Cancel this order")) for browser in (agent, supervisor)]
     first, second = (browser.press(page, "Cancel the order now") for browser, page in both)
     assert first.h1 == "The order is cancelled"
     assert second.h1 == "A request whose order is cancelled"
-    assert house.active(order).issued_by == house.user("agent-1").user_id
-    assert len(house.contacts(order)) == 2
-    house.verify()
+    assert site.active(order).issued_by == site.user("agent-1").user_id
+    assert len(site.contacts(order)) == 2
+    site.verify()
 
 
 @pytest.mark.parametrize(("field", "most"), [("note", 2001), ("ticket_ref", 101)])
-def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, most):
-    order, before = house.register(), house.position
+def test_a_text_that_is_too_long_is_kept_and_the_limit_is_shown(site, agent, field, most):
+    order, before = site.register(), site.position
     page = agent.press(
         agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: "x" * most}
     )
     assert (page.status, page.errors.keys()) == (422, {field})
     assert str(most - 1) in page.errors[field]
     assert page.form().fields[field] == "x" * most
-    assert house.position == before
-    assert house.active(order) is None
+    assert site.position == before
+    assert site.active(order) is None
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "said"),
+    ("field", "typed", "message"),
     [
         ("from_detail", "nobody", "Write a telephone number with +"),
         ("contact_point", "not a number", "Write a telephone number with +"),
@@ -237,25 +237,23 @@ def test_too_long_a_text_is_kept_and_its_length_is_said(house, agent, field, mos
         ("ticket_ref", "one\ntwo", "Write the ticket in one line"),
     ],
 )
-def test_a_detail_that_does_not_fit_is_kept_and_what_is_expected_is_said(house, agent, field, typed, said):
-    order = house.register()
+def test_an_invalid_detail_is_kept_and_explained(site, agent, field, typed, message):
+    order = site.register()
     page = agent.press(agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", **{field: typed})
     assert (page.status, page.errors.keys()) == (422, {field})
-    assert page.errors[field].startswith(said)
+    assert page.errors[field].startswith(message)
     assert page.form().fields[field] == typed
-    assert house.active(order) is None
+    assert site.active(order) is None
 
 
 @pytest.mark.parametrize("number", [CARD, CARD.replace(" ", "-"), "\uff14" + CARD[1:], IBAN])
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_where_it_was_typed(
-    house, number, language
-):
-    browser, order = house.browser(Role.SUPERVISOR, language), house.register()
-    late = house.register(service_provided_at=TOO_LONG_AGO)
-    contact = house.record(house.register(), note="x")
-    done = house.cancel(house.register()).cancellation_id
-    before = house.position
+def test_payment_data_is_refused_with_an_explanation_and_shown_only_in_its_field(site, number, language):
+    browser, order = site.browser(Role.SUPERVISOR, language), site.register()
+    late = site.register(service_provided_at=TOO_LONG_AGO)
+    contact = site.record(site.register(), note="x")
+    done = site.cancel(site.register()).cancellation_id
+    before = site.position
     forms = [
         (f"/console/orders/{order}/cancel", "note"),
         (f"/console/orders/{order}/cancel", "ticket_ref"),
@@ -274,11 +272,11 @@ def test_payment_data_is_refused_with_words_that_help_and_stands_nowhere_but_whe
         assert page.source.count(number) == 1, path
         again = next(one for one in page.forms if field in one.names)
         assert number in again.fields[field]
-    assert house.position == before
+    assert site.position == before
 
 
-def test_a_telephone_number_is_no_card(house, agent):
-    order = house.register()
+def test_a_telephone_number_is_not_taken_for_a_card_number(site, agent):
+    order = site.register()
     page = agent.press(
         agent.press(answer(agent, order), "Cancel this order"), "Cancel the order now", note="Call +49 1511 2345678"
     )
@@ -286,18 +284,18 @@ def test_a_telephone_number_is_no_card(house, agent):
 
 
 def goodwill(browser, order):
-    """The page to confirm goodwill on."""
+    """The page on which goodwill is confirmed."""
     return browser.press(answer(browser, order), "Cancel as goodwill")
 
 
-def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
-    order = house.register(service_provided_at=TOO_LONG_AGO)
+def test_a_supervisor_needs_a_reason_to_cancel_as_goodwill(site, supervisor):
+    order = site.register(service_provided_at=TOO_LONG_AGO)
     page = goodwill(supervisor, order)
     refused = supervisor.press(page, "Cancel as goodwill", note="A note.")
     assert (refused.status, refused.errors) == (422, {"reason": "Fill this in."})
     assert (refused.h1, refused.form().fields["note"]) == (f"Cancel {order} as goodwill?", "A note.")
     page = supervisor.press(refused, "Cancel as goodwill", reason="Our line was down.")
-    done = house.active(order)
+    done = site.active(order)
     assert (done.basis, done.override_kind, done.override_reason) == (
         Basis.GOODWILL,
         OverrideKind.GOODWILL,
@@ -306,33 +304,33 @@ def test_a_supervisor_cancels_as_goodwill_for_a_reason(house, supervisor):
     assert page.facts["Rests on"] == "goodwill, approved by you: Our line was down."
 
 
-def test_a_supervisor_decides_otherwise_on_an_open_request(house, agent, supervisor):
-    order = house.register(service_provided_at=TOO_LONG_AGO)
+def test_a_supervisor_cancels_an_open_request_as_goodwill(site, agent, supervisor):
+    order = site.register(service_provided_at=TOO_LONG_AGO)
     agent.press(answer(agent, order), "Record the request")
     page = supervisor.follow(supervisor.get("/console/open"), order)
     page = supervisor.press(page, "Cancel as goodwill")
     page = supervisor.press(page, "Cancel as goodwill", reason="Loyal customer.")
     assert page.h1 == "The order is cancelled"
-    assert house.active(order).contact_id == house.contact(order).contact_id
+    assert site.active(order).contact_id == site.contact(order).contact_id
 
 
-def test_a_question_cancels_nothing(house):
-    """A question needs no ticket, and stands in no list of late entries."""
+def test_a_question_cancels_nothing(site):
+    """A question needs no ticket and is never a late entry, so it must not cancel."""
     question = NewContact(channel=Channel.PHONE, intent=Intent.QUESTION)
-    request = Request(order=house.register(), contact=question)
-    with house.store.write(COMMAND_LINE) as uow, pytest.raises(InvalidInput, match="must be cancel"):
+    request = Request(order=site.register(), contact=question)
+    with site.store.write(COMMAND_LINE) as uow, pytest.raises(InvalidInput, match="must be cancel"):
         cancellations.issue(uow, request)
-    assert house.active(request.order) is None
+    assert site.active(request.order) is None
 
 
 @pytest.mark.parametrize("override", list(OverrideKind))
-def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(house, agent, override):
-    order = house.register(service_provided_at=TOO_LONG_AGO)
-    contact, before = house.record(order), house.position
+def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(site, agent, override):
+    order = site.register(service_provided_at=TOO_LONG_AGO)
+    contact, before = site.record(order), site.position
     for path in (f"/console/orders/{order}", f"/console/contacts/{contact}"):
         assert "goodwill" not in agent.get(path).source
     token = agent.get("/console/").forms[0].fields["csrf_token"]
-    before = house.position
+    before = site.position
     forged = {
         "csrf_token": token,
         "once": f"forged-{override}",
@@ -343,21 +341,21 @@ def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(house,
     for contact_id in ({}, {"contact_id": contact}):
         page = agent.post(f"/console/orders/{order}/cancel", forged | contact_id)
         assert (page.status, page.h1) == (403, "This is not for you to do")
-    assert house.position == before
-    assert house.active(order) is None
+    assert site.position == before
+    assert site.active(order) is None
 
 
-def test_an_override_that_nobody_knows_is_refused(house, supervisor):
-    order = house.register(service_provided_at=TOO_LONG_AGO)
+def test_an_unknown_override_is_refused(site, supervisor):
+    order = site.register(service_provided_at=TOO_LONG_AGO)
     page = supervisor.get(f"/console/orders/{order}/cancel?override=mercy")
-    before = house.position
+    before = site.position
     page = supervisor.post(f"/console/orders/{order}/cancel", page.form().fields | {"override": "mercy", "reason": "x"})
-    assert (page.status, house.position) == (422, before)
+    assert (page.status, site.position) == (422, before)
 
 
 @pytest.fixture(scope="module")
 def official():
-    """A house that has official contact points since before Easter."""
+    """An installation whose policy has official contact points since before Easter."""
     with time_machine.travel(BEFORE, tick=False), (with_points := opened()).store.write(COMMAND_LINE) as uow:
         first = uow.policies["virtual-numbers"].versions[0]
         terms = replace(
@@ -370,7 +368,7 @@ def official():
     with_points.store.close()
 
 
-def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(official):
+def test_a_contact_by_an_unofficial_number_counts_once_a_supervisor_accepts_it(official):
     order = official.register(service_provided_at="2026-04-07T10:00:00Z")
     agent, supervisor = official.browser(Role.AGENT), official.browser(Role.SUPERVISOR)
     page = agent.press(answer(agent, order), "Cancel this order")
@@ -387,16 +385,16 @@ def test_a_contact_by_another_number_counts_once_a_supervisor_accepts_it(officia
     assert (done.basis, done.override_kind) == (Basis.POLICY, OverrideKind.CONTACT_POINT_ACCEPTED)
 
 
-def test_a_late_entry_is_entered_anew_by_a_supervisor(house, now):
-    """What the agent recorded is taken over and superseded; the order is cancelled as of right."""
-    order = house.register()
+def test_a_supervisor_enters_a_late_entry_again(site, now):
+    """The agent's contact is copied and superseded; the order is cancelled by the policy."""
+    order = site.register()
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
-    agent, supervisor = house.browser(Role.AGENT), house.browser(Role.SUPERVISOR)
+    agent, supervisor = site.browser(Role.AGENT), site.browser(Role.SUPERVISOR)
     page = answer(agent, order, "?channel=email&received_at=8.4.2026+09:00&sent_at=8.4.2026+08:59")
     assert page.h1 == "Received in time, but a supervisor must enter it"
     page = agent.press(agent.press(page, "Record the request"), "Record", ticket_ref="T-77", note="Lay in another box.")
     assert page.h1 == "An open request"
-    first = house.contact(order)
+    first = site.contact(order)
     page = supervisor.press(supervisor.get(page.path), "Enter it myself and cancel")
     assert (
         page.form().fields.items() >= {"ticket_ref": "T-77", "note": "Lay in another box.", "channel": "email"}.items()
@@ -404,55 +402,55 @@ def test_a_late_entry_is_entered_anew_by_a_supervisor(house, now):
     assert page.facts["Received"] == "Wednesday, 8 April 2026, 09:00 (Berlin time)"
     page = supervisor.press(page, "Cancel the order now")
     assert page.h1 == "The order is cancelled"
-    second = next(one for one in house.contacts(order) if one.supersedes)
+    second = next(one for one in site.contacts(order) if one.supersedes)
     assert (second.supersedes, second.received_at, second.sent_at) == (
         first.contact_id,
         first.received_at,
         first.sent_at,
     )
     assert (second.ticket_ref, second.note) == (first.ticket_ref, first.note)
-    assert house.active(order).basis is Basis.POLICY
+    assert site.active(order).basis is Basis.POLICY
     assert agent.get(f"/console/contacts/{first.contact_id}").h1 == "A request that was superseded"
-    house.verify()
+    site.verify()
 
 
-def test_an_agent_is_not_offered_to_enter_it_himself(house, now):
-    order = house.register()
+def test_an_agent_cannot_enter_a_late_entry_again(site, now):
+    order = site.register()
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
-    contact = house.record(order, received_at=NOW, ticket_ref="T-1")
-    agent = house.browser(Role.AGENT)
+    contact = site.record(order, received_at=NOW, ticket_ref="T-1")
+    agent = site.browser(Role.AGENT)
     assert "Enter it myself" not in agent.get(f"/console/contacts/{contact}").source
     page = agent.get(f"/console/orders/{order}/cancel?supersedes={contact}")
     page = agent.press(page, "Cancel the order now")
-    assert house.active(order) is None
+    assert site.active(order) is None
     assert "Received in time, but a supervisor must enter it" in page.text
 
 
-def test_a_request_of_another_order_supersedes_nothing_here(house, supervisor):
-    order, other = house.register(), house.register()
-    contact, before = house.record(other, note="of another"), house.position
+def test_a_contact_cannot_supersede_one_of_another_order(site, supervisor):
+    order, other = site.register(), site.register()
+    contact, before = site.record(other, note="of another"), site.position
     page = supervisor.get(f"/console/orders/{order}/cancel?supersedes={contact}")
     page = supervisor.press(page, "Cancel the order now")
     assert page.status == 422
-    assert (house.active(order), house.position[0]) == (None, before[0])
+    assert (site.active(order), site.position[0]) == (None, before[0])
     page = supervisor.get(f"/console/orders/{order}/cancel?contact_id={contact}")
     assert (page.status, page.h1) == (409, "The request is no longer what you saw")
 
 
-def test_a_request_that_was_dealt_with_meanwhile_is_told_as_such(house, agent, supervisor):
-    order = house.register()
-    contact = house.record(order)
+def test_a_request_that_was_resolved_meanwhile_is_a_conflict(site, agent, supervisor):
+    order = site.register()
+    contact = site.record(order)
     page = agent.press(agent.get(f"/console/contacts/{contact}"), "Cancel this order")
     supervisor.press(supervisor.get(f"/console/contacts/{contact}"), "Resolve the request", reason="Keeps it.")
     page = agent.press(page, "Cancel the order now")
-    assert (page.status, page.h1, house.active(order)) == (409, "The request is no longer what you saw", None)
+    assert (page.status, page.h1, site.active(order)) == (409, "The request is no longer what you saw", None)
 
 
-def test_the_open_list_is_read_page_by_page(house, agent):
+def test_the_open_list_is_shown_page_by_page(site, agent):
     made = {}
     for _ in range(28):
-        order = house.register()
-        made[order] = house.record(order)
+        order = site.register()
+        made[order] = site.record(order)
     page, seen = agent.get("/console/open"), []
     while True:
         seen += page.links

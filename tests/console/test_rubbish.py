@@ -1,4 +1,4 @@
-"""Whatever arrives at the console: it is answered by a page that says what is wrong, and nothing is changed."""
+"""Malformed input: the console answers with a page that says what is wrong, and changes nothing."""
 
 import re
 from urllib.parse import quote, urlencode
@@ -37,34 +37,34 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("body", UNREADABLE)
 @pytest.mark.parametrize("role", [None, Role.ADMIN])
-def test_what_is_no_form_is_answered_by_a_page(house, records, role, body):
-    """Walks every form, tomorrow's too, and the one to sign in with; whoever is signed in, or not."""
-    browser, before = house.browser(role), house.position
+def test_a_body_that_is_not_a_form_is_answered_with_a_page(site, records, role, body):
+    """Walks every form, future ones included, and the sign-in form; signed in or not."""
+    browser, before = site.browser(role), site.position
     status, sent = UNREADABLE[body]
-    for _, path in [*forms(house, records), ("console.sign_in", "/console/sign-in/")]:
+    for _, path in [*forms(site, records), ("console.sign_in", "/console/sign-in/")]:
         page = Page(browser.send("POST", path, **sent), path)
         assert page.status == status, (path, page.status, page.h1)
         assert page.title
-    assert house.position == before
+    assert site.position == before
 
 
 @pytest.fixture(scope="module")
-def everywhere(engine):
-    """A house on each engine: what a text may hold differs among them."""
+def site_on_engine(engine):
+    """An installation on each engine: engines differ in the characters that they store."""
     found = opened(engine=engine)
     yield found
     found.store.close()
 
 
 @pytest.fixture(scope="module")
-def there(everywhere):
-    """Something to be about there."""
-    order = everywhere.register()
+def records_on_engine(site_on_engine):
+    """A value for every parameter of a route there."""
+    order = site_on_engine.register()
     return {
         "order_id": order,
-        "contact_id": everywhere.record(order),
-        "cancellation_id": everywhere.cancel(everywhere.register()).cancellation_id,
-        "customer_id": everywhere.customer(order),
+        "contact_id": site_on_engine.record(order),
+        "cancellation_id": site_on_engine.cancel(site_on_engine.register()).cancellation_id,
+        "customer_id": site_on_engine.customer(order),
         "policy_id": "virtual-numbers",
         "rest": "x",
     }
@@ -118,44 +118,44 @@ TYPED = (
 
 @pytest.mark.proof
 @pytest.mark.parametrize("text", SOME)
-def test_any_text_in_any_place_of_an_address_is_answered_by_a_page(house, records, text):
-    """Walks every screen, tomorrow's too, with every parameter that any of them has."""
-    address_with(house, records, text)
+def test_any_text_in_any_part_of_an_address_is_answered_with_a_page(site, records, text):
+    """Walks every screen, future ones included, with every parameter that any of them has."""
+    request_pages_with(site, records, text)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("text", SOME)
-def test_any_text_in_any_field_is_answered_by_a_page(house, records, text):
-    """Walks every form, tomorrow's too; one field at a time, the others being as they should."""
-    form_with(house, records, text)
+def test_any_text_in_any_field_is_answered_with_a_page(site, records, text):
+    """Walks every form, future ones included; one field at a time, the others valid."""
+    send_forms_with(site, records, text)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("text", ["a\0b", A_CONTACT][: scaled(1, 2)])
-def test_no_engine_minds_what_it_is_asked_for(everywhere, there, text):
-    address_with(everywhere, there, text)
-    form_with(everywhere, there, text)
+def test_no_text_makes_an_engine_fail(site_on_engine, records_on_engine, text):
+    request_pages_with(site_on_engine, records_on_engine, text)
+    send_forms_with(site_on_engine, records_on_engine, text)
 
 
-def address_with(house, records, text):
-    """Ask for every page with a text in each place in turn."""
-    browser, before = house.browser(Role.ADMIN), house.position
-    for rule, method, path in routes(house.app, records):
+def request_pages_with(site, records, text):
+    """Request every page with a text in each parameter in turn."""
+    browser, before = site.browser(Role.ADMIN), site.position
+    for rule, method, path in routes(site.app, records):
         if method != "GET":
             continue
         for name in ASKED:
-            answer = browser.send("GET", f"{path}?{urlencode({name: text})}")
-            assert answer.status_code in {200, 400, 404, 409, 422}, (rule, name, answer.status_code)
+            response = browser.send("GET", f"{path}?{urlencode({name: text})}")
+            assert response.status_code in {200, 400, 404, 409, 422}, (rule, name, response.status_code)
         for part in rule.arguments:
             filled = {each: records[each] for each in rule.arguments} | {part: text}
-            answer = browser.send("GET", quote(with_parts(rule, filled)))
-            assert answer.status_code in {200, 404, 422}, (rule, part, answer.status_code)
-    assert house.position == before
+            response = browser.send("GET", quote(path_with(rule, filled)))
+            assert response.status_code in {200, 404, 422}, (rule, part, response.status_code)
+    assert site.position == before
 
 
-def form_with(house, records, text):
+def send_forms_with(site, records, text):
     """Send every form with a text in each field in turn."""
-    browser = house.browser(Role.ADMIN)
+    browser = site.browser(Role.ADMIN)
     token = browser.token
     right = {
         "csrf_token": token,
@@ -164,43 +164,43 @@ def form_with(house, records, text):
         "intent": "question",
         "reason_code": "entered_in_error",
     }
-    for endpoint, path in forms(house, records):
+    for endpoint, path in forms(site, records):
         if endpoint == "console.sign_out":
             continue
         for name in TYPED:
-            before = house.position
+            before = site.position
             sent = right | {"once": f"{name[0]}-{hash(text)}-{endpoint}"} | {name: text}
-            answer = browser.send("POST", path, data=urlencode(sent), content_type=FORM)
-            assert answer.status_code in {200, 303, 400, 404, 409, 422}, (path, name, answer.status_code)
-            assert house.position == before or answer.status_code == 303, (path, name)
-    house.verify()
+            response = browser.send("POST", path, data=urlencode(sent), content_type=FORM)
+            assert response.status_code in {200, 303, 400, 404, 409, 422}, (path, name, response.status_code)
+            assert site.position == before or response.status_code == 303, (path, name)
+    site.verify()
 
 
-def with_parts(rule, values):
-    """The path of a rule with values in it, whatever they are."""
+def path_with(rule, values):
+    """The path of a rule with any values in it, without validation."""
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda part: values[part[1]], rule.rule)
 
 
-def test_unknown_fields_change_nothing_and_are_told_of(house, agent, records):
-    before = house.position
-    for endpoint, path in forms(house, records):
+def test_unknown_fields_are_refused_and_change_nothing(site, agent, records):
+    before = site.position
+    for endpoint, path in forms(site, records):
         if endpoint in {"console.sign_out", "console.register_demonstration", "console.verify"}:
             continue
         page = agent.post(path, {"csrf_token": agent.token, "once": "unknown-1", "amount": "5", "<script>": "1"})
         assert page.status == 422, path
-    assert house.position == before
+    assert site.position == before
 
 
 @pytest.mark.parametrize(
     "query", [b"q=\xff", b"\xff\xfe=1", b"lang=\x80&q=%ff%fe", b"&&&=&==&", b"q", b"%", b"q=%", b"a=1&a=2", b";"]
 )
 @pytest.mark.parametrize("role", [None, Role.ADMIN])
-def test_a_query_may_be_anything(house, records, role, query):
-    browser = house.browser(role)
-    for rule, method, path in routes(house.app, records):
-        answer = browser.send(method, path, environ_overrides={"QUERY_STRING": query.decode("latin-1")}, data={})
-        assert answer.status_code < 500, (rule, method, answer.status_code)
-        assert answer.mimetype == "text/html" or answer.status_code == 303
+def test_no_query_string_causes_a_failure(site, records, role, query):
+    browser = site.browser(role)
+    for rule, method, path in routes(site.app, records):
+        response = browser.send(method, path, environ_overrides={"QUERY_STRING": query.decode("latin-1")}, data={})
+        assert response.status_code < 500, (rule, method, response.status_code)
+        assert response.mimetype == "text/html" or response.status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -236,10 +236,10 @@ def test_a_query_may_be_anything(house, records, role, query):
         "de;q=9;q=x,*;q=",
     ],
 )
-def test_a_header_may_be_anything(house, records, header, value):
-    """Of whoever is signed in and whoever is not, for a page and for a form."""
+def test_no_header_causes_a_failure(site, records, header, value):
+    """Signed in or not, for a page and for a form."""
     for role in (None, Role.ADMIN):
-        browser = house.browser(role)
+        browser = site.browser(role)
         for method, path in (
             ("GET", "/console/"),
             ("POST", "/console/"),
@@ -247,9 +247,9 @@ def test_a_header_may_be_anything(house, records, header, value):
             ("GET", "/console/nowhere"),
         ):
             sent = {"data": "q=1", "content_type": FORM} if method == "POST" and header != "Content-Type" else {}
-            answer = browser.send(method, path, headers={header: value}, **sent)
-            assert answer.status_code < 500, (method, path, answer.status_code)
-            assert "evil" not in answer.headers.get("Location", "")
+            response = browser.send(method, path, headers={header: value}, **sent)
+            assert response.status_code < 500, (method, path, response.status_code)
+            assert "evil" not in response.headers.get("Location", "")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_header_may_be_anything(house, records, header, value):
         ("OPTIONS", "/console/"),
     ],
 )
-def test_another_method_or_a_crooked_path_is_no_failure(agent, method, path):
+def test_another_method_or_a_malformed_path_causes_no_failure(agent, method, path):
     assert agent.send(method, path).status_code in {200, 308, 404, 405}
 
 
@@ -278,14 +278,14 @@ TEXTS = st.one_of(
 @pytest.mark.proof
 @settings(max_examples=scaled(30, 80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=st.dictionaries(st.sampled_from(TYPED), TEXTS, max_size=6), place=st.integers(0, 7))
-def test_a_form_may_hold_anything(house, records, fields, place):
-    """What is refused is shown again, and leaves nothing on record."""
-    browser, before = house.browser(Role.ADMIN), house.position
-    every = forms(house, records)
+def test_no_form_causes_a_failure(site, records, fields, place):
+    """A refused form leaves nothing on record."""
+    browser, before = site.browser(Role.ADMIN), site.position
+    every = forms(site, records)
     endpoint, path = every[place % len(every)]
     encodable = {name: value.encode("utf-8", "ignore").decode() for name, value in fields.items()}
     sent = {"csrf_token": browser.token} | encodable
     page = Page(browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True), path)
     assert page.status in {200, 400, 401, 404, 409, 422}, (path, page.status)
     if page.status != 200 and endpoint != "console.sign_out":
-        assert house.position == before
+        assert site.position == before

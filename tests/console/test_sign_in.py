@@ -1,4 +1,4 @@
-"""Signing in and out: what a session is, how it begins, and everything by which it ends."""
+"""Signing in and out: what a session is, how it begins, and how it ends."""
 
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -19,43 +19,43 @@ NAME = "__Host-refunds"
 
 
 def cookie(browser):
-    """The cookie that a browser has of the console."""
+    """The session cookie of a browser."""
     found = browser.client.get_cookie(NAME, domain="localhost")
     return found and found.value
 
 
-def with_cookie(house, value):
-    """A browser that brings this cookie."""
-    browser = house.browser()
+def with_cookie(site, value):
+    """A browser that sends this cookie."""
+    browser = site.browser()
     browser.client.set_cookie(NAME, value, secure=True, path="/", domain="localhost")
     return browser
 
 
-def signing_in(house, browser, name="agent-1", password=None, page=None):
-    """The page that comes of signing in."""
+def signing_in(site, browser, name="agent-1", password=None, page=None):
+    """The page that follows the sign-in."""
     page = page or browser.get("/console/")
-    return browser.submit(page.forms[0], name=name, password=password or house.passwords[Role(name.rpartition("-")[0])])
+    return browser.submit(page.forms[0], name=name, password=password or site.passwords[Role(name.rpartition("-")[0])])
 
 
 @pytest.fixture
-def newcomer(house):
-    """The name and the password of somebody whom no other test knows."""
-    with house.store.write(COMMAND_LINE) as uow:
-        made = users.add(uow, f"newcomer-{uow.now:%f}-{house.position[0]}", Role.AGENT)
+def newcomer(site):
+    """The name and password of a user whom no other test uses."""
+    with site.store.write(COMMAND_LINE) as uow:
+        made = users.add(uow, f"newcomer-{uow.now:%f}-{site.position[0]}", Role.AGENT)
     return made.user.name, made.password
 
 
-def test_whoever_has_name_and_password_is_signed_in(house, stranger):
-    page = signing_in(house, stranger)
+def test_a_user_signs_in_with_name_and_password(site, stranger):
+    page = signing_in(site, stranger)
     assert (page.status, page.h1, page.path) == (200, "Can this order be cancelled?", "/console/")
     assert "agent-1 · Agent" in page.root.one("header").text
 
 
-@pytest.mark.parametrize("spelt", ["{}", " {} ", "{upper}"])
-def test_a_name_is_the_same_however_it_is_spelt(house, stranger, newcomer, spelt):
+@pytest.mark.parametrize("spelling", ["{}", " {} ", "{upper}"])
+def test_case_and_blanks_around_a_name_do_not_matter(site, stranger, newcomer, spelling):
     name, password = newcomer
     page = stranger.submit(
-        stranger.get("/console/").forms[0], name=spelt.format(name, upper=name.upper()), password=password
+        stranger.get("/console/").forms[0], name=spelling.format(name, upper=name.upper()), password=password
     )
     assert page.status == 200
 
@@ -73,8 +73,8 @@ def test_a_name_is_the_same_however_it_is_spelt(house, stranger, newcomer, spelt
         ("\u202e", "'; DROP TABLE users; --"),
     ],
 )
-def test_a_wrong_name_and_a_wrong_password_are_told_alike(house, language, name, password):
-    browser, before = house.browser(language=language), house.position
+def test_a_wrong_name_and_a_wrong_password_get_the_same_message(site, language, name, password):
+    browser, before = site.browser(language=language), site.position
     page = browser.submit(browser.get("/console/").forms[0], name=name, password=password)
     assert (page.status, page.lang) == (401, language)
     assert {"en": "User name and password do not fit", "de": "Benutzername und Kennwort passen nicht"}[
@@ -82,99 +82,99 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(house, language, name,
     ] in page.text
     assert page.forms[0].fields.keys() == {"csrf_token", "name", "password"}
     assert page.forms[0].fields["password"] == "", "it is not sent back"
-    assert house.position == before
+    assert site.position == before
 
 
-def test_a_session_begins_anew_at_the_sign_in(house, stranger):
-    """What a stranger could have planted before is worth nothing after it: neither his cookie nor his token."""
+def test_the_sign_in_starts_a_new_session(site, stranger):
+    """A cookie or token that an attacker planted before the sign-in is useless after it."""
     page = stranger.get("/console/?lang=de")
     planted, token = cookie(stranger), page.forms[0].fields["csrf_token"]
-    page = signing_in(house, stranger, page=page)
+    page = signing_in(site, stranger, page=page)
     assert cookie(stranger) != planted
     assert page.forms[0].fields["csrf_token"] != token
-    assert with_cookie(house, planted).get("/console/").status == 401
-    order = house.register()
+    assert with_cookie(site, planted).get("/console/").status == 401
+    order = site.register()
     stale = stranger.post("/console/", {"csrf_token": token, "q": order})
     assert stale.status == 200
     assert stale.path == "/console/"
     assert (stale.lang, page.lang) == ("de", "de"), "only the language stays"
 
 
-def test_language_and_channel_stay_whoever_signs_in(house, agent):
+def test_language_and_channel_are_kept_when_another_user_signs_in(site, agent):
     agent.get("/console/?lang=de")
-    agent.get(f"/console/orders/{house.register()}?channel=email")
-    other = with_cookie(house, cookie(agent))
+    agent.get(f"/console/orders/{site.register()}?channel=email")
+    other = with_cookie(site, cookie(agent))
     other.post("/console/sign-out", {"csrf_token": other.token})
     page = agent.get("/console/")
     assert page.status == 401
-    page = signing_in(house, agent, "supervisor-1", page=page)
+    page = signing_in(site, agent, "supervisor-1", page=page)
     assert page.lang == "de"
     assert page.form("Prüfen").fields["channel"] == "email"
 
 
-def test_after_ten_attempts_in_vain_a_name_has_to_wait(house, now, newcomer):
-    """Whatever password comes then, and in whatever browser; nobody else waits with it."""
+def test_after_ten_failed_attempts_a_name_must_wait(site, now, newcomer):
+    """With any password and in any browser; other users need not wait."""
     name, password = newcomer
-    browser = house.browser()
+    browser = site.browser()
     for _ in range(ATTEMPTS):
-        assert signing_in(house, browser, name, "wrong").status == 401
-    page = signing_in(house, house.browser(), name, password)
+        assert signing_in(site, browser, name, "wrong").status == 401
+    page = signing_in(site, site.browser(), name, password)
     assert (page.status, "Too many attempts" in page.text) == (429, True)
-    assert signing_in(house, house.browser(), f" {name.upper()}", password).status == 429
-    assert signing_in(house, house.browser(), "agent-1").status == 200
+    assert signing_in(site, site.browser(), f" {name.upper()}", password).status == 429
+    assert signing_in(site, site.browser(), "agent-1").status == 200
     now.shift(timedelta(minutes=15))
-    assert signing_in(house, browser, name, password).status == 200
+    assert signing_in(site, browser, name, password).status == 200
 
 
-def test_a_success_forgets_the_attempts_before_it(house, newcomer):
+def test_a_successful_sign_in_resets_the_attempts(site, newcomer):
     name, password = newcomer
     for _ in range(3):
         for _ in range(ATTEMPTS - 1):
-            assert signing_in(house, house.browser(), name, "wrong").status == 401
-        assert signing_in(house, house.browser(), name, password).status == 200
+            assert signing_in(site, site.browser(), name, "wrong").status == 401
+        assert signing_in(site, site.browser(), name, password).status == 200
 
 
-def test_a_form_without_its_cookie_is_asked_for_once_more(house, stranger):
-    """And is no attempt."""
+def test_a_sign_in_form_without_its_cookie_is_refused(site, stranger):
+    """It does not count as an attempt."""
     form = stranger.get("/console/").forms[0]
-    page = house.browser().submit(form, name="agent-1", password=house.passwords[Role.AGENT])
+    page = site.browser().submit(form, name="agent-1", password=site.passwords[Role.AGENT])
     assert page.status == 400
     assert "let the browser keep cookies" in page.text
-    other = house.browser()
+    other = site.browser()
     other.get("/console/")
-    assert other.submit(form, name="agent-1", password=house.passwords[Role.AGENT]).status == 400, "another's token"
+    assert other.submit(form, name="agent-1", password=site.passwords[Role.AGENT]).status == 400, "another's token"
 
 
-def test_signing_out_ends_every_session_of_the_user_in_every_browser(house, newcomer):
+def test_signing_out_ends_every_session_of_the_user_in_every_browser(site, newcomer):
     name, password = newcomer
-    first, second, other = house.browser(), house.browser(), house.browser(Role.SUPERVISOR)
+    first, second, other = site.browser(), site.browser(), site.browser(Role.SUPERVISOR)
     for browser in (first, second):
-        assert signing_in(house, browser, name, password).status == 200
+        assert signing_in(site, browser, name, password).status == 200
     kept = cookie(first)
     page = first.post("/console/sign-out", {"csrf_token": first.token})
     assert (page.status, page.h1) == (401, "Sign in")
     assert second.get("/console/").status == 401
-    assert with_cookie(house, kept).get("/console/").status == 401, "an old cookie is worth nothing"
-    assert other.get("/console/").status == 200, "nobody else is signed out"
-    assert signing_in(house, second, name, password).status == 200
+    assert with_cookie(site, kept).get("/console/").status == 401, "an old cookie is refused"
+    assert other.get("/console/").status == 200, "other users are not signed out"
+    assert signing_in(site, second, name, password).status == 200
 
 
 @pytest.mark.parametrize("end", [users.disable, users.reset])
-def test_a_user_who_is_disabled_or_reset_is_out_at_the_next_request(house, newcomer, end):
+def test_a_user_who_is_disabled_or_reset_is_signed_out_at_the_next_request(site, newcomer, end):
     name, password = newcomer
-    browser = house.browser()
-    page = signing_in(house, browser, name, password)
-    with house.store.write(COMMAND_LINE) as uow:
+    browser = site.browser()
+    page = signing_in(site, browser, name, password)
+    with site.store.write(COMMAND_LINE) as uow:
         made = end(uow, name)
     assert browser.get("/console/").status == 401
     assert browser.press(page, "Check", q="A-1").status == 401
-    assert signing_in(house, browser, name, password).status == 401
+    assert signing_in(site, browser, name, password).status == 401
     if end is users.reset:
-        assert signing_in(house, browser, name, made.password).status == 200
+        assert signing_in(site, browser, name, made.password).status == 200
 
 
-def test_a_session_ends_after_twelve_hours_however_busy_it_is(house, now):
-    browser = house.browser(Role.AGENT)
+def test_a_session_ends_after_twelve_hours_even_if_it_is_in_use(site, now):
+    browser = site.browser(Role.AGENT)
     for _ in range(12):
         now.shift(timedelta(hours=1))
         assert browser.get("/console/?lang=de").status == 200
@@ -184,16 +184,16 @@ def test_a_session_ends_after_twelve_hours_however_busy_it_is(house, now):
 
 
 def flipped(text, place):
-    """A text with another letter at a place."""
+    """A text with another character at a place."""
     return text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
 
 
-def test_a_cookie_that_is_not_as_it_was_given_is_worth_nothing(house, agent):
+def test_a_modified_cookie_is_refused(site, agent):
     agent.get("/console/")
     given = cookie(agent)
     payload, _, signature = given.rpartition(".")
     for place in range(0, len(given), 7):
-        assert with_cookie(house, flipped(given, place)).get("/console/").status == 401, place
+        assert with_cookie(site, flipped(given, place)).get("/console/").status == 401, place
     for tampered in (
         given[:-1],
         given[1:],
@@ -208,52 +208,52 @@ def test_a_cookie_that_is_not_as_it_was_given_is_worth_nothing(house, agent):
         "\xff",
         "a" * 4000,
     ):
-        assert with_cookie(house, tampered).get("/console/").status == 401, tampered
+        assert with_cookie(site, tampered).get("/console/").status == 401, tampered
 
 
-def test_a_cookie_of_another_installation_is_worth_nothing(house, agent):
-    """Though it has the same user."""
+def test_a_cookie_of_another_installation_is_refused(site, agent):
+    """Even for a user who exists here."""
     other = opened()
     with other.app.test_request_context("/console/"):
         signer = other.app.session_interface.get_signing_serializer(other.app)
-    user = house.user("agent-1")
-    told = {"user": user.user_id, "epoch": user.epoch, "since": int(time())}
-    assert with_cookie(house, signer.dumps(told)).get("/console/").status == 401
-    own = house.app.session_interface.get_signing_serializer(house.app)
-    assert with_cookie(house, own.dumps(told)).get("/console/").status == 200
+    user = site.user("agent-1")
+    session = {"user": user.user_id, "epoch": user.epoch, "since": int(time())}
+    assert with_cookie(site, signer.dumps(session)).get("/console/").status == 401
+    own = site.app.session_interface.get_signing_serializer(site.app)
+    assert with_cookie(site, own.dumps(session)).get("/console/").status == 200
     for key in ("", "secret", "dev", "refunds"):
-        forged = URLSafeTimedSerializer(key or "x", salt=own.salt).dumps(told)
-        assert with_cookie(house, forged).get("/console/").status == 401
+        forged = URLSafeTimedSerializer(key or "x", salt=own.salt).dumps(session)
+        assert with_cookie(site, forged).get("/console/").status == 401
     other.store.close()
 
 
 @pytest.mark.parametrize(
     "changed", [{"user": "usr_nobody"}, {"epoch": 0}, {"epoch": 10**30}, {"user": "\0"}, {"user": ""}]
 )
-def test_a_session_of_nobody_is_worth_nothing(house, changed):
-    """However it came to be signed."""
-    user = house.user("agent-1")
-    told = {"user": user.user_id, "epoch": user.epoch, "since": int(time())} | changed
-    signer = house.app.session_interface.get_signing_serializer(house.app)
-    assert with_cookie(house, signer.dumps(told)).get("/console/").status == 401
+def test_a_signed_session_with_wrong_contents_is_refused(site, changed):
+    """Even though its signature is valid."""
+    user = site.user("agent-1")
+    session = {"user": user.user_id, "epoch": user.epoch, "since": int(time())} | changed
+    signer = site.app.session_interface.get_signing_serializer(site.app)
+    assert with_cookie(site, signer.dumps(session)).get("/console/").status == 401
 
 
-def test_the_cookie_is_kept_from_scripts_and_from_other_hosts(house, stranger):
-    """For as long as the browser runs; nothing in it is personal."""
+def test_the_cookie_is_hidden_from_scripts_and_other_hosts(site, stranger):
+    """It lasts until the browser is closed, and contains no personal data."""
     stranger.get("/console/")
     form = stranger.get("/console/").forms[0]
-    sent = form.filled({"name": "agent-1", "password": house.passwords[Role.AGENT]})
-    answer = stranger.send("POST", "/console/sign-in/", data=sent)
-    (given,) = SimpleCookie(answer.headers["Set-Cookie"]).values()
+    sent = form.filled({"name": "agent-1", "password": site.passwords[Role.AGENT]})
+    response = stranger.send("POST", "/console/sign-in/", data=sent)
+    (given,) = SimpleCookie(response.headers["Set-Cookie"]).values()
     assert given.key == NAME
     assert (given["secure"], given["httponly"], given["samesite"], given["path"]) == (True, True, "Lax", "/")
     assert (given["domain"], given["max-age"], given["expires"]) == ("", "", "")
-    assert "agent-1" not in house.app.session_interface.get_signing_serializer(house.app).loads(given.value)
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert "agent-1" not in site.app.session_interface.get_signing_serializer(site.app).loads(given.value)
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_nothing_but_the_console_sets_or_heeds_the_cookie(house, agent):
-    """It signs nobody in at the API."""
+def test_only_the_console_sets_or_accepts_the_cookie(site, agent):
+    """The API ignores it."""
     agent.get("/console/")
     for path in (
         "/",
@@ -266,11 +266,11 @@ def test_nothing_but_the_console_sets_or_heeds_the_cookie(house, agent):
         "/v1/orders/x",
         "/nowhere",
     ):
-        with agent.send("GET", path) as answer:
-            assert "Set-Cookie" not in answer.headers, path
-            assert answer.status_code in ({401} if path.startswith("/v1") else {200, 404}), path
-    answer = client_of(house.app, "agent").get("/v1/me")
-    assert (answer.status_code, "Set-Cookie" in answer.headers) == (200, False)
+        with agent.send("GET", path) as response:
+            assert "Set-Cookie" not in response.headers, path
+            assert response.status_code in ({401} if path.startswith("/v1") else {200, 404}), path
+    response = client_of(site.app, "agent").get("/v1/me")
+    assert (response.status_code, "Set-Cookie" in response.headers) == (200, False)
 
 
 RESTS = [
@@ -302,20 +302,20 @@ RESTS = [
 
 @pytest.mark.parametrize("rest", RESTS)
 @pytest.mark.parametrize("query", ["", "?channel=email&lang=de", "?next=https://evil.example", "?%0d%0aX: y"])
-def test_the_way_after_the_sign_in_leads_nowhere_but_to_the_console(house, rest, query):
-    browser = house.browser()
+def test_the_sign_in_redirects_only_within_the_console(site, rest, query):
+    browser = site.browser()
     token = browser.get("/console/").forms[0].fields["csrf_token"]
-    sent = {"csrf_token": token, "name": "agent-1", "password": house.passwords[Role.AGENT]}
-    answer = browser.send("POST", f"/console/sign-in/{quote(rest)}{query}", data=sent)
-    if answer.status_code in {404, 405}:
+    sent = {"csrf_token": token, "name": "agent-1", "password": site.passwords[Role.AGENT]}
+    response = browser.send("POST", f"/console/sign-in/{quote(rest)}{query}", data=sent)
+    if response.status_code in {404, 405}:
         return
-    assert answer.status_code == 303
-    location = answer.headers["Location"]
+    assert response.status_code == 303
+    location = response.headers["Location"]
     assert location.startswith("/console/")
     assert location.isascii()
     assert not {"\r", "\n", "\t", "\\"} & set(location)
     assert urlsplit(urljoin(f"{HOST}/console/sign-in/", location)).netloc == "localhost"
-    assert {name.lower() for name, _ in answer.headers} & {"x", "a"} == set()
+    assert {name.lower() for name, _ in response.headers} & {"x", "a"} == set()
 
 
 @pytest.mark.parametrize(
@@ -327,21 +327,21 @@ def test_the_way_after_the_sign_in_leads_nowhere_but_to_the_console(house, rest,
         "/console/orders/%C3%A4%20x",
     ],
 )
-def test_whoever_signs_in_comes_to_the_page_that_was_asked_for(house, stranger, path):
+def test_the_sign_in_leads_to_the_requested_page(site, stranger, path):
     page = stranger.get(path)
     assert page.status == 401
-    answer = stranger.send(
+    response = stranger.send(
         "POST",
         page.forms[0].action.removeprefix(HOST),
-        data=page.forms[0].filled({"name": "agent-1", "password": house.passwords[Role.AGENT]}),
+        data=page.forms[0].filled({"name": "agent-1", "password": site.passwords[Role.AGENT]}),
     )
-    wanted, found = urlsplit(path), urlsplit(answer.headers["Location"])
+    wanted, found = urlsplit(path), urlsplit(response.headers["Location"])
     assert (found.path.replace(":", "%3A"), found.query) == (wanted.path.replace(":", "%3A"), wanted.query)
 
 
 @pytest.mark.parametrize("role", [None, Role.AGENT])
-def test_the_language_is_changed_where_one_is_with_all_parameters(house, role):
-    browser = house.browser(role)
+def test_changing_the_language_keeps_the_page_and_its_parameters(site, role):
+    browser = site.browser(role)
     page = browser.get("/console/days?provided_on=2.4.2026&region=DE-BY&received_at=2026-04-08T10:20:00%2B02:00")
     german = browser.follow(page, "Deutsch")
     assert (page.lang, german.lang, german.path) == ("en", "de", page.path)
@@ -364,8 +364,8 @@ def test_the_language_is_changed_where_one_is_with_all_parameters(house, role):
         ("*", "en"),
     ],
 )
-def test_the_browser_says_in_which_language_a_page_comes_until_one_is_chosen(house, accepted, language):
-    browser = house.browser(Role.AGENT, accepted)
+def test_the_browser_sets_the_language_until_the_user_chooses_one(site, accepted, language):
+    browser = site.browser(Role.AGENT, accepted)
     assert browser.get("/console/").lang == language
     for chosen in ("de", "en"):
         assert browser.get(f"/console/?lang={chosen}").lang == chosen

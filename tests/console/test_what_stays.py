@@ -1,4 +1,4 @@
-"""How and when a customer asked stays with a page, wherever it leads: in its address, whatever was refused meanwhile."""
+"""The channel and time of a request stay in the address of every page that follows, even after a refusal."""
 
 from datetime import timedelta
 from unittest import mock
@@ -15,24 +15,24 @@ EXACT = "channel=email&received_at=2026-04-08T07:00:00Z"
 STAYS = {"channel": "email", "received_at": "2026-04-08T07:00:00Z"}
 
 
-def test_a_customers_orders_are_answered_as_he_asked(house, now):
-    first, _ = (house.register(customer_ref="K-asked") for _ in range(2))
+def test_the_order_list_of_a_customer_keeps_channel_and_time(site, now):
+    first, _ = (site.register(customer_ref="K-asked") for _ in range(2))
     now.shift(timedelta(days=1))
-    agent = house.browser(Role.AGENT)
+    agent = site.browser(Role.AGENT)
     page = agent.press(agent.get("/console/"), "Check", q="K-asked", **ASKED)
     page = agent.follow(page, first)
     assert (page.path, page.query) == (f"/console/orders/{first}", STAYS)
     assert page.h1.startswith("Refundable: the request was in time")
 
 
-def test_a_time_that_cannot_be_is_told_for_a_customer_too(house, agent):
-    house.register(customer_ref="K-rubbish"), house.register(customer_ref="K-rubbish")
+def test_an_invalid_time_is_reported_for_a_customer_number_too(site, agent):
+    site.register(customer_ref="K-rubbish"), site.register(customer_ref="K-rubbish")
     page = agent.press(agent.get("/console/"), "Check", q="K-rubbish", received_at="rubbish")
     assert (page.status, list(page.errors)) == (422, ["received_at"])
 
 
-def test_a_refused_form_is_at_an_address_that_says_all_of_it(house, agent):
-    order = house.register()
+def test_the_address_of_a_refused_form_has_channel_and_time(site, agent):
+    order = site.register()
     page = agent.get(f"/console/orders/{order}/cancel?{EXACT}")
     page = agent.press(page, "Cancel the order now", note="4111 1111 1111 1111")
     assert (page.status, page.query) == (422, STAYS)
@@ -40,55 +40,55 @@ def test_a_refused_form_is_at_an_address_that_says_all_of_it(house, agent):
     assert german.facts["Eingegangen"].startswith("Mittwoch, 8. April 2026, 09:00 Uhr")
 
 
-def test_a_supervisors_goodwill_on_a_contact_is_still_that_after_a_refusal(house, supervisor):
-    order = house.register()
-    address = f"/console/orders/{order}/cancel?override=goodwill&contact_id={house.record(order)}"
+def test_goodwill_on_a_contact_is_still_goodwill_after_a_refusal(site, supervisor):
+    order = site.register()
+    address = f"/console/orders/{order}/cancel?override=goodwill&contact_id={site.record(order)}"
     page = supervisor.press(supervisor.get(address), "Cancel as goodwill", reason="4111 1111 1111 1111")
     assert supervisor.get(page.address.removeprefix(HOST)).h1 == f"Cancel {order} as goodwill?"
 
 
-def test_back_leads_to_the_answer_that_was_asked_for(house, agent):
-    order = house.register()
+def test_back_leads_to_the_answer_with_channel_and_time(site, agent):
+    order = site.register()
     page = agent.get(f"/console/orders/{order}/cancel?{EXACT}")
     assert agent.follow(page, "Back").query == STAYS
 
 
-def test_a_time_that_was_typed_is_exact_in_the_address(house, agent):
-    """So that tomorrow it is not another one."""
-    order = house.register()
+def test_a_relative_time_is_exact_in_the_address(site, agent):
+    """So that it is still the same time tomorrow."""
+    order = site.register()
     assert agent.get(f"/console/orders/{order}?channel=email&received_at=today+09:00").query == STAYS
     page = agent.get("/console/days?provided_on=2.4.2026&channel=email&received_at=today+09:00")
     assert page.query.items() >= STAYS.items()
 
 
-def test_a_number_that_nothing_has_gives_way_to_the_day_that_is_added(agent):
+def test_an_unknown_number_is_ignored_once_a_date_is_given(agent):
     page = agent.press(agent.get("/console/"), "Check", q="A-unknown")
     for button in ("Check", "Check by date"):
         assert agent.press(page, button, provided_on="2.4.2026").path == "/console/days"
 
 
-def test_a_part_of_the_country_is_not_taken_for_another_country(agent):
-    """BY is Belarus, and whoever types it means Bavaria."""
+def test_a_subdivision_is_not_taken_for_a_country(agent):
+    """BY is Belarus, but an agent who types it means Bavaria."""
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="BY")
     assert (page.status, list(page.errors)) == (422, ["region"])
 
 
-def test_an_order_is_found_whatever_the_case_of_its_number(house, agent):
-    house.register("AB-9")
+def test_an_order_number_is_found_regardless_of_case(site, agent):
+    site.register("AB-9")
     assert agent.press(agent.get("/console/"), "Check", q="ab-9").path == "/console/orders/AB-9"
 
 
-def test_what_was_in_time_is_said_to_have_been_once_the_window_has_ended(house, now):
-    order = house.register()
+def test_a_request_in_time_is_still_called_so_once_the_window_has_ended(site, now):
+    order = site.register()
     now.shift(timedelta(days=3))
-    page = house.browser(Role.AGENT).get(f"/console/orders/{order}?{EXACT}")
+    page = site.browser(Role.AGENT).get(f"/console/orders/{order}?{EXACT}")
     assert "Your request was made in time" in page.text
     assert "too late" not in page.text
 
 
-def test_where_the_records_are_away_the_form_stays_and_is_sent_once(house, agent):
-    """With the same one-time id, as nobody knows whether it was recorded."""
-    order = house.register()
+def test_a_form_is_kept_while_storage_is_unavailable_and_sent_once(site, agent):
+    """It keeps its one-time id, because it is unknown whether it was recorded."""
+    order = site.register()
     page = agent.get(f"/console/orders/{order}/cancel?{EXACT}")
     once = page.form("Cancel the order now").fields["once"]
     with mock.patch.object(cancellations, "issue", side_effect=StorageUnavailable(Message("away"))):
@@ -100,24 +100,24 @@ def test_where_the_records_are_away_the_form_stays_and_is_sent_once(house, agent
 
 
 @pytest.mark.parametrize("path", ["/console/", "/console/?lang=de", "/console/sign-out"])
-def test_a_form_of_another_site_leaves_the_session_alone(house, path):
-    """Its cookie is not sent along, so another one would replace it."""
-    answer = house.browser().send("POST", path, headers={"Sec-Fetch-Site": "cross-site"}, data="x=1")
-    assert (answer.status_code, answer.headers.get("Set-Cookie")) == (403, None)
+def test_a_form_from_another_site_does_not_change_the_session(site, path):
+    """The browser sends no cookie with it, so a new one would replace the session."""
+    response = site.browser().send("POST", path, headers={"Sec-Fetch-Site": "cross-site"}, data="x=1")
+    assert (response.status_code, response.headers.get("Set-Cookie")) == (403, None)
 
 
-def test_signing_out_leaves_the_language_and_the_channel(house):
-    browser = house.browser(Role.AGENT)
+def test_signing_out_keeps_the_language(site):
+    browser = site.browser(Role.AGENT)
     page = browser.get("/console/?lang=de")
-    browser.press(page, "Prüfen", q=house.register(), channel="email")
+    browser.press(page, "Prüfen", q=site.register(), channel="email")
     page = browser.post("/console/sign-out", {"csrf_token": browser.token})
     assert (page.lang, page.h1) == ("de", "Anmelden")
 
 
 @pytest.mark.parametrize("rest", ["sign-out", "demonstration", "sign-in/", "sign-in/sign-in/x"])
-def test_where_there_is_only_a_form_whoever_signs_in_comes_to_the_start(house, rest):
-    browser = house.browser()
+def test_the_sign_in_leads_to_the_start_page_where_there_is_only_a_form(site, rest):
+    browser = site.browser()
     page = browser.press(
-        browser.get(f"/console/{rest}"), "Sign in", name="agent-1", password=house.passwords[Role.AGENT]
+        browser.get(f"/console/{rest}"), "Sign in", name="agent-1", password=site.passwords[Role.AGENT]
     )
     assert (page.status, page.path) == (200, "/console/")

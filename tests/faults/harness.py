@@ -1,6 +1,6 @@
-"""An installation of its own: its servers, its clients, and a process that dies where it is told.
+"""A separate installation: its servers, its clients, and a process that is killed at a chosen statement.
 
-What forks or is killed imports this module, so it opens nothing and leaves the environment alone.
+Processes that fork or are killed import this module, so it opens nothing and does not change the environment.
 """
 
 import atexit
@@ -33,13 +33,13 @@ ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
 
 PATIENCE = 60
-"""Seconds for what takes a few: there may be others at work."""
+"""Generous timeout in seconds: the machine may be busy."""
 
-calendar_of(packaged("virtual-numbers"))  # once, so that nobody who is forked from here need build it
+calendar_of(packaged("virtual-numbers"))  # once, so that no forked process has to build it
 
 
 class Reply(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     body: bytes
@@ -47,12 +47,12 @@ class Reply(NamedTuple):
 
     @property
     def json(self):
-        """The body, read."""
+        """The body, parsed."""
         return json.loads(self.body)
 
 
 class Client:
-    """Someone with a token and a connection to a server."""
+    """A client with a token and a connection to a server."""
 
     def __init__(self, port: int, token: str) -> None:
         self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
@@ -65,14 +65,14 @@ class Client:
         self.wire.close()
 
     def send(self, method: str, path: str, body: object = None, **headers: str) -> Reply:
-        """The reply to a request."""
+        """Send a request and return the reply."""
         sent = None if body is None else json.dumps(body)
         self.wire.request(method, path, sent, self.token | {"Content-Type": "application/json"} | headers)
         response = self.wire.getresponse()
         return Reply(response.status, response.read(), response.headers.get("Idempotent-Replayed") == "true")
 
     def cancel(self, body: object, key: str) -> Reply:
-        """The reply to a cancellation that comes with a key."""
+        """Cancel an order with a key and return the reply."""
         return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
 
     def every(self, path: str) -> Iterator[dict]:
@@ -97,7 +97,7 @@ class Server(NamedTuple):
 
 
 class Installation:
-    """Records in a directory or in a database of their own, and the servers upon them, which share all of it."""
+    """Records in a directory or in a separate database, and the servers that share them."""
 
     def __init__(self, directory: Path, engine: str = "sqlite") -> None:
         self.log = directory / "log"
@@ -106,25 +106,25 @@ class Installation:
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
-        """A server, from when it answers; ended by its process id unless it has ended."""
+        """A server that has started; terminated afterwards."""
         with self.instances(1) as (server,):
             yield server
 
     @contextmanager
     def instances(self, number: int) -> Iterator[list[Server]]:
-        """So many servers that start at the same moment, from when all answer; ended by their process ids."""
+        """Several servers that start at the same time, once all have started; terminated afterwards."""
         with ExitStack() as ending:
             servers = [ending.enter_context(self._started(port)) for port in free_ports(number)]
             for server in servers:
                 until(lambda server=server: server.process.poll() is not None or is_alive(server.port))
                 assert server.process.poll() is None, self.log.read_text()
-            # Before any is waited for; a list that was given away may be shorter now.
+            # Terminate all before waiting for any. The copy is needed because a test may shorten the list.
             ending.callback(lambda running=tuple(servers): [server.process.terminate() for server in running])
             yield servers
 
     @contextmanager
     def _started(self, port: int) -> Iterator[Server]:
-        with self.log.open("ab") as log:  # a pipe that nobody reads would fill and stop it
+        with self.log.open("ab") as log:  # an unread pipe would fill up and block the server
             environment = self.environment | {"PORT": str(port)}
             process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
@@ -135,7 +135,7 @@ class Installation:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """The books of these records, opened by this process too."""
+        """The store of these records, opened in this process too."""
         settings = Settings(
             port=8000,
             policy="virtual-numbers",
@@ -153,47 +153,47 @@ class Installation:
             store.close()
 
     def lines(self) -> list[dict]:
-        """What the servers have logged."""
+        """The log lines of the servers."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def require_calm(self) -> None:
-        """No server has answered that it cannot, or logged more than what it should."""
+        """Assert that no server has failed or logged a warning or error."""
         lines = self.lines()
         assert max(line["status"] for line in lines if line["event"] == "request") < 500
         assert {line["level"] for line in lines} == {"info"}
         assert not {"locked", "Traceback", "ERROR"} & set(re.findall(r"\w+", self.log.read_text()))
 
     def require_sound(self) -> Report:
-        """What the audit found, which has to find all of it sound."""
+        """Assert that the audit finds everything sound, and return its report."""
         with self.store() as store:
             checkpoints = list(store.checkpoints)
             with store.read(COMMAND_LINE) as uow:
                 return uow.verify(checkpoints)
 
     def tokens(self) -> dict[str, str]:
-        """The token of each role, as the first start showed them."""
+        """The token of each role, as printed at the first start."""
         lines = map(str.split, self.log.read_text().splitlines())
         return {words[0]: words[1] for words in lines if len(words) == 2 and words[1].startswith("rfd_")}
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess:
-        """How a command ends."""
+        """Run a command."""
         command = [FLASK, *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
 
 
 def is_alive(port: int) -> bool:
-    """Whether a server answers."""
+    """Whether a server responds."""
     with Client(port, "") as client:
         return client.send("GET", "/livez").status == 200
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     return free_ports(1)[0]
 
 
 def free_ports(number: int) -> list[int]:
-    """So many ports that nobody listens on, and that nobody else is given."""
+    """Several free ports that no other call returns."""
     places = [_places.enter_context(socket.socket()) for _ in range(number)]
     for place in places:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -201,17 +201,17 @@ def free_ports(number: int) -> list[int]:
     return [place.getsockname()[1] for place in places]
 
 
-# Bound and never listened on, they keep the ports until the end: others look for theirs at the same time.
+# Sockets that are bound but never listen reserve the ports until the end, as other processes look for ports too.
 _places = ExitStack()
 atexit.register(_places.close)
 
 
-def until(holds, seconds: float = PATIENCE) -> None:
-    """Wait until something holds; errors of a server that is not there yet do not count."""
+def until(condition, seconds: float = PATIENCE) -> None:
+    """Wait until a condition is true, ignoring connection errors while a server is starting."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if holds():
+            if condition():
                 return
         except OSError:
             pass
@@ -220,7 +220,7 @@ def until(holds, seconds: float = PATIENCE) -> None:
 
 
 def cancellation_of(order_id: str) -> dict:
-    """A cancellation that is in time, with all it needs."""
+    """A request for a cancellation that is in time, with order and contact."""
     return {
         "order": {
             "order_id": order_id,
@@ -232,17 +232,17 @@ def cancellation_of(order_id: str) -> dict:
 
 
 def cancel_and_die(settings: Settings, token: str, body: object, key: str, when: str, statement: str) -> None:
-    """Cancel an order, and be killed before or after the statement of the write that begins like this."""
+    """Cancel an order, and be killed before or after the statement that starts with this text."""
     app = create_app(settings)
     app.extensions["refunds.store"].open()
     execute = sqlite._Connection.execute
 
     def deadly(connection, sql, parameters=None):
-        meant = sql.startswith(statement)
-        if meant and when == "before":
+        matches = sql.startswith(statement)
+        if matches and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         cursor = execute(connection, sql, parameters)
-        if meant and when == "after":
+        if matches and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return cursor
 

@@ -1,7 +1,7 @@
-"""A PostgreSQL with a password that is easy to find again, and a proxy before it.
+"""A PostgreSQL server with an easily recognised password, and a proxy in front of it.
 
-The proxy can lose an answer, cut a connection, be away, and lie. It knows of the protocol what it takes to see a
-COMMIT, sent as a text or as the name of a prepared statement.
+The proxy can lose a response, cut a connection, be unreachable, and report another version. It understands enough of
+the protocol to recognise a COMMIT, sent as text or as a prepared statement.
 """
 
 import re
@@ -21,15 +21,15 @@ from psycopg import sql
 
 from tests.postgres import Cluster, cluster
 
-# What asks for encryption before anything else is said.
+# The codes of requests for encryption, which come before any other message.
 _ENCRYPTIONS = {80877103, 80877104}
 
 _GIVEN_UP = 30
-"""Seconds after which an end that neither takes nor gives anything is a fault of the test."""
+"""Seconds after which a blocked connection counts as an error of the test."""
 
 
 class Guarded:
-    """A server of our own, on which one who is no superuser has a database, and a password that URLs must escape."""
+    """A separate server with an ordinary user whose password must be escaped in URLs."""
 
     user = "keeper"
 
@@ -41,7 +41,7 @@ class Guarded:
         self._change("CREATE ROLE {} LOGIN PASSWORD {}", self.password)
 
     def create(self) -> str:
-        """The URL of a new database."""
+        """Create a database and return its URL."""
         made = self.server.create()
         name = urlsplit(made).path[1:]
         with psycopg.connect(made, autocommit=True) as connection:
@@ -50,13 +50,13 @@ class Guarded:
         return self.url(name)
 
     def url(self, database: str, *, port: int | None = None, password: str | None = None) -> str:
-        """The URL of a database, or another one that differs from it in this."""
+        """The URL of a database, optionally with another port or password."""
         secret = quote(password or self.password, safe="")
         return f"postgresql://{self.user}:{secret}@{self.host}:{port or self.port}/{database}"
 
     @contextmanager
     def changed_password(self) -> Iterator[None]:
-        """Meanwhile, the password is another one."""
+        """Change the password for a while."""
         self._change("ALTER ROLE {} PASSWORD {}", secrets.token_hex(8))
         try:
             yield
@@ -68,14 +68,14 @@ class Guarded:
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
-    def require_untold(self, said: str) -> None:
-        """Nothing of the password is in what was said."""
-        assert [piece for piece in self.pieces if piece in said] == []
+    def require_no_password_in(self, text: str) -> None:
+        """Assert that a text contains no part of the password."""
+        assert [piece for piece in self.pieces if piece in text] == []
 
 
 @contextmanager
 def guarded() -> Iterator[Guarded]:
-    """Such a server, whatever other one the tests are given: one may do everything to it."""
+    """Such a server, even if the tests are given another one, because these tests break it."""
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("TEST_DATABASE_URL", raising=False)
         with cluster() as server:
@@ -83,10 +83,10 @@ def guarded() -> Iterator[Guarded]:
 
 
 class Fate(Enum):
-    """What becomes of a COMMIT, and of the connection that it comes on."""
+    """What happens to a COMMIT and its connection."""
 
     CUT_BEFORE = "it does not reach the server"
-    CUT_AFTER = "it is done, and nobody is told"
+    CUT_AFTER = "it is done, and its response is lost"
 
 
 class Proxy:
@@ -94,7 +94,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int, *, version: str | None = None) -> None:
         self.commits_lost = 0
-        """How many transactions the server has committed without anybody being told."""
+        """The number of committed transactions whose response was lost."""
         self._server = host, port
         self._version = version
         self._fate: Fate | None = None
@@ -102,7 +102,7 @@ class Proxy:
         self._links: set[_Link] = set()
         self._accepting: Thread | None = None
         self._listening: socket.socket | None = None
-        # Bound and never listened on, it keeps the port while nobody listens there.
+        # A socket that is bound but never listens reserves the port while the proxy is away.
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._place.bind(("127.0.0.1", 0))
@@ -117,7 +117,7 @@ class Proxy:
         self._place.close()
 
     def url(self, url: str) -> str:
-        """The URL of a database of the server, by way of here."""
+        """The URL of a database of the server, through the proxy."""
         parts = urlsplit(url)
         user = parts.netloc.rpartition("@")[0]
         return parts._replace(netloc=f"{user}@127.0.0.1:{self.port}").geturl()
@@ -130,7 +130,7 @@ class Proxy:
     def go_away(self) -> None:
         """Cut every connection, and refuse new ones."""
         if self._listening and self._accepting:
-            self._listening.shutdown(socket.SHUT_RDWR)  # closing it would not wake who waits for it
+            self._listening.shutdown(socket.SHUT_RDWR)  # closing it would not wake the waiting thread
             self._accepting.join(_GIVEN_UP)
             self._listening.close()
             self._listening = None
@@ -141,7 +141,7 @@ class Proxy:
             link.join()
 
     def come_back(self) -> None:
-        """Take connections from now on."""
+        """Accept connections again."""
         self._listening = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self._accepting = Thread(target=self._accept, args=[self._listening], daemon=True)
         self._accepting.start()
@@ -150,7 +150,7 @@ class Proxy:
         while True:
             try:
                 client = listening.accept()[0]
-            except OSError:  # it listens no more
+            except OSError:  # it no longer listens
                 return
             try:
                 server = socket.create_connection(self._server, timeout=_GIVEN_UP)
@@ -173,7 +173,7 @@ class Proxy:
 
 
 class _Link:
-    """A connection of a client, and its own to the server."""
+    """A connection of a client, and the connection to the server for it."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         for end in (client, server):
@@ -187,12 +187,12 @@ class _Link:
         self._lock = Lock()
 
     def start(self) -> None:
-        """Pass on what is said."""
+        """Forward messages in both directions."""
         for end in self._ends:
             end.start()
 
     def cut(self) -> None:
-        """End it on both sides."""
+        """Close it on both sides."""
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -203,7 +203,7 @@ class _Link:
             end.join(_GIVEN_UP)
 
     def _run(self, way) -> None:
-        """Pass on what is said one way, until either side has ended; the last to leave closes the sockets."""
+        """Forward messages in one direction until either side closes; the last thread closes the sockets."""
         with suppress(OSError):
             way()
         self.cut()
@@ -216,7 +216,7 @@ class _Link:
             self._proxy._ended(self)
 
     def _there(self) -> None:
-        """What the client says."""
+        """Forward the messages of the client."""
         stream = self._client.makefile("rb")
         with stream:
             self._server.sendall(self._opening(stream))
@@ -228,7 +228,7 @@ class _Link:
                 self._server.sendall(_message(kind, body))
 
     def _opening(self, stream) -> bytes:
-        """The first message of a client, who is told that there is no encryption if it asks for it."""
+        """The first message of a client; requests for encryption are refused."""
         while head := stream.read(8):
             length, code = struct.unpack("!II", head)
             if code not in _ENCRYPTIONS:
@@ -237,19 +237,19 @@ class _Link:
         raise ConnectionError
 
     def _commits(self, kind: bytes, body: bytes) -> bool:
-        """Whether a message of the client is a COMMIT, by its text or by the name of what was prepared."""
+        """Whether a message of the client is a COMMIT, by its text or as a prepared statement."""
         if kind == b"P":
             name, text = body.split(b"\0")[:2]
             self._statements[name] = text
-        said = b""
+        statement = b""
         if kind == b"Q":
-            said = body.rstrip(b"\0")
+            statement = body.rstrip(b"\0")
         elif kind == b"B":
-            said = self._statements.get(body.split(b"\0")[1], b"")
-        return said == b"COMMIT"
+            statement = self._statements.get(body.split(b"\0")[1], b"")
+        return statement == b"COMMIT"
 
     def _back(self) -> None:
-        """What the server says."""
+        """Forward the messages of the server."""
         stream = self._server.makefile("rb")
         with stream:
             for kind, body in _messages(stream):
@@ -258,14 +258,16 @@ class _Link:
                         self._proxy.commits_lost += 1
                         return
                     continue
-                told = body
+                forwarded = body
                 if self._proxy._version and kind == b"S":
-                    told = re.sub(rb"^server_version\0\d+", b"server_version\0" + self._proxy._version.encode(), body)
-                self._client.sendall(_message(kind, told))
+                    forwarded = re.sub(
+                        rb"^server_version\0\d+", b"server_version\0" + self._proxy._version.encode(), body
+                    )
+                self._client.sendall(_message(kind, forwarded))
 
 
 def _messages(stream) -> Iterator[tuple[bytes, bytes]]:
-    """Every message on a stream, by its kind, until it ends."""
+    """The messages of a stream, with their kinds, until it ends."""
     while len(head := stream.read(5)) == 5:
         kind, length = struct.unpack("!cI", head)
         body = stream.read(length - 4)

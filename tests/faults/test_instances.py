@@ -1,4 +1,4 @@
-"""Instances on one PostgreSQL: what is done at one holds at all of them, and whoever is killed holds up nobody."""
+"""Instances on one PostgreSQL: a change at one is seen by all, and a killed one does not block the others."""
 
 import http.client
 import re
@@ -25,47 +25,47 @@ HELD = cancellation_of("held")
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
-    """An installation of which there is nothing yet."""
+    """An empty installation."""
     return Installation(tmp_path_factory.mktemp("instances"), "postgresql")
 
 
 @pytest.fixture(scope="module")
 def instances(installation):
-    """So many instances, which have started at the same moment on an empty database."""
+    """Instances that have started at the same time on an empty database."""
     with installation.instances(INSTANCES) as servers:
         yield servers
 
 
-def answers(instances, token):
-    """How each instance answers whoever has this token."""
+def statuses(instances, token):
+    """The status that each instance returns for this token."""
     return [ask(server, token).status for server in instances]
 
 
 def ask(server, token):
-    """The answer of an instance to whoever has this token."""
+    """The reply of an instance to a request with this token."""
     with Client(server.port, token) as client:
         return client.send("GET", "/v1/me")
 
 
 def created(installation, name):
-    """A token of a new client, by the books of one instance."""
+    """Create a client in the store of one instance, and return its token."""
     with installation.store() as store, store.write(COMMAND_LINE) as uow:
         return clients.create_token(uow, Role.AGENT, name, 1)
 
 
-def test_instances_that_start_together_make_one_installation(installation, instances):
-    said = installation.log.read_text()
-    shown = re.findall(r"^    (\w+) +(rfd_\w+)$", said, re.MULTILINE)
+def test_instances_that_start_together_create_one_installation(installation, instances):
+    output = installation.log.read_text()
+    shown = re.findall(r"^    (\w+) +(rfd_\w+)$", output, re.MULTILINE)
     assert Counter(role for role, _ in shown) == dict.fromkeys(Role, 1)
-    users = re.findall(r"^    (\w+) +[a-z2-9]{5}(?:-[a-z2-9]{5}){3}$", said, re.MULTILINE)
+    users = re.findall(r"^    (\w+) +[a-z2-9]{5}(?:-[a-z2-9]{5}){3}$", output, re.MULTILINE)
     assert Counter(users) == dict.fromkeys(FIRST, 1)
-    assert said.count("a user and a password; these are shown only once") == 1
-    assert said.count("Bearer and a token; these are shown only once") == 1
-    assert said.count("flask users add NAME --role agent") == INSTANCES - 1
-    assert said.count("flask tokens create --role billing") == INSTANCES - 1
-    assert said.count("Made a master key for development") == 1
+    assert output.count("a user and a password; these are shown only once") == 1
+    assert output.count("Bearer and a token; these are shown only once") == 1
+    assert output.count("flask users add NAME --role agent") == INSTANCES - 1
+    assert output.count("flask tokens create --role billing") == INSTANCES - 1
+    assert output.count("Made a master key for development") == 1
     for role, token in shown:
-        assert {(told.status, told.json["role"]) for told in (ask(server, token) for server in instances)} == {
+        assert {(reply.status, reply.json["role"]) for reply in (ask(server, token) for server in instances)} == {
             (200, role)
         }
     with installation.store() as store:
@@ -77,29 +77,29 @@ def test_instances_that_start_together_make_one_installation(installation, insta
             assert Counter(client.role for client, _ in uow.tokens.with_clients()) == dict.fromkeys(Role, 1)
 
 
-def test_a_new_token_is_taken_by_all_at_once(installation, instances):
-    assert answers(instances, created(installation, "new")) == [200] * INSTANCES
+def test_every_instance_accepts_a_new_token_at_once(installation, instances):
+    assert statuses(instances, created(installation, "new")) == [200] * INSTANCES
 
 
-def test_a_token_that_the_command_line_revokes_is_turned_away_by_all_at_the_next_request(installation, instances):
+def test_every_instance_refuses_a_token_that_the_command_line_has_revoked(installation, instances):
     token = created(installation, "revoked by command")
-    assert answers(instances, token) == [200] * INSTANCES
+    assert statuses(instances, token) == [200] * INSTANCES
     revoked = installation.flask("tokens", "revoke", token.split("_")[1])
     assert revoked.returncode == 0, revoked.stderr
-    assert answers(instances, token) == [401] * INSTANCES
+    assert statuses(instances, token) == [401] * INSTANCES
 
 
-def test_a_token_that_one_instance_revokes_is_turned_away_by_all_at_the_next_request(installation, instances):
+def test_every_instance_refuses_a_token_that_another_has_revoked(installation, instances):
     with installation.store() as store:
         for number in range(20):
             token = created(installation, f"revoked {number}")
-            assert answers(instances, token) == [200] * INSTANCES
+            assert statuses(instances, token) == [200] * INSTANCES
             with store.write(COMMAND_LINE) as uow:
                 clients.revoke_token(uow, token.split("_")[1])
-            assert answers(instances, token) == [401] * INSTANCES
+            assert statuses(instances, token) == [401] * INSTANCES
 
 
-def test_a_key_that_one_instance_has_seen_is_known_to_all(installation, instances):
+def test_every_instance_knows_a_key_that_another_has_seen(installation, instances):
     token, body = installation.tokens()["billing"], cancellation_of("replayed")
     replies = []
     for server in instances * 2:
@@ -110,10 +110,7 @@ def test_a_key_that_one_instance_has_seen_is_known_to_all(installation, instance
 
 
 def cancel(server, token, order_id):
-    """The answer of an instance to the cancellation of an order, with the order's id for a key; None if there is none.
-
-    Who killed it has to know.
-    """
+    """The reply of an instance to the cancellation of an order, with the order's id as key; None if it was killed."""
     try:
         with Client(server.port, token) as client:
             return client.cancel(BODIES.get(order_id) or HELD, order_id)
@@ -122,7 +119,7 @@ def cancel(server, token, order_id):
 
 
 def write(server, token, numbers, replies):
-    """Cancel one order after another until the instance is gone, or enough was done; the answers by order."""
+    """Cancel one order after another until the instance is killed or all are cancelled; collects the replies by order."""
     for number in numbers:
         order_id = f"order-{number}"
         if order_id not in BODIES:
@@ -134,14 +131,14 @@ def write(server, token, numbers, replies):
 
 @pytest.fixture(scope="module")
 def doomed(tmp_path_factory):
-    """An installation and its instances, of which each test kills one."""
+    """An installation and its instances; each test kills one of them."""
     installation = Installation(tmp_path_factory.mktemp("doomed"), "postgresql")
     with installation.instances(INSTANCES) as servers:
         yield installation, servers
 
 
-def test_an_instance_killed_while_it_writes_leaves_nothing_half_done_and_the_others_go_on(doomed):
-    """There every answer is found again, and what had none is done once it is asked for again."""
+def test_an_instance_killed_while_it_writes_leaves_no_partial_write_and_the_others_continue(doomed):
+    """The others replay every reply, and repeated requests without a reply succeed."""
     (installation, servers), numbers, replies = doomed, count(), {}
     token, killed = installation.tokens()["billing"], servers.pop()
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -166,8 +163,8 @@ def test_an_instance_killed_while_it_writes_leaves_nothing_half_done_and_the_oth
     installation.require_sound()
 
 
-def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
-    """Killed when it has everything but the journal's head: its key, its customer and its order are let go."""
+def test_a_killed_instance_releases_its_locks(doomed):
+    """It is killed when it has locked everything but the journal's head: its key, its customer and its order."""
     installation, servers = doomed
     token, killed, other = installation.tokens()["billing"], servers.pop(), servers[0]
     with ThreadPoolExecutor(2) as pool, installation.store() as store:
@@ -187,7 +184,7 @@ def test_what_a_killed_instance_held_is_free_for_the_others(doomed):
 
 
 def waiting(store):
-    """How many wait for what another transaction holds."""
+    """The number of transactions that wait for a lock."""
     with store.read(COMMAND_LINE) as uow:
         sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return len(uow.tx.all(sql))

@@ -1,7 +1,7 @@
-"""The service and its keys: what it wants before it starts, what it makes up in development, what it never shows.
+"""The service and its keys: what it requires before it starts, what it creates in development, what it never shows.
 
-And its records: what is said of a database that cannot be used, and that nothing of its password is. A refusal is asked
-of what refuses; of each kind of start there is one real process, too.
+And its database: how an unusable one is reported, without any part of its password. Most refusals are tested in this
+process; each kind of start is also tested with a real process.
 """
 
 import http.client
@@ -37,7 +37,7 @@ TOKEN = re.compile(r"rfd_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
 
 
 def environment(directory, **changed):
-    """An environment whose records are in a directory; None takes a variable away."""
+    """An environment whose records are in a directory; None removes a variable."""
     given = os.environ | records_in(directory) | changed
     return {name: value for name, value in given.items() if value is not None}
 
@@ -46,7 +46,7 @@ SERVE = (FLASK, "serve")
 
 
 def start(directory, port, command=SERVE, **changed):
-    """`flask serve`, or another command, on records in a directory, its output in a file of it."""
+    """Start `flask serve`, or another command, with its records and output in a directory."""
     with (directory / "output").open("a") as output:
         return subprocess.Popen(
             command,
@@ -58,29 +58,29 @@ def start(directory, port, command=SERVE, **changed):
 
 
 def refused(directory, **changed):
-    """What the service says that does not start."""
+    """The message of a service that refuses to start."""
     with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
         store = Store(load_settings())
         with closing(store), pytest.raises(ConfigurationError) as refusal:
             store.prepare()
-    said = str(refusal.value)
-    assert not TOKEN.search(said)
-    return said
+    text = str(refusal.value)
+    assert not TOKEN.search(text)
+    return text
 
 
 def refused_start(directory, command, **changed):
-    """What a process says that does not start, and has to end with 4."""
+    """The message of a process that refuses to start and exits with 4."""
     before = len(output(directory))
     assert start(directory, free_port(), command, **changed).wait(timeout=60) == 4
-    said = output(directory)[before:]
-    assert "Traceback" not in said
-    assert not TOKEN.search(said)
-    return said.removeprefix("The service cannot start as it is configured:\n")
+    text = output(directory)[before:]
+    assert "Traceback" not in text
+    assert not TOKEN.search(text)
+    return text.removeprefix("The service cannot start as it is configured:\n")
 
 
 @contextmanager
 def opened(directory, **changed):
-    """A client of a service that starts, in this process."""
+    """A client of a service that starts in this process."""
     with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
         app = create_app(load_settings())
     with closing(app.extensions["refunds.store"]) as store, app.test_client() as client:
@@ -89,14 +89,14 @@ def opened(directory, **changed):
 
 
 def output(directory):
-    """All that services on a directory have said."""
+    """The output of all services in a directory."""
     file = directory / "output"
     return file.read_text() if file.exists() else ""
 
 
 @contextmanager
 def serving(directory, **changed):
-    """A service that runs: its port and what it said at this start; ended by its process id."""
+    """A running service: its port and the output of its start; terminated afterwards."""
     port, before = free_port(), len(output(directory))
     process = start(directory, port, **changed)
     try:
@@ -113,7 +113,7 @@ def serving(directory, **changed):
 
 
 def until_ready(process, port):
-    """Wait until the service answers."""
+    """Wait until the service responds."""
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -125,7 +125,7 @@ def until_ready(process, port):
 
 
 def get(port, path, token=None):
-    """The status and the body of an answer."""
+    """The status and the body of a response."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         response = connection.getresponse()
@@ -133,7 +133,7 @@ def get(port, path, token=None):
 
 
 def put_key(path, key=None, mode=0o600):
-    """A master key in a file; its digits."""
+    """Write a master key to a file, and return its digits."""
     key = key or secrets.token_hex(32)
     path.parent.mkdir(exist_ok=True)
     path.write_text(key + "\n")
@@ -142,8 +142,8 @@ def put_key(path, key=None, mode=0o600):
 
 
 @pytest.fixture(scope="module")
-def developed(tmp_path_factory):
-    """A new installation in development: its directory and what its first and second start said."""
+def development(tmp_path_factory):
+    """A new installation in development: its directory and the output of its first and second start."""
     directory = tmp_path_factory.mktemp("developed")
     with serving(directory) as (port, first):
         answers = {token: get(port, "/v1/me", token) for token in TOKEN.findall(first)}
@@ -153,7 +153,7 @@ def developed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("mode", "complaint"),
+    ("mode", "message"),
     [
         (None, "REFUNDS_MASTER_KEY_FILE: is required in production"),
         (0, "master.key does not exist"),
@@ -161,31 +161,31 @@ def developed(tmp_path_factory):
         (0o604, "others can read"),
     ],
 )
-def test_production_wants_a_master_key_that_is_nobody_elses(tmp_path, mode, complaint):
+def test_production_requires_a_private_master_key(tmp_path, mode, message):
     key = secrets.token_hex(32)
     if mode:
         put_key(tmp_path / "keys/master.key", key, mode)
     changed = {} if mode is not None else {"REFUNDS_MASTER_KEY_FILE": None}
-    said = refused(tmp_path, REFUNDS_ENV="production", **changed)
-    assert complaint in said
-    assert key not in said
+    text = refused(tmp_path, REFUNDS_ENV="production", **changed)
+    assert message in text
+    assert key not in text
     assert (tmp_path / "keys/master.key").exists() == bool(mode)
     assert not (tmp_path / "data").exists()
 
 
-def test_production_does_not_start_with_what_is_no_key(tmp_path):
+def test_production_does_not_start_with_a_malformed_key(tmp_path):
     put_key(tmp_path / "keys/master.key", "0123456789abcdef" * 3)
-    said = refused(tmp_path, REFUNDS_ENV="production")
-    assert "does not hold 32 bytes in hexadecimal digits" in said
-    assert "0123456789abcdef" not in said
+    text = refused(tmp_path, REFUNDS_ENV="production")
+    assert "does not hold 32 bytes in hexadecimal digits" in text
+    assert "0123456789abcdef" not in text
     assert not (tmp_path / "data").exists()
 
 
-def test_production_starts_with_a_good_key_and_makes_no_token(tmp_path):
+def test_production_starts_with_a_valid_key_and_creates_no_token(tmp_path):
     key = put_key(tmp_path / "keys/master.key")
-    with serving(tmp_path, REFUNDS_ENV="production") as (port, said):
+    with serving(tmp_path, REFUNDS_ENV="production") as (port, text):
         assert get(port, "/v1/me")[0] == 401
-    assert "flask tokens create --role billing" in said
+    assert "flask tokens create --role billing" in text
     assert not TOKEN.search(output(tmp_path))
     assert "rfd_" not in output(tmp_path)
     assert key not in output(tmp_path)
@@ -195,8 +195,8 @@ def test_production_starts_with_a_good_key_and_makes_no_token(tmp_path):
     assert (tmp_path / "keys/master.key").read_text() == key + "\n"
 
 
-def test_development_makes_a_key_outside_the_database_and_says_so(developed):
-    directory, first, _, second, _ = developed
+def test_development_creates_a_key_outside_the_database_and_says_so(development):
+    directory, first, _, second, _ = development
     file = directory / "keys/master.key"
     assert f"Made a master key for development: {file}." in first
     assert "aster key" not in second
@@ -208,8 +208,8 @@ def test_development_makes_a_key_outside_the_database_and_says_so(developed):
         assert key.encode() not in stored.read_bytes()
 
 
-def test_development_shows_a_token_for_each_role_once(developed):
-    _, first, answers, second, later = developed
+def test_development_shows_a_token_for_each_role_once(development):
+    _, first, answers, second, later = development
     shown = dict(re.findall(rf"^    (\w+) +({TOKEN.pattern})$", first, re.MULTILINE))
     assert set(shown) == set(Role)
     assert len(TOKEN.findall(first)) == len(set(shown.values())) == len(Role)
@@ -221,58 +221,58 @@ def test_development_shows_a_token_for_each_role_once(developed):
     assert set(later.values()) == {200}
 
 
-def test_nothing_else_that_is_secret_is_said(developed):
-    directory, first, answers, *_ = developed
-    said = output(directory)
-    assert [said.count(token) for token in answers] == [1] * len(Role)
-    rest = said.replace(first[: first.index("stop it with")], "")
+def test_no_other_secret_is_printed(development):
+    directory, first, answers, *_ = development
+    text = output(directory)
+    assert [text.count(token) for token in answers] == [1] * len(Role)
+    rest = text.replace(first[: first.index("stop it with")], "")
     assert not [token for token in answers if token.split("_")[2] in rest]
     key = (directory / "keys/master.key").read_text().strip()
-    assert key not in said
-    assert "Traceback" not in said
+    assert key not in text
+    assert "Traceback" not in text
 
 
 @pytest.fixture
-def copied(developed, tmp_path):
-    """A copy of the database of the installation, and no key."""
+def copied(development, tmp_path):
+    """A copy of the database of the installation, without its key."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/refunds.db").write_bytes((developed[0] / "data/refunds.db").read_bytes())
+    (tmp_path / "data/refunds.db").write_bytes((development[0] / "data/refunds.db").read_bytes())
     return tmp_path
 
 
-def test_another_master_key_than_the_databases_is_refused(copied):
+def test_a_master_key_of_another_database_is_refused(copied):
     key = put_key(copied / "keys/master.key")
-    said = refused(copied)
-    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in said
-    assert key not in said
+    text = refused(copied)
+    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in text
+    assert key not in text
     assert (copied / "keys/master.key").read_text() == key + "\n"
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
 def test_a_lost_master_key_is_not_replaced(copied, env):
-    said = refused(copied, REFUNDS_ENV=env)
-    assert f"{copied}/keys/master.key does not exist. Bring back the file" in said
+    text = refused(copied, REFUNDS_ENV=env)
+    assert f"{copied}/keys/master.key does not exist. Bring back the file" in text
     assert not (copied / "keys").exists()
 
 
-def test_a_lost_master_key_that_is_brought_back_fits(copied, developed):
-    put_key(copied / "keys/master.key", (developed[0] / "keys/master.key").read_text().strip())
-    token = TOKEN.search(developed[1])[0]
+def test_a_restored_master_key_works(copied, development):
+    put_key(copied / "keys/master.key", (development[0] / "keys/master.key").read_text().strip())
+    token = TOKEN.search(development[1])[0]
     with opened(copied, REFUNDS_ENV="production") as client:
         assert client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_a_key_file_that_cannot_be_made_is_told_as_what_it_is(tmp_path):
-    """And not as a database that cannot be opened."""
+def test_a_key_file_that_cannot_be_created_is_reported(tmp_path):
+    """Not as a database that cannot be opened."""
     (tmp_path / "keys").write_text("no directory")
-    said = refused(tmp_path)
-    assert "REFUNDS_MASTER_KEY_FILE" in said
-    assert "database cannot be opened" not in said
+    text = refused(tmp_path)
+    assert "REFUNDS_MASTER_KEY_FILE" in text
+    assert "database cannot be opened" not in text
 
 
 @pytest.fixture(scope="module")
 def server():
-    """A PostgreSQL of this module alone."""
+    """A PostgreSQL server for this module only."""
     with guarded() as server:
         yield server
 
@@ -284,17 +284,17 @@ STARTS = {
 }
 
 
-def told(server, directory, command=None, **changed):
-    """What is said of a start that is refused: in one line that names the setting, and without the password."""
-    said = refused_start(directory, command, **changed) if command else refused(directory, **changed)
-    server.require_untold(said)
-    (line,) = said.splitlines()
+def refusal_line(server, directory, command=None, **changed):
+    """The message of a refused start: one line that names the setting, without the password."""
+    text = refused_start(directory, command, **changed) if command else refused(directory, **changed)
+    server.require_no_password_in(text)
+    (line,) = text.splitlines()
     assert line.startswith("REFUNDS_")
     return line
 
 
-def written_out(server, written):
-    """A URL as someone might write it, with the password as it is or as URLs want it, or with letters of it alone."""
+def filled_in(server, written):
+    """A URL as a user might write it, with the password plain, escaped, or only a part of it."""
     escaped = quote(server.password, safe="")
     return written.format(plain=server.password, escaped=escaped, piece=server.pieces[0], port=server.port)
 
@@ -324,101 +324,101 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("written", UNKNOWN)
-def test_a_url_of_no_known_kind_is_refused_without_its_password(server, tmp_path, written):
-    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+def test_a_url_of_an_unknown_kind_is_refused_without_showing_its_password(server, tmp_path, written):
+    line = refusal_line(server, tmp_path, REFUNDS_DATABASE=filled_in(server, written))
     assert line.startswith("REFUNDS_DATABASE: must be sqlite:///PATH")
 
 
 @pytest.mark.parametrize("written", MALFORMED)
-def test_a_malformed_url_is_refused_without_its_password(server, tmp_path, written):
-    line = told(server, tmp_path, REFUNDS_DATABASE=written_out(server, written))
+def test_a_malformed_url_is_refused_without_showing_its_password(server, tmp_path, written):
+    line = refusal_line(server, tmp_path, REFUNDS_DATABASE=filled_in(server, written))
     assert "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME" in line
 
 
 @pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
-def test_a_wrong_password_is_told_as_such_and_not_repeated(server, tmp_path, command):
+def test_a_wrong_password_is_reported_and_not_shown(server, tmp_path, command):
     wrong = secrets.token_hex(8)
     url = server.url("postgres", password=f"{server.password}:{wrong}")
-    line = told(server, tmp_path, command, REFUNDS_DATABASE=url)
+    line = refusal_line(server, tmp_path, command, REFUNDS_DATABASE=url)
     assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/postgres cannot be accessed")
     assert 'password authentication failed for user "keeper"' in line
     assert wrong not in line
 
 
-def test_a_database_that_does_not_exist_is_told_as_such(server, tmp_path):
-    line = told(server, tmp_path, REFUNDS_DATABASE=server.url("nowhere"))
+def test_a_missing_database_is_reported(server, tmp_path):
+    line = refusal_line(server, tmp_path, REFUNDS_DATABASE=server.url("nowhere"))
     assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/nowhere cannot be accessed")
     assert 'database "nowhere" does not exist' in line
 
 
-def test_a_server_that_is_not_there_is_told_as_such(server, tmp_path):
+def test_an_unreachable_server_is_reported(server, tmp_path):
     port = free_port()
-    line = told(server, tmp_path, REFUNDS_DATABASE=server.url("postgres", port=port))
+    line = refusal_line(server, tmp_path, REFUNDS_DATABASE=server.url("postgres", port=port))
     assert f"127.0.0.1:{port}/postgres cannot be accessed: Connection refused: compare host, port" in line
     assert not (tmp_path / "keys").exists()
 
 
 @pytest.mark.parametrize("version", ["9", "14"])
-def test_a_server_that_is_too_old_is_told_as_such(server, tmp_path, version):
+def test_a_server_that_is_too_old_is_reported(server, tmp_path, version):
     url = server.create()
     with Proxy(server.host, server.port, version=version) as proxy:
-        line = told(server, tmp_path, REFUNDS_DATABASE=proxy.url(url))
+        line = refusal_line(server, tmp_path, REFUNDS_DATABASE=proxy.url(url))
     assert line.endswith(f"is PostgreSQL {version}: version 15 or newer is needed")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
 @pytest.fixture
-def founded(server, tmp_path):
-    """The URL of a database on which there has been an installation."""
+def existing(server, tmp_path):
+    """The URL of the database of an existing installation."""
     url = server.create()
     (tmp_path / "first").mkdir()
     with opened(tmp_path / "first", REFUNDS_DATABASE=url):
         return url
 
 
-def test_a_database_of_a_newer_version_is_refused(server, tmp_path, founded):
-    with psycopg.connect(founded) as connection:
+def test_a_database_of_a_newer_version_is_refused(server, tmp_path, existing):
+    with psycopg.connect(existing) as connection:
         connection.execute("INSERT INTO migrations (name) VALUES ('9999_later')")
-    line = told(server, tmp_path / "first", REFUNDS_DATABASE=founded)
+    line = refusal_line(server, tmp_path / "first", REFUNDS_DATABASE=existing)
     assert line.endswith("was made by a newer version of the service: use that version")
 
 
-def test_two_installations_cannot_share_a_database(server, tmp_path, founded):
-    """Neither with another master key, nor with none; and the first one goes on."""
-    other = partial(told, server, tmp_path, REFUNDS_DATABASE=founded)
+def test_two_installations_cannot_share_a_database(server, tmp_path, existing):
+    """Neither with another master key nor with none; and the first one still works."""
+    other = partial(refusal_line, server, tmp_path, REFUNDS_DATABASE=existing)
     assert f"{tmp_path}/keys/master.key does not exist. Bring back the file" in other()
     assert not (tmp_path / "keys").exists()
     key = put_key(tmp_path / "keys/master.key")
-    said = other()
-    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in said
-    assert key not in said
+    text = other()
+    assert "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database" in text
+    assert key not in text
     assert (tmp_path / "keys/master.key").read_text() == key + "\n"
-    with opened(tmp_path / "first", REFUNDS_DATABASE=founded) as client:
+    with opened(tmp_path / "first", REFUNDS_DATABASE=existing) as client:
         assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_checkpoints_have_no_place_by_default_where_several_machines_write_them(server, tmp_path, env):
+def test_the_ledger_directory_is_required_with_postgresql(server, tmp_path, env):
     put_key(tmp_path / "keys/master.key")
     given = {"REFUNDS_ENV": env, "REFUNDS_LEDGER_DIR": None, "REFUNDS_DATABASE": server.url("postgres")}
-    line = told(server, tmp_path, **given)
+    line = refusal_line(server, tmp_path, **given)
     assert line.startswith("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
 
 
-def test_checkpoints_have_no_place_by_default_in_production(server, tmp_path):
+def test_the_ledger_directory_is_required_in_production(server, tmp_path):
     put_key(tmp_path / "keys/master.key")
-    line = told(server, tmp_path, REFUNDS_ENV="production", REFUNDS_LEDGER_DIR=None)
+    line = refusal_line(server, tmp_path, REFUNDS_ENV="production", REFUNDS_LEDGER_DIR=None)
     assert line.startswith("REFUNDS_LEDGER_DIR: is required in production")
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_a_place_where_no_checkpoint_can_be_written_is_refused(server, tmp_path, env):
+def test_a_ledger_directory_that_cannot_be_written_to_is_refused(server, tmp_path, env):
     put_key(tmp_path / "keys/master.key")
     (tmp_path / "file").write_text("no directory")
     url = server.create()
     given = {"REFUNDS_ENV": env, "REFUNDS_LEDGER_DIR": f"{tmp_path}/file/ledger", "REFUNDS_DATABASE": url}
-    line = told(server, tmp_path, **given)
+    line = refusal_line(server, tmp_path, **given)
     assert line.startswith(f"REFUNDS_LEDGER_DIR: {tmp_path}/file/ledger/anchors.jsonl cannot be written")
     assert line.endswith("name a directory that the service may write to")

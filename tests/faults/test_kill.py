@@ -1,4 +1,4 @@
-"""Killed at any moment, the service loses nothing that it has acknowledged and keeps nothing half-done."""
+"""A service that is killed at any moment loses nothing that it has acknowledged and leaves no partial write."""
 
 import http.client
 import multiprocessing
@@ -33,21 +33,21 @@ DEATHS_A_MOMENT = scaled(2, 5)
 NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "events": 0}
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
 
-# Children come from a process without threads, which has imported the service once for all of them and opened nothing.
+# Children are forked from a process without threads, which has imported the service once and opened nothing.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    """The service of whoever survives, on the records among which all the deaths occur."""
+    """The surviving service, on the records that the killed processes write to."""
     app = create_app(settings(tmp_path_factory.mktemp("killed")))
     yield app
     app.extensions["refunds.store"].close()
 
 
 def die(app, body, key, moment):
-    """Let another process cancel an order and be killed at a moment; nobody else has the database open."""
+    """Let another process cancel an order and be killed at a moment, while the database is closed here."""
     billing = token(app, "billing")
     app.extensions["refunds.store"].close()
     given = (app.extensions["refunds.settings"], billing, body, key, *moment)
@@ -59,20 +59,20 @@ def die(app, body, key, moment):
 
 
 def traces(app, order_id):
-    """How much there is of an order in each table."""
+    """The number of rows about an order in each table."""
     counts = (f"SELECT count(*) AS rows FROM {table} WHERE order_id = :order_id" for table in ALL)  # noqa: S608
     with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
         return dict(zip(ALL, (uow.tx.one(sql, order_id=order_id)["rows"] for sql in counts), strict=True))
 
 
 def keys_without_reply(app):
-    """How many keys are taken by a request that never ended."""
+    """The number of keys whose request never ended."""
     with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
         return uow.tx.one("SELECT count(*) AS keys FROM idempotency WHERE reply IS NULL OR order_id IS NULL")["keys"]
 
 
 def audited(app):
-    """What the audit found sound."""
+    """The report of the audit."""
     store = app.extensions["refunds.store"]
     checkpoints = list(store.checkpoints)
     with store.read(COMMAND_LINE) as uow:
@@ -80,7 +80,7 @@ def audited(app):
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)
-def test_whoever_is_killed_has_done_all_or_nothing_and_may_ask_again(app, moment):
+def test_a_killed_request_is_done_completely_or_not_at_all_and_can_be_repeated(app, moment):
     committed = moment == ("after", "COMMIT")
     for death in range(DEATHS_A_MOMENT):
         order_id = f"{'-'.join(moment).replace(' ', '-')}-{death}"
@@ -101,8 +101,8 @@ def test_whoever_is_killed_has_done_all_or_nothing_and_may_ask_again(app, moment
     assert audited(app).events >= DEATHS_A_MOMENT * ALL["events"]
 
 
-def cancel_until_it_dies(server, token, numbers, acknowledged, unanswered):
-    """Cancel one order after another until the server is gone; what was answered, and what was not."""
+def cancel_until_it_is_killed(server, token, numbers, acknowledged, unanswered):
+    """Cancel one order after another until the server is killed; collects what was acknowledged, and what was not."""
     with Client(server.port, token) as client:
         for number in numbers:
             key = f"order-{number}"
@@ -115,11 +115,13 @@ def cancel_until_it_dies(server, token, numbers, acknowledged, unanswered):
 
 
 def killed_under_load(server, token, numbers, chance):
-    """Kill a server that six clients keep busy; what it had answered, and what not."""
+    """Kill a server that six clients keep busy; return what it had acknowledged, and what not."""
     acknowledged, unanswered = {}, {}
     enough = chance.randrange(20, scaled(60, 150))
     with ThreadPoolExecutor(6) as pool:
-        ends = [pool.submit(cancel_until_it_dies, server, token, numbers, acknowledged, unanswered) for _ in range(6)]
+        ends = [
+            pool.submit(cancel_until_it_is_killed, server, token, numbers, acknowledged, unanswered) for _ in range(6)
+        ]
         try:
             until(lambda: len(acknowledged) >= enough)
         finally:
@@ -129,8 +131,8 @@ def killed_under_load(server, token, numbers, chance):
     return acknowledged, unanswered
 
 
-def test_a_server_killed_under_load_finds_every_acknowledged_cancellation_again(tmp_path):
-    """With the same key each comes back as it was; and what was under way can be asked for again."""
+def test_a_server_killed_under_load_keeps_every_acknowledged_cancellation(tmp_path):
+    """Each is replayed with its key, and unacknowledged requests can be repeated."""
     installation, chance, numbers = Installation(tmp_path), random.Random(20260408), count()  # noqa: S311 - no secret
     issued, acknowledged, unanswered = {}, {}, {}
     for last in (*[False] * scaled(2, 6), True):

@@ -1,4 +1,4 @@
-"""The real server and a PostgreSQL that goes away at the worst moments: nobody is told what is not so, nothing hangs."""
+"""The real server with a PostgreSQL that fails at the worst moments: no response is wrong, and nothing hangs."""
 
 import http.client
 import json
@@ -35,13 +35,13 @@ from tests.faults.proxy import Fate, Proxy, guarded
 pytestmark = pytest.mark.proof
 
 LOST = scaled(8, 20)
-"""Answers to a COMMIT: enough for it to be sent in each way that there is."""
+"""Lost responses to a COMMIT: enough that the driver sends it in every way."""
 
 THREADS = 8
 RESTARTS = scaled(1, 2)
 
 CROWD = 32
-"""As many as the service has threads."""
+"""The number of threads of the service."""
 
 QUEUE = CROWD + 8
 
@@ -51,7 +51,7 @@ FACTS = {"customer_ref": "K-20391", "service_provided_at": None}
 
 
 class Answer(NamedTuple):
-    """What came back, with its headers."""
+    """A response with its headers."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -59,12 +59,12 @@ class Answer(NamedTuple):
 
     @property
     def json(self):
-        """The body, read."""
+        """The body, parsed."""
         return json.loads(self.body)
 
     @property
     def replayed(self):
-        """Whether the request had been answered before."""
+        """Whether the response is a replay."""
         return self.headers.get("Idempotent-Replayed") == "true"
 
 
@@ -75,14 +75,14 @@ class Service:
         self.installation, self.proxy, self.url, self.port = installation, proxy, url, port
         self.tokens = installation.tokens()
         self.test = 0
-        """How many tests it has served; each has orders and lines of the log of its own."""
-        self._said_before = 0
+        """The number of tests so far; each has its own orders and log lines."""
+        self._log_start = 0
 
     def next_test(self):
-        """The same service, for another test."""
+        """The same service, prepared for another test."""
         until(lambda: self.send("GET", "/readyz").status == 200)
         self.test += 1
-        self._said_before = len(self.installation.log.read_text())
+        self._log_start = len(self.installation.log.read_text())
         return self
 
     def own(self, name):
@@ -90,12 +90,12 @@ class Service:
         return f"{name}-of-{self.test}"
 
     @property
-    def said(self):
-        """What was logged in this test."""
-        return self.installation.log.read_text()[self._said_before :]
+    def logged_text(self):
+        """The log of this test."""
+        return self.installation.log.read_text()[self._log_start :]
 
     def send(self, method, path, body=None, role="billing", **headers):
-        """The answer to a request, on a connection of its own."""
+        """Send a request on a new connection, and return the response."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as wire:
             headers |= {"Authorization": f"Bearer {self.tokens[role]}", "Content-Type": "application/json"}
             wire.request(method, path, None if body is None else json.dumps(body), headers)
@@ -103,15 +103,15 @@ class Service:
             return Answer(response.status, response.headers, response.read())
 
     def cancel(self, body, key):
-        """The answer to a cancellation with a key."""
+        """Cancel an order with a key, and return the response."""
         return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
 
     def register(self, order_id):
-        """The answer to the registration of an order."""
+        """Register an order, and return the response."""
         return self.send("PUT", f"/v1/orders/{order_id}", FACTS)
 
     def traces(self, order_id):
-        """How much there is of an order in each table, by the server itself."""
+        """The number of rows about an order in each table, read directly from the server."""
         with psycopg.connect(self.url) as connection:
             return {
                 table: connection.execute(f"SELECT count(*) FROM {table} WHERE order_id = %s", [order_id]).fetchone()[0]  # noqa: S608
@@ -119,7 +119,7 @@ class Service:
             }
 
     def require_whole(self, order_ids):
-        """Each order has one record of each kind, the feed has no gap, and the audit finds all of it sound."""
+        """Assert that each order has one record of each kind, the feed has no gap, and the audit finds everything sound."""
         with Client(self.port, self.tokens["auditor"]) as auditor:
             once = dict.fromkeys(order_ids, 1)
             for path in ("/v1/cancellations", "/v1/contacts"):
@@ -138,7 +138,7 @@ class Service:
 
 
 def feed(client):
-    """Every event there is."""
+    """All events."""
     seen, page = [], {"next": 0}
     while not seen or page["items"]:
         page = client.send("GET", f"/v1/events?after={page['next']}&limit=200").json
@@ -147,7 +147,7 @@ def feed(client):
 
 
 def require_unavailable(answer):
-    """The answer says that the records cannot be reached, and when to try again; and no more."""
+    """Assert that a response says only that storage is unavailable, and when to try again."""
     assert answer.status == 503
     assert answer.json["type"] == "/problems/storage-unavailable"
     assert int(answer.headers["Retry-After"]) >= 1
@@ -156,7 +156,7 @@ def require_unavailable(answer):
 
 @pytest.fixture(scope="module")
 def server():
-    """A PostgreSQL of this module alone."""
+    """A PostgreSQL server for this module only."""
     with guarded() as server:
         yield server
 
@@ -173,20 +173,20 @@ def behind_proxy(server, directory):
 
 @contextmanager
 def serving(server, directory):
-    """A service whose database is behind a proxy; whatever happened, it has told nothing of the password."""
+    """A service whose database is behind a proxy; afterwards, its output must not contain the password."""
     with behind_proxy(server, directory) as (installation, proxy, url):
         with installation.serving() as running:
             service = Service(installation, proxy, url, running.port)
             yield service
             measured = service.send("GET", "/metrics", role="operator")
             assert measured.status == 200
-        server.require_untold(measured.body.decode())
-        server.require_untold(installation.log.read_text())
+        server.require_no_password_in(measured.body.decode())
+        server.require_no_password_in(installation.log.read_text())
         assert {line["status"] for line in logged(installation) if line["event"] == "request"} <= {200, 201, 503}
 
 
 def logged(installation):
-    """What was logged, and nothing else was said, since it said that it runs."""
+    """The lines after the start, all of which must be log lines."""
     lines = installation.log.read_text().partition("stop it with Ctrl-C\n")[2].splitlines()
     return [json.loads(line) for line in lines]
 
@@ -200,11 +200,11 @@ def running(server, tmp_path_factory):
 
 @pytest.fixture
 def service(running):
-    """A service whose database is behind a proxy, and there."""
+    """A service whose database is behind a proxy and reachable."""
     return running.next_test()
 
 
-def test_what_was_done_without_a_word_is_found_again_with_the_same_key(service):
+def test_a_commit_whose_response_is_lost_is_replayed_with_the_same_key(service):
     order_ids, lost = [service.own(f"unheard-{number}") for number in range(LOST)], service.proxy.commits_lost
     for number, order_id in enumerate(order_ids, 1):
         body = cancellation_of(order_id)
@@ -223,8 +223,8 @@ def test_what_was_done_without_a_word_is_found_again_with_the_same_key(service):
 
 
 @pytest.mark.parametrize("before", [0, 4, 5, 6, 9])
-def test_the_proxy_sees_a_commit_however_it_is_sent(server, before):
-    """As a text and, by a connection that has sent it often, as the name of what was prepared."""
+def test_the_proxy_recognises_a_commit_in_every_form(server, before):
+    """As text and, after a connection has sent it several times, as a prepared statement."""
     url = server.create()
     with psycopg.connect(url) as direct, Proxy(server.host, server.port) as proxy:
         direct.execute("CREATE TABLE numbers (number INTEGER)")
@@ -241,7 +241,7 @@ def test_the_proxy_sees_a_commit_however_it_is_sent(server, before):
         assert direct.execute("SELECT count(*) FROM numbers").fetchone() == (before + 1,)
 
 
-def test_what_was_cut_off_before_its_commit_was_never_there(service):
+def test_a_connection_lost_before_its_commit_leaves_nothing(service):
     order_ids, lost = [service.own(f"cut-{number}") for number in range(LOST)], service.proxy.commits_lost
     for order_id in order_ids:
         body = cancellation_of(order_id)
@@ -256,8 +256,8 @@ def test_what_was_cut_off_before_its_commit_was_never_there(service):
 
 
 @pytest.mark.parametrize(("fate", "status"), [(Fate.CUT_AFTER, 200), (Fate.CUT_BEFORE, 201)])
-def test_an_order_may_be_registered_again_whatever_became_of_it(service, fate, status):
-    """Known already, if it was registered without a word; and registered once in any case."""
+def test_an_order_can_be_registered_again_after_any_failure(service, fate, status):
+    """It is registered once, even if the response to the first request was lost."""
     for number in range(LOST):
         order_id = service.own(f"order-{number}")
         service.proxy.arm(fate)
@@ -270,8 +270,8 @@ def test_an_order_may_be_registered_again_whatever_became_of_it(service, fate, s
     service.installation.require_sound()
 
 
-def test_without_its_database_it_lives_and_says_that_it_is_not_ready(server, service):
-    """And needs no restart when the database is back."""
+def test_without_its_database_the_service_is_alive_but_not_ready(server, service):
+    """It needs no restart when the database is back."""
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
     assert service.send("GET", "/livez").status == 200
@@ -285,7 +285,7 @@ def test_without_its_database_it_lives_and_says_that_it_is_not_ready(server, ser
         assert service.send("GET", "/livez").status == 200
         for answer in answers:
             require_unavailable(answer.result())
-            server.require_untold(answer.result().body.decode())
+            server.require_no_password_in(answer.result().body.decode())
     service.proxy.come_back()
     until(lambda: service.send("GET", "/readyz").status == 200)
     assert service.register(service.own("before")).status == 200
@@ -293,7 +293,7 @@ def test_without_its_database_it_lives_and_says_that_it_is_not_ready(server, ser
 
 
 def test_an_outage_is_logged_line_by_line_without_the_password(server, service):
-    """Also where the database is there and lets nobody in, as the password was changed meanwhile."""
+    """Also if the database is reachable but the password was changed meanwhile."""
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
     require_unavailable(service.register(service.own("before")))
@@ -302,16 +302,16 @@ def test_an_outage_is_logged_line_by_line_without_the_password(server, service):
         require_unavailable(service.register(service.own("before")))
     until(lambda: service.send("GET", "/readyz").status == 200)
     assert service.register(service.own("before")).status == 200
-    told = " ".join(
-        line["detail"] for line in map(json.loads, service.said.splitlines()) if line["event"] == "database"
+    details = " ".join(
+        line["detail"] for line in map(json.loads, service.logged_text.splitlines()) if line["event"] == "database"
     )
-    assert "discarding closed connection" in told
-    assert "Connection refused" in told
-    assert 'password authentication failed for user "keeper"' in told
+    assert "discarding closed connection" in details
+    assert "Connection refused" in details
+    assert 'password authentication failed for user "keeper"' in details
 
 
-def test_a_crowd_that_comes_during_an_outage_gets_an_answer_and_spoils_nothing(service):
-    """Each of them while the database is away, and each of them after it is back."""
+def test_many_requests_during_an_outage_are_all_answered_and_can_be_repeated(service):
+    """Each fails while the database is unreachable, and succeeds once it is back."""
 
     def register_all(when):
         with ThreadPoolExecutor(CROWD) as pool:
@@ -328,7 +328,7 @@ def test_a_crowd_that_comes_during_an_outage_gets_an_answer_and_spoils_nothing(s
     service.installation.require_sound()
 
 
-def test_a_database_that_comes_back_in_time_lets_those_go_on_who_wait(service):
+def test_waiting_requests_continue_when_the_database_comes_back_in_time(service):
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
     with ThreadPoolExecutor(CROWD) as pool:
@@ -341,20 +341,20 @@ def test_a_database_that_comes_back_in_time_lets_those_go_on_who_wait(service):
         assert service.register(service.own(f"waiting-{number}")).status in {200, 201}
 
 
-def test_a_lone_request_that_waits_when_the_database_comes_back_goes_on(service):
-    """It waits from when the log says that nothing could be connected to."""
+def test_a_single_waiting_request_continues_when_the_database_comes_back(service):
+    """It is waiting once the log reports a refused connection."""
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.send, "GET", f"/v1/orders/{service.own('before')}")
-        until(lambda: "Connection refused" in service.said)
+        until(lambda: "Connection refused" in service.logged_text)
         assert not waiting.done()
         service.proxy.come_back()
         assert waiting.result(timeout=PATIENCE).status == 200
 
 
-def test_more_who_wait_for_the_database_than_there_are_threads_do_not_keep_others_from_an_answer(service):
-    """Whoever asks only whether it lives comes after them, and is answered before the last of them is."""
+def test_more_waiting_requests_than_threads_do_not_block_other_requests(service):
+    """A later request for /livez is answered before the last of them."""
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
     with ExitStack() as ending:
@@ -371,12 +371,12 @@ def test_more_who_wait_for_the_database_than_there_are_threads_do_not_keep_other
     until(lambda: service.send("GET", "/readyz").status == 200)
 
 
-def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(server, tmp_path):
+def test_a_stop_without_the_database_succeeds_and_reports_the_missing_checkpoint(server, tmp_path):
     with behind_proxy(server, tmp_path) as (installation, proxy, url):
         port, errors = free_port(), tmp_path / "errors"
-        with installation.log.open("ab") as log, errors.open("ab") as said:
+        with installation.log.open("ab") as log, errors.open("ab") as error_loged_text:
             environment = installation.environment | {"PORT": str(port)}
-            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=said)
+            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=error_loged_text)
         try:
             until(lambda: is_alive(port))
             assert Service(installation, proxy, url, port).register("before").status == 201
@@ -388,11 +388,11 @@ def test_a_stop_without_the_database_ends_well_and_says_what_is_left_to_do(serve
     assert {json.loads(line)["event"] for line in driver} <= {"database"}
     assert (end, made.startswith("Made a master key")) == (0, True)
     assert last == "The checkpoint was not written: The database cannot serve at the moment."
-    server.require_untold(last + installation.log.read_text())
+    server.require_no_password_in(last + installation.log.read_text())
 
 
-def test_privileges_that_are_withdrawn_while_it_runs_are_a_failure_that_is_told_to_the_operator(server, tmp_path):
-    """Whoever asks is told that it is not his fault, and no more; and it goes on when they are given back."""
+def test_privileges_revoked_at_run_time_are_reported_to_the_operator_only(server, tmp_path):
+    """Clients only see an internal error, and the service recovers when the privileges are granted again."""
     url = server.create()
     own = server.server.url(urlsplit(url).path[1:])
     installation = Installation(tmp_path)
@@ -409,14 +409,14 @@ def test_privileges_that_are_withdrawn_while_it_runs_are_a_failure_that_is_told_
         assert service.register(service.own("after")).status == 201
     (failure,) = [line for line in logged(installation) if line["event"] == "failure"]
     assert failure["request_id"] == refused.json["instance"]
-    told = failure["exception"].splitlines()[-1]
-    assert told.startswith("refunds.errors.ConfigurationError: REFUNDS_DATABASE: ")
-    assert told.endswith("permission denied for table orders: make the user the owner of the database")
-    server.require_untold(refused.body.decode() + installation.log.read_text())
+    message = failure["exception"].splitlines()[-1]
+    assert message.startswith("refunds.errors.ConfigurationError: REFUNDS_DATABASE: ")
+    assert message.endswith("permission denied for table orders: make the user the owner of the database")
+    server.require_no_password_in(refused.body.decode() + installation.log.read_text())
 
 
 class Restarts:
-    """A PostgreSQL that is stopped and started again."""
+    """Stops and starts a PostgreSQL server."""
 
     def __init__(self, server):
         with psycopg.connect(server.url("postgres")) as connection:
@@ -427,7 +427,7 @@ class Restarts:
         self.user = {} if os.geteuid() else {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
 
     def run(self, *command):
-        """Let its tool do something to it."""
+        """Run pg_ctl on the server."""
         given = [*command, "-D", self.directory, "-w", "-t", str(PATIENCE)]
         quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         subprocess.run([self.tool, *given], check=True, cwd="/", **quiet, **self.user)
@@ -435,7 +435,7 @@ class Restarts:
 
 @contextmanager
 def restartable():
-    """A PostgreSQL of our own, and what restarts it; stopped by that too, as no one else knows of the new one."""
+    """A separate PostgreSQL server and its restarts; stopped with pg_ctl, as a restart changes the process."""
     with guarded() as server:
         restarts = Restarts(server.server)
         try:
@@ -445,12 +445,12 @@ def restartable():
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_database_that_is_restarted_under_load_costs_nothing_but_time(tmp_path, how):
-    """Also as after a crash: whoever asks again with the same key gets on as if nothing had been."""
-    numbers, done, statuses, over = count(), [], [], threading.Event()
+def test_a_database_restart_under_load_loses_nothing(tmp_path, how):
+    """Even after a crash: a request that is repeated with its key succeeds."""
+    numbers, done, statuses, stopped = count(), [], [], threading.Event()
 
     def cancel_one_after_another(service):
-        while not over.is_set():
+        while not stopped.is_set():
             order_id = service.own(f"busy-{next(numbers)}")
             body = cancellation_of(order_id)
 
@@ -471,7 +471,7 @@ def test_a_database_that_is_restarted_under_load_costs_nothing_but_time(tmp_path
             enough = len(done) + 5 * THREADS
             until(lambda: len(done) >= enough)
         finally:
-            over.set()
+            stopped.set()
         for each in running:
             each.result(timeout=PATIENCE)
         assert set(statuses) <= {201, 503}

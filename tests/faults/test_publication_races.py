@@ -1,7 +1,7 @@
-"""Versions and closures come into force while others record contacts, at several servers upon the same records.
+"""Versions and closures take effect while others record contacts, on several servers with the same records.
 
-Whatever is stored was judged by the version that was in force, by the clock of the journal; and the next request sees
-it, wherever it goes.
+Every stored decision was made by the version in force by the clock of the journal, and the next request on any server
+sees a change.
 """
 
 import threading
@@ -32,13 +32,13 @@ POLICY = "virtual-numbers"
 VERSIONS = scaled(4, 10)
 WRITERS = 6
 AFTER_EACH = WRITERS + 1
-"""Contacts that are recorded between two versions, at least: so that one of them was begun after the first."""
+"""The minimum number of contacts between two versions, so that at least one was begun after the first."""
 
 _numbers = count(1)
 
 
 class Race(NamedTuple):
-    """What was answered, and what there is in the end."""
+    """The replies, and the records at the end."""
 
     installation: Installation
     published: list[dict]
@@ -50,22 +50,22 @@ class Race(NamedTuple):
 
 @pytest.fixture(scope="module", params=[("sqlite", 2), ("postgresql", 2)], ids=["two processes", "two instances"])
 def place(request, tmp_path_factory):
-    """An installation, and its servers."""
-    kept_in, number = request.param
-    installation = Installation(tmp_path_factory.mktemp("publication"), kept_in)
+    """An installation and the ports of its servers."""
+    engine, number = request.param
+    installation = Installation(tmp_path_factory.mktemp("publication"), engine)
     with installation.instances(number) as servers:
         yield installation, [server.port for server in servers]
 
 
 @pytest.fixture(scope="module")
 def race(place):
-    """What is left when versions were published at once, one after the other, while others recorded contacts."""
+    """The result of publishing versions one after another while others record contacts."""
     installation, ports = place
-    tokens, over, statuses, recorded = installation.tokens(), threading.Event(), Counter(), []
+    tokens, stopped, statuses, recorded = installation.tokens(), threading.Event(), Counter(), []
 
     def write(number):
         with Client(ports[number % len(ports)], tokens["agent"]) as client:
-            while not over.is_set():
+            while not stopped.is_set():
                 order_id = f"order-{next(_numbers)}"
                 provided = None if number == 0 else now()
                 facts = {"customer_ref": f"customer {number}", "service_provided_at": provided}
@@ -98,7 +98,7 @@ def race(place):
         try:
             published = publish()
         finally:
-            over.set()
+            stopped.set()
         for end in writing:
             end.result(timeout=60)
     assert {reply.status for reply in recorded} == {201}
@@ -114,17 +114,17 @@ def race(place):
 
 
 def now():
-    """The time, as it is written."""
+    """The current time in RFC 3339."""
     return datetime.now(UTC).isoformat()
 
 
 def draft(number, effective_from=None, **terms):
-    """A draft that is to hold at once, unless said."""
+    """A draft that takes effect at once, unless a date is given."""
     return {"version": number, "effective_from": effective_from, "terms": terms}
 
 
 def judged(race):
-    """Of each contact, in the order of the journal: its position, the instant that decides and what judged it."""
+    """The position, the deciding instant and the judging version of each contact, in the order of the journal."""
     for event in race.journal:
         if event["type"] == "contact.recorded":
             contact = race.contacts[event["subject"]]
@@ -142,7 +142,7 @@ def test_every_contact_was_judged_by_the_version_in_force_by_the_clock(race):
     assert {version for *_, version in found} >= set(range(1, VERSIONS + 2)) - {1}, "there was something to judge"
 
 
-def test_nothing_after_a_version_in_the_journal_is_judged_by_an_older_one_unless_it_was_provided_before(race):
+def test_no_contact_is_judged_by_an_older_version_than_the_journal_requires(race):
     since = {event["data"]["version"]: event for event in race.journal if event["type"] == "policy.published"}
     assert sorted(since) == list(range(2, VERSIONS + 2))
     for position, at, version in judged(race):
@@ -150,11 +150,11 @@ def test_nothing_after_a_version_in_the_journal_is_judged_by_an_older_one_unless
             if event["position"] < position and datetime.fromisoformat(event["data"]["effective_from"]) <= at:
                 assert version >= number
             if event["position"] > position:
-                assert version < number, "nobody is judged by what is not yet published"
+                assert version < number, "no contact is judged by an unpublished version"
 
 
-def test_whoever_is_held_up_by_a_version_has_only_to_ask_again(race):
-    """Nothing fails otherwise; the audit finds all of it sound, and every decision is made again as it was."""
+def test_a_request_that_a_new_version_interrupts_succeeds_when_it_is_repeated(race):
+    """Nothing else fails; the audit finds everything sound, and a replay finds no difference."""
     assert set(race.statuses) <= {201, 503}
     assert race.statuses[503] <= 2 * WRITERS * VERSIONS
     assert race.installation.require_sound().events == len(race.journal)
@@ -165,7 +165,7 @@ def test_whoever_is_held_up_by_a_version_has_only_to_ask_again(race):
 
 @pytest.fixture
 def brand(place):
-    """A policy of its own that holds since a moment ago; a client at each server, which may do anything."""
+    """A new policy that has just taken effect, and an admin client of each server."""
     installation, ports = place
     name, token = f"brand-{next(_numbers)}", installation.tokens()["admin"]
     with Client(ports[0], token) as one, Client(ports[1], token) as other:
@@ -174,19 +174,19 @@ def brand(place):
 
 
 def publish(client, name, body):
-    """The reply to a draft."""
+    """Publish a draft and return the reply."""
     return client.send("POST", f"/v1/policies/{name}/versions", body)
 
 
 def check(client, name, provided=None):
-    """What is decided on an order provided just now."""
+    """The decision on an order provided just now."""
     provided = provided or now()
     body = {"policy": name, "service_provided_at": provided}
     return client.send("POST", "/v1/eligibility-checks", body).json
 
 
 def recorded(client, name):
-    """What is decided on a contact about an order provided just now."""
+    """The decision on a new contact about an order provided just now."""
     order_id = f"order-{next(_numbers)}"
     facts = {"customer_ref": "K-1", "service_provided_at": now(), "policy": name}
     assert client.send("PUT", f"/v1/orders/{order_id}", facts).status == 201
@@ -197,7 +197,7 @@ def recorded(client, name):
     return contact.json["decision"]
 
 
-def test_another_server_judges_by_a_new_version_at_its_very_next_request(brand):
+def test_another_server_uses_a_new_version_at_its_next_request(brand):
     name, one, other = brand
     for number in range(2, 14):
         here, there = (one, other) if number % 2 else (other, one)
@@ -206,7 +206,7 @@ def test_another_server_judges_by_a_new_version_at_its_very_next_request(brand):
         assert (decided["policy"]["version"], decided["window"]["length"]) == (number, 1 + number)
 
 
-def test_another_server_no_longer_expects_a_version_that_was_withdrawn(brand):
+def test_another_server_ignores_a_withdrawn_version_at_its_next_request(brand):
     name, one, other = brand
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     afterwards = (datetime.now(UTC) + timedelta(days=3)).isoformat()
@@ -222,7 +222,7 @@ def test_another_server_no_longer_expects_a_version_that_was_withdrawn(brand):
         assert seen == [number, 1]
 
 
-def test_another_server_counts_a_closure_at_its_very_next_request(brand):
+def test_another_server_includes_a_closure_at_its_next_request(brand):
     name, one, other = brand
     for number in range(8):
         here, there = (one, other) if number % 2 else (other, one)
@@ -235,7 +235,7 @@ def test_another_server_counts_a_closure_at_its_very_next_request(brand):
 
 
 def at_once(brand, *requests):
-    """The statuses of requests that are sent at the same moment, each at another server."""
+    """The replies to requests that are sent at the same time, each to another server."""
     start = threading.Barrier(len(requests), timeout=30)
 
     def send(client, method, path, body):
@@ -247,19 +247,19 @@ def at_once(brand, *requests):
         return [one.result(timeout=60) for one in sending]
 
 
-def test_of_two_that_publish_one_number_one_does(brand):
-    """Of two that say the same, the other one is told what there is; at the same instant, whoever was first."""
+def test_only_one_of_two_clients_publishes_a_version_number(brand):
+    """With the same terms, the second gets the existing version; with others, a conflict."""
     path = f"/v1/policies/{brand[0]}/versions"
     for number in range(2, 12):
-        said = 1 + 2 * number, 1 + 2 * number + number % 2
-        bodies = [draft(number, window_business_days=days) for days in said]
+        windows = 1 + 2 * number, 1 + 2 * number + number % 2
+        bodies = [draft(number, window_business_days=days) for days in windows]
         replies = at_once(brand, *(("POST", path, body) for body in bodies))
         assert sorted(reply.status for reply in replies) == ([201, 409] if number % 2 else [200, 201])
         if not number % 2:
             assert replies[0].json == replies[1].json
 
 
-def test_of_two_that_enter_one_closure_one_does(brand):
+def test_only_one_of_two_clients_enters_a_closure(brand):
     path = f"/v1/policies/{brand[0]}/closures"
     for number in range(1, 9):
         body = {"date": str(date.today() + timedelta(days=number))}  # noqa: DTZ011 - any date will do
@@ -270,8 +270,8 @@ def test_of_two_that_enter_one_closure_one_does(brand):
         assert first == second
 
 
-def test_of_a_withdrawal_and_a_version_after_it_each_sees_the_other_or_not(brand):
-    """Either the new one is refused as it would come before the one that stands, or that is gone."""
+def test_a_simultaneous_withdrawal_and_publication_are_serialised(brand):
+    """The new version is refused as too early, unless the later one is already withdrawn."""
     name, later = brand[0], (datetime.now(UTC) + timedelta(days=9)).isoformat()
     client, number = brand[1], 2
     for _ in range(6):
@@ -285,12 +285,12 @@ def test_of_a_withdrawal_and_a_version_after_it_each_sees_the_other_or_not(brand
         number += 2 if published.status == 201 else 1
 
 
-# Step by step, where writers do not wait for each other: a contact that is under way when something else is done.
+# Step by step, where writers do not wait for each other: something else happens while a contact is recorded.
 
 
 @pytest.fixture
 def two(tmp_path):
-    """The books of one PostgreSQL database, opened twice; and an order of a policy that has judged nothing."""
+    """Two stores on one PostgreSQL database, with an order of a policy that has made no decision."""
     installation = Installation(tmp_path, "postgresql")
     with installation.store() as one, installation.store() as other:
         with one.write(COMMAND_LINE) as uow:
@@ -318,10 +318,10 @@ MEANWHILE = {
 
 
 @pytest.mark.parametrize("what", MEANWHILE)
-def test_what_was_judged_while_the_policy_changed_is_not_stored_and_judged_again(two, what):
+def test_a_decision_during_a_policy_change_is_not_stored_and_made_again(two, what):
     one, other = two
     seen = []
-    with pytest.raises(Conflict), one.write(COMMAND_LINE) as uow:  # noqa: PT012 - it is at its end that it finds out
+    with pytest.raises(Conflict), one.write(COMMAND_LINE) as uow:  # noqa: PT012 - the conflict is found at its end
         before = contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE)).outcome
         with other.write(COMMAND_LINE) as meanwhile:
             MEANWHILE[what](meanwhile)
@@ -337,8 +337,8 @@ def test_what_was_judged_while_the_policy_changed_is_not_stored_and_judged_again
 
 
 @pytest.mark.parametrize("what", ["a version", "a closure"])
-def test_what_has_to_wait_holds_from_when_it_is_its_turn(two, what):
-    """Whatever stands before it in the journal was judged by what held until then."""
+def test_a_waiting_change_takes_effect_when_its_turn_comes(two, what):
+    """Everything before it in the journal was judged by the previous version."""
     one, other = two
     with one.write(COMMAND_LINE) as publishing:
         with other.write(COMMAND_LINE) as uow:
@@ -354,7 +354,7 @@ def test_what_has_to_wait_holds_from_when_it_is_its_turn(two, what):
     assert facts.service_provided_at < outcome.requested_at < since
 
 
-def test_what_is_judged_first_stands_in_the_way_of_an_import(two):
+def test_a_decision_prevents_a_later_import(two):
     one, other = two
     with one.write(COMMAND_LINE) as uow:
         contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE))

@@ -1,6 +1,6 @@
-"""Many at once on real servers: each order is cancelled once, each key leaves one record, the feed misses nothing.
+"""Concurrent requests on real servers: each order is cancelled once, each key leaves one record, the feed misses nothing.
 
-And no cancellation rests on facts that were corrected at the same moment.
+And no cancellation rests on facts that were corrected at the same time.
 """
 
 import random
@@ -50,25 +50,25 @@ MOMENT = datetime(2026, 4, 8, tzinfo=UTC)
 RACED = [f"race-{number}" for number in range(scaled(16, 60))]
 REPEATED = [f"repeated-{number}" for number in range(scaled(80, 250))]
 
-CONSTELLATIONS = {
+DEPLOYMENTS = {
     "one process": ("sqlite", 1),
     "two processes": ("sqlite", 2),
     "three instances": ("postgresql", 3),
 }
 
 REFUSED_ONE_IN = 20
-"""How many of a writer's requests there are to one that is refused only when it has already written."""
+"""One in this many requests of a writer is refused after it has written."""
 
 IMPOSSIBLE = (
     {"received_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
     {"supersedes": "con_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG"},
 )
-"""Of a contact: what is refused when its order is already inserted."""
+"""Changes of a contact that is refused after its order is inserted."""
 
 
 @dataclass
 class Aftermath:
-    """What was answered, what was read meanwhile, and what there is in the end."""
+    """The replies, the events that were read meanwhile, and the records at the end."""
 
     installation: Installation
     writers: list["Writer"]
@@ -82,94 +82,96 @@ class Aftermath:
 
     @property
     def refused(self) -> dict[str, Reply]:
-        """The replies to what had to be rolled back, by order."""
+        """The replies to the requests that had to be rolled back, by order."""
         return {order_id: reply for writer in self.writers for order_id, reply in writer.refused.items()}
 
     @property
-    def mended(self) -> dict[str, Reply]:
-        """The replies to those of them that were sent again, sound."""
-        return {order_id: reply for writer in self.writers for order_id, reply in writer.mended.items()}
+    def corrected_requests(self) -> dict[str, Reply]:
+        """The replies to those of them that were sent again without the error."""
+        return {order_id: reply for writer in self.writers for order_id, reply in writer.corrected_requests.items()}
 
     @property
     def once(self) -> list[str]:
         """The orders that are cancelled with one contact."""
-        return REPEATED + list(self.mended)
+        return REPEATED + list(self.corrected_requests)
 
 
 class Writer(Client):
-    """A client that notes how long it waits, and one in so many of whose requests has to be rolled back."""
+    """A client that measures how long it waits, and sends some requests that must be rolled back."""
 
     def __init__(self, port: int, token: str, name: str) -> None:
         super().__init__(port, token)
         self.name = name
         self.seconds: list[float] = []
         self.refused: dict[str, Reply] = {}
-        self.mended: dict[str, Reply] = {}
+        self.corrected_requests: dict[str, Reply] = {}
 
     def cancel(self, body: object, key: str) -> Reply:
-        """The reply to a cancellation, before which another one may have been refused."""
+        """Cancel an order, sometimes after a refused request, and return the reply."""
         if len(self.seconds) % REFUSED_ONE_IN == 0:
-            self.be_refused(f"refused-{self.name}-{len(self.refused)}")
+            self.send_refused(f"refused-{self.name}-{len(self.refused)}")
         return self.timed(body, key)
 
-    def be_refused(self, order_id: str) -> None:
-        """Send what writes an order and is then refused; every other time, with the same key, what is not."""
+    def send_refused(self, order_id: str) -> None:
+        """Send a request that writes an order and is then refused; every other time, repeat it without the error."""
         body = cancellation_of(order_id)
         impossible = body["contact"] | IMPOSSIBLE[len(self.refused) // 2 % 2]
         self.refused[order_id] = self.timed(body | {"contact": impossible}, order_id)
         if len(self.refused) % 2:
-            self.mended[order_id] = self.timed(body, order_id)
+            self.corrected_requests[order_id] = self.timed(body, order_id)
 
     def timed(self, body: object, key: str) -> Reply:
-        """The reply to a cancellation."""
+        """Cancel an order, measure the time, and return the reply."""
         began = time.perf_counter()
         reply = super().cancel(body, key)
         self.seconds.append(time.perf_counter() - began)
         return reply
 
 
-@pytest.fixture(scope="module", params=CONSTELLATIONS.values(), ids=CONSTELLATIONS)
+@pytest.fixture(scope="module", params=DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def aftermath(request, tmp_path_factory):
-    """What is left when everybody has done everything at once, with so many servers upon the same records."""
-    kept_in, number = request.param
-    installation = Installation(tmp_path_factory.mktemp("races"), kept_in)
+    """The result of all concurrent requests, on several servers with the same records."""
+    engine, number = request.param
+    installation = Installation(tmp_path_factory.mktemp("races"), engine)
     with installation.instances(number) as servers:
-        return tumult(installation, [server.port for server in servers])
+        return run_everything(installation, [server.port for server in servers])
 
 
-def tumult(installation, ports):
+def run_everything(installation, ports):
     """Race, repeat and follow, all at the same time."""
-    tokens, over, writers = installation.tokens(), threading.Event(), []
+    tokens, stopped, writers = installation.tokens(), threading.Event(), []
     with ThreadPoolExecutor(2) as readers:
         reading = {
-            role: readers.submit(follow, [Client(port, tokens[role]) for port in ports], over)
+            role: readers.submit(follow, [Client(port, tokens[role]) for port in ports], stopped)
             for role in ("auditor", "billing")
         }
         try:
             raced, repeated = race(ports, tokens, writers), repeat(ports, tokens["supervisor"], writers)
         finally:
-            over.set()
+            stopped.set()
         read = {role: following.result(timeout=60) for role, following in reading.items()}
     with Client(ports[0], tokens["auditor"]) as auditor:
-        left = {order_id for writer in writers for order_id in writer.refused if order_id not in writer.mended}
+        left = {
+            order_id for writer in writers for order_id in writer.refused if order_id not in writer.corrected_requests
+        }
         return Aftermath(
             installation=installation,
             writers=writers,
             raced=raced,
             repeated=repeated,
             left={order_id: auditor.send("GET", f"/v1/orders/{order_id}") for order_id in left},
-            followed={role: told for role, (told, _) in read.items()},
+            followed={role: outcome_of for role, (outcome_of, _) in read.items()},
             early={role: early for role, (_, early) in read.items()},
             cancellations=list(auditor.every("/v1/cancellations")),
             contacts=list(auditor.every("/v1/contacts")),
         )
 
 
-def follow(clients, over):
-    """Every event from the first to the last, and how many were seen before all was over."""
+def follow(clients, stopped):
+    """Every event from the first to the last, and how many were seen before the end of the race."""
     seen, early, after = [], 0, 0
     for client in cycle(clients):
-        ended = over.is_set()  # before the page is read, so that nothing can come after the last one
+        ended = stopped.is_set()  # before the page is read, so that nothing can follow the last one
         page = client.send("GET", f"/v1/events?after={after}&limit=10").json
         seen += page["items"]
         after, early = page["next"], early if ended else len(seen)
@@ -183,7 +185,7 @@ def follow(clients, over):
 
 
 def race(ports, tokens, writers):
-    """Two clients cancel each order at the same moment, eight orders at a time: the replies by order."""
+    """Let two clients cancel each order at the same time, eight orders at a time; the replies by order."""
     bodies = {order_id: cancellation_of(order_id) for order_id in RACED}
     pairs = WRITERS // 2
     starts = [threading.Barrier(2, timeout=60) for _ in range(pairs)]
@@ -204,7 +206,7 @@ def race(ports, tokens, writers):
 
 
 def repeat(ports, token, writers):
-    """Eight threads of one client send the same requests with the same keys, twice: the replies by key."""
+    """Let eight threads of a client send the same requests with the same keys; the replies by key."""
     bodies = {key: cancellation_of(key) for key in REPEATED}
 
     def run(thread):
@@ -217,7 +219,7 @@ def repeat(ports, token, writers):
 
 
 def gathered(runs):
-    """The replies that several threads got to the same questions."""
+    """The replies of several threads, by request."""
     gathered = {}
     for run in runs:
         for question, reply in run.result(timeout=120).items():
@@ -225,17 +227,17 @@ def gathered(runs):
     return gathered
 
 
-def test_of_two_that_cancel_one_order_one_does_and_the_other_is_told_so(aftermath):
+def test_only_one_of_two_clients_cancels_an_order_and_the_other_gets_a_conflict(aftermath):
     for order_id in RACED:
-        done, told = sorted(aftermath.raced[order_id])
-        assert (done.status, told.status) == (201, 409)
-        assert told.json["type"] == "/problems/order-already-cancelled"
-        assert told.json["cancellation"]["cancellation_id"] == done.json["cancellation_id"]
+        done, outcome_ofsed = sorted(aftermath.raced[order_id])
+        assert (done.status, outcome_ofsed.status) == (201, 409)
+        assert outcome_ofsed.json["type"] == "/problems/order-already-cancelled"
+        assert outcome_ofsed.json["cancellation"]["cancellation_id"] == done.json["cancellation_id"]
         assert not done.replayed
-        assert not told.replayed
+        assert not outcome_ofsed.replayed
 
 
-def test_every_order_has_one_cancellation_and_one_event_of_it(aftermath):
+def test_every_order_has_one_cancellation_and_one_event_about_it(aftermath):
     once = Counter(RACED + aftermath.once)
     assert Counter(each["order_id"] for each in aftermath.cancellations) == once
     assert {each["state"] for each in aftermath.cancellations} == {"issued"}
@@ -244,14 +246,14 @@ def test_every_order_has_one_cancellation_and_one_event_of_it(aftermath):
     assert {event["subject"] for event in issued} == {each["cancellation_id"] for each in aftermath.cancellations}
 
 
-def test_whoever_was_too_late_has_a_contact_on_record(aftermath):
-    asked = Counter(2 * RACED + aftermath.once)
-    assert Counter(contact["order_id"] for contact in aftermath.contacts) == asked
+def test_every_refused_client_has_a_contact_on_record(aftermath):
+    requested = Counter(2 * RACED + aftermath.once)
+    assert Counter(contact["order_id"] for contact in aftermath.contacts) == requested
     refused = {reply.json["contact_id"] for replies in aftermath.raced.values() for reply in replies}
     assert refused <= {contact["contact_id"] for contact in aftermath.contacts}
 
 
-def test_the_same_request_gets_the_same_reply_to_the_byte(aftermath):
+def test_the_same_request_gets_the_same_reply_byte_for_byte(aftermath):
     assert sum(map(len, aftermath.repeated.values())) == len(REPEATED) * THREADS
     assert {key: len({reply[:2] for reply in replies}) for key, replies in aftermath.repeated.items()} == dict.fromkeys(
         REPEATED, 1
@@ -259,12 +261,12 @@ def test_the_same_request_gets_the_same_reply_to_the_byte(aftermath):
     assert {replies[0].status for replies in aftermath.repeated.values()} == {201}
 
 
-def test_all_replies_but_the_first_say_that_they_are_replayed(aftermath):
+def test_all_replies_but_the_first_are_marked_as_replayed(aftermath):
     replayed = {key: sum(reply.replayed for reply in replies) for key, replies in aftermath.repeated.items()}
     assert replayed == dict.fromkeys(REPEATED, THREADS - 1)
 
 
-def test_an_auditor_who_follows_sees_every_position_once_and_in_order(aftermath):
+def test_an_auditor_who_follows_the_feed_sees_every_position_once_and_in_order(aftermath):
     seen = aftermath.followed["auditor"]
     assert [event["position"] for event in seen] == list(range(1, len(seen) + 1))
     kinds = Counter(event["type"] for event in seen if not event["type"].startswith(("access.", "policy.")))
@@ -276,7 +278,7 @@ def test_an_auditor_who_follows_sees_every_position_once_and_in_order(aftermath)
     }
 
 
-def test_billing_sees_what_the_auditor_sees_but_for_what_is_about_access(aftermath):
+def test_billing_sees_the_same_events_as_the_auditor_except_those_about_access(aftermath):
     seen = [event for event in aftermath.followed["auditor"] if not event["type"].startswith("access.")]
     assert aftermath.followed["billing"] == seen
 
@@ -286,32 +288,32 @@ def test_the_feed_was_followed_while_it_grew(aftermath, role):
     assert aftermath.early[role] > len(aftermath.followed[role]) // 2
 
 
-def test_what_is_refused_after_it_has_written_leaves_nothing(aftermath):
-    """Neither order nor event, and its key is free for another request."""
+def test_a_request_that_is_refused_after_it_has_written_leaves_nothing(aftermath):
+    """Neither an order nor an event, and its key can be used again."""
     requests = sum(len(writer.seconds) for writer in aftermath.writers)
     assert len(aftermath.refused) >= requests // REFUSED_ONE_IN
     reasons = Counter((reply.status, reply.json["errors"][0]["code"]) for reply in aftermath.refused.values())
     assert set(reasons) == {(422, "impossible_time"), (422, "unknown_contact")}
     assert {reply.status for reply in aftermath.left.values()} == {404}
     assert not aftermath.left.keys() & {event["order_id"] for event in aftermath.followed["auditor"]}
-    assert {(reply.status, reply.replayed) for reply in aftermath.mended.values()} == {(201, False)}
-    assert aftermath.left.keys() | aftermath.mended.keys() == aftermath.refused.keys()
+    assert {(reply.status, reply.replayed) for reply in aftermath.corrected_requests.values()} == {(201, False)}
+    assert aftermath.left.keys() | aftermath.corrected_requests.keys() == aftermath.refused.keys()
 
 
 def test_nothing_fails_and_nothing_is_locked(aftermath):
     aftermath.installation.require_calm()
     statuses = Counter(line["status"] for line in aftermath.installation.lines() if line["event"] == "request")
-    assert statuses[201] == len(RACED) + len(REPEATED) * THREADS + len(aftermath.mended)
+    assert statuses[201] == len(RACED) + len(REPEATED) * THREADS + len(aftermath.corrected_requests)
     assert statuses[409] == len(RACED)
     assert statuses[422] == len(aftermath.refused)
 
 
-def test_the_audit_finds_all_of_it_sound(aftermath):
+def test_the_audit_finds_everything_sound(aftermath):
     assert aftermath.installation.require_sound().events == len(aftermath.followed["auditor"])
 
 
-def test_how_long_the_writers_wait_is_told(aftermath):
-    """And not judged: `pytest -rP` shows it."""
+def test_the_waiting_times_of_the_writers_are_printed(aftermath):
+    """They are not checked; `pytest -rP` shows them."""
     waits = sorted(seconds * 1000 for writer in aftermath.writers for seconds in writer.seconds)
     slowest = max(quantiles(writer.seconds, n=100, method="inclusive")[98] for writer in aftermath.writers) * 1000
     cuts = quantiles(waits, n=100)
@@ -321,24 +323,24 @@ def test_how_long_the_writers_wait_is_told(aftermath):
     )
 
 
-# Corrections and cancellations of the same orders at the same moment, and customers who come and go meanwhile.
+# Simultaneous corrections and cancellations of the same orders, while customers are created and forgotten.
 
 EARLIER = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
 CORRECTED, SWAPPED, MOVES = 22, 15, 15
-"""How many orders of each kind are corrected while they are cancelled, how many pairs swap customers, how often each
-wanderer moves."""
+"""The number of orders of each kind that are corrected while they are cancelled, of pairs that swap customers, and of
+moves of each wandering order."""
 
 OTHERWISE = {
     "elsewhere": ({"region": "DE-BY"}, {"region": "DE-BE"}),
     "anybodys": ({"customer_ref": "customer of one"}, {"customer_ref": "customer of the other"}),
 }
-"""In what two ways an order is corrected at once."""
+"""The two simultaneous corrections of an order."""
 
 TWICE = {f"{kind}-{number}": kind for number in range(scaled(4, 10)) for kind in OTHERWISE}
 
 
 def facts_of(order_id, customer=None):
-    """An order's facts as they are registered first, or with another order's customer."""
+    """The first facts of an order, or those with another order's customer."""
     return {
         "customer_ref": f"customer of {customer or order_id}",
         "service_provided_at": EARLIER.isoformat(),
@@ -347,17 +349,17 @@ def facts_of(order_id, customer=None):
 
 
 def by_id(order_id):
-    """A cancellation of an order as it is registered."""
+    """A cancellation of a registered order by its id."""
     return {"order_id": order_id, "contact": {"channel": "phone"}}
 
 
-def as_it_was(order_id):
-    """A cancellation that tells the facts which are being corrected."""
+def with_old_facts(order_id):
+    """A cancellation with the facts that are being corrected."""
     return {"order": {"order_id": order_id} | facts_of(order_id), "contact": {"channel": "phone"}}
 
 
-def as_it_will_be(order_id):
-    """A cancellation that tells of the customer to whom the order is being moved."""
+def with_new_customer(order_id):
+    """A cancellation with the customer to whom the order is being moved."""
     return {"order": {"order_id": order_id} | facts_of(order_id, "another"), "contact": {"channel": "phone"}}
 
 
@@ -367,46 +369,46 @@ KINDS = {
     "service": ({"service_provided_at": DAY_LATER}, by_id, {(200, 201), (FROZEN, 201)}),
     "service-long-ago": ({"service_provided_at": MOMENT.isoformat()}, by_id, {(200, LATE), (FROZEN, 201)}),
     "region": ({"region": "DE-BY"}, by_id, {(200, 201), (FROZEN, 201)}),
-    "customer-left": ({"customer_ref": "customer of another"}, as_it_was, {(200, DIFFERS), (FROZEN, 201)}),
-    "customer-joined": ({"customer_ref": "customer of another"}, as_it_will_be, {(200, 201), (200, DIFFERS)}),
+    "customer-left": ({"customer_ref": "customer of another"}, with_old_facts, {(200, DIFFERS), (FROZEN, 201)}),
+    "customer-joined": ({"customer_ref": "customer of another"}, with_new_customer, {(200, 201), (200, DIFFERS)}),
 }
-"""What of an order is corrected, by what it is cancelled meanwhile, and how the two may end."""
+"""The correction of an order, the simultaneous cancellation, and the allowed outcomes of the two."""
 
 
 class Corrected(NamedTuple):
-    """What was answered, and what there is in the end."""
+    """The replies, and the records at the end."""
 
     installation: Installation
     registered: dict[str, list[Reply]]
     cancelled: dict[str, list[Reply]]
     swapped: dict[str, list[Reply]]
-    wandered: dict[str, list[Reply]]
+    moved: dict[str, list[Reply]]
     twice: dict[str, list[Reply]]
     filed: dict[str, LockedOrder]
-    forlorn: int
+    without_orders: int
     journal: list[tuple[str, str]]
 
 
 @pytest.fixture(scope="module", params=[("sqlite", 2), ("postgresql", 3)], ids=["two processes", "three instances"])
 def corrected(request, tmp_path_factory):
-    """What is left of corrections, with so many servers upon the same records."""
-    kept_in, number = request.param
-    installation = Installation(tmp_path_factory.mktemp("corrections"), kept_in)
+    """The result of all corrections, on several servers with the same records."""
+    engine, number = request.param
+    installation = Installation(tmp_path_factory.mktemp("corrections"), engine)
     with installation.instances(number) as servers:
         ports, token = [server.port for server in servers], installation.tokens()["billing"]
-        answered = [in_step(ports, token, rounds) for rounds in (*corrections(), swaps(), wanderings(), twice())]
+        replies = [in_step(ports, token, rounds) for rounds in (*corrections(), swaps(), random_moves(), twice())]
     with installation.store() as store, store.read(COMMAND_LINE) as uow:
         journal = [(event["order_id"], event["type"]) for event in events.iter_all(uow.tx) if event["order_id"]]
         filed = {
             order_id: LockedOrder(uow.orders.get(order_id), uow.cancellations.active(order_id))
             for order_id in dict.fromkeys(map(itemgetter(0), journal))
         }
-        forlorn = len({row["customer_id"] for row in customers.iter_all(uow.tx)} - stored_orders.owners(uow.tx))
-    return Corrected(installation, *answered, filed, forlorn, journal)
+        without_orders = len({row["customer_id"] for row in customers.iter_all(uow.tx)} - stored_orders.owners(uow.tx))
+    return Corrected(installation, *replies, filed, without_orders, journal)
 
 
 def in_step(ports, token, rounds):
-    """The replies to the requests of each round, which are sent at the same moment; some rounds at the same time."""
+    """Send the requests of each round at the same time, several rounds in parallel; the replies by round."""
     width = len(next(iter(rounds.values())))
     lanes = WRITERS // width
     starts = [threading.Barrier(width, timeout=60) for _ in range(lanes)]
@@ -444,7 +446,7 @@ def corrections():
 
 
 def swaps():
-    """The requests that give two orders each the other's customer, while either customer gets one more order."""
+    """The requests that swap the customers of two orders, while each customer gets one more order."""
     rounds = {}
     for number in range(SWAPPED):
         one, other = f"one-{number}", f"other-{number}"
@@ -457,8 +459,8 @@ def swaps():
     return rounds
 
 
-def wanderings():
-    """The requests that move orders between customers, each of whom may lose his last order in any round."""
+def random_moves():
+    """The requests that move orders between customers, who may lose their last order in any round."""
     chance = random.Random(20260408)  # noqa: S311 - no secret
     rounds = {}
     for number in range(4 * MOVES):
@@ -471,26 +473,26 @@ def wanderings():
 
 
 def twice():
-    """The requests that correct each order in two ways at once."""
+    """The requests that correct each order in two ways at the same time."""
     return {
         order_id: [put(order_id, facts_of(order_id) | changes, '"1"') for changes in OTHERWISE[kind]]
         for order_id, kind in TWICE.items()
     }
 
 
-def told(reply):
-    """How a request ended: its status or, where it was refused, why."""
+def outcome_of(reply):
+    """The outcome of a request: its status or, for a conflict, its type."""
     return reply.json["type"] if reply.status == 409 else reply.status
 
 
-def test_a_correction_and_a_cancellation_of_one_order_end_as_if_one_had_come_first(corrected):
+def test_a_simultaneous_correction_and_cancellation_are_serialised(corrected):
     assert len(corrected.cancelled) == len(KINDS) * CORRECTED
     for order_id, replies in corrected.cancelled.items():
-        ends = tuple(map(told, replies))
+        ends = tuple(map(outcome_of, replies))
         assert ends in KINDS[order_id.rpartition("-")[0]][2], (order_id, ends)
 
 
-def test_no_cancellation_rests_on_other_facts_than_its_orders(corrected):
+def test_every_cancellation_rests_on_the_facts_of_its_order(corrected):
     cancelled = {order_id: filed for order_id, filed in corrected.filed.items() if filed.active}
     issued = [order_id for order_id, (_, reply) in corrected.cancelled.items() if reply.status == 201]
     assert sorted(cancelled) == sorted(issued)
@@ -507,7 +509,7 @@ def test_no_order_is_corrected_after_it_is_cancelled(corrected):
         ends[order_id] = event
 
 
-def test_a_correction_that_is_answered_is_done_once(corrected):
+def test_a_confirmed_correction_is_done_once(corrected):
     times = Counter(order_id for order_id, event in corrected.journal if event == "order.corrected")
     assert {order_id: filed.order.revision - 1 for order_id, filed in corrected.filed.items()} == {
         order_id: times[order_id] for order_id in corrected.filed
@@ -516,26 +518,26 @@ def test_a_correction_that_is_answered_is_done_once(corrected):
         assert times[order_id] == (correction.status == 200)
 
 
-def test_of_two_corrections_one_is_done_and_the_other_has_seen_another_state(corrected):
-    assert {tuple(sorted(map(told, replies))) for replies in corrected.twice.values()} == {(200, 412)}
+def test_only_one_of_two_corrections_of_the_same_revision_succeeds(corrected):
+    assert {tuple(sorted(map(outcome_of, replies))) for replies in corrected.twice.values()} == {(200, 412)}
 
 
-def test_customers_who_swap_orders_or_lose_their_last_one_are_those_that_were_told(corrected):
-    assert {tuple(map(told, replies)) for replies in corrected.swapped.values()} == {(200, 200, 201, 201)}
-    assert {told(reply) for replies in corrected.wandered.values() for reply in replies} == {200, 201}
+def test_orders_belong_to_the_customers_of_the_last_correction(corrected):
+    assert {tuple(map(outcome_of, replies)) for replies in corrected.swapped.values()} == {(200, 200, 201, 201)}
+    assert {outcome_of(reply) for replies in corrected.moved.values() for reply in replies} == {200, 201}
     for number in range(SWAPPED):
         for one, other in ((f"one-{number}", f"other-{number}"), (f"other-{number}", f"one-{number}")):
             order, more = corrected.filed[one].order, corrected.filed[f"more-of-{other}"].order
             assert (order.customer_ref, order.customer_id) == (f"customer of {other}", more.customer_id)
-    assert corrected.forlorn == 0
+    assert corrected.without_orders == 0
 
 
-def test_corrections_neither_fail_nor_shut_each_other_out(corrected):
+def test_corrections_neither_fail_nor_deadlock(corrected):
     corrected.installation.require_calm()
     corrected.installation.require_sound()
 
 
-# The naive ways, which fail where the service does not: what shows that the tests above could.
+# Naive implementations, which fail where the service does not: they show that the tests above can fail.
 
 
 @pytest.fixture
@@ -565,17 +567,17 @@ def announced(engine, after):
 
 
 @pytest.mark.parametrize("now", [count(1).__next__, time.monotonic_ns], ids=["counter", "clock"])
-def test_a_feed_by_what_was_drawn_at_the_beginning_would_lose_whoever_commits_late(small, now):
+def test_control_a_feed_by_numbers_drawn_early_would_lose_late_commits(small, now):
     drawn, overtaken = threading.Event(), threading.Event()
     slow = []
 
-    def begin_and_dawdle():
+    def commit_late():
         slow.append(now())
         drawn.set()
         overtaken.wait(10)
         announce(small, slow[0])
 
-    thread = threading.Thread(target=begin_and_dawdle)
+    thread = threading.Thread(target=commit_late)
     thread.start()
     drawn.wait(10)
     quick = now()
@@ -594,7 +596,7 @@ def chain_head(tx):
     return (row["position"], row["hash"]) if row else (0, GENESIS)
 
 
-def chain_on(tx, head, actor):
+def append_link(tx, head, actor):
     """Append a link to a head."""
     position, previous = head
     entry = Entry(type=EventType.ORDER_REGISTERED, subject=actor, order_id=None, digest=b"", data={})
@@ -608,7 +610,7 @@ def chain_on(tx, head, actor):
     return link
 
 
-def test_a_chain_whose_head_is_read_before_the_write_would_fork(small):
+def test_control_a_chain_whose_head_is_read_before_the_write_would_fork(small):
     heads = []
     for _ in range(2):
         with small.read() as tx:
@@ -616,7 +618,7 @@ def test_a_chain_whose_head_is_read_before_the_write_would_fork(small):
     links = []
     for head, actor in zip(heads, ("one", "other"), strict=True):
         with small.write() as tx:
-            links.append(chain_on(tx, head, actor))
+            links.append(append_link(tx, head, actor))
     assert [link.previous for link in links] == [GENESIS, GENESIS]
     assert not is_sound(links[1], b"key", 2, links[0].hash)
 
@@ -625,7 +627,7 @@ def test_a_chain_whose_head_is_read_within_the_write_does_not_fork(small):
     def run(own, actor):
         for _ in range(20):
             with own.write() as tx:
-                chain_on(tx, chain_head(tx), actor)
+                append_link(tx, chain_head(tx), actor)
 
     at_once(small, run)
     with small.read() as tx:
@@ -634,8 +636,8 @@ def test_a_chain_whose_head_is_read_within_the_write_does_not_fork(small):
     assert all(link["previous"] == before["hash"] for before, link in pairwise(links))
 
 
-def test_a_write_that_begins_as_a_read_would_find_the_database_locked(small):
-    """At once, however long it would wait: what it has read is out of date."""
+def test_control_a_write_that_begins_as_a_read_would_find_the_database_locked(small):
+    """At once, regardless of its timeout, because what it has read is out of date."""
     all_have_read = threading.Barrier(THREADS, timeout=10)
 
     def add(_):
@@ -668,7 +670,7 @@ def test_a_write_with_a_ticket_never_finds_the_database_locked(small):
 
 
 def at_once(engine, run):
-    """Run something in several threads, half of them with an engine of their own, as another process has."""
+    """Run a function in several threads, half of them with a second engine, as in another process."""
     others = SQLite(engine.name)
     with closing(others), ThreadPoolExecutor(THREADS) as pool:
         ends = [pool.submit(run, (engine, others)[thread % 2], f"actor {thread}") for thread in range(THREADS)]
@@ -676,61 +678,61 @@ def at_once(engine, run):
             end.result(timeout=60)
 
 
-# And those on PostgreSQL, where nobody waits for a ticket.
+# The same on PostgreSQL, where writers do not queue.
 
 
 @pytest.fixture
-def servers_own():
-    """Two engines on one database, as two instances have."""
+def postgres_engines():
+    """Two engines on one database, as in two instances."""
     url = shared().create()
     with closing(PostgreSQL(url)) as one, closing(PostgreSQL(url)) as other:
         yield one, other
 
 
 def is_waiting(engine):
-    """Whether somebody waits for what another transaction holds."""
+    """Whether a transaction waits for a lock."""
     with engine.read() as tx:
         sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return bool(tx.all(sql))
 
 
-def test_a_feed_by_a_sequence_would_lose_all_but_the_last_who_has_drawn(servers_own):
-    engine, seen = servers_own[0], []
+def test_control_a_feed_by_a_sequence_would_lose_all_but_the_last_number(postgres_engines):
+    engine, seen = postgres_engines[0], []
     with engine.write() as tx:
         tx.run("CREATE TABLE feed (number {bigint} GENERATED ALWAYS AS IDENTITY)")
-    with ExitStack() as ending:  # the last to begin is the first to commit, and the follower reads after each
+    with ExitStack() as ending:  # the last to begin commits first, and the follower reads after each commit
         for number in range(WRITERS):
             ending.callback(lambda: seen.extend(announced(engine, after=seen[-1] if seen else 0)))
-            tx = ending.enter_context(servers_own[number % 2].write())
+            tx = ending.enter_context(postgres_engines[number % 2].write())
             tx.run("INSERT INTO feed DEFAULT VALUES")
     assert seen == [WRITERS]
     assert announced(engine, after=0) == list(range(1, WRITERS + 1))
 
 
 @pytest.fixture
-def journals(servers_own):
-    """Two engines on one journal, whose positions may stand twice: that would be refused, but not prevented."""
-    migrate(servers_own[0])
-    with servers_own[0].write() as tx:
+def journals(postgres_engines):
+    """Two engines on one journal without its unique constraint, which would refuse a fork but not prevent it."""
+    migrate(postgres_engines[0])
+    with postgres_engines[0].write() as tx:
         tx.run("ALTER TABLE events DROP CONSTRAINT events_pkey")
-    return servers_own
+    return postgres_engines
 
 
 def enter(tx, head, actor):
-    """Enter an event after a head of the journal."""
+    """Append an event after a head of the journal."""
     entry = Entry(type=EventType.ORDER_REGISTERED, subject=actor, order_id=None, digest=b"", data={})
     event = chained(entry, b"key", MOMENT, actor, position=head.position + 1, previous=head.hash)
     events.append(tx, [event], head)
 
 
 def entered(engine):
-    """The positions of the journal, and whether each event follows the one before."""
+    """The positions of the journal, and whether each event is chained to the one before."""
     with engine.read() as tx:
         rows = list(events.iter_all(tx))
     return [row["position"] for row in rows], all(row["previous"] == before["hash"] for before, row in pairwise(rows))
 
 
-def test_a_journal_whose_head_nobody_holds_would_fork(journals):
+def test_control_a_journal_whose_head_is_not_locked_would_fork(journals):
     with journals[0].write() as one:
         head = events.head(one)
         with journals[1].write() as other:
@@ -739,7 +741,7 @@ def test_a_journal_whose_head_nobody_holds_would_fork(journals):
     assert entered(journals[0]) == ([1, 1], False)
 
 
-def test_a_journal_whose_head_is_held_does_not_fork(journals):
+def test_a_journal_whose_head_is_locked_does_not_fork(journals):
     def second():
         with journals[1].write() as other:
             enter(other, events.lock_head(other), "other")
@@ -759,7 +761,7 @@ FACTS = OrderFacts(order_id="A-1", customer_ref="K-1", service_provided_at=EARLI
 
 @pytest.fixture
 def both_stores(tmp_path):
-    """The books of two instances, in which there is one order."""
+    """The stores of two instances, with one order."""
     installation = Installation(tmp_path, "postgresql")
     with installation.store() as one, installation.store() as other:
         with one.write(COMMAND_LINE) as uow:
@@ -785,12 +787,12 @@ def correct(store):
     [(cancel, correct, cancellations, "_free_reference"), (correct, cancel, orders, "_change")],
     ids=["the cancellation", "the correction"],
 )
-def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
+def test_a_cancellation_rests_on_the_facts_only_if_the_order_is_locked(
     both_stores, monkeypatch, first, second, module, write, held
 ):
-    """The first has read and is about to write when the second begins, and goes on when that is done or waits."""
+    """The second begins when the first has read and is about to write; the first continues when it is done or waits."""
     one, other = both_stores
-    go_on = getattr(module, write)
+    original = getattr(module, write)
 
     with ThreadPoolExecutor(1) as pool:
         seconds = []
@@ -798,7 +800,7 @@ def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
         def overtaken(*given, **named):
             seconds.append(pool.submit(second, other))
             until(lambda: seconds[0].done() or is_waiting(other.open()[0]), 60)
-            return go_on(*given, **named)
+            return original(*given, **named)
 
         monkeypatch.setattr(module, write, overtaken)
         if not held:
@@ -810,11 +812,11 @@ def test_only_where_the_order_is_held_does_its_cancellation_rest_on_its_facts(
     assert (active.outcome.region == order.region) == held
 
 
-# And those who move an order meanwhile, or are at the same customer, key or token.
+# The same for simultaneous moves of an order, and for requests about the same customer, key or token.
 
 
 def move(store, customer_ref, revisions=None, **changes):
-    """Correct an order to be another customer's."""
+    """Correct the customer of an order."""
     with store.write(COMMAND_LINE) as uow:
         orders.correct(uow, replace(FACTS, customer_ref=customer_ref, **changes), "mixed up", revisions)
 
@@ -826,13 +828,13 @@ def register(store, order_id, customer_ref):
 
 
 def customer_of(store, order_id=FACTS.order_id):
-    """Whose an order is."""
+    """The customer of an order."""
     with store.read(COMMAND_LINE) as uow:
         return uow.orders.get(order_id).customer_ref
 
 
 def another(store, *, lower):
-    """A customer whose digest is lower than that of the order's, or higher; others find no two in another order."""
+    """A customer whose digest is lower, or higher, than that of the order's customer: rows are locked in that order."""
     keyring = store.open()[1]
     known = customers.digest_of(keyring, FACTS.customer_ref)
     refs = (f"K-{number}" for number in count(2))
@@ -841,7 +843,7 @@ def another(store, *, lower):
 
 @contextmanager
 def begun(do, store, *given, **named):
-    """Something that others do, from when it is done or waits; what came of it is told in the end."""
+    """Start a function in another thread, and continue when it is done or waits; its future."""
     with ThreadPoolExecutor(1) as pool:
         doing = pool.submit(do, store, *given, **named)
         until(lambda: doing.done() or is_waiting(store.open()[0]), 60)
@@ -849,24 +851,24 @@ def begun(do, store, *given, **named):
 
 
 class Watched:
-    """A transaction that tells of each statement when it is done."""
+    """A transaction that calls a listener after each statement."""
 
-    def __init__(self, tx, told):
-        self._tx, self._told = tx, told
+    def __init__(self, tx, listenerome_of):
+        self._tx, self._listener = tx, listenerome_of
 
     def __getattr__(self, name):
         do = getattr(self._tx, name)
 
-        def tell(sql, *given, **named):
+        def listened(sql, *given, **named):
             done = do(sql, *given, **named)
-            self._told(sql)
+            self._listener(sql)
             return done
 
-        return tell
+        return listened
 
 
 @pytest.mark.parametrize("lower", [True, False], ids=["lower", "higher"])
-def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_another_state(both_stores, lower):
+def test_the_second_of_two_moves_of_an_order_fails_its_precondition(both_stores, lower):
     one, other = both_stores
     with ExitStack() as waiting:
         with one.write(COMMAND_LINE) as uow:
@@ -878,8 +880,8 @@ def test_of_two_who_move_an_order_to_different_customers_the_second_has_seen_ano
     assert customer_of(one) == "K-one"
 
 
-def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_stores):
-    """They make him when he was not found here, and forget him when he was not made here for that."""
+def test_a_customer_who_is_created_and_forgotten_meanwhile_is_created_again(both_stores):
+    """Others create them after the look-up here, and forget them after the insert here found them."""
     one, other = both_stores
     overtaking = iter([partial(register, other, "A-2", "K-2"), partial(move, other, "K-9", order_id="A-2")])
     looks = []
@@ -899,10 +901,10 @@ def test_a_customer_whom_others_make_and_forget_meanwhile_is_made_anew(both_stor
 @pytest.mark.parametrize(
     ("revisions", "end"), [({1}, PreconditionFailed), (None, Conflict)], ids=["a state", "any state"]
 )
-def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_has_to_be_tried_again(
+def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_must_be_repeated(
     both_stores, monkeypatch, revisions, end
 ):
-    """And is then refused, as is due; nothing that was sealed for somebody else is opened for whom it was before."""
+    """It is then refused, and nothing encrypted for the new customer is decrypted for the old one."""
     one, other = both_stores
     by_id = stored_orders.by_id
 
@@ -933,8 +935,8 @@ def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_has_to_be_tri
 @pytest.mark.parametrize("known", [True, False], ids=["known", "made meanwhile"])
 @pytest.mark.parametrize("lower", [True, False], ids=["lower digest", "higher digest"])
 @pytest.mark.parametrize("customer_id", ["0" * 26, "Z" * 26], ids=["lower id", "higher id"])
-def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_stores, monkeypatch, known, lower, customer_id):
-    """The second begins when the first holds one customer, and goes as far as it can."""
+def test_two_orders_that_swap_customers_do_not_deadlock(both_stores, monkeypatch, known, lower, customer_id):
+    """The second begins when the first has locked one customer, and continues as far as it can."""
     one, other = both_stores
     customer_ref = another(one, lower=lower)
 
@@ -961,25 +963,25 @@ def test_two_orders_that_swap_customers_do_not_wait_for_each_other(both_stores, 
     assert (customer_of(one, "A-1"), customer_of(one, "A-2")) == (customer_ref, "K-1")
 
 
-def ask(store, told, ago=timedelta()):
-    """Record a contact, by a request with a key that may have expired."""
+def ask(store, bodyome_of, ago=timedelta()):
+    """Record a contact with a key that may have expired."""
     with store.write(COMMAND_LINE) as uow:
         now, uow._context.now = uow.now, uow.now - ago
-        assert uow.replies.claim("key", told) is None
+        assert uow.replies.claim("key", bodyome_of) is None
         uow._context.now = now
         contacts.record(uow, FACTS.order_id, NewContact(channel=Channel.PHONE, intent=Intent.QUESTION))
-        uow.replies.keep("key", told.decode())
+        uow.replies.keep("key", bodyome_of.decode())
 
 
-def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(both_stores, monkeypatch):
+def test_a_key_that_is_reused_while_its_old_reply_is_moved_waits(both_stores, monkeypatch):
     one, other = both_stores
     ask(one, b"old", timedelta(days=31))
-    go_on, seconds = stored_replies.move, []
+    original, seconds = stored_replies.move, []
     with ExitStack() as waiting:
 
         def overtaken(*given):
             seconds.append(waiting.enter_context(begun(ask, other, b"new")))
-            go_on(*given)
+            original(*given)
 
         monkeypatch.setattr(stored_replies, "move", overtaken)
         move(one, "K-2")
@@ -990,7 +992,7 @@ def test_a_key_that_is_used_again_while_its_old_reply_is_moved_is_waited_for(bot
         assert len(uow.tx.all("SELECT contact_id FROM contacts")) == 2
 
 
-def test_a_token_may_be_revoked_twice_at_the_same_moment(both_stores, monkeypatch):
+def test_a_token_may_be_revoked_twice_at_the_same_time(both_stores, monkeypatch):
     one, other = both_stores
     with one.write(COMMAND_LINE) as uow:
         token_id = clients.create_token(uow, Role.AGENT, "twice revoked", 1).split("_")[1]

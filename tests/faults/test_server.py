@@ -1,4 +1,4 @@
-"""The real server: how it starts, what it refuses on the wire, how it stops."""
+"""The real server: how it starts, which raw requests it refuses, how it stops."""
 
 import http.client
 import json
@@ -30,11 +30,11 @@ LENGTH = len(CHECK)
 
 
 SIGNED_IN = {"Authorization": f"Bearer {token(service, 'billing')}"}
-"""For every service that is started on the records of the environment."""
+"""The token for every service on the records of the environment."""
 
 
 def start(**environment):
-    """The service as `make serve` starts it."""
+    """Start the service as `make serve` does."""
     return subprocess.Popen(
         [FLASK, "serve"],
         cwd=ROOT,
@@ -47,7 +47,7 @@ def start(**environment):
 
 @contextmanager
 def serving(**environment):
-    """A running service and its port; ended by its process id."""
+    """A running service and its port; terminated afterwards."""
     port = free_port()
     process = start(PORT=str(port), **environment)
     try:
@@ -59,7 +59,7 @@ def serving(**environment):
 
 
 def get(port, path, method="GET", body=None, **headers):
-    """The status and the body of an answer."""
+    """The status and the body of a response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, path, body, SIGNED_IN | headers)
@@ -71,13 +71,13 @@ def get(port, path, method="GET", body=None, **headers):
 
 @pytest.fixture(scope="module")
 def port():
-    """The port of a service that serves all tests of this module."""
+    """The port of the service for all tests of this module."""
     with serving() as (_, port):
         yield port
 
 
 def raw(port, text):
-    """What comes back for bytes on the wire."""
+    """The response to raw bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
         wire.sendall(text)
         answer = b""
@@ -90,7 +90,7 @@ def raw(port, text):
 
 
 def head(extra, length=LENGTH):
-    """The head of a check with some lines more."""
+    """The head of a check with additional lines."""
     return (
         b"POST /v1/eligibility-checks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         + f"Authorization: {SIGNED_IN['Authorization']}\r\n".encode()
@@ -100,7 +100,7 @@ def head(extra, length=LENGTH):
     )
 
 
-def test_it_decides(port):
+def test_a_check_is_answered(port):
     status, body = get(port, "/v1/eligibility-checks", "POST", CHECK, **{"Content-Type": "application/json"})
     assert (status, json.loads(body)["eligible"]) == (200, True)
 
@@ -115,16 +115,16 @@ def test_it_decides(port):
         head(b"", None) + b"",
     ],
 )
-def test_a_body_of_undeclared_length_is_never_taken(port, request_bytes):
+def test_a_body_of_undeclared_length_is_refused(port, request_bytes):
     answer = raw(port, request_bytes)
     assert answer.split()[1] in {b"400", b"411"}
 
 
-def test_contradicting_lengths_are_refused(port):
+def test_contradictory_lengths_are_refused(port):
     assert raw(port, head(b"Content-Length: 5\r\n") + CHECK).split()[1] == b"400"
 
 
-def test_a_body_cut_short_is_not_taken(port):
+def test_a_truncated_body_is_refused(port):
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
         wire.sendall(head(b"", len(CHECK) + 10) + CHECK)
         wire.shutdown(socket.SHUT_WR)
@@ -132,7 +132,7 @@ def test_a_body_cut_short_is_not_taken(port):
     assert answer == b"" or answer.split()[1] == b"400"
 
 
-def test_other_paths_stay_problems_on_the_wire(port):
+def test_unusual_paths_get_a_problem(port):
     for path in (
         b"/v1/../app.py",
         b"/%2e%2e/app.py",
@@ -144,8 +144,8 @@ def test_other_paths_stay_problems_on_the_wire(port):
         assert b"application/problem+json" in answer
 
 
-def test_it_listens_on_loopback_alone(port):
-    """The socket is bound to 127.0.0.1 and nothing else, as the kernel tells."""
+def test_it_listens_only_on_the_loopback_address(port):
+    """According to the kernel, its socket is only bound to 127.0.0.1."""
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     bound = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port:04X}")]
     assert bound == [f"0100007F:{port:04X}"]
@@ -153,13 +153,13 @@ def test_it_listens_on_loopback_alone(port):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly(stop):
-    """On SIGTERM and Ctrl-C it ends with 0, and leaves no listener behind; it has started no other process."""
+    """On SIGTERM and Ctrl-C it exits with 0 and stops listening; it has started no other process."""
     with serving() as (process, port):
         assert Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text() == ""
         process.send_signal(stop)
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
-        assert f"http://127.0.0.1:{port}/docs" in out, "it says where to go"
+        assert f"http://127.0.0.1:{port}/docs" in out, "it prints the address"
         assert "Traceback" not in out + err
         with pytest.raises(ConnectionRefusedError):
             get(port, "/livez")
@@ -167,7 +167,7 @@ def test_it_stops_cleanly(stop):
 
 @pytest.mark.proof
 def test_signals_after_the_first_change_nothing(tmp_path):
-    """Both make and systemd send two; a handler that runs within another one once waited for it for ever."""
+    """Both make and systemd send two; a nested handler once waited for the outer one forever."""
     known, chance = records_in(tmp_path), random.Random(20260408)  # noqa: S311 - no secret
     for stopped in range(scaled(1, 40)):
         with serving(**known) as (process, _):
@@ -189,22 +189,22 @@ class Library:
             threading.Thread(target=threading.Event().wait, daemon=True).start()
 sys.meta_path.insert(0, Library())
 """
-"""As libraries do that are imported when the records are opened: numpy, for example, where it is installed."""
+"""Some libraries that are imported when the records are opened do this, such as numpy."""
 
 
-def test_no_other_thread_takes_a_signal(tmp_path):
-    """It would end the process, without its checkpoint."""
+def test_no_other_thread_handles_a_signal(tmp_path):
+    """It would end the process without a checkpoint."""
     (tmp_path / "sitecustomize.py").write_text(STARTS_A_THREAD)
     with serving(PYTHONPATH=str(tmp_path)) as (process, _):
-        threads = Path(f"/proc/{process.pid}/task").glob("*/status")  # where there is no /proc, there is nothing to see
+        threads = Path(f"/proc/{process.pid}/task").glob("*/status")  # without /proc, there is nothing to check
         others = [one.read_text() for one in threads if one.parent.name != str(process.pid)]
         blocked = [int(re.search(r"^SigBlk:\s*(\w+)$", one, re.MULTILINE)[1], 16) for one in others]
     for stopping in (signal.SIGTERM, signal.SIGINT):
         assert all(mask >> stopping - 1 & 1 for mask in blocked)
 
 
-def test_a_log_that_cannot_be_written_changes_no_answer():
-    """The reader of the pipe is gone, as on a full disk: what was committed is answered as such."""
+def test_a_log_that_cannot_be_written_does_not_affect_responses():
+    """The reader of the pipe has closed it, with the same effect as a full disk."""
     with serving() as (process, port):
         process.stdout.close()
         order = json.dumps({"customer_ref": "K-1", "service_provided_at": "2026-04-02T16:20:00+02:00"})
@@ -219,7 +219,7 @@ def test_a_log_that_cannot_be_written_changes_no_answer():
         process.stdout = None
 
 
-def test_a_request_under_way_is_finished_before_it_stops():
+def test_a_running_request_is_finished_before_it_stops():
     items = json.dumps({"items": [json.loads(CHECK)] * 10_000, "include_days": True}).encode()
     with serving() as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
@@ -234,7 +234,7 @@ def test_a_request_under_way_is_finished_before_it_stops():
 
 
 @pytest.mark.parametrize(
-    ("environment", "complaint"),
+    ("environment", "message"),
     [
         ({"PORT": "0"}, "PORT: must be a number from 1 to 65535"),
         ({"PORT": "8_000"}, "PORT: must be a number from 1 to 65535"),
@@ -246,18 +246,18 @@ def test_a_request_under_way_is_finished_before_it_stops():
         ),
     ],
 )
-def test_it_refuses_to_start_as_it_is_misconfigured(environment, complaint):
-    """One line for each thing that is wrong, with the place and the fix."""
-    assert complaint in refused(**environment)
+def test_it_refuses_to_start_with_an_invalid_setting(environment, message):
+    """The message names the setting and the fix."""
+    assert message in refused(**environment)
 
 
-def test_a_new_installation_whose_policy_is_not_there_does_not_start(tmp_path):
-    said = refused(**records_in(tmp_path), REFUNDS_POLICY="nobodys")
-    assert said == "REFUNDS_POLICY: there is no policy nobodys; known: none. Import it first: flask policy import FILE"
+def test_a_new_installation_does_not_start_without_its_policy(tmp_path):
+    text = refused(**records_in(tmp_path), REFUNDS_POLICY="nobodys")
+    assert text == "REFUNDS_POLICY: there is no policy nobodys; known: none. Import it first: flask policy import FILE"
 
 
 def refused(**environment):
-    """What is said of an environment by what refuses it."""
+    """The message about an invalid environment."""
     with (
         mock.patch.dict(os.environ, environment),
         pytest.raises(ConfigurationError) as refusal,
@@ -267,8 +267,8 @@ def refused(**environment):
     return str(refusal.value)
 
 
-def test_everything_that_is_wrong_is_told_at_once():
-    """By a real start, which ends with 4."""
+def test_all_invalid_settings_are_reported_together():
+    """By a real start, which exits with 4."""
     process = start(PORT="0", REFUNDS_POLICY="", REFUNDS_RATE_LIMIT="many")
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
@@ -276,15 +276,15 @@ def test_everything_that_is_wrong_is_told_at_once():
 
 
 def test_a_port_in_use_is_not_shared(port):
-    """Two servers on one port would answer by turns, each with its own configuration."""
+    """Two servers on one port would answer in turn, each with its own configuration."""
     process = start(PORT=str(port))
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert f"PORT: cannot listen on {port}" in err
 
 
-def test_slow_bodies_do_not_keep_others_from_an_answer(port):
-    """Signed in, so that their bodies are waited for; more of them than the server has threads."""
+def test_slow_bodies_do_not_block_other_requests(port):
+    """They are authenticated, so that the server waits for their bodies, and more than it has threads."""
     with ExitStack() as stack:
         for _ in range(40):
             wire = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))

@@ -1,4 +1,4 @@
-"""The table against a naive loop, on random calendars, dates, lengths and closures."""
+"""The business calendar compared with a naive loop, on random calendars, dates, lengths and closures."""
 
 from datetime import date, timedelta
 
@@ -48,7 +48,7 @@ def made(data, week, end_week, closures):
 
 
 def naive_is_business(data, week, closures, day):
-    """Straight from the rules."""
+    """Whether a day is a business day, straight from the rules."""
     mark = data[(day - FIRST).days]
     if day in closures:
         return False
@@ -60,7 +60,7 @@ def naive_is_business(data, week, closures, day):
 
 
 def naive_last_day(data, week, end_week, closures, service_day, length):
-    """Day by day; None where the data ends first."""
+    """The last day, found day by day; None if the data ends first."""
     day, counted = service_day, 0
     last = FIRST + (len(data) - 1) * DAY
     while counted < length or not (end_week is None or naive_is_business(data, end_week, closures, day)):
@@ -74,7 +74,7 @@ def naive_last_day(data, week, end_week, closures, service_day, length):
 @pytest.mark.proof
 @settings(max_examples=scaled(100, 400), deadline=None)
 @given(tables, weeks, st.none() | weeks, st.sets(days, max_size=40), days, st.integers(1, 366))
-def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_day, length):
+def test_a_window_is_the_same_as_by_a_naive_loop(data, week, end_week, closures, service_day, length):
     calendar = made(data, week, end_week, closures)
     expected = naive_last_day(data, week, end_week, closures, service_day, length)
     try:
@@ -99,7 +99,7 @@ def test_the_table_equals_a_naive_loop(data, week, end_week, closures, service_d
 @pytest.mark.proof
 @settings(max_examples=scaled(40, 100), deadline=None)
 @given(tables, weeks, st.sets(days, max_size=40))
-def test_each_date_is_what_the_rules_say(data, week, closures):
+def test_each_date_follows_the_rules(data, week, closures):
     calendar = made(data, week, None, closures)
     for n in range(400):
         day = FIRST + n * DAY

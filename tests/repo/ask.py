@@ -1,4 +1,4 @@
-"""The flask command of a page's shell: it hands its words to the tests, which answer without a start each."""
+"""The flask command in the shell of a page: it passes its arguments to the tests, which run them without a new process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the tutorial uses of curl, for machines that have none."""
+"""The options of curl that the tutorial uses, for machines without curl."""
 
 import argparse
 import sys
@@ -19,10 +19,10 @@ request = urllib.request.Request(given.url, body, method=given.method)  # noqa: 
 for header in given.headers:
     request.add_header(*header.split(": ", 1))
 try:
-    answer = urllib.request.urlopen(request)  # noqa: S310
+    response = urllib.request.urlopen(request)  # noqa: S310
 except urllib.error.HTTPError as error:
-    answer = error
+    response = error
 if given.dump:
     with open(given.dump, "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(str(answer.headers))
-sys.stdout.buffer.write(answer.read())
+        file.write(str(response.headers))
+sys.stdout.buffer.write(response.read())

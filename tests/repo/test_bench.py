@@ -1,4 +1,4 @@
-"""What `make bench` stores is what the service would have stored."""
+"""`make bench` stores the same records as the service would."""
 
 import re
 
@@ -13,14 +13,14 @@ from tests.postgres import shared
 ORDERS = 60
 
 
-def test_the_orders_that_growth_is_measured_with_pass_the_audit_on_each_engine():
+def test_the_orders_of_the_growth_benchmark_pass_the_audit_on_each_engine():
     with installed() as home:
         with home.store() as store:
             stored.fill(store, home.principal(store), range(ORDERS))
         assert _audited(home) == _audited(carried(home, shared())) > ORDERS
 
 
-def test_every_table_is_carried_over():
+def test_every_table_is_copied_to_the_other_engine():
     for _, statements in MIGRATIONS:
         made = [line.split()[2] for line in statements.splitlines() if line.startswith("CREATE TABLE ")]
         assert set(made) <= set(TABLES)
@@ -31,8 +31,8 @@ def _audited(home: Installed) -> int:
         return uow.verify(store.checkpoints).records
 
 
-def test_each_row_names_what_measures_it():
-    """Read, and not imported: what the rows compare with is installed for the benchmarks alone."""
+def test_each_row_names_the_function_that_measures_it():
+    """The module is not imported, as its dependencies are only installed for the benchmarks."""
     (rows,) = re.findall(r"^ROWS: .*?^}", (ROOT / "bench/__main__.py").read_text(), re.MULTILINE | re.DOTALL)
     named = re.findall(r"(\w+)\.(\w+),$", rows, re.MULTILINE)
     assert len(named) == 8

@@ -1,4 +1,4 @@
-"""The documentation is complete, and what it shows is what happens."""
+"""The documentation is complete, and its examples are correct."""
 
 import json
 import lzma
@@ -20,24 +20,24 @@ from tests.storage.keep import KEPT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STORIES = {ROOT / "docs/tutorial.md", ROOT / "docs/scaling.md", ROOT / "docs/product-teams.md"}
-"""Executed as a whole, each by a test of its own."""
+"""Pages that other tests run as a whole."""
 NEWEST = max(KEPT.iterdir()) / "sqlite/records.xz"
-"""The small installation that examples look into."""
+"""The small installation that the examples query."""
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def examples():
-    """Each command of each page with what the page says it prints."""
+    """Each command of each page with the output on the page."""
     for page in (page for page in PAGES if page not in STORIES):
         for block in EXAMPLE.findall(page.read_text()):
             for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, printed = parted_text(shown)
+                command, printed = command_and_output(shown)
                 words = shlex.split(re.sub(r"\\\n\s*", "", command))
                 yield pytest.param(words, printed, id=f"{page.name}: {' '.join(words)[:60]}")
 
 
-def parted_text(shown):
-    """A command, which ends with the first line that closes its quotes and does not go on, and what it prints."""
+def command_and_output(shown):
+    """A command, up to the first line that closes its quotes without a continuation, and its output."""
     lines = shown.splitlines(keepends=True)
     for end in range(1, len(lines) + 1):
         command = "".join(lines[:end])
@@ -51,7 +51,7 @@ def parted_text(shown):
 
 
 def curl(words):
-    """What the service answers to a curl command."""
+    """The response of the service to a curl command."""
     client, url, options, body = service.test_client(), "", {}, None
     rest = iter(words)
     for word in rest:
@@ -67,8 +67,8 @@ def curl(words):
     return client.open(path, method="POST" if body else "GET", data=body, headers=options)
 
 
-def squeezed(text):
-    """A text without the spaces that only lay it out."""
+def without_layout(text):
+    """The lines of a text without the spaces for its layout."""
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
@@ -81,15 +81,15 @@ def test_an_example_prints_what_the_page_shows(words, printed, tmp_path, monkeyp
     elif words[0] == ".venv/bin/sqlite-utils":
         (tmp_path / "refunds.db").write_bytes(lzma.decompress(NEWEST.read_bytes()))
         monkeypatch.chdir(tmp_path)
-        assert squeezed(CliRunner().invoke(sqlite_utils, words[1:]).stdout) == squeezed(printed)
+        assert without_layout(CliRunner().invoke(sqlite_utils, words[1:]).stdout) == without_layout(printed)
     else:
         assert words[0] == ".venv/bin/flask"
         result = service.test_cli_runner().invoke(args=words[1:])
-        assert squeezed(result.stdout) == squeezed(printed)
+        assert without_layout(result.stdout) == without_layout(printed)
 
 
 def assert_answer(answer, printed):
-    """JSON is compared as such; `…` stands for whatever is there."""
+    """Compare JSON; `…` stands for any text."""
     if "…" not in printed:
         assert json.loads(answer) == json.loads(printed)
         return
@@ -103,20 +103,20 @@ def test_the_readme_shows_a_call_and_its_answer():
 
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda field: field.metadata["name"])
-def test_every_setting_has_its_line(setting):
+def test_every_setting_is_documented(setting):
     rows = [row for row in (ROOT / "docs/operating.md").read_text().splitlines() if setting.metadata["name"] in row]
     assert any(re.sub(r"\[(.*?)\]\(.*?\)", r"\1", row).endswith(f"| {setting.metadata['help']} |") for row in rows)
 
 
 @pytest.mark.parametrize("term", fields(Terms), ids=lambda field: field.name)
-def test_every_term_has_its_line_with_its_default(term):
+def test_every_term_is_documented_with_its_default(term):
     default = version_data(PolicyVersion("x", 1, None, Terms()))["terms"][term.name]
     shown = f"`{json.dumps(default)}`" if default not in (None, {"de": None, "en": None}) else "–"
     meaning = term.metadata["help"]
     assert f"| `{term.name}` | {shown} | {meaning} |\n" in (ROOT / "docs/policies.md").read_text()
 
 
-def test_links_between_pages_lead_somewhere():
+def test_links_between_pages_are_not_broken():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,4 +1,4 @@
-"""The house: who imports whom, where each library lives, how long things are."""
+"""The structure of the package: which part imports which, where each library is used, how long functions and files are."""
 
 import ast
 import re
@@ -11,8 +11,8 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "refunds"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# From the top: each room may import from the lines below its own (and from itself).
-ROOMS = [
+# From the top: each layer may import from those below it (and from itself).
+LAYERS = [
     {"web", "cli"},
     {"presentation"},
     {"service"},
@@ -58,8 +58,8 @@ HOMES = {
 }
 
 
-def room(path):
-    """The room that a file belongs to."""
+def part_of(path):
+    """The part of the package that a file belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -76,25 +76,25 @@ def imports(path):
 
 
 def level(name):
-    """How high a room lies; 0 is the top."""
-    return next(i for i, rooms in enumerate(ROOMS) if name in rooms)
+    """The layer of a part; 0 is the top."""
+    return next(i for i, parts in enumerate(LAYERS) if name in parts)
 
 
-def test_every_room_is_on_the_map():
-    on_disk = {room(path) for path in FILES} - {"__init__"}
-    assert on_disk == set.union(*ROOMS)
+def test_every_part_is_on_the_map():
+    on_disk = {part_of(path) for path in FILES} - {"__init__"}
+    assert on_disk == set.union(*LAYERS)
     map_of_the_package = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text()))
     drawn = [
         set(re.findall(r"\w+", line))
         for line in map_of_the_package.rpartition("holds it):")[2].split("\n")
         if line.strip()
     ]
-    assert drawn == ROOMS
+    assert drawn == LAYERS
 
 
-def test_rooms_import_only_from_below():
+def test_parts_import_only_from_lower_layers():
     for path in FILES:
-        here = room(path)
+        here = part_of(path)
         if here == "__init__":
             continue
         for module in imports(path):
@@ -103,15 +103,15 @@ def test_rooms_import_only_from_below():
                 assert there == here or level(there) > level(here), f"{path} imports {module}"
 
 
-def test_each_library_has_its_home():
+def test_each_library_is_used_only_where_it_belongs():
     used = defaultdict(set)
     for path in FILES:
         for module in imports(path):
             library = module.partition(".")[0]
             if library not in sys.stdlib_module_names and library != "refunds":
-                used[library].add(room(path))
+                used[library].add(part_of(path))
     assert set(used) == set(HOMES)
-    assert not any(rooms - HOMES[library] for library, rooms in used.items())
+    assert not any(parts - HOMES[library] for library, parts in used.items())
 
 
 def test_only_one_file_imports_the_holiday_data():
@@ -121,7 +121,7 @@ def test_only_one_file_imports_the_holiday_data():
 
 
 def functions(path):
-    """The functions of a file with their lengths in lines, their docstrings aside."""
+    """The functions of a file with their lengths in lines, without docstrings."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             documented = bool(ast.get_docstring(node))

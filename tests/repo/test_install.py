@@ -1,4 +1,4 @@
-"""The environment is made, repaired or replaced without a question; where it cannot be, one line says what to do."""
+"""The environment is created, repaired or replaced without a question; if that fails, one line says what to do."""
 
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def tool(tmp_path, monkeypatch):
-    """The tool, for an environment of its own."""
+    """The tool, for a separate environment."""
     spec = importlib.util.spec_from_file_location("install", ROOT / "tools/install.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
@@ -34,7 +34,7 @@ def tool(tmp_path, monkeypatch):
     return tool
 
 
-def test_what_is_installed_is_not_installed_again(tool):
+def test_installed_requirements_are_not_installed_again(tool):
     tool.main()
     tool.main()
     assert tool.filled == 1
@@ -43,24 +43,26 @@ def test_what_is_installed_is_not_installed_again(tool):
 @pytest.mark.parametrize(
     "what", ["bin/python", "requirements.installed", "lib/python3/site-packages/flask-3.1.3.dist-info/RECORD"]
 )
-def test_an_environment_of_which_something_is_gone_is_repaired_or_replaced(tool, what):
+def test_a_damaged_environment_is_repaired_or_replaced(tool, what):
     tool.main()
     (tool.VENV / what).unlink()
     (tool.VENV / "left over").touch()
     tool.main()
     tool.main()
     assert tool.filled == 2
-    assert (tool.VENV / "left over").exists() == what.startswith("lib"), "what no longer runs is made from the start"
+    assert (tool.VENV / "left over").exists() == what.startswith("lib"), (
+        "an environment that no longer runs is created again"
+    )
 
 
-def test_other_requirements_are_installed(tool, tmp_path):
+def test_changed_requirements_are_installed(tool, tmp_path):
     tool.main()
     (tmp_path / "requirements.txt").write_text("flask==3.1.4\n")
     tool.main()
     assert tool.filled == 2
 
 
-def test_what_fails_leaves_the_environment_as_it_was(tool, tmp_path, monkeypatch):
+def test_a_failed_installation_does_not_change_the_environment(tool, tmp_path, monkeypatch):
     tool.main()
     (tmp_path / "requirements.txt").write_text("flask==3.1.4\n")
 
@@ -74,7 +76,7 @@ def test_what_fails_leaves_the_environment_as_it_was(tool, tmp_path, monkeypatch
     assert not (tmp_path / ".venv.old").exists()
 
 
-def test_a_python_that_is_too_old_is_told_before_anything_is_made(tool, monkeypatch):
+def test_a_python_that_is_too_old_is_reported_before_anything_is_created(tool, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 2))
     with pytest.raises(tool.FailedError, match=r"Python 3.9 is too old: .* make PYTHON=python3.11 serve"):
         tool.main()

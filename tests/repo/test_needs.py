@@ -1,4 +1,4 @@
-"""What the tests need is brought once, by one process, or it is said what to install by hand."""
+"""What the tests need is installed once, by one process, or they say what to install by hand."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ fi
 
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
-    """A machine with nothing on it but a package manager, as it is told."""
+    """A function that sets up a machine with only a fake package manager."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("CHROMIUM_PATH", raising=False)
     monkeypatch.setenv("DEBIAN_FRONTEND", "as it was")
@@ -39,7 +39,7 @@ def bare(tmp_path, monkeypatch):
     return with_apt
 
 
-def test_a_browser_is_brought_as_soon_as_the_package_manager_is_free(bare, capsys):
+def test_a_browser_is_installed_as_soon_as_the_package_manager_is_free(bare, capsys):
     here = bare(
         '(echo "#!/bin/sh" > "$0.new"; chmod +x "$0.new"; mv "$0.new" "${0%apt-get}chromium-of-the-test")', busy=3
     )
@@ -49,7 +49,7 @@ def test_a_browser_is_brought_as_soon_as_the_package_manager_is_free(bare, capsy
     assert "Bringing Chromium from Debian's packages" in capsys.readouterr().err
 
 
-def test_another_browser_is_brought_where_the_preferred_one_is_not_to_be_had(bare):
+def test_another_browser_is_installed_if_the_preferred_one_is_not_available(bare):
     here = bare(
         '[ "$4" = chromium-headless-shell ] && exit 100; '
         '(echo "#!/bin/sh" > "$0.new"; chmod +x "$0.new"; mv "$0.new" "${0%apt-get}chromium-of-the-test")'
@@ -58,12 +58,12 @@ def test_another_browser_is_brought_where_the_preferred_one_is_not_to_be_had(bar
     assert [line.split()[-1] for line in (here / "asked").read_text().splitlines()] == ["update", *needs.PACKAGES]
 
 
-def test_what_cannot_be_brought_is_to_be_installed_by_hand(bare, capsys):
+def test_a_browser_that_cannot_be_installed_must_be_installed_by_hand(bare, capsys):
     bare("(echo 'E: Unable to locate package chromium'; exit 100)")
     assert needs.main() == f"{chromium.MISSING}."
-    said = capsys.readouterr().err
+    error_output = capsys.readouterr().err
     for package in needs.PACKAGES:
-        assert f"{package} fails: E: Unable to locate package chromium" in said
+        assert f"{package} fails: E: Unable to locate package chromium" in error_output
 
 
 def test_only_root_uses_the_package_manager(bare, capsys, monkeypatch):
@@ -74,7 +74,7 @@ def test_only_root_uses_the_package_manager(bare, capsys, monkeypatch):
     assert not (here / "asked").exists()
 
 
-def test_what_is_there_is_not_brought(bare, monkeypatch):
+def test_an_existing_browser_is_not_installed_again(bare, monkeypatch):
     here = bare("true")
     monkeypatch.setenv("CHROMIUM_PATH", "/opt/chromium")
     assert needs.main() is None

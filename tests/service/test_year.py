@@ -1,7 +1,7 @@
-"""A year of the service beside an oracle: the rules told once more, slowly, a day and an order at a time.
+"""A year of the service compared with an oracle: a second, slow implementation of the rules, one day and order at a time.
 
-The oracle shares nothing with the service but the `holidays` package. It counts by loops over dates, takes zones from
-the standard library and versions from the text of the policy files, and remembers in which order all was entered.
+The oracle shares only the `holidays` package with the service. It counts by loops over dates, takes zones from the
+standard library and versions from the text of the policy files, and remembers the order in which everything was entered.
 """
 
 import random
@@ -147,8 +147,8 @@ CHANGES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
-    """A policy version as its file says it, and from when to when it was registered."""
+class OracleVersion:
+    """A policy version as in its file, with the times of its registration and withdrawal."""
 
     policy: str
     number: int
@@ -159,7 +159,7 @@ class Said:
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose midnight ends a day."""
+        """The time zone in which days end."""
         return ZoneInfo(self.terms["time_zone"])
 
 
@@ -180,10 +180,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def said(text: str, registered_at: datetime = BEGINNING, **changed: Any) -> Said:
+def oracle_version(text: str, registered_at: datetime = BEGINNING, **changed: Any) -> OracleVersion:
     data = tomllib.loads(text)
     starts = data.get("effective_from", datetime.min.replace(tzinfo=UTC))
-    return Said(data["policy"], data["version"], starts, registered_at, DEFAULTS | data | changed)
+    return OracleVersion(data["policy"], data["version"], starts, registered_at, DEFAULTS | data | changed)
 
 
 @cache
@@ -208,20 +208,20 @@ def begins(day: date, zone: ZoneInfo) -> datetime:
 
 
 class Window(NamedTuple):
-    """Each date and what it is, the last of them, and the first instant that is too late."""
+    """Each date with its status, and the first instant that is too late."""
 
     days: tuple[tuple[date, str, int | None, str | None], ...]
     deadline: datetime
 
     @property
     def last_day(self) -> date:
-        """The day with which it ends."""
+        """The last day of the window."""
         return self.days[-1][0]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """All that a decision is made from: on an order, a contact, and who entered it when."""
+class Question:
+    """Everything that a decision depends on: the order, the contact, and who entered it when."""
 
     order: OrderFacts
     received_at: datetime
@@ -236,7 +236,7 @@ class Asked:
 
 
 class Verdict(NamedTuple):
-    """What the oracle decides, and by which versions."""
+    """The decision of the oracle, and the versions that it used."""
 
     version: int
     contact_version: int
@@ -252,22 +252,22 @@ class Verdict(NamedTuple):
 
 
 class Oracle:
-    """The rules, told slowly."""
+    """The rules, implemented slowly."""
 
     def __init__(self, lost: frozenset = frozenset(), gained: frozenset = frozenset()) -> None:
-        self.versions: dict[str, list[Said]] = defaultdict(list)
+        self.versions: dict[str, list[OracleVersion]] = defaultdict(list)
         self.closures: list[tuple[datetime, str, date]] = []
         self._lost, self._gained = lost, gained
         self._windows: dict[tuple, Window] = {}
 
     def with_holidays(self, *, lost: set[tuple[str, date]], gained: set[tuple[str, date]]) -> "Oracle":
-        """One to whom the same was told, but that knows other public holidays."""
+        """An oracle with the same versions and closures, but other public holidays."""
         other = Oracle(frozenset(lost), frozenset(gained))
         other.versions, other.closures = self.versions, self.closures
         return other
 
-    def in_force(self, policy: str, at: datetime, as_of: datetime) -> Said:
-        """The version that holds at an instant, as far as was known by another."""
+    def in_force(self, policy: str, at: datetime, as_of: datetime) -> OracleVersion:
+        """The version in force at an instant, as known at another."""
         standing = [
             version
             for version in self.versions[policy]
@@ -277,7 +277,7 @@ class Oracle:
             (version for version in standing if version.effective_at <= at), key=lambda version: version.effective_at
         )
 
-    def judging(self, order: OrderFacts, requested_at: datetime, as_of: datetime) -> Said:
+    def judging(self, order: OrderFacts, requested_at: datetime, as_of: datetime) -> OracleVersion:
         """The version that judges a request."""
         provided = order.service_provided_at
         if provided is None or provided > requested_at:
@@ -287,12 +287,12 @@ class Oracle:
             return self.in_force(order.policy, order.ordered_at, as_of)
         return version
 
-    def region(self, version: Said, order: OrderFacts) -> str:
-        """Whose public holidays count."""
+    def region(self, version: OracleVersion, order: OrderFacts) -> str:
+        """The region whose public holidays count."""
         return (version.terms["follow_order_region"] and order.region) or version.terms["region"]
 
     def why_not(self, day: date, region: str, week: list[str] | str, closed: Iterable[date]) -> str | None:
-        """Why a date is no business day."""
+        """Why a date is not a business day."""
         country, _, subdivision = region.partition("-")
         known = public_holidays(country, subdivision or None)
         off = known.is_weekend(day) if week == "country" else WEEKDAYS[day.weekday()] not in week
@@ -302,8 +302,8 @@ class Oracle:
             return "public_holiday"
         return "closure" if day in closed else None
 
-    def counted(self, version: Said, region: str, service_day: date, closed: Iterable[date]) -> Window:
-        """The window under these closures."""
+    def counted(self, version: OracleVersion, region: str, service_day: date, closed: Iterable[date]) -> Window:
+        """The window with these closures."""
         terms = version.terms
         days, ordinal, day = [(service_day, "service_day", None, None)], 0, service_day
         while ordinal < terms["window_business_days"]:
@@ -319,8 +319,8 @@ class Oracle:
             days.append((day, "last_day", None, None))
         return Window(tuple(days), begins(day + DAY, version.zone))
 
-    def window(self, version: Said, region: str, service_day: date, as_of: datetime) -> Window:
-        """The window with every closure that was entered, in turn, before it had ended."""
+    def window(self, version: OracleVersion, region: str, service_day: date, as_of: datetime) -> Window:
+        """The window with every closure that was entered before it had ended, in order of entry."""
         entered = [(at, day) for at, policy, day in self.closures if policy == version.policy and at <= as_of]
         case = version, region, service_day, len(entered)
         if case not in self._windows:
@@ -334,7 +334,7 @@ class Oracle:
         return self._windows[case]
 
     def window_of(self, order: OrderFacts, as_of: datetime, at: datetime | None = None) -> Window | None:
-        """The window of an order as it is known; None where none runs at an instant."""
+        """The window of an order as known at a time; None if no window runs at an instant."""
         at = at or order.service_provided_at
         if order.service_provided_at is None or order.service_provided_at > at:
             return None
@@ -342,37 +342,37 @@ class Oracle:
         service_day = order.service_provided_at.astimezone(version.zone).date()
         return self.window(version, self.region(version, order), service_day, as_of)
 
-    def is_late_entry(self, version: Said, region: str, asked: Asked) -> bool:
-        """Entered more than so many business days after it was received."""
+    def is_late_entry(self, version: OracleVersion, region: str, question: Question) -> bool:
+        """Whether a contact was entered too many business days after it was received."""
         closed = set(version.terms["closures"])
-        closed |= {day for at, policy, day in self.closures if policy == version.policy and at <= asked.as_of}
-        day, ordinal = asked.received_at.astimezone(version.zone).date(), 0
+        closed |= {day for at, policy, day in self.closures if policy == version.policy and at <= question.as_of}
+        day, ordinal = question.received_at.astimezone(version.zone).date(), 0
         while ordinal < version.terms["late_entry_days"]:
             day += DAY
             ordinal += self.why_not(day, region, version.terms["business_week"], closed) is None
-        return asked.recorded_at >= begins(day + DAY, version.zone)
+        return question.recorded_at >= begins(day + DAY, version.zone)
 
-    def decide(self, asked: Asked, draft: Said | None = None) -> Verdict:
-        """What is decided on a contact; by a draft, if given, and by it alone."""
-        order, as_of = asked.order, asked.as_of
-        contact_version = draft or self.in_force(order.policy, asked.received_at, as_of)
-        version = draft or self.judging(order, asked.received_at, as_of)
+    def decide(self, question: Question, draft: OracleVersion | None = None) -> Verdict:
+        """The decision on a contact, by a draft alone if one is given."""
+        order, as_of = question.order, question.as_of
+        contact_version = draft or self.in_force(order.policy, question.received_at, as_of)
+        version = draft or self.judging(order, question.received_at, as_of)
         region, provided = self.region(version, order), order.service_provided_at
-        by_sent = version.terms["timely_by"] == "sent" and asked.sent_at is not None
-        requested_at = asked.sent_at if by_sent else asked.received_at
+        by_sent = version.terms["timely_by"] == "sent" and question.sent_at is not None
+        requested_at = question.sent_at if by_sent else question.received_at
 
         window = ran = None
-        if provided is not None and provided <= max(requested_at, asked.recorded_at):
+        if provided is not None and provided <= max(requested_at, question.recorded_at):
             ran = self.window(version, region, provided.astimezone(version.zone).date(), as_of)
         if provided is not None and provided <= requested_at:
             window = ran
 
-        channel = {"accepted": True, "points": []} | version.terms[asked.channel]
-        at_contact = contact_version.terms[asked.channel].get("points", [])
+        channel = {"accepted": True, "points": []} | version.terms[question.channel]
+        at_contact = contact_version.terms[question.channel].get("points", [])
         both_name = channel["points"] and at_contact
-        official = not both_name or asked.point in {None, *channel["points"], *at_contact}
-        late = ran is not None and not asked.by_supervisor and self.is_late_entry(version, region, asked)
-        if asked.cancelled:
+        official = not both_name or question.point in {None, *channel["points"], *at_contact}
+        late = ran is not None and not question.by_supervisor and self.is_late_entry(version, region, question)
+        if question.cancelled:
             reason = "order_already_cancelled"
         elif not channel["accepted"]:
             reason = "channel_not_accepted"
@@ -384,7 +384,7 @@ class Oracle:
             reason = "window_elapsed"
         else:
             reason = "late_entry_needs_supervisor" if late else "within_window"
-        backdated = asked.asks and ran is not None and requested_at < ran.deadline <= asked.recorded_at
+        backdated = question.asks and ran is not None and requested_at < ran.deadline <= question.recorded_at
         needed = backdated and version.terms["evidence_after_deadline"]
         return Verdict(version.number, contact_version.number, reason, window, backdated, needed)
 
@@ -393,7 +393,7 @@ class Oracle:
 
 
 class Change(NamedTuple):
-    """A change of a policy: when, in words, and what it does."""
+    """A change of a policy: when, which kind, and what it changes."""
 
     at: datetime
     name: str
@@ -442,7 +442,7 @@ BURSTS = sorted(
     for i in range(1, (END - BEGINNING).days)
     for offset in (timedelta(), timedelta(hours=14, minutes=30), DAY - TICK)
 )
-"""When clients are at work: at midnight, in the afternoon, and until the last microsecond."""
+"""When clients act: at midnight, in the afternoon, and at the last microsecond of a day."""
 
 POINTS = {
     "phone": [("+493012345678",) * 2, ("+49 (30) 876-543-21", "+493087654321"), ("+20 2 2555 1234", "+20225551234")],
@@ -453,7 +453,7 @@ UNOFFICIAL = {"phone": ("+49 30 99999999", "+493099999999"), "email": ("boss@exa
 
 @dataclass(kw_only=True)
 class Action:
-    """What a client is going to do at a burst."""
+    """An action of a client in a burst."""
 
     at: datetime
     order_id: str
@@ -467,12 +467,12 @@ class Action:
     supersedes: bool = False
     issue: str = "after"
     careless: bool = False
-    """Without a ticket at first."""
+    """Whether the first attempt has no ticket."""
 
 
 @dataclass
 class Deadlines:
-    """The deadlines of orders at a change of a policy, just before it and just after."""
+    """The deadlines of orders just before and just after a change of a policy."""
 
     change: Change
     moved: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
@@ -481,30 +481,30 @@ class Deadlines:
 
 @dataclass
 class Year:
-    """What happened, as told to the service and to the oracle."""
+    """Everything that happened, for the service and for the oracle."""
 
     store: Store
     oracle: Oracle
     orders: dict[str, OrderFacts] = field(default_factory=dict)
-    decisions: dict[str, tuple[str, Asked]] = field(default_factory=dict)
-    """By the id of the contact or cancellation: the order, and what the decision was made from."""
+    decisions: dict[str, tuple[str, Question]] = field(default_factory=dict)
+    """The order and the question of each decision, by the id of its contact or cancellation."""
     contacts_of: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     superseded: set[str] = field(default_factory=set)
     active: dict[str, str] = field(default_factory=dict)
     """The cancellation of each cancelled order."""
-    refused: list[tuple[str, Asked, str]] = field(default_factory=list)
-    """Refusals to issue on a contact that was there: the order, what it was decided from, and the reason."""
-    evidence: list[tuple[Asked, bool]] = field(default_factory=list)
-    """Contacts told without a ticket, and whether one was asked for."""
+    refused: list[tuple[str, Question, str]] = field(default_factory=list)
+    """Refusals to cancel on a stored contact: the order, the question and the reason."""
+    evidence: list[tuple[Question, bool]] = field(default_factory=list)
+    """Contacts sent without a ticket, and whether one was required."""
     deadlines: list[Deadlines] = field(default_factory=list)
 
-    def asked_on(self, contact_id: str) -> Asked:
-        """What the decision on a contact was made from."""
+    def question_on(self, contact_id: str) -> Question:
+        """The question of the decision on a contact."""
         return self.decisions[contact_id][1]
 
 
 def near(rng: random.Random, at: datetime) -> datetime:
-    """That very instant, a microsecond beside it, or some minutes."""
+    """The instant itself, or one a microsecond or some minutes away."""
     minutes = timedelta(seconds=rng.randint(-600, 600), microseconds=rng.randrange(1_000_000))
     return at + rng.choice((timedelta(), -TICK, TICK, minutes, minutes))
 
@@ -539,12 +539,12 @@ def ordered_at(rng: random.Random, policy: str, provided: datetime) -> datetime 
 
 
 def burst_from(at: datetime, *, later: int = 0) -> datetime:
-    """The first burst that is not before an instant, or so many later."""
+    """The first burst that is not before an instant, or one of the next."""
     return BURSTS[min(bisect_left(BURSTS, at) + later, len(BURSTS) - 1)]
 
 
 class Script:
-    """What is going to happen: the same every time."""
+    """All actions of the year, the same in every run."""
 
     def __init__(self, oracle: Oracle) -> None:
         self._rng = random.Random(SEED)  # noqa: S311
@@ -554,7 +554,7 @@ class Script:
         for number in range(ORDERS):
             self._order(f"order-{number:05}")
         for month in range(1, 13):
-            self._asked_at_the_turn_of(month)
+            self._request_at_the_start_of(month)
 
     def _order(self, order_id: str) -> None:
         rng = self._rng
@@ -570,19 +570,19 @@ class Script:
             region=rng.choice(REGIONS[policy]),
         )
         known_at = provided
-        if kind < 0.08:  # not yet provided, by an instant that is told later or is known by then
+        if kind < 0.08:  # not yet provided: the instant is registered later, or known in advance
             known_at = (ordered or provided - DAY) + timedelta(seconds=rng.randrange(3600))
         registered = burst_from(max(known_at, BEGINNING))
-        told_later = kind < 0.05 and registered < provided
-        self.facts[order_id] = facts, told_later
+        provided_later = kind < 0.05 and registered < provided
+        self.facts[order_id] = facts, provided_later
         self._add(Action(at=registered, order_id=order_id, do="register"))
-        if told_later:
+        if provided_later:
             self._add(Action(at=burst_from(provided), order_id=order_id, do="provide"))
         if rng.random() < (0.6 if registered < provided else 0.35):
             self._contacts(facts, registered)
 
-    def _asked_at_the_turn_of(self, month: int) -> None:
-        """A request of the first hour of a month, for a service that is yet to be provided."""
+    def _request_at_the_start_of(self, month: int) -> None:
+        """Add a request in the first hour of a month, for a service that is not yet provided."""
         order_id, received = f"turn-{month:02}", begins(date(2026, month, 1), LISBON) + timedelta(minutes=15)
         facts = OrderFacts(
             order_id=order_id,
@@ -614,7 +614,7 @@ class Script:
             second.supersedes = rng.random() < 0.5
 
     def _received(self, facts: OrderFacts) -> datetime:
-        """Between none and eight days after the service, and often about the end of the window."""
+        """Up to eight days after the service, and often near the end of the window."""
         rng, kind = self._rng, self._rng.random()
         if kind < 0.55:
             return near(rng, self._oracle.window_of(facts, END if kind < 0.4 else BEGINNING).deadline)
@@ -652,18 +652,18 @@ class Script:
 
 
 class Actor:
-    """Does what the script says, and notes what the service was told."""
+    """Performs the script, and remembers what was sent to the service."""
 
     def __init__(self, year: Year, script: Script) -> None:
         self._year, self._script = year, script
 
     def act(self, uow: Any, action: Action) -> None:
-        """Do one thing."""
+        """Perform an action."""
         getattr(self, f"_{action.do}")(uow, action)
 
     def _register(self, uow: Any, action: Action) -> None:
-        facts, told_later = self._script.facts[action.order_id]
-        if told_later:
+        facts, provided_later = self._script.facts[action.order_id]
+        if provided_later:
             facts = replace(facts, service_provided_at=None)
         assert orders.register(uow, facts)[1]
         self._year.orders[action.order_id] = facts
@@ -675,14 +675,14 @@ class Actor:
             self._year.orders[action.order_id] = facts
 
     def _contact(self, uow: Any, action: Action) -> None:
-        year, told = self._year, self._told(action)
-        asked = Asked(
+        year, contacterms_of_the_oracle = self._year, self._new_contact(action)
+        question = Question(
             order=year.orders[action.order_id],
-            received_at=told.received_at,
+            received_at=contacterms_of_the_oracle.received_at,
             recorded_at=uow.now,
             as_of=uow.now,
             channel=action.channel,
-            sent_at=told.sent_at,
+            sent_at=contacterms_of_the_oracle.sent_at,
             point=action.point and action.point[1],
             cancelled=action.order_id in year.active,
             by_supervisor=action.by_supervisor,
@@ -690,17 +690,17 @@ class Actor:
         )
         if action.careless:
             try:
-                result = self._tell(uow, action, told)
+                result = self._send(uow, action, contacterms_of_the_oracle)
             except EvidenceRequired:
                 result = None
-            year.evidence.append((asked, result is None))
+            year.evidence.append((question, result is None))
         if not action.careless or result is None:
-            result = self._tell(uow, action, replace(told, ticket_ref="T-1"))
-        self._note(action.order_id, told, asked, result)
+            result = self._send(uow, action, replace(contacterms_of_the_oracle, ticket_ref="T-1"))
+        self._remember(action.order_id, contacterms_of_the_oracle, question, result)
         if action.issue == "after" and action.asks:
             self._issue(uow, action)
 
-    def _told(self, action: Action) -> NewContact:
+    def _new_contact(self, action: Action) -> NewContact:
         earlier = [known for known in self._year.contacts_of[action.order_id] if known not in self._year.superseded]
         supersedes = earlier[-1] if action.supersedes and earlier and action.asks else None
         if action.order_id in self._year.active:
@@ -714,46 +714,46 @@ class Actor:
             supersedes=supersedes,
         )
 
-    def _tell(self, uow: Any, action: Action, told: NewContact) -> Any:
+    def _send(self, uow: Any, action: Action, contacterms_of_the_oracle: NewContact) -> Any:
         if action.issue == "at once" and action.asks:
-            return cancellations.issue(uow, Request(order=action.order_id, contact=told))
-        return contacts.record(uow, action.order_id, told)
+            return cancellations.issue(uow, Request(order=action.order_id, contact=contacterms_of_the_oracle))
+        return contacts.record(uow, action.order_id, contacterms_of_the_oracle)
 
-    def _note(self, order_id: str, told: NewContact, asked: Asked, result: Any) -> None:
+    def _remember(self, order_id: str, contacterms_of_the_oracle: NewContact, question: Question, result: Any) -> None:
         year = self._year
-        if told.supersedes:
-            year.superseded.add(told.supersedes)
+        if contacterms_of_the_oracle.supersedes:
+            year.superseded.add(contacterms_of_the_oracle.supersedes)
         if isinstance(result, Issued):
             contact_id = result.cancellation.contact_id
-            self._cancelled(order_id, asked, result)
+            self._cancelled(order_id, question, result)
         else:
             contact_id = result.contact.contact_id if isinstance(result, Refused) else result.contact_id
         year.contacts_of[order_id].append(contact_id)
-        year.decisions[contact_id] = order_id, asked
+        year.decisions[contact_id] = order_id, question
 
-    def _cancelled(self, order_id: str, asked: Asked, issued: Issued) -> None:
+    def _cancelled(self, order_id: str, question: Question, issued: Issued) -> None:
         cancellation_id = issued.cancellation.cancellation_id
         self._year.active[order_id] = cancellation_id
-        self._year.decisions[cancellation_id] = order_id, asked
+        self._year.decisions[cancellation_id] = order_id, question
 
     def _issue(self, uow: Any, action: Action) -> None:
-        """Cancel an order on the last contact that asked for it."""
+        """Cancel an order on the last contact that requested it."""
         year, order_id = self._year, action.order_id
         asking = [known for known in year.contacts_of[order_id] if known not in year.superseded]
-        asking = [known for known in asking if year.asked_on(known).asks]
+        asking = [known for known in asking if year.question_on(known).asks]
         if not asking:
             return
-        asked = replace(
-            year.asked_on(asking[-1]),
+        question = replace(
+            year.question_on(asking[-1]),
             order=year.orders[order_id],
             as_of=uow.now,
             cancelled=order_id in year.active,
         )
         result = cancellations.issue(uow, Request(order=order_id, contact=asking[-1]))
         if isinstance(result, Issued):
-            self._cancelled(order_id, asked, result)
+            self._cancelled(order_id, question, result)
         else:
-            year.refused.append((order_id, asked, result.decision.reason))
+            year.refused.append((order_id, question, result.decision.reason))
 
     def _revoke(self, uow: Any, action: Action) -> None:
         cancellation_id = self._year.active.pop(action.order_id, None)
@@ -761,7 +761,7 @@ class Actor:
             cancellations.revoke(uow, cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
 
     def change(self, change: Change) -> None:
-        """Change a policy, and note what becomes of deadlines."""
+        """Change a policy, and remember the deadlines before and after."""
         year, store = self._year, self._year.store
         noted = Deadlines(change)
         provided = {
@@ -794,15 +794,15 @@ class Actor:
 
 
 def oracle_of_the_year() -> Oracle:
-    """One that was told everything, and when."""
+    """The oracle with every version and closure of the year."""
     oracle = Oracle()
     for text in (MAIN_1, BRAND_1):
-        version = said(text)
+        version = oracle_version(text)
         oracle.versions[version.policy].append(version)
     withdrawn = {change.policy: change.at for change in PUBLISHED if change.name == "withdraw"}
     for change in PUBLISHED:
         if change.name == "publish":
-            version = said(change.text, change.at)
+            version = oracle_version(change.text, change.at)
             if version.number == 3 and change.policy in withdrawn:
                 version = replace(version, withdrawn_at=withdrawn[change.policy])
             oracle.versions[change.policy].append(version)
@@ -816,7 +816,7 @@ def oracle_of_the_year() -> Oracle:
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory) -> Iterator[Year]:
-    """The year when it is over, and the clock at its end."""
+    """The year after its end, with the clock at its end."""
     year = Year(Store(settings(tmp_path_factory.mktemp("year"), engine="sqlite")), oracle_of_the_year())
     script = Script(year.oracle)
     actor = Actor(year, script)
@@ -844,11 +844,11 @@ def is_a_supervisors(action: Action) -> bool:
     return action.by_supervisor or action.do == "revoke"
 
 
-# What is asked of it --------------------------------------------------------------------------------------------------
+# The tests ----------------------------------------------------------------------------------------------------------
 
 
 def stored(year: Year) -> dict[str, dict[str, Any]]:
-    """Every decision by the id of its record."""
+    """Every stored decision, by the id of its record."""
     with year.store.read(ADMIN) as uow:
         rows = uow.tx.all(
             "SELECT contact_id AS record_id, decision FROM contacts"
@@ -857,8 +857,8 @@ def stored(year: Year) -> dict[str, dict[str, Any]]:
     return {row["record_id"]: orjson.loads(row["decision"]) for row in rows}
 
 
-def told(record: dict[str, Any]) -> dict[str, Any]:
-    """What a stored decision says, in the words of the oracle."""
+def in_terms_of_the_oracle(record: dict[str, Any]) -> dict[str, Any]:
+    """A stored decision, in the terms of the oracle."""
     outcome = OUTCOME.load(record["outcome"])
     return {
         "version": outcome.version,
@@ -884,24 +884,26 @@ def expected(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def test_every_decision_is_the_one_that_the_oracle_makes(year):
+def test_every_decision_agrees_with_the_oracle(year):
     found = stored(year)
     assert found.keys() == year.decisions.keys()
     wrong = {}
-    for record_id, (order_id, asked) in year.decisions.items():
-        is_told, ought = told(found[record_id]), expected(year.oracle.decide(asked))
-        if is_told != ought:
+    for record_id, (order_id, question) in year.decisions.items():
+        actual, correct = in_terms_of_the_oracle(found[record_id]), expected(year.oracle.decide(question))
+        if actual != correct:
             wrong[order_id, record_id] = {
-                name: (is_told[name], ought[name]) for name in ought if is_told[name] != ought[name]
+                name: (actual[name], correct[name]) for name in correct if actual[name] != correct[name]
             }
     assert not wrong
 
 
-def test_the_year_holds_every_reason_and_kind_of_day_and_version(year):
-    verdicts = [(asked, year.oracle.decide(asked)) for _, asked in year.decisions.values()]
+def test_the_year_covers_every_reason_kind_of_day_and_version(year):
+    verdicts = [(question, year.oracle.decide(question)) for _, question in year.decisions.values()]
     reasons = Counter(verdict.reason for _, verdict in verdicts)
     days = Counter(day[1:2] + day[3:] for _, verdict in verdicts if verdict.window for day in verdict.window.days)
-    versions = Counter((asked.order.policy, verdict.version, verdict.contact_version) for asked, verdict in verdicts)
+    versions = Counter(
+        (question.order.policy, verdict.version, verdict.contact_version) for question, verdict in verdicts
+    )
     assert min(reasons.values()) >= 20, reasons
     assert len(reasons) == 7, reasons
     assert len(days) == 6, days
@@ -910,29 +912,29 @@ def test_the_year_holds_every_reason_and_kind_of_day_and_version(year):
     assert (BRAND, 3, 3) not in versions
 
 
-def test_a_refusal_on_a_stored_contact_has_the_reason_of_the_oracle(year):
+def test_refusals_on_stored_contacts_agree_with_the_oracle(year):
     assert year.refused
-    for order_id, asked, reason in year.refused:
-        assert (order_id, reason) == (order_id, year.oracle.decide(asked).reason)
+    for order_id, question, reason in year.refused:
+        assert (order_id, reason) == (order_id, year.oracle.decide(question).reason)
 
 
-def test_a_ticket_is_asked_for_where_a_timely_contact_is_entered_after_the_deadline(year):
-    for asked, was_refused in year.evidence:
-        assert (asked, was_refused) == (asked, year.oracle.decide(asked).evidence_needed)
+def test_a_ticket_is_required_if_a_timely_contact_is_entered_after_the_deadline(year):
+    for question, was_refused in year.evidence:
+        assert (question, was_refused) == (question, year.oracle.decide(question).evidence_needed)
 
 
-def test_the_contacts_listed_as_backdated_are_those_of_the_oracle(year):
+def test_backdated_contacts_agree_with_the_oracle(year):
     with year.store.read(ADMIN) as uow:
         listed = {row["contact_id"] for row in uow.tx.all("SELECT contact_id FROM contacts WHERE backdated = 1")}
-    ought = {
+    correct = {
         record_id
-        for record_id, (_, asked) in year.decisions.items()
-        if record_id.startswith("con_") and year.oracle.decide(asked).backdated
+        for record_id, (_, question) in year.decisions.items()
+        if record_id.startswith("con_") and year.oracle.decide(question).backdated
     }
-    assert listed == ought
+    assert listed == correct
 
 
-def test_no_change_of_a_policy_shortens_a_running_window_or_touches_one_that_has_ended(year):
+def test_no_change_of_a_policy_shortens_a_running_window_or_changes_an_ended_one(year):
     ran = ended = 0
     for noted in year.deadlines:
         for order_id, (before, after) in noted.moved.items():
@@ -947,7 +949,7 @@ def test_no_change_of_a_policy_shortens_a_running_window_or_touches_one_that_has
     assert ended > 5_000
 
 
-def test_a_change_of_a_policy_moves_exactly_the_deadlines_that_the_oracle_moves(year):
+def test_changed_deadlines_agree_with_the_oracle(year):
     extended = Counter()
     for noted in year.deadlines:
         at = noted.change.at
@@ -955,14 +957,14 @@ def test_a_change_of_a_policy_moves_exactly_the_deadlines_that_the_oracle_moves(
             window = year.oracle.window_of(noted.orders[order_id], at)
             assert after == window.deadline, (noted.change, order_id)
             extended[noted.change.day] += after != before
-    never = {date(2026, 7, 4), None}  # a Saturday; versions that are yet to hold
+    never = {date(2026, 7, 4), None}  # a Saturday, and versions that are not yet in force
     assert {day for day, count in extended.items() if not count} >= never
-    assert extended[date(2026, 6, 5)]  # last week's
+    assert extended[date(2026, 6, 5)]  # a day of the previous week
     assert extended[date(2026, 9, 12)]  # a Saturday that is a business day
     assert sum(map(bool, extended.values())) >= 9, extended
 
 
-def test_every_window_is_at_last_the_one_that_the_oracle_counts(year):
+def test_the_final_windows_agree_with_the_oracle(year):
     with year.store.read(AGENT) as uow:
         for order_id, order in year.orders.items():
             decision = orders.eligibility(uow, order_id, None, None)
@@ -978,7 +980,7 @@ def replayed(year: Year) -> tuple[Replayed, set[str]]:
     return found, {difference.record_id for difference in differing}
 
 
-def test_replay_finds_no_difference(year):
+def test_a_replay_finds_no_difference(year):
     found, differing = replayed(year)
     assert (found.decisions, found.differences, differing) == (len(year.decisions), 0, set())
     assert not found.other_data
@@ -995,8 +997,8 @@ LOST, GAINED = ("DE-BY", date(2026, 6, 4)), ("FR", date(2026, 9, 16))
 
 
 @pytest.fixture
-def doctored(monkeypatch):
-    """The holiday data of a release in which Bavaria lost a holiday and France gained one."""
+def other_holidays(monkeypatch):
+    """Holiday data in which Bavaria has lost a holiday and France has gained one."""
     genuine = holidays_data._holidays
 
     def changed(country: str, subdivision: str | None, language: str | None) -> Any:
@@ -1015,39 +1017,39 @@ def doctored(monkeypatch):
     forget_calendars()
 
 
-def test_replay_on_other_holidays_finds_exactly_what_would_be_decided_or_counted_otherwise(year, doctored):
+def test_a_replay_with_other_holidays_finds_exactly_the_different_decisions(year, other_holidays):
     other = year.oracle.with_holidays(lost={LOST}, gained={GAINED})
-    ought = {
+    correct = {
         record_id
-        for record_id, (_, asked) in year.decisions.items()
-        if expected(year.oracle.decide(asked)) != expected(other.decide(asked))
+        for record_id, (_, question) in year.decisions.items()
+        if expected(year.oracle.decide(question)) != expected(other.decide(question))
     }
-    by_region = Counter(year.decisions[record_id][1].order.region for record_id in ought)
+    by_region = Counter(year.decisions[record_id][1].order.region for record_id in correct)
     assert by_region.keys() == {LOST[0], GAINED[0]}
     assert min(by_region.values()) >= scaled(2, 5)
     found, differing = replayed(year)
-    assert differing == ought
-    assert found.differences == len(ought)
+    assert differing == correct
+    assert found.differences == len(correct)
 
 
-def test_replay_on_the_genuine_holidays_finds_nothing_again(year):
+def test_a_replay_with_the_genuine_holidays_finds_no_difference_again(year):
     assert not replayed(year)[1]
 
 
 class Counted:
-    """What a simulation ought to count, one order and one contact at a time."""
+    """The correct counts of a simulation, one order and one contact at a time."""
 
-    def __init__(self, year: Year, draft: Said) -> None:
+    def __init__(self, year: Year, draft: OracleVersion) -> None:
         self.not_provided, self.counts, self.flipped = 0, defaultdict(Counter), defaultdict(set)
         self._oracle, self._draft = year.oracle, draft
         self._elsewhere = year.oracle.in_force(draft.policy, END, END).terms["region"]
         for order in year.orders.values():
             if order.policy == draft.policy:
                 self._order(order)
-        for record_id, (order_id, asked) in year.decisions.items():
+        for record_id, (order_id, question) in year.decisions.items():
             is_contact = record_id.startswith("con_") and record_id not in year.superseded
-            if is_contact and asked.order.policy == draft.policy:
-                self._contact(order_id, asked)
+            if is_contact and question.order.policy == draft.policy:
+                self._contact(order_id, question)
 
     def _order(self, order: OrderFacts) -> None:
         if order.service_provided_at is None:
@@ -1059,14 +1061,14 @@ class Counted:
         longer, shorter = after.deadline > before.deadline, after.deadline < before.deadline
         self._count(before.days[0][0], order.region, orders=1, longer=longer, shorter=shorter)
 
-    def _contact(self, order_id: str, asked: Asked) -> None:
-        before, after = self._oracle.decide(asked), self._oracle.decide(replace(asked, as_of=END), self._draft)
-        day = after.window.days[0][0] if after.window else asked.received_at.astimezone(self._draft.zone).date()
+    def _contact(self, order_id: str, question: Question) -> None:
+        before, after = self._oracle.decide(question), self._oracle.decide(replace(question, as_of=END), self._draft)
+        day = after.window.days[0][0] if after.window else question.received_at.astimezone(self._draft.zone).date()
         flips = {
             Flip.TO_ELIGIBLE: after.eligible and not before.eligible,
             Flip.TO_REFUSED: before.eligible and not after.eligible,
         }
-        self._count(day, asked.order.region, asked.channel, contacts=1, **flips)
+        self._count(day, question.order.region, question.channel, contacts=1, **flips)
         for flip, happens in flips.items():
             if happens:
                 self.flipped[flip].add(order_id)
@@ -1077,28 +1079,28 @@ class Counted:
                 self.counts[key].update(names)
 
 
-def without_noughts(counts: dict[Any, dict[str, int]]) -> dict[str, dict[str, int]]:
+def without_zeros(counts: dict[Any, dict[str, int]]) -> dict[str, dict[str, int]]:
     return {str(key): {name: int(count) for name, count in of.items() if count} for key, of in counts.items()}
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_a_simulation_counts_what_the_oracle_counts_one_by_one(year, draft):
+def test_simulations_agree_with_the_oracle(year, draft):
     with year.store.read(ADMIN) as uow:
         found = simulate(uow, read_policy(DRAFTS[draft]))
-    ought = Counted(year, said(DRAFTS[draft], END))
+    correct = Counted(year, oracle_version(DRAFTS[draft], END))
     tallies = {"total": found.total, **found.by_month, **found.by_region, **found.by_channel}
-    assert without_noughts({key: asdict(tally) for key, tally in tallies.items()}) == without_noughts(ought.counts)
-    assert found.orders_flipped == {flip: len(flipped) for flip, flipped in ought.flipped.items()}
-    assert found.not_provided == ought.not_provided
+    assert without_zeros({key: asdict(tally) for key, tally in tallies.items()}) == without_zeros(correct.counts)
+    assert found.orders_flipped == {flip: len(flipped) for flip, flipped in correct.flipped.items()}
+    assert found.not_provided == correct.not_provided
     assert not found.undecided
-    total = ought.counts["total"]
+    total = correct.counts["total"]
     assert min(total["to_eligible"], total["to_refused"], total["longer"] + total["shorter"]) >= 5, total
 
 
-def test_the_evidence_on_an_order_is_sound_and_names_the_versions_that_judged(year):
+def test_the_evidence_is_sound_and_names_the_versions_that_judged(year):
     of_order = defaultdict(set)
-    for order_id, asked in year.decisions.values():
-        verdict = year.oracle.decide(asked)
+    for order_id, question in year.decisions.values():
+        verdict = year.oracle.decide(question)
         of_order[order_id] |= {verdict.version, verdict.contact_version}
     chosen = random.Random(SEED).sample(sorted(of_order), 12)  # noqa: S311
     chosen += [order_id for order_id, numbers in of_order.items() if len(numbers) > 1][:3]
@@ -1114,24 +1116,26 @@ def test_the_evidence_on_an_order_is_sound_and_names_the_versions_that_judged(ye
             assert [contact.contact_id for contact in found.contacts] == sorted(year.contacts_of[order_id])
 
 
-class Undone(Exception):
-    """Nothing that was written is kept."""
+class RolledBack(Exception):
+    """Rolls back what was written."""
 
 
-def test_the_evidence_says_that_a_decision_was_changed(year):
+def test_the_evidence_reports_a_changed_decision(year):
     late = (
-        known for known, (_, asked) in year.decisions.items() if year.oracle.decide(asked).reason == "window_elapsed"
+        known
+        for known, (_, question) in year.decisions.items()
+        if year.oracle.decide(question).reason == "window_elapsed"
     )
     contact_id = next(late)
     order_id, checkpoints = year.decisions[contact_id][0], list(year.store.checkpoints)
-    with suppress(Undone), year.store.write(ADMIN) as uow:
+    with suppress(RolledBack), year.store.write(ADMIN) as uow:
         uow.tx.run(
             "UPDATE contacts SET decision = replace(decision, 'window_elapsed', 'within_window')"
             " WHERE contact_id = :contact_id",
             contact_id=contact_id,
         )
         found = evidence.gather(uow, order_id, checkpoints).broken
-        raise Undone
+        raise RolledBack
     assert found == [f"contacts {contact_id}: differs from the journal"]
     with year.store.read(ADMIN) as uow:
         assert evidence.gather(uow, order_id, checkpoints).broken == []

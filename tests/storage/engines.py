@@ -1,4 +1,4 @@
-"""The engines that are tested, and what the tests of all of them do."""
+"""The engines under test, and helpers for their tests."""
 
 import subprocess
 import sys
@@ -34,11 +34,11 @@ def in_a_file(url, *, sound, **options):
 
 SQLITES = {"write-ahead log": partial(in_a_file, sound=True), "rollback journal": partial(in_a_file, sound=False)}
 ENGINES = SQLITES | {"PostgreSQL": PostgreSQL}
-"""Whatever keeps the contract: another engine is another line here."""
+"""Every engine that fulfils the contract; add a line for a new one."""
 
 
 class Opener:
-    """The one database of a test, which it opens as often as it wants."""
+    """The database of a test, which can be opened several times."""
 
     def __init__(self, kind: str, directory: Path) -> None:
         self.kind = kind
@@ -46,23 +46,23 @@ class Opener:
         self._made: list[Engine] = []
 
     def __call__(self, **options) -> Engine:
-        """An engine for it."""
+        """Open another engine for the database."""
         self._made.append(ENGINES[self.kind](self.url, **options))
         return self._made[-1]
 
     def close(self) -> None:
-        """Let go of it, and leave nothing of it with a server that others use."""
+        """Close every engine, and drop the database from the shared server."""
         for engine in self._made:
             engine.close()
         if ENGINES[self.kind] is PostgreSQL:
-            from tests.postgres import shared  # noqa: PLC0415 - whoever forks or is killed has no use for it
+            from tests.postgres import shared  # noqa: PLC0415 - processes that fork or are killed must not load it
 
             shared().drop(self.url)
 
 
 @contextmanager
 def opener(kind: str, directory: Path) -> Iterator[Opener]:
-    """What opens a database of this kind that belongs to a directory, until the test is over."""
+    """An opener of the database of this kind that belongs to a directory, closed after the test."""
     made = Opener(kind, directory)
     try:
         yield made
@@ -70,8 +70,8 @@ def opener(kind: str, directory: Path) -> Iterator[Opener]:
         made.close()
 
 
-def stocked(engine):
-    """An engine with two tables."""
+def with_tables(engine):
+    """Create two tables with an engine, and return it."""
     with engine.write() as tx:
         for statement in SCHEMA:
             tx.run(statement)
@@ -84,24 +84,24 @@ def amount(tx, parent="a"):
 
 
 def lock(tx, parent="a"):
-    """The amount of a row that nobody else changes until the transaction ends."""
+    """The amount of a row, locked until the transaction ends."""
     return tx.one("SELECT amount FROM parents WHERE id = :id {for_update}", id=parent)["amount"]
 
 
-def spend(tx, much):
-    """Take something from one row to the other."""
-    tx.run("UPDATE parents SET amount = amount - :much WHERE id = 'a'", much=much)
-    tx.run("UPDATE parents SET amount = amount + :much WHERE id = 'b'", much=much)
+def spend(tx, moved):
+    """Move an amount from one row to the other."""
+    tx.run("UPDATE parents SET amount = amount - :moved WHERE id = 'a'", moved=moved)
+    tx.run("UPDATE parents SET amount = amount + :moved WHERE id = 'b'", moved=moved)
 
 
 def amounts(engine):
-    """What both rows hold."""
+    """The amounts of both rows."""
     with engine.read() as tx:
         return amount(tx, "a"), amount(tx, "b")
 
 
 def require_untouched(engine):
-    """What was tried has left nothing, and does not stand in the way of the next write."""
+    """Assert that nothing was changed, and that the next write succeeds."""
     assert amounts(engine) == (100, 0)
     with engine.write() as tx:
         spend(tx, 1)
@@ -109,13 +109,13 @@ def require_untouched(engine):
 
 
 def write(engine, sql, **parameters):
-    """One statement in a transaction of its own."""
+    """Run one statement in its own transaction."""
     with engine.write() as tx:
         return tx.run(sql, **parameters)
 
 
 def python(code, *arguments):
-    """Another process that runs some code; it says when it is ready, and goes on at a line of input."""
+    """Another process that runs some code; it prints when it is ready, and continues after a line of input."""
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=Path(__file__).parents[2],
@@ -129,10 +129,10 @@ def python(code, *arguments):
 
 
 def together(processes):
-    """What processes print that go on at the same moment."""
+    """Let processes continue at the same time, and return the words that each prints."""
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=60) for process in processes]
-    assert [err for _, err in told] == [""] * len(told)
-    return [out.split() for out, _ in told]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [err for _, err in outputs] == [""] * len(outputs)
+    return [out.split() for out, _ in outputs]

@@ -1,7 +1,7 @@
-"""Keeps a filled database of the newest step of the schema on each engine, with its master key and its checkpoints.
+"""Keeps a filled database of the newest step of the schema for each engine, with its master key and checkpoints.
 
-`python -m tests.storage.keep` is run once for each new step, before a release: `tests/storage/test_kept.py` opens what
-was kept ever after. What is kept was written by the version of the service that introduced the step, and never changes.
+Run `python -m tests.storage.keep` once for each new step, before a release: from then on `tests/storage/test_kept.py`
+opens the result. The version of the service that introduced the step has written it, and it never changes.
 """
 
 import lzma
@@ -25,8 +25,8 @@ KEPT = Path(__file__).parent / "kept"
 
 
 def main(tree: Path = ROOT) -> None:
-    """Keep what the service in a directory writes on each engine."""
-    from tests import postgres  # noqa: PLC0415 - not for the process that fills, which may run in an older tree
+    """Keep what the service in a directory writes with each engine."""
+    from tests import postgres  # noqa: PLC0415 - the process that fills may run in an older tree
 
     with tempfile.TemporaryDirectory() as temporary:
         _keep(tree, Path(temporary, "sqlite"), f"sqlite:///{temporary}/sqlite/records.db")
@@ -35,7 +35,7 @@ def main(tree: Path = ROOT) -> None:
 
 
 def _keep(tree: Path, directory: Path, database: str) -> None:
-    """Fill a database by a process of its own, and keep all that belongs to it."""
+    """Fill a database in another process, and keep it with its key and checkpoints."""
     directory.mkdir()
     (directory / "master.key").write_text(secrets.token_hex(32) + "\n")
     (directory / "master.key").chmod(0o600)
@@ -65,8 +65,8 @@ def _keep(tree: Path, directory: Path, database: str) -> None:
 
 
 def fill() -> None:
-    """Have everything happen that the service of this tree can record, as its clients would have it happen."""
-    from app import app  # noqa: PLC0415 - the one of the tree in which this runs
+    """Cause everything that the service of this tree can record, as its clients would."""
+    from app import app  # noqa: PLC0415 - the app of the tree in which this runs
 
     roles = ("billing", "supervisor", "agent", "product")
     clients = {
@@ -93,7 +93,7 @@ _keys = count(1)
 
 
 def _flask(*words: str) -> str:
-    """What a command prints; nothing where this version has no such command."""
+    """The output of a command; empty if this version has no such command."""
     ended = subprocess.run([sys.executable, "-m", "flask", *words], check=False, capture_output=True, text=True)
     _say(f"flask {' '.join(words)}: {ended.returncode} {ended.stderr.strip()[-200:]}")
     return ended.stdout.strip()
@@ -110,13 +110,13 @@ def _client(client: FlaskClient, printed: str) -> FlaskClient:
 
 
 def _send(client: FlaskClient, method: str, path: str, body: Any = None, **headers: str) -> Mapping[str, Any]:
-    """What is answered; said on the way, as an older version may refuse what a newer one takes."""
+    """The JSON of a response; its status is printed, as an older version may refuse what a newer one accepts."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()} | {
         "Idempotency-Key": f"k{next(_keys)}"
     }
-    answered = client.open(path, method=method, json=body, headers=headers)
-    _say(f"{answered.status_code} {method} {path}")
-    data: Mapping[str, Any] = answered.get_json()
+    response = client.open(path, method=method, json=body, headers=headers)
+    _say(f"{response.status_code} {method} {path}")
+    data: Mapping[str, Any] = response.get_json()
     return data
 
 
@@ -170,7 +170,7 @@ def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskCl
     phone = {"channel": "phone"}
     here = {"order_id": f"{prefix}-4", "contact": phone | {"contact_point": "+49 89 5550100"}}
     cancel(agent, here)
-    cancel(agent, here)  # refused, as it is cancelled already
+    cancel(agent, here)  # refused: it is already cancelled
     inline = {"order": {"order_id": f"{prefix}-9"} | _facts(9, -0.4), "contact": phone | {"note": "Gleich erfasst."}}
     settled = cancel(billing, inline)["cancellation_id"]
     refunded = {"billing_ref": "RF-1", "settled_at": datetime.now(UTC).isoformat()}
@@ -205,7 +205,7 @@ def _policies(product: FlaskClient) -> None:
 
 
 def _closed() -> Iterator[int]:
-    """In how many days the vendor is closed."""
+    """The days from now on which the vendor is closed."""
     yield from (1, 2, 30)
 
 

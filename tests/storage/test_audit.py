@@ -1,4 +1,4 @@
-"""The audit finds whatever is changed behind the service's back, and nothing where nothing was."""
+"""The audit finds every change behind the service's back, and nothing where nothing was changed."""
 
 import os
 import random
@@ -45,11 +45,11 @@ ORDERS = 60
 STAFF = (Principal("cli_boss", "the boss", Role.ADMIN), Principal("cli_deputy", "the deputy", Role.ADMIN))
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
-# An installation, in which everything happens that can.
+# An installation in which everything happens that can happen.
 
 
 def register(uow, i, *, provided=-HOUR, customer=None):
-    """An order whose service was provided an hour ago, or at another distance from now; its id."""
+    """Register an order whose service was provided an hour ago, or at another time, and return its facts."""
     facts = OrderFacts(
         order_id=f"A-{i:04}",
         customer_ref=customer or f"K-{i % 40}",
@@ -61,8 +61,8 @@ def register(uow, i, *, provided=-HOUR, customer=None):
     return facts
 
 
-def call(**told):
-    """A call of a customer, with all that is personal."""
+def call(**changed):
+    """A call of a customer, with every personal field."""
     given = {
         "channel": Channel.PHONE,
         "from_detail": "+493012345678",
@@ -70,16 +70,16 @@ def call(**told):
         "note": "a note",
         "contact_point": "+4930901820",
     }
-    return NewContact(**given | told)
+    return NewContact(**given | changed)
 
 
-def issue(uow, facts, contact=None, **asked):
-    """A cancellation, or the refusal."""
-    return cancellations.issue(uow, Request(order=facts.order_id, contact=contact or call(), **asked))
+def issue(uow, facts, contact=None, **options):
+    """Issue a cancellation and return the outcome, which may be a refusal."""
+    return cancellations.issue(uow, Request(order=facts.order_id, contact=contact or call(), **options))
 
 
 def issued(uow, i):
-    """The id of the cancellation of a new order."""
+    """Cancel a new order and return the id of the cancellation."""
     return issue(uow, register(uow, i)).cancellation.cancellation_id
 
 
@@ -94,7 +94,7 @@ def unsettled(uow, i):
 
 
 def revoked(uow, i):
-    """Revoked as an error, and issued again on the contact that is open again."""
+    """Revoke a cancellation as an error, and sometimes issue one again on the reopened contact."""
     cancellation = issue(uow, register(uow, i)).cancellation
     cancellations.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
     if i % 2:
@@ -131,7 +131,7 @@ def backdated(uow, i):
 
 
 def corrected(uow, i):
-    """An order of a customer who turns out to be another one; the first has no order then."""
+    """Correct the customer of an order; the first customer has no order then."""
     facts = register(uow, i, customer=f"nobody-{i}")
     contacts.record(uow, facts.order_id, call())
     cancellations.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
@@ -140,7 +140,7 @@ def corrected(uow, i):
 
 
 def late(uow, i):
-    """Another contact about an order that is cancelled, and one that came too late."""
+    """Record another contact about a cancelled order, and one that is too late."""
     facts = register(uow, i)
     issue(uow, facts)
     issue(
@@ -177,20 +177,20 @@ HAPPENS = (
 
 
 class Installation(NamedTuple):
-    """An installation that nobody writes to any more."""
+    """An installation that is no longer written to."""
 
     directory: Path
     database: Path
     keys: Keyring
     checkpoints: list[Checkpoint]
     earlier: Path
-    """What the database was when half of it had happened."""
+    """A copy of the database from half-way through."""
     sound: int
-    """How often the audit found it sound while it grew."""
+    """How often the audit found it sound as it grew."""
 
 
 def access(uow):
-    """Second tokens and further clients, and one token that is revoked."""
+    """Create further tokens and clients, and revoke one token."""
     for role in Role:
         clients.create_token(uow, role, role, 30)
         clients.create_token(uow, role, f"{role}, Berlin", 60)
@@ -198,7 +198,7 @@ def access(uow):
 
 
 def people(uow):
-    """Users of the console, of whom one has a new password and two are disabled."""
+    """Add users of the console, reset one password and disable a user."""
     for name in ("anna", "ben", "chris", "dora"):
         users.add(uow, name, Role.SUPERVISOR if name == "dora" else Role.AGENT)
     users.reset(uow, "ben")
@@ -206,14 +206,14 @@ def people(uow):
 
 
 def publish(uow, number, effective_from=None):
-    """Another version of the vendor's policy, which judges what happens here as the first does."""
+    """Publish another version of the vendor's policy, which judges everything here as the first does."""
     first = uow.policies["virtual-numbers"].versions[0]
     terms = replace(first.terms, vendor_name=f"Vendor {number}")
     publication.publish(uow, replace(first, version=number, effective_from=effective_from, terms=terms))
 
 
 def close(uow, days, policy="virtual-numbers"):
-    """A closure on a day so far away that no window is longer for it."""
+    """Enter a closure so far away that it extends no window."""
     day = (uow.now + timedelta(days=days)).date()
     publication.close(uow, policy, day, f"Betriebsausflug {days}", f"works outing {days}")
 
@@ -229,12 +229,12 @@ POLICIES = (
     lambda uow: close(uow, 500),
     lambda uow: close(uow, 600, "brand"),
 )
-"""What happens to policies, one after the other."""
+"""What happens to policies, in this order."""
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
-    """An installation of 60 orders and more, audited after every one of them."""
+    """An installation with at least 60 orders, audited after each of them."""
     directory = tmp_path_factory.mktemp("audited")
     store = Store(settings(directory))
     _, keys = store.open()
@@ -251,7 +251,7 @@ def installation(tmp_path_factory):
 
 
 def grow(store, done=lambda _: None):
-    """Let everything happen that can, and audit it after every order; how often it was sound."""
+    """Let everything happen that can happen, audit it after every order, and return how often it was sound."""
     sound = 0
     with store.write(COMMAND_LINE) as uow:
         clients.first_tokens(uow, 365)
@@ -275,25 +275,25 @@ def grow(store, done=lambda _: None):
 
 
 def audited(installation, database, checkpoints=None):
-    """What the audit says of a database in a file."""
+    """The report of the audit on a database in a file."""
     return verified(installation, SQLite(str(database)), checkpoints)
 
 
 def verified(installation, engine, checkpoints=None):
-    """What the audit says of a database, which is let go of."""
+    """The report of the audit on a database, whose engine is closed then."""
     try:
         with engine.read() as tx:
             uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
             return uow.verify(installation.checkpoints if checkpoints is None else checkpoints)
     except Exception as error:  # noqa: BLE001 - it is raised again
-        error.__context__ = error.__cause__ = None  # their frames would hold rows that are read half-way
+        error.__context__ = error.__cause__ = None  # their frames would keep half-read rows alive
         raise error.with_traceback(None) from None
     finally:
         engine.close()
 
 
 def unread(*_):
-    """Fail: the audit goes by what is stored, whatever the policies say."""
+    """Fail: the audit must not depend on the policies."""
     pytest.fail("the policies were read")
 
 
@@ -304,7 +304,7 @@ def content(database):
         return {name: raw.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - its own tables
 
 
-# Tampering: single edits, swaps, deletions and insertions, each with what the complaint must name.
+# Tampering: single edits, swaps, deletions and insertions; the error must name the place of each.
 
 TABLES = (
     *("events", "journal_head", "orders", "contacts", "cancellations", "customers", "clients", "tokens"),
@@ -315,18 +315,18 @@ DELETIONS, INSERTIONS = scaled(4, 9), scaled(4, 8)
 """Four edits of each of the 104 columns, and the others in ten tables: more than 500."""
 
 UNVOUCHED = {("users", "name"), ("users", "epoch")}
-"""The two columns that change without a trace, as a name is erased and a session ends: nobody vouches for a value."""
+"""The two columns that the journal does not cover, because names are erased and sessions end."""
 
 
 class Tampered(NamedTuple):
-    """Something that was done to a table: how, and the keys of the rows that it was done to."""
+    """A change of a table: what was done, and the keys of the changed rows."""
 
     how: str
     keys: set[object]
 
 
 class Intruder:
-    """Someone with the database file and a seed, and no keys."""
+    """An attacker with the database file and a random seed, but without keys."""
 
     def __init__(self, raw, table, seed):
         self.raw, self.table, self.random = raw, table, random.Random(seed)  # noqa: S311 - it is to be repeatable
@@ -338,7 +338,7 @@ class Intruder:
         self.count = raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
 
     def rows(self, many, column=None):
-        """The keys of some rows with what they hold in a column."""
+        """The keys of some rows with their values of a column."""
         sql = f"SELECT {self.key}, {column or self.key} FROM {self.table} ORDER BY 1"  # noqa: S608
         return self.random.sample(self.raw.execute(sql).fetchall(), many)
 
@@ -348,7 +348,7 @@ class Intruder:
         assert self.raw.execute(sql, (value, key)).rowcount == 1
 
     def other(self, value, column):
-        """A value of the column's type that is not the one that it holds."""
+        """A different value of the column's type."""
         made = {"INTEGER": self._number, "TEXT": self._text, "BLOB": self._bytes}[self.types[column]]
         choices = [made(value)] * 3 + [None, *(row[1] for row in self.rows(min(2, self.count), column))]
         return self.random.choice([choice for choice in choices if choice != value])
@@ -368,14 +368,14 @@ class Intruder:
         return self.random.choice([flipped, flipped, flipped, value[:i], value + b"\0", b""])
 
     def edit(self, column):
-        """Another value in one column of one row."""
+        """Change the value of one column in one row."""
         ((key, value),) = self.rows(1, column)
         new = self.other(value, column)
         self.put(key, column, new)
         return Tampered(f"{column} of {key}: {value!r} became {new!r}", {key, new} if column == self.key else {key})
 
     def swap(self, column):
-        """The values of one column in two rows, exchanged."""
+        """Swap the values of one column in two rows."""
         (a, of_a), (b, of_b) = self.rows(2, column)
         between = -99 if self.types[column] == "INTEGER" else "between"
         if column == self.key:
@@ -387,13 +387,13 @@ class Intruder:
         return Tampered(f"{column} of {a} and {b} swapped", {a, b})
 
     def delete(self, _):
-        """A row less."""
+        """Delete a row."""
         ((key, _),) = self.rows(1)
         self.raw.execute(f"DELETE FROM {self.table} WHERE {self.key} = ?", (key,))  # noqa: S608
         return Tampered(f"{key} deleted", {key})
 
     def insert(self, column):
-        """A row more: a copy under a key of its own, and with another column changed too."""
+        """Insert a copy of a row with a new key and another column changed."""
         ((key, _),) = self.rows(1)
         names = ", ".join(self.columns)
         held = self.raw.execute(f"SELECT {names} FROM {self.table} WHERE {self.key} = ?", (key,)).fetchone()  # noqa: S608
@@ -408,7 +408,7 @@ class Intruder:
 
 
 def work_of(table, columns, varied):
-    """What is done to a table: the method of an intruder and the column."""
+    """The changes to make to a table: a method of the intruder and a column."""
     yield from (("edit", column) for column in columns for _ in range(TIMES_A_COLUMN))
     if table != "journal_head":  # it has one row
         yield from (("swap", varied[i % len(varied)]) for i in range(SWAPS))
@@ -419,7 +419,7 @@ def work_of(table, columns, varied):
 
 
 def tampered(installation, database, table, how, column, seed):
-    """Do something to a fresh copy; what was done, surely so."""
+    """Make a change to a fresh copy, check that it took effect, and return it."""
     before = content(installation.database)
     for attempt in range(200):
         shutil.copy(installation.database, database)
@@ -427,7 +427,7 @@ def tampered(installation, database, table, how, column, seed):
             try:
                 done = getattr(Intruder(raw, table, f"{table} {how} {column} {seed} {attempt}"), how)(column)
             except sqlite3.IntegrityError:
-                continue  # what the schema itself refuses
+                continue  # the schema itself refuses it
             raw.commit()
         after = content(database)
         if after != before:
@@ -436,30 +436,30 @@ def tampered(installation, database, table, how, column, seed):
     return pytest.fail(f"{table}: no {how} of {column} changes anything")
 
 
-def is_unseen(table, how, column):
-    """Whether the journal does not vouch for what is touched; a row less or more is seen, whatever is in it."""
+def is_not_covered(table, how, column):
+    """Whether the journal does not cover a change; deleted and inserted rows are always covered."""
     return how in {"edit", "swap"} and (table, column) in UNVOUCHED
 
 
-def complaint(installation, database):
-    """What the audit complains of; None where it finds nothing, and any other error as itself."""
+def finding(installation, database):
+    """The error that the audit raises, or None if it finds nothing."""
     try:
         audited(installation, database)
     except Broken as error:
         return error
-    except Exception as error:  # noqa: BLE001 - whatever else it raises is no finding
+    except Exception as error:  # noqa: BLE001 - any other error is not a finding
         return error
     return None
 
 
-def place_named(installation, table, done, error):
-    """Whether a complaint names what was touched."""
+def names_place(installation, table, done, error):
+    """Whether an error names the place of a change."""
     message = str(error)
     if table == "journal_head":
         return "head" in message or "deleted" in done.how
     if table == "events":
         return message.startswith(f"position {max(1, min(key for key in done.keys if key is not None))}:")
-    if table == "customers":  # known by his own id, or by one of his orders
+    if table == "customers":  # named by its own id, or by one of its orders
         with closing(sqlite3.connect(installation.database)) as raw:
             found = raw.execute("SELECT order_id, customer_id FROM orders").fetchall()
         ids = done.keys | {order_id for order_id, customer_id in found if customer_id in done.keys}
@@ -467,7 +467,7 @@ def place_named(installation, table, done, error):
     return any(message.startswith(f"{table} {key}:") for key in done.keys)
 
 
-def test_the_installation_is_sound_while_it_grows_and_afterwards(installation):
+def test_the_installation_is_sound_as_it_grows_and_afterwards(installation):
     assert installation.sound == ORDERS
     for _ in range(20):
         report = audited(installation, installation.database)
@@ -498,7 +498,7 @@ def test_everything_has_happened_in_the_installation(installation):
 
 
 def work_on(installation, table):
-    """What is done to a table of this installation; swapped are columns in which not all rows are alike."""
+    """The changes to make to a table of this installation; swaps need columns with different values."""
     with closing(sqlite3.connect(installation.database)) as raw:
         columns = [name for _, name, *_ in raw.execute(f"PRAGMA table_info({table})")]
         varied = [
@@ -511,33 +511,33 @@ def work_on(installation, table):
 
 @pytest.mark.proof
 @pytest.mark.parametrize("table", TABLES)
-def test_whatever_is_done_to_a_table_is_found_and_named(installation, tmp_path, table):
-    database, missed, misnamed, done_to = tmp_path / "refunds.db", [], [], Counter()
-    columns, uow = work_on(installation, table)
-    for seed, (how, column) in enumerate(uow):
+def test_every_change_to_a_table_is_found_and_named(installation, tmp_path, table):
+    database, missed, misnamed, counts = tmp_path / "refunds.db", [], [], Counter()
+    columns, changes = work_on(installation, table)
+    for seed, (how, column) in enumerate(changes):
         done = tampered(installation, database, table, how, column, seed)
-        error = complaint(installation, database)
-        done_to[how, column] += 1
-        if is_unseen(table, how, column):
+        error = finding(installation, database)
+        counts[how, column] += 1
+        if is_not_covered(table, how, column):
             assert error is None, done.how
         elif not isinstance(error, Broken):
             missed.append(f"{done.how}: {error!r}")
-        elif not place_named(installation, table, done, error):
+        elif not names_place(installation, table, done, error):
             misnamed.append(f"{done.how}: {error}")
     audited(installation, installation.database)
-    assert {column for how, column in done_to if how == "edit"} == set(columns)
+    assert {column for how, column in counts if how == "edit"} == set(columns)
     assert not missed + misnamed, "\n".join(
-        [f"{len(missed)} of {done_to.total()} not found:", *missed, f"{len(misnamed)} not named:", *misnamed]
+        [f"{len(missed)} of {counts.total()} not found:", *missed, f"{len(misnamed)} not named:", *misnamed]
     )
 
 
 @pytest.mark.proof
-def test_hundreds_of_things_are_done_and_found(installation):
+def test_hundreds_of_changes_are_tried(installation):
     done = [(table, *what) for table in TABLES for what in work_on(installation, table)[1]]
-    assert sum(not is_unseen(*what) for what in done) >= scaled(300, 500)
+    assert sum(not is_not_covered(*what) for what in done) >= scaled(300, 500)
 
 
-def test_of_a_user_nothing_but_name_and_epoch_goes_without_a_trace():
+def test_the_journal_covers_everything_about_a_user_except_name_and_epoch():
     assert {("users", field.name) for field in fields(User) if field.metadata.get("not_digested")} == UNVOUCHED
 
 
@@ -547,7 +547,7 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LI
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
-        # Values that read as what was there.
+        # Values that are read as the original ones.
         ("UPDATE contacts SET is_open = 2 WHERE is_open = 1", "contacts con_"),
         ("UPDATE contacts SET is_open = 'no' WHERE is_open = 1", "contacts con_"),
         ("UPDATE tokens SET secret_digest = lower(hex(secret_digest))", "tokens "),
@@ -577,11 +577,11 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LI
         ("UPDATE customers SET wrapped_key = hex(wrapped_key)", "cus_"),
         ("UPDATE customers SET wrapped_key = 5", "cus_"),
         ("UPDATE contacts SET note = 'a note' WHERE note IS NOT NULL", "contacts con_"),
-        # Texts that are none.
+        # Invalid texts.
         ("UPDATE orders SET policy = CAST(x'ff' AS TEXT) WHERE order_id = 'A-0003'", "orders"),
         ("UPDATE events SET data = CAST(x'ff' AS TEXT) WHERE position = 7", "position "),  # the driver reads ahead
         ("UPDATE contacts SET decision = 'no JSON'", "contacts con_"),
-        # Rows that nothing leads to.
+        # Rows that nothing refers to.
         ("INSERT INTO customers VALUES ('cus_nobody', x'00', x'00')", "customers cus_nobody:"),
         (f"INSERT INTO orders SELECT 'A-9999', {ORPHAN}", "orders A-9999:"),
         ("UPDATE contacts SET order_id = 'A-9999'", "contacts con_"),
@@ -592,7 +592,7 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LI
         ("DELETE FROM policy_versions", "is missing"),
     ],
 )
-def test_what_an_expert_does_is_found_too(installation, tmp_path, sql, named):
+def test_a_change_by_an_expert_is_found_too(installation, tmp_path, sql, named):
     database = tmp_path / "refunds.db"
     shutil.copy(installation.database, database)
     with closing(sqlite3.connect(database)) as raw:
@@ -604,11 +604,11 @@ def test_what_an_expert_does_is_found_too(installation, tmp_path, sql, named):
     assert named in str(broken.value)
 
 
-# Cuts.
+# Truncation.
 
 
 def cut(database, position, *, move_head):
-    """Cut off the journal after a position."""
+    """Truncate the journal after a position."""
     with closing(sqlite3.connect(database)) as raw:
         raw.execute("DELETE FROM events WHERE position > ?", (position,))
         if move_head:
@@ -618,7 +618,9 @@ def cut(database, position, *, move_head):
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_below_its_last_checkpoint_is_found_short(installation, tmp_path, move_head):
+def test_a_journal_that_is_truncated_before_its_last_checkpoint_is_reported_as_shortened(
+    installation, tmp_path, move_head
+):
     checkpointed = installation.checkpoints[-1].position
     positions = {0, 1, 99, 100, 101, checkpointed - 1, *random.Random(1).sample(range(checkpointed), 20)}  # noqa: S311
     for position in sorted(positions):
@@ -632,7 +634,9 @@ def test_a_journal_that_is_cut_below_its_last_checkpoint_is_found_short(installa
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_at_its_last_checkpoint_does_not_fit_its_records(installation, tmp_path, move_head):
+def test_a_journal_that_is_truncated_at_its_last_checkpoint_does_not_match_its_records(
+    installation, tmp_path, move_head
+):
     shutil.copy(installation.database, tmp_path / "refunds.db")
     cut(tmp_path / "refunds.db", installation.checkpoints[-1].position, move_head=move_head)
     with pytest.raises(Broken) as broken:
@@ -640,7 +644,7 @@ def test_a_journal_that_is_cut_at_its_last_checkpoint_does_not_fit_its_records(i
     assert not isinstance(broken.value, Shortened)
 
 
-def test_an_earlier_copy_of_the_whole_database_is_found_short(installation):
+def test_an_earlier_copy_of_the_database_is_reported_as_shortened(installation):
     with pytest.raises(Shortened):
         audited(installation, installation.earlier)
     position = audited(installation, installation.earlier, []).events
@@ -648,7 +652,7 @@ def test_an_earlier_copy_of_the_whole_database_is_found_short(installation):
     assert audited(installation, installation.earlier, then).checkpointed == then[-1].position
 
 
-def test_a_journal_that_was_written_anew_is_not_the_one_of_the_checkpoint(installation):
+def test_a_rewritten_journal_does_not_match_its_checkpoint(installation):
     last = installation.checkpoints[-1]
     with pytest.raises(Broken, match=f"^position {last.position}: this is not the event of the checkpoint"):
         audited(installation, installation.database, [last._replace(hash=bytes(32))])
@@ -668,7 +672,7 @@ def test_checkpoints_are_written_every_hundred_positions(installation):
 
 
 def audit_command(directory, database=None):
-    """`flask audit verify` on the records in a directory, or in a database: its exit code and what it prints."""
+    """Run `flask audit verify` on the records in a directory or database; its exit code and output."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("flask")), "audit", "verify"],
         cwd=ROOT,
@@ -695,18 +699,18 @@ def copied(installation, tmp_path):
     return tmp_path
 
 
-def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
+def test_the_command_exits_with_0_if_everything_is_sound(installation, copied):
     report = audited(installation, installation.database)
-    found = f"Sound: {report.events} events, {report.records} records in {copied}/refunds.db."
+    first_line = f"Sound: {report.events} events, {report.records} records in {copied}/refunds.db."
     assert audit_command(copied) == (
         0,
-        f"{found}\nNot yet in a checkpoint: {report.events - report.checkpointed} events.\n",
+        f"{first_line}\nNot yet in a checkpoint: {report.events - report.checkpointed} events.\n",
         "",
     )
 
 
 @pytest.mark.parametrize(
-    ("sql", "complaint"),
+    ("sql", "finding"),
     [
         ("UPDATE events SET actor = 'cli_nobody' WHERE position = 42", "position 42: the journal is broken here\n"),
         (
@@ -717,17 +721,17 @@ def test_the_command_ends_with_0_for_what_is_sound(installation, copied):
         ("UPDATE policy_versions SET terms = 'no JSON' WHERE policy = 'brand'", "policy_versions brand/1: "),
     ],
 )
-def test_the_command_ends_with_20_for_what_is_not_as_it_was_written(copied, sql, complaint):
+def test_the_command_exits_with_20_if_a_record_was_changed(copied, sql, finding):
     with closing(sqlite3.connect(copied / "refunds.db")) as raw:
         raw.execute(sql)
         raw.commit()
     code, out, err = audit_command(copied)
     assert (code, out) == (20, "")
-    assert complaint in err
+    assert finding in err
     assert "Traceback" not in err
 
 
-def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation, copied):
+def test_the_command_exits_with_21_if_the_journal_was_truncated(installation, copied):
     cut(copied / "refunds.db", 50, move_head=True)
     checkpointed = installation.checkpoints[-1].position
     assert audit_command(copied) == (
@@ -737,18 +741,18 @@ def test_the_command_ends_with_21_for_a_journal_that_was_cut_short(installation,
     )
 
 
-# On PostgreSQL: less of the same, as what finds it is the same.
+# On PostgreSQL: fewer of the same cases, as the audit is the same.
 
 
 class OnServer(NamedTuple):
-    """An installation that nobody writes to any more, whose records are on a server."""
+    """An installation that is no longer written to, whose records are on a server."""
 
     directory: Path
     url: str
     keys: Keyring
     checkpoints: list[Checkpoint]
     sound: int
-    """How often the audit found it sound while it grew."""
+    """How often the audit found it sound as it grew."""
 
 
 @pytest.fixture(scope="module")
@@ -766,7 +770,7 @@ def on_server(tmp_path_factory):
 
 @pytest.fixture
 def another(on_server):
-    """The URL of a copy of its database."""
+    """The URL of a copy of the database on the server."""
     name = f"copy_{secrets.token_hex(8)}"
     copy = composed.SQL("CREATE DATABASE {} TEMPLATE {}")
     with psycopg.connect(on_server.url, autocommit=True) as connection:
@@ -776,7 +780,7 @@ def another(on_server):
 
 
 def tampered_with(url, *statements):
-    """An engine for a database to which something was done in one transaction."""
+    """Run statements in one transaction, and return an engine for the database."""
     engine = PostgreSQL(url)
     with engine.write() as tx:
         for sql in statements:
@@ -785,11 +789,11 @@ def tampered_with(url, *statements):
 
 
 FLIPPED = r"set_byte(\1, octet_length(\1) - 1, get_byte(\1, octet_length(\1) - 1) # 1)"
-"""Bytes of which the last bit is another one."""
+"""Bytes with the last bit flipped."""
 
 
 def cut_on_server(url, position, *, move_head):
-    """An engine for a database whose journal is cut off after a position."""
+    """Truncate the journal after a position, and return an engine for the database."""
     engine = PostgreSQL(url)
     with engine.write() as tx:
         tx.run("DELETE FROM events WHERE position > :position", position=position)
@@ -836,7 +840,7 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         (["UPDATE users SET role = 'admin' WHERE name = 'anna'"], "users usr_"),
         (["UPDATE users SET disabled_at = NULL WHERE name = 'chris'"], "users usr_"),
         (["UPDATE users SET password_hash = reverse(password_hash) WHERE name = 'ben'"], "users usr_"),
-        # A sealed one.
+        # An encrypted column.
         (["UPDATE closures SET reason_de = flipped(reason_de)"], "closures "),
         (["UPDATE closures SET reason_de = reason_en"], "closures "),
         (["UPDATE contacts SET note = flipped(note) WHERE note IS NOT NULL"], "contacts con_"),
@@ -863,13 +867,13 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
             ],
             "position 42:",
         ),
-        # Its head.
+        # The head of the journal.
         (["UPDATE journal_head SET position = position - 1"], "head"),
         (["UPDATE journal_head SET position = position + 1"], "head"),
         (["UPDATE journal_head SET policies_at = policies_at - 1"], "head"),
         (["UPDATE journal_head SET hash = flipped(hash)"], "head"),
         (["DELETE FROM journal_head"], "head"),
-        # Rows less and rows more.
+        # Deleted and inserted rows.
         (["DELETE FROM tokens"], "tokens "),
         (["DELETE FROM closures WHERE policy = 'brand'"], "closures brand/"),
         (["DELETE FROM policy_versions WHERE version = 4"], "policy_versions virtual-numbers/4:"),
@@ -885,8 +889,8 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         (["UPDATE cancellations SET cancellation_id = cancellation_id || '0'"], "cancellations can_"),
     ],
 )
-def test_what_is_done_on_a_server_is_found_and_named(on_server, another, statements, named):
-    if any("cus_new" in sql for sql in statements):  # on a server an order has to be someone's
+def test_every_change_on_a_server_is_found_and_named(on_server, another, statements, named):
+    if any("cus_new" in sql for sql in statements):  # on a server an order must have a customer
         statements = ["INSERT INTO customers VALUES ('cus_new', '', '')", *statements]
     with pytest.raises(Broken) as broken:
         verified(on_server, tampered_with(another, *statements))
@@ -894,13 +898,13 @@ def test_what_is_done_on_a_server_is_found_and_named(on_server, another, stateme
     assert named in str(broken.value)
 
 
-def test_names_that_are_erased_and_sessions_that_end_on_a_server_are_no_finding(on_server, another):
+def test_erased_names_and_ended_sessions_on_a_server_are_not_reported(on_server, another):
     sound = verified(on_server, PostgreSQL(another))
     assert verified(on_server, tampered_with(another, "UPDATE users SET name = NULL, epoch = epoch + 1")) == sound
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_on_a_server_is_found_short(on_server, another, move_head):
+def test_a_truncated_journal_on_a_server_is_reported_as_shortened(on_server, another, move_head):
     checkpointed = on_server.checkpoints[-1].position
     for position in (checkpointed - 1, 101, 100, 1, 0):
         with pytest.raises(Shortened) as shortened:
@@ -912,42 +916,40 @@ def test_a_journal_that_is_cut_on_a_server_is_found_short(on_server, another, mo
 
 
 @pytest.mark.parametrize("move_head", [True, False])
-def test_a_journal_that_is_cut_on_a_server_at_its_last_checkpoint_does_not_fit_its_records(
-    on_server, another, move_head
-):
+def test_a_journal_on_a_server_that_is_truncated_at_its_last_checkpoint_does_not_match(on_server, another, move_head):
     with pytest.raises(Broken) as broken:
         verified(on_server, cut_on_server(another, on_server.checkpoints[-1].position, move_head=move_head))
     assert not isinstance(broken.value, Shortened)
 
 
-def test_the_command_ends_for_a_server_as_it_does_for_a_file(on_server, another):
+def test_the_command_behaves_the_same_for_a_server_and_a_file(on_server, another):
     report = verified(on_server, engine := PostgreSQL(another))
     found = f"Sound: {report.events} events, {report.records} records in {engine.name}."
     left = f"Not yet in a checkpoint: {report.events - report.checkpointed} events."
     assert audit_command(on_server.directory, another) == (0, f"{found}\n{left}\n", "")
     tampered_with(another, "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'").close()
-    complaint = "orders A-0003: differs from the journal\n"
-    assert audit_command(on_server.directory, another) == (20, "", complaint)
+    finding = "orders A-0003: differs from the journal\n"
+    assert audit_command(on_server.directory, another) == (20, "", finding)
     cut_on_server(another, 50, move_head=True).close()
-    complaint = f"position 50: the journal ends here, but has a checkpoint at {on_server.checkpoints[-1].position}\n"
-    assert audit_command(on_server.directory, another) == (21, "", complaint)
+    finding = f"position 50: the journal ends here, but has a checkpoint at {on_server.checkpoints[-1].position}\n"
+    assert audit_command(on_server.directory, another) == (21, "", finding)
 
 
-def test_both_findings_are_errors_of_the_service_with_exit_codes_of_their_own():
+def test_both_findings_are_errors_of_the_service_with_their_own_exit_codes():
     assert (Broken.exit_code, Shortened.exit_code) == (20, 21)
     assert issubclass(Shortened, Broken)
     assert issubclass(Broken, RefundsError)
 
 
-def test_a_journal_that_was_cut_and_has_grown_past_its_checkpoint_is_found(installation):
-    """A second checkpoint at the same position has another hash."""
+def test_a_journal_that_was_truncated_and_grew_past_its_checkpoint_is_found(installation):
+    """The second checkpoint at the same position has another hash."""
     last = installation.checkpoints[-1]
     again = [*installation.checkpoints[:-1], last._replace(hash=bytes(32)), last]
     with pytest.raises(Broken, match=f"^position {last.position}: two checkpoints differ"):
         audited(installation, installation.database, again)
 
 
-def test_a_line_torn_by_a_full_disk_spoils_no_other(tmp_path):
+def test_a_line_cut_short_by_a_full_disk_does_not_affect_the_others(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     first, second = (Checkpoint(position, bytes(32), datetime(2026, 4, 8, tzinfo=UTC)) for position in (100, 200))
     checkpoints.append(first)
@@ -964,7 +966,7 @@ def test_every_event_is_about_a_record_that_is_audited():
         assert sum(bool(table.events) and event.startswith(table.events) for table in tables.TABLES) == 1, event
 
 
-def test_whatever_is_personal_is_decrypted_by_the_audit():
+def test_the_audit_decrypts_every_personal_field():
     personal = {
         mapper.name for mapper, _ in records() if any(f.metadata.get("personal") for f in fields(mapper.record))
     }

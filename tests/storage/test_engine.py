@@ -1,4 +1,4 @@
-"""The contract of an engine, on each of them."""
+"""The contract of an engine, for each of them."""
 
 import threading
 import time
@@ -21,15 +21,15 @@ from tests.storage.engines import (
     python,
     require_untouched,
     spend,
-    stocked,
     together,
+    with_tables,
     write,
 )
 
 
 @pytest.fixture(params=ENGINES)
 def make(request, tmp_path):
-    """What opens the database of a test, as often as is wanted."""
+    """An opener of the database of a test."""
     with opener(request.param, tmp_path) as made:
         yield made
 
@@ -37,10 +37,10 @@ def make(request, tmp_path):
 @pytest.fixture
 def engine(make):
     """An engine with two tables."""
-    return stocked(make())
+    return with_tables(make())
 
 
-def test_a_write_is_there_for_the_next_read(engine):
+def test_the_next_read_sees_a_write(engine):
     with engine.write() as tx:
         spend(tx, 30)
         assert amount(tx) == 70
@@ -50,25 +50,25 @@ def test_a_write_is_there_for_the_next_read(engine):
 @pytest.mark.parametrize(
     "error", [ValueError(), StorageUnavailable(Message("away")), KeyboardInterrupt(), GeneratorExit()], ids=repr
 )
-def test_a_write_that_an_error_leaves_never_was(engine, error):
-    def spoilt():
+def test_a_write_that_raises_an_error_is_rolled_back(engine, error):
+    def failing_write():
         with engine.write() as tx:
             spend(tx, 30)
             raise error
 
     with pytest.raises(type(error)):
-        spoilt()
+        failing_write()
     require_untouched(engine)
 
 
-def test_a_conflict_takes_the_whole_write_back(engine):
-    def spoilt():
+def test_a_conflict_rolls_the_whole_write_back(engine):
+    def failing_write():
         with engine.write() as tx:
             spend(tx, 30)
             tx.run("INSERT INTO parents (id, amount) VALUES ('a', 1)")
 
     with pytest.raises(Conflict):
-        spoilt()
+        failing_write()
     assert amounts(engine) == (100, 0)
 
 
@@ -80,7 +80,7 @@ def test_a_conflict_takes_the_whole_write_back(engine):
         ("UPDATE children SET id = 'c' WHERE id = 'e'", "children.id"),
     ],
 )
-def test_a_conflict_names_what_two_cannot_both_keep(engine, sql, constraint):
+def test_a_conflict_names_its_columns(engine, sql, constraint):
     write(engine, "INSERT INTO children (id, parent, name) VALUES ('c', 'a', 'Carl'), ('e', 'a', 'Emma')")
     with pytest.raises(Conflict) as conflict:
         write(engine, sql)
@@ -91,13 +91,13 @@ def test_a_conflict_names_what_two_cannot_both_keep(engine, sql, constraint):
 @pytest.mark.parametrize(
     "sql", ["INSERT INTO children (id, parent) VALUES ('d', 'nobody')", "DELETE FROM parents WHERE id = 'a'"]
 )
-def test_foreign_keys_hold(engine, sql):
+def test_foreign_keys_are_enforced(engine, sql):
     write(engine, "INSERT INTO children (id, parent) VALUES ('c', 'a')")
     with pytest.raises(Conflict):
         write(engine, sql)
 
 
-def test_a_read_sees_one_state_while_others_write(engine):
+def test_a_read_sees_a_consistent_state_while_others_write(engine):
     with ThreadPoolExecutor(1) as others:
         with engine.read() as tx:
             assert amount(tx) == 100
@@ -108,7 +108,7 @@ def test_a_read_sees_one_state_while_others_write(engine):
     assert amounts(engine) == (1, 1)
 
 
-def test_a_read_inside_a_write_sees_what_is_committed(engine):
+def test_a_read_inside_a_write_sees_only_committed_data(engine):
     with engine.write() as tx:
         spend(tx, 30)
         assert amounts(engine) == (100, 0)
@@ -116,9 +116,9 @@ def test_a_read_inside_a_write_sees_what_is_committed(engine):
 
 
 @pytest.mark.parametrize("leave", [list, next])
-def test_a_read_that_ends_half_way_holds_nothing(make, leave):
-    """Not even while the rows that were not read any more can still be asked for."""
-    engine = stocked(make(patience=1))
+def test_a_read_that_ends_half_way_holds_no_lock(make, leave):
+    """Not even while the iterator over the remaining rows still exists."""
+    engine = with_tables(make(patience=1))
     with ExitStack() as half_way:
         with engine.read() as tx:
             rows = tx.each("SELECT id FROM parents")
@@ -154,18 +154,18 @@ def test_a_reader_cannot_write(engine, sql):
     assert write(engine, "UPDATE parents SET amount = 1") == 2
 
 
-def test_a_mistake_in_a_statement_is_not_taken_for_a_busy_database(engine):
+def test_a_syntax_error_is_not_taken_for_a_busy_database(engine):
     with pytest.raises(Exception, match="syntax error") as mistake, engine.read() as tx:
         tx.one("SELEC id FROM parents")
     assert not isinstance(mistake.value, StorageUnavailable)
 
 
-def test_bytes_numbers_and_nothing_come_back_as_they_went_in(engine):
-    big, sealed = 2**63 - 1, bytes(range(256))
-    write(engine, "INSERT INTO parents VALUES ('c', :amount, :seal)", amount=big, seal=sealed)
+def test_bytes_numbers_and_null_are_read_back_unchanged(engine):
+    big, data = 2**63 - 1, bytes(range(256))
+    write(engine, "INSERT INTO parents VALUES ('c', :amount, :seal)", amount=big, seal=data)
     with engine.read() as tx:
         rows = {row["id"]: row for row in tx.all("SELECT * FROM parents")}
-    assert (rows["c"]["amount"], bytes(rows["c"]["seal"]), rows["a"]["seal"]) == (big, sealed, None)
+    assert (rows["c"]["amount"], bytes(rows["c"]["seal"]), rows["a"]["seal"]) == (big, data, None)
 
 
 def test_one_all_and_each_agree(engine):
@@ -176,31 +176,31 @@ def test_one_all_and_each_agree(engine):
         assert tx.one("SELECT id FROM parents WHERE id = 'z'") is None
 
 
-def test_closed_it_is_opened_anew_when_it_is_used(engine):
-    for much in (1, 2):
+def test_a_closed_engine_opens_again_when_it_is_used(engine):
+    for moved in (1, 2):
         engine.close()
         with engine.write() as tx:
-            spend(tx, much)
+            spend(tx, moved)
         engine.close()
         engine.close()
-        assert amounts(engine)[1] == much * (much + 1) / 2
+        assert amounts(engine)[1] == moved * (moved + 1) / 2
 
 
 def test_no_writer_loses_what_another_wrote(engine):
-    """Each holds what it judges by, thinks and writes, as use cases do."""
+    """Each locks a row, reads it and writes it, as use cases do."""
 
-    def one_more(_):
+    def increment(_):
         with engine.write() as tx:
             seen = lock(tx)
             time.sleep(0)
             tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=seen + 1)
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(one_more, range(50)))
+        list(threads.map(increment, range(50)))
     assert amounts(engine) == (150, 0)
 
 
-def test_readers_and_writers_do_not_disturb_each_other(engine):
+def test_readers_and_writers_do_not_interfere(engine):
     done = threading.Event()
 
     def look():
@@ -240,13 +240,13 @@ engine.close()
 
 
 def test_no_process_loses_what_another_wrote(make):
-    engine = stocked(make())
+    engine = with_tables(make())
     together([python(PROCESS, make.kind, make.url) for _ in range(3)])
     assert amounts(engine) == (130, 0)
 
 
-def test_a_writer_that_waits_for_its_own_thread_is_turned_away(make):
-    engine = stocked(make(patience=0.1))
+def test_a_writer_that_waits_for_its_own_thread_gives_up(make):
+    engine = with_tables(make(patience=0.1))
     with engine.write() as tx:
         lock(tx)
         with pytest.raises(StorageUnavailable), engine.write() as other:
@@ -256,8 +256,8 @@ def test_a_writer_that_waits_for_its_own_thread_is_turned_away(make):
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["one engine", "two engines"])
-def test_a_writer_of_what_another_holds_is_turned_away_when_its_patience_ends(make, same):
-    holder = stocked(make())
+def test_a_writer_that_waits_for_a_lock_gives_up_after_its_patience(make, same):
+    holder = with_tables(make())
     engine, since = make(patience=0.3), time.monotonic()
     with (holder if not same else engine).write() as tx:
         lock(tx)
@@ -270,10 +270,10 @@ def test_a_writer_of_what_another_holds_is_turned_away_when_its_patience_ends(ma
     assert amounts(holder) == (1, 1)
 
 
-def test_a_writer_that_may_wait_gets_what_another_lets_go_of(make):
-    engine, held = stocked(make()), threading.Event()
+def test_a_waiting_writer_continues_when_the_lock_is_released(make):
+    engine, held = with_tables(make()), threading.Event()
 
-    def one_more():
+    def increment():
         held.wait(60)
         with engine.write() as tx:
             seen = lock(tx)
@@ -282,7 +282,7 @@ def test_a_writer_that_may_wait_gets_what_another_lets_go_of(make):
     with ThreadPoolExecutor(1) as others:
         with engine.write() as tx:
             lock(tx)
-            waiting = others.submit(one_more)
+            waiting = others.submit(increment)
             held.set()
             time.sleep(0.2)
             assert not waiting.done()
@@ -291,23 +291,23 @@ def test_a_writer_that_may_wait_gets_what_another_lets_go_of(make):
     assert amounts(engine) == (71, 30)
 
 
-def test_writes_that_are_to_be_alone_do_not_overlap(make):
-    """Each looks for others while it is under way itself."""
-    engines, under_way, most = (make(), make()), [], []
-    stocked(engines[0])
+def test_exclusive_writes_do_not_overlap(make):
+    """Each checks whether others are running at the same time."""
+    engines, running, counts = (make(), make()), [], []
+    with_tables(engines[0])
 
-    def be_alone(i):
+    def write_exclusively(i):
         with engines[i % 2].write(exclusive=True) as tx:
-            under_way.append(i)
+            running.append(i)
             time.sleep(0.02)
-            most.append(len(under_way))
-            seen = amount(tx)  # not held: nobody else is there
+            counts.append(len(running))
+            seen = amount(tx)  # no lock needed: the write is exclusive
             tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=seen + 1)
-            under_way.remove(i)
+            running.remove(i)
 
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(be_alone, range(12)))
-    assert most == [1] * 12
+        list(threads.map(write_exclusively, range(12)))
+    assert counts == [1] * 12
     assert amounts(engines[1]) == (112, 0)
 
 
@@ -321,32 +321,32 @@ def test_writes_that_are_to_be_alone_do_not_overlap(make):
         "UPDAT parents",
     ],
 )
-def test_a_write_that_hides_that_a_statement_failed_is_not_committed(engine, sql):
-    def hidden():
+def test_a_write_that_suppresses_a_failed_statement_is_not_committed(engine, sql):
+    def suppressing_write():
         with engine.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
                 tx.run(sql)
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-        hidden()
+        suppressing_write()
     require_untouched(engine)
 
 
 class _Optimised(SourceFileLoader):
-    """Loads a module as `python -O` does, without its assertions."""
+    """Loads a module without its assertions, as `python -O` does."""
 
     def get_code(self, fullname):
-        """The code, compiled here and not taken from a cache."""
+        """The code, compiled without the cache."""
         return compile(self.get_data(self.path), self.path, "exec", dont_inherit=True, optimize=1)
 
 
-def test_without_assertions_a_failed_statement_ends_its_transaction_all_the_same(engine, make):
+def test_a_failed_statement_ends_its_transaction_even_without_assertions(engine, make):
     kind = type(engine)
     module = ModuleType(f"{kind.__module__}_optimised")
     _Optimised(module.__name__, find_spec(kind.__module__).origin).exec_module(module)
 
-    def hidden(optimised):
+    def suppressing_write(optimised):
         with optimised.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
@@ -354,7 +354,7 @@ def test_without_assertions_a_failed_statement_ends_its_transaction_all_the_same
 
     with closing(getattr(module, kind.__name__)(make.url.removeprefix("sqlite:///"))) as optimised:
         with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-            hidden(optimised)
+            suppressing_write(optimised)
         require_untouched(optimised)
 
 
@@ -363,10 +363,10 @@ def test_without_assertions_a_failed_statement_ends_its_transaction_all_the_same
     [{}, {"other": 1}, {"amount": "\udcff"}, {"amount": 2**63}, {"amount": object()}],
     ids=["nothing", "something else", "half a character", "a number too many", "no value"],
 )
-def test_a_write_that_hides_that_a_statement_was_never_sent_is_not_committed(engine, given):
-    """Of this, the database itself knows nothing."""
+def test_a_write_that_suppresses_an_unsent_statement_is_not_committed(engine, given):
+    """The database itself does not know about it."""
 
-    def hidden():
+    def suppressing_write():
         with engine.write() as tx:
             spend(tx, 30)
             with pytest.raises(Exception) as unsent:  # noqa: PT011 - whatever the driver has to say
@@ -374,7 +374,7 @@ def test_a_write_that_hides_that_a_statement_was_never_sent_is_not_committed(eng
             assert not isinstance(unsent.value, StorageUnavailable)
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-        hidden()
+        suppressing_write()
     require_untouched(engine)
 
 
@@ -391,46 +391,46 @@ def test_one_statement_runs_for_many_rows(engine, count):
     assert amounts(engine) == (70, 30)
 
 
-def test_many_rows_of_which_one_is_there_already_are_a_conflict_that_takes_all_back(engine):
-    def spoilt():
+def test_a_conflict_in_one_of_many_rows_rolls_all_back(engine):
+    def failing_write():
         with engine.write() as tx:
             tx.many(MANY, [{"id": key, "parent": "a"} for key in "uvu"])
 
     with pytest.raises(Conflict) as conflict:
-        spoilt()
+        failing_write()
     assert conflict.value.constraint == "children.id"
     with engine.read() as tx:
         assert tx.all("SELECT id FROM children") == []
 
 
-def test_a_write_that_hides_that_one_of_many_rows_failed_is_not_committed(engine):
-    def hidden():
+def test_a_write_that_suppresses_a_failure_in_one_of_many_rows_is_not_committed(engine):
+    def suppressing_write():
         with engine.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
                 tx.many(MANY, [{"id": key, "parent": "a"} for key in "uvu"])
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-        hidden()
+        suppressing_write()
     assert amounts(engine) == (100, 0)
 
 
-def test_a_write_that_hides_that_one_of_many_rows_was_never_sent_is_not_committed(engine):
-    def hidden():
+def test_a_write_that_suppresses_an_unsent_row_of_many_is_not_committed(engine):
+    def suppressing_write():
         with engine.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
                 tx.many(MANY, [{"id": "u", "parent": "a"}, {"id": "\udcff", "parent": "a"}])
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-        hidden()
+        suppressing_write()
     assert amounts(engine) == (100, 0)
     with engine.read() as tx:
         assert tx.all("SELECT id FROM children") == []
 
 
-def test_pages_are_in_the_order_of_bytes(engine):
-    """Whatever language the database speaks."""
+def test_text_is_ordered_by_bytes(engine):
+    """Regardless of the locale of the database."""
     keys = ["A", "B", "Z", "a", "a-b", "a.b", "aB", "ab", "b", "z", "\x01", "~", "Ä", "ä", "é", "ß", "Ω", "中", "😀"]
     for key in keys[::-1]:
         write(engine, "INSERT INTO children (id, parent) VALUES (:id, 'a')", id=key)
@@ -442,8 +442,8 @@ def test_pages_are_in_the_order_of_bytes(engine):
     assert seen == sorted(keys)
 
 
-def test_rows_that_are_asked_for_when_their_transaction_is_over_do_not_come(engine):
-    """Not one, and they do not disturb the transaction that is under way then."""
+def test_rows_cannot_be_read_after_their_transaction(engine):
+    """And trying does not affect the transaction that is running then."""
     for i in range(3000):
         if not i % 1000:
             numbers = ", ".join(f"('{n:05}', 'a')" for n in range(i, i + 1000))
@@ -461,7 +461,7 @@ def test_rows_that_are_asked_for_when_their_transaction_is_over_do_not_come(engi
     assert amounts(engine) == (69, 31)
 
 
-# Where it is.
+# The URL.
 
 
 @pytest.mark.parametrize(

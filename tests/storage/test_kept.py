@@ -1,7 +1,7 @@
-"""Databases of every earlier step of the schema open, verify and replay, as they were written by their own version.
+"""Databases of every earlier step of the schema, written by the version of that step, can be opened, verified and replayed.
 
-`tests.storage.keep` keeps one of each new step. What is kept never changes: where a test here fails, the service has
-forgotten how to read what it wrote once.
+`tests.storage.keep` keeps one of each new step. It never changes: if a test here fails, the service can no longer read
+what it once wrote.
 """
 
 import lzma
@@ -29,7 +29,7 @@ from tests.conftest import settings
 from tests.storage.keep import KEPT
 
 STEPS = [step for step, _ in migrations.MIGRATIONS]
-HELD = {step: sorted(path.name for path in (KEPT / step).glob("*")) for step in STEPS}
+KEPT_ENGINES = {step: sorted(path.name for path in (KEPT / step).glob("*")) for step in STEPS}
 
 
 @pytest.fixture(params=STEPS)
@@ -40,7 +40,7 @@ def step(request):
 
 @pytest.fixture
 def store(step, engine, tmp_path):
-    """The database that was kept of a step on an engine, restored; opening it takes the later steps."""
+    """The kept database of a step on an engine, restored; opening it applies the later steps."""
     kept = KEPT / step / engine
     configured = settings(tmp_path, engine=engine, env="production", ledger_dir=tmp_path)
     records = lzma.decompress((kept / "records.xz").read_bytes())
@@ -48,7 +48,8 @@ def store(step, engine, tmp_path):
         (tmp_path / "refunds.db").write_bytes(records)
     else:
         with psycopg.connect(configured.database, autocommit=True) as connection:
-            connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())  # what only psql understands
+            # Only psql understands lines with a backslash.
+            connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())
     for name in ("master.key", "anchors.jsonl"):
         shutil.copyfile(kept / name, tmp_path / name)
     (tmp_path / "master.key").chmod(0o600)
@@ -58,17 +59,17 @@ def store(step, engine, tmp_path):
 
 
 def verified(store):
-    """How much is found sound."""
+    """The report of the audit."""
     with store.read(COMMAND_LINE) as uow:
         return uow.verify(list(store.checkpoints))
 
 
 def test_each_step_of_the_schema_has_a_database_on_each_engine():
-    missing = [step for step in STEPS if HELD[step] != ["postgresql", "sqlite"]]
+    missing = [step for step in STEPS if KEPT_ENGINES[step] != ["postgresql", "sqlite"]]
     assert not missing, f"run python -m tests.storage.keep for {missing}"
 
 
-def test_a_kept_database_is_of_its_step(step, tmp_path):
+def test_a_kept_database_has_the_steps_up_to_its_own(step, tmp_path):
     (tmp_path / "records.db").write_bytes(lzma.decompress((KEPT / step / "sqlite" / "records.xz").read_bytes()))
     with sqlite3.connect(tmp_path / "records.db") as connection:
         taken = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
@@ -85,7 +86,7 @@ ON_POSTGRESQL = (
 
 
 def schema(configured, engine):
-    """The schema of a database, as `sqlite-utils` or the server tells it."""
+    """The schema of a database, as `sqlite-utils` or the server describes it."""
     if engine == "sqlite":
         with sqlite3.connect(configured.database.removeprefix("sqlite:///")) as connection:
             database = Database(connection)
@@ -94,7 +95,7 @@ def schema(configured, engine):
         return [connection.execute(sql).fetchall() for sql in ON_POSTGRESQL]
 
 
-def test_one_that_took_the_later_steps_has_the_schema_of_a_new_one(store, engine, tmp_path):
+def test_a_migrated_database_has_the_schema_of_a_new_one(store, engine, tmp_path):
     new = settings(tmp_path / "new", engine=engine)
     with closing(Store(new)) as opened:
         opened.open()
@@ -103,36 +104,36 @@ def test_one_that_took_the_later_steps_has_the_schema_of_a_new_one(store, engine
     assert schema(settings(tmp_path, engine=engine), engine) == schema(new, engine)
 
 
-def test_it_opens_and_everything_in_it_is_sound(store):
+def test_a_kept_database_is_opened_and_found_sound(store):
     report = verified(store)
     assert report.events >= report.checkpointed > 60
     with store.read(COMMAND_LINE) as uow:
         assert [row["name"] for row in uow.tx.all("SELECT name FROM migrations ORDER BY name")] == STEPS
 
 
-def test_every_decision_is_made_again_without_a_difference(store):
+def test_a_replay_of_a_kept_database_finds_no_difference(store):
     found = Replayed()
     with store.read(COMMAND_LINE) as uow:
         assert not list(replay(uow, found))
     assert found.decisions > 30
 
 
-def test_everything_that_could_be_recorded_is_read(step, store):
+def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
     with store.read(COMMAND_LINE) as uow:
-        asked = uow.contacts.paginate(limit=200)
+        recorded = uow.contacts.paginate(limit=200)
         issued = uow.cancellations.paginate(limit=200)
-        happened = {event.type for event in events.read(uow, 0, 1000, None)[0]}
+        types = {event.type for event in events.read(uow, 0, 1000, None)[0]}
         assert {one.state for one in issued} == {"issued", "settled", "revoked"}
-        assert {one.outcome.reason for one in asked} > {"within_window", "window_elapsed", "order_already_cancelled"}
-        assert {one.from_detail for one in asked} >= {"+49891234567", "kim@example.org"}
-        assert all(uow.orders.get(one.order_id).customer_ref for one in asked)
+        assert {one.outcome.reason for one in recorded} > {"within_window", "window_elapsed", "order_already_cancelled"}
+        assert {one.from_detail for one in recorded} >= {"+49891234567", "kim@example.org"}
+        assert all(uow.orders.get(one.order_id).customer_ref for one in recorded)
         assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
         assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
         assert len(list(uow.users.iter_all())) == (0 if step in STEPS[:2] else 1)
-        assert happened >= {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
+        assert types >= {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
 
 
-def test_life_goes_on_in_it(store):
+def test_a_kept_database_can_be_written_to(store):
     before = verified(store).events
     with store.write(COMMAND_LINE) as uow:
         contact = next(one for one in uow.contacts.paginate(limit=200, is_open=True) if one.resolved_at is None)
@@ -142,7 +143,7 @@ def test_life_goes_on_in_it(store):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promised(Cancellation):
-    """A cancellation as a later version may have it: with a field more, and another field by another name."""
+    """A cancellation as a later version may define it: with another field, and one that is stored under another name."""
 
     promised_until: date | None = None
     promise: str | None = personal()
@@ -151,19 +152,19 @@ class Promised(Cancellation):
 PROMISES = RecordMapper(
     Promised,
     "cancellations",
-    stored_as={"promised_until": "until", "promise": "told"},
-    added={"until": "9999_promises", "told": "9999_promises"},
+    stored_as={"promised_until": "until", "promise": "promise_text"},
+    added={"until": "9999_promises", "promise_text": "9999_promises"},
 )
 
 
-def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(store):
+def test_a_later_column_is_part_of_the_digest_where_it_has_a_value(store):
     with store.write(COMMAND_LINE) as uow:
-        for column, kind in (("until", "TEXT"), ("told", "{bytes}")):
+        for column, kind in (("until", "TEXT"), ("promise_text", "{bytes}")):
             uow.tx.run(f"ALTER TABLE cancellations ADD COLUMN {column} {kind}")
     with store.write(COMMAND_LINE) as uow:
-        told = {event.subject: event.digest for event in events.read(uow, 0, 1000, None)[0]}
+        digests = {event.subject: event.digest for event in events.read(uow, 0, 1000, None)[0]}
         rows = uow.tx.all("SELECT * FROM cancellations")
-        assert all(PROMISES.digest(row) == told[row["cancellation_id"]] for row in rows)
+        assert all(PROMISES.digest(row) == digests[row["cancellation_id"]] for row in rows)
         cipher = CustomerCipher(new_key())
         before = replace(
             PROMISES.load(rows[0], NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
@@ -174,6 +175,6 @@ def test_a_column_that_comes_later_is_vouched_for_wherever_it_holds_something(st
         (row,) = uow.tx.all("SELECT * FROM cancellations WHERE until IS NOT NULL")
         assert row["until"] == "2026-12-02"
         assert PROMISES.load(row, cipher).promise == after.promise == "bis Mittwoch"
-        assert PROMISES.digest(row) == digest != told[row["cancellation_id"]]
+        assert PROMISES.digest(row) == digest != digests[row["cancellation_id"]]
         assert PROMISES.digest(dict(row) | {"until": "2026-12-03"}) != digest
-        assert PROMISES.digest(dict(row) | {"told": None}) != digest
+        assert PROMISES.digest(dict(row) | {"promise_text": None}) != digest

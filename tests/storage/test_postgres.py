@@ -1,4 +1,4 @@
-"""What PostgreSQL alone does: connections that get lost, writes side by side, users, passwords and settings."""
+"""What is specific to PostgreSQL: lost connections, concurrent writes, users, passwords and settings."""
 
 import logging
 import os
@@ -30,12 +30,12 @@ from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
 from refunds.storage.repository import Context
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster
-from tests.storage.engines import amount, amounts, lock, migrate, opener, require_untouched, spend, stocked, write
+from tests.storage.engines import amount, amounts, lock, migrate, opener, require_untouched, spend, with_tables, write
 
 
 @pytest.fixture
 def make(tmp_path):
-    """What opens the database of a test, as often as is wanted."""
+    """An opener of the database of a test."""
     with opener("PostgreSQL", tmp_path) as made:
         yield made
 
@@ -43,12 +43,12 @@ def make(tmp_path):
 @pytest.fixture
 def engine(make):
     """An engine with two tables."""
-    return stocked(make())
+    return with_tables(make())
 
 
-def test_a_write_that_is_to_be_alone_waits_for_as_long_as_the_one_before_takes(make):
-    """Which may bring a large schema up to date; what it waits for after that, it waits for as all others do."""
-    engine, patient = stocked(make()), make(patience=0.2)
+def test_an_exclusive_write_waits_for_another_as_long_as_it_takes(make):
+    """The other may migrate a large schema; only for other locks does it wait no longer than its patience."""
+    engine, patient = with_tables(make()), make(patience=0.2)
 
     def follow():
         with patient.write(exclusive=True) as tx:
@@ -65,12 +65,12 @@ def test_a_write_that_is_to_be_alone_waits_for_as_long_as_the_one_before_takes(m
 
 
 def backend(tx):
-    """The number of the server's process that a transaction is served by."""
+    """The process id of the backend that serves a transaction."""
     return tx.one("SELECT pg_backend_pid() AS pid")["pid"]
 
 
-def ended(url, *pids):
-    """Let the server end connections, some or all others, and wait until they are gone."""
+def end_connections(url, *pids):
+    """Let the server end some or all other connections, and wait until they are closed."""
     there = "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
     there += " AND pid <> pg_backend_pid() AND (%(pids)s::int[] IS NULL OR pid = ANY (%(pids)s))"
     given = {"pids": list(pids) or None}
@@ -80,16 +80,16 @@ def ended(url, *pids):
     return many
 
 
-def until(true):
-    """Wait until something is true."""
+def until(condition):
+    """Wait until a condition is true."""
     deadline = time.monotonic() + PATIENCE
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline, "it has taken too long"
         time.sleep(0.01)
 
 
 def shown(tx, setting):
-    """What a connection is set to."""
+    """The value of a setting of a connection."""
     return tx.one("SELECT current_setting(:setting) AS value", setting=setting)["value"]
 
 
@@ -98,7 +98,7 @@ def shown(tx, setting):
 
 def row(table, *values):
     """The statement that adds a row."""
-    return f"INSERT INTO {table} VALUES ({', '.join(values)})"  # noqa: S608 - what stands below
+    return f"INSERT INTO {table} VALUES ({', '.join(values)})"  # noqa: S608 - the values below
 
 
 NONE = ("NULL",) * 10
@@ -161,7 +161,7 @@ CONFLICTS = {
     "journal_head.id": row("journal_head", "1", "0", "''", "0"),
     "idempotency.client_id, idempotency.key_hash": KEY,
 }
-"""A statement for whatever two cannot both keep."""
+"""A statement that violates each unique constraint."""
 
 
 @pytest.fixture(scope="module", params=["write-ahead log", "PostgreSQL"])
@@ -176,7 +176,7 @@ def filled(request, tmp_path_factory):
 
 
 def run(engine, sql):
-    """One statement with those of the digests that it wants; braces in it are its own."""
+    """Run a statement with the digests that it needs; its braces are escaped."""
     given = {name: name.encode() for name in ("one", "two", "three") if f":{name}" in sql}
     return write(engine, sql.replace("{}", "{{}}"), **given)
 
@@ -189,7 +189,7 @@ def test_a_conflict_has_the_same_name_on_each_engine(filled, constraint, sql):
 
 
 @pytest.mark.parametrize("filled", ["PostgreSQL"], indirect=True)
-def test_there_is_a_conflict_for_whatever_must_be_unique(filled):
+def test_every_unique_constraint_has_a_conflict_here(filled):
     with filled.read() as tx:
         rows = tx.all(
             "SELECT string_agg(relname || '.' || attname, ', ' ORDER BY attnum) AS columns"
@@ -199,11 +199,11 @@ def test_there_is_a_conflict_for_whatever_must_be_unique(filled):
     assert sorted(row["columns"] for row in rows) == sorted(CONFLICTS)
 
 
-# Writes side by side.
+# Concurrent writes.
 
 
 def test_writers_of_different_rows_do_not_wait_for_each_other(make):
-    engine = stocked(make(patience=2))
+    engine = with_tables(make(patience=2))
     with engine.write() as one, engine.write() as other:
         one.run("UPDATE parents SET amount = 1 WHERE id = 'a'")
         other.run("UPDATE parents SET amount = 2 WHERE id = 'b'")
@@ -211,14 +211,14 @@ def test_writers_of_different_rows_do_not_wait_for_each_other(make):
     assert amounts(engine) == (1, 2)
 
 
-def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
-    both = threading.Barrier(2, timeout=PATIENCE)
+def test_one_of_two_deadlocked_writes_succeeds(engine):
+    both_locked = threading.Barrier(2, timeout=PATIENCE)
 
-    def swapped(first, second):
+    def write_both(first, second):
         try:
             with engine.write() as tx:
                 lock(tx, first)
-                both.wait()
+                both_locked.wait()
                 lock(tx, second)
                 tx.run("UPDATE parents SET amount = amount + 1 WHERE id = :id", id=first)
         except StorageUnavailable:
@@ -226,14 +226,14 @@ def test_of_two_writes_that_wait_for_each_other_one_is_done(engine):
         return first
 
     with ThreadPoolExecutor(2) as threads:
-        done = list(threads.map(swapped, "ab", "ba"))
+        done = list(threads.map(write_both, "ab", "ba"))
     assert done.count(None) == 1
     assert amounts(engine) == ((101, 0) if "a" in done else (100, 1))
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, exclusive):
-    holder, engine = stocked(make()), make()
+def test_an_exclusive_write_only_waits_for_another_exclusive_write(make, exclusive):
+    holder, engine = with_tables(make()), make()
 
     def late():
         with engine.write(exclusive=exclusive) as tx:
@@ -254,41 +254,41 @@ def test_a_write_that_is_to_be_alone_waits_for_another_such_alone(make, exclusiv
     assert amounts(holder) == (69, 31)
 
 
-def test_more_threads_than_connections_all_get_done(engine):
+def test_more_threads_than_connections_all_finish(engine):
     with engine.read() as tx:
         before = backend(tx)
 
-    def one_more(_):
+    def increment(_):
         with engine.write() as tx:
             tx.run("UPDATE parents SET amount = :amount WHERE id = 'a'", amount=lock(tx) + 1)
         with engine.read() as tx:
             return backend(tx)
 
     with ThreadPoolExecutor(CONNECTIONS * 3) as threads:
-        seen = set(threads.map(one_more, range(CONNECTIONS * 12)))
+        seen = set(threads.map(increment, range(CONNECTIONS * 12)))
     assert amounts(engine) == (100 + CONNECTIONS * 12, 0)
     assert len(seen | {before}) <= CONNECTIONS
 
 
 @pytest.mark.parametrize("given", [{"id": "\0"}, {"id": "a\0b"}])
-def test_a_write_that_hides_that_a_text_had_a_nul_is_not_committed(engine, given):
-    """The driver sends none, so that the database does not know that anything failed."""
+def test_a_write_that_suppresses_an_error_about_nul_is_not_committed(engine, given):
+    """The driver does not send such a text, so the database does not know that anything failed."""
 
-    def hidden():
+    def suppressing_write():
         with engine.write() as tx:
             spend(tx, 30)
             with pytest.raises(psycopg.DataError, match="NUL"):
                 tx.run("UPDATE parents SET amount = 1 WHERE id = :id", **given)
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
-        hidden()
+        suppressing_write()
     assert amounts(engine) == (100, 0)
 
 
 # Reads.
 
 
-def test_a_read_of_several_statements_sees_one_state_and_what_is_written_meanwhile_later(engine):
+def test_a_read_of_several_statements_sees_a_consistent_state(engine):
     with engine.read() as tx:
         assert amount(tx) == 100
         write(engine, "UPDATE parents SET amount = 1")
@@ -300,7 +300,7 @@ def test_a_read_of_several_statements_sees_one_state_and_what_is_written_meanwhi
 
 @pytest.fixture
 def counted(engine):
-    """An engine with more rows than are fetched at a time, twice over."""
+    """An engine with more than twice as many rows as are fetched at a time."""
     numbers = "SELECT to_char(n, 'FM00000'), n FROM generate_series(1, :last) AS n"
     write(engine, "DELETE FROM parents")
     write(engine, f"INSERT INTO parents (id, amount) {numbers}", last=_ROWS * 5 // 2)
@@ -311,7 +311,7 @@ COUNT = "SELECT amount FROM parents WHERE amount > :after ORDER BY id"
 
 
 @pytest.mark.parametrize("transaction", ["read", "write"])
-def test_rows_come_one_by_one_while_other_statements_run(counted, transaction):
+def test_rows_can_be_iterated_while_other_statements_run(counted, transaction):
     with getattr(counted, transaction)() as tx:
         rows, others = tx.each(COUNT, after=0), tx.each(COUNT, after=100)
         seen, also = [], []
@@ -325,7 +325,7 @@ def test_rows_come_one_by_one_while_other_statements_run(counted, transaction):
 
 
 @pytest.mark.parametrize("taken", [0, 1, _ROWS, _ROWS + 1])
-def test_a_connection_serves_on_after_rows_that_were_left_half_way(counted, taken):
+def test_a_connection_is_reused_after_an_unfinished_iteration(counted, taken):
     pids = set()
     for _ in range(2):
         with counted.read() as tx:
@@ -341,7 +341,7 @@ def test_a_connection_serves_on_after_rows_that_were_left_half_way(counted, take
     assert len(pids) == 1
 
 
-def test_no_cursor_is_left_of_rows_that_were_read_to_their_end(counted):
+def test_no_cursor_is_left_after_a_finished_iteration(counted):
     with counted.read() as tx:
         assert len(list(tx.each(COUNT, after=0))) == _ROWS * 5 // 2
         assert tx.all("SELECT name FROM pg_cursors WHERE name LIKE 'rows%'") == []
@@ -350,7 +350,7 @@ def test_no_cursor_is_left_of_rows_that_were_read_to_their_end(counted):
 NAMES = ["A", "B", "Z", "a", "aB", "ab", "b", "z", "Ä", "ä", "É", "é", "ß", "Ω", "中", "😀"]
 
 
-def test_pages_of_orders_and_clients_are_in_the_order_of_bytes(make):
+def test_orders_and_clients_are_ordered_by_bytes(make):
     engine, cipher, now = make(), CustomerCipher(new_key()), datetime.now(UTC)
     migrate(engine)
     with engine.write() as tx:
@@ -370,14 +370,14 @@ def test_pages_of_orders_and_clients_are_in_the_order_of_bytes(make):
         assert seen[1:] == [row["order_id"] for row in orders.iter_all(tx)] == sorted(NAMES)
         assert [client.name for client, _ in clients.Tokens(context).with_clients()] == sorted(NAMES)
         assert [row["client_id"] for row in clients.iter_clients(tx)] == [f"cli_{name}" for name in sorted(NAMES)]
-        # Left to a database that speaks English, they would not be.
+        # A database with an English locale would order them differently.
         own = tx.one("SELECT datlocprovider::text AS provider FROM pg_database WHERE datname = current_database()")
         left = [row["order_id"] for row in tx.all('SELECT order_id FROM orders ORDER BY order_id COLLATE "default"')]
         assert own["provider"] != "i" or left != sorted(NAMES)
 
 
 def facts(now):
-    """What else an order has to have."""
+    """The other required fields of an order."""
     none = ("customer_ref", "region", "ordered_at", "service_provided_at", "correction_reason")
     return dict.fromkeys(none) | {"policy": "p", "registered_at": now, "asserted_by": "cli_1", "revision": 1}
 
@@ -386,17 +386,17 @@ def facts(now):
 
 
 @pytest.mark.parametrize("transaction", ["read", "write"])
-def test_connections_that_the_server_has_ended_are_passed_over(make, transaction):
-    engine, all_there = stocked(make()), threading.Barrier(CONNECTIONS, timeout=PATIENCE)
+def test_connections_that_the_server_has_ended_are_replaced(make, transaction):
+    engine, all_connected = with_tables(make()), threading.Barrier(CONNECTIONS, timeout=PATIENCE)
 
     def connect(_):
         with engine.read() as tx:
-            all_there.wait()
+            all_connected.wait()
             return backend(tx)
 
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         before = set(threads.map(connect, range(CONNECTIONS)))
-    assert ended(make.url) == len(before) == CONNECTIONS
+    assert end_connections(make.url) == len(before) == CONNECTIONS
     for _ in range(CONNECTIONS + 1):
         with getattr(engine, transaction)() as tx:
             assert backend(tx) not in before
@@ -406,7 +406,7 @@ def test_connections_that_the_server_has_ended_are_passed_over(make, transaction
 
 
 def nothing(tx):
-    """Whoever has done all that was to be done, or who does it no more."""
+    """Do nothing more in a transaction."""
 
 
 def every(tx):
@@ -419,36 +419,36 @@ def every(tx):
     [("write", nothing), ("write", amount), ("write", every), ("read", amount), ("read", every)],
 )
 def test_a_transaction_whose_connection_is_ended_is_unavailable(make, transaction, then):
-    """Also where nothing but its COMMIT is left to be done."""
-    engine = stocked(make())
+    """Even if only its COMMIT is left."""
+    engine = with_tables(make())
 
-    def interrupted():
+    def interrupted_transaction():
         with getattr(engine, transaction)() as tx:
             assert amount(tx) == 100
             if transaction == "write":
                 spend(tx, 30)
-            ended(make.url, backend(tx))
+            end_connections(make.url, backend(tx))
             then(tx)
 
     with pytest.raises(StorageUnavailable):
-        interrupted()
+        interrupted_transaction()
     require_untouched(engine)
 
 
-def test_a_read_that_has_seen_all_it_wants_does_not_mind_the_end_of_its_connection(make):
-    engine = stocked(make())
+def test_a_finished_read_is_not_affected_by_the_end_of_its_connection(make):
+    engine = with_tables(make())
     with engine.read() as tx:
         assert every(tx) == [{"id": "a"}, {"id": "b"}]
-        ended(make.url, backend(tx))
+        end_connections(make.url, backend(tx))
     assert amounts(engine) == (100, 0)
 
 
-def test_a_transaction_that_goes_silent_holds_nothing_for_ever(make):
-    engine = stocked(make())
+def test_an_idle_transaction_does_not_hold_its_locks_forever(make):
+    engine = with_tables(make())
     with engine.read() as tx:
         assert shown(tx, "idle_in_transaction_session_timeout") == "1min"
 
-    def silent():
+    def idle_write():
         with engine.write() as tx, psycopg.connect(make.url, autocommit=True) as spy:
             lock(tx)
             there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (backend(tx),)
@@ -457,12 +457,12 @@ def test_a_transaction_that_goes_silent_holds_nothing_for_ever(make):
             spend(tx, 30)
 
     with pytest.raises(StorageUnavailable):
-        silent()
+        idle_write()
     assert amounts(engine) == (100, 0)
 
 
 class Server:
-    """A server of our own, which is stopped and started again."""
+    """A separate server that can be stopped and started again."""
 
     def __init__(self, given) -> None:
         self.cluster, self._started = given, None
@@ -474,7 +474,7 @@ class Server:
         return self.data / "postmaster.pid"
 
     def stop(self) -> None:
-        """End it with all its connections."""
+        """Stop it and end all its connections."""
         os.kill(int(self._status.read_text().split()[0]), signal.SIGINT)
         until(lambda: not self._status.exists())
         if self._started is not None:
@@ -482,7 +482,7 @@ class Server:
             self._started = None
 
     def start(self) -> None:
-        """Start it as it was started before."""
+        """Start it with its original options."""
         owner = self.data.stat()
         theirs = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         self._started = subprocess.Popen(
@@ -498,7 +498,7 @@ class Server:
 
     @contextmanager
     def away(self):
-        """Let nobody reach it for a while."""
+        """Stop it for a while."""
         self.stop()
         try:
             yield
@@ -506,12 +506,12 @@ class Server:
             self.start()
 
     def end(self) -> None:
-        """End it where it was started here."""
+        """Stop it if it was started here."""
         if self._started is not None:
             self.stop()
 
     def run(self, statement, *names, database="postgres") -> None:
-        """A statement with names and texts in it."""
+        """Run a statement with names and texts filled in."""
         made = composed.SQL(statement).format(*names)
         with psycopg.connect(self.cluster.url(database), autocommit=True) as connection:
             connection.execute(made)
@@ -519,7 +519,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server():
-    """A server of our own, with users and databases as they are needed."""
+    """A separate server, on which tests create users and databases."""
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("TEST_DATABASE_URL", raising=False)
         with cluster() as given:
@@ -530,7 +530,7 @@ def server():
 
 @contextmanager
 def engine_of(url, **options):
-    """An engine, let go of when it is not needed any more."""
+    """An engine, closed afterwards."""
     engine = PostgreSQL(url, **options)
     try:
         yield engine
@@ -538,9 +538,9 @@ def engine_of(url, **options):
         engine.close()
 
 
-def test_a_server_that_was_started_anew_serves_at_once(server):
+def test_a_restarted_server_serves_at_once(server):
     with engine_of(server.cluster.create()) as engine:
-        stocked(engine)
+        with_tables(engine)
         with server.away():
             pass
         with engine.write() as tx:
@@ -550,7 +550,7 @@ def test_a_server_that_was_started_anew_serves_at_once(server):
 
 def test_a_server_that_is_away_is_unavailable_until_it_is_back(server):
     with engine_of(server.cluster.create(), patience=0.5) as engine:
-        stocked(engine)
+        with_tables(engine)
         with server.away():
             for transaction in (engine.read, engine.write):
                 with pytest.raises(StorageUnavailable), transaction() as tx:
@@ -581,7 +581,7 @@ def serves(engine):
         ("remote_apply", "remote_apply"),
     ],
 )
-def test_a_commit_is_never_told_before_it_is_on_disk(make, set_to, kept):
+def test_a_commit_is_never_confirmed_before_it_is_on_disk(make, set_to, kept):
     with psycopg.connect(make.url, autocommit=True) as connection:
         name = composed.Identifier(connection.info.dbname)
         change = "ALTER DATABASE {} SET synchronous_commit = {}"
@@ -592,7 +592,7 @@ def test_a_commit_is_never_told_before_it_is_on_disk(make, set_to, kept):
             assert shown(tx, "synchronous_commit") == kept
 
 
-def test_a_connection_waits_and_holds_no_longer_than_it_may(make):
+def test_a_connection_has_the_intended_timeouts_and_isolation(make):
     with make(patience=0.25).write() as tx:
         assert shown(tx, "lock_timeout") == "250ms"
         assert shown(tx, "transaction_isolation") == "read committed"
@@ -603,7 +603,7 @@ def test_a_connection_waits_and_holds_no_longer_than_it_may(make):
         assert shown(tx, "transaction_read_only") == "on"
 
 
-# Who may not, and what is no database of ours.
+# Missing permissions, and unsuitable databases.
 
 
 def url_of(server, database, **changed):
@@ -616,13 +616,13 @@ def url_of(server, database, **changed):
 
 @pytest.fixture
 def stranger(server):
-    """A user who may connect and no more, with a password that says so."""
+    """A user who may only connect."""
     server.run("CREATE ROLE stranger LOGIN PASSWORD 'let me in'")
     yield {"user": "stranger", "password": "let me in"}
     server.run("DROP ROLE stranger")
 
 
-def test_a_user_who_may_not_make_tables_is_told_what_to_do(server, stranger):
+def test_a_user_who_may_not_create_tables_gets_a_hint(server, stranger):
     server.cluster.create("of_someone_else")
     with engine_of(url_of(server, "of_someone_else", **stranger)) as engine:
         engine.require_fit()
@@ -646,21 +646,21 @@ UNFIT = {
 }
 
 
-@pytest.mark.parametrize(("changed", "told"), UNFIT.values(), ids=UNFIT)
-def test_a_database_that_cannot_be_reached_is_told(server, changed, told):
+@pytest.mark.parametrize(("changed", "message"), UNFIT.values(), ids=UNFIT)
+def test_an_unreachable_database_is_reported(server, changed, message):
     with pytest.raises(ConfigurationError, match=r"^REFUNDS_DATABASE: postgresql://.* cannot be accessed: ") as refused:
         open_engine(url_of(server, "postgres", **changed))
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).endswith(": compare host, port, database, user and password")
     assert "\n" not in str(refused.value)
 
 
-def test_a_database_that_there_is_not_is_told(server):
+def test_a_missing_database_is_reported(server):
     with pytest.raises(ConfigurationError, match='database "nowhere" does not exist: compare host'):
         open_engine(url_of(server, "nowhere"))
 
 
-def test_a_database_that_cannot_keep_every_text_is_told(server):
+def test_a_database_with_another_encoding_is_refused(server):
     server.run("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'")
     with pytest.raises(
         ConfigurationError, match="has the encoding SQL_ASCII: create the database with ENCODING 'UTF8'"
@@ -668,7 +668,7 @@ def test_a_database_that_cannot_keep_every_text_is_told(server):
         open_engine(url_of(server, "ascii"))
 
 
-def test_a_database_of_an_old_server_is_told(server, monkeypatch):
+def test_an_old_server_is_refused(server, monkeypatch):
     monkeypatch.setattr("refunds.storage.postgres.OLDEST", 999)
     with pytest.raises(ConfigurationError, match=r"is PostgreSQL \d+: version 999 or newer is needed$"):
         open_engine(url_of(server, "postgres"))
@@ -695,7 +695,7 @@ def test_a_database_of_an_old_server_is_told(server, monkeypatch):
         "postgresql://u:p\udcff@h/d",
     ],
 )
-def test_a_url_that_is_none_is_told_without_repeating_it(url):
+def test_an_invalid_url_is_reported_without_repeating_it(url):
     with pytest.raises(ConfigurationError) as refused:
         open_engine(url)
     assert str(refused.value) == (
@@ -718,7 +718,7 @@ PASSWORDS = [
 
 
 def spellings(password, place):
-    """URLs that have a password in them, escaped and as it is, in either place."""
+    """URLs that contain a password, escaped and unescaped, in either place."""
     user, _, where = place.partition("@")
     for written in (quote(password, safe=""), password):
         yield f"postgresql://{user}:{written}@{where}"
@@ -727,21 +727,21 @@ def spellings(password, place):
 
 
 def pieces(password):
-    """Whatever of a password would give it away: three signs in a row, and that escaped."""
+    """The parts of a password that must not be shown: any three characters in a row, also escaped."""
     runs = {password[i : i + 3] for i in range(len(password) - 2)}
     return runs | {quote(run, safe="") for run in runs}
 
 
 def errors_of(error):
-    """An error with those that it came from or came up in."""
+    """An error with its causes and contexts."""
     if error is None:
         return []
     return [error, *errors_of(error.__cause__), *errors_of(error.__context__)]
 
 
-def told_of(url):
-    """Whatever is told of a URL: by what is made of it, by its errors, and by theirs."""
-    given = settings(Path("records"), database=url)  # a directory of random letters may hold those of a password
+def texts_about(url):
+    """Every text about a URL: from the settings, the engine and all errors."""
+    given = settings(Path("records"), database=url)  # a random directory name may contain parts of a password
     yield from (repr(given), str(given))
     try:
         engine = PostgreSQL(url, patience=0.01)
@@ -761,23 +761,23 @@ def told_of(url):
 
 
 def texts(error):
-    """What an error says, and all that it came from, and as it is printed."""
+    """The texts of an error and of its causes, and its traceback."""
     for found in errors_of(error):
         yield from (str(found), repr(found))
     yield "".join(traceback.format_exception(error))
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_nothing_that_is_told_holds_a_part_of_the_password(password, caplog):
+def test_no_text_contains_a_part_of_the_password(password, caplog):
     caplog.set_level(logging.DEBUG)
     for url in spellings(password, f"someone@127.0.0.1:{CLOSED_PORT}/records"):
-        told = [*told_of(url), caplog.text]
-        held = {piece for piece in pieces(password) for text in told if piece in text}
-        assert not held, url
+        shown_texts = [*texts_about(url), caplog.text]
+        leaked = {piece for piece in pieces(password) for text in shown_texts if piece in text}
+        assert not leaked, url
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_a_password_of_any_signs_opens_when_it_is_escaped(server, password):
+def test_a_password_with_any_characters_works_when_it_is_escaped(server, password):
     server.run("CREATE ROLE someone LOGIN PASSWORD {}", composed.Literal(password))
     try:
         right = url_of(server, "postgres", user="someone", password=password)

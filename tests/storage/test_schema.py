@@ -1,4 +1,4 @@
-"""The schema, and how records become rows of it, on each engine."""
+"""The schema, and how records become rows, on each engine."""
 
 import re
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ engine.close()
 """
 
 KINDS = ("write-ahead log", "PostgreSQL")
-"""The journals of SQLite make no difference to a schema."""
+"""The journal mode of SQLite does not affect the schema."""
 
 CATALOGUES = {
     SQLite: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
@@ -65,12 +65,12 @@ OBJECTS = {
     PostgreSQL: "SELECT oid, relname, relfilenode, relnatts, relchecks FROM pg_class"
     " WHERE relnamespace = 'public'::regnamespace ORDER BY oid",
 }
-"""Where an engine tells whatever it was made to hold."""
+"""Where an engine describes all its objects."""
 
 
 @pytest.fixture(params=KINDS)
 def make(request, tmp_path):
-    """What opens the database of a test, as often as is wanted."""
+    """An opener of the database of a test."""
     with opener(request.param, tmp_path) as made:
         yield made
 
@@ -90,23 +90,23 @@ def tables(engine):
         return [row["name"] for row in tx.all(CATALOGUES[type(engine)])]
 
 
-def test_the_schema_is_made_once_by_four_processes_that_start_together(make):
+def test_four_processes_that_start_together_create_the_schema_once(make):
     processes = [python(MIGRATE, make.url) for _ in range(4)]
     assert together(processes) == [[str(len(MIGRATIONS)), "1"]] * 4
 
 
-def test_a_schema_that_is_up_to_date_stays_as_it_is(installed):
-    def found():
+def test_a_schema_that_is_up_to_date_is_not_changed(installed):
+    def objects():
         with installed.read() as tx:
             return tx.all(OBJECTS[type(installed)]), tx.all("SELECT * FROM migrations")
 
-    before = found()
+    before = objects()
     migrate(installed)
-    assert found() == before
+    assert objects() == before
     assert len(before[0]) > len(NAMES)
 
 
-def test_a_newer_schema_is_refused_and_left_alone(make):
+def test_a_newer_schema_is_refused_and_not_changed(make):
     engine = make()
     migrate(engine)
     write(engine, "INSERT INTO migrations (name) VALUES ('9999_from_the_future')")
@@ -132,11 +132,11 @@ TYPES = {
     SQLite: {str: "TEXT", int: "INTEGER", bytes: "BLOB"},
     PostgreSQL: {str: "text", int: "bigint", bytes: "bytea"},
 }
-"""What an engine calls the type of a column."""
+"""The names of column types in each engine."""
 
 
 def plain(hint):
-    """A field's type without None, and whether None may stand there."""
+    """A field's type without None, and whether None is allowed."""
     optional = isinstance(hint, UnionType)
     if optional:
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
@@ -144,7 +144,7 @@ def plain(hint):
 
 
 def column(record, field, types):
-    """What a column has to be: its name, its type, and whether something must stand there."""
+    """The expected column of a field: its name, its type, and whether it is required."""
     hint, optional = plain(get_type_hints(record)[field.name])
     stored = bytes if field.metadata.get("personal") else str if issubclass(hint, StrEnum) else STORED[hint]
     return field.name, types[stored], not optional
@@ -160,7 +160,7 @@ WHERE attrelid = to_regclass(:name) AND attnum > 0 AND attgenerated = '' ORDER B
 
 
 def columns(engine, name):
-    """The columns of a table as the engine tells them: name, type, whether one must be given, whether it is the key."""
+    """The columns of a table as the engine describes them: name, type, whether it is required, whether it is the key."""
     with engine.read() as tx:
         rows = tx.all(ON_SQLITE if isinstance(engine, SQLite) else ON_POSTGRESQL, name=name)
     return [(row["name"], row["type"], bool(row["required"]), bool(row["is_key"])) for row in rows]
@@ -168,35 +168,35 @@ def columns(engine, name):
 
 @pytest.mark.parametrize("table", TABLES, ids=NAMES)
 def test_a_record_has_exactly_the_columns_of_its_table(installed, table):
-    there = columns(installed, table.name)
-    wanted = [column(table.record, field, TYPES[type(installed)]) for field in fields(table.record)]
-    assert [(name, kind, required) for name, kind, required, _ in there] == wanted
-    assert [name for name, *_, is_key in there if is_key] == [table.key]
-    assert table.columns.replace(f"{table.name}.", "").split(", ") == [name for name, *_ in there]
+    actual = columns(installed, table.name)
+    expected = [column(table.record, field, TYPES[type(installed)]) for field in fields(table.record)]
+    assert [(name, kind, required) for name, kind, required, _ in actual] == expected
+    assert [name for name, *_, is_key in actual if is_key] == [table.key]
+    assert table.columns.replace(f"{table.name}.", "").split(", ") == [name for name, *_ in actual]
 
 
-def test_a_column_that_came_later_says_with_which_step():
-    """Or the digests of all that was written before it would be others."""
+def test_a_later_column_names_its_step():
+    """Otherwise the digests of all earlier records would change."""
     adding = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
     later = [(table, column, step) for step, sql in MIGRATIONS for table, column in adding.findall(sql)]
-    said = {(table.name, column, step) for table in TABLES for column, step in table.added.items()}
+    declared = {(table.name, column, step) for table in TABLES for column, step in table.added.items()}
     of_records = {one for one in later if one[0] in NAMES and one[1] not in GENERATED}
-    assert said == of_records
+    assert declared == of_records
 
 
-def test_every_table_is_a_records_or_known_to_be_none(installed):
+def test_every_table_has_records_or_is_listed_as_having_none(installed):
     assert set(tables(installed)) == {*NAMES, *NO_RECORDS}
 
 
 def keys_declared():
-    """The columns that the migrations declare as texts which pages are ordered by."""
+    """The columns that the migrations declare as keys."""
     made = "CREATE TABLE migrations (\n  name {key} PRIMARY KEY\n);\n" + "".join(sql for _, sql in MIGRATIONS)
     for table, inside in re.findall(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", made, flags=re.DOTALL):
         yield from ((table, name) for name in re.findall(r"^  (\w+) \{key\}", inside, flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("installed", ["PostgreSQL"], indirect=True)
-def test_what_pages_are_ordered_by_is_ordered_by_bytes(installed):
+def test_key_columns_are_ordered_by_bytes(installed):
     with installed.read() as tx:
         rows = tx.all(
             "SELECT table_name, column_name, collation_name FROM information_schema.columns"
@@ -211,7 +211,7 @@ def test_what_pages_are_ordered_by_is_ordered_by_bytes(installed):
 
 # Records and rows.
 
-# PostgreSQL keeps no NUL in a text. The service takes none from outside; in JSON it is written as an escape.
+# PostgreSQL stores no NUL in a text. The service accepts none from outside; in JSON it is escaped.
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 _IN_JSON = st.text(max_size=30)
 _JSON = st.dictionaries(
@@ -245,14 +245,14 @@ _OF_DECISIONS = VALUES | {
 
 
 def values(hint):
-    """Every value that a field may have."""
+    """A strategy for the values of a field."""
     kind, optional = plain(hint)
     given_ = st.sampled_from(kind) if issubclass(kind, StrEnum) else VALUES[kind]
     return given_ | st.none() if optional else given_
 
 
 def of_decisions(hint):
-    """Every value that a field of a stored decision may have."""
+    """A strategy for the values of a field of a stored decision."""
     if get_origin(hint) is tuple:
         return st.lists(of_decisions(get_args(hint)[0]), max_size=3).map(tuple)
     kind, optional = plain(hint)
@@ -268,18 +268,18 @@ VALUES[RecordedDecision] = _OF_DECISIONS[RecordedDecision]
 
 
 def records(record):
-    """Every record of a class."""
+    """A strategy for the records of a class."""
     return st.builds(record, **{name: values(hint) for name, hint in get_type_hints(record).items()})
 
 
 def only_row(tx, table):
-    """The one row of a table."""
+    """The only row of a table."""
     (row,) = tx.all(f"SELECT {table.columns} FROM {table.name}")  # noqa: S608 - the table's own
     return row
 
 
-class _TakeBackError(Exception):
-    """What was written in a test was for that test."""
+class _RollBackError(Exception):
+    """Rolls back what a test has written."""
 
 
 UNBOUND = {
@@ -291,22 +291,22 @@ DO $$ DECLARE made record; BEGIN
   END LOOP;
 END $$""",
 }
-"""What lets records stand without those that they refer to, until the transaction ends."""
+"""Disables foreign keys until the transaction ends."""
 
 
 @contextmanager
 def scratch(engine):
-    """A write in which records may stand without those that they refer to, and of which nothing is left."""
-    with suppress(_TakeBackError), engine.write() as tx:
+    """A write without foreign keys that is rolled back at its end."""
+    with suppress(_RollBackError), engine.write() as tx:
         tx.run(UNBOUND[type(engine)])
         yield tx
-        raise _TakeBackError
+        raise _RollBackError
 
 
 @pytest.mark.parametrize("table", TABLES, ids=NAMES)
 @given(data=st.data())
 @hypothesis_settings(max_examples=40, deadline=None)
-def test_a_record_comes_back_as_it_went_in(installed, table, data):
+def test_a_record_is_read_back_unchanged(installed, table, data):
     record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
         digest = table.insert(tx, record, cipher)
@@ -318,7 +318,7 @@ def test_a_record_comes_back_as_it_went_in(installed, table, data):
 @pytest.mark.parametrize("table", [ORDERS, CONTACTS, CANCELLATIONS], ids=lambda table: table.name)
 @given(data=st.data())
 @hypothesis_settings(max_examples=20, deadline=None)
-def test_what_is_personal_is_nothing_to_who_may_not_see_it(installed, table, data):
+def test_personal_fields_are_none_without_access(installed, table, data):
     record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
         table.insert(tx, record, cipher)
@@ -351,11 +351,11 @@ SETTLED = {"state": State.SETTLED, "settled_at": NOW, "settled_by": "cli_2", "bi
 
 
 def stored(tx, cipher):
-    """The one cancellation that is stored."""
+    """The only stored cancellation."""
     return CANCELLATIONS.load(only_row(tx, CANCELLATIONS), cipher)
 
 
-def test_a_change_is_stored_and_told_with_its_digest(installed):
+def test_a_change_is_stored_and_returned_with_its_digest(installed):
     cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
         before = CANCELLATIONS.insert(tx, ISSUED, cipher)
@@ -376,15 +376,15 @@ def test_a_change_is_stored_and_told_with_its_digest(installed):
         "DELETE FROM cancellations",
     ],
 )
-def test_a_change_is_refused_when_the_row_is_no_longer_what_it_was(installed, meanwhile):
+def test_a_change_is_refused_if_the_row_has_changed_meanwhile(installed, meanwhile):
     cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
         CANCELLATIONS.insert(tx, ISSUED, cipher)
         tx.run(meanwhile)
-        there = tx.all("SELECT * FROM cancellations")
+        rows = tx.all("SELECT * FROM cancellations")
         with pytest.raises(StorageUnavailable):
             CANCELLATIONS.change(tx, ISSUED, cipher, **SETTLED)
-        assert tx.all("SELECT * FROM cancellations") == there
+        assert tx.all("SELECT * FROM cancellations") == rows
 
 
 def test_a_change_back_is_refused_the_second_time(installed):
@@ -402,7 +402,7 @@ def test_a_change_back_is_refused_the_second_time(installed):
         assert stored(tx, cipher) == ISSUED
 
 
-def test_a_new_record_gives_way_to_the_one_of_its_key(installed):
+def test_a_new_record_does_not_replace_one_with_the_same_key(installed):
     cipher = CustomerCipher(new_key())
     with scratch(installed) as tx:
         assert CANCELLATIONS.insert_new(tx, ISSUED, cipher) is not None
@@ -411,7 +411,7 @@ def test_a_new_record_gives_way_to_the_one_of_its_key(installed):
         assert stored(tx, cipher) == ISSUED
 
 
-def test_what_is_sealed_anew_opens_with_the_new_key_alone(installed):
+def test_a_reencrypted_record_can_only_be_read_with_the_new_key(installed):
     cipher, to = CustomerCipher(new_key()), CustomerCipher(new_key())
     with scratch(installed) as tx:
         CANCELLATIONS.insert(tx, ISSUED, cipher)

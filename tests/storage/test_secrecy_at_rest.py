@@ -1,4 +1,4 @@
-"""What is personal is in no file and no table of the service but encrypted: the bytes of all of them are scanned."""
+"""Personal data is encrypted in every file and table of the service: the bytes of all of them are scanned."""
 
 import base64
 import http.client
@@ -48,11 +48,11 @@ PERSONAL = {
     "closure_en": "zq-closure 60148",
     "typed_name": "zq-typed-name 20957",
 }
-"""What is personal, each unmistakable."""
+"""Personal data, each with an unmistakable value."""
 
 
 class Service:
-    """A running service on records of its own, its output in a file beside them."""
+    """A running service with its own records and log file."""
 
     def __init__(self, directory, engine):
         self.directory, self.log, self.port, self.engine = directory, directory / "log", free_port(), engine
@@ -67,7 +67,7 @@ class Service:
         self.until_ready()
 
     def flask(self, *command):
-        """What a command of the service prints."""
+        """Run a command of the service."""
         return subprocess.run(
             [FLASK, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60, check=True
         )
@@ -84,7 +84,7 @@ class Service:
         pytest.fail("it does not start")
 
     def call(self, method, path, body=None, token=0, **headers):
-        """The status and the data of an answer."""
+        """The status and the data of a response."""
         headers = {"Authorization": f"Bearer {self.tokens[token]}", "Content-Type": "application/json"} | headers
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -93,7 +93,7 @@ class Service:
             return response.status, json.loads(content) if content else None
 
     def post(self, path, body, status=201):
-        """The data of an answer to a request with a key; the same sent again is answered the same."""
+        """The data of the response to a request with a key; a replay must get the same response."""
         key = {"Idempotency-Key": f"zq-key-{secrets.token_hex(8)}"}
         answer = self.call("POST", path, body, **key)
         assert answer[0] == status, answer
@@ -101,13 +101,13 @@ class Service:
         return answer[1]
 
     def put(self, path, body, status=200, **headers):
-        """The data of an answer."""
+        """The data of a response."""
         answer = self.call("PUT", path, body, **headers)
         assert answer[0] == status, answer
         return answer[1]
 
     def sign_in(self, name, password):
-        """Sign in to it: whoever that is, or nobody."""
+        """Sign in, and return the user, or None if that fails."""
         given = {
             "database": self.environment["REFUNDS_DATABASE"],
             "master_key_file": self.directory / "keys/master.key",
@@ -117,7 +117,7 @@ class Service:
             return users.sign_in(store, name, password)
 
     def stop(self):
-        """End it by its process id."""
+        """Terminate it."""
         self.process.terminate()
         try:
             self.process.wait(timeout=PATIENCE)
@@ -127,13 +127,13 @@ class Service:
         assert self.process.returncode == 0
 
     def files(self):
-        """The bytes of everything that it has written, but for the file of the key."""
+        """The bytes of everything that it has written, except the key file."""
         written = [file for file in self.directory.rglob("*") if file.is_file() and file.parent.name != "keys"]
         tables = self.tables() if self.engine == "postgresql" else {}
         return {file.name: file.read_bytes() for file in written} | tables
 
     def tables(self):
-        """Every table of a PostgreSQL database, as it is written down in a dump."""
+        """Every table of a PostgreSQL database, as in a dump."""
         tables = {}
         with psycopg.connect(self.environment["REFUNDS_DATABASE"]) as connection:
             for name in [*NAMES, "migrations", "journal_head"]:
@@ -143,28 +143,28 @@ class Service:
 
 
 def facts(customer_ref, provided=RECENTLY):
-    """What billing says of an order."""
+    """The facts of an order."""
     return {"customer_ref": customer_ref, "service_provided_at": provided, "ordered_at": LONG_AGO}
 
 
-def contact(**told):
-    """A contact with all that is personal."""
+def contact(**changed):
+    """A contact with every personal field."""
     return {
         "channel": "phone",
         "from_detail": PERSONAL["number"],
         "ticket_ref": PERSONAL["ticket_ref"],
         "note": PERSONAL["note"],
-    } | told
+    } | changed
 
 
-def cancel(service, order_id, **told):
-    """The path of a cancellation of an order, on a contact that is told with it."""
-    issued = service.post("/v1/cancellations", {"order_id": order_id, "contact": contact(**told)})
+def cancel(service, order_id, **changed):
+    """Cancel an order on a new contact, and return the path of the cancellation."""
+    issued = service.post("/v1/cancellations", {"order_id": order_id, "contact": contact(**changed)})
     return f"/v1/cancellations/{issued['cancellation_id']}"
 
 
-def live(service):
-    """Everything that is personal is told to the service; the paths at which it is to be read."""
+def send_everything(service):
+    """Send all personal data to the service, and return the paths at which it can be read."""
     by_mail = contact(channel="email", from_detail=PERSONAL["address"])
     for i, provided in enumerate((RECENTLY, LONG_AGO, RECENTLY, RECENTLY)):
         service.put(f"/v1/orders/A-{i}", facts(PERSONAL["customer_ref"], provided), 201)
@@ -190,7 +190,7 @@ def live(service):
     assert service.sign_in("zq-user", service.password).name == "zq-user"
     for typed in (PERSONAL["typed_name"], service.password):  # one in the field of the other
         assert service.sign_in(typed, PERSONAL["typed_name"]) is None
-    complain(service)
+    send_invalid_requests(service)
     return {
         "order": "/v1/orders/A-0",
         "other order": "/v1/orders/A-2",
@@ -203,8 +203,8 @@ def live(service):
     }
 
 
-def complain(service):
-    """Requests that fail, with everything personal in them, for the log."""
+def send_invalid_requests(service):
+    """Send requests with all personal data that fail and are logged."""
     for text in PERSONAL.values():
         assert service.call("PUT", "/v1/orders/A-3", facts(text))[0] in {200, 409}
         assert service.call("PUT", "/v1/orders/A-4", {"customer_ref": text, "note": text})[0] == 422
@@ -218,10 +218,10 @@ def complain(service):
 
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory, engine):
-    """A service that has heard everything, what it answers, and its files while it runs and after it has stopped."""
+    """A service that has received all personal data, its answers, and its files before and after it stops."""
     service = Service(tmp_path_factory.mktemp("at-rest"), engine)
     try:
-        paths = live(service)
+        paths = send_everything(service)
         answers = {name: [service.call("GET", path, token=token) for token in (0, 1)] for name, path in paths.items()}
         running = service.files()
     finally:
@@ -230,7 +230,7 @@ def scanned(tmp_path_factory, engine):
 
 
 def spellings(marker):
-    """What a marker looks like in bytes, however it is written down; base64 at each of its three offsets."""
+    """The bytes of a marker in different encodings; base64 at each of its three offsets."""
     raw = (
         [marker] if isinstance(marker, bytes) else [marker.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")]
     )
@@ -249,14 +249,14 @@ def spellings(marker):
 
 
 def found(files, marker):
-    """The names of the files that hold a marker in any spelling."""
+    """The names of the files that contain a marker in any spelling."""
     wanted = set(spellings(marker))
     assert min(map(len, wanted)) >= 4
     return {name for name, content in files.items() if any(spelling in content for spelling in wanted)}
 
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
-def test_the_files_that_are_scanned_are_all_there(scanned, when):
+def test_every_file_is_scanned(scanned, when):
     service, _, all_files = scanned
     files = all_files[when]
     if service.engine == "sqlite":
@@ -274,14 +274,14 @@ def test_the_files_that_are_scanned_are_all_there(scanned, when):
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
 @pytest.mark.parametrize("field", PERSONAL)
-def test_what_is_personal_is_in_no_file(scanned, when, field):
+def test_no_file_contains_personal_data(scanned, when, field):
     files = scanned[2][when]
     assert not found(files, PERSONAL[field])
     assert not found(files, PERSONAL[field].removeprefix("+"))
 
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
-def test_no_token_and_no_key_is_in_any_file(scanned, when):
+def test_no_file_contains_a_token_or_the_master_key(scanned, when):
     service, _, files = scanned
     for token in service.tokens:
         assert not found(files[when], token)
@@ -292,14 +292,14 @@ def test_no_token_and_no_key_is_in_any_file(scanned, when):
 
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
-def test_no_password_is_in_any_file_though_it_was_typed_as_a_name(scanned, when):
+def test_no_file_contains_a_password_that_was_typed_as_a_name(scanned, when):
     service, _, files = scanned
     assert not found(files[when], service.password)
     assert found(files[when], "zq-user"), "names are stored as they are"
 
 
 @pytest.mark.parametrize("when", ["running", "stopped"])
-def test_no_key_of_a_request_is_in_any_file(scanned, when):
+def test_no_file_contains_an_idempotency_key(scanned, when):
     assert not found(scanned[2][when], "zq-key-")
 
 
@@ -334,7 +334,7 @@ def test_the_scan_finds_a_marker_that_the_database_stores(scanned, column, kind)
 
 
 def set_column(service, column, value):
-    """Store something in a column of the first contact; what was there."""
+    """Store a value in a column of the first contact, and return the old one."""
     with closing(open_engine(service.environment["REFUNDS_DATABASE"])) as engine, engine.write() as tx:
         first = tx.one(f"SELECT contact_id, {column} FROM contacts ORDER BY contact_id LIMIT 1")  # noqa: S608 - one of two
         contact_id = first["contact_id"]
@@ -342,8 +342,8 @@ def set_column(service, column, value):
     return first[column]
 
 
-def told(answers, name, *path):
-    """What the owner of all scopes and an auditor are told, at a place of an answer."""
+def seen(answers, name, *path):
+    """The values at a place of an answer, for an admin and for an auditor."""
     values = []
     for status, data in answers[name]:
         assert status == 200
@@ -372,17 +372,17 @@ def told(answers, name, *path):
         ("closures", ("items", 0, "reason", "en"), "closure_en"),
     ],
 )
-def test_everything_personal_is_read_by_whom_it_is_for_alone_also_after_a_correction(scanned, name, path, field):
-    assert told(scanned[1], name, *path) == [PERSONAL[field], None]
+def test_personal_data_is_shown_to_an_admin_and_hidden_from_an_auditor(scanned, name, path, field):
+    assert seen(scanned[1], name, *path) == [PERSONAL[field], None]
 
 
-def test_the_corrected_order_was_corrected(scanned):
-    (order, _), (other, _) = told(scanned[1], "order"), told(scanned[1], "other order")
+def test_the_order_was_corrected_and_moved_to_another_customer(scanned):
+    (order, _), (other, _) = seen(scanned[1], "order"), seen(scanned[1], "other order")
     assert order["revision"] == 2
     assert order["customer_id"] != other["customer_id"]
 
 
-def test_the_files_are_for_their_owner_alone(scanned):
+def test_only_the_owner_can_read_the_files(scanned):
     service = scanned[0]
     modes = {
         file.name: oct(file.stat().st_mode & 0o777)
@@ -393,5 +393,5 @@ def test_the_files_are_for_their_owner_alone(scanned):
     assert set(modes.values()) == {"0o600"}, modes
 
 
-def test_the_audit_finds_them_as_they_were_written(scanned):
+def test_the_audit_finds_the_records_sound(scanned):
     assert scanned[0].flask("audit", "verify").stdout.startswith("Sound: ")

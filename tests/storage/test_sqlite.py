@@ -1,4 +1,4 @@
-"""What SQLite does to keep the contract: the queue of its writers, its journals and its files."""
+"""What is specific to SQLite: the queue of writers, its journals and its files."""
 
 import os
 import subprocess
@@ -11,12 +11,12 @@ import pytest
 
 from refunds.errors import StorageUnavailable
 from refunds.storage.sqlite import SQLite, wal_is_sound
-from tests.storage.engines import SQLITES, amounts, opener, python, spend, stocked, together, write
+from tests.storage.engines import SQLITES, amounts, opener, python, spend, together, with_tables, write
 
 
 @pytest.fixture(params=SQLITES)
 def make(request, tmp_path):
-    """What opens the database of a test, as often as is wanted."""
+    """An opener of the database of a test."""
     with opener(request.param, tmp_path) as made:
         yield made
 
@@ -24,11 +24,11 @@ def make(request, tmp_path):
 @pytest.fixture
 def engine(make):
     """An engine with two tables."""
-    return stocked(make())
+    return with_tables(make())
 
 
 def pragma(tx, name):
-    """What a connection is set to."""
+    """The value of a pragma of a connection."""
     (value,) = tx.one(f"PRAGMA {name}").values()
     return value
 
@@ -69,7 +69,7 @@ with engine.read() as tx:
 """
 
 
-def test_a_writer_waits_for_every_other_one_whatever_it_wants(make):
+def test_a_writer_waits_for_every_other_writer(make):
     engine = make(patience=0.05)
     with pytest.raises(StorageUnavailable), engine.write(), engine.write():
         pass
@@ -91,7 +91,7 @@ def test_a_writer_does_not_wait_for_another_process_longer_than_its_patience(tmp
     engine.close()
 
 
-def test_the_ticket_of_a_process_that_was_killed_is_free(tmp_path):
+def test_a_killed_process_releases_the_lock(tmp_path):
     path = tmp_path / "refunds.db"
     holder = python(HOLD, path)
     holder.kill()
@@ -103,15 +103,15 @@ def test_the_ticket_of_a_process_that_was_killed_is_free(tmp_path):
 
 
 @pytest.mark.parametrize("sound", [True, False])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, sound):
-    """The disk of a process is as large as its limit of a file's size."""
+def test_a_full_disk_is_reported_and_leaves_no_partial_write(tmp_path, sound):
+    """A limit on the file size of the process simulates the full disk."""
     path = tmp_path / "refunds.db"
-    stocked(SQLite(str(path), sound=sound)).close()
+    with_tables(SQLite(str(path), sound=sound)).close()
     assert together([python(FILL, path, sound)]) == [["unavailable", "3", "4", "ok"]]
 
 
-def test_a_database_that_has_no_room_left_is_told_and_leaves_nothing_half_written(engine):
-    """SQLite has already rolled back when it says so."""
+def test_a_full_database_is_reported_and_leaves_no_partial_write(engine):
+    """SQLite has already rolled back when it reports that."""
 
     def fill():
         with engine.write() as tx:
@@ -131,7 +131,7 @@ def test_a_database_that_has_no_room_left_is_told_and_leaves_nothing_half_writte
 
 
 @pytest.mark.parametrize(("sound", "journal_mode"), [(True, "wal"), (False, "truncate")])
-def test_every_connection_is_set_to_keep_what_it_is_given_and_to_erase_what_it_is_told(tmp_path, sound, journal_mode):
+def test_every_connection_is_durable_and_erases_deleted_data(tmp_path, sound, journal_mode):
     engine = SQLite(str(tmp_path / "refunds.db"), sound=sound)
     for transaction, query_only in ((engine.write, 0), (engine.read, 1)):
         with transaction() as tx:
@@ -151,7 +151,7 @@ def test_every_connection_is_set_to_keep_what_it_is_given_and_to_erase_what_it_i
     engine.close()
 
 
-def test_what_is_deleted_is_not_in_the_file_any_more(make):
+def test_deleted_data_is_erased_from_the_file(make):
     engine, marker = make(), "unmistakable-" * 400
     write(engine, "CREATE TABLE texts (id {key} PRIMARY KEY, text TEXT)")
     write(engine, "INSERT INTO texts VALUES ('a', :text), ('b', 'kept')", text=marker)
@@ -162,7 +162,7 @@ def test_what_is_deleted_is_not_in_the_file_any_more(make):
     assert not [name for name, content in held.items() if b"unmistakable" in content]
 
 
-def test_a_database_of_a_sound_sqlite_serves_on_one_that_is_not_and_back(tmp_path):
+def test_a_database_can_switch_between_sqlite_with_and_without_the_wal_bug(tmp_path):
     for much, sound in enumerate((True, False, True)):
         engine = SQLite(str(tmp_path / "refunds.db"), sound=sound)
         write(engine, "CREATE TABLE IF NOT EXISTS texts (id {bigint} PRIMARY KEY)")
@@ -195,13 +195,13 @@ def test_a_database_of_a_sound_sqlite_serves_on_one_that_is_not_and_back(tmp_pat
         ((4, 0, 0), True),
     ],
 )
-def test_a_write_ahead_log_is_kept_by_a_sqlite_without_the_bug_alone(version, sound):
+def test_only_a_sqlite_without_the_wal_bug_uses_a_write_ahead_log(version, sound):
     assert wal_is_sound(version) is sound
 
 
 @contextmanager
 def no_umask():
-    """Files as open as their makers leave them."""
+    """Create files without a umask."""
     before = os.umask(0)
     try:
         yield
@@ -210,7 +210,7 @@ def no_umask():
 
 
 @pytest.mark.parametrize("first", ["write", "read"])
-def test_its_files_are_for_their_owner_alone(make, first):
+def test_only_the_owner_can_read_the_files(make, first):
     with no_umask():
         engine = make()
         with getattr(engine, first)() as tx:
@@ -239,8 +239,8 @@ def test_a_file_that_cannot_be_used_is_unavailable(tmp_path, transaction, what):
     engine.close()
 
 
-def test_a_reader_that_connects_takes_no_lock_away(engine, tmp_path):
-    """Closing any descriptor of a file lets go of all that its process has locked in it."""
+def test_a_connecting_reader_does_not_release_a_lock(engine, tmp_path):
+    """Closing any descriptor of a file releases all locks that its process holds on it."""
     (path,) = (p for p in tmp_path.rglob("*") if p.suffix == ".db")
     stranger = (
         "import sys; from sqlite_utils.utils import sqlite3\n"
@@ -249,7 +249,7 @@ def test_a_reader_that_connects_takes_no_lock_away(engine, tmp_path):
     )
     with engine.write() as tx:
         tx.run("CREATE TABLE held (a {bigint})")
-        with engine.read() as first, engine.read() as second:  # the second one has to connect
+        with engine.read() as first, engine.read() as second:  # the second one opens a new connection
             first.one("SELECT 1")
             second.one("SELECT 1")
         ran = subprocess.run([sys.executable, "-c", stranger, path], capture_output=True, text=True, check=True)

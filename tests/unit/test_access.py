@@ -1,4 +1,4 @@
-"""Roles and what each may do."""
+"""Roles and their scopes."""
 
 import pytest
 
@@ -17,7 +17,7 @@ AGENT = {
     "policies:read",
 }
 
-# What the table's row says; `personal:read` is for whoever works with customers, and for privacy.
+# `personal:read` is for roles that work with customers, and for privacy.
 TABLE = {
     "billing": AGENT | {"cancellations:settle", "events:read"},
     "agent": AGENT,
@@ -41,7 +41,7 @@ TABLE = {
 
 
 def principal(role):
-    """Someone who has a role."""
+    """A principal with this role."""
     return Principal("cli_1", "someone", Role(role))
 
 
@@ -51,13 +51,13 @@ def test_the_table_has_every_role_and_every_scope():
 
 
 @pytest.mark.parametrize("role", TABLE)
-def test_a_role_has_the_scopes_of_its_row_and_no_others(role):
+def test_a_role_has_exactly_the_scopes_of_its_row(role):
     assert SCOPES[Role(role)] == TABLE[role]
 
 
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("role", TABLE)
-def test_a_principal_may_what_its_role_may(role, scope):
+def test_a_principal_has_the_scopes_of_its_role(role, scope):
     allowed = scope in TABLE[role]
     assert principal(role).may(scope) is allowed
     if allowed:
@@ -74,11 +74,11 @@ def test_one_of_several_scopes_is_enough():
 
 
 @pytest.mark.parametrize("role", TABLE)
-def test_no_scope_at_all_is_nobodys(role):
+def test_an_empty_list_of_scopes_allows_nobody(role):
     assert not principal(role).may()
 
 
-def test_the_command_line_may_everything():
+def test_the_command_line_has_every_scope():
     assert all(COMMAND_LINE.may(scope) for scope in Scope)
 
 
@@ -89,8 +89,8 @@ def test_there_are_no_other_roles(role):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_whoever_writes_records_may_see_what_is_personal(role):
-    """What is sealed anew must be opened first."""
+def test_a_role_that_writes_records_may_read_personal_data(role):
+    """To encrypt a value again, the service must decrypt it first."""
     writes = {scope for scope in SCOPES[role] if scope.startswith(("orders:", "contacts:", "cancellations:"))}
     reads = {scope for scope in writes if scope.endswith(":read")}
     assert writes == reads or Scope.PERSONAL_READ in SCOPES[role]

@@ -1,4 +1,4 @@
-"""The calendar table: a small one, made by hand."""
+"""The business calendar, tested with a small one made by hand."""
 
 from datetime import date, timedelta
 
@@ -33,7 +33,7 @@ def day(n):
 
 
 def shape(calendar, window):
-    """The days of a window in one letter each."""
+    """The days of a window, one character each."""
     day_codes = {DayStatus.SERVICE_DAY: "s", DayStatus.COUNTED: "c", DayStatus.SKIPPED: "-", DayStatus.LAST_DAY: "e"}
     return "".join(
         "x" if d.extension else day_codes[d.status] for d in explained(window.service_day, calendar.day_codes(window))
@@ -58,7 +58,7 @@ def test_weekends_and_holidays_are_skipped():
     assert [d.ordinal for d in explained(window.service_day, cal.day_codes(window))][5:] == [1, 2]
 
 
-def test_a_date_that_is_several_things_is_named_by_the_first():
+def test_a_date_with_several_reasons_has_the_first():
     cal = calendar({5: DayFlag.HOLIDAY, 7: DayFlag.HOLIDAY}).closed_on([day(5), day(7), day(8)])
     assert cal.why_not(day(5)) is SkipReason.WEEKEND
     assert cal.why_not(day(7)) is SkipReason.PUBLIC_HOLIDAY
@@ -74,8 +74,8 @@ def test_a_decreed_working_weekend_counts_unless_it_is_closed():
     assert closed.why_not(day(5)) is SkipReason.CLOSURE
 
 
-def test_the_statutory_week_is_that_of_each_date():
-    """A weekend that moves from Friday and Saturday to Saturday and Sunday."""
+def test_the_statutory_week_may_change_over_time():
+    """The weekend moves from Friday and Saturday to Saturday and Sunday."""
     marks = dict.fromkeys((4, 5, 12, 13, 19, 20), DayFlag.WEEKEND)
     cal = calendar(marks, week="country")
     assert cal.window(day(3), 1).last_day == day(6), "the Sunday counts while Friday is off"
@@ -83,7 +83,7 @@ def test_the_statutory_week_is_that_of_each_date():
     assert cal.why_not(day(12)) is SkipReason.WEEKEND
 
 
-def test_end_week_moves_the_end_and_says_so():
+def test_end_week_moves_the_last_day_and_marks_the_extension():
     cal = calendar(week=WEEKDAYS[:6], end_week=WEEK)
     window = cal.window(day(3), 2)
     assert window.last_day == day(7)
@@ -91,14 +91,14 @@ def test_end_week_moves_the_end_and_says_so():
     assert [days_ahead(window.service_day, cal.day_codes(window), day(n)) for n in range(3, 9)] == [3, 2, 1, 1, 0, 0]
 
 
-def test_end_week_leaves_an_end_on_its_own_days_alone():
+def test_end_week_does_not_move_a_last_day_that_is_allowed():
     cal = calendar(week=WEEKDAYS[:6], end_week=WEEK)
     window = cal.window(day(1), 2)
     assert window.last_day == day(3)
     assert shape(cal, window) == "scc"
 
 
-def test_an_end_cannot_fall_on_a_holiday_or_closure_either():
+def test_the_last_day_cannot_be_a_holiday_or_closure_either():
     cal = calendar({7: DayFlag.HOLIDAY}, week=WEEKDAYS[:6], end_week=WEEK).closed_on([day(8)])
     window = cal.window(day(3), 2)
     assert window.last_day == day(9)
@@ -109,7 +109,7 @@ def test_an_end_cannot_fall_on_a_holiday_or_closure_either():
     ]
 
 
-def test_closures_add_up_and_leave_the_first_calendar_alone():
+def test_closures_accumulate_and_do_not_change_the_original_calendar():
     cal = calendar()
     both = cal.closed_on([day(1)]).closed_on([day(2)])
     assert both.closures == [day(1), day(2)]
@@ -128,7 +128,7 @@ def test_days_left_counts_down_over_a_weekend():
     assert [days_ahead(window.service_day, cal.day_codes(window), day(n)) for n in range(2, 9)] == [2, 2, 1, 1, 1, 0, 0]
 
 
-def test_the_data_has_two_ends():
+def test_dates_outside_the_data_are_refused():
     cal = calendar()
     assert cal.why_not(MONDAY) is None
     for outside in (day(-1), day(60)):
@@ -141,12 +141,12 @@ def test_the_data_has_two_ends():
     assert (error.value.first, error.value.last) == (day(0), day(59))
 
 
-def test_an_end_that_would_leave_the_data_is_refused():
+def test_a_last_day_outside_the_data_is_refused():
     with pytest.raises(CalendarNotCovered):
         calendar(week=WEEKDAYS, end_week=("mon",)).window(day(57), 1)
 
 
-def test_an_estimated_holiday_is_noticed_where_it_may_move_the_end():
+def test_a_window_is_estimated_if_an_estimated_holiday_may_move_its_end():
     cal = calendar({9: DayFlag.HOLIDAY | DayFlag.ESTIMATED})
     assert not cal.is_estimated(cal.window(day(3), 1))
     assert cal.is_estimated(cal.window(day(4), 2)), "the day after the last, it may move into the window"

@@ -1,4 +1,4 @@
-"""Closures that are entered one by one: each extends the windows that had not ended by then, and no other."""
+"""Closures that are entered one by one: each extends only the windows that have not ended by then."""
 
 from datetime import date, datetime, timedelta
 
@@ -27,12 +27,12 @@ def day(n):
 
 
 def entered(*closures):
-    """Closures as they were entered, by day numbers."""
+    """Closures with the dates of their entry, from day numbers."""
     return [(day(closed), day(on)) for closed, on in closures]
 
 
 def last_day(calendar, closures, length=2, service_day=0):
-    """The number of the last day of a window, the closures being entered."""
+    """The number of the last day of a window with these closures."""
     calendar = calendar.with_entered_closures(entered(*closures)).as_of_window(day(service_day), length)
     return (calendar.window(day(service_day), length).last_day - MONDAY).days
 
@@ -64,7 +64,7 @@ def last_day(calendar, closures, length=2, service_day=0):
     ],
 )
 def test_a_closure_extends_a_window_that_has_not_ended_on_the_day_of_its_entry(closures, last):
-    """Two days after a Monday: Tuesday and Wednesday; each closure is told as its day and the day of its entry."""
+    """Two days after a Monday: Tuesday and Wednesday; each closure is its day and the day of its entry."""
     assert last_day(PLAIN, closures) == last
 
 
@@ -81,8 +81,8 @@ def test_a_closure_extends_a_window_that_has_not_ended_on_the_day_of_its_entry(c
         ([(7, 7), (8, 8)], 9),
     ],
 )
-def test_what_end_week_passes_over_is_part_of_the_window(closures, last):
-    """Two days after a Thursday: Friday and Saturday, where it may not end: on Monday."""
+def test_days_that_end_week_skips_are_part_of_the_window(closures, last):
+    """Two days after a Thursday: Friday and Saturday, which moves to Monday."""
     assert last_day(SIX_DAYS, closures, service_day=3) == last
 
 
@@ -94,15 +94,15 @@ def test_what_end_week_passes_over_is_part_of_the_window(closures, last):
     service_day=st.integers(0, 8),
     six_days=st.booleans(),
 )
-def test_it_is_as_if_each_had_been_told_at_its_time(closures, length, service_day, six_days):
-    """Whoever learns of them one by one adds those that come while the window runs, and never looks back."""
+def test_closures_have_the_effect_that_each_had_at_its_entry(closures, length, service_day, six_days):
+    """The same result as adding them one by one, each only while the window is running."""
     calendar = SIX_DAYS if six_days else PLAIN
     closures.sort(key=lambda closure: closure[1])
-    told = calendar
+    known = calendar
     for closed, on in entered(*closures):
-        if told.window(day(service_day), length).last_day >= on:
-            told = told.closed_on([closed])
-    expected = (told.window(day(service_day), length).last_day - MONDAY).days
+        if known.window(day(service_day), length).last_day >= on:
+            known = known.closed_on([closed])
+    expected = (known.window(day(service_day), length).last_day - MONDAY).days
     assert last_day(calendar, closures, length, service_day) == expected
 
 
@@ -115,13 +115,13 @@ def test_it_is_as_if_each_had_been_told_at_its_time(closures, length, service_da
     ),
     length=st.integers(1, 9),
 )
-def test_one_more_never_shortens_a_window(closures, length):
+def test_another_closure_never_shortens_a_window(closures, length):
     closures.sort(key=lambda closure: closure[1])
     assert last_day(PLAIN, closures, length) >= last_day(PLAIN, closures[:-1], length)
 
 
-def test_each_window_has_its_own():
-    """What came too late for one may be in time for the next."""
+def test_each_window_has_its_own_closures():
+    """A closure that is too late for one window may be in time for the next."""
     calendar = PLAIN.with_entered_closures(entered((2, 3)))
     assert [calendar.as_of_window(day(n), 2).window(day(n), 2).last_day for n in (0, 1)] == [day(2), day(4)]
     assert calendar.as_of_window(day(0), 2).why_not(day(2)) is None
@@ -129,12 +129,12 @@ def test_each_window_has_its_own():
     assert calendar.as_of_window(day(0), 3).window(day(0), 3).last_day == day(4), "a longer window had not ended"
 
 
-def test_those_that_were_always_known_stay():
+def test_closures_that_were_always_known_still_count():
     calendar = PLAIN.closed_on([day(1)]).with_entered_closures(entered((2, 60)))
     assert calendar.as_of_window(day(0), 2).window(day(0), 2).last_day == day(3)
 
 
-def test_a_calendar_without_any_is_the_same_for_every_window():
+def test_a_calendar_without_entered_closures_is_the_same_for_every_window():
     assert PLAIN.as_of_window(day(0), 2) is PLAIN
     assert PLAIN.closed_on([day(1)]).as_of_window(day(0), 2).closures == [day(1)]
 
@@ -149,7 +149,7 @@ def version(*closures, **terms):
 
 
 def deadline(version, provided=PROVIDED, received="2026-04-02T12:00:00Z", region=None):
-    """When the window of an order ends."""
+    """The deadline of an order."""
     facts = Facts(service_provided_at=parse_instant(provided), received_at=parse_instant(received))
     return decide(facts, version, calendar_of(version, region)).deadline
 
@@ -163,8 +163,8 @@ def deadline(version, provided=PROVIDED, received="2026-04-02T12:00:00Z", region
         ("Asia/Kathmandu", "2026-04-09T00:00:00+05:45"),
     ],
 )
-def test_whether_a_window_had_ended_is_told_by_the_policys_own_midnight(zone, ends):
-    """One entered at the very instant at which the window ends is too late by a microsecond."""
+def test_a_window_ends_at_midnight_in_the_policys_time_zone(zone, ends):
+    """A closure that is entered at the deadline is too late by a microsecond."""
     ends, terms = parse_instant(ends), {"time_zone": zone}
     assert deadline(version(**terms)) == ends
     in_time, late = ((ends - MICROSECOND).isoformat(), ends.isoformat())
@@ -173,12 +173,12 @@ def test_whether_a_window_had_ended_is_told_by_the_policys_own_midnight(zone, en
 
 
 @pytest.mark.parametrize("date", ["2026-04-03", "2026-04-04", "2026-04-06"])
-def test_a_closure_on_a_day_that_does_not_count_anyway_extends_nothing(date):
+def test_a_closure_on_a_day_that_does_not_count_extends_nothing(date):
     assert deadline(version((date, "2026-04-01T00:00:00Z"))) == deadline(version())
 
 
-def test_what_a_decision_was_made_with_are_the_closures_that_came_in_time():
-    """Those of the terms, too; so that it is made again from its own record when there are more of them."""
+def test_a_decision_records_the_closures_that_were_in_time():
+    """Including those of the terms, so that the decision can be made again after further closures."""
     brand = version(
         ("2026-04-07", "2026-04-07T09:00:00Z"),
         ("2026-04-09", "2026-04-20T09:00:00Z"),
@@ -195,8 +195,8 @@ def test_what_a_decision_was_made_with_are_the_closures_that_came_in_time():
     assert decided_again(policies, recorded).outcome == decision.outcome
 
 
-def test_a_late_entry_passes_over_a_closure_too():
-    """Five business days to enter a contact are one day longer for a closed day among them."""
+def test_a_closure_extends_the_time_for_a_late_entry_too():
+    """A closure among the five business days for entering a contact adds a day."""
     facts = Facts(
         service_provided_at=parse_instant(PROVIDED),
         received_at=parse_instant("2026-04-08T21:00:00Z"),
@@ -211,8 +211,8 @@ def test_a_late_entry_passes_over_a_closure_too():
     assert reason(("2026-04-13", "2026-04-10T09:00:00Z")) is Reason.WITHIN_WINDOW
 
 
-def test_a_closure_that_came_too_late_for_the_window_leaves_more_time_to_enter_a_contact():
-    """It is made again from its own record, when the policy says nothing of that closure any more."""
+def test_a_closure_that_is_too_late_for_the_window_still_extends_the_time_for_a_late_entry():
+    """The decision can be made again from its record, even without that closure in the policy."""
     brand = version(("2026-04-08", "2026-04-09T09:00:00Z"))
     received, recorded = parse_instant("2026-04-07T12:00:00Z"), parse_instant("2026-04-15T10:00:00Z")
     facts = Facts(service_provided_at=parse_instant(PROVIDED), received_at=received, recorded_at=recorded)
@@ -222,7 +222,7 @@ def test_a_closure_that_came_too_late_for_the_window_leaves_more_time_to_enter_a
     assert decided_again(policies, decision.recorded).outcome == decision.outcome
 
 
-def test_a_what_if_counts_what_was_entered_as_well():
+def test_a_what_if_includes_the_closures_that_were_entered():
     entered_too = version(("2026-04-07", "2026-04-07T09:00:00Z"))
     what_if = entered_too.what_if({"closures": (parse_date("2026-04-08"),), "window_business_days": 1})
     assert deadline(what_if) == datetime.fromisoformat("2026-04-10T00:00:00+02:00")

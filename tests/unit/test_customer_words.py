@@ -1,4 +1,4 @@
-"""Words for the customer: what is said and written of every decision, in both languages, and what never is."""
+"""Texts for the customer: what is said and written about every decision, in both languages, and what must never be."""
 
 import re
 from datetime import date
@@ -23,7 +23,7 @@ REFERENCE, ORDER = "123-456-7894", "A-1001"
 
 
 def outcome(terms=None, **facts):
-    """What is decided on an order provided before Easter 2026 in Bavaria, asked for in time unless said."""
+    """The outcome for an order provided before Easter 2026 in Bavaria, with a request in time unless given."""
     terms = Terms(region="DE-BY", **terms or {})
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME, "channel": Channel.PHONE} | facts)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
@@ -63,7 +63,7 @@ SPOKEN = {
 
 
 def every():
-    """Everything that may be said or written of any decision."""
+    """Every spoken and written text, for every reason and language."""
     for reason, decided in OUTCOMES.items():
         assert decided.reason is reason
         for language in LANGUAGES:
@@ -75,7 +75,7 @@ def every():
 EVERY = list(every())
 
 
-def test_there_are_words_for_every_reason():
+def test_there_is_a_text_for_every_reason():
     assert set(OUTCOMES) == set(Reason)
     assert len(EVERY) == len(Reason) * len(LANGUAGES) * 3
 
@@ -83,19 +83,19 @@ def test_there_are_words_for_every_reason():
 @pytest.mark.parametrize(
     ("reason", "language"), [(reason, language) for language in SPOKEN for reason in SPOKEN[language]]
 )
-def test_what_is_said_on_the_telephone(reason, language):
+def test_the_spoken_texts_are_as_expected(reason, language):
     assert words(language, spoken_words, OUTCOMES[reason], REFERENCE) == SPOKEN[language][reason]
 
 
 @pytest.mark.parametrize(("reason", "language", "text"), EVERY)
-def test_what_is_told_is_whole_sentences_with_nothing_left_open(reason, language, text):
+def test_every_text_consists_of_complete_sentences(reason, language, text):
     assert text[0].isupper()
     assert text[-1] in ".?"
     assert not re.search(r"[{}]|  | ,| \.|\.\.|\(\)|None", text)
 
 
 @pytest.mark.parametrize(("reason", "language", "text"), EVERY)
-def test_nobody_is_told_that_he_has_no_right_or_when_or_how_much_is_refunded(reason, language, text):
+def test_no_text_denies_a_right_or_promises_a_refund(reason, language, text):
     assert not re.search(
         r"no (?:legal )?right|not entitled|kein(?:en)? (?:Recht|Anspruch)|nicht berechtigt", text, re.IGNORECASE
     )
@@ -103,20 +103,20 @@ def test_nobody_is_told_that_he_has_no_right_or_when_or_how_much_is_refunded(rea
 
 
 @pytest.mark.parametrize(("reason", "language", "text"), EVERY)
-def test_whoever_is_refused_by_the_window_is_told_that_the_law_may_give_him_more(reason, language, text):
-    told = {"en": "rights that you have by law are not affected", "de": "gesetzliche Rechte bleiben unberührt"}[
+def test_only_a_refusal_by_the_window_mentions_statutory_rights(reason, language, text):
+    hint = {"en": "rights that you have by law are not affected", "de": "gesetzliche Rechte bleiben unberührt"}[
         language
     ]
-    assert (told in text) is (reason is Reason.WINDOW_ELAPSED)
+    assert (hint in text) is (reason is Reason.WINDOW_ELAPSED)
 
 
 @pytest.mark.parametrize(("reason", "language", "text"), EVERY)
-def test_words_are_in_one_language(reason, language, text):
+def test_every_text_is_in_one_language(reason, language, text):
     other = {"en": r"\b(?:der|die|und|ist|Sie|nicht)\b", "de": r"\b(?:the|your|is|order|and|not)\b"}[language]
     assert not re.search(other, text)
 
 
-def test_what_is_written_names_the_days_that_were_passed_over():
+def test_the_written_text_names_the_skipped_days():
     english, german = (
         words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER) for language in ("en", "de")
     )
@@ -137,7 +137,7 @@ def test_what_is_written_names_the_days_that_were_passed_over():
     ("language", "named"),
     [("en", "the vendor is closed (Tuesday, 7 April 2026)"), ("de", "Anbieter geschlossen (Dienstag, 7. April 2026)")],
 )
-def test_a_day_on_which_the_vendor_is_closed_is_named_too(language, named):
+def test_the_written_text_names_closures_too(language, named):
     assert named in words(language, written_words, outcome({"closures": (date(2026, 4, 7),)}), ORDER)
 
 
@@ -153,7 +153,7 @@ def test_a_window_without_holidays_names_none(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("reason", list(Reason))
-def test_an_order_is_named_where_its_number_is_known(language, reason):
+def test_the_written_text_names_the_order_if_it_is_known(language, reason):
     with_number, without = (
         words(language, written_words, OUTCOMES[reason], order, REFERENCE) for order in (ORDER, None)
     )
@@ -161,15 +161,15 @@ def test_an_order_is_named_where_its_number_is_known(language, reason):
     assert with_number != without
 
 
-def test_a_number_is_said_as_it_is_whatever_is_in_it():
-    """Braces in a number are no places to fill in."""
+def test_an_order_number_with_braces_is_not_interpreted():
+    """Braces in a number are not placeholders."""
     for language in LANGUAGES:
         text = words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], "A-{zone}-{0}")
         assert "A-{zone}-{0}" in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_cancelled_order_is_told_with_its_reference(language):
+def test_the_text_about_a_cancellation_names_order_and_reference(language):
     text = words(language, cancelled_words, ORDER, REFERENCE)
     assert ORDER in text
     assert REFERENCE in text
@@ -183,10 +183,10 @@ def test_a_cancelled_order_is_told_with_its_reference(language):
         ("de", "Ihre Anfrage war rechtzeitig, vor dem Ende der Frist am Mittwoch, 8. April 2026.", "war rechtzeitig"),
     ],
 )
-def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language, spoken, written):
-    """Of a request that was in time; all others are told what they are told anyway."""
-    said = words(language, spoken_words, OUTCOMES[Reason.WITHIN_WINDOW], ended=True)
-    assert said.startswith(spoken)
+def test_after_the_window_a_timely_request_gets_another_text(language, spoken, written):
+    """The texts of all other reasons stay the same."""
+    speech = words(language, spoken_words, OUTCOMES[Reason.WITHIN_WINDOW], ended=True)
+    assert speech.startswith(spoken)
     text = words(language, written_words, OUTCOMES[Reason.WITHIN_WINDOW], ORDER, ended=True)
     assert written in text
     for reason in set(OUTCOMES) - {Reason.WITHIN_WINDOW}:
@@ -195,8 +195,8 @@ def test_once_the_window_has_ended_nobody_is_told_what_he_can_still_do(language,
         )
 
 
-def test_only_what_was_not_counted_is_said_not_to_have_been():
-    """Under another week, a Saturday counts."""
+def test_the_written_text_names_only_days_that_did_not_count():
+    """With a six-day week, Saturday counts."""
     text = words("en", written_words, outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), ORDER)
     assert "weekend" not in text
     assert "Good Friday (Friday, 3 April 2026)" in text

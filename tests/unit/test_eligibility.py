@@ -24,7 +24,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def judged(facts=None, terms=None, **changed):
-    """A decision on an order provided before Easter 2026 in Bavaria, asked for in time unless changed."""
+    """A decision on an order provided before Easter 2026 in Bavaria, with a request in time unless changed."""
     terms = Terms(region="DE-BY", **terms or {})
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME} | (facts or {}) | changed)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
@@ -64,7 +64,7 @@ def test_every_vector_is_decided_as_expected(case):
 PHONE = {"phone": ContactChannel(points=(OFFICIAL,))}
 NO_PHONE = {"phone": ContactChannel(accepted=False, points=(OFFICIAL,))}
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
-"""Five business days after 8 April end with 15 April."""
+"""The first instant after the fifth business day after 8 April."""
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
-        # precedence: each pair of neighbours at once
+        # precedence: each pair of neighbours together
         (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True, "channel": Channel.PHONE}, NO_PHONE),
         (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.PHONE, "contact_point": OTHER}, NO_PHONE),
         (
@@ -105,12 +105,12 @@ def test_the_first_reason_that_applies_decides(reason, eligible, facts, terms):
     assert (decision.reason, decision.eligible) == (reason, eligible)
 
 
-def test_every_reason_has_its_row():
+def test_every_reason_has_a_row():
     rows = test_the_first_reason_that_applies_decides.pytestmark[0].args[1]
     assert {row[0] for row in rows} == set(Reason)
 
 
-def test_the_time_of_sending_is_judged_where_the_policy_says_so():
+def test_the_time_of_sending_decides_if_the_policy_says_so():
     sent = {"sent_at": IN_TIME, "received_at": LATE}
     assert judged(sent).reason is Reason.WINDOW_ELAPSED
     by_sent = judged(sent, {"timely_by": TimelyBy.SENT})
@@ -122,7 +122,7 @@ def test_the_time_of_entry_never_decides_timeliness():
     assert judged(recorded_at=LATE + timedelta(hours=1)).reason is Reason.WITHIN_WINDOW
 
 
-def test_the_official_points_of_the_version_at_the_contact_count_too():
+def test_the_official_contact_points_of_the_version_at_the_contact_count_too():
     older = PolicyVersion("brand", 1, None, Terms(phone=ContactChannel(points=(OTHER,))))
     newer = PolicyVersion("brand", 2, None, Terms(phone=ContactChannel(points=(OFFICIAL,))))
     calendar = business_calendar("DE", Terms().business_week)
@@ -133,7 +133,7 @@ def test_the_official_points_of_the_version_at_the_contact_count_too():
     assert decide(facts, older, calendar, newer).reason is Reason.UNOFFICIAL_CONTACT_POINT
 
 
-def test_where_one_of_the_versions_names_no_point_none_is_checked():
+def test_no_contact_point_is_checked_if_one_of_the_versions_names_none():
     named = PolicyVersion("brand", 1, None, Terms(phone=ContactChannel(points=(OFFICIAL,))))
     unnamed = PolicyVersion("brand", 2, None, Terms())
     calendar = business_calendar("DE", Terms().business_week)
@@ -144,7 +144,7 @@ def test_where_one_of_the_versions_names_no_point_none_is_checked():
         assert Notice.CONTACT_POINT_UNCHECKED in decision.notices
 
 
-def test_while_no_window_runs_there_is_none():
+def test_a_service_not_yet_provided_has_no_window():
     decision = judged(service_provided_at=None)
     assert (decision.window, decision.deadline, decision.outcome.days) == (None, None, ())
     assert decision.outcome.business_days_left is None
@@ -152,7 +152,7 @@ def test_while_no_window_runs_there_is_none():
 
 
 @pytest.mark.parametrize(
-    ("asked", "left"),
+    ("requested", "left"),
     [
         ("2026-04-02T23:00:00+02:00", 2),
         ("2026-04-05T12:00:00+02:00", 2),
@@ -162,8 +162,8 @@ def test_while_no_window_runs_there_is_none():
         ("2026-04-09T00:00:00+02:00", None),
     ],
 )
-def test_the_days_left_are_those_after_the_local_date_of_the_request(asked, left):
-    assert judged(received_at=parse_instant(asked)).outcome.business_days_left == left
+def test_days_left_are_counted_from_the_local_date_of_the_request(requested, left):
+    assert judged(received_at=parse_instant(requested)).outcome.business_days_left == left
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_the_days_left_are_those_after_the_local_date_of_the_request(asked, left
         (Notice.STATUTORY_RIGHTS_NOT_ASSESSED, {}, {}),
     ],
 )  # fmt: skip
-def test_a_notice_tells_what_a_reader_must_know(notice, facts, terms):
+def test_each_notice_is_given_when_it_applies(notice, facts, terms):
     plain = {Notice.STATUTORY_RIGHTS_NOT_ASSESSED}
     terms = Terms(**{"region": "DE-BY"} | terms)
     calendar = business_calendar(terms.region, terms.business_week)
@@ -190,15 +190,15 @@ def test_a_country_without_subdivisions_needs_no_notice():
     assert Notice.NATIONWIDE_HOLIDAYS_ONLY not in decision.notices
 
 
-def test_the_fingerprint_tells_calendars_apart_and_names_nothing_else():
+def test_the_fingerprint_depends_only_on_the_calendar():
     assert judged().outcome.fingerprint == judged(received_at=LATE).outcome.fingerprint
     assert judged().outcome.fingerprint == "7924896711d4ab13"
     closed = judged(terms={"closures": (date(2026, 4, 8),)})
     assert closed.outcome.fingerprint != judged().outcome.fingerprint
 
 
-def test_a_record_holds_all_that_the_decision_was_made_from():
-    """Made again from its own record, it is the same decision; and the record tells what the decision told."""
+def test_a_record_contains_everything_the_decision_depends_on():
+    """A decision that is made again from its record is the same."""
     made = judged(channel=Channel.PHONE, contact_point=OTHER, terms={"closures": (date(2026, 4, 7),)})
     recorded = load_decision(dump_decision(made.recorded))
     facts, outcome = recorded.facts, recorded.outcome
@@ -216,20 +216,20 @@ def test_a_record_holds_all_that_the_decision_was_made_from():
     assert (facts.sent_at, facts.recorded_at) == (None, None)
 
 
-def test_a_record_without_a_window_is_read_back_whole():
+def test_a_record_without_a_window_is_read_back_unchanged():
     made = judged(service_provided_at=None)
     assert load_decision(dump_decision(made.recorded)) == made.recorded
 
 
 def test_an_unofficial_contact_point_counts_once_it_is_accepted():
     terms = {"phone": ContactChannel(points=(OFFICIAL,))}
-    asked = {"channel": Channel.PHONE, "contact_point": OTHER}
-    assert judged(asked, terms).reason is Reason.UNOFFICIAL_CONTACT_POINT
-    assert judged(asked, terms, contact_point_accepted=True).reason is Reason.WITHIN_WINDOW
-    assert judged(asked, terms, contact_point_accepted=True, received_at=LATE).reason is Reason.WINDOW_ELAPSED
+    requested = {"channel": Channel.PHONE, "contact_point": OTHER}
+    assert judged(requested, terms).reason is Reason.UNOFFICIAL_CONTACT_POINT
+    assert judged(requested, terms, contact_point_accepted=True).reason is Reason.WITHIN_WINDOW
+    assert judged(requested, terms, contact_point_accepted=True, received_at=LATE).reason is Reason.WINDOW_ELAPSED
 
 
-def test_a_window_beyond_the_data_is_an_error_not_a_guess():
+def test_a_window_beyond_the_data_is_an_error():
     with pytest.raises(CalendarNotCovered):
         judged(
             service_provided_at=parse_instant("2100-12-30T10:00:00Z"), received_at=parse_instant("2101-01-01T00:00:00Z")
@@ -238,12 +238,12 @@ def test_a_window_beyond_the_data_is_an_error_not_a_guess():
         judged(service_provided_at=parse_instant("1990-12-28T10:00:00Z"))
 
 
-def test_what_lies_beyond_the_data_does_not_matter_while_no_window_runs():
+def test_instants_beyond_the_data_are_allowed_outside_the_window():
     assert judged(service_provided_at=parse_instant("9999-12-31T23:59:59Z")).reason is Reason.SERVICE_NOT_YET_PROVIDED
     assert judged(received_at=parse_instant("9999-12-31T23:59:59Z")).reason is Reason.WINDOW_ELAPSED
 
 
-def test_the_deadline_is_the_same_however_the_instant_was_written():
+def test_the_deadline_does_not_depend_on_the_offset_of_the_instant():
     for written in ("2026-04-02T16:20:00+02:00", "2026-04-02T14:20:00Z", "2026-04-03T04:20:00+14:00"):
         decision = judged(service_provided_at=parse_instant(written))
         assert decision.deadline == DEADLINE == end_of_day(date(2026, 4, 8), zone("Europe/Berlin"))
@@ -260,8 +260,8 @@ def test_the_deadline_is_the_same_however_the_instant_was_written():
         ("2026-04-13T22:00:00Z", True, Reason.SERVICE_NOT_YET_PROVIDED, True),
     ],
 )
-def test_a_request_from_before_the_service_is_entered_late_too(recorded_at, supervisor, reason, backdated):
-    """The window ends with the 8th; five business days after the 2nd end with the 13th."""
+def test_a_request_before_the_service_can_be_entered_late_too(recorded_at, supervisor, reason, backdated):
+    """The window ends on the 8th; the fifth business day after the 2nd is the 13th."""
     decision = judged(
         received_at=parse_instant("2026-04-02T12:00:00Z"),
         recorded_at=parse_instant(recorded_at),
@@ -270,13 +270,13 @@ def test_a_request_from_before_the_service_is_entered_late_too(recorded_at, supe
     assert (decision.reason, decision.backdated) == (reason, backdated)
 
 
-def test_a_request_for_a_service_still_to_be_provided_is_never_late():
+def test_a_request_for_a_service_not_yet_provided_is_never_late():
     decision = judged(service_provided_at=None, received_at=PROVIDED, recorded_at=PROVIDED + timedelta(days=300))
     assert (decision.reason, decision.backdated) == (Reason.SERVICE_NOT_YET_PROVIDED, False)
 
 
-def test_a_decision_that_was_stored_long_ago_can_be_told():
-    """This sample is never edited: records like it exist."""
+def test_a_decision_that_was_stored_long_ago_can_be_loaded():
+    """Never edit this sample: such records exist."""
     stored = json.loads(
         '{"reason":"window_elapsed","requested_at":"2026-04-08T22:00:00Z","channel":"phone","policy":"virtual-numbers",'
         '"version":1,"overridden":[],"late_entry_days":5,"time_zone":"Europe/Berlin","region":"DE-BY",'

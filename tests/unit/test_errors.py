@@ -1,4 +1,4 @@
-"""What an error knows, it still knows after it was caught and raised again."""
+"""An error that is caught and raised again keeps its details."""
 
 from datetime import UTC, date, datetime
 
@@ -20,11 +20,11 @@ EVERY = [
 
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
-def test_an_error_keeps_its_evidence_when_its_places_are_moved(error):
+def test_an_error_keeps_its_details_when_its_pointers_are_moved(error):
     moved = error.under("/order")
-    evidence = {name: value for name, value in vars(error).items() if name != "errors"}
+    details = {name: value for name, value in vars(error).items() if name != "errors"}
     assert type(moved) is type(error)
-    assert {name: getattr(moved, name) for name in evidence} == evidence
+    assert {name: getattr(moved, name) for name in details} == details
     assert [field_error.pointer for field_error in moved.errors] == [
         f"/order{field_error.pointer}" for field_error in error.errors
     ]
@@ -32,12 +32,12 @@ def test_an_error_keeps_its_evidence_when_its_places_are_moved(error):
     assert str(moved)
 
 
-def test_every_error_with_evidence_of_its_own_is_tried_here():
+def test_every_error_with_its_own_details_is_tested_here():
     def kinds(error):
         return {error}.union(*map(kinds, error.__subclasses__()))
 
     own = {kind for kind in kinds(RefundsError) if "__init__" in vars(kind) and kind.__module__ == errors.__name__}
     tried = {type(error) for error in EVERY}
     assert {kind.__name__ for kind in own - tried} <= {"CallersError", "InvalidInput", "OrderFrozen"}, (
-        "their evidence is their text"
+        "their details are in their text"
     )

@@ -47,7 +47,7 @@ def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
     ("region", "hint"),
     [("de", "did you mean DE?"), ("Germany", "did you mean DE?"), ("DE-Bayern", "did you mean DE-BY?"), ("DE-XX", "DE-(BB|BE|"), ("LU-XX", "use LU")],
 )  # fmt: skip
-def test_an_unknown_region_is_answered_with_the_mend(region, hint):
+def test_an_unknown_region_is_refused_with_a_hint(region, hint):
     with pytest.raises(UnknownRegion) as error:
         known(region)
     assert hint in error.value.errors[0].detail
@@ -56,8 +56,8 @@ def test_an_unknown_region_is_answered_with_the_mend(region, hint):
 @pytest.mark.parametrize(
     "region", ["DE-BY", "AE", "CN", "TW", "MY-01", "AU-NSW Western", "BR-São Paulo Capital", "LK", "US-CA"]
 )
-def test_the_table_says_what_the_package_says(region):
-    """Every date of some years, under the statutory week, against the package's own verdict."""
+def test_the_calendar_agrees_with_the_package(region):
+    """Every date of several years, with the statutory week, against the package's own answer."""
     country, subdivision = known(region)
     years = range(2010, 2027)
     theirs = holidays.country_holidays(country, subdiv=subdivision, years=years, language="en")
@@ -68,14 +68,14 @@ def test_the_table_says_what_the_package_says(region):
 
 
 @pytest.mark.parametrize("subdivision", [None, *ALL["DE"]])
-def test_half_days_and_optional_days_count_in_germany(subdivision):
+def test_christmas_eve_and_new_years_eve_count_in_germany(subdivision):
     region = f"DE-{subdivision}" if subdivision else "DE"
     calendar = business_calendar(region, WEEK)
     assert calendar.why_not(date(2026, 12, 24)) is None
     assert calendar.why_not(date(2026, 12, 31)) is None
 
 
-def test_a_catholic_holiday_counts_in_bavaria_and_not_in_the_saarland():
+def test_assumption_day_counts_in_bavaria_and_not_in_the_saarland():
     assert business_calendar("DE-BY", WEEK).why_not(date(2025, 8, 15)) is None
     assert business_calendar("DE-SL", WEEK).why_not(date(2025, 8, 15)) is SkipReason.PUBLIC_HOLIDAY
 
@@ -102,8 +102,8 @@ def test_years_outside_the_data_are_refused(region, first, last):
 
 @pytest.mark.parametrize("region", sorted(holidays_data._COVERED))
 @pytest.mark.filterwarnings("ignore:Requested Holidays")
-def test_the_package_goes_silent_where_we_say_it_does(region):
-    """Past the end of its lunar tables holidays are missing; when a release mends that, our bound may move."""
+def test_the_package_lacks_holidays_beyond_our_bounds(region):
+    """Holidays are missing after the end of its lunar tables; if a release fixes that, our bound may move."""
     country, subdivision = known(region)
     end = holidays_data._COVERED[region][1]
 
@@ -125,11 +125,11 @@ def test_the_package_goes_silent_where_we_say_it_does(region):
         ("DE-BY", date(2026, 4, 7), "de", None),
     ],
 )
-def test_a_holiday_is_named_in_the_readers_language_where_the_package_knows_it(region, day, language, named):
+def test_a_holiday_is_named_in_the_readers_language_if_the_package_can(region, day, language, named):
     assert holiday_name(region, day, language) == named
 
 
-def test_names_do_not_follow_the_servers_locale():
+def test_names_do_not_depend_on_the_locale_of_the_server():
     code = "import datetime, refunds.domain.holidays_data as h; print(h.holiday_name('DE-BY', datetime.date(2026, 4, 3), 'en'))"
     printed = {
         subprocess.run(
@@ -140,8 +140,8 @@ def test_names_do_not_follow_the_servers_locale():
     assert printed == {"('Good Friday', 'en')\n"}
 
 
-def cold(make):
-    """What 8 threads get that ask for many calendars at once, from nothing."""
+def concurrently(make):
+    """The results of 8 threads that ask for many calendars at once."""
     start = Barrier(8)
 
     def ask(i):
@@ -156,17 +156,17 @@ REGIONS = ["DE-BY", "AE", "CN", "US-CA", "IL", "GB-SCT", "BR", "TW"]
 DAYS = [date(2020 + i % 7, 1 + i % 12, 1 + i % 28) for i in range(500)]
 
 
-def test_8_threads_asking_cold_get_no_wrong_answer():
+def test_8_threads_that_ask_with_empty_caches_get_correct_answers():
     truth = {region: [business_calendar(region, WEEK).window(day, 3).last_day for day in DAYS] for region in REGIONS}
     for _ in range(5):
         forget()
-        answers = cold(lambda region: [business_calendar(region, WEEK).window(day, 3).last_day for day in DAYS])
+        answers = concurrently(lambda region: [business_calendar(region, WEEK).window(day, 3).last_day for day in DAYS])
         for i, answer in enumerate(answers):
             assert answer == [truth[region][i % 2 :] for region in REGIONS]
 
 
 def test_control_a_shared_lazy_object_gives_wrong_answers_or_breaks():
-    """The same question to one lazily growing object of the package, shared by 8 threads, fails within few trials."""
+    """The same question to a lazily growing object of the package that 8 threads share fails within a few trials."""
     truth = holidays.country_holidays("DE", subdiv="BY", years=range(1991, 2101), expand=False, language="de")
     expected = {
         day: day in truth for day in (date(year, month, 1) for year in range(1991, 2101) for month in (1, 5, 11))
@@ -186,20 +186,20 @@ def test_control_a_shared_lazy_object_gives_wrong_answers_or_breaks():
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        assert not all(survived(trial) for _ in range(300))
+        assert not all(succeeds(trial) for _ in range(300))
     finally:
         sys.setswitchinterval(interval)
 
 
-def survived(trial):
-    """Whether a trial went well; an error counts as not."""
+def succeeds(trial):
+    """Whether a trial succeeds; an error counts as failure."""
     try:
         return trial()
     except (RuntimeError, KeyError, AttributeError, ValueError, TypeError):
         return False
 
 
-def test_a_calendar_asked_for_by_many_is_built_once(monkeypatch):
+def test_a_calendar_that_many_threads_need_is_built_once(monkeypatch):
     forget()
     built = []
     original = BusinessCalendar.__init__
@@ -215,8 +215,8 @@ def test_a_calendar_asked_for_by_many_is_built_once(monkeypatch):
 
 
 @pytest.mark.proof
-def test_whatever_callers_ask_the_memory_is_bounded():
-    for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than there is room for
+def test_the_caches_have_a_maximum_size():
+    for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than fit in the cache
         for week in (WEEK, WEEKDAYS[:6], ("mon",)):
             business_calendar(country, week)
     for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):

@@ -1,4 +1,4 @@
-"""Instants in and out, and where a date begins."""
+"""How instants are parsed and formatted, and when a date begins."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -27,7 +27,7 @@ from refunds.domain.instants import (
         ("2028-02-29T00:00:00+14:00", datetime(2028, 2, 28, 10, tzinfo=UTC)),
     ],
 )
-def test_an_rfc_3339_date_time_is_the_instant_it_names(text, instant):
+def test_an_rfc_3339_date_time_is_parsed(text, instant):
     assert parse_instant(text) == instant
     assert parse_instant(text).tzinfo is UTC
 
@@ -58,7 +58,7 @@ def test_an_rfc_3339_date_time_is_the_instant_it_names(text, instant):
         "",
     ],
 )
-def test_anything_else_is_refused_and_never_shifted(text):
+def test_any_other_text_is_refused(text):
     with pytest.raises(ValueError, match=r"RFC 3339|no such instant"):
         parse_instant(text)
 
@@ -66,12 +66,12 @@ def test_anything_else_is_refused_and_never_shifted(text):
 @pytest.mark.parametrize(
     "text", ["2026-4-2", "20260402", "2026-W14-4", "2026-02-30", "2026-04-02T00:00:00Z", "٢٠٢٦-٠٤-٠٢"]
 )
-def test_only_plain_dates_are_dates(text):
+def test_only_plain_dates_are_parsed(text):
     with pytest.raises(ValueError, match="date"):
         parse_date(text)
 
 
-def test_instants_are_written_in_utc_with_their_microseconds():
+def test_instants_are_formatted_in_utc_with_their_microseconds():
     assert format_instant(parse_instant("2026-04-02T16:20:00+02:00")) == "2026-04-02T14:20:00Z"
     assert format_instant(parse_instant("2026-04-02T16:20:00.000010+02:00")) == "2026-04-02T14:20:00.000010Z"
 
@@ -103,7 +103,7 @@ def test_no_instant_of_a_date_comes_before_it_begins(name):
         assert local_date(begins - timedelta(microseconds=1), tz) < day
 
 
-def test_a_day_ends_where_the_next_begins():
+def test_a_day_ends_when_the_next_begins():
     tz = zone("Europe/Berlin")
     assert end_of_day(date(2026, 4, 8), tz) == parse_instant("2026-04-08T22:00:00Z")
 
@@ -118,11 +118,11 @@ def test_only_iana_names_are_zones(name):
 
 
 def test_a_zone_does_not_depend_on_the_machine():
-    """Zones come from the pinned data, whatever the system has or lacks."""
+    """Zones come from the pinned data, not from the system."""
     assert zone("Europe/Berlin").key == "Europe/Berlin"
     assert str(zone("US/Eastern")) == "US/Eastern"
 
 
-def test_the_ends_of_time_have_a_local_date():
+def test_the_first_and_last_instants_have_a_local_date():
     assert local_date(datetime.max.replace(tzinfo=UTC), zone("Pacific/Kiritimati")) == date.max
     assert local_date(datetime.min.replace(tzinfo=UTC), zone("America/Los_Angeles")) == date.min

@@ -1,4 +1,4 @@
-"""Payment data in free text: cards and IBANs are found however they are spaced, and little else is."""
+"""Payment data in free text: cards and IBANs are found regardless of spacing, and little else is."""
 
 import random
 
@@ -36,7 +36,7 @@ def spaced(number, separator, size=4):
 @pytest.mark.parametrize("number", CARDS + IBANS)
 @pytest.mark.parametrize("separator", ["", " ", "-", ".", " - ", "\u2013", "\u00a0"])
 @pytest.mark.parametrize("text", ["{}", "the number is {}, he says", "order 123 {} please", "({})"])
-def test_a_number_that_pays_is_found(number, separator, text):
+def test_a_card_number_or_iban_is_found(number, separator, text):
     assert holds_payment_data(text.format(spaced(number, separator)))
 
 
@@ -61,7 +61,7 @@ def test_a_number_that_pays_is_found(number, separator, text):
         "+4929 0000 0000 0000",
     ],
 )
-def test_a_disguise_does_not_help(disguised):
+def test_a_disguised_number_is_found(disguised):
     assert holds_payment_data(disguised)
 
 
@@ -83,34 +83,34 @@ def test_a_disguise_does_not_help(disguised):
         "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
     ],
 )
-def test_what_only_looks_like_it_is_let_pass(harmless):
+def test_text_that_only_resembles_payment_data_is_accepted(harmless):
     assert not holds_payment_data(harmless)
 
 
 @pytest.mark.parametrize("prefix", ["+49", "0049", "+49 ", "0049 ", "+49-", "0", "49", "tel:49", "011 49 "])
-def test_german_mobile_numbers_are_let_pass(prefix):
-    """Luhn alone would take one in ten of them for a card."""
+def test_german_mobile_numbers_are_accepted(prefix):
+    """The Luhn check alone would take one in ten of them for a card."""
     chance = random.Random(1)  # noqa: S311 - it guards nothing
     numbers = [f"{prefix}{chance.choice((151, 160, 170, 176))}{chance.randrange(10**7, 10**8)}" for _ in range(2000)]
     assert not any(map(holds_payment_data, numbers))
 
 
 def test_few_ids_of_sixteen_digits_are_taken_for_a_card():
-    """One in ten passes Luhn alone."""
+    """One in ten passes the Luhn check alone."""
     chance = random.Random(1)  # noqa: S311 - it guards nothing
     taken = sum(holds_payment_data(str(chance.randrange(10**15, 10**16))) for _ in range(5000))
     assert 0 < taken < 5000 * 0.04
 
 
 @pytest.mark.parametrize(
-    ("text", "spelt"),
+    ("text", "normalised"),
     [("089 123456", "+4989123456"), ("+1 (415) 555-0132", "+14155550132"), ("Me@Example.COM", "me@example.com")],
 )
-def test_a_customers_detail_is_kept_in_one_spelling(text, spelt):
-    assert customers_detail(text, "DE") == spelt
+def test_a_customers_contact_detail_is_normalised(text, normalised):
+    assert customers_detail(text, "DE") == normalised
 
 
 @pytest.mark.parametrize("text", ["", "somebody", "me@", "1", "4111 1111 1111 1111", "+", "call me", "1" * 40])
-def test_a_customers_detail_is_a_number_or_an_address(text):
+def test_a_customers_contact_detail_must_be_a_number_or_an_address(text):
     with pytest.raises(ValueError, match="must be a telephone number"):
         customers_detail(text, "DE")

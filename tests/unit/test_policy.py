@@ -21,7 +21,7 @@ def version(number, effective_from, **terms):
     return PolicyVersion("brand", number, effective_from, Terms(**terms))
 
 
-def test_the_packaged_policy_says_what_the_vendor_promises(packaged):
+def test_the_packaged_policy_has_the_terms_of_the_vendor(packaged):
     assert (packaged.policy_id, packaged.version, packaged.effective_from) == ("virtual-numbers", 1, None)
     terms = packaged.terms
     assert terms.window_business_days == 2
@@ -31,7 +31,7 @@ def test_the_packaged_policy_says_what_the_vendor_promises(packaged):
     assert "2 business days (Monday to Friday)" in terms.texts.en
 
 
-def test_a_file_may_leave_every_term_to_its_default():
+def test_every_term_of_a_file_has_a_default():
     assert read_policy(HEAD).terms == Terms()
 
 
@@ -106,7 +106,7 @@ en = "Clause"
         ('vendor_name = "a\\u0000b"', "/vendor_name", "control characters"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_mend(text, place, fix):
+def test_an_invalid_file_is_refused_with_a_hint(text, place, fix):
     with pytest.raises(InvalidInput) as error:
         read_policy(HEAD + text)
     assert [field_error.pointer for field_error in error.value.errors] == [place]
@@ -123,13 +123,13 @@ def test_what_does_not_fit_is_named_with_its_mend(text, place, fix):
         ("policy =", ""),
     ],
 )
-def test_a_file_names_its_policy_and_version(text, place):
+def test_a_file_must_name_its_policy_and_version(text, place):
     with pytest.raises(InvalidInput) as error:
         read_policy(text)
     assert error.value.errors[0].pointer == place
 
 
-def test_all_errors_of_a_file_are_told_at_once():
+def test_all_errors_of_a_file_are_reported_together():
     with pytest.raises(InvalidInput) as error:
         read_policy(HEAD + "window_business_days = 0\ntime_zone = 'x'\nfoo = 1")
     assert [field_error.pointer for field_error in error.value.errors] == [
@@ -139,21 +139,21 @@ def test_all_errors_of_a_file_are_told_at_once():
     ]
 
 
-def test_at_the_instant_of_a_change_the_newer_version_holds():
+def test_the_newer_version_is_in_force_from_its_very_first_instant():
     policy = policy_of([version(2, SECOND), version(1, FIRST)])
     assert policy.in_force(FIRST).version == 1
     assert policy.in_force(SECOND - timedelta(microseconds=1)).version == 1
     assert policy.in_force(SECOND).version == 2
 
 
-def test_before_the_first_version_no_policy_holds_and_the_first_date_is_named():
+def test_before_the_first_version_no_policy_is_in_force():
     policy = policy_of([version(1, FIRST)])
     with pytest.raises(NoPolicyInForce) as error:
         policy.in_force(FIRST - timedelta(microseconds=1))
     assert error.value.first == FIRST
 
 
-def test_version_one_may_hold_from_the_beginning():
+def test_version_1_may_be_in_force_from_the_beginning():
     policy = policy_of([version(1, None), version(2, SECOND)])
     assert policy.in_force(datetime.min.replace(tzinfo=UTC)).version == 1
 
@@ -168,12 +168,12 @@ def test_version_one_may_hold_from_the_beginning():
         [version(1, FIRST), replace(version(1, FIRST), terms=Terms(window_business_days=3))],
     ],
 )
-def test_versions_count_from_one_and_follow_each_other(versions):
+def test_versions_must_be_numbered_from_1_and_in_order_of_date(versions):
     with pytest.raises(InvalidInput):
         policy_of(versions)
 
 
-def test_a_version_that_was_withdrawn_never_holds_and_keeps_its_number():
+def test_a_withdrawn_version_is_never_in_force_and_keeps_its_number():
     policy = policy_of([version(1, FIRST), version(2, SECOND), version(3, SECOND)], {2})
     assert policy.in_force(SECOND - timedelta(microseconds=1)).version == 1
     assert policy.in_force(SECOND).version == 3
@@ -182,9 +182,9 @@ def test_a_version_that_was_withdrawn_never_holds_and_keeps_its_number():
 
 def test_an_order_is_judged_by_the_version_in_force_when_its_service_was_provided():
     policy = policy_of([version(1, FIRST), version(2, SECOND)])
-    asked = SECOND + timedelta(days=1)
-    assert policy.applicable(asked, SECOND - timedelta(seconds=1)).version == 1
-    assert policy.applicable(asked, SECOND).version == 2
+    requested = SECOND + timedelta(days=1)
+    assert policy.applicable(requested, SECOND - timedelta(seconds=1)).version == 1
+    assert policy.applicable(requested, SECOND).version == 2
 
 
 def test_a_service_not_yet_provided_is_judged_by_the_version_in_force_at_the_request():
@@ -193,13 +193,13 @@ def test_a_service_not_yet_provided_is_judged_by_the_version_in_force_at_the_req
     assert policy.applicable(SECOND - timedelta(days=1), SECOND).version == 1
 
 
-def test_the_time_of_the_order_decides_where_the_terms_say_so():
+def test_the_time_of_the_order_decides_if_the_terms_say_so():
     policy = policy_of([version(1, FIRST), version(2, SECOND, judged_by=JudgedBy.ORDERED)])
     ordered, provided = SECOND - timedelta(days=1), SECOND + timedelta(days=1)
-    asked = provided + timedelta(days=1)
-    assert policy.applicable(asked, provided, ordered).version == 1
-    assert policy.applicable(asked, provided).version == 2, "not known when it was ordered"
-    assert policy_of([version(1, FIRST), version(2, SECOND)]).applicable(asked, provided, ordered).version == 2
+    requested = provided + timedelta(days=1)
+    assert policy.applicable(requested, provided, ordered).version == 1
+    assert policy.applicable(requested, provided).version == 2, "the time of the order is unknown"
+    assert policy_of([version(1, FIRST), version(2, SECOND)]).applicable(requested, provided, ordered).version == 2
 
 
 def test_a_what_if_replaces_single_terms_and_names_them(packaged):
@@ -209,7 +209,7 @@ def test_a_what_if_replaces_single_terms_and_names_them(packaged):
     assert packaged.terms.window_business_days == 2
 
 
-def test_what_a_version_shows_can_be_read_back(packaged):
+def test_the_data_of_a_version_can_be_read_back(packaged):
     data = version_data(packaged)
     shown = {name: list(value) if isinstance(value, tuple) else value for name, value in data["terms"].items()}
     assert TermsSchema().read(shown)["texts"].de == packaged.terms.texts.de

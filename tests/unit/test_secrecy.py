@@ -1,4 +1,4 @@
-"""Secrets: tokens, sealed values, keyed digests, the file of the master key, and passwords."""
+"""Secrets: tokens, encrypted values, keyed digests, the master key file, and passwords."""
 
 import os
 import re
@@ -41,16 +41,16 @@ HERE = associated_data("orders", "customer_ref", "A-1001")
 # Tokens.
 
 
-class Unread:
-    """Books that nobody may look into."""
+class NeverRead:
+    """A unit of work that fails the test when it is used."""
 
     def read(self, _):
-        """Fail: the token should have been turned away before."""
+        """Fail: the token should have been refused before."""
         pytest.fail("it was looked up")
 
 
 def with_checksum(body):
-    """A body with the checksum that fits it, worked out anew."""
+    """A body with its checksum, calculated independently."""
     number, digits = zlib.crc32(body.encode()), ""
     for _ in range(6):
         number, digit = divmod(number, 62)
@@ -67,14 +67,14 @@ def test_a_token_is_its_prefix_an_id_a_secret_and_a_checksum():
     assert token.text == with_checksum(f"rfd_{found[1]}_{found[2]}")
 
 
-def test_200_tokens_are_read_as_they_were_made_and_no_two_are_alike():
+def test_200_tokens_are_read_back_and_all_differ():
     tokens = [new_token() for _ in range(200)]
     assert [read_token(token.text) for token in tokens] == tokens
     for part in zip(*tokens, strict=True):
         assert len(set(part)) == 200
 
 
-def test_every_change_of_one_character_is_refused_before_any_look_up():
+def test_every_change_of_one_character_is_refused_without_a_look_up():
     text = new_token().text
     changed = {
         text[:i] + other + text[i + 1 :] for i in range(len(text)) for other in BASE62 + "_-. \x00é" if other != text[i]
@@ -83,10 +83,10 @@ def test_every_change_of_one_character_is_refused_before_any_look_up():
     assert not [other for other in changed if read_token(other) is not None]
     for other in sorted(changed)[::50]:
         with pytest.raises(Unauthenticated):
-            authenticate(Unread(), other)
+            authenticate(NeverRead(), other)
 
 
-def test_two_characters_that_changed_places_are_refused():
+def test_every_swap_of_two_neighbouring_characters_is_refused():
     text = new_token().text
     swapped = [text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(len(text) - 1)]
     assert not [other for other in swapped if other != text and read_token(other) is not None]
@@ -126,36 +126,36 @@ GOOD = with_checksum(f"rfd_{'a' * 8}_{'b' * 43}")
         "_" * 100_000,
     ],
 )
-def test_a_text_of_another_form_is_no_token_and_is_not_looked_up(text):
+def test_a_malformed_token_is_refused_without_a_look_up(text):
     assert read_token(text) is None
     with pytest.raises(Unauthenticated):
-        authenticate(Unread(), text)
+        authenticate(NeverRead(), text)
 
 
 @given(st.text())
-def test_no_text_breaks_the_reading_of_tokens(text):
+def test_no_text_makes_reading_a_token_fail(text):
     assert read_token(text) is None
 
 
-def test_the_good_one_among_them_is_read():
+def test_a_valid_token_with_this_checksum_is_read():
     assert read_token(GOOD).token_id == "a" * 8
 
 
-# Sealed values.
+# Encrypted values.
 
 
 @given(st.binary(max_size=200))
-def test_what_is_sealed_opens_at_its_place(value):
-    sealed = encrypt(KEY, value, HERE)
-    assert sealed[0] == 1
-    assert len(sealed) == 1 + 12 + len(value) + 16
-    assert decrypt(KEY, sealed, HERE) == value
+def test_an_encrypted_value_is_decrypted_in_its_place(value):
+    encrypted = encrypt(KEY, value, HERE)
+    assert encrypted[0] == 1
+    assert len(encrypted) == 1 + 12 + len(value) + 16
+    assert decrypt(KEY, encrypted, HERE) == value
 
 
-def test_the_same_value_is_never_sealed_alike():
-    sealed = {encrypt(KEY, b"K-20391", HERE) for _ in range(100)}
-    assert len(sealed) == len({value[1:13] for value in sealed}) == 100
-    assert not any(b"K-20391" in value for value in sealed)
+def test_the_same_value_is_never_encrypted_the_same_way_twice():
+    encrypted = {encrypt(KEY, b"K-20391", HERE) for _ in range(100)}
+    assert len(encrypted) == len({value[1:13] for value in encrypted}) == 100
+    assert not any(b"K-20391" in value for value in encrypted)
 
 
 @pytest.mark.parametrize(
@@ -169,47 +169,52 @@ def test_the_same_value_is_never_sealed_alike():
         b"",
     ],
 )
-def test_a_sealed_value_opens_at_no_other_place(there):
+def test_an_encrypted_value_cannot_be_decrypted_in_another_place(there):
     with pytest.raises(Tampered):
         decrypt(KEY, encrypt(KEY, b"K-20391", HERE), there)
 
 
-def test_a_sealed_value_opens_with_no_other_key():
+def test_an_encrypted_value_cannot_be_decrypted_with_another_key():
     for key in (OTHER_KEY, bytes(32), new_key()):
         with pytest.raises(Tampered):
             decrypt(key, encrypt(KEY, b"K-20391", HERE), HERE)
 
 
-def test_every_flipped_bit_is_seen():
-    sealed = encrypt(KEY, b"K-20391", HERE)
-    for i in range(len(sealed)):
+def test_every_flipped_bit_is_detected():
+    encrypted = encrypt(KEY, b"K-20391", HERE)
+    for i in range(len(encrypted)):
         for bit in range(8):
-            changed = sealed[:i] + bytes([sealed[i] ^ 1 << bit]) + sealed[i + 1 :]
+            changed = encrypted[:i] + bytes([encrypted[i] ^ 1 << bit]) + encrypted[i + 1 :]
             with pytest.raises(Tampered):
                 decrypt(KEY, changed, HERE)
 
 
-def test_every_missing_and_every_further_byte_is_seen():
-    sealed = encrypt(KEY, b"K-20391", HERE)
-    for changed in (*(sealed[:length] for length in range(len(sealed))), sealed + b"\0", b"\1" + sealed, sealed[1:]):
+def test_every_missing_and_every_additional_byte_is_detected():
+    encrypted = encrypt(KEY, b"K-20391", HERE)
+    for changed in (
+        *(encrypted[:length] for length in range(len(encrypted))),
+        encrypted + b"\0",
+        b"\1" + encrypted,
+        encrypted[1:],
+    ):
         with pytest.raises(Tampered):
             decrypt(KEY, changed, HERE)
 
 
 @pytest.mark.parametrize("form", [0, 2, 255])
-def test_another_format_is_not_taken(form):
+def test_another_format_is_refused(form):
     with pytest.raises(Tampered, match=r"^not an encrypted value: 1\|orders\|customer_ref\|A-1001$"):
         decrypt(KEY, bytes([form]) + encrypt(KEY, b"K-20391", HERE)[1:], HERE)
 
 
-def test_the_complaint_names_the_place_and_nothing_that_is_secret():
+def test_the_error_names_the_place_and_no_secret():
     with pytest.raises(Tampered) as tampered:
         decrypt(OTHER_KEY, encrypt(KEY, b"K-20391", HERE), HERE)
     assert str(tampered.value) == "cannot be decrypted: 1|orders|customer_ref|A-1001"
     assert tampered.value.__cause__ is None
 
 
-def test_a_vault_opens_what_it_sealed_and_nothing_where_nothing_is():
+def test_a_cipher_decrypts_its_own_values_and_keeps_none_as_none():
     cipher, there = CustomerCipher(new_key()), ("contacts", "note", "con_1")
     assert cipher.decrypt(cipher.encrypt("späte Anfrage 📞", *there), *there) == "späte Anfrage 📞"
     assert cipher.encrypt(None, *there) is None
@@ -238,21 +243,21 @@ LISTS = [
 ]
 
 
-def test_no_two_lists_of_parts_are_told_alike():
+def test_different_lists_of_parts_have_different_digests():
     assert len({keyed_digest(KEY, *parts) for parts in LISTS}) == len(LISTS)
 
 
 @given(st.lists(st.binary(max_size=20), max_size=4), st.lists(st.binary(max_size=20), max_size=4))
-def test_digests_are_the_same_if_and_only_if_the_lists_are(some, others):
+def test_digests_are_equal_if_and_only_if_the_lists_are(some, others):
     assert (keyed_digest(KEY, *some) == keyed_digest(KEY, *others)) == (some == others)
 
 
-def test_a_digest_needs_its_key():
+def test_a_digest_depends_on_its_key():
     assert keyed_digest(KEY, b"K-20391") != keyed_digest(OTHER_KEY, b"K-20391")
     assert len(keyed_digest(KEY, b"K-20391")) == 32
 
 
-# The file of the master key.
+# The master key file.
 
 CREATE = """
 import sys
@@ -268,7 +273,7 @@ print(sha256(read_master_key(Path(sys.argv[1]))).hexdigest())
 
 @contextmanager
 def umask(mask):
-    """Files made under a mask."""
+    """Create files with this umask."""
     before = os.umask(mask)
     try:
         yield
@@ -278,19 +283,19 @@ def umask(mask):
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a master key is to be."""
+    """The path of a master key."""
     return tmp_path / "keys" / "master.key"
 
 
-def put(path, content, mode=0o600):
-    """A file with this content and this mode."""
+def write_key(path, content, mode=0o600):
+    """Write a file with this content and mode."""
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     path.chmod(mode)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_a_master_key_that_is_made_is_for_its_owner_alone(path, mask):
+def test_only_the_owner_can_read_a_new_master_key(path, mask):
     with umask(mask):
         create_master_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -299,7 +304,7 @@ def test_a_master_key_that_is_made_is_for_its_owner_alone(path, mask):
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 
-def test_a_master_key_that_is_there_is_never_replaced(path):
+def test_an_existing_master_key_is_never_replaced(path):
     create_master_key(path)
     before = path.read_bytes()
     create_master_key(path)
@@ -307,7 +312,7 @@ def test_a_master_key_that_is_there_is_never_replaced(path):
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 
-def test_processes_that_make_a_master_key_at_once_agree(path):
+def test_processes_that_create_a_master_key_at_once_agree(path):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CREATE, str(path)],
@@ -322,25 +327,25 @@ def test_processes_that_make_a_master_key_at_once_agree(path):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    told = {process.communicate(timeout=60)[0] for process in processes}
-    assert told == {sha256(read_master_key(path)).hexdigest() + "\n"}
+    outputs = {process.communicate(timeout=60)[0] for process in processes}
+    assert outputs == {sha256(read_master_key(path)).hexdigest() + "\n"}
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 
 @pytest.mark.parametrize("content", [KEY.hex(), KEY.hex().upper(), f"{KEY.hex()}\n", f"\n {KEY.hex()} \r\n"])
 def test_a_master_key_is_64_hexadecimal_digits(path, content):
-    put(path, content.encode())
+    write_key(path, content.encode())
     assert read_master_key(path) == KEY
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o606, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777])
 def test_a_master_key_that_others_can_read_or_change_is_refused(path, mode):
-    put(path, KEY.hex().encode(), mode)
-    refused(path, f"others can read {path}: chmod 600 {path}")
+    write_key(path, KEY.hex().encode(), mode)
+    assert_refused(path, f"others can read {path}: chmod 600 {path}")
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (b"", "does not hold 32 bytes in hexadecimal digits"),
         (b"\n", "does not hold 32 bytes"),
@@ -355,35 +360,35 @@ def test_a_master_key_that_others_can_read_or_change_is_refused(path, mode):
         (b"\xef\xbb\xbf" + KEY.hex().encode(), "cannot be read as text"),
     ],
 )
-def test_what_is_no_master_key_is_refused(path, content, complaint):
-    put(path, content)
-    refused(path, complaint)
+def test_a_malformed_master_key_is_refused(path, content, message):
+    write_key(path, content)
+    assert_refused(path, message)
 
 
-def test_a_missing_master_key_is_refused_and_not_made(path):
-    refused(path, f"{path} does not exist. Bring back the file")
+def test_a_missing_master_key_is_refused_and_not_created(path):
+    assert_refused(path, f"{path} does not exist. Bring back the file")
     assert not path.parent.exists()
 
 
-def test_a_directory_is_no_master_key(path):
+def test_a_directory_is_refused_as_a_master_key(path):
     path.mkdir(parents=True, mode=0o700)
-    refused(path, "cannot be read as text")
+    assert_refused(path, "cannot be read as text")
 
 
-def refused(path, complaint):
-    """The key is refused with this complaint, which does not repeat what the file holds."""
+def assert_refused(path, message):
+    """Assert that the key is refused with this message, which does not repeat the content of the file."""
     with pytest.raises(ConfigurationError) as error:
         read_master_key(path)
     assert str(error.value).startswith("REFUNDS_MASTER_KEY_FILE: ")
-    assert complaint in str(error.value)
+    assert message in str(error.value)
     assert KEY.hex()[:16] not in str(error.value).lower()
     assert error.value.exit_code == 4
 
 
 # Passwords.
 
-LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Neither 0 and o, nor 1 and l."""
+CHARACTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Without 0 and o, and without 1 and l."""
 
 
 GENUINE = passwords._passwords
@@ -391,35 +396,35 @@ GENUINE = passwords._passwords
 
 @pytest.fixture(autouse=True)
 def _genuine(monkeypatch):
-    """Passwords cost here what they cost."""
+    """Use the real password hash in these tests."""
     monkeypatch.setattr(passwords, "_passwords", GENUINE)
 
 
 @pytest.fixture
 def cheap(monkeypatch):
-    """Passwords that are quick to try."""
+    """Use a cheap password hash."""
     monkeypatch.setattr(passwords, "_passwords", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-def test_a_password_is_of_100_random_bits_in_letters_that_do_not_look_alike():
-    assert len(set(LETTERS)) ** 20 == 2**100
+def test_a_password_has_100_random_bits_in_unambiguous_characters():
+    assert len(set(CHARACTERS)) ** 20 == 2**100
     made = [new_password() for _ in range(500)]
     assert len(set(made)) == 500
     for password in made:
-        assert re.fullmatch(f"[{LETTERS}]{{5}}(-[{LETTERS}]{{5}}){{3}}", password)
-    assert set("".join(made)) == {*LETTERS, "-"}
+        assert re.fullmatch(f"[{CHARACTERS}]{{5}}(-[{CHARACTERS}]{{5}}){{3}}", password)
+    assert set("".join(made)) == {*CHARACTERS, "-"}
 
 
-def test_every_letter_of_a_password_is_drawn_by_itself():
-    """None follows from its place or from its neighbour."""
+def test_every_character_of_a_password_is_random():
+    """None depends on its position or on its neighbour."""
     made = [new_password().replace("-", "") for _ in range(2_000)]
     for column in zip(*made, strict=True):
-        share = [column.count(letter) / len(column) for letter in LETTERS]
+        share = [column.count(character) / len(column) for character in CHARACTERS]
         assert -sum(part * log2(part) for part in share if part) > 4.9
     assert len({password[i : i + 2] for password in made for i in range(19)}) == 32**2
 
 
-def test_what_is_stored_of_a_password_is_slow_to_try_and_never_the_same():
+def test_the_hash_of_a_password_is_slow_and_salted():
     password = new_password()
     some, other = password_hash(password), password_hash(password)
     assert some != other
@@ -434,7 +439,7 @@ def test_what_is_stored_of_a_password_is_slow_to_try_and_never_the_same():
 @pytest.mark.parametrize(
     "password", ["k7qfm-3xw9p-a2rtz-8hnce", "", " ", "\0", "a\0b", "späte Öffnung 🔑", "x" * 10_000]
 )
-def test_a_password_fits_what_is_stored_of_it_and_nothing_else_does(cheap, password):
+def test_only_the_password_itself_fits_its_hash(cheap, password):
     stored = password_hash(password)
     assert password_fits(password, stored)
     for other in (password + " ", " " + password, password + "\0", password[:-1] or "y", password.swapcase() + "y"):
@@ -444,8 +449,8 @@ def test_a_password_fits_what_is_stored_of_it_and_nothing_else_does(cheap, passw
 
 
 @pytest.mark.parametrize("password", ["\ud800", "k7qfm-3xw9p-a2rtz-8hnce\udcff"])
-def test_a_text_that_cannot_be_written_as_bytes_fits_nothing(cheap, password):
-    """A program may send such a one in JSON."""
+def test_a_text_that_cannot_be_encoded_fits_no_hash(cheap, password):
+    """A program can send such a text in JSON."""
     assert not password_fits(password, password_hash("k7qfm-3xw9p-a2rtz-8hnce"))
     assert not password_fits(password, None)
 
@@ -464,46 +469,46 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("stored", GARBAGE)
-def test_nothing_fits_what_is_no_hash(cheap, stored):
+def test_no_password_fits_a_malformed_hash(cheap, stored):
     for password in ("k7qfm-3xw9p-a2rtz-8hnce", "", stored):
         assert not password_fits(password, stored)
 
 
-def test_nothing_fits_a_hash_of_which_a_part_is_missing(cheap):
+def test_no_password_fits_a_truncated_hash(cheap):
     stored = password_hash("a password")
     assert not [length for length in range(len(stored)) if password_fits("a password", stored[:length])]
 
 
 class Watched(PasswordHasher):
-    """Remembers what passwords are tried against."""
+    """Remembers the hashes that passwords are compared with."""
 
     def __init__(self, **cost):
         super().__init__(**cost)
         self.tried = []
 
     def hash(self, _):
-        """Fail: it takes its time."""
+        """Fail: hashing is slow."""
         pytest.fail("something was hashed")
 
     def verify(self, stored, password):
-        """Whether it fits."""
+        """Whether a password fits."""
         self.tried.append(stored)
         return super().verify(stored, password)
 
 
-def test_where_nothing_is_stored_a_password_is_tried_once_at_the_same_cost_from_the_first_time_on(monkeypatch):
+def test_a_password_without_a_stored_hash_is_checked_at_the_same_cost(monkeypatch):
     stored = password_hash("a password")
     watched = Watched(time_cost=2, memory_cost=19 * 1024, parallelism=1)
     monkeypatch.setattr(passwords, "_passwords", lambda: watched)
     assert not password_fits("another", None)
     assert not password_fits("another", stored)
-    of_nobody, of_somebody = watched.tried
-    assert extract_parameters(of_nobody) == extract_parameters(of_somebody)
-    assert not watched.check_needs_rehash(of_nobody)
+    without_user, with_user = watched.tried
+    assert extract_parameters(without_user) == extract_parameters(with_user)
+    assert not watched.check_needs_rehash(without_user)
 
 
 class Slow(PasswordHasher):
-    """Counts how many passwords are hashed or tried at the same moment, and waits for one more to come."""
+    """Counts how many passwords are hashed or checked at the same time, and waits for one more to come."""
 
     def __init__(self, most):
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
@@ -523,16 +528,16 @@ class Slow(PasswordHasher):
         return method(*given)
 
     def hash(self, password):
-        """What is stored of it."""
+        """The hash of a password."""
         return self._one_more(super().hash, password)
 
     def verify(self, stored, password):
-        """Whether it fits."""
+        """Whether a password fits."""
         return self._one_more(super().verify, stored, password)
 
 
-def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeypatch):
-    """Each takes 19 MiB, and anybody may ask for it."""
+def test_at_most_two_passwords_are_hashed_or_checked_at_a_time(cheap, monkeypatch):
+    """Each takes 19 MiB, and anyone can cause it."""
     stored = password_hash("a password")
     slow = Slow(2)
     monkeypatch.setattr(passwords, "_passwords", lambda: slow)
@@ -544,8 +549,8 @@ def test_no_more_than_two_passwords_are_hashed_or_tried_at_a_time(cheap, monkeyp
     assert slow.most == 2
 
 
-def test_whoever_would_wait_for_too_many_others_is_told_so():
-    """And holds none of the server's threads."""
+def test_a_ninth_waiter_for_a_password_check_is_refused():
+    """So that waiting requests do not occupy the server's threads."""
     for _ in range(8):
         passwords._trying.acquire()
     try:

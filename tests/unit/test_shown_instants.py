@@ -1,4 +1,4 @@
-"""What instant the clocks of a zone show: at every hour there is, once or twice or never."""
+"""The instant of a local time, which the clocks of a zone may show once, twice or never."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -27,7 +27,7 @@ BERLIN = zone("Europe/Berlin")
         (date(9999, 12, 31), time(23, 59), "Europe/Berlin", datetime(9999, 12, 31, 22, 59, tzinfo=UTC)),
     ],
 )
-def test_a_clock_shows_the_first_instant_that_it_can(day, clock, name, instant):
+def test_a_local_time_is_the_first_instant_at_which_clocks_show_it(day, clock, name, instant):
     shown = shown_instant(day, clock, zone(name))
     assert (shown, shown.tzinfo) == (instant, UTC)
 
@@ -43,7 +43,7 @@ def test_a_clock_shows_the_first_instant_that_it_can(day, clock, name, instant):
         (date(2026, 10, 4), time(2, 15), "Australia/Lord_Howe"),
     ],
 )
-def test_a_time_over_which_the_clocks_are_put_forward_is_refused(day, clock, name):
+def test_a_time_that_the_clocks_skip_is_refused(day, clock, name):
     with pytest.raises(ValueError, match="put forward"):
         shown_instant(day, clock, zone(name))
 
@@ -63,7 +63,7 @@ def test_an_instant_before_the_first_or_after_the_last_is_refused(day, clock, na
         ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Africa/Casablanca", "Asia/Kathmandu"]
     ),
 )
-def test_what_the_clocks_show_leads_back_to_it_or_to_the_hour_before(instant, name):
+def test_a_local_time_leads_back_to_its_instant_or_the_earlier_one(instant, name):
     tz = zone(name)
     local = instant.astimezone(tz)
     again = shown_instant(local.date(), local.time(), tz)

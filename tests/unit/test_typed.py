@@ -1,4 +1,4 @@
-"""Dates and times as people type them: what is understood, what is refused, and that what is shown can be typed."""
+"""Dates and times as people type them: which are understood, which are refused, and that shown ones can be typed."""
 
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
@@ -60,8 +60,8 @@ TODAY = date(2026, 4, 8)
         ("8.4.2026\t23:05", date(2026, 4, 8), time(23, 5)),
     ],
 )
-def test_a_date_is_what_it_says(text, day, clock):
-    """Without a year it is the last such date up to today."""
+def test_dates_and_times_are_understood_in_many_forms(text, day, clock):
+    """A date without a year is the last such date up to today."""
     if day is None:
         with pytest.raises(ValueError, match="month"):
             typed_time(text, TODAY)
@@ -78,19 +78,19 @@ def test_a_date_is_what_it_says(text, day, clock):
         "8.4.2026\x00", "8.4.2026 23:05Z", "8.4.2026+02:00", "-8.4.2026", "99999.4.2026", "8.4.99999", "9" * 5000, "8." * 5000, "Wed, Wed, 8 Apr 2026", "Foo, 7.4.2026", "Friday, 7.4.2026",
     ],
 )  # fmt: skip
-def test_nothing_is_guessed(text):
+def test_any_other_text_is_refused(text):
     with pytest.raises(ValueError, match=r".+"):
         typed_time(text, TODAY)
 
 
-def test_the_twenty_ninth_of_february_is_found_across_a_century_without_one():
+def test_29_february_is_found_across_a_century_year_without_one():
     assert typed_time("29.2.", date(2104, 2, 28)) == (date(2096, 2, 29), None)
 
 
 @pytest.mark.parametrize("today", [date(1, 1, 1), date(1, 1, 2), date(9999, 12, 31)])
 @pytest.mark.parametrize("text", ["1.1.", "2.1.", "31.12.", "29.2.", "today", "yesterday", "vorgestern"])
-def test_at_the_ends_of_time_there_may_be_no_such_date(today, text):
-    """And that is a value error, as everything else is."""
+def test_near_the_first_date_there_may_be_no_such_date(today, text):
+    """Then it is a value error, like any other invalid text."""
     try:
         day, _ = typed_time(text, today)
     except (ValueError, OverflowError):
@@ -102,7 +102,7 @@ def test_at_the_ends_of_time_there_may_be_no_such_date(today, text):
 @given(day=st.dates(date(1000, 1, 1)), language=st.sampled_from(LANGUAGES), today=st.dates(date(1000, 1, 1)))
 @example(day=date(2026, 3, 1), language="de", today=TODAY)
 @example(day=date(2026, 9, 1), language="en", today=TODAY)
-def test_a_date_that_is_shown_can_be_typed(day, language, today):
+def test_a_shown_date_can_be_typed(day, language, today):
     with speaking(language):
         assert typed_time(date_text(day), today) == (day, None)
 
@@ -115,7 +115,7 @@ ZONES = ("Europe/Berlin", "Etc/UTC", "America/St_Johns", "Pacific/Kiritimati")
     zone=st.sampled_from(ZONES),
     language=st.sampled_from(LANGUAGES),
 )
-def test_a_time_that_is_shown_can_be_typed(instant, zone, language):
+def test_a_shown_time_can_be_typed(instant, zone, language):
     local = instant.astimezone(ZoneInfo(zone))
     with speaking(language):
         shown = clock_text(instant, zone)
@@ -133,7 +133,7 @@ def test_any_text_is_a_date_or_a_value_error(text, today):
 
 
 @given(day=st.integers(1, 31), month=st.integers(1, 12), today=st.dates(date(1900, 1, 1), date(2199, 1, 1)))
-def test_a_date_without_its_year_is_the_last_such_up_to_today(day, month, today):
+def test_a_date_without_a_year_is_the_last_such_date_up_to_today(day, month, today):
     try:
         found, _ = typed_time(f"{day}.{month}.", today)
     except ValueError:
