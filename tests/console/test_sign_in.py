@@ -307,10 +307,8 @@ def test_the_sign_in_redirects_only_within_the_console(site, rest, query):
     token = browser.get("/console/").forms[0].fields["csrf_token"]
     sent = {"csrf_token": token, "name": "agent-1", "password": site.passwords[Role.AGENT]}
     response = browser.send("POST", f"/console/sign-in/{quote(rest)}{query}", data=sent)
-    if response.status_code in {404, 405}:
-        return
-    assert response.status_code == 303
-    location = response.headers["Location"]
+    assert response.status_code in {303, 404, 405}
+    location = response.headers.get("Location", "/console/")
     assert location.startswith("/console/")
     assert location.isascii()
     assert not {"\r", "\n", "\t", "\\"} & set(location)

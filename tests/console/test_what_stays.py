@@ -106,12 +106,14 @@ def test_a_form_from_another_site_does_not_change_the_session(site, path):
     assert (response.status_code, response.headers.get("Set-Cookie")) == (403, None)
 
 
-def test_signing_out_keeps_the_language(site):
+def test_signing_out_keeps_the_language_and_the_channel(site):
     browser = site.browser(Role.AGENT)
     page = browser.get("/console/?lang=de")
     browser.press(page, "Prüfen", q=site.register(), channel="email")
     page = browser.post("/console/sign-out", {"csrf_token": browser.token})
     assert (page.lang, page.h1) == ("de", "Anmelden")
+    page = browser.press(page, "Anmelden", name="agent-1", password=site.passwords[Role.AGENT])
+    assert page.forms[0].fields["channel"] == "email"
 
 
 @pytest.mark.parametrize("rest", ["sign-out", "demonstration", "sign-in/", "sign-in/sign-in/x"])

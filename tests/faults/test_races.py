@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count, cycle, pairwise
 from operator import itemgetter
-from statistics import quantiles
 from typing import NamedTuple
 
 import pytest
@@ -310,17 +309,6 @@ def test_nothing_fails_and_nothing_is_locked(aftermath):
 
 def test_the_audit_finds_everything_sound(aftermath):
     assert aftermath.installation.require_sound().events == len(aftermath.followed["auditor"])
-
-
-def test_the_waiting_times_of_the_writers_are_printed(aftermath):
-    """They are not checked; `pytest -rP` shows them."""
-    waits = sorted(seconds * 1000 for writer in aftermath.writers for seconds in writer.seconds)
-    slowest = max(quantiles(writer.seconds, n=100, method="inclusive")[98] for writer in aftermath.writers) * 1000
-    cuts = quantiles(waits, n=100)
-    print(  # noqa: T201 - it is what this is for
-        f"{len(waits)} requests of {WRITERS} writers: median {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, "
-        f"worst p99 of a writer {slowest:.0f} ms, longest {waits[-1]:.0f} ms"
-    )
 
 
 # Simultaneous corrections and cancellations of the same orders, while customers are created and forgotten.

@@ -1,8 +1,11 @@
 """How instants are parsed and formatted, and when a date begins."""
 
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
+import tzdata
 
 from refunds.domain.instants import (
     end_of_day,
@@ -117,10 +120,17 @@ def test_only_iana_names_are_zones(name):
         zone(name)
 
 
-def test_a_zone_does_not_depend_on_the_machine():
-    """Zones come from the pinned data, not from the system."""
-    assert zone("Europe/Berlin").key == "Europe/Berlin"
-    assert str(zone("US/Eastern")) == "US/Eastern"
+def test_a_zone_does_not_depend_on_the_machine(tmp_path):
+    """Zones come from the pinned data, even if the system has another Berlin, which is in UTC."""
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe/Berlin").write_bytes((files(tzdata) / "zoneinfo/Etc/UTC").read_bytes())
+    summer = datetime(2026, 7, 1, tzinfo=UTC)
+    try:
+        reset_tzpath([tmp_path])
+        assert summer.astimezone(ZoneInfo.no_cache("Europe/Berlin")).hour == 0
+        assert summer.astimezone(zone.__wrapped__("Europe/Berlin")).hour == 2
+    finally:
+        reset_tzpath()
 
 
 def test_the_first_and_last_instants_have_a_local_date():
