@@ -28,6 +28,10 @@ class Message(str):
         message.template, message.values = template, values
         return message
 
+    def filled(self, **values: object) -> "Message":
+        """The text with these values."""
+        return Message(self.template, **self.values | values)
+
 
 def any_of(names: Iterable[str]) -> str:
     """Names with "or" between them."""
@@ -220,13 +224,21 @@ class OrderFrozen(CallersError):
         )
 
 
-class ContactStateConflict(CallersError):
+class StateConflict(CallersError):
+    """A record is not in the state that this needs but in `state`."""
+
+    def __init__(self, detail: Message, state: str) -> None:
+        self.state = state
+        super().__init__(detail)
+
+
+class ContactStateConflict(StateConflict):
     """A contact is not in the state that this needs."""
 
     code = "contact-state-conflict"
 
 
-class CancellationStateConflict(CallersError):
+class CancellationStateConflict(StateConflict):
     """A cancellation is not in the state that this needs."""
 
     code = "cancellation-state-conflict"

@@ -28,6 +28,8 @@ class EventType(StrEnum):
     CONTACT_SUPERSEDED = "contact.superseded"
     CONTACT_RESOLVED = "contact.resolved"
     CANCELLATION_ISSUED = "cancellation.issued"
+    CANCELLATION_REFUND_BEGUN = "cancellation.refund_begun"
+    CANCELLATION_REFUND_FAILED = "cancellation.refund_failed"
     CANCELLATION_SETTLED = "cancellation.settled"
     CANCELLATION_UNSETTLED = "cancellation.unsettled"
     CANCELLATION_REVOKED = "cancellation.revoked"

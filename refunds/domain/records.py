@@ -36,12 +36,29 @@ class Intent(StrEnum):
     QUESTION = "question"
 
 
+class ContactState(StrEnum):
+    """The state of a contact; a closed one asks for nothing, or its order is cancelled."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    RESOLVED = "resolved"
+    SUPERSEDED = "superseded"
+
+
 class State(StrEnum):
     """The state of a cancellation."""
 
     ISSUED = "issued"
+    REFUNDING = "refunding"
     SETTLED = "settled"
     REVOKED = "revoked"
+
+
+UNSETTLED = (State.ISSUED, State.REFUNDING)
+"""The states in which billing still has to refund."""
+
+ACTIVE = (*UNSETTLED, State.SETTLED)
+"""The states in which the order is cancelled."""
 
 
 class Basis(StrEnum):
@@ -62,7 +79,19 @@ class RevocationReason(StrEnum):
     """Why a cancellation was revoked."""
 
     ENTERED_IN_ERROR = "entered_in_error"
+    CUSTOMER_KEPT_ORDER = "customer_kept_order"
     CUSTOMER_WITHDREW = "customer_withdrew"
+    """What earlier versions called a customer who keeps the order. Stored ones are read; new ones are refused."""
+
+
+REVOCABLE_FOR = (RevocationReason.ENTERED_IN_ERROR, RevocationReason.CUSTOMER_KEPT_ORDER)
+"""The reasons that a new revocation can have."""
+
+
+class RefundEndReason(StrEnum):
+    """Why a refund that was begun ended without a settlement."""
+
+    REFUND_FAILED = "refund_failed"
 
 
 class UnsettleReason(StrEnum):
@@ -119,6 +148,15 @@ class Contact:
     resolved_by: str | None = None
 
     @property
+    def state(self) -> ContactState:
+        """Its state."""
+        if self.superseded_by is not None:
+            return ContactState.SUPERSEDED
+        if self.resolved_at is not None:
+            return ContactState.RESOLVED
+        return ContactState.OPEN if self.is_open else ContactState.CLOSED
+
+    @property
     def outcome(self) -> Outcome:
         """The outcome when it was recorded."""
         return self.decision.outcome
@@ -149,6 +187,8 @@ class Cancellation:
     revocation_reason: str | None = personal()
     revoked_at: datetime | None = None
     revoked_by: str | None = None
+    refund_begun_at: datetime | None = None
+    refund_begun_by: str | None = None
 
     @property
     def outcome(self) -> Outcome:

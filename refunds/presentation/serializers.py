@@ -69,12 +69,18 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
 def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
     """A cancellation as the API returns it."""
-    override = settlement = revocation = None
+    override = refund = settlement = revocation = None
     if cancellation.override_kind is not None:
         override = {
             "kind": cancellation.override_kind,
             "reason": cancellation.override_reason,
             "by": cancellation.override_by,
+        }
+    if cancellation.refund_begun_at is not None:
+        refund = {
+            "begun_at": format_known(cancellation.refund_begun_at),
+            "begun_by": cancellation.refund_begun_by,
+            "billing_ref": cancellation.billing_ref,
         }
     if cancellation.settled_at is not None:
         settlement = {
@@ -100,6 +106,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
         "issued_by": cancellation.issued_by,
         "refund_due_by": cancellation.refund_due_by.isoformat(),
         "override": override,
+        "refund": refund,
         "settlement": settlement,
         "revocation": revocation,
         "decision": decision_data(cancellation.outcome),

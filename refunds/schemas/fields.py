@@ -284,7 +284,7 @@ class Line(FreeText):
 class Choice(_Strict, fields.String):
     """A member of an enumeration."""
 
-    def __init__(self, members: type[StrEnum], **kwargs: Any) -> None:
+    def __init__(self, members: Iterable[StrEnum], **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}
         super().__init__(**kwargs)
 

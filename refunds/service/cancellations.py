@@ -11,12 +11,14 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import (
+    UNSETTLED,
     Basis,
     Cancellation,
     Contact,
     Intent,
     Order,
     OverrideKind,
+    RefundEndReason,
     RevocationReason,
     State,
     UnsettleReason,
@@ -121,7 +123,8 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(
-            Message("The cancellation %(name)s was revoked: it cannot be confirmed.", name=cancellation_id)
+            Message("The cancellation %(name)s was revoked: it cannot be confirmed.", name=cancellation_id),
+            State.REVOKED,
         )
     version = uow.policies[cancellation.outcome.policy].version(cancellation.outcome.version)
     return cancellation, uow.contacts.get(cancellation.contact_id), version
@@ -130,16 +133,20 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
     """Record that billing has refunded; the same settlement again changes nothing.
 
-    Raises `NotFound`, `InvalidInput` if the time is not possible, `CancellationStateConflict`.
+    Raises `NotFound`, `InvalidInput` if the time is not possible, `CancellationStateConflict` if it is revoked, or if
+    another refund is recorded or begun.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.SETTLED:
         if cancellation.billing_ref == billing_ref and settled_at in (None, cancellation.settled_at):
             return cancellation
         raise CancellationStateConflict(
-            Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id)
+            Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id),
+            State.SETTLED,
         )
-    _require_state(cancellation, State.ISSUED)
+    if cancellation.state is State.REFUNDING and cancellation.billing_ref not in (None, billing_ref):
+        raise _held(cancellation)
+    _require_state(cancellation, *UNSETTLED)
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
         detail = Message("must lie between the issue of the cancellation and now")
@@ -154,22 +161,81 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     )
 
 
+def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None) -> Cancellation:
+    """Record that billing has begun to refund, so that nobody can revoke the cancellation any more.
+
+    The refund is held by its `billing_ref`, or without one by the client that began it. The holder can send it again,
+    which changes nothing. Raises `NotFound`, and `CancellationStateConflict` for another holder, or if the cancellation
+    is settled or revoked.
+    """
+    cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
+    if cancellation.state is State.REFUNDING:
+        by_itself = billing_ref is not None or cancellation.refund_begun_by == actor
+        if cancellation.billing_ref == billing_ref and by_itself:
+            return cancellation
+        raise _held(cancellation)
+    _require_state(cancellation, State.ISSUED)
+    return uow.cancellations.update(
+        cancellation,
+        EventType.CANCELLATION_REFUND_BEGUN,
+        state=State.REFUNDING,
+        refund_begun_at=uow.now,
+        refund_begun_by=actor,
+        billing_ref=billing_ref,
+    )
+
+
+def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -> Cancellation:
+    """Record that a refund that was begun has failed: the cancellation is as before; without one, nothing changes.
+
+    Raises `NotFound`, `CancellationStateConflict` if it is settled or revoked.
+    """
+    cancellation = _get_for_update(uow, cancellation_id)
+    if cancellation.state is State.ISSUED:
+        return cancellation
+    _require_state(cancellation, State.REFUNDING)
+    data = {"reason_code": reason}
+    return uow.cancellations.update(cancellation, EventType.CANCELLATION_REFUND_FAILED, data, **_NOT_REFUNDED)
+
+
+def _held(cancellation: Cancellation) -> CancellationStateConflict:
+    """The error for a refund that another holder has begun."""
+    holder = cancellation.billing_ref or cancellation.refund_begun_by
+    return CancellationStateConflict(
+        Message(
+            "The refund of the cancellation %(name)s was begun by %(holder)s: ask them whether it is paid.",
+            name=cancellation.cancellation_id,
+            holder=holder,
+        ),
+        cancellation.state,
+    )
+
+
+_NOT_REFUNDED = {
+    "state": State.ISSUED,
+    "refund_begun_at": None,
+    "refund_begun_by": None,
+    "settled_at": None,
+    "settled_by": None,
+    "billing_ref": None,
+}
+
+
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
     """Undo a settlement; without one, nothing changes. Raises `NotFound`, `CancellationStateConflict` if revoked."""
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.ISSUED:
         return cancellation
     _require_state(cancellation, State.SETTLED)
-    undone = {"state": State.ISSUED, "settled_at": None, "settled_by": None, "billing_ref": None}
     data = {"reason_code": reason}
-    return uow.cancellations.update(cancellation, EventType.CANCELLATION_UNSETTLED, data, **undone)
+    return uow.cancellations.update(cancellation, EventType.CANCELLATION_UNSETTLED, data, **_NOT_REFUNDED)
 
 
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
-    People may revoke their own for 15 minutes, or any with the scope, unless it is settled. If the customer withdrew,
-    their requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
+    People may revoke their own for 15 minutes, or any with the scope, until a refund is begun. If the customer keeps
+    the order, their requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
     `CancellationStateConflict`.
     """
     cancellation = _get_for_update(uow, cancellation_id)
@@ -190,7 +256,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
         revoked_by=uow.principal.actor,
     )
     uow.contacts.reopen_all(cancellation.order_id)
-    if code is RevocationReason.CUSTOMER_WITHDREW:
+    if code is RevocationReason.CUSTOMER_KEPT_ORDER:
         for contact in uow.contacts.of_order(cancellation.order_id):
             if contact.is_open:
                 contacts.resolve_locked(uow, contact, code)
@@ -221,10 +287,12 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     contacts.require_present(contact)
     if contact.intent is not Intent.CANCEL:
         raise ContactStateConflict(
-            Message("The contact does not ask for a cancellation: record one that supersedes it.")
+            Message("The contact does not ask for a cancellation: record one that supersedes it."), contact.state
         )
     if contact.resolved_at is not None:
-        raise ContactStateConflict(Message("The contact has been resolved: record the customer's new one."))
+        raise ContactStateConflict(
+            Message("The contact has been resolved: record the customer's new one."), contact.state
+        )
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
@@ -300,22 +368,20 @@ def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 
 
-def _require_state(cancellation: Cancellation, needed: State) -> None:
-    name, state = cancellation.cancellation_id, cancellation.state
-    if state is needed:
-        return
-    if state is State.SETTLED:
-        detail = Message("The cancellation %(name)s is settled, not issued: undo the settlement first.", name=name)
-    elif needed is State.ISSUED:
-        detail = Message(
-            "The cancellation %(name)s is revoked, not issued: it cannot change any more, but its order can be "
-            "cancelled again.",
-            name=name,
-        )
-    else:
-        detail = Message(
-            "The cancellation %(name)s is revoked, not settled: it cannot change any more, but its order can be "
-            "cancelled again.",
-            name=name,
-        )
-    raise CancellationStateConflict(detail)
+def _require_state(cancellation: Cancellation, *needed: State) -> None:
+    """Raise `CancellationStateConflict` if a cancellation is in none of these states."""
+    if cancellation.state not in needed:
+        detail = _IN_THE_WAY[cancellation.state].filled(name=cancellation.cancellation_id)
+        raise CancellationStateConflict(detail, cancellation.state)
+
+
+_IN_THE_WAY = {
+    State.ISSUED: Message("The cancellation %(name)s is issued: no refund of it is begun or recorded."),
+    State.REFUNDING: Message(
+        "Billing has begun to refund the cancellation %(name)s: settle it, or end the refund if it failed."
+    ),
+    State.SETTLED: Message("The cancellation %(name)s is settled: undo the settlement first."),
+    State.REVOKED: Message(
+        "The cancellation %(name)s is revoked: it cannot change any more, but its order can be cancelled again."
+    ),
+}

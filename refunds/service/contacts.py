@@ -91,7 +91,7 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
     if contact.resolved_at is not None and contact.resolution_reason == reason:
         return contact
     if not contact.is_open:
-        raise ContactStateConflict(_why_closed(contact))
+        raise ContactStateConflict(_why_closed(contact), contact.state)
     return resolve_locked(uow, contact, reason)
 
 
@@ -194,7 +194,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
     require_present(earlier)
     if earlier.is_open and new.intent is not Intent.CANCEL:
         raise ContactStateConflict(
-            Message("A question does not take a request off the open list: resolve it with a reason.")
+            Message("A question does not take a request off the open list: resolve it with a reason."), earlier.state
         )
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
@@ -202,7 +202,8 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
             Message(
                 "The cancellation %(cancellation_id)s is based on this contact: revoke it first.",
                 cancellation_id=cancellation_id,
-            )
+            ),
+            earlier.state,
         )
     return earlier
 
@@ -222,7 +223,8 @@ def require_present(contact: Contact) -> None:
                 "The contact %(contact_id)s has been superseded by %(superseded_by)s.",
                 contact_id=contact.contact_id,
                 superseded_by=contact.superseded_by,
-            )
+            ),
+            contact.state,
         )
 
 

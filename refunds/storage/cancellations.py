@@ -11,7 +11,13 @@ from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import OfOrders
 
-CANCELLATIONS = RecordMapper(Cancellation, "cancellations")
+CANCELLATIONS = RecordMapper(
+    Cancellation, "cancellations", added={"refund_begun_at": "0005_refunds", "refund_begun_by": "0005_refunds"}
+)
+
+# As in the indexes, so that these are used.
+IS_ACTIVE = "state IN ('issued', 'refunding', 'settled')"
+_IS_UNSETTLED = "state IN ('issued', 'refunding')"
 
 _WITH_KEY = with_key(CANCELLATIONS)
 
@@ -30,7 +36,7 @@ class Cancellations(OfOrders[Cancellation]):
 
     def active(self, order_id: str) -> Cancellation | None:
         """The active cancellation of an order, or None."""
-        sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND state IN ('issued', 'settled')"
+        sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND {IS_ACTIVE}"
         row = self._tx.one(sql, order_id=order_id)
         return None if row is None else self._load(row)
 
@@ -62,7 +68,7 @@ class Cancellations(OfOrders[Cancellation]):
             "cancellations.order_id = :order_id": order_id,
             "reference = :reference": reference,
             "state = :state": state,
-            "state = 'issued' AND overdue_at <= :due_before": due_before,
+            f"{_IS_UNSETTLED} AND overdue_at <= :due_before": due_before,
         }
         asked = "".join(f" AND {condition}" for condition, value in conditions.items() if value is not None)
         page = f"cancellation_id > :after{asked} ORDER BY cancellation_id"

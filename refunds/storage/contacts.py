@@ -6,6 +6,7 @@ from typing import ClassVar
 from refunds.domain.records import Contact
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
+from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
@@ -89,8 +90,8 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
 def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every contact, with the contact that supersedes it and whether its order is cancelled."""
     more = (
-        ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"
-        " EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id"
-        " AND c.state IN ('issued', 'settled')) AS order_cancelled"
+        ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
+        f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
+        " AS order_cancelled"
     )
     return tx.each(f"{with_key(CONTACTS, more, dangling=True)} ORDER BY contacts.contact_id")

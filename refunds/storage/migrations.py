@@ -185,11 +185,22 @@ ALTER TABLE contacts ADD COLUMN judging_policy TEXT {policy_of_decision};
 ALTER TABLE cancellations ADD COLUMN judging_policy TEXT {policy_of_decision};
 """
 
+_REFUNDS = """
+ALTER TABLE cancellations ADD COLUMN refund_begun_at {bigint};
+ALTER TABLE cancellations ADD COLUMN refund_begun_by TEXT;
+DROP INDEX one_active_cancellation;
+CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id)
+  WHERE state IN ('issued', 'refunding', 'settled');
+DROP INDEX cancellations_due;
+CREATE INDEX cancellations_due ON cancellations (overdue_at, cancellation_id) WHERE state IN ('issued', 'refunding');
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
     ("0003_users", _USERS),
     ("0004_judging_policy", _JUDGING_POLICY),
+    ("0005_refunds", _REFUNDS),
 )
 
 GENERATED = {"judging_policy"}

@@ -9,7 +9,7 @@ import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from refunds.errors import FieldError, Message, RefundsError, StorageUnavailable, summary
+from refunds.errors import FieldError, Message, RefundsError, StateConflict, StorageUnavailable, summary
 from refunds.presentation.language import translate
 from refunds.web.problem_types import PROBLEMS
 
@@ -55,7 +55,8 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
     problem = PROBLEMS[error.code]
     # Internal details go only to the log.
     detail = problem.happened if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else error.detail
-    return problem_data(error.code, summary(errors, translate) or detail, errors)
+    data = problem_data(error.code, summary(errors, translate) or detail, errors)
+    return data | {"state": error.state} if isinstance(error, StateConflict) else data
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

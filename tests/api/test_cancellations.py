@@ -246,6 +246,109 @@ def test_billing_undoes_a_settlement_with_a_reason(billing):
     ]
 
 
+def begin(desk, issued, **body):
+    return desk.put(url(issued, "/refund"), json=body)
+
+
+def end(desk, issued):
+    return desk.delete(url(issued, "/refund?reason_code=refund_failed"))
+
+
+def test_a_begun_refund_cannot_be_revoked_and_is_ended_by_its_settlement(billing, supervisor, agent):
+    issued = agent.cancelled()
+    begun = begin(billing, issued, billing_ref="RF-1").json
+    assert (begun["state"], begun["refund"]["billing_ref"]) == ("refunding", "RF-1")
+    for desk in (agent, supervisor):
+        answer = revoke(desk, issued)
+        assert (answer.status_code, slug(answer), answer.json["state"]) == (
+            409,
+            "cancellation-state-conflict",
+            "refunding",
+        )
+    assert slug(billing.issue(issued["order_id"])) == "order-already-cancelled"
+    assert billing.get("/v1/cancellations?state=refunding").json["items"] == [begun]
+    settled = settle(billing, issued).json
+    assert (settled["state"], settled["refund"]["begun_at"]) == ("settled", begun["refund"]["begun_at"])
+    happened = [name for name in types(billing, issued["order_id"]) if name.startswith("cancellation")]
+    assert happened == ["cancellation.issued", "cancellation.refund_begun", "cancellation.settled"]
+
+
+@pytest.mark.parametrize(
+    ("held", "others"),
+    [({"billing_ref": "RF-1"}, [{"billing_ref": "RF-2"}, {}]), ({}, [{"billing_ref": "RF-1"}])],
+)
+def test_a_refund_has_one_holder(billing, held, others):
+    issued = billing.cancelled()
+    begun = begin(billing, issued, **held)
+    assert begin(billing, issued, **held).json == begun.json
+    for body in others:
+        answer = begin(billing, issued, **body)
+        assert (answer.status_code, slug(answer)) == (409, "cancellation-state-conflict")
+        assert (begun.json["refund"]["billing_ref"] or begun.json["refund"]["begun_by"]) in answer.json["detail"]
+    assert types(billing, issued["order_id"]).count("cancellation.refund_begun") == 1
+
+
+def test_a_refund_without_a_reference_is_held_by_its_client(billing, admin):
+    issued = billing.cancelled()
+    assert begin(billing, issued).status_code == 200
+    assert slug(begin(admin, issued)) == "cancellation-state-conflict"
+    assert settle(billing, issued).json["settlement"]["billing_ref"] == "RF-1"
+
+
+def test_a_refund_is_settled_only_with_the_reference_that_it_was_begun_with(billing):
+    issued = billing.cancelled()
+    begin(billing, issued, billing_ref="RF-2")
+    assert slug(settle(billing, issued)) == "cancellation-state-conflict"
+    assert settle(billing, issued, billing_ref="RF-2").json["state"] == "settled"
+
+
+def test_a_refund_that_failed_leaves_the_cancellation_as_it_was(billing, supervisor):
+    issued = billing.cancelled()
+    assert end(billing, issued).json == issued
+    begin(billing, issued, billing_ref="RF-1")
+    assert places(billing.delete(url(issued, "/refund"))) == ["/reason_code"]
+    assert end(billing, issued).json == issued
+    assert begin(billing, issued, billing_ref="RF-2").json["refund"]["billing_ref"] == "RF-2"
+    end(billing, issued)
+    assert revoke(supervisor, issued).json["state"] == "revoked"
+    for answer in (begin(billing, issued), end(billing, issued)):
+        assert (slug(answer), answer.json["state"]) == ("cancellation-state-conflict", "revoked")
+
+
+def test_a_settled_cancellation_is_not_refunded_again(billing):
+    issued = billing.cancelled()
+    settle(billing, issued)
+    for answer in (begin(billing, issued, billing_ref="RF-1"), end(billing, issued)):
+        assert (slug(answer), answer.json["state"]) == ("cancellation-state-conflict", "settled")
+    undone = billing.delete(url(issued, "/settlement?reason_code=refund_failed"))
+    assert undone.json == issued
+
+
+def test_an_agent_cannot_begin_a_refund(agent):
+    assert slug(begin(agent, agent.cancelled())) == "forbidden"
+
+
+def test_a_begun_refund_becomes_overdue_too(billing, now):
+    issued, begun = billing.cancelled(), billing.cancelled()
+    begin(billing, begun)
+    now.shift(timedelta(days=30))
+    overdue = billing.get("/v1/cancellations?overdue=true").json["items"]
+    assert {one["cancellation_id"] for one in overdue} >= {issued["cancellation_id"], begun["cancellation_id"]}
+
+
+def test_the_facts_of_an_order_are_frozen_while_it_is_refunded(billing):
+    issued = billing.cancelled()
+    begin(billing, issued)
+    facts = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE", "correction_reason": "typo"}
+    answer = billing.put(f"/v1/orders/{issued['order_id']}", json=facts, headers={"If-Match": '"1"'})
+    assert slug(answer) == "order-frozen"
+
+
+def test_a_revocation_no_longer_speaks_of_a_withdrawal(supervisor):
+    """A withdrawal is the statutory act alone."""
+    assert places(revoke(supervisor, supervisor.cancelled(), "customer_withdrew")) == ["/reason_code"]
+
+
 def test_a_revoked_cancellation_cannot_be_settled_nor_a_settled_one_revoked(billing, supervisor):
     issued = billing.cancelled()
     settle(billing, issued)
@@ -261,26 +364,26 @@ def test_a_revocation_in_error_reopens_the_request_and_the_order_can_be_cancelle
     revoked = revoke(supervisor, issued, reason="the wrong order")
     assert revoked.json["revocation"]["reason"] == "the wrong order"
     assert revoke(supervisor, issued, reason="the wrong order").json == revoked.json
-    assert slug(revoke(supervisor, issued, "customer_withdrew")) == "cancellation-state-conflict"
+    assert slug(revoke(supervisor, issued, "customer_kept_order")) == "cancellation-state-conflict"
     assert supervisor.get(f"/v1/contacts/{issued['contact_id']}").json["open"] is True
     second = supervisor.cancelled(issued["order_id"], contact_id=issued["contact_id"])
     assert second["reference"] != issued["reference"]
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "cancellation.issued"]
 
 
-def test_a_revocation_because_the_customer_withdrew_resolves_the_request(supervisor, billing):
+def test_a_revocation_because_the_customer_keeps_the_order_resolves_the_request(supervisor, billing):
     issued = supervisor.cancelled()
-    revoke(supervisor, issued, "customer_withdrew")
+    revoke(supervisor, issued, "customer_kept_order")
     contact = supervisor.get(f"/v1/contacts/{issued['contact_id']}").json
-    assert (contact["open"], contact["resolution"]["reason"]) == (False, "customer_withdrew")
+    assert (contact["open"], contact["resolution"]["reason"]) == (False, "customer_kept_order")
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "contact.resolved"]
 
 
-def test_a_revocation_because_the_customer_withdrew_resolves_every_request(supervisor):
+def test_a_revocation_because_the_customer_keeps_the_order_resolves_every_request(supervisor):
     order_id = supervisor.register()
     first = supervisor.record(order_id).json["contact_id"]
-    revoke(supervisor, supervisor.cancelled(order_id), "customer_withdrew")
-    assert supervisor.get(f"/v1/contacts/{first}").json["resolution"]["reason"] == "customer_withdrew"
+    revoke(supervisor, supervisor.cancelled(order_id), "customer_kept_order")
+    assert supervisor.get(f"/v1/contacts/{first}").json["resolution"]["reason"] == "customer_kept_order"
     assert supervisor.get(f"/v1/contacts?order_id={order_id}&open=true").json["items"] == []
 
 

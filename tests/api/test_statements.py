@@ -145,7 +145,7 @@ def cancellations(ask):
     ask("settle", "PUT", f"{one}/settlement", {"billing_ref": "RF-1"})
     ask("unsettle", "DELETE", f"{one}/settlement?reason_code=refund_failed")
     ask.screen("cancellation", f"cancellations/{cancellation_id}")
-    ask("revoke", "PUT", f"{one}/revocation", {"reason_code": "customer_withdrew"})
+    ask("revoke", "PUT", f"{one}/revocation", {"reason_code": "customer_kept_order"})
     ask("evidence", "GET", "/v1/orders/A-3/evidence")
     ask("events", "GET", "/v1/events")
 

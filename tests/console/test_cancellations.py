@@ -65,7 +65,7 @@ def test_after_15_minutes_an_agent_can_no_longer_revoke_it(site, agent, now):
     assert site.position == before
     page = agent.get(path_of(one))
     assert "Revoke" not in [button for each in page.forms for button in each.buttons]
-    assert "a supervisor can revoke it until it is refunded" in page.text
+    assert "a supervisor can revoke it until billing begins to refund it" in page.text
 
 
 @pytest.mark.parametrize("after", [timedelta(minutes=1), timedelta(days=30)])
@@ -73,13 +73,13 @@ def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(site, now
     first, second = done(site), done(site)
     now.shift(after)
     supervisor = site.browser(Role.SUPERVISOR)
-    page = supervisor.press(supervisor.get(path_of(first)), "Revoke", reason_code="customer_withdrew")
+    page = supervisor.press(supervisor.get(path_of(first)), "Revoke", reason_code="customer_kept_order")
     assert page.h1 == "The cancellation was revoked"
     assert not site.contact(first.order_id).is_open, "the customer no longer wants it"
     form = supervisor.get(path_of(second)).form("Revoke")
     with site.store.write(site.principal(Role.BILLING)) as uow:
         cancellations.settle(uow, second.cancellation_id, None, "R-1")
-    page = supervisor.submit(form, reason_code="customer_withdrew")
+    page = supervisor.submit(form, reason_code="customer_kept_order")
     assert (page.status, page.h1) == (409, "The cancellation is no longer what you saw")
     page = supervisor.get(path_of(second))
     assert (page.facts["State"], "Revoke" in page.source) == ("refunded", False)
@@ -161,7 +161,7 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
     reference = format_reference(site.active(order).reference)
     now.shift(60)
     page = supervisor.get(path_of(site.active(order)))
-    supervisor.press(page, "Revoke", reason_code="customer_withdrew", reason="Thought better of it.")
+    supervisor.press(page, "Revoke", reason_code="customer_kept_order", reason="Thought better of it.")
     page = agent.get(f"/console/orders/{order}/history")
     items = list(page.root.one("ol", class_="timeline").every("li"))
     assert [item.one("h3").text for item in items] == [

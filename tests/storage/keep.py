@@ -175,13 +175,18 @@ def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskCl
     settled = cancel(billing, inline)["cancellation_id"]
     refunded = {"billing_ref": "RF-1", "settled_at": datetime.now(UTC).isoformat()}
     _send(billing, "PUT", f"/v1/cancellations/{settled}/settlement", refunded)
-    for code, order in (("customer_withdrew", 3), ("entered_in_error", 5)):
+    for code, order in (("customer_kept_order", 3), ("entered_in_error", 5)):
         revoked = cancel(agent, {"order_id": f"{prefix}-{order}", "contact": phone})["cancellation_id"]
         taken_back = {"reason_code": code, "reason": "Hat es sich anders überlegt."}
         _send(supervisor, "PUT", f"/v1/cancellations/{revoked}/revocation", taken_back)
     unsettled = cancel(agent, {"order_id": f"{prefix}-6", "contact": phone})["cancellation_id"]
     _send(billing, "PUT", f"/v1/cancellations/{unsettled}/settlement", {"billing_ref": "RF-2"})
     _send(billing, "DELETE", f"/v1/cancellations/{unsettled}/settlement?reason_code=refund_failed")
+    new = {"order_id": f"{prefix}-8"} | _facts(8, -0.3)
+    begun = cancel(billing, {"order": new, "contact": phone})["cancellation_id"]
+    _send(billing, "PUT", f"/v1/cancellations/{begun}/refund", {"billing_ref": "RF-3"})
+    _send(billing, "DELETE", f"/v1/cancellations/{begun}/refund?reason_code=refund_failed")
+    _send(billing, "PUT", f"/v1/cancellations/{begun}/refund", {"billing_ref": "RF-4"})
     refused = cancel(agent, {"order_id": f"{prefix}-7", "contact": phone})
     goodwill = {"kind": "goodwill", "reason": "Unsere Leitung war gestört."}
     stored = {"order_id": f"{prefix}-7", "contact_id": refused["contact_id"], "override": goodwill}

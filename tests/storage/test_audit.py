@@ -21,7 +21,7 @@ from psycopg import sql as composed
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import GENESIS, EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
-from refunds.domain.records import Intent, OverrideKind, RevocationReason, UnsettleReason, User
+from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
@@ -87,6 +87,15 @@ def settled(uow, i):
     cancellations.settle(uow, issued(uow, i), None, f"RF-{i}")
 
 
+def refunding(uow, i):
+    """Begin a refund, which sometimes fails and is begun again."""
+    cancellation_id = issued(uow, i)
+    cancellations.begin_refund(uow, cancellation_id, f"RF-{i}" if i % 2 else None)
+    if i % 3 == 0:
+        cancellations.end_refund(uow, cancellation_id, RefundEndReason.REFUND_FAILED)
+        cancellations.begin_refund(uow, cancellation_id, None)
+
+
 def unsettled(uow, i):
     cancellation_id = issued(uow, i)
     cancellations.settle(uow, cancellation_id, uow.now, "RF-0")
@@ -102,7 +111,7 @@ def revoked(uow, i):
 
 
 def withdrawn(uow, i):
-    cancellations.revoke(uow, issued(uow, i), RevocationReason.CUSTOMER_WITHDREW, None)
+    cancellations.revoke(uow, issued(uow, i), RevocationReason.CUSTOMER_KEPT_ORDER, None)
 
 
 def overridden(uow, i):
@@ -161,6 +170,7 @@ def _facts(facts, **changed):
 
 HAPPENS = (
     settled,
+    refunding,
     unsettled,
     revoked,
     withdrawn,
@@ -492,7 +502,7 @@ def test_everything_has_happened_in_the_installation(installation):
             if not raw.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]  # noqa: S608
         }
     assert types == set(EventType)
-    assert states == {"issued", "settled", "revoked"}
+    assert states == set(State)
     assert not empty
     assert len(held["orders"]) >= ORDERS
 

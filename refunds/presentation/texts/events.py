@@ -10,6 +10,8 @@ _EVENT = {
     "contact.superseded": Message("contact superseded"),
     "contact.resolved": Message("contact resolved"),
     "cancellation.issued": Message("cancellation issued"),
+    "cancellation.refund_begun": Message("refund begun"),
+    "cancellation.refund_failed": Message("refund failed"),
     "cancellation.settled": Message("refund settled"),
     "cancellation.unsettled": Message("settlement undone"),
     "cancellation.revoked": Message("cancellation revoked"),

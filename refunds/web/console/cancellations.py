@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Response, g
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import RevocationReason, State
+from refunds.domain.records import REVOCABLE_FOR, State
 from refunds.domain.references import format_reference
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
@@ -35,7 +35,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
             name: (cancelled_words(found.order_id, reference), documents.render_text(*confirmed))
             for name in each_language()
         }
-    actors = (found.issued_by, found.override_by, found.settled_by, found.revoked_by)
+    actors = (found.issued_by, found.override_by, found.refund_begun_by, found.settled_by, found.revoked_by)
     return page(
         "cancellation.html",
         form,
@@ -45,7 +45,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         words=words,
         may_revoke=found.state is State.ISSUED and cancellations.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
-        reasons=list(RevocationReason),
+        reasons=list(REVOCABLE_FOR),
         names=uow.users.names(filter(None, actors)),
     )
 

@@ -98,7 +98,7 @@ def _foreseen(
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
-            raise ContactStateConflict(Message("The contact is about another order."))
+            raise ContactStateConflict(Message("The contact is about another order."), contact.state)
         return order, contact, decision, ()
     order = uow.orders.get(order_id)
     try:

@@ -4,7 +4,15 @@ from typing import Any
 
 import marshmallow as ma
 
-from refunds.domain.records import Basis, OverrideKind, RevocationReason, State, UnsettleReason
+from refunds.domain.records import (
+    REVOCABLE_FOR,
+    Basis,
+    OverrideKind,
+    RefundEndReason,
+    RevocationReason,
+    State,
+    UnsettleReason,
+)
 from refunds.domain.references import parse_reference
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, StrictSchema, Text, checked
 from refunds.web.schemas import response_fields
@@ -49,6 +57,17 @@ class CancellationOverrideSchema(ma.Schema):
     by = response_fields.String("Who made it.")
 
 
+class CancellationRefundSchema(ma.Schema):
+    """The refund that billing has begun, after which nobody can revoke the cancellation."""
+
+    begun_at = response_fields.Instant("When billing began it.")
+    begun_by = response_fields.String("Who recorded that.")
+    billing_ref = response_fields.String(
+        "Billing's reference for the refund, by which it is held; null if there is none or it is hidden.",
+        allow_none=True,
+    )
+
+
 class CancellationSettlementSchema(ma.Schema):
     """The settlement of a cancellation: billing has refunded."""
 
@@ -77,12 +96,15 @@ class CancellationSchema(ma.Schema):
     reference = response_fields.String("The ten digits to read out to the customer; the last one checks the others.")
     order_id = response_fields.String("The order.")
     contact_id = response_fields.String("The contact that asked for it.")
-    state = response_fields.Code(State, "`issued`; later `settled` by billing, or `revoked`.")
+    state = response_fields.Code(
+        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`."
+    )
     basis = response_fields.Code(Basis, "Whether it was issued under the policy or as goodwill.")
     issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
     issued_by = response_fields.String("Who issued it.")
     refund_due_by = response_fields.Date("The last day on which billing intends to refund: an internal target.")
     override = _part(CancellationOverrideSchema, "Null: none was needed.")
+    refund = _part(CancellationRefundSchema, "Null: not begun, or not recorded.")
     settlement = _part(CancellationSettlementSchema, "Null: not settled.")
     revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
     decision = ma.fields.Nested(DecisionSchema, required=True)
@@ -145,6 +167,7 @@ CANCELLATION = {
     "issued_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
     "refund_due_by": "2026-04-22",
     "override": None,
+    "refund": None,
     "settlement": None,
     "revocation": None,
     "decision": DECISION,
@@ -161,10 +184,29 @@ LINKS = {
     name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
     for name, operation_id in (
         ("cancellation", "getCancellation"),
+        ("refund", "beginRefund"),
         ("settle", "settleCancellation"),
         ("revoke", "revokeCancellation"),
     )
 }
+
+
+class RefundSchema(StrictSchema):
+    """The beginning of a refund."""
+
+    billing_ref = Line(
+        100,
+        metadata={
+            "description": "Billing's reference for the refund, which holds it: only a request with the same reference "
+            "gets 200. Left out: the client that begins it holds it. Personal: stored encrypted."
+        },
+    )
+
+
+class EndRefundQuerySchema(StrictSchema):
+    """The reason for ending a refund without a settlement."""
+
+    reason_code = Choice(RefundEndReason, required=True, metadata={"description": "Why."})
 
 
 class SettlementSchema(StrictSchema):
@@ -186,10 +228,11 @@ class RevocationSchema(StrictSchema):
     """The reason for revoking a cancellation."""
 
     reason_code = Choice(
-        RevocationReason,
+        REVOCABLE_FOR,
         required=True,
         metadata={
-            "description": "`entered_in_error`: the customer's request stays open. `customer_withdrew`: it is resolved."
+            "description": "`entered_in_error`: the customer's request is open again. `customer_kept_order`: it is "
+            "resolved."
         },
     )
     reason = FreeText(500, allow_none=True, metadata={"description": "Why, in words. Personal: stored encrypted."})
@@ -203,11 +246,21 @@ SETTLEMENT = {
 
 
 REVOCATION = {
-    "reason_code": "customer_withdrew",
+    "reason_code": "customer_kept_order",
     "reason": None,
     "revoked_at": "2026-04-08T21:15:02.771930Z",
     "revoked_by": CANCELLATION["issued_by"],
 }
+
+
+REFUND = {
+    "begun_at": "2026-04-10T07:59:58Z",
+    "begun_by": CANCELLATION["issued_by"],
+    "billing_ref": SETTLEMENT["billing_ref"],
+}
+
+
+REFUNDING = {"refunding": {"summary": "Refund begun", "value": CANCELLATION | {"state": "refunding", "refund": REFUND}}}
 
 
 SETTLED = {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}

@@ -123,16 +123,18 @@ HAPPENED = [
         override_kind=None,
         refund_due_by="2026-04-22",
     ),
-    _example(6, EventType.CANCELLATION_SETTLED, _CANCELLATION),
-    _example(7, EventType.CANCELLATION_UNSETTLED, _CANCELLATION, reason_code="refund_failed"),
-    _example(8, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_withdrew"),
-    _example(9, EventType.CONTACT_RESOLVED, _CORRECTED),
+    _example(6, EventType.CANCELLATION_REFUND_BEGUN, _CANCELLATION),
+    _example(7, EventType.CANCELLATION_REFUND_FAILED, _CANCELLATION, reason_code="refund_failed"),
+    _example(8, EventType.CANCELLATION_SETTLED, _CANCELLATION),
+    _example(9, EventType.CANCELLATION_UNSETTLED, _CANCELLATION, reason_code="refund_failed"),
+    _example(10, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_kept_order"),
+    _example(11, EventType.CONTACT_RESOLVED, _CORRECTED),
     *(
         _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
-        for position, event in ((10, EventType.POLICY_IMPORTED), (11, EventType.POLICY_PUBLISHED))
+        for position, event in ((12, EventType.POLICY_IMPORTED), (13, EventType.POLICY_PUBLISHED))
     ),
-    _example(12, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
-    _example(13, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
+    _example(14, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
+    _example(15, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
 ]
 
 

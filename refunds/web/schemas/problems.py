@@ -24,6 +24,9 @@ class ProblemSchema(ma.Schema):
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status."})
     detail = ma.fields.String(required=True, metadata={"description": "What happened this time."})
     instance = ma.fields.String(required=True, metadata={"description": "The request id, as in the log."})
+    state = ma.fields.String(
+        metadata={"description": "For a conflict with the state of a record: the state that it is in."}
+    )
     errors = ma.fields.List(
         ma.fields.Nested(FlawSchema), metadata={"description": "Each error, and its place in the request."}
     )
