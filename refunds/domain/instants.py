@@ -18,9 +18,25 @@ TZDATA_VERSION: str = tzdata.IANA_VERSION
 
 # This bounds hours, minutes and seconds itself, because `fromisoformat` accepts 24:00 in newer Pythons.
 _INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
+_AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_OFFSET = r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+_WRONG = tuple(
+    (re.compile(pattern, re.DOTALL), detail)
+    for pattern, detail in (
+        (rf"{_AT}(?:\.[0-9]+)?", Message("needs its offset, such as Z or +02:00, as in 2026-04-02T16:20:00+02:00")),
+        (rf"{_AT}\.[0-9]{{10,}}{_OFFSET}", Message("has more than 9 digits after the second")),
+        (rf"{_AT}(?:\.[0-9]+)?{_OFFSET}", Message("no such time: hours go to 23, minutes and seconds to 59")),
+        (
+            r"[^ ]* [0-9]{2}:[0-9]{2}",
+            Message("has a space instead of the offset's +: in a query, + is written %2B"),
+        ),
+        (r".*", Message("not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00")),
+    )
+)
+"""What is wrong with a text that is no instant; the first that fits."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -30,18 +46,11 @@ _NONE = timedelta()
 def parse_instant(text: str) -> datetime:
     """The instant that an RFC 3339 date-time names, in UTC.
 
-    Raises `Unfit`, with what is wrong, for anything else: no offset, 24:00, a leap second, more than
-    six fractional digits, a date that does not exist, an instant before year 1 or after 9999.
+    Digits of a second after the sixth are cut off. Raises `Unfit`, with what is wrong, for anything else: no offset,
+    24:00, a leap second, a date that does not exist, an instant before year 1 or after 9999.
     """
     if not _INSTANT.fullmatch(text):
-        raise Unfit(
-            Message(
-                "not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00; in a query, + is written "
-                "%2B"
-            )
-            if " " in text
-            else Message("not an RFC 3339 date-time with an offset, such as 2026-04-02T16:20:00+02:00")
-        )
+        raise Unfit(next(detail for pattern, detail in _WRONG if pattern.fullmatch(text)))
     try:
         instant = datetime.fromisoformat(text.upper())
         return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -68,7 +68,7 @@ class Terms:
     )
     business_week: Week = term(
         WEEKDAYS[:5],
-        'The weekdays that can be business days; `"country"` is the statutory week valid on each date.',
+        'The weekdays that can be business days; `["country"]` is the statutory week valid on each date.',
     )
     end_week: Week | None = term(
         None,

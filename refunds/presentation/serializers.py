@@ -125,8 +125,13 @@ def registered_data(record: RegisteredVersion) -> dict[str, Any]:
         "withdrawn_at": format_known(record.withdrawn_at),
         "withdrawn_by": record.withdrawn_by,
         "content_hash": record.content_hash,
-        "terms": record.terms,
+        "terms": {name: _term_data(value) for name, value in record.terms.items()},
     }
+
+
+def _term_data(value: Any) -> Any:
+    """A term as the API returns it: the statutory week is a list too, so that a week has one type."""
+    return ["country"] if value == "country" else value
 
 
 def closure_data(closure: Closure) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def does_not_fit(detail: Message, code: str = "invalid") -> ValidationError:
 
 
 class StrictSchema(ma.Schema):
-    """A schema that refuses unknown fields."""
+    """A schema that refuses unknown fields. In an optional field, null means absent unless the field allows null."""
 
     class Meta:
         """Marshmallow's own options."""
@@ -46,9 +46,23 @@ class StrictSchema(ma.Schema):
     }
 
     def __init__(self, **kwargs: Any) -> None:
+        self._optional: set[str] = set()
         super().__init__(**kwargs)
         self._readers = {f.data_key or name: (name, f.deserialize) for name, f in self.load_fields.items()}
         self._required = {name for name, f in self.load_fields.items() if f.required}
+        self._null_is_absent = {key for key, (name, _) in self._readers.items() if name in self._optional}
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Allow null in an optional field."""
+        if not field_obj.required and not field_obj.allow_none:
+            field_obj.allow_none = True
+            self._optional.add(field_name)
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """The values in `data`, without those that are null for absent. Raises `ValidationError`."""
+        if isinstance(data, Mapping):
+            data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
+        return super().load(data, **kwargs)
 
     def read(self, data: Any) -> dict[str, Any]:
         """The values in `data`, by the names of the fields; for schemas without hooks of their own.
@@ -70,10 +84,18 @@ class StrictSchema(ma.Schema):
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]
-            read[name] = reader(value)
+            if value is not None or key not in self._null_is_absent:
+                read[name] = reader(value)
         if not read.keys() >= self._required:
             raise KeyError
         return read
+
+
+class QuerySchema(StrictSchema):
+    """The parameters of a query, where everything is text, and nothing is null."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Leave a field as it is declared."""
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
@@ -195,7 +217,7 @@ class Whole(_Strict, fields.Integer):
     @property
     def json_schema(self) -> dict[str, Any]:
         """The bounds in the API document."""
-        return {"minimum": self.least, "maximum": self.most}
+        return {"format": "int32" if self.most < 2**31 else "int64", "minimum": self.least, "maximum": self.most}
 
 
 class Flag(_Strict, fields.Boolean):
@@ -310,21 +332,20 @@ class TimeZone(_Strict, fields.String):
 
 
 class Weekdays(_Strict, fields.Field[Week]):
-    """A list of weekdays, or `"country"` for the statutory week."""
+    """A list of weekdays, or `["country"]` for the statutory week; `"country"` alone is accepted, too."""
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """The two forms in the API document, and null if allowed."""
-        days = {"type": "string", "enum": list(WEEKDAYS)}
-        some = {"type": "array", "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
-        none = [{"type": "null"}] if self.allow_none else []
-        return {"oneOf": [some, {"type": "string", "const": "country"}, *none]}
+        """The list in the API document, and null if allowed."""
+        days = {"type": "string", "enum": [*WEEKDAYS, "country"]}
+        kind = ["array", "null"] if self.allow_none else "array"
+        return {"type": kind, "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
-        if value == "country":
+        if value in ("country", ["country"]):
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
-            week = Message('must be "country" or a list of weekdays from %(names)s', names=", ".join(WEEKDAYS))
+            week = Message('must be ["country"] or a list of weekdays from %(names)s', names=", ".join(WEEKDAYS))
             raise does_not_fit(week)
         if len(set(value)) < len(value):
             raise does_not_fit(Message("must name each weekday once"))

@@ -13,7 +13,7 @@ from typing import Any
 import marshmallow as ma
 from flask import Flask, Response, g, request
 
-from refunds.schemas.fields import StrictSchema
+from refunds.schemas.fields import QuerySchema, StrictSchema
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 
@@ -117,7 +117,7 @@ def _serving(operation: Operation) -> View:
     return serve
 
 
-class _NoParameters(StrictSchema):
+class _NoParameters(QuerySchema):
     """The query of an operation without parameters."""
 
 

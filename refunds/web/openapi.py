@@ -116,7 +116,11 @@ def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
     """The path of an operation and its parameters."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
-        schema = {"type": "integer", "minimum": 0} if kind == "number" else {"type": "string", "minLength": 1}
+        schema = (
+            {"type": "integer", "format": "int32", "minimum": 1}
+            if kind == "number"
+            else {"type": "string", "minLength": 1}
+        )
         described = {"description": operation.path[name]} if name in operation.path else {}
         parameters.append({"in": "path", "name": name} | described | {"required": True, "schema": schema})
     return _PARAMETER.sub(r"{\2}", operation.rule), parameters
@@ -268,4 +272,7 @@ def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[s
     """The JSON schema that one of our own fields declares."""
     if isinstance(field, Either):
         return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
-    return getattr(field, "json_schema", {})
+    schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))
+    if field.allow_none and "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    return schema

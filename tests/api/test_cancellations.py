@@ -62,7 +62,7 @@ def test_order_and_contact_may_be_sent_along_and_are_stored_in_one_transaction(b
     ("changed", "place"),
     [
         ({"order_id": "A"}, "/order_id"),
-        ({"order": None}, "/order"),
+        ({"order": 5}, "/order"),
         ({"contact": {"channel": "fax"}}, "/contact/channel"),
         ({"contact": {"channel": "phone", "received_at": "2026-05-01T00:00:00Z"}}, "/contact/received_at"),
         ({"contact": {"channel": "phone", "intent": "question"}}, "/contact/intent"),

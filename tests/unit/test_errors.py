@@ -37,6 +37,9 @@ def test_every_error_with_its_own_details_is_tested_here():
 
     own = {kind for kind in kinds(RefundsError) if "__init__" in vars(kind) and kind.__module__ == errors.__name__}
     tried = {type(error) for error in EVERY}
-    assert {kind.__name__ for kind in own - tried} <= {"CallersError", "InvalidInput", "OrderFrozen"}, (
-        "their details are in their text"
-    )
+    assert {kind.__name__ for kind in own - tried} <= {
+        "CallersError",
+        "InvalidInput",
+        "OrderFrozen",
+        "StateConflict",
+    }, "their details are in their text"

@@ -1,5 +1,6 @@
 """How instants are parsed and formatted, and when a date begins."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from zoneinfo import ZoneInfo, reset_tzpath
@@ -27,6 +28,9 @@ from refunds.domain.instants import (
         ("2026-04-02T14:20:00-00:00", datetime(2026, 4, 2, 14, 20, tzinfo=UTC)),
         ("2026-04-02T14:20:00.5Z", datetime(2026, 4, 2, 14, 20, 0, 500_000, tzinfo=UTC)),
         ("2026-04-02T14:20:00.000001Z", datetime(2026, 4, 2, 14, 20, 0, 1, tzinfo=UTC)),
+        ("2026-04-02T14:20:00.1234567Z", datetime(2026, 4, 2, 14, 20, 0, 123_456, tzinfo=UTC)),
+        ("2026-04-02T14:20:00.123456999Z", datetime(2026, 4, 2, 14, 20, 0, 123_456, tzinfo=UTC)),
+        ("2026-04-02T16:20:00.999999999+02:00", datetime(2026, 4, 2, 14, 20, 0, 999_999, tzinfo=UTC)),
         ("2028-02-29T00:00:00+14:00", datetime(2028, 2, 28, 10, tzinfo=UTC)),
     ],
 )
@@ -46,7 +50,7 @@ def test_an_rfc_3339_date_time_is_parsed(text, instant):
         "2026-W14-4T16:20:00Z",
         "2026-092T16:20:00Z",
         "20260402T162000Z",
-        "2026-04-02T16:20:00.1234567Z",
+        "2026-04-02T16:20:00.1234567890Z",
         "2026-04-02T16:20:00,5Z",
         "2026-04-02T16:20:00.Z",
         "2026-02-29T00:00:00Z",
@@ -62,7 +66,25 @@ def test_an_rfc_3339_date_time_is_parsed(text, instant):
     ],
 )
 def test_any_other_text_is_refused(text):
-    with pytest.raises(ValueError, match=r"RFC 3339|no such instant"):
+    with pytest.raises(ValueError, match=r"RFC 3339|no such (?:instant|time)|needs its offset|9 digits|space"):
+        parse_instant(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("2026-04-02T16:20:00", "needs its offset"),
+        ("2026-04-02T16:20:00.123", "needs its offset"),
+        ("2026-04-02T16:20:00.1234567890Z", "more than 9 digits"),
+        ("2026-04-02T24:00:00Z", "hours go to 23"),
+        ("2026-04-02T23:59:60+02:00", "seconds to 59"),
+        ("2026-04-02T16:20:00 02:00", "%2B"),
+        ("2026-02-29T00:00:00Z", "the day of the month"),
+        ("yesterday", "RFC 3339"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_a_text(text, detail):
+    with pytest.raises(ValueError, match=re.escape(detail)):
         parse_instant(text)
 
 

@@ -12,7 +12,7 @@ from refunds.web.schemas import response_fields
 tag = Tag("Access", "Who the caller is, and what it may do.")
 
 
-class MeSchema(ma.Schema):
+class MeSchema(response_fields.ResponseSchema):
     """The caller, as its token identifies it."""
 
     client_id = response_fields.String("The client's id. It is recorded with everything that the client does.")

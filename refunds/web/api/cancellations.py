@@ -32,13 +32,13 @@ from refunds.web.schemas.cancellations import (
     SETTLEMENT,
     CancellationListSchema,
     CancellationQuerySchema,
+    CancellationRequestSchema,
     CancellationSchema,
     EndRefundQuerySchema,
-    NewCancellationSchema,
-    RefundSchema,
+    RefundRequestSchema,
     RefusalSchema,
-    RevocationSchema,
-    SettlementSchema,
+    RevocationRequestSchema,
+    SettlementRequestSchema,
     UnsettleQuerySchema,
 )
 from refunds.web.schemas.contacts import CALL, CONTACT
@@ -54,7 +54,7 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
     scopes=(Scope.CANCELLATIONS_ISSUE,),
     transaction=Transaction.IDEMPOTENT,
     method="POST",
-    body=NewCancellationSchema,
+    body=CancellationRequestSchema,
     body_examples={
         "inline": {
             "summary": "A new order and a new call",
@@ -186,7 +186,7 @@ settlements_tag = Tag(
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="PUT",
-    body=RefundSchema,
+    body=RefundRequestSchema,
     body_examples={
         "begun": {"summary": "With billing's reference", "value": {"billing_ref": SETTLEMENT["billing_ref"]}},
         "without": {"summary": "Without one", "value": {}},
@@ -230,7 +230,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="PUT",
-    body=SettlementSchema,
+    body=SettlementRequestSchema,
     body_examples={
         "settled": {
             "summary": "Refunded this morning",
@@ -276,7 +276,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
     transaction=Transaction.WRITE,
     method="PUT",
-    body=RevocationSchema,
+    body=RevocationRequestSchema,
     body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_kept_order"}}},
     path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),

@@ -23,9 +23,9 @@ from refunds.web.schemas.contacts import (
     RESOLUTION,
     ContactListSchema,
     ContactQuerySchema,
+    ContactRequestSchema,
     ContactSchema,
-    NewContactSchema,
-    ResolutionSchema,
+    ResolutionRequestSchema,
 )
 from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
 from refunds.web.schemas.request_fields import PAGE
@@ -39,7 +39,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.IDEMPOTENT,
     method="POST",
-    body=NewContactSchema,
+    body=ContactRequestSchema,
     body_examples={
         "call": {"summary": "A call", "value": CALL},
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
@@ -120,7 +120,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.WRITE,
     method="PUT",
-    body=ResolutionSchema,
+    body=ResolutionRequestSchema,
     body_examples={"stays": {"summary": "A customer who stays", "value": {"reason": RESOLUTION["reason"]}}},
     path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),

@@ -1,6 +1,5 @@
 """Health over HTTP, for operators: whether the service runs, and its measurements."""
 
-import marshmallow as ma
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -14,7 +13,7 @@ from refunds.web.schemas import response_fields
 tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
 
 
-class HealthSchema(ma.Schema):
+class HealthSchema(response_fields.ResponseSchema):
     """The health of the service."""
 
     status = response_fields.Code(["ok"], "`ok`.")

@@ -28,9 +28,9 @@ from refunds.web.schemas.orders import (
     ORDER_ID_HELP,
     CustomerSchema,
     EligibilityQuerySchema,
-    LookupSchema,
+    LookupRequestSchema,
+    OrderRequestSchema,
     OrderSchema,
-    PutOrderSchema,
 )
 from refunds.web.schemas.request_fields import PAGE, OrderId
 
@@ -50,7 +50,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
     scopes=(Scope.ORDERS_WRITE,),
     transaction=Transaction.WRITE,
     method="PUT",
-    body=PutOrderSchema,
+    body=OrderRequestSchema,
     body_examples={
         "register": {"summary": "Register an order", "value": FACTS},
         "later": {"summary": "Not provided yet", "value": FACTS | {"service_provided_at": None}},
@@ -137,7 +137,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     method="POST",
-    body=LookupSchema,
+    body=LookupRequestSchema,
     body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},
     problems=("invalid-cursor", "payment-data-refused"),
 )

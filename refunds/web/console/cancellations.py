@@ -17,7 +17,7 @@ from refunds.web.console import page, screen, to
 from refunds.web.console.forms import Form, PrintedSchema
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document
-from refunds.web.schemas.cancellations import RevocationSchema
+from refunds.web.schemas.cancellations import RevocationRequestSchema
 from refunds.web.schemas.documents import HTML
 
 RECENT = 50
@@ -59,7 +59,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 )
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Revoke a cancellation."""
-    found = form.read(RevocationSchema)
+    found = form.read(RevocationRequestSchema)
     cancellations.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
 

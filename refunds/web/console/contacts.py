@@ -24,7 +24,7 @@ from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.forms import EntrySchema, Form, ListSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import ResolutionSchema
+from refunds.web.schemas.contacts import ResolutionRequestSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
@@ -206,5 +206,5 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 )
 def resolve(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Take a request off the Open list, for a reason."""
-    contacts.resolve(uow, contact_id, form.read(ResolutionSchema)["reason"])
+    contacts.resolve(uow, contact_id, form.read(ResolutionRequestSchema)["reason"])
     return to("contact", contact_id=contact_id)

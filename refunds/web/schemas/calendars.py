@@ -3,13 +3,13 @@
 import marshmallow as ma
 
 from refunds.domain.business_days import SkipReason
-from refunds.schemas.fields import LocalDate, StrictSchema
+from refunds.schemas.fields import LocalDate, QuerySchema
 from refunds.schemas.policy import PolicyId
 from refunds.service import checks
 from refunds.web.schemas import response_fields
 
 
-class DaysQuerySchema(StrictSchema):
+class DaysQuerySchema(QuerySchema):
     """The dates to list."""
 
     first = LocalDate(required=True, data_key="from", metadata={"description": "The first date."})
@@ -21,7 +21,7 @@ class DaysQuerySchema(StrictSchema):
     policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
 
 
-class CalendarDaySchema(ma.Schema):
+class CalendarDaySchema(response_fields.ResponseSchema):
     """One date, and whether it counts."""
 
     date = response_fields.Date("The date.")
@@ -35,7 +35,7 @@ class CalendarDaySchema(ma.Schema):
     )
 
 
-class CalendarDaysSchema(ma.Schema):
+class CalendarDaysSchema(response_fields.ResponseSchema):
     """The dates of a region."""
 
     region = response_fields.String("The region whose holidays count.")

@@ -14,7 +14,18 @@ from refunds.domain.records import (
     UnsettleReason,
 )
 from refunds.domain.references import parse_reference
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, StrictSchema, Text, checked
+from refunds.schemas.fields import (
+    Choice,
+    FlagText,
+    FreeText,
+    Instant,
+    Line,
+    Nested,
+    QuerySchema,
+    StrictSchema,
+    Text,
+    checked,
+)
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
@@ -23,7 +34,7 @@ from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
 
 
-class OverrideSchema(StrictSchema):
+class OverrideRequestSchema(StrictSchema):
     """A supervisor's override of a refusal."""
 
     kind = Choice(
@@ -37,7 +48,7 @@ class OverrideSchema(StrictSchema):
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
 
 
-class NewCancellationSchema(StrictSchema):
+class CancellationRequestSchema(StrictSchema):
     """A new cancellation for an order and a contact, each given by exactly one of its two fields."""
 
     order_id = OrderId()
@@ -46,10 +57,10 @@ class NewCancellationSchema(StrictSchema):
     )
     contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
     contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to record it at the same time."})
-    override = Nested(OverrideSchema, metadata={"description": "Needs the scope `cancellations:override`."})
+    override = Nested(OverrideRequestSchema, metadata={"description": "Needs the scope `cancellations:override`."})
 
 
-class CancellationOverrideSchema(ma.Schema):
+class CancellationOverrideSchema(response_fields.ResponseSchema):
     """The override with which a supervisor replaced a refusal."""
 
     kind = response_fields.Code(OverrideKind, "Which override.")
@@ -57,7 +68,7 @@ class CancellationOverrideSchema(ma.Schema):
     by = response_fields.String("Who made it.")
 
 
-class CancellationRefundSchema(ma.Schema):
+class CancellationRefundSchema(response_fields.ResponseSchema):
     """The refund that billing has begun, after which nobody can revoke the cancellation."""
 
     begun_at = response_fields.Instant("When billing began it.")
@@ -68,7 +79,7 @@ class CancellationRefundSchema(ma.Schema):
     )
 
 
-class CancellationSettlementSchema(ma.Schema):
+class CancellationSettlementSchema(response_fields.ResponseSchema):
     """The settlement of a cancellation: billing has refunded."""
 
     settled_at = response_fields.Instant("When billing refunded.")
@@ -76,7 +87,7 @@ class CancellationSettlementSchema(ma.Schema):
     billing_ref = response_fields.String("Billing's reference of the refund; null if hidden.", allow_none=True)
 
 
-class CancellationRevocationSchema(ma.Schema):
+class CancellationRevocationSchema(response_fields.ResponseSchema):
     """The revocation of a cancellation."""
 
     reason_code = response_fields.Code(RevocationReason, "Why.")
@@ -89,7 +100,7 @@ def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
     return ma.fields.Nested(schema, required=True, allow_none=True, metadata={"description": description})
 
 
-class CancellationSchema(ma.Schema):
+class CancellationSchema(response_fields.ResponseSchema):
     """The cancellation of an order, which billing refunds."""
 
     cancellation_id = response_fields.String("The cancellation.")
@@ -110,14 +121,14 @@ class CancellationSchema(ma.Schema):
     decision = ma.fields.Nested(DecisionSchema, required=True)
 
 
-class CancellationListSchema(ma.Schema):
+class CancellationListSchema(response_fields.ResponseSchema):
     """A page of cancellations."""
 
     items = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-class ActiveCancellationSchema(ma.Schema):
+class ActiveCancellationSchema(response_fields.ResponseSchema):
     """The cancellation that an order already has."""
 
     cancellation_id = response_fields.String("The cancellation.")
@@ -143,7 +154,7 @@ class Reference(Text):
         return str(checked(parse_reference, super()._deserialize(value, *args, **kwargs)))
 
 
-class CancellationQuerySchema(StrictSchema):
+class CancellationQuerySchema(QuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
@@ -191,7 +202,7 @@ LINKS = {
 }
 
 
-class RefundSchema(StrictSchema):
+class RefundRequestSchema(StrictSchema):
     """The beginning of a refund."""
 
     billing_ref = Line(
@@ -203,13 +214,13 @@ class RefundSchema(StrictSchema):
     )
 
 
-class EndRefundQuerySchema(StrictSchema):
+class EndRefundQuerySchema(QuerySchema):
     """The reason for ending a refund without a settlement."""
 
     reason_code = Choice(RefundEndReason, required=True, metadata={"description": "Why."})
 
 
-class SettlementSchema(StrictSchema):
+class SettlementRequestSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
     settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
@@ -218,13 +229,13 @@ class SettlementSchema(StrictSchema):
     )
 
 
-class UnsettleQuerySchema(StrictSchema):
+class UnsettleQuerySchema(QuerySchema):
     """The reason for undoing a settlement."""
 
     reason_code = Choice(UnsettleReason, required=True, metadata={"description": "Why."})
 
 
-class RevocationSchema(StrictSchema):
+class RevocationRequestSchema(StrictSchema):
     """The reason for revoking a cancellation."""
 
     reason_code = Choice(

@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import Intent
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, StrictSchema
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
@@ -35,19 +35,19 @@ class InlineContactSchema(StrictSchema):
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
 
 
-class NewContactSchema(InlineContactSchema):
+class ContactRequestSchema(InlineContactSchema):
     """A contact about an order."""
 
     intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
 
 
-class ResolutionSchema(StrictSchema):
+class ResolutionRequestSchema(StrictSchema):
     """The reason for resolving a contact."""
 
     reason = FreeText(500, required=True, metadata={"description": "Why, in a sentence. Personal: stored encrypted."})
 
 
-class ContactResolutionSchema(ma.Schema):
+class ContactResolutionSchema(response_fields.ResponseSchema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
     reason = response_fields.String("The reason; null if hidden.", allow_none=True)
@@ -55,7 +55,7 @@ class ContactResolutionSchema(ma.Schema):
     resolved_by = response_fields.String("Who resolved it.")
 
 
-class ContactSchema(ma.Schema):
+class ContactSchema(response_fields.ResponseSchema):
     """A contact, with the decision made when it was recorded."""
 
     contact_id = response_fields.String("The contact.")
@@ -84,14 +84,14 @@ class ContactSchema(ma.Schema):
     decision = ma.fields.Nested(DecisionSchema, required=True)
 
 
-class ContactListSchema(ma.Schema):
+class ContactListSchema(response_fields.ResponseSchema):
     """A page of contacts."""
 
     items = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-class ContactQuerySchema(StrictSchema):
+class ContactQuerySchema(QuerySchema):
     """The filters of a list of contacts."""
 
     order_id = OrderId()

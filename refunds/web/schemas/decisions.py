@@ -64,7 +64,7 @@ class BatchSchema(StrictSchema):
     )
 
 
-class WindowSchema(ma.Schema):
+class WindowSchema(response_fields.ResponseSchema):
     """The days within which the order can be cancelled."""
 
     length = response_fields.Integer("How many business days it has.")
@@ -81,7 +81,7 @@ class WindowSchema(ma.Schema):
     )
 
 
-class DaySchema(ma.Schema):
+class DaySchema(response_fields.ResponseSchema):
     """One date from the service day to the last day, and how the window treats it."""
 
     date = response_fields.Date("The local date.")
@@ -100,7 +100,7 @@ class DaySchema(ma.Schema):
     extension = response_fields.Boolean("True for dates that only `end_week` passes over.", required=False)
 
 
-class CalendarSchema(ma.Schema):
+class CalendarSchema(response_fields.ResponseSchema):
     """The holiday data used for counting."""
 
     region = response_fields.String("The region whose holidays counted.")
@@ -112,7 +112,7 @@ class CalendarSchema(ma.Schema):
     )
 
 
-class JudgingPolicySchema(ma.Schema):
+class JudgingPolicySchema(response_fields.ResponseSchema):
     """The policy version that judged."""
 
     id = response_fields.String("The policy.")
@@ -122,7 +122,7 @@ class JudgingPolicySchema(ma.Schema):
     )
 
 
-class DecisionSchema(ma.Schema):
+class DecisionSchema(response_fields.ResponseSchema):
     """Whether the order can be cancelled, until when, and why."""
 
     eligible = response_fields.Boolean("Whether the order can be cancelled.")
@@ -144,7 +144,7 @@ class DecisionSchema(ma.Schema):
     notices = ma.fields.List(response_fields.Code(Notice, "A stable code."), required=True)
 
 
-class BatchResultSchema(ma.Schema):
+class BatchResultSchema(response_fields.ResponseSchema):
     """The results of a batch in the order of its items, each a decision or a problem."""
 
     items = ma.fields.List(

@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import StrictSchema, Text
+from refunds.schemas.fields import QuerySchema, Text
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
@@ -24,16 +24,16 @@ class Language(Text):
         super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
 
 
-class DocumentQuerySchema(StrictSchema):
+class DocumentQuerySchema(QuerySchema):
     """The language of a document."""
 
     lang = Language()
 
 
-class AnchorSchema(ma.Schema):
+class AnchorSchema(response_fields.ResponseSchema):
     """A checkpoint of the journal, kept outside the database."""
 
-    position = response_fields.Integer("The position of the last event at that time.")
+    position = response_fields.Position("The position of the last event at that time.")
     hash = response_fields.String("The hash of that event.")
     at = response_fields.Instant("When it was made.")
 
@@ -54,7 +54,7 @@ class JournalEntrySchema(EventSchema):
     )
 
 
-class ProofSchema(ma.Schema):
+class ProofSchema(response_fields.ResponseSchema):
     """Whether the records are as they were written."""
 
     sound = response_fields.Boolean("Whether the journal, the records and the checkpoints agree.")
@@ -64,7 +64,7 @@ class ProofSchema(ma.Schema):
     checked_at = response_fields.Instant("When this was checked.")
 
 
-class EvidenceSchema(ma.Schema):
+class EvidenceSchema(response_fields.ResponseSchema):
     """Everything stored about an order, with the clause as it was."""
 
     order = ma.fields.Nested(OrderSchema, required=True)

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.errors import Message
-from refunds.schemas.fields import StrictSchema, Text, WholeText, does_not_fit
+from refunds.schemas.fields import QuerySchema, Text, WholeText, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT
@@ -36,7 +36,7 @@ class EventTypes(Text):
         return types
 
 
-class EventQuerySchema(StrictSchema):
+class EventQuerySchema(QuerySchema):
     """The position in the feed to read from, the page size and the event types."""
 
     after = WholeText(
@@ -48,10 +48,10 @@ class EventQuerySchema(StrictSchema):
     types = EventTypes()
 
 
-class EventSchema(ma.Schema):
+class EventSchema(response_fields.ResponseSchema):
     """An event, without personal data, which is only in the record."""
 
-    position = response_fields.Integer("Its place in the journal: 1, 2, 3, …")
+    position = response_fields.Position("Its place in the journal: 1, 2, 3, …")
     type = response_fields.Code(EventType, "What happened.")
     at = response_fields.Instant("When it happened, by the service's own clock.")
     actor = response_fields.String("Who did it: the id of a client or user, or `command-line`.")
@@ -64,7 +64,7 @@ class EventSchema(ma.Schema):
     )
 
 
-class FeedSchema(ma.Schema):
+class FeedSchema(response_fields.ResponseSchema):
     """A page of the feed."""
 
     items = ma.fields.List(ma.fields.Nested(EventSchema), required=True)

@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.schemas.fields import Choice, FreeText, Instant, Line, StrictSchema, Text, Whole
+from refunds.schemas.fields import Choice, FreeText, Instant, Line, QuerySchema, StrictSchema, Text, Whole
 from refunds.schemas.policy import PolicyId
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.request_fields import MOST, PAGE, After, OrderId
@@ -30,7 +30,7 @@ class OrderFactsSchema(StrictSchema):
     region = Text(40, allow_none=True, metadata={"description": "The customer's place, as in `DE` or `DE-BY`."})
 
 
-class PutOrderSchema(OrderFactsSchema):
+class OrderRequestSchema(OrderFactsSchema):
     """An order to register, complete or correct."""
 
     correction_reason = FreeText(
@@ -45,7 +45,7 @@ class InlineOrderSchema(OrderFactsSchema):
     order_id = OrderId(required=True)
 
 
-class OrderSchema(ma.Schema):
+class OrderSchema(response_fields.ResponseSchema):
     """An order as it is registered."""
 
     order_id = response_fields.String("The billing system's id of the order.")
@@ -61,7 +61,7 @@ class OrderSchema(ma.Schema):
     correction_reason = response_fields.String("Why it was last corrected, if given and not hidden.", allow_none=True)
 
 
-class LookupSchema(StrictSchema):
+class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
     customer_ref = Line(200, required=True, metadata={"description": "Billing's reference of the customer."})
@@ -69,7 +69,7 @@ class LookupSchema(StrictSchema):
     limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
 
 
-class CustomerSchema(ma.Schema):
+class CustomerSchema(response_fields.ResponseSchema):
     """A customer and their orders."""
 
     customer_id = response_fields.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
@@ -77,7 +77,7 @@ class CustomerSchema(ma.Schema):
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-class EligibilityQuerySchema(StrictSchema):
+class EligibilityQuerySchema(QuerySchema):
     """When and how the customer asks."""
 
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})

@@ -6,13 +6,13 @@ import marshmallow as ma
 
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
-from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, StrictSchema, Whole
-from refunds.schemas.policy import TermsSchema, terms_data
+from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, QuerySchema, StrictSchema, Whole
+from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsSchema, terms_data
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import response_fields
 
 
-class VersionSummarySchema(ma.Schema):
+class VersionSummarySchema(response_fields.ResponseSchema):
     """One version of a policy, and when it takes effect."""
 
     version = response_fields.Integer("Its number, from 1.")
@@ -25,7 +25,7 @@ class VersionSummarySchema(ma.Schema):
     content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
 
 
-class PolicySchema(ma.Schema):
+class PolicySchema(response_fields.ResponseSchema):
     """A policy and its versions."""
 
     id = response_fields.String("The policy.")
@@ -38,14 +38,34 @@ class PolicySchema(ma.Schema):
     versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
 
 
-class PolicyListSchema(ma.Schema):
+class PolicyListSchema(response_fields.ResponseSchema):
     """All policies."""
 
     items = ma.fields.List(ma.fields.Nested(PolicySchema), required=True)
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-class PolicyVersionSchema(ma.Schema):
+class PolicyPhoneSchema(response_fields.ResponseSchema, PhoneSchema):  # type: ignore[misc] # the options differ
+    """The telephone as a channel of a version."""
+
+
+class PolicyEmailSchema(response_fields.ResponseSchema, EmailSchema):  # type: ignore[misc] # the options differ
+    """E-mail as a channel of a version."""
+
+
+class PolicyTextsSchema(response_fields.ResponseSchema, TextsSchema):  # type: ignore[misc] # the options differ
+    """The clause of a version, by language."""
+
+
+class PolicyTermsSchema(response_fields.ResponseSchema, TermsSchema):  # type: ignore[valid-type, misc]
+    """The terms of a version."""
+
+    phone = Nested(PolicyPhoneSchema)
+    email = Nested(PolicyEmailSchema)
+    texts = Nested(PolicyTextsSchema)
+
+
+class PolicyVersionSchema(response_fields.ResponseSchema):
     """A version of a policy with all its terms."""
 
     policy = response_fields.String("The policy.")
@@ -59,17 +79,17 @@ class PolicyVersionSchema(ma.Schema):
     )
     withdrawn_by = response_fields.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
     content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
-    terms = ma.fields.Nested(TermsSchema, required=True)
+    terms = ma.fields.Nested(PolicyTermsSchema, required=True)
 
 
-class ClosureReasonSchema(ma.Schema):
+class ClosureReasonSchema(response_fields.ResponseSchema):
     """The reason for a closure; null if none was given or the caller may not see it."""
 
     de = response_fields.String("In German.", allow_none=True)
     en = response_fields.String("In English.", allow_none=True)
 
 
-class ClosureSchema(ma.Schema):
+class ClosureSchema(response_fields.ResponseSchema):
     """A date on which the vendor is closed, in addition to those in the policy's terms."""
 
     closure_id = response_fields.String("The closure.")
@@ -80,7 +100,7 @@ class ClosureSchema(ma.Schema):
     entered_by = response_fields.String("Who entered it.")
 
 
-class ClosureListSchema(ma.Schema):
+class ClosureListSchema(response_fields.ResponseSchema):
     """The closures of a policy."""
 
     items = ma.fields.List(ma.fields.Nested(ClosureSchema), required=True)
@@ -139,7 +159,7 @@ VERSION_LINK = {
 POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
 
 
-class DifferenceSchema(ma.Schema):
+class DifferenceSchema(response_fields.ResponseSchema):
     """A term in which a version differs from the one before it."""
 
     term = response_fields.String("The name of the term.")
@@ -170,24 +190,26 @@ class DraftSchema(StrictSchema):
     )
 
 
-class PublishQuerySchema(StrictSchema):
+class PublishQuerySchema(QuerySchema):
     """Whether to publish or only to show the result."""
 
     dry_run = FlagText(metadata={"description": "Return what would be published, and publish nothing. Default false."})
 
 
-class ReasonSchema(StrictSchema):
+class ClosureReasonRequestSchema(StrictSchema):
     """The reason for a closure."""
 
     de = FreeText(200, metadata={"description": "In German."})
     en = FreeText(200, metadata={"description": "In English."})
 
 
-class NewClosureSchema(StrictSchema):
+class ClosureRequestSchema(StrictSchema):
     """A closure to enter: a date on which the vendor is closed."""
 
     date = LocalDate(required=True, metadata={"description": "The date; at most five years away."})
-    reason = Nested(ReasonSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."})
+    reason = Nested(
+        ClosureReasonRequestSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."}
+    )
 
 
 class EnteredClosureSchema(ClosureSchema):

@@ -6,6 +6,18 @@ from typing import Any
 import marshmallow as ma
 
 
+class ResponseSchema(ma.Schema):
+    """A schema of an answer, to which fields may be added."""
+
+    class Meta:
+        """Marshmallow's own options."""
+
+        unknown = ma.EXCLUDE
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        """Leave a field as it is declared."""
+
+
 def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
     def make(description: str, *, required: bool = True, allow_none: bool = False) -> ma.fields.Field[Any]:
         metadata = {"description": description} | (schema or {})
@@ -15,7 +27,8 @@ def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None =
 
 
 String = _described(ma.fields.String)
-Integer = _described(ma.fields.Integer)
+Integer = _described(ma.fields.Integer, {"format": "int32"})
+Position = _described(ma.fields.Integer, {"format": "int64"})
 Boolean = _described(ma.fields.Boolean)
 Date = _described(ma.fields.Date)
 Instant = _described(ma.fields.DateTime)

@@ -18,7 +18,7 @@ _TO_ELIGIBLE = "How many contacts would change from refused to eligible."
 _TO_REFUSED = "How many contacts would change from eligible to refused."
 
 
-class SimulatedOrdersSchema(ma.Schema):
+class SimulatedOrdersSchema(response_fields.ResponseSchema):
     """The effect on orders."""
 
     judged = response_fields.Integer("How many have a window.")
@@ -29,7 +29,7 @@ class SimulatedOrdersSchema(ma.Schema):
     to_refused = response_fields.Integer("How many have a contact that would change from eligible to refused.")
 
 
-class SimulatedContactsSchema(ma.Schema):
+class SimulatedContactsSchema(response_fields.ResponseSchema):
     """The effect on contacts."""
 
     judged = response_fields.Integer(_CONTACTS)
@@ -37,7 +37,7 @@ class SimulatedContactsSchema(ma.Schema):
     to_refused = response_fields.Integer(_TO_REFUSED)
 
 
-class SimulatedChannelSchema(ma.Schema):
+class SimulatedChannelSchema(response_fields.ResponseSchema):
     """The effect on the contacts by one channel."""
 
     channel = response_fields.Code(Channel, "How the customers asked.")
@@ -46,7 +46,7 @@ class SimulatedChannelSchema(ma.Schema):
     to_refused = response_fields.Integer(_TO_REFUSED)
 
 
-class SimulatedGroupSchema(ma.Schema):
+class SimulatedGroupSchema(response_fields.ResponseSchema):
     """The effect on a group of orders and the contacts about them."""
 
     orders = response_fields.Integer("How many orders have a window.")
@@ -69,7 +69,7 @@ class SimulatedRegionSchema(SimulatedGroupSchema):
     region = response_fields.String("The order's region or, if it has none, the policy's.")
 
 
-class SimulatedExampleSchema(ma.Schema):
+class SimulatedExampleSchema(response_fields.ResponseSchema):
     """A contact whose decision would change."""
 
     order_id = response_fields.String("The order.")
@@ -83,14 +83,14 @@ class SimulatedExampleSchema(ma.Schema):
     deadline_after = response_fields.Instant("The deadline that it would have; null: none.", allow_none=True)
 
 
-class SimulatedExamplesSchema(ma.Schema):
+class SimulatedExamplesSchema(response_fields.ResponseSchema):
     """Some of the contacts whose decision would change."""
 
     to_eligible = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
     to_refused = ma.fields.List(ma.fields.Nested(SimulatedExampleSchema), required=True)
 
 
-class SimulationSchema(ma.Schema):
+class SimulationSchema(response_fields.ResponseSchema):
     """What a draft would change."""
 
     policy = response_fields.String("The policy.")
