@@ -147,7 +147,7 @@ def feed(client):
 
 
 def require_unavailable(answer):
-    """The answer says that the records cannot be reached, and when to try again; and no more."""
+    """The response says that the database cannot be reached, and when to try again; and no more."""
     assert answer.status == 503
     assert answer.json["type"] == "/problems/storage-unavailable"
     assert int(answer.headers["Retry-After"]) >= 1

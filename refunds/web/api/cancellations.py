@@ -86,8 +86,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
     Makes a new decision on the order's current facts and the contact's own times. If it is a refusal, a contact sent
-    with the request is recorded all the same, and the problem names its id; a supervisor can send that id with an
-    override later. An order has at most one cancellation.
+    in the same body is recorded all the same, and the problem names its id; a supervisor can send that id with an
+    override later. An order has at most one cancellation that is not revoked.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -129,8 +129,8 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
-    Filters: by order, by the reference that the customer reads out, by state, and those that billing should have
-    settled by now.
+    You can filter by order, by the reference that the customer reads out, by state, and by whether billing should have
+    settled them by now.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(
@@ -203,7 +203,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 @settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, which is not settled.", CancellationSchema, EXAMPLE),
+    Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="DELETE",
@@ -234,8 +234,8 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation
 
-    Possible until the cancellation is settled; afterwards the order can be cancelled again. With only the scope
-    `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes.
+    Possible until the cancellation is settled. After the revocation, the order can be cancelled again. With only the
+    scope `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes.
     """
     revoked = cancellations.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked))

@@ -22,8 +22,8 @@ class OverrideSchema(StrictSchema):
         OverrideKind,
         required=True,
         metadata={
-            "description": "`goodwill`: cancel although the policy does not ask for it. `contact_point_accepted`: "
-            "accept the number or address that the customer used as official."
+            "description": "`goodwill`: cancel although the policy does not require it. `contact_point_accepted`: "
+            "accept as official the number or address that the customer used."
         },
     )
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
@@ -34,10 +34,16 @@ class NewCancellationSchema(StrictSchema):
 
     order_id = OrderId()
     order = Nested(
-        InlineOrderSchema, metadata={"description": "Or the order's facts, to register it at the same time."}
+        InlineOrderSchema,
+        metadata={
+            "description": "The order's facts, to register it at the same time; send this instead of `order_id`."
+        },
     )
     contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
-    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to record it at the same time."})
+    contact = Nested(
+        InlineContactSchema,
+        metadata={"description": "The contact, to record it at the same time; send this instead of `contact_id`."},
+    )
     override = Nested(OverrideSchema, metadata={"description": "Needs the scope `cancellations:override`."})
 
 
@@ -54,7 +60,7 @@ class CancellationSettlementSchema(ma.Schema):
 
     settled_at = response_fields.Instant("When billing refunded.")
     settled_by = response_fields.String("Who recorded it.")
-    billing_ref = response_fields.String("Billing's reference of the refund; null if hidden.", allow_none=True)
+    billing_ref = response_fields.String("Billing's reference for the refund; null if hidden.", allow_none=True)
 
 
 class CancellationRevocationSchema(ma.Schema):
@@ -74,14 +80,14 @@ class CancellationSchema(ma.Schema):
     """The cancellation of an order, which billing refunds."""
 
     cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("The ten digits to read out to the customer; the last one checks the others.")
+    reference = response_fields.String("The ten digits to read out to the customer; the last is a check digit.")
     order_id = response_fields.String("The order.")
     contact_id = response_fields.String("The contact that asked for it.")
     state = response_fields.Code(State, "`issued`; later `settled` by billing, or `revoked`.")
     basis = response_fields.Code(Basis, "Whether it was issued under the policy or as goodwill.")
     issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
     issued_by = response_fields.String("Who issued it.")
-    refund_due_by = response_fields.Date("The last day on which billing intends to refund: an internal target.")
+    refund_due_by = response_fields.Date("The day by which billing intends to refund: an internal target.")
     override = _part(CancellationOverrideSchema, "Null: none was needed.")
     settlement = _part(CancellationSettlementSchema, "Null: not settled.")
     revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
@@ -172,7 +178,7 @@ class SettlementSchema(StrictSchema):
 
     settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
     billing_ref = Line(
-        100, required=True, metadata={"description": "Billing's reference of the refund. Personal: stored encrypted."}
+        100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
     )
 
 
@@ -189,7 +195,8 @@ class RevocationSchema(StrictSchema):
         RevocationReason,
         required=True,
         metadata={
-            "description": "`entered_in_error`: the customer's request stays open. `customer_withdrew`: it is resolved."
+            "description": "`entered_in_error`: the order's requests are open again. `customer_withdrew`: they are "
+            "resolved."
         },
     )
     reason = FreeText(500, allow_none=True, metadata={"description": "Why, in words. Personal: stored encrypted."})
