@@ -20,10 +20,10 @@ class Settings:
     """How this process is configured; each field knows its variable and what it is for."""
 
     port: int = _setting("PORT", "The port on the loopback interface that the service listens on.")
-    policy: str = _setting("REFUNDS_POLICY", "The policy for HTTP requests that name none.")
+    policy: str = _setting("REFUNDS_POLICY", "The policy for HTTP requests and commands that name none.")
     env: str = _setting(
         "REFUNDS_ENV",
-        "`development` or `production`. In production, the service creates no key, token or user for you.",
+        "`development` or `production`. In production, the service creates no master key, token or user for you.",
     )
     database: str = _setting(
         "REFUNDS_DATABASE",
