@@ -20,11 +20,14 @@ class Settings:
     """How this process is configured; each field knows its variable and what it is for."""
 
     port: int = _setting("PORT", "The port on the loopback interface that the service listens on.")
-    policy: str = _setting("REFUNDS_POLICY", "The policy that judges where a request names none.")
-    env: str = _setting("REFUNDS_ENV", "`development` or `production`, where nothing is made up for you.")
+    policy: str = _setting("REFUNDS_POLICY", "The policy for HTTP requests and commands that name none.")
+    env: str = _setting(
+        "REFUNDS_ENV",
+        "`development` or `production`. In production, the service creates no master key, token or user for you.",
+    )
     database: str = _setting(
         "REFUNDS_DATABASE",
-        "Where the records are: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/NAME`.",
+        "The database: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST:PORT/NAME`.",
         secret=True,
     )
     master_key_file: Path | None = _setting(
@@ -37,10 +40,11 @@ class Settings:
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",
-        "How many requests a second each client may make, after a burst of as many; 0: any number.",
+        "How many HTTP requests per second each client may make; after a pause it may make this many at once. "
+        "0: no limit.",
     )
     trusted_hosts: list[str] = _setting(
-        "REFUNDS_TRUSTED_HOSTS", "The host names under which the service answers, separated by commas."
+        "REFUNDS_TRUSTED_HOSTS", "The host names under which the service can be reached, separated by commas."
     )
 
     @property

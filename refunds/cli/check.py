@@ -39,7 +39,7 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 @click.option("--region", help="The customer's place, as in DE or DE-BY. Default: the policy's.")
 @click.option("--policy", help="The policy that judges. Default: the configured one.")
 @LANG
-@click.option("--json", "as_json", is_flag=True, help="The decision as the API answers it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as the API returns it.")
 @with_appcontext
 def command(provided: str, requested: str | None, as_json: bool, **asked: str | None) -> None:
     """Say whether an order is refundable, until when, and why.

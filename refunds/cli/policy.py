@@ -138,9 +138,9 @@ def _unclear(file: Path, detail: Message) -> InvalidInput:
 @LANG
 @with_appcontext
 def import_(files: tuple[Path, ...]) -> None:
-    """Import the versions in FILES with their true dates, all or none.
+    """Import the versions in FILES, with the dates from which they were really in force: all of them or none.
 
-    This is possible only while their policy has judged nothing.
+    This is possible only while no stored decision was made under their policy.
     """
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
     with loaded_store().write(COMMAND_LINE) as uow:
@@ -194,7 +194,7 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
 
 @command.command("simulate", cls=Command)
 @click.argument("file", type=FILE)
-@click.option("--json", "as_json", is_flag=True, help="The simulation as the API answers it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the simulation as the API returns it.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 @LANG
 @with_appcontext
@@ -220,8 +220,8 @@ def _show(found: Simulation) -> None:
     _list(found.differences, found.draft)
     console.print(
         translate(
-            "%(orders)s orders: %(longer)s with a longer window, %(shorter)s with a shorter one; %(not_provided)s not "
-            "yet provided.",
+            "Orders with a window: %(orders)s; it would be longer for %(longer)s, shorter for %(shorter)s. Orders "
+            "without a window yet: %(not_provided)s.",
             orders=total.orders,
             longer=total.longer,
             shorter=total.shorter,
@@ -230,8 +230,8 @@ def _show(found: Simulation) -> None:
     )
     console.print(
         translate(
-            "%(contacts)s contacts: %(gained)s newly refundable (%(gained_orders)s orders), %(lost)s no longer "
-            "(%(lost_orders)s orders).",
+            "Contacts: %(contacts)s; %(gained)s would become refundable (orders: %(gained_orders)s), %(lost)s would "
+            "stop being refundable (orders: %(lost_orders)s).",
             contacts=total.contacts,
             gained=total.to_eligible,
             gained_orders=flipped[Flip.TO_ELIGIBLE],

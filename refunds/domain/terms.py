@@ -64,16 +64,18 @@ class Terms:
     """Everything that a policy version says."""
 
     window_business_days: int = term(
-        2, "How many business days after the service day the order stays cancellable.", 1, 366
+        2, "How many business days after the service day the order can be cancelled.", 1, 366
     )
     business_week: Week = term(
         WEEKDAYS[:5],
-        'The weekdays that can be business days; `["country"]` is the statutory week valid on each date.',
+        'The weekdays that can be business days. `["country"]`: the weekdays that are working days by the '
+        "country's law on each date.",
     )
     end_week: Week | None = term(
         None,
-        "The weekdays on which the window may end; if it would end on another, it runs on to the next of them. "
-        "For Monday-to-Saturday weeks, as in section 193 of the German Civil Code. Null: wherever the count ends.",
+        "The weekdays on which the window may end. If its last counted day is another weekday, the window runs on to "
+        "the next of these weekdays that is no holiday and no closure. Useful with a Monday-to-Saturday week (German "
+        "Civil Code, section 193). Without it, the window ends on its last counted day.",
     )
     region: str = term(
         "DE",
@@ -95,15 +97,19 @@ class Terms:
     email: ContactChannel = term(ContactChannel(), "Cancellation by e-mail.")
     late_entry_days: int = term(
         5,
-        "A contact entered more than this many business days after it was received needs a supervisor.",
+        "A contact entered more than this many business days after it was received can be entered only by a "
+        "supervisor.",
         1,
         366,
     )
     evidence_after_deadline: bool = term(
-        True, "A contact received before but entered after the deadline needs a ticket reference."
+        True, "A contact received before the deadline and entered after it needs a ticket."
     )
     refund_due_days: int = term(
-        14, "Within how many calendar days billing means to settle; told to customers only if promised.", 1, 366
+        14,
+        "Within how many calendar days billing intends to refund: an internal target that customers are not told.",
+        1,
+        366,
     )
     vendor_name: str | None = term(None, "Whose policy it is.", 1, 200)
     page_url: str | None = term(
@@ -114,7 +120,7 @@ class Terms:
         r"https?://[!-~]+",
         Message("must be an http or https address"),
     )
-    page_published_at: datetime | None = term(None, "When the vendor's page showed this version.")
+    page_published_at: datetime | None = term(None, "From when the vendor's page shows this version.")
     texts: Texts = term(Texts(), "The clause as customers read it.")
 
     @property

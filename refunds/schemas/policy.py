@@ -94,7 +94,7 @@ class PhoneSchema(ContactChannelSchema):
 class EmailSchema(ContactChannelSchema):
     """E-mail as a channel, with the vendor's official addresses."""
 
-    points = _points(Channel.EMAIL, "The official addresses, compared without case.")
+    points = _points(Channel.EMAIL, "The official addresses; upper and lower case are the same.")
 
 
 _READERS: dict[Any, Callable[[Bounds], ma_fields.Field[Any]]] = {

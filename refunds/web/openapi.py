@@ -33,12 +33,12 @@ of business days, counted by the public holidays of the customer's region, and e
 Records each call and e-mail with the decision on it, issues the cancellations that billing refunds, and reports what
 happened in a feed of events.
 
-* Send instants as RFC 3339 with an offset. Answers give them in UTC. Local dates are in the policy's time zone.
+* Send instants as RFC 3339 with an offset. Responses give them in UTC. Local dates are in the policy's time zone.
 * Unknown fields are refused. Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
 * Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
-* Requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
+* HTTP requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
   token's role may not see are null.
-* Every request can be sent again safely. To record a contact or issue a cancellation, send an `Idempotency-Key`.
+* Every HTTP request can be sent again safely. To record a contact or issue a cancellation, send an `Idempotency-Key`.
 * `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names. Codes never change.
 """
 
@@ -64,7 +64,7 @@ class Contract:
             version=VERSION,
             openapi_version="3.1.1",
             plugins=[marshmallow],
-            info={"description": DESCRIPTION, "summary": "Is this order still cancellable, until when, and why?"},
+            info={"description": DESCRIPTION, "summary": "Can this order still be cancelled, until when, and why?"},
             servers=[{"url": "/", "description": "The service that serves this document."}],
             security=[],
         )
@@ -220,15 +220,15 @@ _HEADER_PARAMETERS = {
     "IfNoneMatch": (
         "If-None-Match",
         False,
-        "An ETag from an earlier answer. If nothing has changed, the answer is 304.",
+        "An ETag from an earlier response. If nothing has changed, the response is 304.",
     ),
     "IfMatch": ("If-Match", False, "For a correction: the ETag of the order as you read it."),
     "IdempotencyKey": (
         "Idempotency-Key",
         True,
         (
-            "A value that you choose, such as a UUID, the same for every attempt at one request. If you send the "
-            "request again, you get its first answer, with `Idempotent-Replayed: true`. Kept for 30 days."
+            "A value that you choose, such as a UUID, the same for every attempt at one HTTP request. If you send it "
+            "again, you get its first response, with `Idempotent-Replayed: true`. Kept for 30 days."
         ),
     ),
 }
@@ -236,10 +236,16 @@ _HEADERS = {
     "X-Request-ID": ("The request's id.", "string"),
     "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
-    "Idempotent-Replayed": ("`true`: this is the request's first answer, sent again.", "string"),
+    "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
     "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
     "Retry-After": ("How many seconds to wait before trying again.", "integer"),
-    "RateLimit": ('How many requests are left, as in `"requests";r=999;t=1`.', "string"),
+    "RateLimit": (
+        (
+            "How many requests are left (`r`), and in how many seconds the limit is full again (`t`), as in "
+            '`"requests";r=999;t=1`.'
+        ),
+        "string",
+    ),
     "RateLimit-Policy": ("How many requests are allowed in how many seconds.", "string"),
 }
 _WITH_STATUS: dict[int, tuple[str, ...]] = {

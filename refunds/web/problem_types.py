@@ -20,9 +20,8 @@ PROBLEMS = {
         400,
         Message("The service cannot read the request"),
         Message(
-            "The request is broken before its content: for example, its query is not UTF-8, or it names a host that is "
-            "not "
-            "served here."
+            "The request is wrong in its first line or its headers: for example, its query is not UTF-8, or it names "
+            "a host that is not served here."
         ),
         Message("Check the address and the headers. An operator adds host names with REFUNDS_TRUSTED_HOSTS."),
     ),
@@ -31,8 +30,7 @@ PROBLEMS = {
         Message("The body is not JSON"),
         Message(
             "The body is not valid JSON in UTF-8: it is cut short or nested too deeply, or it contains something that "
-            "JSON "
-            "does not have, such as NaN or half a surrogate pair."
+            "JSON does not have, such as NaN or half a surrogate pair."
         ),
         Message("Write the body with a JSON library, and send all of it."),
     ),
@@ -49,14 +47,12 @@ PROBLEMS = {
         400,
         Message("The request has no Idempotency-Key"),
         Message(
-            "This operation creates a record, and its answer can be lost on the network. With a key, the same request "
-            "sent "
-            "again gets the first answer and creates no second record."
+            "This operation creates a record, and its response can be lost on the network. With a key, the same "
+            "request sent again gets the first response and creates no second record."
         ),
         Message(
             "Send an Idempotency-Key that you choose, such as a UUID. Use the same key for every attempt at one "
-            "request, "
-            "and another for every other request."
+            "request, and another for every other request."
         ),
     ),
     "idempotency-key-invalid": Problem(
@@ -90,7 +86,7 @@ PROBLEMS = {
     ),
     "not-found": Problem(
         404,
-        Message("Nothing has this address or id"),
+        Message("There is nothing at this address, or with this id"),
         Message("The path is misspelt, or something that the request names does not exist."),
         Message("Compare the path with the API document at /docs. Percent-encode special characters in codes and ids."),
     ),
@@ -102,8 +98,8 @@ PROBLEMS = {
     ),
     "not-acceptable": Problem(
         406,
-        Message("The answer does not exist in this form"),
-        Message("The Accept header names no form that this operation can answer in."),
+        Message("The response does not exist in this form"),
+        Message("The Accept header names no form in which this operation can respond."),
         Message("Ask for a form that the API document names for the operation, or send no Accept header."),
     ),
     "order-facts-conflict": Problem(
@@ -111,8 +107,7 @@ PROBLEMS = {
         Message("The order is registered with other facts"),
         Message(
             "An order with this id is registered with other facts. The list of errors names each difference. Nothing "
-            "was "
-            "changed."
+            "was changed."
         ),
         Message(
             "Check the order's id. If the registered facts are wrong, correct them: send If-Match and a "
@@ -129,9 +124,8 @@ PROBLEMS = {
         409,
         Message("The order cannot be cancelled under the policy"),
         Message(
-            "The contractual window has ended, or the contact does not count; the problem shows the decision. An order "
-            "and "
-            "a contact sent with the request were recorded. Statutory rights were not assessed."
+            "The contractual window has ended, or the contact does not count; the problem shows the decision. An "
+            "order and a contact sent with the request were recorded. Statutory rights were not assessed."
         ),
         Message(
             "Give the customer the reason. A supervisor can override the refusal: send the contact_id and an override."
@@ -159,9 +153,8 @@ PROBLEMS = {
         409,
         Message("The state of the contact does not allow this"),
         Message(
-            "The contact was superseded or resolved, it does not ask for a cancellation, or a cancellation is based on "
-            "it. "
-            "Nothing was changed."
+            "The contact was superseded or resolved, it does not ask for a cancellation, or a cancellation is based "
+            "on it. Nothing was changed."
         ),
         Message("Read the contact again. The detail names the reason."),
     ),
@@ -170,8 +163,7 @@ PROBLEMS = {
         Message("The state of the cancellation does not allow this"),
         Message(
             "A revoked cancellation cannot be settled or confirmed. A settled cancellation cannot be revoked, or "
-            "settled "
-            "with other values. Nothing was changed."
+            "settled with other values. Nothing was changed."
         ),
         Message("Read the cancellation again. The detail names its state."),
     ),
@@ -179,8 +171,8 @@ PROBLEMS = {
         409,
         Message("The feed does not reach that far"),
         Message(
-            "The journal ends before the position in the request, because an older state of the records was restored. "
-            "This request changed nothing."
+            "The journal ends before the position in the request, because an older backup of the database was "
+            "restored. This request changed nothing."
         ),
         Message(
             "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "
@@ -192,8 +184,7 @@ PROBLEMS = {
         Message("The body has no known length"),
         Message(
             "The request has a body but no Content-Length, or it has a Transfer-Encoding. The service accepts no body "
-            "of "
-            "unknown length, because it could not notice that one is cut short."
+            "of unknown length, because it could not notice that one is cut short."
         ),
         Message(
             "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe."
@@ -204,8 +195,7 @@ PROBLEMS = {
         Message("The order is not in the state that you have read"),
         Message(
             "The If-Match is not the ETag of the order's current state: for example, someone has changed the order "
-            "since "
-            "you read it. This request changed nothing."
+            "since you read it. This request changed nothing."
         ),
         Message("Read the order again, compare, and send the correction with the new ETag."),
     ),
@@ -236,8 +226,7 @@ PROBLEMS = {
         Message("A text contains payment data"),
         Message(
             "A text contains what looks like the number of a payment card or an IBAN. The service never stores these, "
-            "and "
-            "it stored nothing of this request."
+            "and it stored nothing of this request."
         ),
         Message(
             "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code."
@@ -251,11 +240,10 @@ PROBLEMS = {
     ),
     "evidence-required": Problem(
         422,
-        Message("A late entry needs evidence"),
+        Message("A contact entered after the deadline needs a ticket"),
         Message(
             "The contact was received before the deadline but is entered after it, and the policy then requires a "
-            "ticket. "
-            "The contact was not recorded."
+            "ticket. The contact was not recorded."
         ),
         Message("Add the ticket_ref of the call or e-mail."),
     ),
@@ -270,8 +258,7 @@ PROBLEMS = {
         Message("The region is unknown"),
         Message(
             "The region is not exactly one of the codes in the holiday data. The service never treats an unknown "
-            "region as "
-            "a place without holidays."
+            "region as a place without holidays."
         ),
         Message("Use a country code (DE), or a country and a subdivision (DE-BY). The detail may suggest a code."),
     ),
@@ -280,8 +267,7 @@ PROBLEMS = {
         Message("The holiday data does not reach that far"),
         Message(
             "Some days to be counted are in years for which the region's holidays are not known. The service never "
-            "counts "
-            "such days as if there were no holidays."
+            "counts such days as if there were no holidays."
         ),
         Message("Check the year. The detail says which dates the region's data covers."),
     ),
@@ -298,7 +284,8 @@ PROBLEMS = {
         428,
         Message("A correction needs the ETag of the order"),
         Message(
-            "The correction does not say which state of the order it is based on, so it could undo someone else's."
+            "The correction does not say which state of the order it is based on, so it could undo someone else's "
+            "correction."
         ),
         Message("Read the order and send its ETag as If-Match."),
     ),
@@ -322,9 +309,9 @@ PROBLEMS = {
     ),
     "storage-unavailable": Problem(
         503,
-        Message("The records cannot be reached"),
+        Message("The database cannot be reached"),
         Message(
-            "The storage is busy, full or unreachable. The request changed nothing, or it is not known whether it did."
+            "The database is busy, full or unreachable. The request changed nothing, or it is not known whether it did."
         ),
         Message(
             "Send the same request again after as many seconds as Retry-After says, with the same Idempotency-Key."

@@ -173,7 +173,7 @@ WORDS = [
     (
         {"business_week": "country", "end_week": ["mon", "sat"]},
         [
-            "Business week: the statutory week of each date (was: Mon, Tue, Wed, Thu, Fri)",
+            "Business week: the weekdays that are working days by the country's law on each date (was: Mon, Tue, Wed, Thu, Fri)",
             "Days on which the window may end: Mon, Sat (was: none)",
         ],
         [
@@ -619,20 +619,25 @@ def test_a_future_version_has_the_closures_of_its_policy(brand):
 @pytest.mark.parametrize(
     ("date", "notices", "english", "german"),
     [
-        ("2026-04-10", [], ["Friday, 10 April 2026", "passes over"], ["Freitag, 10. April 2026", "überspringt"]),
-        ("2026-04-08", [], ["passes over"], ["überspringt"]),
+        ("2026-04-10", [], ["Friday, 10 April 2026", "skips it"], ["Freitag, 10. April 2026", "überspringt"]),
+        ("2026-04-08", [], ["skips it"], ["überspringt"]),
         (
             "2026-04-07",
             ["in_the_past"],
-            ["in the past", "what has ended stays"],
+            ["in the past", "a window that has ended stays"],
             ["in der Vergangenheit", "abgelaufen"],
         ),
-        ("2026-05-01", ["no_business_day"], ["Friday, 1 May 2026", "no business day"], ["1. Mai 2026", "kein Werktag"]),
-        ("2026-04-11", ["no_business_day"], ["no business day"], ["kein Werktag"]),
+        (
+            "2026-05-01",
+            ["no_business_day"],
+            ["Friday, 1 May 2026", "not a business day"],
+            ["1. Mai 2026", "kein Werktag"],
+        ),
+        ("2026-04-11", ["no_business_day"], ["not a business day"], ["kein Werktag"]),
         (
             "2026-04-06",
             ["in_the_past", "no_business_day"],
-            ["in the past", "no business day"],
+            ["in the past", "not a business day"],
             ["in der Vergangenheit", "kein Werktag"],
         ),
     ],

@@ -305,7 +305,7 @@ def test_a_closure_is_entered(brand):
     out = succeed(*close, "--reason-de", "Betriebsausflug", "--lang", "de")
     assert "Mittwoch, 8. April 2026" in out
     before = position()
-    assert "8 April 2026. That was entered before" in succeed(*close)
+    assert "8 April 2026. The closure was entered before" in succeed(*close)
     assert position() == before
     assert happened(brand)[-1] == ("closure.added", "command-line", {"policy": brand.id, "date": "2026-04-08"})
     (closure,) = desk().get(f"/v1/policies/{brand.id}/closures").json["items"]
@@ -362,8 +362,8 @@ def test_a_simulation_is_summed_up_in_words(simulated):
     brand, file = simulated
     out = succeed("policy", "simulate", file)
     assert "Window: 3 business days (was: 2 business days)" in out
-    assert "2 orders: 2 with a longer window, 0 with a shorter one; 1 not yet provided." in out
-    assert "2 contacts: 1 newly refundable (1 orders), 0 no longer (0 orders)." in out
+    assert "Orders with a window: 2; it would be longer for 2, shorter for 0. Orders without a window yet: 1." in out
+    assert "Contacts: 2; 1 would become refundable (orders: 1), 0 would stop being refundable (orders: 0)." in out
     assert f"{brand.id}-late:" in out
     assert f"{brand.id}-early" not in out
     german = succeed("policy", "simulate", file, "--lang", "de")

@@ -37,7 +37,7 @@ _WORD: dict[Any, Message] = {
     None: Message("none"),
     True: Message("yes"),
     False: Message("no"),
-    "country": Message("the statutory week of each date"),
+    "country": Message("the weekdays that are working days by the country's law on each date"),
     TimelyBy.RECEIVED: Message("the time of receipt"),
     TimelyBy.SENT: Message("the time of sending"),
     JudgedBy.PROVIDED: Message("the service was provided"),
@@ -125,10 +125,10 @@ _CHANGES: dict[str, Callable[[Any, Any], str]] = {"closures": _closures_changed,
 
 _CLOSURE = {
     "in_the_past": Message(
-        "It lies in the past: what has ended stays as it is, and only a window that has not ended by now passes over "
-        "it."
+        "It is in the past: a window that has ended stays as it is, and only a window that has not ended yet skips "
+        "this date."
     ),
-    "no_business_day": Message("It is no business day in the policy's region anyway."),
+    "no_business_day": Message("It is not a business day in the policy's region anyway."),
 }
 
 
@@ -136,20 +136,22 @@ def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
     """The effect of a new closure, or a note that it was entered before."""
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
-        sentences.append(translate("That was entered before, and nothing has changed."))
+        sentences.append(translate("The closure was entered before; nothing has changed."))
     elif notices:
         sentences += [translate(_CLOSURE[notice]) for notice in notices]
     else:
-        sentences.append(translate("Every window that has not ended by now passes over it."))
+        sentences.append(translate("Every window that has not ended yet skips it."))
     return " ".join(sentences)
 
 
 _REGISTERED = {
-    "published": Message("Version %(version)s of %(policy)s is published. %(order)s It holds %(since)s."),
-    "imported": Message("Version %(version)s of %(policy)s is imported. %(order)s It holds %(since)s."),
-    "dry_run": Message("Version %(version)s of %(policy)s would be published. %(order)s It would hold %(since)s."),
+    "published": Message("Version %(version)s of %(policy)s is published. %(order)s It is in force %(since)s."),
+    "imported": Message("Version %(version)s of %(policy)s is imported. %(order)s It is in force %(since)s."),
+    "dry_run": Message(
+        "Version %(version)s of %(policy)s would be published. %(order)s It would be in force %(since)s."
+    ),
     "known": Message(
-        "Version %(version)s of %(policy)s was registered before, and nothing has changed. It holds %(since)s."
+        "Version %(version)s of %(policy)s was registered before; nothing has changed. It is in force %(since)s."
     ),
 }
 
@@ -158,8 +160,10 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
     """What happened to a version; `done` is `published`, `imported`, `dry_run` or `known` (registered before)."""
     if follows is not None:
         order = Message("It follows version %(follows)s.", follows=follows)
+    elif version.version == 1:
+        order = Message("It begins a new policy.")
     else:
-        order = Message("It begins a new policy.") if version.version == 1 else Message("No version stands before it.")
+        order = Message("No other version is in force before it.")
     if version.effective_from is None:
         since = Message("from the beginning")
     else:
@@ -172,7 +176,7 @@ def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> 
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:
-        text = Message("Version %(version)s of %(policy)s says what version %(beside)s says.")
+        text = Message("Version %(version)s of %(policy)s says the same as version %(beside)s.")
     else:
-        text = Message("Version %(version)s of %(policy)s, beside version %(beside)s:")
+        text = Message("Version %(version)s of %(policy)s, compared with version %(beside)s:")
     return translate(text, version=version.version, policy=version.policy_id, beside=beside)

@@ -89,8 +89,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
     Makes a new decision on the order's current facts and the contact's own times. If it is a refusal, a contact sent
-    with the request is recorded all the same, and the problem names its id; a supervisor can send that id with an
-    override later. An order has at most one cancellation.
+    in the same body is recorded all the same, and the problem names its id; a supervisor can send that id with an
+    override later. An order has at most one cancellation that is not revoked.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -132,8 +132,8 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
-    Filters: by order, by the reference that the customer reads out, by state, and those that billing should have
-    settled by now.
+    You can filter by order, by the reference that the customer reads out, by state, and by whether billing should have
+    settled them by now.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(
@@ -253,7 +253,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 @settlements_tag.operation(
     "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, which is not settled.", CancellationSchema, EXAMPLE),
+    Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     transaction=Transaction.WRITE,
     method="DELETE",

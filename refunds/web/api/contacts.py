@@ -51,8 +51,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     """Record a contact
 
     Records the contact with the decision on it; a request that comes too late is recorded too. The time of receipt
-    counts, never the time of entry. A request stays open until the order is cancelled or the contact resolved. To
-    correct a mistake, record a contact that supersedes the wrong one.
+    counts, never the time of entry. A request stays open until the order is cancelled or the contact is resolved
+    or superseded. To correct a mistake, record a contact that supersedes the wrong one.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -90,7 +90,8 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
-    Filters: by order, those still open, so that no request is forgotten, and those entered after their deadline.
+    You can filter by order, by whether they are open, and by whether they were received before the deadline and entered
+    after it.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(

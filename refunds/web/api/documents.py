@@ -1,4 +1,4 @@
-"""Documents about single orders over HTTP: the evidence, and the confirmation of a cancellation."""
+"""Documents about individual orders over HTTP: the evidence, and the confirmation of a cancellation."""
 
 from typing import Any
 

@@ -39,8 +39,9 @@ def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
     Every event after a position, in the order of commit: no event becomes visible after a later one. A reader who
-    continues from `next` misses nothing and sees nothing twice. Only auditors see events about access; for others,
-    their positions are skipped. A position beyond the end is a conflict: an older state of the records was restored.
+    continues from `next` misses nothing and sees nothing twice. Only callers with the scope `audit:read` see events
+    about clients, tokens and users; for others, their positions are skipped. A position beyond the end of the journal
+    gets 409: it means that an older backup was restored.
     """
     try:
         found, position = events.read(uow, query.get("after", 0), query.get("limit", PAGE), query.get("types"))

@@ -26,17 +26,17 @@ OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "
 def is_alive() -> Response:
     """Check whether the process runs
 
-    For a supervisor that restarts it when it does not answer.
+    For a process manager that restarts the service when it does not answer.
     """
     return reply({"status": "ok"})
 
 
 @tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable",))
 def is_ready() -> Response:
-    """Check whether requests can be answered
+    """Check whether the service can handle requests
 
-    For a load balancer that sends requests only to ready instances. An instance is ready if it can read the records.
-    It loads the policies and the calendars of the default policy before it accepts the first request.
+    For a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read the
+    database. It loads the policies and the calendars of the default policy before it accepts the first request.
     """
     with auth.store().read(COMMAND_LINE) as uow:
         events.read(uow, 0, 1, None)
@@ -51,6 +51,6 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    Requests, times and decisions since the process started, in the text format of Prometheus.
+    HTTP requests, times and decisions since the process started, in the text format of Prometheus.
     """
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

@@ -44,7 +44,7 @@ from refunds.web.schemas.policies import (
 )
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
-tag = Tag("Policies", "The terms that decide about orders, in versions.")
+tag = Tag("Policies", "The terms by which orders are judged, version by version.")
 
 
 @tag.operation(
@@ -107,7 +107,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     Answer(
         "The closures, by date.",
         ClosureListSchema,
-        {"one": {"summary": "A works outing", "value": {"items": [CLOSURE], "next": None}}},
+        {"one": {"summary": "A staff outing", "value": {"items": [CLOSURE], "next": None}}},
     ),
     scopes=(Scope.POLICIES_READ,),
     transaction=Transaction.READ,
@@ -168,10 +168,10 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
     """Publish a version of a policy
 
-    The version replaces the previous one completely: a term that is left out has its default. It applies only to what
-    comes after it takes effect; nothing judged before changes. Sending the same version again changes nothing, so a
-    retry is safe. With `dry_run`, the answer describes the differences in words, and nothing is published. Version 1
-    begins a new policy.
+    The version replaces the previous one completely: a term that is left out takes its default. It applies only from
+    when it takes effect; decisions made before then do not change. Sending the same version again changes nothing, so
+    a retry is safe. With `dry_run`, the response describes the differences in words, and nothing is published. Version
+    1 begins a new policy.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -205,15 +205,16 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     transaction=Transaction.WRITE,
     method="POST",
     body=ClosureRequestSchema,
-    body_examples={"closed": {"summary": "A works outing", "value": {"date": "2026-07-10"}}},
+    body_examples={"closed": {"summary": "A staff outing", "value": {"date": "2026-07-10"}}},
     path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "payment-data-refused"),
 )
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
-    A date on which the vendor is closed, in addition to those in the policy's terms. It extends the windows that cover
-    it and have not ended yet, and shortens none. It cannot be undone. Entering the same date again changes nothing.
+    A date on which the vendor is closed, in addition to those in the policy's terms. It extends the windows that it
+    falls into and that have not ended yet, and shortens none. It cannot be undone. Entering the same date again changes
+    nothing.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
@@ -260,7 +261,7 @@ def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Re
 
     Judges every stored order and contact of the policy by the draft, on the same facts, and compares with what was
     decided: how many decisions would change, and in which direction. Nothing is stored. A million orders take seconds;
-    `flask policy simulate` does the same without keeping a request open.
+    `flask policy simulate` does the same without keeping an HTTP request open.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found))

@@ -145,7 +145,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
         Message("Wait a moment, and try again."),
     ),
     "storage-unavailable": (
-        Message("The records cannot be reached"),
+        Message("The database cannot be reached"),
         Message(
             "Try again in a moment. What you sent was not recorded, or it is not known whether it was: look before "
             "you send it again."

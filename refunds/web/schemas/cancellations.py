@@ -41,8 +41,8 @@ class OverrideRequestSchema(StrictSchema):
         OverrideKind,
         required=True,
         metadata={
-            "description": "`goodwill`: cancel although the policy does not ask for it. `contact_point_accepted`: "
-            "accept the number or address that the customer used as official."
+            "description": "`goodwill`: cancel although the policy does not require it. `contact_point_accepted`: "
+            "accept as official the number or address that the customer used."
         },
     )
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
@@ -53,10 +53,16 @@ class CancellationRequestSchema(StrictSchema):
 
     order_id = OrderId()
     order = Nested(
-        InlineOrderSchema, metadata={"description": "Or the order's facts, to register it at the same time."}
+        InlineOrderSchema,
+        metadata={
+            "description": "The order's facts, to register it at the same time; send this instead of `order_id`."
+        },
     )
     contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
-    contact = Nested(InlineContactSchema, metadata={"description": "Or the contact, to record it at the same time."})
+    contact = Nested(
+        InlineContactSchema,
+        metadata={"description": "The contact, to record it at the same time; send this instead of `contact_id`."},
+    )
     override = Nested(OverrideRequestSchema, metadata={"description": "Needs the scope `cancellations:override`."})
 
 
@@ -84,7 +90,7 @@ class CancellationSettlementSchema(response_fields.ResponseSchema):
 
     settled_at = response_fields.Instant("When billing refunded.")
     settled_by = response_fields.String("Who recorded it.")
-    billing_ref = response_fields.String("Billing's reference of the refund; null if hidden.", allow_none=True)
+    billing_ref = response_fields.String("Billing's reference for the refund; null if hidden.", allow_none=True)
 
 
 class CancellationRevocationSchema(response_fields.ResponseSchema):
@@ -104,7 +110,7 @@ class CancellationSchema(response_fields.ResponseSchema):
     """The cancellation of an order, which billing refunds."""
 
     cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("The ten digits to read out to the customer; the last one checks the others.")
+    reference = response_fields.String("The ten digits to read out to the customer; the last is a check digit.")
     order_id = response_fields.String("The order.")
     contact_id = response_fields.String("The contact that asked for it.")
     state = response_fields.Code(
@@ -113,7 +119,7 @@ class CancellationSchema(response_fields.ResponseSchema):
     basis = response_fields.Code(Basis, "Whether it was issued under the policy or as goodwill.")
     issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
     issued_by = response_fields.String("Who issued it.")
-    refund_due_by = response_fields.Date("The last day on which billing intends to refund: an internal target.")
+    refund_due_by = response_fields.Date("The day by which billing intends to refund: an internal target.")
     override = _part(CancellationOverrideSchema, "Null: none was needed.")
     refund = _part(CancellationRefundSchema, "Null: not begun, or not recorded.")
     settlement = _part(CancellationSettlementSchema, "Null: not settled.")
@@ -225,7 +231,7 @@ class SettlementRequestSchema(StrictSchema):
 
     settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
     billing_ref = Line(
-        100, required=True, metadata={"description": "Billing's reference of the refund. Personal: stored encrypted."}
+        100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
     )
 
 
@@ -242,7 +248,7 @@ class RevocationRequestSchema(StrictSchema):
         REVOCABLE_FOR,
         required=True,
         metadata={
-            "description": "`entered_in_error`: the customer's request is open again. `customer_kept_order`: it is "
+            "description": "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are "
             "resolved."
         },
     )

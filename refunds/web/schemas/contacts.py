@@ -29,7 +29,10 @@ class InlineContactSchema(StrictSchema):
     ticket_ref = Line(
         100,
         allow_none=True,
-        metadata={"description": "The ticket of the call or e-mail: evidence for a late entry. Personal."},
+        metadata={
+            "description": "The ticket of the call or e-mail. Needed if it was received before the deadline and is "
+            "entered after it, and the policy asks for it. Personal."
+        },
     )
     note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it matters. Personal."})
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)

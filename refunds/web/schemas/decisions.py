@@ -26,11 +26,13 @@ class CheckItemSchema(StrictSchema):
         metadata={"description": "When the service was provided; null if it is not provided yet."},
     )
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(Channel, metadata={"description": "How the customer asked. Not judged if left out."})
+    channel = Choice(
+        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
+    )
     contact_point = Text(
         254,
         metadata={
-            "description": "The vendor's number or address that the customer used. Not judged without `channel`."
+            "description": "The vendor's number or address that the customer used. Not checked without `channel`."
         },
     )
     ordered_at = Instant(
@@ -76,7 +78,8 @@ class WindowSchema(response_fields.ResponseSchema):
     deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
     time_zone = response_fields.String("The policy's time zone.")
     business_days_left = response_fields.Integer(
-        "Window days after the local date of the request; 0: that date is the last; null: the window has ended.",
+        "How many days of the window come after the local date of the request. 0: that date is the last day. Null: "
+        "the window has ended.",
         allow_none=True,
     )
 
@@ -97,7 +100,9 @@ class DaySchema(response_fields.ResponseSchema):
     name_language = response_fields.String(
         "The language of the name: the reader's, else English, else the country's.", required=False
     )
-    extension = response_fields.Boolean("True for dates that only `end_week` passes over.", required=False)
+    extension = response_fields.Boolean(
+        "True for dates after the last counted day that are skipped because of `end_week`.", required=False
+    )
 
 
 class CalendarSchema(response_fields.ResponseSchema):
@@ -113,7 +118,7 @@ class CalendarSchema(response_fields.ResponseSchema):
 
 
 class JudgingPolicySchema(response_fields.ResponseSchema):
-    """The policy version that judged."""
+    """The policy version by which the decision was made."""
 
     id = response_fields.String("The policy.")
     version = response_fields.Integer("Its version.")
@@ -128,7 +133,7 @@ class DecisionSchema(response_fields.ResponseSchema):
     eligible = response_fields.Boolean("Whether the order can be cancelled.")
     reason = response_fields.Code(Reason, "Why; a stable code.")
     reason_text = response_fields.String("Why, as a sentence in the reader's language.")
-    requested_at = response_fields.Instant("The instant that was judged.")
+    requested_at = response_fields.Instant("The instant that is compared with the deadline.")
     window = ma.fields.Nested(
         WindowSchema,
         required=True,

@@ -49,7 +49,8 @@ class JournalEntrySchema(EventSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The checkpoint up to which the journal was checked from this event; null: up to its end."
+            "description": "The journal was checked from this event up to this checkpoint. Null: up to the journal's "
+            "end."
         },
     )
 

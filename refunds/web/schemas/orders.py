@@ -18,7 +18,7 @@ class OrderFactsSchema(StrictSchema):
     customer_ref = Line(
         200,
         required=True,
-        metadata={"description": "Billing's reference of the customer. Personal: stored encrypted."},
+        metadata={"description": "Billing's reference for the customer. Personal: stored encrypted."},
     )
     service_provided_at = Instant(
         required=True,
@@ -50,7 +50,7 @@ class OrderSchema(response_fields.ResponseSchema):
 
     order_id = response_fields.String("The billing system's id of the order.")
     customer_id = response_fields.String("The customer, by the service's own opaque id.")
-    customer_ref = response_fields.String("Billing's reference of the customer; null if hidden.", allow_none=True)
+    customer_ref = response_fields.String("Billing's reference for the customer; null if hidden.", allow_none=True)
     policy = response_fields.String("The policy that applies to it.")
     region = response_fields.String("The customer's place, if given.", allow_none=True)
     ordered_at = response_fields.Instant("When the order was placed, if given.", allow_none=True)
@@ -64,7 +64,7 @@ class OrderSchema(response_fields.ResponseSchema):
 class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
-    customer_ref = Line(200, required=True, metadata={"description": "Billing's reference of the customer."})
+    customer_ref = Line(200, required=True, metadata={"description": "Billing's reference for the customer."})
     after = After()
     limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
 
@@ -81,7 +81,9 @@ class EligibilityQuerySchema(QuerySchema):
     """When and how the customer asks."""
 
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(Channel, metadata={"description": "How the customer asked. Not judged if left out."})
+    channel = Choice(
+        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
+    )
 
 
 FACTS = {

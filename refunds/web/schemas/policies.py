@@ -17,7 +17,9 @@ class VersionSummarySchema(response_fields.ResponseSchema):
 
     version = response_fields.Integer("Its number, from 1.")
     effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
-    page_published_at = response_fields.Instant("When the vendor's page showed it, if that is known.", allow_none=True)
+    page_published_at = response_fields.Instant(
+        "From when the vendor's page shows it, if that is known.", allow_none=True
+    )
     registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
     withdrawn_at = response_fields.Instant(
         "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
@@ -30,11 +32,11 @@ class PolicySchema(response_fields.ResponseSchema):
 
     id = response_fields.String("The policy.")
     last_updated = response_fields.Instant(
-        "When the vendor's page showed the newest version that has taken effect or, if that is not known, when it took "
-        "effect; null: there is no such date.",
+        "For the newest version that has taken effect: from when the vendor's page shows it; if that is not known, "
+        "when it took effect. Null: neither is known, or no version has taken effect.",
         allow_none=True,
     )
-    default = response_fields.Boolean("Whether it applies if a request names no policy.")
+    default = response_fields.Boolean("Whether it applies if an HTTP request names no policy.")
     versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
 
 
@@ -73,7 +75,9 @@ class PolicyVersionSchema(response_fields.ResponseSchema):
     effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
     registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
     registered_by = response_fields.String("Who published or imported it.")
-    imported = response_fields.Boolean("Whether it was imported with its true dates instead of published.")
+    imported = response_fields.Boolean(
+        "Whether it was imported instead of published. Its dates are then those from which it was really in force."
+    )
     withdrawn_at = response_fields.Instant(
         "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
     )
@@ -96,7 +100,9 @@ class ClosureSchema(response_fields.ResponseSchema):
     policy = response_fields.String("The policy.")
     date = response_fields.Date("The date.")
     reason = ma.fields.Nested(ClosureReasonSchema, required=True)
-    entered_at = response_fields.Instant("When it was entered. It extends the windows that had not ended by then.")
+    entered_at = response_fields.Instant(
+        "When it was entered. It extends the windows that it falls into and that had not ended then."
+    )
     entered_by = response_fields.String("Who entered it.")
 
 
@@ -121,7 +127,7 @@ CLOSURE = {
     "closure_id": "virtual-numbers/2026-07-10",
     "policy": "virtual-numbers",
     "date": "2026-07-10",
-    "reason": {"de": "Betriebsausflug", "en": "Works outing"},
+    "reason": {"de": "Betriebsausflug", "en": "Staff outing"},
     "entered_at": "2026-07-01T07:12:44.018842Z",
     "entered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
 }
@@ -182,11 +188,12 @@ class DraftSchema(StrictSchema):
         allow_none=True,
         metadata={
             "description": "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if "
-            "that is later, at `page_published_at`. A version in force cannot be withdrawn."
+            "that is later, at `page_published_at`. Once in force, the version cannot be withdrawn, so null usually "
+            "cannot be undone."
         },
     )
     terms = Nested(
-        TermsSchema, required=True, metadata={"description": "Every term; one that is left out has its default."}
+        TermsSchema, required=True, metadata={"description": "Every term; one that is left out takes its default."}
     )
 
 
@@ -265,4 +272,4 @@ CLOSED = CLOSURE | {
 }
 
 
-CLOSURE_EXAMPLE = {"closed": {"summary": "A works outing", "value": CLOSED}}
+CLOSURE_EXAMPLE = {"closed": {"summary": "A staff outing", "value": CLOSED}}
