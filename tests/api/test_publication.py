@@ -177,7 +177,7 @@ WORDS = [
             "Days on which the window may end: Mon, Sat (was: none)",
         ],
         [
-            "Werktage: die gesetzliche Woche des jeweiligen Datums (bisher: Mo, Di, Mi, Do, Fr)",
+            "Werktage: die am jeweiligen Datum geltende gesetzliche Arbeitswoche (bisher: Mo, Di, Mi, Do, Fr)",
             "Tage, an denen die Frist enden kann: Mo, Sa (bisher: keine Angabe)",
         ],
     ),
@@ -190,8 +190,8 @@ WORDS = [
         ],
         [
             "Die Region der Bestellung zählt: nein (bisher: ja)",
-            "Rechtzeitig nach: der Absendung (bisher: dem Eingang)",
-            "Es gilt die Fassung, die in Kraft war, als: die Bestellung aufgegeben wurde (bisher: die Leistung erbracht wurde)",
+            "Für die Rechtzeitigkeit zählt: die Absendung (bisher: der Eingang)",
+            "Maßgebliche Fassung: die bei der Bestellung geltende (bisher: die bei der Leistung geltende)",
         ],
     ),
     (
@@ -201,14 +201,14 @@ WORDS = [
             "By e-mail: does not count (was: counts, by whatever number or address)",
         ],
         [
-            f"Per Telefon: zählt über {OURS} (bisher: zählt, gleich über welche Nummer oder Adresse)",
-            "Per E-Mail: zählt nicht (bisher: zählt, gleich über welche Nummer oder Adresse)",
+            f"Per Telefon: zählt über {OURS} (bisher: zählt über jede Nummer oder Adresse)",
+            "Per E-Mail: zählt nicht (bisher: zählt über jede Nummer oder Adresse)",
         ],
     ),
     (
         {"closures": ["2026-12-24"], "texts": {"en": "Three days."}},
         ["Closed: also Thursday, 24 December 2026", "Clause: new in English"],
-        ["Geschlossen: zusätzlich Donnerstag, 24. Dezember 2026", "Klausel: neu auf Englisch"],
+        ["Schließtage: zusätzlich Donnerstag, 24. Dezember 2026", "Klausel: auf Englisch neu"],
     ),
     (
         {"page_published_at": "2026-04-10T10:00:00Z", "vendor_name": "Nummern GmbH", "refund_due_days": 1},
@@ -218,9 +218,9 @@ WORDS = [
             "Page published: Friday, 10 April 2026, 12:00 (Berlin time) (was: none)",
         ],
         [
-            "Ziel der Erstattung: 1 Kalendertag (bisher: 14 Kalendertage)",
+            "Angestrebte Dauer bis zur Erstattung: 1 Kalendertag (bisher: 14 Kalendertage)",
             "Anbieter: Nummern GmbH (bisher: keine Angabe)",
-            "Seite veröffentlicht: Freitag, 10. April 2026, 12:00 Uhr (Ortszeit Berlin) (bisher: keine Angabe)",
+            "Webseite veröffentlicht: Freitag, 10. April 2026, 12:00 Uhr (Ortszeit Berlin) (bisher: keine Angabe)",
         ],
     ),
 ]
@@ -625,7 +625,7 @@ def test_a_future_version_has_the_closures_of_its_policy(brand):
             "2026-04-07",
             ["in_the_past"],
             ["in the past", "a window that has ended stays"],
-            ["in der Vergangenheit", "abgelaufen"],
+            ["in der Vergangenheit", "Abgelaufene Fristen bleiben"],
         ),
         (
             "2026-05-01",

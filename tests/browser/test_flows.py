@@ -25,10 +25,10 @@ WORDS = {
     },
     "de-DE": {
         "name": "Benutzername",
-        "password": "Kennwort",
+        "password": "Passwort",
         "number": "Bestellnummer oder Aktenzeichen",
         "answer": re.compile(r"^Erstattbar bis \w+, .* 24 Uhr \(Ortszeit Berlin\)$"),
-        "counted": "Wie die Tage gezählt wurden",
+        "counted": "So wurden die Tage gezählt",
         "cancel": "Bestellung stornieren",
         "sure": "{} stornieren?",
         "note": "Notiz",

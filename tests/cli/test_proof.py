@@ -380,7 +380,7 @@ def test_the_sheet_can_be_printed_as_a_page(brand, shared, lang):
             "Sonntag, 12. April 2026",
             "Mi. 8. Apr.",
             "Fr. 10. Apr.",
-            "Solange der Dienst ausfällt",
+            "Wenn der Dienst ausfällt",
         ],
     }[lang]
     assert [

@@ -142,7 +142,7 @@ MOMENT = {
 DAY = {"en": "Write the date, such as 8.4.2026, 8 April or yesterday.", "de": "Datum"}
 REGION = {"en": "There is no such region.", "de": "Diese Region gibt es nicht."}
 TIME = {"en": "Add the time, such as 8.4.2026 23:05.", "de": "Uhrzeit"}
-GAP = {"en": "There was no such time on that day", "de": "vorgestellt"}
+GAP = {"en": "There was no such time on that day", "de": "Zeitumstellung"}
 CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
 
 

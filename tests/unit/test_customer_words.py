@@ -54,8 +54,8 @@ SPOKEN = {
         Reason.WITHIN_WINDOW: "Your order can be cancelled until the end of Wednesday, 8 April 2026. Shall I cancel it for you now?",
     },
     "de": {
-        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert, unter dem Aktenzeichen 123-456-7894. Sie brauchen nichts weiter zu tun.",
-        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine solche Bestellung kann nicht per Telefon storniert werden. Ich habe notiert, dass Sie gefragt haben.",
+        Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert; das Aktenzeichen lautet 123-456-7894. Sie brauchen nichts weiter zu tun.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine Bestellung wie Ihre kann nicht per Telefon storniert werden. Ich habe Ihre Anfrage notiert.",
         Reason.WINDOW_ELAPSED: "Es tut mir leid, die vertragliche Frist für eine Stornierung endete am Mittwoch, 8. April 2026, um 24 Uhr. Das betrifft nur die vertragliche Frist; gesetzliche Rechte bleiben unberührt.",
         Reason.WITHIN_WINDOW: "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden. Soll ich sie jetzt für Sie stornieren?",
     },
@@ -127,15 +127,18 @@ def test_the_written_text_names_the_skipped_days():
     )
     assert german == (
         "Ihre Bestellung A-1001 kann bis Mittwoch, 8. April 2026, 24 Uhr (Ortszeit Berlin) storniert werden. Die Frist "
-        "beträgt 2 Werktage nach Donnerstag, 2. April 2026, dem Tag der Leistung; nicht mitgezählt: Karfreitag (Freitag, "
+        "beträgt 2 Werktage nach dem Tag der Leistung (Donnerstag, 2. April 2026); nicht mitgezählt: Karfreitag (Freitag, "
         "3. April 2026), Ostermontag (Montag, 6. April 2026). "
-        "Falls Sie das wünschen, sagen Sie uns bitte bis dahin Bescheid."
+        "Falls Sie das wünschen, geben Sie uns bitte bis dahin Bescheid."
     )
 
 
 @pytest.mark.parametrize(
     ("language", "named"),
-    [("en", "the vendor is closed (Tuesday, 7 April 2026)"), ("de", "Anbieter geschlossen (Dienstag, 7. April 2026)")],
+    [
+        ("en", "the vendor is closed (Tuesday, 7 April 2026)"),
+        ("de", "Schließtag des Anbieters (Dienstag, 7. April 2026)"),
+    ],
 )
 def test_the_written_text_names_closures_too(language, named):
     assert named in words(language, written_words, outcome({"closures": (date(2026, 4, 7),)}), ORDER)
@@ -180,7 +183,11 @@ def test_the_text_about_a_cancellation_names_order_and_reference(language):
     ("language", "spoken", "written"),
     [
         ("en", "Your request was made in time, before the end of Wednesday, 8 April 2026.", "was made in time"),
-        ("de", "Ihre Anfrage war rechtzeitig, vor dem Ende der Frist am Mittwoch, 8. April 2026.", "war rechtzeitig"),
+        (
+            "de",
+            "Sie haben sich rechtzeitig gemeldet, vor dem Ende der Frist am Mittwoch, 8. April 2026.",
+            "rechtzeitig gemeldet",
+        ),
     ],
 )
 def test_after_the_window_a_timely_request_gets_another_text(language, spoken, written):
