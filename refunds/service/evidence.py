@@ -33,7 +33,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     found = uow.inspect(order_id)
     decisions = [*(one.decision for one in found.contacts), *(one.decision for one in found.cancellations)]
     ids = _judged_by(uow, found.order, decisions)
-    versions, closures = found.judged_by(ids)
+    versions, closures = found.versions_and_closures(ids)
     journal, broken = found.follow(checkpointed, ids)
     return Evidence(found.order, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
 

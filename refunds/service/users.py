@@ -105,7 +105,7 @@ def sign_in(store: Store, name: str, password: str) -> User:
 def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Policies]:
     """The principal of a session, and the current policies; raises `Unauthenticated` if the session has ended."""
     with store.read(COMMAND_LINE) as uow:
-        found = uow.users.signed_in(user_id)
+        found = uow.users.for_request(user_id)
         if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
             raise Unauthenticated(Message("The session has ended: sign in again."))
         policies = uow.policies_at(found.policies_at)

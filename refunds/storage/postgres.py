@@ -69,7 +69,7 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 
 
 class PostgreSQL:
-    """A database on a server."""
+    """A database on a server; raises `ConfigurationError` if the URL is wrong."""
 
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
@@ -124,7 +124,10 @@ class PostgreSQL:
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+
+        An `exclusive` one waits for the exclusive write before it, however long that takes.
+        """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if exclusive:
                 tx.run("SET LOCAL lock_timeout = 0")  # the write before it may take long

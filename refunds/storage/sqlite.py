@@ -239,6 +239,7 @@ def _cannot_open(error: OSError) -> StorageUnavailable:
 
 
 def _lock_file(file: int, deadline: float) -> None:
+    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):
