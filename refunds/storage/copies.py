@@ -59,7 +59,10 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table while it is iterated; yields the count there, first and after each step."""
+        """Copy the missing rows of a table while it is iterated.
+
+        Yields how many rows the copy has, first and after each step.
+        """
         with self.to.read() as tx:
             there, last = count_rows(tx, table.name), _last(tx, table)
         yield there
