@@ -289,6 +289,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
+    """Whether the contact point is none of the vendor's official ones, and no supervisor accepted it."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted:
         return False

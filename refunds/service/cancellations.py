@@ -320,6 +320,7 @@ def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
 
 
 def _require_state(cancellation: Cancellation, needed: State) -> None:
+    """Raise `CancellationStateConflict` unless a cancellation is in this state."""
     name, state = cancellation.cancellation_id, cancellation.state
     if state is needed:
         return

@@ -240,6 +240,7 @@ def require_present(contact: Contact) -> None:
 
 
 def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
+    """Note on an earlier contact that this one supersedes it, which takes it off the open list."""
     uow.contacts.update(
         earlier,
         EventType.CONTACT_SUPERSEDED,
@@ -250,6 +251,7 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
 
 
 def _why_closed(contact: Contact) -> Message:
+    """Why a contact is not open."""
     name, following = contact.contact_id, contact.superseded_by
     if contact.intent is not Intent.CANCEL:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

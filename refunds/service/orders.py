@@ -182,4 +182,5 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
 
 
 def _plain(value: Any) -> Any:
+    """A fact of an order as the journal and messages show it."""
     return format_instant(value) if isinstance(value, datetime) else value

@@ -220,6 +220,7 @@ class _Orders:
 
 
 def _flip(before: str, after: str) -> Flip | None:
+    """How a decision changes from one reason to another; None if it allows or refuses both times."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

@@ -140,6 +140,7 @@ class Store:
         self.on_checkpoint(checkpoint, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
+        """Open the database and the keys; raises one `ConfigurationError` for all that is wrong."""
         wrong: list[str] = []
         with _collected_in(wrong):
             path = self._key_file()

@@ -97,11 +97,13 @@ class Copy:
 
 
 def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
+    """Delete every row of these tables, in this order."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours
 
 
 def _last(tx: Transaction, table: StoredTable) -> dict[str, object]:
+    """The key of the last row of a table, by column; empty if the table is."""
     descending = ", ".join(f"{name} DESC" for name in table.key)
     row = tx.one(f"SELECT {', '.join(table.key)} FROM {table.name} ORDER BY {descending} LIMIT 1")  # noqa: S608
     return dict(row or {})

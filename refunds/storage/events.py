@@ -101,6 +101,7 @@ _HEAD = "SELECT position, hash, policies_at FROM journal_head WHERE id = 1"
 
 
 def _head(row: Row | None) -> Head:
+    """The head in its row; raises `Unreadable` if it is missing or not what the service has written."""
     if row is None or not isinstance(row["hash"], bytes):
         raise Unreadable("the journal has no head")
     return Head(**row)

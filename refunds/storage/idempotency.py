@@ -70,11 +70,13 @@ class Replies:
         _keep(context.tx, named, order_id, context.orders[order_id], reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
+        """The columns by which the row of a key is found: the client, and a digest of the key."""
         key_hash = keyed_digest(self._context.keys.idempotency, b"key", key.encode())
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
 def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, reply: str) -> None:
+    """Store the reply, encrypted, and its order with a key; the cipher is that of the order's customer."""
     tx.run(
         "UPDATE idempotency SET order_id = :order_id, reply = :reply"
         " WHERE client_id = :client_id AND key_hash = :key_hash",

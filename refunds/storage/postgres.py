@@ -144,6 +144,10 @@ class PostgreSQL:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator["_Transaction"]:
+        """A transaction that begins with this statement; it is rolled back at the end of the block unless it has ended.
+
+        Raises errors of the service for those of the driver.
+        """
         with self._translated():
             pool = self._opened()
             connection = self._begun(pool, begin)
@@ -158,6 +162,7 @@ class PostgreSQL:
                 pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
+        """The pool of connections, opened at the first call."""
         pool = self._pool
         if pool is None:
             with self._opening:

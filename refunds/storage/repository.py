@@ -27,6 +27,7 @@ class Context:
     principal: Principal
     now: datetime
     entries: list[Entry] = field(default_factory=list)
+    """What has happened so far, to be entered in the journal at the end."""
     customers: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers of the locked customers, by id."""
     orders: dict[str, CustomerCipher] = field(default_factory=dict)

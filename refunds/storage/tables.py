@@ -31,6 +31,7 @@ class StoredTable:
 def _of(
     mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
 ) -> StoredTable:
+    """The table of a kind of record."""
     return StoredTable(
         name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events, journalled=journalled
     )
