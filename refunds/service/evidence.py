@@ -30,7 +30,8 @@ class Evidence:
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
     """The evidence on an order, checked against the journal and the checkpoints; nothing is stored.
 
-    Personal fields are None for a principal who may not see them. Raises `NotFound` if there is no such order.
+    Personal fields are None for a principal who may not see them. Raises `NotFound` if there is no such order, and
+    `Tampered` if its customer's key cannot be decrypted.
     """
     checkpointed = sorted(checkpoints)  # before the journal is read: it only grows
     found = uow.inspect(order_id)
