@@ -12,6 +12,7 @@ from refunds.errors import ConfigurationError
 
 
 def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
+    """A field of `Settings`, with the name of its environment variable and its help."""
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
@@ -49,12 +50,15 @@ class Settings:
 
     @property
     def production(self) -> bool:
-        """Whether nothing may be made up."""
+        """Whether this is production, where no key, directory or data is made up."""
         return self.env == "production"
 
 
 def load_settings() -> Settings:
-    """The settings that the environment holds; raises `ConfigurationError` naming every one that does not fit."""
+    """The settings in the environment; those left out have their defaults, or are None if they have none.
+
+    Raises `ConfigurationError`, with a line for every setting that does not fit.
+    """
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
     some = validate.Length(min=1, error="must not be empty: unset it for the default")
@@ -84,10 +88,12 @@ def load_settings() -> Settings:
 
 
 def _port(text: str) -> None:
+    """Raise `ValidationError` unless a text is the number of a port."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValidationError("must be a number from 1 to 65535")
 
 
 def _rate(text: str) -> None:
+    """Raise `ValidationError` unless a text is a whole number of at most six digits."""
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise ValidationError("must be a number from 0 to 999999")

@@ -34,7 +34,7 @@ class Message(str):
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Names with "or" between them."""
+    """Names with "or" between them; there must be at least one."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
 
@@ -59,7 +59,7 @@ class FieldError:
     code: str = "invalid"
 
     def under(self, prefix: str) -> "FieldError":
-        """The same field error in the document that contains this one at `prefix`."""
+        """The same field error in the document that contains this one at `prefix`, a JSON pointer."""
         return FieldError(prefix + self.pointer, self.detail, self.code)
 
 
@@ -77,7 +77,10 @@ class RefundsError(Exception):
         return detail
 
     def under(self, prefix: str) -> Self:
-        """The same error with all its details, its places in the document that contains them at `prefix`."""
+        """A copy of this error for the document that contains the input at `prefix`, a JSON pointer.
+
+        Its field errors get the prefix, and its text is made again from them; without field errors, the text stays.
+        """
         # Not through the constructor, because each class takes other arguments.
         moved = type(self).__new__(type(self))
         moved.__dict__.update(self.__dict__)
@@ -117,13 +120,13 @@ class PaymentDataRefused(InvalidInput):
 
 
 class EvidenceRequired(InvalidInput):
-    """A contact from before the deadline is entered after it, without evidence that it was made."""
+    """A contact from before the deadline is entered after it, without the ticket reference that is then needed."""
 
     code = "evidence-required"
 
 
 def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) -> Message:
-    """The first three errors in one line, each detail as `read` gives it."""
+    """The first three field errors in one line, each with its pointer; `read` turns a detail into text."""
     text = "; ".join(f"{one.pointer}: {read(one.detail)}".removeprefix(": ") for one in islice(errors, 3))
     return Message(text)
 
@@ -138,7 +141,10 @@ class UnknownRegion(InvalidInput):
 
 
 class CalendarNotCovered(CallersError):
-    """A date that the holiday data of a region does not cover; this never counts as "no holidays"."""
+    """A date that the holiday data of a region does not cover; this never counts as "no holidays".
+
+    `first` and `last` are the ends of what the data covers.
+    """
 
     code = "calendar-not-covered"
 
@@ -155,7 +161,10 @@ class CalendarNotCovered(CallersError):
 
 
 class NoPolicyInForce(CallersError):
-    """No version of the policy was in force at the instant; `first` is when one is; None if all are withdrawn."""
+    """No version of the policy was in force at the instant `at`.
+
+    `first` is the instant at which the first one takes effect; None if all are withdrawn.
+    """
 
     code = "no-policy-in-force"
 
@@ -176,7 +185,7 @@ class NoPolicyInForce(CallersError):
 
 
 class NotFound(CallersError):
-    """Nothing has this name."""
+    """Nothing has this id, name or number."""
 
     code = "not-found"
 
@@ -263,7 +272,7 @@ class InvalidCursor(CallersError):
 
 
 class FeedRewound(CallersError):
-    """A position in the feed that the journal does not reach (any more); `position` is its end."""
+    """A position in the feed that the journal does not reach (any more); `position` is where the journal ends."""
 
     code = "feed-rewound"
 
@@ -320,7 +329,10 @@ class Unreadable(RefundsError):
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction was first: both cannot satisfy `constraint`. A retry finds the result of the first."""
+    """Another transaction was first; a retry finds its result.
+
+    `constraint` names what the two cannot both have: columns, a table, or `policies`.
+    """
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint
@@ -328,6 +340,6 @@ class Conflict(StorageUnavailable):
 
 
 class ConfigurationError(RefundsError):
-    """The service cannot start with this configuration; every reason is listed, one a line."""
+    """The service or a command cannot run with this configuration; every reason is listed, one a line."""
 
     exit_code = 4

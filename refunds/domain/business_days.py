@@ -37,7 +37,10 @@ class DayFlag(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionDays:
-    """All covered dates of one region: `marks[i]` is the `DayFlag` of the date with the ordinal `first + i`."""
+    """All covered dates of one region: `marks[i]` has the `DayFlag` bits of the date with the ordinal `first + i`.
+
+    `nationwide_only`: it is a whole country that has subdivisions, whose own holidays are left out.
+    """
 
     region: str
     first: int
@@ -70,7 +73,11 @@ class SkipReason(StrEnum):
 
 
 class Day(NamedTuple):
-    """One date of a window; `extension` is true if only `end_week` passes over it."""
+    """One date of a window.
+
+    `ordinal` numbers the counted dates from 1; `why` is the reason for a skipped one. `extension` is true if only
+    `end_week` passes over it.
+    """
 
     date: date
     status: DayStatus
@@ -80,7 +87,10 @@ class Day(NamedTuple):
 
 
 class Window(NamedTuple):
-    """`length` business days after `service_day`, ending with `last_day`."""
+    """`length` business days after `service_day`.
+
+    `last_day` is the last of them, or a later date if `end_week` moved the end.
+    """
 
     service_day: date
     length: int
@@ -164,7 +174,7 @@ def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
 
 
 def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
-    """The number of days of a window after `today`; 0 if today is the last.
+    """The number of days of a window after `today`; 0 on its last day and later.
 
     The days of a window are its counted days and, if `end_week` moved the end, the last day.
     """
@@ -209,7 +219,10 @@ class BusinessCalendar:
         self._too_late: Callable[[date, int], frozenset[date]] | None = None
 
     def closed_on(self, closures: Iterable[date]) -> Self:
-        """This calendar with more dates on which the vendor is closed."""
+        """This calendar with more dates on which the vendor is closed, whatever the window.
+
+        Dates beyond the region's data are ignored. It must come before `with_entered_closures`.
+        """
         days = {day.toordinal() for day in closures}
         overlay = copy(self)
         overlay._closures = self._closures | days
@@ -221,7 +234,7 @@ class BusinessCalendar:
     def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
         """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
 
-        They are in the order of entry. `as_of_window` decides which of them apply to a window.
+        They must be in the order of entry. `as_of_window` decides which of them apply to a window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -230,9 +243,10 @@ class BusinessCalendar:
         return overlay
 
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
-        """This calendar without the closures that were entered after the window after a service day had ended.
+        """This calendar as it counts for the window of `length` business days after `service_day`.
 
-        A window that has ended stays as it was; one that has not is extended.
+        It lacks the closures that were entered after that window had ended: a window that has ended stays as it was;
+        one that has not is extended. Raises `CalendarNotCovered`.
         """
         if self._without is None or self._too_late is None:
             return self
@@ -240,7 +254,10 @@ class BusinessCalendar:
         return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
-        """The n-th business day after a date, for n from 1; the time does not depend on n."""
+        """The n-th business day after a date, for n from 1; the time does not depend on n.
+
+        Raises `CalendarNotCovered` if either date is beyond the region's data.
+        """
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:
@@ -256,7 +273,10 @@ class BusinessCalendar:
         return self._business.between(start, counted + 1) + passed_over
 
     def why_not(self, day: date) -> SkipReason | None:
-        """Why a date is not a business day: the first of weekend, public holiday, closure; None if it is one."""
+        """Why a date is not a business day: the first of weekend, public holiday, closure; None if it is one.
+
+        Raises `CalendarNotCovered` if the date is beyond the region's data.
+        """
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
             raise _not_covered(self.region)
@@ -294,7 +314,10 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """The closures that were entered too late for a window; few lie in one, and results are cached."""
+    """A function that gives the closures entered too late for a window, by its service day and length.
+
+    Few lie in one window, and results are cached.
+    """
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:
@@ -332,10 +355,12 @@ def _by_byte(made: Callable[[int], int]) -> bytes:
 
 
 def _in_week(mark: int) -> int:
+    """The code of a date with this mark whose weekday is in the week."""
     return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 
 def _off_week(mark: int) -> int:
+    """The code of a date with this mark whose weekday is not in the week."""
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

@@ -22,10 +22,11 @@ class Channel(StrEnum):
 
 
 def canonical(channel: Channel, text: str, country: str | None = None) -> str:
-    """The contact point in its one spelling: a number in E.164, an address in lower case, its domain in Unicode.
+    """A telephone number or e-mail address in its one spelling, whoever it belongs to.
 
-    A number without a country code is read as one of `country` (two letters), if given. Raises `Unfit`,
-    with what is expected, if the text is not one: no number is guessed out of a longer text.
+    A number is spelt in E.164; an address in lower case, its domain in Unicode. A number without a country code is read
+    as one of `country` (two letters), if given. Raises `Unfit`, with what is expected, if the text is not one: no
+    number is guessed out of a longer text. A number need not be one that can exist.
     """
     match channel:
         case Channel.PHONE:
@@ -55,7 +56,10 @@ def _number(text: str, country: str | None) -> str:
 
 
 def customers_detail(text: str, country: str | None = None) -> str:
-    """A customer's telephone number or e-mail address in its one spelling. Raises `Unfit` if it is neither."""
+    """A customer's telephone number or e-mail address in its one spelling; `country` as in `canonical`.
+
+    Raises `Unfit` if it is neither, or if no such number can exist.
+    """
     channel = Channel.EMAIL if "@" in text else Channel.PHONE
     try:
         spelt = canonical(channel, text, country)

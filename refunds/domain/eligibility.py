@@ -88,7 +88,10 @@ class Decision(NamedTuple):
 
     @property
     def reason(self) -> Reason:
-        """The first rule that applies, in the order of precedence."""
+        """The reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`.
+
+        Raises `CalendarNotCovered` if it depends on the last day to enter the contact, and that is beyond the calendar.
+        """
         for reason, applies in _RULES:
             if applies(self):
                 return reason
@@ -96,12 +99,12 @@ class Decision(NamedTuple):
 
     @property
     def eligible(self) -> bool:
-        """Whether the order may be cancelled as of right."""
+        """Whether the order may be cancelled as of right; raises what `reason` raises."""
         return self.reason in ELIGIBLE
 
     @property
     def day_codes(self) -> bytes:
-        """The code of each date after the service day, one letter a date; empty if no window runs."""
+        """The codes of the dates after the service day up to the last day, one letter each; empty if no window runs."""
         return self.calendar.day_codes(self.window) if self.window else b""
 
     @property
@@ -128,21 +131,24 @@ class Decision(NamedTuple):
 
     @property
     def provided_when_recorded(self) -> bool:
-        """Whether the service was already provided when the request was recorded."""
+        """Whether the service was already provided when the contact was recorded; false for a mere check."""
         provided_at, recorded_at = self.facts.service_provided_at, self.facts.recorded_at
         return provided_at is not None and recorded_at is not None and provided_at <= recorded_at
 
     @property
     def backdated(self) -> bool:
-        """Whether the request was made before the order's deadline and recorded after it."""
+        """Whether the contact was made before the deadline and recorded after it; false for a mere check.
+
+        It holds even if the service was provided only in between. Raises `CalendarNotCovered` as `decide` does.
+        """
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
             return False
         at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.known)
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
-    def _counted_from(self, closures: Collection[date]) -> tuple[date, ...]:
-        """Those of the closures between the first and the last date that the decision depends on."""
+    def _relevant(self, closures: Collection[date]) -> tuple[date, ...]:
+        """Those of the closures between the first and the last date that the decision depends on, in order."""
         if not closures:
             return ()
         tz = zone(self.version.terms.time_zone)
@@ -154,7 +160,7 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> "Outcome":
-        """What the decision says, without its policy and calendar."""
+        """What the decision says, without its policy and calendar; raises what `reason` raises."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         left = fingerprint = None
         if window is not None:
@@ -184,13 +190,13 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> "RecordedDecision":
-        """The decision as it is stored with a record."""
+        """The decision as it is stored with a record; raises what `reason` raises."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
             contact_version=self.contact_version.version,
-            closures=self._counted_from(closed),
-            closures_too_late=self._counted_from(set(self.known.closures).difference(closed)),
+            closures=self._relevant(closed),
+            closures_too_late=self._relevant(set(self.known.closures).difference(closed)),
             outcome=self.outcome,
         )
 
@@ -236,8 +242,9 @@ class Outcome(NamedTuple):
 class RecordedDecision:
     """A decision as it is stored with a record: enough to make it again, and to show it.
 
-    `contact_version` is the number of the version in force at the contact; `closures` are those that it was made with,
-    `closures_too_late` those that were known but entered after its window had ended.
+    `contact_version` is the number of the version in force at the contact. Of the closures between the dates that the
+    decision depends on, `closures` are those that it was made with, `closures_too_late` those that were known but
+    entered after its window had ended.
     """
 
     facts: Facts
@@ -252,8 +259,9 @@ def decide(
 ) -> Decision:
     """Judge the facts by a policy version, on the calendar of the region with its closures.
 
-    Raises `CalendarNotCovered` if the window would leave the years that the calendar covers. `Decision.reason`
-    raises it too if the last day to enter the contact would.
+    `contact_version` is the version in force at the contact; by default the same. Raises `CalendarNotCovered` if the
+    window would leave the years that the calendar covers. `Decision.reason` raises it too if the last day to enter the
+    contact would.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -281,6 +289,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
+    """Whether the contact point is none of the vendor's official ones, and no supervisor accepted it."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted:
         return False
@@ -300,7 +309,7 @@ def _elapsed(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Whether it was entered more than `late_entry_days` business days after receipt, and not by a supervisor."""
+    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

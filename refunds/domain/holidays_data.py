@@ -46,15 +46,19 @@ _building = Lock()
 def business_calendar(region: str, week: Week, end_week: Week | None = None) -> BusinessCalendar:
     """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) with these weeks.
 
-    It is built at first use and then cached; the least recently used makes room. Raises `UnknownRegion`.
+    It has no closures yet. It is built at first use and then cached; the least recently used makes room. Raises
+    `UnknownRegion`.
     """
-    country, subdivision = known(region)
+    country, subdivision = region_parts(region)
     return _calendar(country, subdivision, week, end_week)
 
 
 @lru_cache(maxsize=2048)
-def known(region: str) -> tuple[str, str | None]:
-    """The country and subdivision code of a region. Raises `UnknownRegion` if it is not exactly a known one."""
+def region_parts(region: str) -> tuple[str, str | None]:
+    """The code of a region's country, and that of its subdivision or None.
+
+    Raises `UnknownRegion` if it is not exactly a known one.
+    """
     country, dash, subdivision = region.partition("-")
     if country not in _countries():
         hint = _country_aliases().get(country.upper())
@@ -72,12 +76,12 @@ def known(region: str) -> tuple[str, str | None]:
 
 
 def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
-    """The name of a public holiday, and the two-letter language it is in.
+    """The name of the public holiday on a date in a region, and the two-letter language it is in.
 
-    The name is in `language` if the package knows it, else in English, else in the country's own. None if the
-    package has no holiday on that day (any more).
+    The name is in `language` if the package knows it, else in English, else in the country's own. None if the package
+    has no holiday on that day (any more). Raises `UnknownRegion`.
     """
-    country, subdivision = known(region)
+    country, subdivision = region_parts(region)
     code, name_language = _language(country, language)
     name = _holidays(country, subdivision, code).names.get(day)
     return (name, name_language) if name else None
@@ -119,6 +123,7 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> 
 
 @cached(LRUCache(maxsize=64), condition=Condition())
 def _holidays(country: str, subdivision: str | None, language: str | None) -> _Holidays:
+    """The public holidays of all covered years; `language` is the package's code for that of their names."""
     entity = getattr(holidays, country)
     known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
     first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
@@ -168,7 +173,7 @@ def _countries() -> frozenset[str]:
 
 @cache
 def subdivisions(country: str) -> tuple[str, ...]:
-    """The codes of a country's subdivisions, without the country code."""
+    """The codes of a known country's subdivisions, without the country code."""
     return tuple(getattr(holidays, country).subdivisions)
 
 
@@ -179,8 +184,11 @@ def _country_aliases() -> Mapping[str, str]:
 
 
 def region_name(region: str) -> str:
-    """The name of a subdivision in its country if the package knows one; else the code."""
-    country, subdivision = known(region)
+    """The name of a subdivision in its country if the package knows one, else the region's code.
+
+    Raises `UnknownRegion`.
+    """
+    country, subdivision = region_parts(region)
     aliases = getattr(holidays, country).subdivisions_aliases
     return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
 
@@ -204,6 +212,6 @@ def _unknown_subdivision(country: str, subdivision: str) -> Message:
 def require_region(region: str, pointer: str) -> None:
     """Raise `UnknownRegion` at `pointer` if there is no such region."""
     try:
-        known(region)
+        region_parts(region)
     except UnknownRegion as error:
         raise error.under(pointer) from None

@@ -65,7 +65,7 @@ def format_instant(instant: datetime) -> str:
 
 
 def written_instant(text: str) -> datetime:
-    """The instant that `format_instant` wrote; the service's own text needs no strict check."""
+    """The instant that `format_instant` wrote; other texts are not checked strictly."""
     return datetime.fromisoformat(text)
 
 
@@ -75,7 +75,7 @@ def format_known(instant: datetime | None) -> str | None:
 
 
 def format_local(instant: datetime, tz: ZoneInfo) -> str:
-    """The instant with the offset of a zone, rounded down to the whole minutes that RFC 3339 can write."""
+    """The instant in RFC 3339, as the clocks of a zone show it; its offset is rounded down to whole minutes."""
     local = instant.astimezone(tz)
     seconds = (local.utcoffset() or _NONE) % _MINUTE
     return (local.astimezone(timezone((local.utcoffset() or _NONE) - seconds)) if seconds else local).isoformat()

@@ -83,7 +83,7 @@ class Event:
 
 
 def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int, previous: bytes) -> Event:
-    """The event of an entry at a position, after the event with the hash `previous`."""
+    """The event of an entry at a position, after the event with the hash `previous`; its hash is made with `key`."""
     event = Event(
         position=position,
         type=entry.type,
@@ -100,7 +100,7 @@ def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int
 
 
 def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
-    """Whether an event is the one that was chained at this position after this hash."""
+    """Whether an event is the one that was chained with `key` at this position, after this hash."""
     if event.position != position or event.previous != previous:
         return False
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
@@ -113,6 +113,7 @@ def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
 
 
 def _with_hash(event: Event, key: bytes) -> Event:
+    """The event with its hash, which covers all the rest of it."""
     order = () if event.order_id is None else (event.order_id.encode(),)
     payload = (
         event.previous,

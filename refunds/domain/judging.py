@@ -26,7 +26,9 @@ def judge(
 ) -> Decision:
     """The decision on these facts, by the versions of a policy that apply to them, with `terms` replaced.
 
-    The contact point of the facts is put into its one spelling. Raises the errors of `check_eligibility`.
+    `region` is the order's. The contact point of the facts, which must then name a channel, is put into its one
+    spelling. Raises `NoPolicyInForce`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` at `/contact_point` if
+    that is not a number or an address.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -65,7 +67,7 @@ def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
     """The calendar by which a version counts, for an order of this region, closures included.
 
-    Raises `UnknownRegion` at its place, also for a region of the order that the terms do not follow.
+    Raises `UnknownRegion` at `/region` or `/terms/region`, also for a region of the order that the terms do not follow.
     """
     terms = version.terms
     if order_region is not None:
@@ -75,7 +77,7 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """The calendar of a known region by which a version counts, closures included."""
+    """The calendar of a region by which a version counts, closures included; raises `UnknownRegion`."""
     terms = version.terms
     calendar = business_calendar(region, terms.business_week, terms.end_week)
     if not terms.closures and not version.closures.entered:
@@ -95,7 +97,10 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
-    """A number or an address in its one spelling. Raises `InvalidInput` at `pointer` if it does not fit."""
+    """What `spell` makes of the arguments: a number or an address in its one spelling.
+
+    Raises `InvalidInput` at `pointer` if `spell` raises `Unfit`.
+    """
     try:
         return spell(*arguments)
     except Unfit as error:

@@ -8,7 +8,7 @@ from refunds.errors import Forbidden, Message, any_of
 
 
 class Scope(StrEnum):
-    """One thing that a client may do."""
+    """One thing that a client or user may do."""
 
     CHECKS_RUN = "checks:run"
     ORDERS_READ = "orders:read"
@@ -32,7 +32,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """The role of a client at the vendor."""
+    """The role of a client or user at the vendor, which gives them their scopes."""
 
     BILLING = "billing"
     AGENT = "agent"
@@ -72,7 +72,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts: an opaque id that is stored with every record, and what it may do."""
+    """Who acts: an opaque id that is stored with every record, and the role that says what they may do."""
 
     actor: str
     name: str
@@ -81,11 +81,11 @@ class Principal:
     expires_at: datetime | None = None
 
     def may(self, *scopes: Scope) -> bool:
-        """Whether it has one of the scopes."""
+        """Whether the role has at least one of the scopes."""
         return not SCOPES[self.role].isdisjoint(scopes)
 
     def require(self, *scopes: Scope) -> None:
-        """Raise `Forbidden` unless it has one of the scopes."""
+        """Raise `Forbidden` unless the role has at least one of the scopes."""
         if not self.may(*scopes):
             needed = {"role": self.role, "scopes": any_of(scopes)}
             raise Forbidden(Message("The role %(role)s does not have the scope %(scopes)s.", **needed))

@@ -26,9 +26,10 @@ NO_CLOSURES = Closures()
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One version of a policy; `effective_from` None: from the beginning. `overridden`: terms of a what-if.
+    """One version of a policy.
 
-    `closures` are the policy's, besides those of the terms.
+    `effective_from` None: from the beginning or, in a draft to be published, as soon as possible. `overridden` names
+    the terms that a what-if has replaced. `closures` are the policy's, besides those of the terms.
     """
 
     policy_id: str
@@ -39,7 +40,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with single terms (already read) replaced."""
+        """This version with these terms replaced and named in `overridden`; their values must already be read."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -82,9 +83,9 @@ class Policy:
     ) -> PolicyVersion:
         """The version that judges an order: in force when its service was provided, or when it was ordered.
 
-        If the service is not yet provided at the request, it is the version in force at the request. Whether the
-        time of the order decides is itself a term: of the version in force when the service was provided, or
-        `judged_by` for a what-if.
+        If the service is not yet provided at the request, it is the version in force at the request. Whether the time
+        of the order decides is itself a term: of the version in force when the service was provided, or `judged_by` for
+        a what-if. Raises `NoPolicyInForce` if none was in force then.
         """
         if provided_at is None or provided_at > requested_at:
             return self.in_force(requested_at)
@@ -94,7 +95,10 @@ class Policy:
         return version
 
     def current(self, at: datetime) -> PolicyVersion:
-        """The version in force; if none is yet, the first to take effect; if all are withdrawn, the first."""
+        """The version in force at an instant.
+
+        If none is yet, the first to take effect; if all are withdrawn, the one with the lowest number.
+        """
         first = (*self.effective_versions, *self.versions)[0]
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
@@ -107,7 +111,11 @@ class Policy:
 
 
 def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()) -> Policy:
-    """The policy with these versions, some `withdrawn`. Raises `InvalidInput` if they do not fit together."""
+    """The policy with these versions, at least one; those with a number in `withdrawn` never take effect.
+
+    Raises `InvalidInput` if the numbers do not count from 1 without gap or repeat, or if a version would not take
+    effect later than the one before it.
+    """
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):
         if version.version != due:
@@ -130,7 +138,10 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
 
 
 class Difference(NamedTuple):
-    """A term that differs between two versions, with both values; every term of a first version."""
+    """A term that a version sets to another value than the version before it.
+
+    `replaces` is false for a term of a first version, which has nothing before it; `before` is then None.
+    """
 
     term: str
     before: Any

@@ -17,12 +17,12 @@ from refunds.domain.permissions import Role
 
 
 def personal() -> Any:
-    """A field with personal data."""
+    """A dataclass field with personal data; None by default."""
     return field(default=None, metadata={"personal": True})
 
 
 def not_digested() -> Any:
-    """A field that the journal does not vouch for.
+    """A dataclass field that the journal does not vouch for.
 
     It follows from other records and is stored only for look-ups, or it is erased or changed without a trace.
     """
@@ -69,7 +69,7 @@ class Basis(StrEnum):
 
 
 class OverrideKind(StrEnum):
-    """What a supervisor replaces a refusal with."""
+    """How a supervisor overrides a refusal."""
 
     GOODWILL = "goodwill"
     CONTACT_POINT_ACCEPTED = "contact_point_accepted"
@@ -103,7 +103,10 @@ class UnsettleReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What billing says of an order; facts only, no amounts. `revision` counts its states from 1."""
+    """What billing says of an order; facts only, no amounts.
+
+    `revision` counts its states from 1; `asserted_by` is who stated the present one.
+    """
 
     order_id: str
     customer_id: str
@@ -122,7 +125,8 @@ class Order:
 class Contact:
     """A customer's telephone call or e-mail about an order, and the decision on it.
 
-    `recorded_at` is by the service's clock. `backdated`: received before the deadline, entered after it. `is_open`:
+    `recorded_at` is by the service's clock. `contact_point` is the vendor's number or address, `from_detail` the
+    customer's. `backdated`: it asks for a cancellation, was made before the deadline and entered after it. `is_open`:
     it asks for a cancellation, the order is not cancelled, and the contact is not resolved or superseded.
     """
 
@@ -158,13 +162,17 @@ class Contact:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome when it was recorded."""
+        """What the decision on the contact said when it was recorded."""
         return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """The cancellation of an order, for billing to refund; `refund_due_by` is a target, `overdue_at` its end."""
+    """The cancellation of an order, for billing to refund.
+
+    `refund_due_by` is the date by which billing means to refund, `overdue_at` the end of that date. `revocation_code`
+    is the reason for its revocation, `revocation_reason` the explanation in free text.
+    """
 
     cancellation_id: str
     reference: str
@@ -192,7 +200,7 @@ class Cancellation:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome when it was issued."""
+        """What the decision behind the cancellation said when it was issued."""
         return self.decision.outcome
 
 
@@ -230,7 +238,7 @@ class Closure:
 
 
 def id_within(policy: str, name: object) -> str:
-    """The id of a record with a name within a policy: a version by its number, a closure by its date."""
+    """The id of a record of a policy, `policy/name`: the name is a version's number or a closure's date."""
     return f"{policy}/{name}"
 
 
@@ -260,7 +268,7 @@ class ClientToken:
 class User:
     """A person who signs in to the console. Other records have only the id, so that the name can be erased.
 
-    A session is valid while its `epoch` equals the user's: one more ends every session at once.
+    A session is valid while its `epoch` equals the user's; raising the user's by one ends all their sessions.
     """
 
     user_id: str

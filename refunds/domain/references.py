@@ -10,18 +10,21 @@ _RANDOM_DIGITS = 9
 
 
 def new_reference() -> str:
-    """Nine random digits and a check digit that finds a mistyped digit or two swapped neighbours (Damm, 2004)."""
+    """A random reference of ten digits, which may be taken already.
+
+    The last is a check digit that finds a mistyped digit or two swapped neighbours (Damm, 2004).
+    """
     digits = f"{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}}"
     return digits + str(damm.calc_check_digit(digits))
 
 
 def format_reference(reference: str) -> str:
-    """A reference as people read it aloud: 3-3-4."""
+    """A reference of ten digits as people read it aloud: 3-3-4."""
     return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
 
 
 def parse_reference(text: str) -> str:
-    """The reference in a text, with or without dashes and spaces. Raises `Unfit` if it is not one."""
+    """The ten digits of the reference in a text, with or without dashes and spaces. Raises `Unfit` if it is not one."""
     digits = text.replace("-", "").replace(" ", "")
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
         raise Unfit(Message("must be a reference of ten digits, such as 123-456-7894"))

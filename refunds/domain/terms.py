@@ -22,7 +22,7 @@ class TimelyBy(StrEnum):
 
 
 class JudgedBy(StrEnum):
-    """At which instant the judging version was in force."""
+    """Which version judges an order: the one in force when its service was provided, or when it was ordered."""
 
     PROVIDED = "provided"
     ORDERED = "ordered"
@@ -55,7 +55,7 @@ class Bounds(NamedTuple):
 
 
 def term(default: Any, text: str, *bounds: Any) -> Any:
-    """A term of a policy: its default, what it means, and its bounds."""
+    """A field of `Terms`: its default, its help, and the values of its `Bounds`."""
     return field(default=default, metadata={"help": text, "bounds": Bounds(*bounds)})
 
 
@@ -125,11 +125,11 @@ class Terms:
 
     @property
     def country(self) -> str:
-        """The country whose telephone numbers need no country code."""
+        """The country of the policy's region, in two letters; its telephone numbers need no country code."""
         return self.region[:2]
 
     def channel(self, channel: Channel) -> ContactChannel:
-        """What the policy says of a channel."""
+        """Whether a channel counts, and the official numbers or addresses in it."""
         match channel:
             case Channel.PHONE:
                 return self.phone

@@ -28,7 +28,7 @@ _TEXT = Message("must be a text")
 
 
 def does_not_fit(detail: Message, code: str = "invalid") -> ValidationError:
-    """The error of a field for a value that does not fit."""
+    """The error, to be raised by a field, for a value that does not fit."""
     return ValidationError([FieldError("", detail, code)])
 
 
@@ -65,10 +65,11 @@ class StrictSchema(ma.Schema):
         return super().load(data, **kwargs)
 
     def read(self, data: Any) -> dict[str, Any]:
-        """The values in `data`, by the names of the fields; for schemas without hooks of their own.
+        """The values in `data`, by the names of the fields; for schemas without hooks, which would not be called.
 
         If all is well, the fields are read one by one, which takes half of marshmallow's time. If not, `load` reads
-        them again. Raises `InvalidInput`, with a `FieldError` for each place, if a value does not fit.
+        them again. Raises `InvalidInput`, or `PaymentDataRefused` if a text has payment data, with a `FieldError` for
+        each place that does not fit.
         """
         try:
             return self._read_plainly(data)
@@ -81,6 +82,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
+        """The values, as `read` gives them; raises `KeyError`, `AttributeError` or `ValidationError` if not all fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]
@@ -99,7 +101,10 @@ class QuerySchema(StrictSchema):
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """One error for all of these: `PaymentDataRefused` if one is payment data, as the sender must know."""
+    """One error, to be raised, for all of these field errors.
+
+    It is a `PaymentDataRefused` if one is about payment data, as the sender must know; else an `InvalidInput`.
+    """
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed
@@ -107,11 +112,12 @@ def refused(found: Iterable[FieldError]) -> InvalidInput:
 
 
 def errors(error: ValidationError) -> Iterator[FieldError]:
-    """Each message of a validation error at its JSON pointer (RFC 6901), in document order."""
+    """The field errors in a validation error, each at its JSON pointer (RFC 6901), in document order."""
     yield from _walk(error.normalized_messages(), "")  # type: ignore[no-untyped-call]
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
+    """The field errors in the messages at this place."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
@@ -123,7 +129,7 @@ def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
 
 
 def step(key: str | int) -> str:
-    """The step of a JSON pointer that leads to a key."""
+    """The step of a JSON pointer that leads to a key, such as `/terms`; `/…` if the key is not a name or an index."""
     return f"/{key}" if _NAME.fullmatch(str(key)) else "/…"
 
 
@@ -143,7 +149,10 @@ class _Strict(fields.Field[Any]):
 
 
 def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> Any:
-    """The result of `read` for a text. Raises `ValidationError` if `read` raises `Unfit` or it is not a text."""
+    """The result of `read` for a text.
+
+    Raises `ValidationError` with `shape` if the value is not a text, or with what `read` says if that raises `Unfit`.
+    """
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
     try:
@@ -230,7 +239,7 @@ class Flag(_Strict, fields.Boolean):
 
 
 class WholeText(Whole):
-    """A whole number in a query, in plain digits, because everything there is text."""
+    """A whole number from 0 in a query, in plain digits, because everything there is text."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not _DIGITS.fullmatch(value):
@@ -248,7 +257,10 @@ class FlagText(Flag):
 
 
 class Text(_Strict, fields.String):
-    """A text of 1 to `most` characters without control characters; all of it matches `pattern`, if given."""
+    """A text of 1 to `most` characters; all of it matches `pattern`, if given.
+
+    It has no control characters but tabs and line ends.
+    """
 
     def __init__(self, most: int, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
@@ -304,7 +316,7 @@ class Line(FreeText):
 
 
 class Choice(_Strict, fields.String):
-    """A member of an enumeration."""
+    """A member of an enumeration, by its value."""
 
     def __init__(self, members: Iterable[StrEnum], **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}
@@ -332,7 +344,7 @@ class TimeZone(_Strict, fields.String):
 
 
 class Weekdays(_Strict, fields.Field[Week]):
-    """A list of weekdays, or `["country"]` for the statutory week; `"country"` alone is accepted, too."""
+    """A list of weekdays, as a tuple from Monday on, or "country" for the statutory week, sent alone or as a list."""
 
     @property
     def json_schema(self) -> dict[str, Any]:

@@ -61,7 +61,10 @@ class TextsSchema(StrictSchema):
 
 
 class ContactPoint(Text):
-    """An official telephone number or e-mail address of the vendor, in its one spelling."""
+    """An official telephone number or e-mail address of the vendor, in its one spelling.
+
+    A number needs its country code.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -154,7 +157,8 @@ _terms = TermsSchema()
 def read_policy(text: str) -> PolicyVersion:
     """The policy version in a TOML file; `effective_from` is None if it is left out.
 
-    Raises `InvalidInput`, with each term that does not fit and the fix.
+    Raises `InvalidInput` if it is not a TOML file, or with each term that does not fit and the fix. Whether there is
+    such a region is not checked.
     """
     try:
         data = tomllib.loads(text)
@@ -169,7 +173,7 @@ def read_policy(text: str) -> PolicyVersion:
 
 
 def policy_file(version: PolicyVersion) -> str:
-    """The TOML file of a version, without the terms that are None."""
+    """The TOML file of a version, without the terms that are None; instants are in the policy's time zone."""
     head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
     plain = terms_data(version.terms)
@@ -192,7 +196,7 @@ def _without_none(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def terms_data(terms: Terms) -> dict[str, Any]:
-    """Terms as plain data, each by its name."""
+    """Terms as plain data, each by its name; `read_terms` reads it."""
     data: dict[str, Any] = _terms.dump(terms)
     return data
 
@@ -227,7 +231,10 @@ def _with_hint(field_error: FieldError) -> FieldError:
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
-    """The version in a policy file. Raises `InvalidInput` if it does not fit or its region is unknown."""
+    """The version in a policy file.
+
+    Raises `InvalidInput` if it is not UTF-8, does not fit, or names an unknown region.
+    """
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -237,6 +244,6 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
 
 
 def packaged(policy_id: str) -> PolicyVersion | None:
-    """The version of this policy that comes with the service; None if there is none."""
+    """Version 1 of this policy as it comes with the service; None if the service has no such policy."""
     file = files("refunds") / "policies" / f"{policy_id}.1.toml"
     return read_policy_file(file) if file.is_file() else None

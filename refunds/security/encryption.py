@@ -34,13 +34,13 @@ def associated_data(table: str, column: str, row: str) -> bytes:
 
 
 def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
-    """The value, encrypted so that it decrypts only in this place."""
+    """The value, encrypted so that it decrypts only in this place, which `associated_data` names."""
     nonce = os.urandom(_NONCE)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
 
 
 def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
-    """The value that was encrypted; raises `Tampered`."""
+    """The value that was encrypted; raises `Tampered` if the value, its place or the key is not as it was then."""
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
         raise Tampered(f"not an encrypted value: {where.decode()}")
     try:
@@ -84,13 +84,16 @@ class CustomerCipher:
     key: bytes | None
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """The text, encrypted for its place; None for None. Raises `RuntimeError` if there is no key."""
+        """The text, encrypted for its place; None for None. Raises `RuntimeError` without a key, also for None."""
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")
         return None if text is None else encrypt(self.key, text.encode(), associated_data(table, column, row))
 
     def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
-        """The text; None if there is none or this cipher has no key. Raises `Tampered`."""
+        """The text that was encrypted; None if there is none or this cipher has no key.
+
+        Raises `Tampered` if it cannot be decrypted in this place.
+        """
         if encrypted is None or self.key is None:
             return None
         return decrypt(self.key, encrypted, associated_data(table, column, row)).decode()

@@ -10,7 +10,11 @@ from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_key(path: Path) -> bytes:
-    """The key in a file that only its owner can read; raises `ConfigurationError`."""
+    """The key in a file that only its owner can read.
+
+    Raises `ConfigurationError` if the file does not exist or cannot be read, if others may access it, or if it does not
+    hold a key in hexadecimal digits.
+    """
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -34,7 +38,10 @@ def read_master_key(path: Path) -> bytes:
 
 
 def create_master_key(path: Path) -> None:
-    """Create a master key that only its owner can read, unless the file exists."""
+    """Write a new master key to a file that only its owner can read, in a directory that is made if needed.
+
+    An existing file stays as it is. Raises `OSError`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:

@@ -29,15 +29,15 @@ def new_password() -> str:
 
 
 def password_hash(password: str) -> str:
-    """The hash of a password, to be stored."""
+    """The hash of a password, to be stored; waits while two others are made or checked."""
     with _hashing:
         return _passwords().hash(password)
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password fits the stored hash; takes just as long if there is none.
+    """Whether a password fits the stored hash; false if there is none, which takes just as long.
 
-    Raises `Crowded` if too many are tried at once.
+    Raises `Crowded` if eight are being tried already.
     """
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ _PREFIX = "rfd"
 
 
 class Token(NamedTuple):
-    """A token; only its id and the digest of its secret are stored."""
+    """A token, as its holder sends it in `text`; only its id and the digest of its secret are stored."""
 
     token_id: str
     text: str
@@ -22,13 +22,16 @@ class Token(NamedTuple):
 
 
 def new_token() -> Token:
-    """A token with 256 random bits: `rfd_<id>_<secret>_<checksum>`."""
+    """A random token with 256 random bits: `rfd_<id>_<secret>_<checksum>`. It is not stored yet."""
     token_id, secret = ("".join(secrets.choice(_ALPHABET) for _ in range(length)) for length in (_ID, _SECRET))
     return _token(token_id, secret)
 
 
 def read_token(text: str) -> Token | None:
-    """The token in a text; None if the text is not one, which the checksum shows without a look-up."""
+    """The token in a text; None if the text is not one, which the checksum shows without a look-up.
+
+    Whether there is such a token is not checked.
+    """
     parts = text.split("_")
     if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
         return None
@@ -39,6 +42,7 @@ def read_token(text: str) -> Token | None:
 
 
 def _token(token_id: str, secret: str) -> Token:
+    """The token with this id and secret, its checksum computed."""
     body = f"{_PREFIX}_{token_id}_{secret}"
     return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
 

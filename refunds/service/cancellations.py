@@ -53,7 +53,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request for a cancellation; the order and the contact are each stored (an id) or new."""
+    """What is asked for: to cancel an order on a contact; each of them is stored (an id) or new."""
 
     order: str | OrderFacts
     contact: str | NewContact
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The order is cancelled."""
+    """The order is cancelled, by this cancellation."""
 
     cancellation: Cancellation
 
@@ -77,10 +77,12 @@ class Refused:
 
 
 def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
-    """Cancel an order if the decision allows it; a new contact is recorded either way.
+    """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
-    The decision is made again, on the present facts and the contact's own times. Raises `NotFound`, `InvalidInput`,
-    `Forbidden` if an override lacks its scope, `ContactStateConflict`, and what `orders.register` raises.
+    The decision is made again, on the present facts and the contact's own times. An override that is not needed, or
+    would change nothing, is ignored. Raises `Forbidden` if the principal may not override, `NotFound`, `InvalidInput`,
+    `ContactStateConflict` if the contact cannot lead to a cancellation, and what `orders.register`, `contacts.record`
+    and `orders.decided` raise.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
@@ -107,7 +109,8 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
     """A stored contact, its order, and the decision if it were cancelled on this contact now; nothing is recorded.
 
-    Raises `NotFound`, and `ContactStateConflict` if the contact cannot lead to a cancellation.
+    Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or resolved or does not
+    ask for a cancellation, and what `orders.decided` raises.
     """
     order = uow.orders.get(uow.contacts.get(contact_id).order_id)
     cancelled = uow.cancellations.active(order.order_id) is not None
@@ -118,7 +121,7 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
     """A cancellation to confirm, with its contact and the version that it rests on.
 
-    Raises `NotFound`, and `CancellationStateConflict` if it was revoked: there is nothing to confirm.
+    Raises `NotFound` if there is none, and `CancellationStateConflict` if it was revoked: there is nothing to confirm.
     """
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
@@ -131,10 +134,10 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
-    """Record that billing has refunded; the same settlement again changes nothing.
+    """Record that billing has refunded, by default now; the same settlement again changes nothing.
 
-    Raises `NotFound`, `InvalidInput` if the time is not possible, `CancellationStateConflict` if it is revoked, or if
-    another refund is recorded or begun.
+    Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is before its issue or in the future,
+    and `CancellationStateConflict` if it has another settlement, its refund has another holder, or it was revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.SETTLED:
@@ -222,7 +225,10 @@ _NOT_REFUNDED = {
 
 
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
-    """Undo a settlement; without one, nothing changes. Raises `NotFound`, `CancellationStateConflict` if revoked."""
+    """Undo a settlement; without one, nothing changes.
+
+    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if it was revoked.
+    """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.ISSUED:
         return cancellation
@@ -235,8 +241,9 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
     People may revoke their own for 15 minutes, or any with the scope, until a refund is begun. If the customer keeps
-    the order, their requests are resolved; otherwise they are open again. Raises `NotFound`, `Forbidden`,
-    `CancellationStateConflict`.
+    the order, their contacts that ask for a cancellation are resolved; otherwise they are open again. Raises `NotFound`
+    if there is no such cancellation, `Forbidden`, and `CancellationStateConflict` if its refund is begun or settled, or
+    if it was revoked for another reason.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
@@ -264,13 +271,19 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal may revoke an unsettled cancellation: with the scope, or their own soon after its issue."""
+    """Whether the principal may revoke a cancellation: with the scope, or their own soon after its issue.
+
+    Its state is not looked at.
+    """
     own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
     return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
 
 
 def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """The order to be cancelled, locked; it is registered first if its facts are given."""
+    """The order to be cancelled, locked; it is registered first if its facts are given.
+
+    Raises `NotFound`, or what `orders.register` raises, with its places under `/order`.
+    """
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:
@@ -280,7 +293,11 @@ def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """A contact that asks for a cancellation of this order, and the decision on it now."""
+    """A contact that asks for a cancellation of this order, and the decision on it now.
+
+    Raises `NotFound`, `InvalidInput` if it is about another order, and `ContactStateConflict` if it cannot lead to a
+    cancellation.
+    """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
@@ -309,7 +326,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
 def _overridden(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
-    """The decision with an override, and the override if it makes a difference."""
+    """The decision with an override, and the override, or None if it makes no difference."""
     if override.kind is OverrideKind.GOODWILL:
         return decision, override
     if decision.reason is not Reason.UNOFFICIAL_CONTACT_POINT:
@@ -321,6 +338,7 @@ def _overridden(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
+    """Store a cancellation, and take the contacts of the order off the open list."""
     goodwill = override is not None and override.kind is OverrideKind.GOODWILL
     terms, recorded = decision.version.terms, decision.recorded
     tz = zone(terms.time_zone)

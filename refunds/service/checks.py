@@ -21,7 +21,8 @@ MOST_CALENDAR_DAYS = 400
 class Check:
     """A question: can an order with these facts be cancelled, if requested at `requested_at`?
 
-    `region` is the customer's place; `terms` replaces single terms of the policy, for a what-if.
+    `region` is the customer's place. `terms`, which must already be read, replaces single terms of the policy, for a
+    what-if. Without a channel, the contact point is ignored.
     """
 
     service_provided_at: datetime | None
@@ -36,7 +37,7 @@ class Check:
 
 
 def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """The decision on a check.
+    """The decision on a check; nothing is recorded.
 
     Raises `InvalidInput` naming the place, `CalendarNotCovered`, `NoPolicyInForce`.
     """
@@ -51,7 +52,7 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
-    """The policy that a request names, or the default one; raises `InvalidInput` at `/policy`."""
+    """The policy with this id, or the default one for None; raises `InvalidInput` at `/policy` if there is none."""
     try:
         return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
@@ -79,6 +80,6 @@ _FARTHEST = timedelta(days=5 * 366)
 
 
 def require_near(day: date, today: date, pointer: str) -> None:
-    """Raise `InvalidInput` at `pointer` if a date is so far from today that it must be a typing error."""
+    """Raise `InvalidInput` at `pointer` if a date is over five years from today: it must be a typing error."""
     if abs(day - today) > _FARTHEST:
         raise InvalidInput([FieldError(pointer, Message("must not be more than five years away"), "out_of_range")])

@@ -23,7 +23,8 @@ MOST_TOKENS = 2
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
     """The principal of a token, and the current policies.
 
-    Raises `Unauthenticated` if the token is unknown, revoked (from the next request on) or expired.
+    Raises `Unauthenticated` if the text is not a token, or the token is unknown, revoked (from the next request on) or
+    expired.
     """
     token = read_token(text)
     if token is None:
@@ -44,7 +45,11 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
 
 
 def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
-    """A new token, shown only once, for the client with this name; the client is added if it is new."""
+    """Create a token that expires after so many days, and return its text, which is not shown again.
+
+    The client with this name is added, with this role, if it is new. Raises `InvalidInput` if the name is not valid, or
+    if the client has another role or `MOST_TOKENS` active tokens.
+    """
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
         detail = Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME)
         raise InvalidInput([FieldError("/client", detail)])
@@ -75,7 +80,7 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
 
 
 def revoke_token(uow: UnitOfWork, token_id: str) -> None:
-    """Revoke a token; revoking it again changes nothing. Raises `NotFound`."""
+    """Revoke a token; revoking it again changes nothing. Raises `NotFound` if there is no such token."""
     found = None
     if token_id.isascii():  # the database may not even accept other text
         uow.tokens.lock(token_id)
@@ -88,7 +93,10 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """A token for each role, if there are no tokens yet: for a new installation on a developer's machine."""
+    """Create a token for each role, with a client named like it, if there are no tokens yet; else the result is empty.
+
+    They are for a new installation on a developer's machine.
+    """
     if any(True for _ in uow.tokens.with_clients()):
         return {}
     return {role: create_token(uow, role, role, days) for role in Role}

@@ -42,9 +42,11 @@ class NewContact:
 
 
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
-    """Record a contact about an order, with its decision.
+    """Record a contact about an order, with its decision, and supersede the contact that it names.
 
-    Raises `NotFound`, `InvalidInput` naming what is not possible, `EvidenceRequired`, `ContactStateConflict`.
+    Raises `NotFound` if there is no such order, `InvalidInput` naming what is not possible, `EvidenceRequired` if it
+    needs a ticket reference and has none, `ContactStateConflict` if the contact that it names cannot be superseded, and
+    what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
@@ -71,20 +73,25 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> Decision:
     """The decision on a contact about an order if it were entered now; nothing is recorded.
 
-    Raises `InvalidInput` naming what is not possible.
+    Only the times and the contact point are checked, not what else `record` refuses. Raises `InvalidInput` naming what
+    is not possible, and what `orders.decided` raises.
     """
     return _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
-    """Whether a contact needs a ticket, because it was received before the deadline and is entered after it."""
+    """Whether a contact needs a ticket reference as evidence.
+
+    It does if it asks for a cancellation, was made before the deadline and is entered after it, and the policy asks for
+    one.
+    """
     return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
 
 
 def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
     """Resolve an open contact with a reason; the same reason again changes nothing.
 
-    Raises `NotFound`, `ContactStateConflict`.
+    Raises `NotFound` if there is no such contact, and `ContactStateConflict` if it is not open.
     """
     uow.orders.lock(uow.contacts.get(contact_id).order_id)
     contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
@@ -96,7 +103,7 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
 
 
 def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
-    """Resolve a contact whose order is locked."""
+    """Resolve a contact whose order is locked; whether it is open is not checked."""
     return uow.contacts.update(
         contact,
         EventType.CONTACT_RESOLVED,
@@ -117,6 +124,7 @@ def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
 
 
 def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) -> Decision:
+    """The decision on a contact that is entered now; raises `InvalidInput` if its times are not possible."""
     received_at = new.received_at or uow.now
     _require_possible_times(order, new.sent_at, received_at, uow.now)
     facts = Facts(
@@ -133,6 +141,7 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
 
 
 def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decision) -> Contact:
+    """The contact to be recorded; raises `InvalidInput` if the customer's own detail does not fit."""
     asks, from_detail = new.intent is Intent.CANCEL, new.from_detail
     if from_detail is not None:
         country = decision.version.terms.country
@@ -159,6 +168,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decis
 
 
 def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
+    """Raise `InvalidInput` if the times of a contact are in the future, in the wrong order or too long ago."""
     first, too_early = _earliest(order)
     errors = {}
     if received_at > now + AHEAD:
@@ -184,7 +194,10 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact to be superseded, if any."""
+    """The contact to be superseded, if any.
+
+    Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it cannot be superseded.
+    """
     contact_id = new.supersedes
     if contact_id is None:
         return None
@@ -209,7 +222,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
 
 
 def unknown(pointer: str) -> InvalidInput:
-    """The error for an id of no contact about the order."""
+    """The error, to be raised, for an id at `pointer` that no contact about the order has."""
     return InvalidInput(
         [FieldError(pointer, Message("must be the id of a contact about this order"), "unknown_contact")]
     )
@@ -229,6 +242,7 @@ def require_present(contact: Contact) -> None:
 
 
 def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
+    """Note on an earlier contact that this one supersedes it, which takes it off the open list."""
     uow.contacts.update(
         earlier,
         EventType.CONTACT_SUPERSEDED,
@@ -239,6 +253,7 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
 
 
 def _why_closed(contact: Contact) -> Message:
+    """Why a contact is not open."""
     name, following = contact.contact_id, contact.superseded_by
     if contact.intent is not Intent.CANCEL:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

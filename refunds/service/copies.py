@@ -53,7 +53,10 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 def _copied(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the records and copy the missing rows in one read; the number of rows in each table."""
+    """Audit the records and copy the missing rows in one read; the number of rows in each table.
+
+    Raises `Broken` if the records are not sound, and `ConfigurationError` if they have changed.
+    """
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)
@@ -68,6 +71,7 @@ def _copied(
 
 
 def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
+    """Raise `ConfigurationError` if the journal has another end than when the copy began."""
     if uow.events.head() != head:
         raise ConfigurationError(
             f"{store.name} changed while it was copied: stop every instance, and run the command again"
@@ -75,7 +79,10 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verified(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """The audit report on a copy; raises `Broken` if a table does not have its number of rows in `counts`."""
+    """The audit report on a copy.
+
+    Raises `Broken` if the copy is not sound, or if a table does not have its number of rows in `counts`.
+    """
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

@@ -36,8 +36,8 @@ class Provided:
 class Sheet:
     """The deadlines that matter in a week; regions with the same deadlines are one group, the largest group first.
 
-    `shortened`: there are more rows than fit. `ordered_from`: the version in force judges by the time of the order, so
-    it does not judge orders from before this instant; else None.
+    `version` is the one that is in force now. `shortened`: there are more rows than fit. `ordered_from`: that version
+    judges by the time of the order, so it does not judge orders from before this instant; else None.
     """
 
     policy: Policy
@@ -51,9 +51,12 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """The deadlines of the week of `day`, from Monday on; by default of today, and of all regions of the country.
+    """The service days, up to the end of a week, whose window ends in that week or later; each with its last days.
 
-    Raises `NotFound`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` if the date is far away.
+    The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
+    country and its subdivisions. Those with the same last days are one group, and a day is listed if its window ends so
+    late in one of them. There are at most `MOST_DAYS` rows, the latest. Raises `NotFound` if there is no such policy,
+    `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` if `day` is more than five years away.
     """
     policy = uow.policies[policy_id]
     version = policy.current(uow.now)
@@ -71,7 +74,10 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The services up to the end of the week with a window that ends in it or later; at most a few too many."""
+    """The service days, up to the end of the week, whose window ends in it or later, in one region at least.
+
+    If there are more than `MOST_DAYS`, they are the latest ones, but a few more than that.
+    """
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):
@@ -111,7 +117,7 @@ def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetim
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """The regions in groups with the same deadlines, and one column for each group."""
+    """The regions in groups with the same deadlines, and for each group the index of one region in `last_days`."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

@@ -35,7 +35,7 @@ class Demonstration(NamedTuple):
 
 
 def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
-    """Register the demonstration orders of today; registering them again changes nothing.
+    """Register the demonstration orders of today, and return them; registering them again changes nothing.
 
     Raises `ConfigurationError` in production: made-up orders do not belong there.
     """
@@ -72,7 +72,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
 
 
 def registered(uow: UnitOfWork) -> list[Demonstration]:
-    """The demonstration orders of today that are registered."""
+    """Those of the demonstration orders of today that are registered."""
     tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):

@@ -28,12 +28,16 @@ class Evidence:
 
 
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
-    """The evidence on an order; raises `NotFound`."""
+    """The evidence on an order, checked against the journal and the checkpoints; nothing is stored.
+
+    Personal fields are None for a principal who may not see them. Raises `NotFound` if there is no such order, and
+    `Tampered` if its customer's key cannot be decrypted.
+    """
     checkpointed = sorted(checkpoints)  # before the journal is read: it only grows
     found = uow.inspect(order_id)
     decisions = [*(one.decision for one in found.contacts), *(one.decision for one in found.cancellations)]
     ids = _judged_by(uow, found.order, decisions)
-    versions, closures = found.judged_by(ids)
+    versions, closures = found.versions_and_closures(ids)
     journal, broken = found.follow(checkpointed, ids)
     return Evidence(found.order, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
 

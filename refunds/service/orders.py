@@ -41,10 +41,11 @@ class OrderFacts:
 
 
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
-    """The registered order, locked, and whether it is new.
+    """Register an order; returns it, locked, and whether it is new.
 
     The same facts again change nothing; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming
-    what differs, `OrderFrozen`, and `InvalidInput` if the facts cannot be judged.
+    what else differs, `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the
+    order is from the future, and what `decided` raises if the facts cannot be judged.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -72,10 +73,12 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
 
 
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int] | None) -> Order:
-    """Correct the facts of an order without an active cancellation; its contacts go with it to another customer.
+    """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
-    `revisions` are those that the caller has seen (None: any). Raises `PreconditionFailed`, `OrderFrozen`,
-    `NotFound`, `Conflict` if the order moves meanwhile, and `InvalidInput` if the facts cannot be judged.
+    With another customer, all records about the order are encrypted under their key, and the earlier customer is
+    forgotten if they have no other order. `revisions` are those that the caller has seen (None: any). Raises
+    `PreconditionFailed` if the order has another one, `OrderFrozen` if it is cancelled, `NotFound` if there is none,
+    `Conflict` if it moves meanwhile, and the same as `register` if the facts cannot be judged.
     """
     before = uow.orders.get(facts.order_id).customer_id
     customer_id = uow.customers.lock(facts.customer_ref, beside=before)
@@ -99,7 +102,10 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]
 def eligibility(
     uow: UnitOfWork, order_id: str, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Whether a stored order can be cancelled, if requested now or at another instant; raises `NotFound`."""
+    """Whether a stored order can be cancelled, if requested now or at another instant; nothing is recorded.
+
+    Raises `NotFound` if there is no such order, and what `decided` raises.
+    """
     order = uow.orders.get(order_id)
     facts = Facts(
         service_provided_at=order.service_provided_at,
@@ -111,12 +117,15 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order, under its policy."""
+    """The decision on facts about an order, under its policy and in its region.
+
+    Raises `NotFound` if there is no such policy, and what `judging.judge` raises.
+    """
     return judging.judge(uow.policies[order.policy], facts, order.ordered_at, order.region)
 
 
 def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
-    """Refuse facts that can never be judged, while the caller can still fix them."""
+    """Raise an error for facts that can never be judged, while the caller can still fix them."""
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         detail = Message("must not be more than a minute in the future")
@@ -148,7 +157,10 @@ def _difference(order: Order, name: str) -> FieldError:
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts of an order, and journal the old and the new values; raises `OrderFrozen`."""
+    """Store changed facts of an order, and journal the old and the new values.
+
+    Raises `OrderFrozen` if it is cancelled, and an error if the new facts can never be judged.
+    """
     order, active = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
@@ -170,4 +182,5 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
 
 
 def _plain(value: Any) -> Any:
+    """A fact of an order as the journal and messages show it."""
     return format_instant(value) if isinstance(value, datetime) else value

@@ -36,7 +36,7 @@ class ClosureNotice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnteredClosure:
-    """A closure, its notices, and whether it is new."""
+    """A closure, what else the person who enters it must know, and whether it is new."""
 
     closure: Closure
     notices: list[ClosureNotice]
@@ -45,7 +45,10 @@ class EnteredClosure:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """A version as it is registered, or would be; its differences from the one it follows; and whether it is new."""
+    """A version as it is registered, or would be; its differences from the one it follows; and whether it is new.
+
+    `follows` is the version in force before it; None, and every term differs, if there is none.
+    """
 
     record: RegisteredVersion
     version: PolicyVersion
@@ -55,10 +58,13 @@ class PublishResult:
 
 
 def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> PublishResult:
-    """Register a version from `effective_from` on; if None, from now, or from `page_published_at` if that is later.
+    """Register a version with effect from its `effective_from`.
 
-    The same version again changes nothing. Raises `PolicyVersionConflict` if the number is taken, `EffectiveTooEarly`,
-    and `InvalidInput` if the version changes nothing or does not follow the others.
+    If that is None, it takes effect now or, if later, at `page_published_at`. The same version again changes nothing;
+    with `dry_run`, nothing is stored. Raises `EffectiveTooEarly` if `effective_from` is before now or before
+    `page_published_at`, `PolicyVersionConflict` if the number belongs to other content or was withdrawn,
+    `UnknownRegion`, and `InvalidInput` if the number leaves a gap, if no term changes, or if the version would not take
+    effect after all earlier ones.
     """
     if not dry_run:
         uow.lock_journal()
@@ -69,7 +75,8 @@ def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
     """Register a version with its true dates, if its policy has judged nothing yet; `effective_from` may be long ago.
 
     Only version 1 may be valid from the beginning. The same version again changes nothing. One unit of work can import
-    several. Raises the same as `publish`.
+    several. Raises the same as `publish`, but `EffectiveTooEarly` only if `effective_from` is before
+    `page_published_at`, and `PolicyVersionConflict` also if the policy has judged.
     """
     uow.lock_journal()
     return _registered(uow, version, _importable, EventType.POLICY_IMPORTED)
@@ -88,7 +95,7 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
 def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
     """Withdraw a version that has not taken effect; withdrawing it again changes nothing.
 
-    Raises `NotFound`, `PolicyVersionConflict`.
+    Raises `NotFound` if there is no such version, and `PolicyVersionConflict` if it has taken effect.
     """
     uow.lock_journal()
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
@@ -104,9 +111,10 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
 def close(
     uow: UnitOfWork, policy_id: str, day: date, reason_de: str | None = None, reason_en: str | None = None
 ) -> EnteredClosure:
-    """Enter a date on which the vendor is closed; the same date again changes nothing.
+    """Enter a date on which the vendor is closed; the same date again changes nothing, nor its reasons.
 
-    It extends every window that has not ended by now. Raises `NotFound`, and `InvalidInput` if the date is far away.
+    It extends every window that has not ended by now. Raises `NotFound` if there is no such policy, `InvalidInput` if
+    the date is more than five years away, and `CalendarNotCovered`.
     """
     uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
@@ -134,7 +142,7 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """The closures of a policy, by date; raises `NotFound`."""
+    """The closures of a policy, by date; raises `NotFound` if there is no such policy."""
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 
@@ -142,6 +150,10 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _registered(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
+    """Register a version that passes the check, unless it is registered already or this is a dry run.
+
+    Raises what `publish` raises.
+    """
     require_region(draft.terms.region, "/terms/region")
     taken = _taken(uow, draft)
     version = check(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
@@ -194,6 +206,7 @@ def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
 
 
 def _in_force(version: PolicyVersion) -> Message:
+    """Why a version that has taken effect cannot be withdrawn."""
     values = {"version": version.version, "policy": version.policy_id}
     if version.effective_from is None:
         return Message(
@@ -255,6 +268,7 @@ def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
 
 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
+    """The record of a version that is registered now; it is not stored yet."""
     return RegisteredVersion(
         version_id=_version_id(version),
         policy=version.policy_id,

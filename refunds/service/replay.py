@@ -40,7 +40,10 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """The stored decisions that would differ today, one by one as they are read; `found` counts all decisions."""
+    """The stored decisions that would differ today, one by one as they are read; nothing is stored.
+
+    `found` counts all decisions as they are read.
+    """
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
         difference = _difference(uow, found, row)
@@ -54,6 +57,7 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
+    """How a stored decision would differ today, or None; counts in `found` what was made with other data."""
     recorded = load_decision(row["decision"])
     before = recorded.outcome
     try:

@@ -65,7 +65,10 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Simulation:
-    """What a draft would change; the month is that of the service day or, if there is none, of the request."""
+    """What a draft would change, compared with the version in force, which is `compared_with`.
+
+    The month is that of the service day or, if there is none, of the request.
+    """
 
     draft: PolicyVersion
     compared_with: PolicyVersion
@@ -83,7 +86,7 @@ class Simulation:
     """Orders and contacts that the draft cannot judge, by the code of the error."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """The tallies for something with this day and region, and with this channel, if any."""
+        """The tallies that count something with this day and region, and channel, if any; new ones are made."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -92,7 +95,10 @@ class Simulation:
 
 
 def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
-    """What a draft would change for the stored orders of its policy; raises `NotFound`, `UnknownRegion`."""
+    """What a draft would change for the stored orders and contacts of its policy; nothing is stored.
+
+    The draft is judged with the policy's closures. Raises `NotFound` if there is no such policy, and `UnknownRegion`.
+    """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
     present = policy.current(uow.now)
@@ -115,7 +121,7 @@ class _Judging:
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Compare the windows of orders with their windows under the draft."""
+        """Count how the windows of orders differ from their windows under the draft."""
         edges, starts = cache(self._edges), self._starts
         by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.effective_versions)
         cases: dict[_Case, _Orders] = {}
@@ -162,7 +168,7 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Compare the stored decisions on contacts with those under the draft."""
+        """Count how the stored decisions on contacts differ from those under the draft, with examples."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)
@@ -214,6 +220,7 @@ class _Orders:
 
 
 def _flip(before: str, after: str) -> Flip | None:
+    """How a decision changes from one reason to another; None if it allows or refuses both times."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

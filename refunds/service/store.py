@@ -39,7 +39,11 @@ class Store:
         self._policies: Policies | None = None
 
     def open(self) -> tuple[Engine, Keyring]:
-        """The database with its schema up to date, and the keys; raises `ConfigurationError`."""
+        """The database and the keys, opened at the first call.
+
+        That brings the schema up to date and, if missing, makes the service's keys and registers the packaged policy;
+        in development it also makes a master key. Raises `ConfigurationError` with everything that is wrong.
+        """
         if self._opened is None:
             with self._opening:
                 if self._opened is None:
@@ -65,11 +69,11 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Where the records are, without secrets."""
+        """Where the records are, without secrets; opens the store."""
         return self.open()[0].name
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; the next use opens it again."""
         if self._opened is not None:
             self._opened[0].close()
             self._opened = None
@@ -85,8 +89,9 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
 
-        Only one `exclusive` unit of work runs at a time, across all instances. Raises `Conflict` if the policies that
-        it used were changed meanwhile.
+        If a checkpoint is due, it is written afterwards, and some expired replies are deleted. Only one `exclusive`
+        unit of work runs at a time, across all instances. Raises `Conflict` if another transaction was first, also if
+        it changed the policies that were used.
         """
         engine, keyring = self.open()
         checkpoint = None
@@ -100,14 +105,20 @@ class Store:
                 idempotency.forget_expired(tx, uow.now)
 
     def checkpoint(self) -> None:
-        """Write a checkpoint of the journal as it is now."""
+        """Write a checkpoint of the journal as it is now, unless it is empty.
+
+        If that fails, only `on_checkpoint` is told.
+        """
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()
         if head.position:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC)))
 
     def policies_as_of(self, tx: Transaction, position: int) -> Policies:
-        """The policies after the event at `position`, the last one about policies that the transaction sees."""
+        """The policies after the event at `position`, which must be the last about policies that the transaction sees.
+
+        They are kept, and read again only for another position.
+        """
         kept = self._policies
         if kept is None or kept.position != position:
             kept = self._policies = load(tx, self._settings.policy, position)
@@ -117,7 +128,10 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint; if that fails, its events stay committed, and the next checkpoint covers them."""
+        """Write a checkpoint, and tell `on_checkpoint`.
+
+        If that fails, its events stay committed, and the next checkpoint covers them.
+        """
         failure = None
         try:
             self.checkpoints.append(checkpoint)
@@ -126,6 +140,7 @@ class Store:
         self.on_checkpoint(checkpoint, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
+        """Open the database and the keys; raises one `ConfigurationError` for all that is wrong."""
         wrong: list[str] = []
         with _collected_in(wrong):
             path = self._key_file()
@@ -144,7 +159,10 @@ class Store:
             raise
 
     def _key_file(self) -> Path:
-        """The path of the master key file; the key is checked if it must exist or does exist."""
+        """The path of the master key file; the key is checked if it must exist or does exist.
+
+        Raises `ConfigurationError` if there is no path or the key does not fit.
+        """
         path = self._settings.master_key_file
         if path is None:
             raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")

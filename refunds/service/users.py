@@ -32,7 +32,10 @@ class Credentials(NamedTuple):
 
 
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
-    """A new user; raises `InvalidInput` if the name is not valid or is taken."""
+    """Add a user with a new password; the journal has the event.
+
+    Raises `InvalidInput` if the name is not valid or is taken.
+    """
     spelt = _spelt(name)
     if spelt is None:
         detail = Message("must be 1 to 64 letters from a to z, digits and . _ @ -, and begin with a letter or a digit")
@@ -54,9 +57,9 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
 
 
 def reset(uow: UnitOfWork, name: str) -> Credentials:
-    """A user with a new password. If they were disabled, they may sign in again; all their sessions end.
+    """Give a user a new password, and forget the attempts to sign in with their name.
 
-    Raises `NotFound`.
+    If they were disabled, they may sign in again; all their sessions end. Raises `NotFound` if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
     user, password = _named(uow, name), new_password()
@@ -65,7 +68,10 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Disable a user and end all their sessions; disabling again changes nothing. Raises `NotFound`."""
+    """Disable a user and end all their sessions; disabling again changes nothing.
+
+    Raises `NotFound` if there is no such user.
+    """
     user = _named(uow, name)
     if user.disabled_at is not None:
         return user
@@ -73,15 +79,19 @@ def disable(uow: UnitOfWork, name: str) -> User:
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """A user for each role of `FIRST`, if there are no users yet: for a new installation on a developer's machine."""
+    """Add a user for each role of `FIRST`, named like it, if there are no users yet; else the list is empty.
+
+    They are for a new installation on a developer's machine.
+    """
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
 def sign_in(store: Store, name: str, password: str) -> User:
-    """The user with this name and password.
+    """The user with this name and password; the caller begins the session.
 
-    Each attempt is counted before it is checked, so that parallel attempts cannot get around the limit. Raises
-    `Unauthenticated`, and `TooManyAttempts` even if the password is right.
+    Each attempt is counted before it is checked, so that parallel attempts cannot get around the limit; success forgets
+    them. Raises `Unauthenticated` if the name or the password is wrong or the user is disabled, `TooManyAttempts` even
+    if the password is right, and `Crowded` if too many are signing in.
     """
     with store.write(COMMAND_LINE) as uow:
         if uow.users.count_attempt(name) > ATTEMPTS:
@@ -103,9 +113,12 @@ def sign_in(store: Store, name: str, password: str) -> User:
 
 
 def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Policies]:
-    """The principal of a session, and the current policies; raises `Unauthenticated` if the session has ended."""
+    """The principal of a session, and the current policies.
+
+    Raises `Unauthenticated` if the session was ended or its user is disabled; its age is not checked.
+    """
     with store.read(COMMAND_LINE) as uow:
-        found = uow.users.signed_in(user_id)
+        found = uow.users.for_request(user_id)
         if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
             raise Unauthenticated(Message("The session has ended: sign in again."))
         policies = uow.policies_at(found.policies_at)
@@ -119,6 +132,7 @@ def _spelt(name: str) -> str | None:
 
 
 def _named(uow: UnitOfWork, name: str) -> User:
+    """The user with this name, locked; raises `NotFound` if there is none."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

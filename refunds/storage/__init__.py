@@ -32,16 +32,16 @@ class Transaction(Protocol):
     """
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The only row, if there is one."""
+        """The row that a statement returns, which must not return more; None if there is none."""
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:
         """Every row."""
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        """Every row, one at a time."""
+        """Every row, one at a time, to be read before the transaction ends."""
 
     def run(self, sql: str, **parameters: Any) -> int:
-        """How many rows the statement changed."""
+        """Run the statement; returns how many rows it changed."""
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
         """Run the statement with the parameters of each row."""
@@ -69,7 +69,8 @@ class Engine(Protocol):
 def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE") -> Engine:
     """The engine for the URL in this setting.
 
-    Raises `ConfigurationError` if the URL is wrong or the server cannot be used.
+    A file is opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming the
+    setting, if the URL is wrong or the server cannot be used.
     """
     # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")

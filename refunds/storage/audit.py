@@ -51,7 +51,10 @@ Digests = dict[tuple[str, str], bytes]
 
 
 def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
-    """How much was checked, if all is sound; raises `Broken` or `Shortened`, naming the first place that is not."""
+    """Check the journal against itself, the records and the checkpoints; returns how much was checked.
+
+    Raises `Broken` or `Shortened`, naming the first place that is not sound.
+    """
     checkpointed: dict[int, bytes] = {}
     for checkpoint in checkpoints:
         if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
@@ -73,7 +76,10 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
 
 
 def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple[int, Digests]:
-    """The position of the last event, and what the journal vouches for."""
+    """The position of the last event, and what the journal vouches for.
+
+    Raises `Broken` or `Shortened` if the journal is not sound or does not agree with the checkpoints.
+    """
     end, digests = events.NO_EVENT, Digests()
     for event in _read_events(context):
         position = end.position + 1
@@ -96,6 +102,7 @@ def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple
 
 
 def _read_events(context: Context) -> Iterator[Event]:
+    """Every event, from the first; raises `Broken` if the service cannot have written one."""
     position = 1
     try:
         for row in events.iter_all(context.tx):

@@ -35,17 +35,17 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load(row)
 
     def active(self, order_id: str) -> Cancellation | None:
-        """The active cancellation of an order, or None."""
+        """The active cancellation of an order, which is not revoked; None if there is none."""
         sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND {IS_ACTIVE}"
         row = self._tx.one(sql, order_id=order_id)
         return None if row is None else self._load(row)
 
     def of_order(self, order_id: str) -> list[Cancellation]:
-        """Every cancellation of an order, revoked ones too."""
+        """Every cancellation of an order, revoked ones too, in the order in which they were issued."""
         return self._load_all(of_order(self._tx, order_id))
 
     def is_taken(self, reference: str) -> bool:
-        """Whether a reference is in use."""
+        """Whether a cancellation, even a revoked one, has this reference."""
         return self._tx.one("SELECT 1 FROM cancellations WHERE reference = :reference", reference=reference) is not None
 
     def paginate(
@@ -59,9 +59,10 @@ class Cancellations(OfOrders[Cancellation]):
         state: State | None = None,
         overdue_at: datetime | None = None,
     ) -> list[Cancellation]:
-        """Up to `limit` cancellations after one (see `place_of`), in the order in which they were issued.
+        """Up to `limit` cancellations after the place of one (see `place_of`), in the order in which they were issued.
 
-        With `overdue_at`, only those that are unsettled and overdue at that instant, the longest overdue first.
+        A condition that is None does not limit them. With `overdue_at`, only those that are unsettled and overdue at
+        that instant, the longest overdue first.
         """
         due_before = None if overdue_at is None else micros(overdue_at)
         conditions: dict[str, Any] = {
@@ -92,7 +93,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def decisions(self) -> Iterator[Row]:
-        """The decision on every cancellation."""
+        """The stored decision of every cancellation, in rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each(
             "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
         )
@@ -103,7 +104,7 @@ BEGINNING = (0, "")
 
 
 def place_of(cancellation: Cancellation) -> tuple[int, str]:
-    """The place of a cancellation in a list; the next page begins after it."""
+    """The place of a cancellation in a list, `due` and `after` of `paginate`; the next page begins after it."""
     return micros(cancellation.overdue_at), cancellation.cancellation_id
 
 

@@ -29,13 +29,16 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in a file of this directory, one per line."""
+    """The checkpoints in a file of this directory, one per line, in the order in which they were written.
+
+    Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is not a checkpoint.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "anchors.jsonl"
 
     def require_writable(self) -> None:
-        """Raise `ConfigurationError` if the file cannot be written."""
+        """Create the file if there is none; raise `ConfigurationError` if it cannot be written."""
         try:
             os.close(self._open())
         except OSError as error:
@@ -43,7 +46,7 @@ class Checkpoints:
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
     def append(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint to disk; raises `OSError`."""
+        """Write a checkpoint to disk; raises `OSError` if that fails."""
         line = orjson.dumps(
             {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
         )

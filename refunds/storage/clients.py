@@ -27,7 +27,7 @@ class Clients(Repository[Client]):
     mapper: ClassVar[RecordMapper[Client]] = CLIENTS
 
     def by_name(self, name: str) -> Client | None:
-        """The client with this name; a write locks the row until it ends."""
+        """The client with this name, or None; a write locks the row until it ends."""
         row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
@@ -38,7 +38,10 @@ class Tokens(Repository[ClientToken]):
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
     def holder(self, token_id: str) -> Holder | None:
-        """The holder of the token with this id: the only read, an indexed one, that every request makes."""
+        """The token with this id, its client, and the position of the last event about policies; None if there is none.
+
+        This one indexed read is all that a request with a token needs; whether the token is valid is not checked.
+        """
         row = self._tx.one(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
             " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
@@ -47,7 +50,7 @@ class Tokens(Repository[ClientToken]):
         return None if row is None else Holder(*_pair(row), row["policies_at"])
 
     def lock(self, token_id: str) -> None:
-        """Lock a token until this write ends."""
+        """Lock a token, if there is one of this id, until this write ends."""
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
 
     def count_active(self, client_id: str) -> int:
@@ -63,7 +66,7 @@ class Tokens(Repository[ClientToken]):
         return active
 
     def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
-        """Every token with its client, by client."""
+        """Every token with its client, in the order of the clients' names."""
         rows = self._tx.all(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
             " ORDER BY name, tokens.created_at, token_id"

@@ -42,7 +42,10 @@ class Contacts(OfOrders[Contact]):
         is_open: bool | None = None,
         backdated: bool | None = None,
     ) -> list[Contact]:
-        """Up to `limit` contacts after one, in the order in which they were recorded."""
+        """Up to `limit` contacts after the one with the id `after`, in the order in which they were recorded.
+
+        A condition that is None does not limit them.
+        """
         conditions = {
             "contacts.order_id = :order_id": order_id is not None,
             f"is_open = {is_open or 0:d}": is_open is not None,  # a literal, so that the partial index is used
@@ -53,16 +56,19 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(self._tx.all(sql, after=after, limit=limit, order_id=order_id))
 
     def of_order(self, order_id: str) -> list[Contact]:
-        """Every contact about an order."""
+        """Every contact about an order, in the order in which they were recorded; also resolved and superseded ones."""
         return self._load_all(of_order(self._tx, order_id))
 
     def close_all(self, order_id: str) -> None:
-        """Take the contacts of a cancelled order off the open list."""
+        """Take the contacts of a cancelled order off the open list; the journal has no event of it."""
         sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
         self._tx.run(sql, order_id=order_id)
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the requests of an order that is no longer cancelled back on the open list."""
+        """Put the contacts that ask to cancel an order back on the open list, once it is no longer cancelled.
+
+        Resolved and superseded ones stay off it. The journal has no event of it.
+        """
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
             " AND resolved_at IS NULL AND superseded_by IS NULL",
@@ -70,7 +76,10 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """The decisions on the contacts about a policy's orders, order by order, without superseded contacts."""
+        """The row of every contact that is not superseded, of the orders under a policy, order by order.
+
+        A row has `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
+        """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
             " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
@@ -78,7 +87,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def decisions(self) -> Iterator[Row]:
-        """The decision on every contact."""
+        """The stored decision on every contact, in rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 

@@ -30,9 +30,10 @@ class Copy:
 
     @classmethod
     def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
-        """A new copy, or the rest of an interrupted one; None if the copy is already finished.
+        """Begin a copy, or go on with an interrupted one; None if the copy is already finished.
 
-        Raises `ConfigurationError`, naming the database's setting, if the database has records of its own.
+        It brings the schema of the database up to date, marks the copy as unfinished, and deletes rows that are out of
+        date. Raises `ConfigurationError`, naming the database's setting, if the database has records of its own.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):
@@ -58,7 +59,10 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table; yields how many are there, first and after each step."""
+        """Copy the missing rows of a table while it is iterated.
+
+        Yields how many rows the copy has, first and after each step.
+        """
         with self.to.read() as tx:
             there, last = count_rows(tx, table.name), _last(tx, table)
         yield there
@@ -77,7 +81,7 @@ class Copy:
             yield there
 
     def end_journal(self, head: Head) -> None:
-        """Set the head of the copied journal."""
+        """Set the head of the copied journal, which the rows do not include."""
         with self.write() as tx:
             events.set_head(tx, head)
 
@@ -93,11 +97,13 @@ class Copy:
 
 
 def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
+    """Delete every row of these tables, in this order."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours
 
 
 def _last(tx: Transaction, table: StoredTable) -> dict[str, object]:
+    """The key of the last row of a table, by column; empty if the table is."""
     descending = ", ".join(f"{name} DESC" for name in table.key)
     row = tx.one(f"SELECT {', '.join(table.key)} FROM {table.name} ORDER BY {descending} LIMIT 1")  # noqa: S608
     return dict(row or {})

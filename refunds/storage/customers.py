@@ -33,8 +33,8 @@ class Customers:
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
         """The opaque id of a customer, who is added if new and locked until this write ends.
 
-        Also locks the customer with the id `beside`. The two are locked in the order of their digests, which callers
-        do not know.
+        Also locks the customer with the id `beside`. The two are locked in the order of their digests, which callers do
+        not know. Raises `Conflict` if others keep adding and forgetting the customer meanwhile.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"
@@ -49,7 +49,7 @@ class Customers:
         return customer_id
 
     def forget_without_orders(self, customer_id: str) -> None:
-        """Delete a customer, unless they still have an order."""
+        """Delete a customer and so the key of their personal fields, unless they still have an order."""
         self._tx.run(
             "DELETE FROM customers WHERE customer_id = :customer_id"
             " AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.customer_id = :customer_id)",
@@ -57,7 +57,7 @@ class Customers:
         )
 
     def _found_or_made(self, digest: bytes) -> Row:
-        """The locked row of the customer with this digest, who is added if new."""
+        """The locked row of the customer with this digest, who is added if new; raises `Conflict` as `lock` does."""
         master = self._context.keys.master
         for _ in range(_ATTEMPTS):
             found = self._tx.one(_BY_DIGEST + " {for_update}", digest=digest)

@@ -52,7 +52,7 @@ class Plain(Generic[V]):
         return self._kind(**self.values(data))
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of the fields in plain data, by name."""
+        """The values of those fields that the plain data has, by the name of the field."""
         values: dict[str, Any] = {}
         for name, stored, _, read in self._fields:
             if stored in data:
@@ -62,13 +62,14 @@ class Plain(Generic[V]):
 
 
 def without_none(hint: Any) -> Any:
-    """The type of a field that may also be None."""
+    """A type without the None that it may allow."""
     if isinstance(hint, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
     return hint
 
 
 def _converters(hint: Any) -> tuple[Convert, Convert]:
+    """How to write and how to read a value of a type; None for a value that is plain already."""
     hint = without_none(hint)
     if get_origin(hint) is tuple:
         write, read = _converters(get_args(hint)[0])
@@ -100,7 +101,7 @@ _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 
 
 def dump_decision(decision: RecordedDecision) -> str:
-    """A decision as it is stored."""
+    """A decision as it is stored, as JSON."""
     facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
     return orjson.dumps({"facts": facts, "outcome": OUTCOME.dump(decision.outcome)}).decode()
 

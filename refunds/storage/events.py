@@ -30,7 +30,7 @@ class Events(Repository[Event]):
     mapper: ClassVar[RecordMapper[Event]] = EVENTS
 
     def head(self) -> Head:
-        """The end of the journal; raises `Unreadable`."""
+        """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
         return head(self._tx)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
@@ -68,11 +68,14 @@ class Events(Repository[Event]):
         return newest[::-1]
 
     def of_order(self, order_id: str) -> list[Event]:
-        """The events about an order, from the first."""
+        """The events about an order and its records, from the first."""
         return self._load_all(of_order(self._tx, order_id))
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Whether a record has an event of one of these types, which must be rare."""
+        """Whether a record has an event of one of these types.
+
+        All events of the types are read, so they must be rare.
+        """
         return bool(of_types(self._tx, types, {subject}))
 
 
@@ -85,12 +88,12 @@ def readable(row: Row) -> Event | None:
 
 
 def head(tx: Transaction) -> Head:
-    """The end of the journal; raises `Unreadable`."""
+    """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
     return _head(tx.one(_HEAD))
 
 
 def lock_head(tx: Transaction) -> Head:
-    """The head, locked until this write ends, so that the chain does not fork; raises `Unreadable`."""
+    """The end of the journal, locked until this write ends, so that the chain does not fork; raises `Unreadable`."""
     return _head(tx.one(_HEAD + " {for_update}"))
 
 
@@ -98,33 +101,34 @@ _HEAD = "SELECT position, hash, policies_at FROM journal_head WHERE id = 1"
 
 
 def _head(row: Row | None) -> Head:
+    """The head in its row; raises `Unreadable` if it is missing or not what the service has written."""
     if row is None or not isinstance(row["hash"], bytes):
         raise Unreadable("the journal has no head")
     return Head(**row)
 
 
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
-    """Add events after the head, and move it to the last of them."""
+    """Store events, which must be chained to the head `after`, and move the head to the last of them."""
     # The digest is not needed: only the chain vouches for an event.
     tx.many(EVENTS.insertion, [EVENTS.row(event, NO_ACCESS) for event in events])
     set_head(tx, moved(after, events))
 
 
 def moved(head: Head, events: Sequence[Event]) -> Head:
-    """The head after these events."""
+    """The head after these events, at least one, that follow it; nothing is stored."""
     last = events[-1]
     about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
     return Head(last.position, last.hash, max(about_policies, default=head.policies_at))
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Store the head."""
+    """Store this as the head of the journal."""
     moving = "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at WHERE id = 1"
     tx.run(moving, **head._asdict())
 
 
 def count_from(tx: Transaction, position: int) -> int:
-    """The number of events from a position on."""
+    """The number of events from a position on, with the one at it."""
     row = tx.one("SELECT count(*) AS events FROM events WHERE position >= :position", position=position)
     assert row is not None
     counted: int = row["events"]
@@ -132,14 +136,17 @@ def count_from(tx: Transaction, position: int) -> int:
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str]) -> list[Row]:
-    """The rows of the events of these types, which must be rare, about one of these subjects."""
+    """The rows of the events of these types about one of these subjects.
+
+    All events of the types are read, so they must be rare.
+    """
     named = ", ".join(map(repr, map(str, types)))
     sql = f"SELECT {EVENTS.columns} FROM events WHERE type IN ({named}) ORDER BY position"  # noqa: S608 - ours
     return [row for row in tx.each(sql) if row["subject"] in subjects]
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The rows of the events about an order, from the first."""
+    """The rows of the events about an order and its records, from the first."""
     sql = f"SELECT {EVENTS.columns} FROM events WHERE order_id = :order_id ORDER BY position"  # noqa: S608
     return tx.all(sql, order_id=order_id)
 

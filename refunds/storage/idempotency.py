@@ -25,10 +25,10 @@ class Replies:
         self._context = context
 
     def claim(self, key: str, *request: bytes) -> str | None:
-        """The first reply to this request with this key; None if this is the first time.
+        """The reply that was kept for this request with this key; None if the key was free, and then it is claimed.
 
-        A second request waits until the first is done. An expired key is free again. Raises `IdempotencyKeyReused` if
-        the key came with another request.
+        Whoever gets None must call `keep`. A second request with the key waits until the first is done. Keys belong to
+        one client; an expired one is free again. Raises `IdempotencyKeyReused` if the key came with another request.
         """
         context, keyring = self._context, self._context.keys
         fingerprint = keyed_digest(keyring.idempotency, b"request", *request)
@@ -60,7 +60,7 @@ class Replies:
         return reply
 
     def keep(self, key: str, reply: str) -> None:
-        """Store the reply with its key, or free the key if the transaction has left no record."""
+        """Store the reply with its claimed key, or free the key if the transaction has left no record."""
         context, named = self._context, self._named(key)
         if not context.entries:
             context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)
@@ -70,11 +70,13 @@ class Replies:
         _keep(context.tx, named, order_id, context.orders[order_id], reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
+        """The columns by which the row of a key is found: the client, and a digest of the key."""
         key_hash = keyed_digest(self._context.keys.idempotency, b"key", key.encode())
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
 def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, reply: str) -> None:
+    """Store the reply, encrypted, and its order with a key; the cipher is that of the order's customer."""
     tx.run(
         "UPDATE idempotency SET order_id = :order_id, reply = :reply"
         " WHERE client_id = :client_id AND key_hash = :key_hash",
@@ -91,7 +93,7 @@ def _opened(row: Row, cipher: CustomerCipher) -> str | None:
 
 
 def forget_expired(tx: Transaction, now: datetime) -> None:
-    """Delete some expired replies; skips rows locked by others, so that nobody waits for it."""
+    """Delete up to 200 expired replies; skips rows locked by others, so that nobody waits for it."""
     tx.run(
         "DELETE FROM idempotency WHERE (client_id, key_hash) IN"
         " (SELECT client_id, key_hash FROM idempotency WHERE expires_at <= :now"

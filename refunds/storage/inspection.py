@@ -31,7 +31,10 @@ class Link(NamedTuple):
 
 
 class Inspection:
-    """The records of an order; raises `NotFound`."""
+    """The records of an order, as the reader may see them; those that cannot be read are named in `unreadable`.
+
+    Raises `NotFound` if there is no such order, and `Tampered` if its customer's key cannot be decrypted.
+    """
 
     def __init__(self, context: Context, order_id: str) -> None:
         row = orders.by_id(context.tx, order_id)
@@ -49,8 +52,11 @@ class Inspection:
         self.contacts: list[Contact] = self._readable(CONTACTS, self._true, self._shown)
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS, self._true, self._shown)
 
-    def judged_by(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """The versions and closures with these ids; `follow` then compares them with the journal too."""
+    def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
+        """The versions and closures with these ids, without those that cannot be read, which `unreadable` names.
+
+        `follow` then compares them with the journal too.
+        """
         tx, notes = self._context.tx, CustomerCipher(self._context.keys.notes)
         self._rows[POLICY_VERSIONS] = [row for row in policies.iter_versions(tx) if row["version_id"] in ids]
         self._rows[CLOSURES] = [row for row in policies.iter_closures(tx) if row["closure_id"] in ids]
@@ -60,8 +66,9 @@ class Inspection:
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[str]]:
         """The events about the order and about what judged it, each with its checkpoint; and what is broken.
 
-        This follows the journal from each event to the next checkpoint outside the database, or to its end, and
-        compares each record with the last event about it.
+        `ids` are those that `versions_and_closures` was called with before. This follows the journal from each event to
+        the next checkpoint outside the database, or to its end, and compares each record with the last event about it.
+        What is broken includes what is unreadable.
         """
         tx = self._context.tx
         rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
@@ -71,7 +78,10 @@ class Inspection:
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
-        """The order; without its personal fields if they cannot be decrypted."""
+        """The order, as the reader may see it.
+
+        If its personal fields cannot be decrypted, it has none, and `unreadable` says so.
+        """
         try:
             ORDERS.load(row, self._true)
         except Tampered:
@@ -80,7 +90,7 @@ class Inspection:
         return ORDERS.load(row, self._shown)
 
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
-        """The records of a table, without those that cannot be read."""
+        """The records of a table, as the reader may see them; `unreadable` names those that cannot be read."""
         found = []
         for row in self._rows[table]:
             try:
@@ -128,7 +138,7 @@ def _break_at(position: int) -> str:
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[str]:
-    """The records that are not what the last event about them says."""
+    """A line for each record that is missing, or is not what the last event about it says."""
     digests = {(name, event.subject): event.digest for event in found if (name := table_of(event.type))}
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys()):

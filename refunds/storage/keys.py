@@ -23,7 +23,10 @@ def any_stored(tx: Transaction) -> bool:
 
 
 def open_keyring(tx: Transaction, master: bytes) -> Keyring:
-    """The service's keys; makes missing ones. Raises `ConfigurationError` if the master key is another one."""
+    """The service's keys; missing ones are made and stored.
+
+    Raises `ConfigurationError` if the master key is not that of the database.
+    """
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
@@ -46,14 +49,20 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """The cipher of the customer in a row that has `customer_id` and `wrapped_key`; raises `Tampered`."""
+    """The cipher of the customer in a row that has `customer_id` and `wrapped_key`.
+
+    Raises `Tampered` if the customer's key cannot be decrypted.
+    """
     return CustomerCipher(
         decrypt(keys.master, row["wrapped_key"], associated_data("customers", "wrapped_key", row["customer_id"]))
     )
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
-    """A query for records about orders, with their customers' keys; `dangling` includes records without one."""
+    """A query for records about orders, with their customers' keys; `more` is SQL for further columns.
+
+    `dangling` includes records whose order or customer is missing.
+    """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (
         f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}"  # noqa: S608

@@ -63,7 +63,7 @@ _KINDS: dict[type, _Kind] = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """The kind of a field; None is always stored as NULL."""
+    """How a field with this type is stored and loaded; None is always stored as NULL."""
     hint = without_none(hint)
     if get_origin(hint) is Mapping:
         hint = dict
@@ -129,7 +129,10 @@ class RecordMapper(Generic[R]):
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
-        """Store a record and return its digest; None if its key exists. Waits for a write that is storing that key."""
+        """Store a record and return its digest; None, and nothing is stored, if its key exists.
+
+        Waits for a write that is storing that key.
+        """
         row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
             return None
@@ -156,7 +159,10 @@ class RecordMapper(Generic[R]):
         return after, self.digest(stored)
 
     def reencrypt(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
-        """Encrypt the personal fields of a row under another customer's key."""
+        """Encrypt the personal fields of a stored row under another customer's key, and store them.
+
+        Raises `RuntimeError` if the present cipher has no key, and `Tampered`.
+        """
         key = row[self.key]
         for name in (column.name for column in self._columns if column.personal):
             if row[name] is not None:
@@ -168,7 +174,10 @@ class RecordMapper(Generic[R]):
                 tx.run(changing, encrypted=encrypted, key=key)
 
     def load(self, row: Row, cipher: CustomerCipher) -> R:
-        """The record in a row."""
+        """The record in a row; its personal fields are None if the cipher has no key.
+
+        Raises `Tampered` if one cannot be decrypted.
+        """
         key = row[self.key]
         values: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:
@@ -201,7 +210,10 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """The row of a record."""
+        """The row of a record, its personal fields encrypted.
+
+        Raises `RuntimeError` if it can have personal fields and the cipher has no key.
+        """
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:

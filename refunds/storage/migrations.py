@@ -213,10 +213,10 @@ COPY_OF = "copy of "
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
-    """An exclusive write that first takes each missing step; and the step of an unfinished copy, or None.
+    """An exclusive write that first takes each missing step of the schema.
 
-    Raises `ConfigurationError`, naming the database's setting, if a newer version made the database, or if it holds
-    something else than the service's tables.
+    It comes with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`, naming the
+    database's setting, if a newer version made the database, or if it holds something else than the service's tables.
     """
     database = f"{setting}: {engine.name}"
     try:
@@ -235,6 +235,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:
+    """Run the statements of a step, and note it as taken."""
     for statement in filter(str.strip, statements.split(";\n")):
         tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
     tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)

@@ -27,9 +27,9 @@ class PolicyHistory:
 
 
 class Policies(Mapping[str, Policy]):
-    """Policies by id, as of the event at `position` or later; `default` is used if none is named.
+    """Policies by id, as of the event at `position` or later; `default` is the id that is used if none is named.
 
-    A write that relies on policies newer than `position` fails at its end with `Conflict`, as with older ones.
+    A write that relies on them fails at its end with `Conflict` if the last event about policies is then another one.
     """
 
     def __init__(self, known: Iterable[PolicyHistory], default: str, position: int) -> None:
@@ -50,11 +50,11 @@ class Policies(Mapping[str, Policy]):
         return len(self._by_id)
 
     def records(self, policy_id: str) -> tuple[RegisteredVersion, ...]:
-        """The records of a policy's versions, by number; raises `NotFound`."""
+        """The records of a policy's versions, by number; raises `NotFound` if there is no such policy."""
         return self._known(policy_id).records
 
     def record(self, policy_id: str, number: int) -> RegisteredVersion:
-        """The record of a policy's version; raises `NotFound`."""
+        """The record of a policy's version; raises `NotFound` if there is no such policy or version."""
         self[policy_id].version(number)
         return self.records(policy_id)[number - 1]
 
@@ -81,6 +81,7 @@ def load(tx: Transaction, default: str, position: int) -> Policies:
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
+    """A policy and its records, from the rows of its versions and closures; raises `Unreadable` as `load` does."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)
@@ -93,7 +94,10 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """The version in a record, with the closures of its policy if it is to make decisions."""
+    """The version in a record, with the closures of its policy if it is to make decisions.
+
+    Raises `InvalidInput` if its terms do not fit.
+    """
     terms = read_terms(record.terms)
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 
@@ -104,7 +108,10 @@ class Versions(Repository[RegisteredVersion]):
     mapper: ClassVar[RecordMapper[RegisteredVersion]] = POLICY_VERSIONS
 
     def has_judged(self, policy: str) -> bool:
-        """Whether a policy has made any stored decision; without an index, because this is asked rarely."""
+        """Whether a policy has made any decision on a contact or cancellation.
+
+        There is no index, because this is asked rarely.
+        """
         asked = " UNION ALL ".join(
             f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608
             for table in ("contacts", "cancellations")
@@ -113,7 +120,10 @@ class Versions(Repository[RegisteredVersion]):
 
 
 class ClosureRepository(Repository[Closure]):
-    """The closures that were entered; their reasons only for those who may read what staff wrote."""
+    """The closures that were entered.
+
+    Their reasons are None except for those who may read what staff wrote.
+    """
 
     mapper: ClassVar[RecordMapper[Closure]] = CLOSURES
 
@@ -135,5 +145,5 @@ def iter_versions(tx: Transaction) -> Iterator[Row]:
 
 
 def iter_closures(tx: Transaction) -> Iterator[Row]:
-    """The row of every closure, in the order of entry."""
+    """The row of every closure, by policy and then in the order of entry."""
     return tx.each(f"SELECT {CLOSURES.columns} FROM closures ORDER BY policy, entered_at, date")  # noqa: S608

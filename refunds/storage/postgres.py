@@ -69,7 +69,7 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 
 
 class PostgreSQL:
-    """A database on a server."""
+    """A database on a server; raises `ConfigurationError` if the URL is wrong."""
 
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
@@ -124,7 +124,10 @@ class PostgreSQL:
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+
+        An `exclusive` one waits for the exclusive write before it, however long that takes.
+        """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if exclusive:
                 tx.run("SET LOCAL lock_timeout = 0")  # the write before it may take long
@@ -141,6 +144,10 @@ class PostgreSQL:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator["_Transaction"]:
+        """A transaction that begins with this statement; it is rolled back at the end of the block unless it has ended.
+
+        Raises errors of the service for those of the driver.
+        """
         with self._translated():
             pool = self._opened()
             connection = self._begun(pool, begin)
@@ -155,6 +162,7 @@ class PostgreSQL:
                 pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
+        """The pool of connections, opened at the first call."""
         pool = self._pool
         if pool is None:
             with self._opening:

@@ -27,13 +27,18 @@ class Context:
     principal: Principal
     now: datetime
     entries: list[Entry] = field(default_factory=list)
+    """What has happened so far, to be entered in the journal at the end."""
     customers: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers of the locked customers, by id."""
     orders: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers for the orders that were read, by order id."""
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """The cipher of a row's customer; `NO_ACCESS` for those who may not see personal fields."""
+        """The cipher of a row's customer; `NO_ACCESS` for those who may not see personal fields.
+
+        It is kept in `orders`, so that records about the order can then be written. Raises `Tampered` if the customer's
+        key cannot be decrypted.
+        """
         cipher = keys.cipher(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else NO_ACCESS
         self.orders[row["order_id"]] = cipher
         return cipher
@@ -58,13 +63,14 @@ class Repository(Generic[R]):
         return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
-        """Store a new record and enter it in the journal; `data` must not be personal."""
+        """Store a new record and enter it in the journal; the event has `data`, which must not be personal."""
         self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
         """Store the changes of a record, enter them in the journal, and return the new record.
 
-        Raises `Conflict` if another transaction has changed one of the same fields; personal fields are not compared.
+        The event has `data`, which must not be personal. Raises `Conflict` if another transaction has changed one of
+        the same fields; personal fields are not compared.
         """
         after: R
         after, digest = self.mapper.change(self._tx, record, self._cipher(record), **changes)
@@ -72,10 +78,11 @@ class Repository(Generic[R]):
         return after
 
     def count(self) -> int:
-        """The number of records."""
+        """How many records of this kind are stored."""
         return count_rows(self._tx, self.mapper.name)
 
     def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
+        """Note an event about a record; it is entered in the journal at the end of the unit of work."""
         subject, order_id = self.mapper.id_of(record), getattr(record, "order_id", None)
         self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
@@ -92,7 +99,10 @@ class Repository(Generic[R]):
 
 
 class OfOrders(Repository[R]):
-    """Records of orders, whose personal fields are encrypted under the key of the order's customer."""
+    """Orders and records about them, whose personal fields are encrypted under the key of the order's customer.
+
+    One can be written only if the order, or a record about it, has been read or added in the same unit of work.
+    """
 
     def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs

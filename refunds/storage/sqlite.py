@@ -133,6 +133,7 @@ class SQLite:
             raise _cannot_open(error) from error
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
+        """A new connection; creates the file if there is none. Raises `StorageUnavailable` if it cannot."""
         # Only the owner may read the file. An existing file is not opened here: closing it would release all locks
         # that this process has on it, and other processes' writes could be lost.
         try:
@@ -239,6 +240,7 @@ def _cannot_open(error: OSError) -> StorageUnavailable:
 
 
 def _lock_file(file: int, deadline: float) -> None:
+    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):

@@ -31,6 +31,7 @@ class StoredTable:
 def _of(
     mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
 ) -> StoredTable:
+    """The table of a kind of record."""
     return StoredTable(
         name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events, journalled=journalled
     )
@@ -56,13 +57,13 @@ NAMES = tuple(table.name for table in TABLES)
 
 
 def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Iterator[Row]]]]:
-    """The mappers of the records that the journal vouches for, and the rows of each."""
+    """The mapper of each kind of record that the journal vouches for, and the function that reads all its rows."""
     for table in TABLES:
         if table.mapper is not None and table.rows is not None:
             yield table.mapper, table.rows
 
 
 def table_of(event: str) -> str | None:
-    """The table of the record that an event of this type is about."""
+    """The name of the table of the record that an event of this type is about; None if there is none."""
     names = (table.name for table in TABLES if table.events is not None and event.startswith(table.events))
     return next(names, None)

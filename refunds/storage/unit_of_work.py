@@ -60,31 +60,38 @@ class UnitOfWork:
 
     @property
     def now(self) -> datetime:
-        """The instant of everything in this use case."""
+        """The instant of everything in this use case: when it began, or when it locked the journal."""
         return self._context.now
 
     @property
     def policies(self) -> Policies:
-        """The policies as this transaction sees them."""
+        """The policies as this transaction sees them.
+
+        From here on the use case relies on them: if they change before its end, `write_journal` raises `Conflict`.
+        """
         if self.policies_seen is None:
             self.policies_seen = self.policies_at(self.events.head().policies_at)
         return self.policies_seen
 
     def policies_at(self, position: int) -> Policies:
-        """The policies after the event at a position: the last event about policies that this transaction sees."""
+        """The policies after the event at a position, which must be the last about policies that this transaction sees.
+
+        Unlike with `policies`, the use case does not come to rely on them.
+        """
         return self._policies_as_of(self.tx, position)
 
     def lock_journal(self) -> None:
-        """Lock the journal until this use case ends, and set its instant after everything in the journal.
+        """Lock the journal until this use case ends, so that a change of policies has one place in time.
 
-        Decisions made meanwhile are made again (`write_journal`), so that a change of policies has one place in time.
+        From here on, its instant is now and its policies are read afresh; a second call changes nothing. A use case
+        that decided by the policies before the change gets `Conflict` in `write_journal` and must be sent again.
         """
         if not self._locks_journal:
             events.lock_head(self.tx)
             self._context.now, self.policies_seen, self._locks_journal = datetime.now(UTC), None, True
 
     def see_own_policies(self) -> None:
-        """Continue with the policies as this use case has changed them."""
+        """Read the policies again and rely on them, once this use case has changed them itself."""
         seen = self.policies
         self.policies_seen = load(self.tx, seen.default, seen.position)
 
@@ -93,15 +100,21 @@ class UnitOfWork:
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Everything stored about an order; raises `NotFound`."""
+        """Everything stored about an order, to be followed in the journal; raises what `Inspection` raises."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
-        """How much was checked, if all is sound; raises `Broken` or `Shortened`."""
+        """Check the journal against itself, the records and the checkpoints; returns how much was checked.
+
+        Raises `Broken` or `Shortened`, naming the first place that is not sound.
+        """
         return audit.verify(self._context, checkpoints)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
-        """The same unit of work in a copy of the database."""
+        """A unit of work of the same principal in a copy of the database.
+
+        Raises `ConfigurationError` if the master key is not that of the copy.
+        """
         keyring = keys.open_keyring(tx, self._context.keys.master)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
 

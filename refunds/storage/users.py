@@ -16,7 +16,7 @@ WITHIN = timedelta(minutes=15)
 """How long attempts are counted, from the first one."""
 
 
-class SignedIn(NamedTuple):
+class UserForRequest(NamedTuple):
     """A user, and the position of the last event about policies, which every request needs too."""
 
     user: User
@@ -28,16 +28,19 @@ class Users(Repository[User]):
 
     mapper: ClassVar[RecordMapper[User]] = USERS
 
-    def signed_in(self, user_id: str) -> SignedIn | None:
-        """The user with this id: the only read, an indexed one, that every request of a session makes."""
+    def for_request(self, user_id: str) -> UserForRequest | None:
+        """The user with this id, and the position of the last event about policies; None if there is no such user.
+
+        This one indexed read is all that a request of a session needs; whether the session is valid is not checked.
+        """
         row = self._tx.one(
             f"SELECT {USERS.columns}, policies_at FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
             user_id=user_id,
         )
-        return None if row is None else SignedIn(self._load(row), row["policies_at"])
+        return None if row is None else UserForRequest(self._load(row), row["policies_at"])
 
     def by_name(self, name: str) -> User | None:
-        """The user with this name; a write locks the row until it ends."""
+        """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
@@ -46,7 +49,10 @@ class Users(Repository[User]):
         return map(self._load, iter_all(self._tx))
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The names of the users and clients with these ids, by id; without those who no longer have a name."""
+        """The names of the users and clients with these ids, by id.
+
+        Ids that are not known, or whose user no longer has a name, are left out.
+        """
         found = {}
         for one in set(ids):
             row = self._tx.one(
@@ -58,13 +64,14 @@ class Users(Repository[User]):
         return found
 
     def end_sessions(self, user_id: str) -> None:
-        """End every session of a user."""
+        """End every session of a user; the journal has no event of it."""
         self._tx.run("UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id", user_id=user_id)
 
     def count_attempt(self, name: str) -> int:
-        """How many attempts have been made for a name, including this one; attempts for one name wait for each other.
+        """Count an attempt to sign in with a name, and return the count, which starts again `WITHIN` after its first.
 
-        Deletes some expired counts, but skips rows locked by others, so that nobody waits for it.
+        Another attempt with the name waits until this write ends. Deletes some expired counts, but skips rows locked by
+        others, so that nobody waits for it.
         """
         now, name_digest = self._context.now, self._attempts_by(name)
         self._tx.run(
@@ -89,7 +96,7 @@ class Users(Repository[User]):
         return made
 
     def forget_attempts(self, name: str) -> None:
-        """Reset the count for a name."""
+        """Forget the attempts to sign in with a name."""
         sql = "DELETE FROM sign_in_attempts WHERE name_digest = :name_digest"
         self._tx.run(sql, name_digest=self._attempts_by(name))
 

@@ -11,7 +11,7 @@ import pytest
 
 from refunds.domain import holidays_data
 from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, SkipReason
-from refunds.domain.holidays_data import business_calendar, holiday_name, known
+from refunds.domain.holidays_data import business_calendar, holiday_name, region_parts
 from refunds.errors import CalendarNotCovered, UnknownRegion
 from tests import scaled
 from tests.conftest import ROOT
@@ -28,9 +28,9 @@ def forget():
 
 def test_every_code_of_the_package_is_known_exactly():
     for country, subdivisions in ALL.items():
-        assert known(country) == (country, None)
+        assert region_parts(country) == (country, None)
         for subdivision in subdivisions:
-            assert known(f"{country}-{subdivision}") == (country, subdivision)
+            assert region_parts(f"{country}-{subdivision}") == (country, subdivision)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_every_code_of_the_package_is_known_exactly():
 )  # fmt: skip
 def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
     with pytest.raises(UnknownRegion):
-        known(region)
+        region_parts(region)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
 )  # fmt: skip
 def test_an_unknown_region_is_refused_with_a_hint(region, hint):
     with pytest.raises(UnknownRegion) as error:
-        known(region)
+        region_parts(region)
     assert hint in error.value.errors[0].detail
 
 
@@ -58,7 +58,7 @@ def test_an_unknown_region_is_refused_with_a_hint(region, hint):
 )
 def test_the_calendar_agrees_with_the_package(region):
     """Every date of several years, with the statutory week, against the package's own answer."""
-    country, subdivision = known(region)
+    country, subdivision = region_parts(region)
     years = range(2010, 2027)
     theirs = holidays.country_holidays(country, subdiv=subdivision, years=years, language="en")
     ours = business_calendar(region, "country")
@@ -104,7 +104,7 @@ def test_years_outside_the_data_are_refused(region, first, last):
 @pytest.mark.filterwarnings("ignore:Requested Holidays")
 def test_the_package_lacks_holidays_beyond_our_bounds(region):
     """Holidays are missing after the end of its lunar tables; if a release fixes that, our bound may move."""
-    country, subdivision = known(region)
+    country, subdivision = region_parts(region)
     end = holidays_data._COVERED[region][1]
 
     def names(years):
