@@ -19,10 +19,11 @@ from refunds.presentation.serializers import decision_data
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
 from refunds.schemas import fields
+from refunds.schemas.strict import StrictSchema
 from refunds.service.checks import Check, check_eligibility
 
 
-class _OptionsSchema(fields.StrictSchema):
+class _OptionsSchema(StrictSchema):
     """The options whose format click cannot check."""
 
     provided = fields.Instant(required=True)

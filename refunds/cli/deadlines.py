@@ -11,7 +11,8 @@ from refunds.cli import LANG, POLICY, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.documents import deadlines as documents
 from refunds.presentation.texts.dates import short_date_text
-from refunds.schemas.fields import LocalDate, StrictSchema
+from refunds.schemas.fields import LocalDate
+from refunds.schemas.strict import StrictSchema
 from refunds.service import deadlines
 
 

@@ -24,8 +24,9 @@ from refunds.presentation.texts.policies import (
     difference_text,
     registration_text,
 )
-from refunds.schemas.fields import FreeText, LocalDate, StrictSchema
+from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
+from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation

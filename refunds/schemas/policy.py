@@ -30,13 +30,13 @@ from refunds.schemas.fields import (
     LocalDate,
     NearInstant,
     Nested,
-    StrictSchema,
     Text,
     TimeZone,
     Weekdays,
     Whole,
     checked,
 )
+from refunds.schemas.strict import StrictSchema
 
 POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 

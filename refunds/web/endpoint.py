@@ -13,7 +13,7 @@ from typing import Any
 import marshmallow as ma
 from flask import Flask, Response, g, request
 
-from refunds.schemas.fields import QuerySchema, StrictSchema
+from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 

@@ -13,7 +13,7 @@ from flask import Request
 from werkzeug.datastructures import MultiDict
 
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.schemas.fields import step
+from refunds.schemas.strict import step
 from refunds.web.problems import Rejected
 
 MOST_BODIES = 24

@@ -3,7 +3,7 @@
 import marshmallow as ma
 import pytest
 
-from refunds.schemas.fields import StrictSchema
+from refunds.schemas.strict import StrictSchema
 from refunds.web import TAGS
 
 EXAMPLES = [

@@ -10,7 +10,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
 from refunds.errors import FieldError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
 from refunds.presentation.serializers import decision_data, order_data
-from refunds.schemas.fields import StrictSchema
+from refunds.schemas.strict import StrictSchema
 from refunds.service import orders
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork

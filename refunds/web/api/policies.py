@@ -13,8 +13,8 @@ from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data
-from refunds.schemas.fields import StrictSchema
 from refunds.schemas.policy import PolicyId
+from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork

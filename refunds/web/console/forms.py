@@ -15,7 +15,8 @@ from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import Choice, FreeText, StrictSchema, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Text, WholeText
+from refunds.schemas.strict import StrictSchema
 from refunds.web.console.dates import typed_time
 from refunds.web.schemas.contacts import InlineContactSchema
 from refunds.web.schemas.request_fields import After, RecordId

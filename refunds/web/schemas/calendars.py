@@ -3,8 +3,9 @@
 import marshmallow as ma
 
 from refunds.domain.business_days import SkipReason
-from refunds.schemas.fields import LocalDate, QuerySchema
+from refunds.schemas.fields import LocalDate
 from refunds.schemas.policy import PolicyId
+from refunds.schemas.strict import QuerySchema
 from refunds.service import checks
 from refunds.web.schemas import response_fields
 

@@ -14,18 +14,8 @@ from refunds.domain.records import (
     UnsettleReason,
 )
 from refunds.domain.references import parse_reference
-from refunds.schemas.fields import (
-    Choice,
-    FlagText,
-    FreeText,
-    Instant,
-    Line,
-    Nested,
-    QuerySchema,
-    StrictSchema,
-    Text,
-    checked,
-)
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, Text, checked
+from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema

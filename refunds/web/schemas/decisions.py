@@ -5,8 +5,9 @@ import marshmallow as ma
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Notice, Reason
-from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, StrictSchema, Text, Unread
+from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, Text, Unread
 from refunds.schemas.policy import PolicyId, TermsSchema
+from refunds.schemas.strict import StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.problems import ProblemSchema
 

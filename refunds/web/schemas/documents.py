@@ -4,7 +4,8 @@ import marshmallow as ma
 
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import QuerySchema, Text
+from refunds.schemas.fields import Text
+from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema

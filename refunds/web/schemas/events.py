@@ -6,7 +6,8 @@ import marshmallow as ma
 
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.errors import Message
-from refunds.schemas.fields import QuerySchema, Text, WholeText, does_not_fit
+from refunds.schemas.fields import Text, WholeText
+from refunds.schemas.strict import QuerySchema, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT

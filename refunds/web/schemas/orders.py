@@ -3,8 +3,9 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.schemas.fields import Choice, FreeText, Instant, Line, QuerySchema, StrictSchema, Text, Whole
+from refunds.schemas.fields import Choice, FreeText, Instant, Line, Text, Whole
 from refunds.schemas.policy import PolicyId
+from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.request_fields import MOST, PAGE, After, OrderId
 

@@ -6,8 +6,9 @@ import marshmallow as ma
 
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
-from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, QuerySchema, StrictSchema, Whole
+from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, Whole
 from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsSchema, terms_data
+from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import response_fields
 
