@@ -1,7 +1,7 @@
 """Cancellations: issued on a contact, settled by billing, revoked if they were a mistake."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ulid import ULID
 
@@ -11,36 +11,28 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import (
-    UNSETTLED,
     Basis,
     Cancellation,
     Contact,
     Intent,
     Order,
     OverrideKind,
-    RefundEndReason,
-    RevocationReason,
     State,
-    UnsettleReason,
 )
 from refunds.domain.references import new_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
     FieldError,
-    Forbidden,
     InvalidInput,
     Message,
     OrderFactsConflict,
 )
 from refunds.service import contacts, orders
 from refunds.service.contacts import NewContact
-from refunds.service.orders import AHEAD, OrderFacts
+from refunds.service.orders import OrderFacts
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
-
-OWN_REVOCATION = timedelta(minutes=15)
-"""How long people may revoke a cancellation that they issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,152 +123,6 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
         )
     version = uow.policies[cancellation.outcome.policy].version(cancellation.outcome.version)
     return cancellation, uow.contacts.get(cancellation.contact_id), version
-
-
-def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
-    """Record that billing has refunded, by default now; the same settlement again changes nothing.
-
-    Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is before its issue or in the future,
-    and `CancellationStateConflict` if it has another settlement, its refund has another holder, or it was revoked.
-    """
-    cancellation = _get_for_update(uow, cancellation_id)
-    if cancellation.state is State.SETTLED:
-        if cancellation.billing_ref == billing_ref and settled_at in (None, cancellation.settled_at):
-            return cancellation
-        raise CancellationStateConflict(
-            Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id),
-            State.SETTLED,
-        )
-    if cancellation.state is State.REFUNDING and cancellation.billing_ref not in (None, billing_ref):
-        raise _held(cancellation)
-    _require_state(cancellation, *UNSETTLED)
-    at = settled_at or uow.now
-    if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
-        detail = Message("must lie between the issue of the cancellation and now")
-        raise InvalidInput([FieldError("/settled_at", detail, "impossible_time")])
-    return uow.cancellations.update(
-        cancellation,
-        EventType.CANCELLATION_SETTLED,
-        state=State.SETTLED,
-        settled_at=at,
-        settled_by=uow.principal.actor,
-        billing_ref=billing_ref,
-    )
-
-
-def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None) -> Cancellation:
-    """Record that billing has begun to refund, so that nobody can revoke the cancellation any more.
-
-    The refund is held by its `billing_ref`, or without one by the client that began it. The holder can send it again,
-    which changes nothing. Raises `NotFound`, and `CancellationStateConflict` for another holder, or if the cancellation
-    is settled or revoked.
-    """
-    cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
-    if cancellation.state is State.REFUNDING:
-        by_itself = billing_ref is not None or cancellation.refund_begun_by == actor
-        if cancellation.billing_ref == billing_ref and by_itself:
-            return cancellation
-        raise _held(cancellation)
-    _require_state(cancellation, State.ISSUED)
-    return uow.cancellations.update(
-        cancellation,
-        EventType.CANCELLATION_REFUND_BEGUN,
-        state=State.REFUNDING,
-        refund_begun_at=uow.now,
-        refund_begun_by=actor,
-        billing_ref=billing_ref,
-    )
-
-
-def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -> Cancellation:
-    """Record that a refund that was begun has failed: the cancellation is as before; without one, nothing changes.
-
-    Raises `NotFound`, `CancellationStateConflict` if it is settled or revoked.
-    """
-    cancellation = _get_for_update(uow, cancellation_id)
-    if cancellation.state is State.ISSUED:
-        return cancellation
-    _require_state(cancellation, State.REFUNDING)
-    data = {"reason_code": reason}
-    return uow.cancellations.update(cancellation, EventType.CANCELLATION_REFUND_FAILED, data, **_NOT_REFUNDED)
-
-
-def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error for a refund that another holder has begun."""
-    holder = cancellation.billing_ref or cancellation.refund_begun_by
-    return CancellationStateConflict(
-        Message(
-            "The refund of the cancellation %(name)s was begun by %(holder)s: ask them whether it is paid.",
-            name=cancellation.cancellation_id,
-            holder=holder,
-        ),
-        cancellation.state,
-    )
-
-
-_NOT_REFUNDED = {
-    "state": State.ISSUED,
-    "refund_begun_at": None,
-    "refund_begun_by": None,
-    "settled_at": None,
-    "settled_by": None,
-    "billing_ref": None,
-}
-
-
-def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
-    """Undo a settlement; without one, nothing changes.
-
-    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if it was revoked.
-    """
-    cancellation = _get_for_update(uow, cancellation_id)
-    if cancellation.state is State.ISSUED:
-        return cancellation
-    _require_state(cancellation, State.SETTLED)
-    data = {"reason_code": reason}
-    return uow.cancellations.update(cancellation, EventType.CANCELLATION_UNSETTLED, data, **_NOT_REFUNDED)
-
-
-def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
-    """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
-
-    People may revoke their own for 15 minutes, or any with the scope, until a refund is begun. If the customer keeps
-    the order, their contacts that ask for a cancellation are resolved; otherwise they are open again. Raises `NotFound`
-    if there is no such cancellation, `Forbidden`, and `CancellationStateConflict` if its refund is begun or settled, or
-    if it was revoked for another reason.
-    """
-    cancellation = _get_for_update(uow, cancellation_id)
-    if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
-        raise Forbidden(Message("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one."))
-    earlier = cancellation.revocation_code, cancellation.revocation_reason
-    if cancellation.state is State.REVOKED and (code, reason) == earlier:
-        return cancellation
-    _require_state(cancellation, State.ISSUED)
-    revoked = uow.cancellations.update(
-        cancellation,
-        EventType.CANCELLATION_REVOKED,
-        {"reason_code": code},
-        state=State.REVOKED,
-        revocation_code=code,
-        revocation_reason=reason,
-        revoked_at=uow.now,
-        revoked_by=uow.principal.actor,
-    )
-    uow.contacts.reopen_all(cancellation.order_id)
-    if code is RevocationReason.CUSTOMER_KEPT_ORDER:
-        for contact in uow.contacts.of_order(cancellation.order_id):
-            if contact.is_open:
-                contacts.resolve_locked(uow, contact, code)
-    return revoked
-
-
-def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal may revoke a cancellation: with the scope, or their own soon after its issue.
-
-    Its state is not looked at.
-    """
-    own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
-    return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
 
 
 def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
@@ -378,28 +224,3 @@ def _free_reference(uow: UnitOfWork) -> str:
     while uow.cancellations.is_taken(reference := new_reference()):
         pass
     return reference
-
-
-def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
-    """A cancellation, with its order locked; raises `NotFound`."""
-    uow.orders.lock(uow.cancellations.get(cancellation_id).order_id)
-    return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
-
-
-def _require_state(cancellation: Cancellation, *needed: State) -> None:
-    """Raise `CancellationStateConflict` if a cancellation is in none of these states."""
-    if cancellation.state not in needed:
-        detail = _IN_THE_WAY[cancellation.state].filled(name=cancellation.cancellation_id)
-        raise CancellationStateConflict(detail, cancellation.state)
-
-
-_IN_THE_WAY = {
-    State.ISSUED: Message("The cancellation %(name)s is issued: no refund of it is begun or recorded."),
-    State.REFUNDING: Message(
-        "Billing has begun to refund the cancellation %(name)s: settle it, or end the refund if it failed."
-    ),
-    State.SETTLED: Message("The cancellation %(name)s is settled: undo the settlement first."),
-    State.REVOKED: Message(
-        "The cancellation %(name)s is revoked: it cannot change any more, but its order can be cancelled again."
-    ),
-}

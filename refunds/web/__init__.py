@@ -22,6 +22,7 @@ from refunds.web.api import (
     health,
     orders,
     policies,
+    settlements,
 )
 from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
@@ -32,7 +33,7 @@ TAGS = (
     orders.tag,
     contacts.tag,
     cancellations.tag,
-    cancellations.settlements_tag,
+    settlements.tag,
     events.tag,
     documents.tag,
     policies.tag,

@@ -19,7 +19,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, contacts, orders, publication, users
+from refunds.service import cancellations, contacts, orders, publication, settlements, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -110,7 +110,7 @@ def _fill(store, clock, text) -> dict:
         wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
     clock.move_to(NOW - timedelta(minutes=12))
     with store.write(agent) as uow:
-        cancellations.revoke(
+        settlements.revoke(
             uow, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
         )
         done = cancellations.issue(uow, Request(order="A-1003", contact=call)).cancellation

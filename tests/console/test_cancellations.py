@@ -6,7 +6,7 @@ import pytest
 
 from refunds.domain.permissions import Role
 from refunds.domain.references import format_reference
-from refunds.service import cancellations
+from refunds.service import settlements
 from tests.console.conftest import opened
 
 
@@ -78,7 +78,7 @@ def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(site, now
     assert not site.contact(first.order_id).is_open, "the customer no longer wants it"
     form = supervisor.get(path_of(second)).form("Revoke")
     with site.store.write(site.principal(Role.BILLING)) as uow:
-        cancellations.settle(uow, second.cancellation_id, None, "R-1")
+        settlements.settle(uow, second.cancellation_id, None, "R-1")
     page = supervisor.submit(form, reason_code="customer_kept_order")
     assert (page.status, page.h1) == (409, "The cancellation is no longer what you saw")
     page = supervisor.get(path_of(second))

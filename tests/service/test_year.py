@@ -29,7 +29,7 @@ from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Intent, RevocationReason
 from refunds.errors import EvidenceRequired
 from refunds.schemas.policy import read_policy
-from refunds.service import cancellations, contacts, evidence, orders, publication
+from refunds.service import cancellations, contacts, evidence, orders, publication, settlements
 from refunds.service.cancellations import Issued, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -758,7 +758,7 @@ class Actor:
     def _revoke(self, uow: Any, action: Action) -> None:
         cancellation_id = self._year.active.pop(action.order_id, None)
         if cancellation_id is not None:
-            cancellations.revoke(uow, cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+            settlements.revoke(uow, cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
 
     def change(self, change: Change) -> None:
         """Change a policy, and remember the deadlines before and after."""

@@ -25,7 +25,7 @@ from refunds.domain.records import Intent, OverrideKind, RefundEndReason, Revoca
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
-from refunds.service import cancellations, clients, contacts, orders, publication, users
+from refunds.service import cancellations, clients, contacts, orders, publication, settlements, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -84,34 +84,34 @@ def issued(uow, i):
 
 
 def settled(uow, i):
-    cancellations.settle(uow, issued(uow, i), None, f"RF-{i}")
+    settlements.settle(uow, issued(uow, i), None, f"RF-{i}")
 
 
 def refunding(uow, i):
     """Begin a refund, which sometimes fails and is begun again."""
     cancellation_id = issued(uow, i)
-    cancellations.begin_refund(uow, cancellation_id, f"RF-{i}" if i % 2 else None)
+    settlements.begin_refund(uow, cancellation_id, f"RF-{i}" if i % 2 else None)
     if i % 3 == 0:
-        cancellations.end_refund(uow, cancellation_id, RefundEndReason.REFUND_FAILED)
-        cancellations.begin_refund(uow, cancellation_id, None)
+        settlements.end_refund(uow, cancellation_id, RefundEndReason.REFUND_FAILED)
+        settlements.begin_refund(uow, cancellation_id, None)
 
 
 def unsettled(uow, i):
     cancellation_id = issued(uow, i)
-    cancellations.settle(uow, cancellation_id, uow.now, "RF-0")
-    cancellations.unsettle(uow, cancellation_id, UnsettleReason.REFUND_FAILED)
+    settlements.settle(uow, cancellation_id, uow.now, "RF-0")
+    settlements.unsettle(uow, cancellation_id, UnsettleReason.REFUND_FAILED)
 
 
 def revoked(uow, i):
     """Revoke a cancellation as an error, and sometimes issue one again on the reopened contact."""
     cancellation = issue(uow, register(uow, i)).cancellation
-    cancellations.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
+    settlements.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
     if i % 2:
         cancellations.issue(uow, Request(order=cancellation.order_id, contact=cancellation.contact_id))
 
 
 def withdrawn(uow, i):
-    cancellations.revoke(uow, issued(uow, i), RevocationReason.CUSTOMER_KEPT_ORDER, None)
+    settlements.revoke(uow, issued(uow, i), RevocationReason.CUSTOMER_KEPT_ORDER, None)
 
 
 def overridden(uow, i):
@@ -143,7 +143,7 @@ def corrected(uow, i):
     """Correct the customer of an order; the first customer has no order then."""
     facts = register(uow, i, customer=f"nobody-{i}")
     contacts.record(uow, facts.order_id, call())
-    cancellations.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    settlements.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
     right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=uow.now - 3 * HOUR)
     orders.correct(uow, right, "the wrong customer", None)
 

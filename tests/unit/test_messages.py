@@ -32,5 +32,5 @@ def test_every_message_is_a_template_as_it_stands_with_exactly_its_values():
 def test_what_does_not_fit_carries_a_message():
     assert not [place for place, _ in calls("ValueError", "domain", "schemas", "security")]
     assert {place.rpartition("/")[2].partition(":")[0] for place, _ in calls("ValidationError", "schemas", "web")} == {
-        "fields.py"
+        "strict.py"
     }

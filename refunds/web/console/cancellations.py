@@ -10,8 +10,8 @@ from refunds.domain.references import format_reference
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.customer import cancelled_words
-from refunds.service import cancellations
-from refunds.service.cancellations import OWN_REVOCATION
+from refunds.service import cancellations, settlements
+from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to
 from refunds.web.console.forms import Form, PrintedSchema
@@ -43,7 +43,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         outcome=found.outcome,
         reference=format_reference(found.reference),
         words=words,
-        may_revoke=found.state is State.ISSUED and cancellations.may_revoke(uow, found),
+        may_revoke=found.state is State.ISSUED and settlements.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
         reasons=list(REVOCABLE_FOR),
         names=uow.users.names(filter(None, actors)),
@@ -60,7 +60,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Revoke a cancellation."""
     found = form.read(RevocationRequestSchema)
-    cancellations.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
+    settlements.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
 
 
@@ -85,6 +85,6 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
         format_reference=format_reference,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
-            one.cancellation_id for one in found if one.state is State.ISSUED and cancellations.may_revoke(uow, one)
+            one.cancellation_id for one in found if one.state is State.ISSUED and settlements.may_revoke(uow, one)
         },
     )

@@ -1,0 +1,140 @@
+"""What becomes of a cancellation, over HTTP: its refund, its settlement and its revocation."""
+
+from typing import Any
+
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.presentation.serializers import cancellation_data
+from refunds.service import settlements
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.responses import reply
+from refunds.web.schemas.cancellations import (
+    CANCELLATION_ID_HELP,
+    EXAMPLE,
+    REFUNDING,
+    REVOKED,
+    SETTLED,
+    SETTLEMENT,
+    CancellationSchema,
+    EndRefundQuerySchema,
+    RefundRequestSchema,
+    RevocationRequestSchema,
+    SettlementRequestSchema,
+    UnsettleQuerySchema,
+)
+
+tag = Tag("Settlements", "What happens to a cancellation: billing refunds and settles it, or it is revoked.")
+
+
+@tag.operation(
+    "/v1/cancellations/<string:cancellation_id>/refund",
+    Answer("The cancellation, whose refund has begun.", CancellationSchema, REFUNDING),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=RefundRequestSchema,
+    body_examples={
+        "begun": {"summary": "With billing's reference", "value": {"billing_ref": SETTLEMENT["billing_ref"]}},
+        "without": {"summary": "Without one", "value": {}},
+    },
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+)
+def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
+    """Begin a refund
+
+    Call this before you pay. From then on nobody can revoke the cancellation, so it cannot be paid and revoked at the
+    same time. The refund has one holder, named by `billing_ref`: the same request again gets 200, any other 409, whose
+    detail names the holder. Use the same `billing_ref` as the payment provider's idempotency key; a worker that starts
+    again first asks the provider whether it has paid. Then settle the cancellation; if the refund fails, end it.
+    """
+    return reply(cancellation_data(settlements.begin_refund(uow, cancellation_id, body.get("billing_ref"))))
+
+
+@tag.operation(
+    "/v1/cancellations/<string:cancellation_id>/refund",
+    Answer("The cancellation, which waits for a refund again.", CancellationSchema, EXAMPLE),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    query=EndRefundQuerySchema,
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict"),
+)
+def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
+    """End a refund that failed
+
+    Call this only if it is certain that nothing was paid. The cancellation is `issued` again, and can be refunded anew
+    or revoked. If no refund has begun, nothing changes.
+    """
+    return reply(cancellation_data(settlements.end_refund(uow, cancellation_id, query["reason_code"])))
+
+
+@tag.operation(
+    "/v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The settled cancellation.", CancellationSchema, SETTLED),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=SettlementRequestSchema,
+    body_examples={
+        "settled": {
+            "summary": "Refunded this morning",
+            "value": {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
+        }
+    },
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+)
+def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
+    """Settle a cancellation
+
+    Records that billing has refunded. Begin the refund first, then pay, then settle: a cancellation that is settled
+    without a begun refund can be revoked while it is being paid. Sending the same settlement again changes nothing; a
+    different one, or one with another `billing_ref` than the begun refund, is a conflict.
+    """
+    settled = settlements.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
+    return reply(cancellation_data(settled))
+
+
+@tag.operation(
+    "/v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
+    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    query=UnsettleQuerySchema,
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict"),
+)
+def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
+    """Undo a settlement
+
+    For a refund that failed or was recorded in error. If there is no settlement, nothing changes.
+    """
+    issued = settlements.unsettle(uow, cancellation_id, query["reason_code"])
+    return reply(cancellation_data(issued))
+
+
+@tag.operation(
+    "/v1/cancellations/<string:cancellation_id>/revocation",
+    Answer("The revoked cancellation.", CancellationSchema, REVOKED),
+    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=RevocationRequestSchema,
+    body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_kept_order"}}},
+    path=CANCELLATION_ID_HELP,
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+)
+def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
+    """Revoke a cancellation
+
+    Possible until billing begins to refund or settles it. After the revocation, the order can be cancelled again.
+    With only the scope `cancellations:issue`, callers can revoke what they issued themselves within the last 15
+    minutes.
+    """
+    revoked = settlements.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
+    return reply(cancellation_data(revoked))
