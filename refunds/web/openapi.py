@@ -65,7 +65,18 @@ class Contract:
             openapi_version="3.1.1",
             plugins=[marshmallow],
             info={"description": DESCRIPTION, "summary": "Can this order still be cancelled, until when, and why?"},
-            servers=[{"url": "/", "description": "The service that serves this document."}],
+            servers=[
+                {
+                    "url": "{address}",
+                    "description": "The address of the service.",
+                    "variables": {
+                        "address": {
+                            "default": "http://127.0.0.1:8000",
+                            "description": "Where `make serve` listens; in production, the address of its TLS proxy.",
+                        }
+                    },
+                }
+            ],
             security=[],
         )
         assert marshmallow.converter
@@ -105,11 +116,16 @@ def _write_components(spec: APISpec) -> None:
         form = {"pattern": idempotency.KEY} if required else {}
         described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
         components.parameter(component, "header", described)
+    by_status: dict[int, list[str]] = {}
     for slug, problem in PROBLEMS.items():
         if slug == "method-not-allowed":  # no operation can answer with it
             continue
         example = problem_data(slug, problem.happened, request_id="3f2b9c1d5e7a8064")
         components.example(slug, {"summary": problem.title, "value": example})
+        by_status.setdefault(problem.status, []).append(slug)
+    for status, slugs in sorted(by_status.items()):
+        described = {"description": f"One of the problems with the status {status}."}
+        components.response(_name_of(status), described | _problems(slugs, ProblemSchema))
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
@@ -183,9 +199,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
-    refusal = operation.refusal or ProblemSchema
     for status, slugs in sorted(by_status.items()):
-        responses[str(status)] = _problems(status, slugs, refusal if status == HTTPStatus.CONFLICT else ProblemSchema)
+        refusal = operation.refusal if status == HTTPStatus.CONFLICT else None
+        named = {"$ref": f"#/components/responses/{_name_of(status)}"}
+        responses[str(status)] = {"description": _described(slugs)} | (_problems(slugs, refusal) if refusal else named)
     return responses
 
 
@@ -207,13 +224,23 @@ def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
     return document | ({"links": answer.links} if answer.links else {})
 
 
-def _problems(status: int, slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
+def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
+    """The response with one of these problems, which have the same status, without its description."""
     examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
+    status = PROBLEMS[next(iter(examples))].status
     return {
-        "description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs),
         "headers": {name: name for name in ("X-Request-ID", *_WITH_STATUS.get(status, ()))},
         "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
     }
+
+
+def _described(slugs: Iterable[str]) -> str:
+    return " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs)
+
+
+def _name_of(status: int) -> str:
+    """The name of the shared response with the problems of a status, such as `TooManyRequests`."""
+    return HTTPStatus(status).name.title().replace("_", "")
 
 
 _HEADER_PARAMETERS = {
