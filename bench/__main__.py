@@ -29,6 +29,7 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
 
 
 def main() -> None:
+    """Measure the rows that the command line names, print the table, and write the results."""
     options = _options()
     console = Console()
     compared: list[Comparison] = []
@@ -48,7 +49,7 @@ def _options() -> argparse.Namespace:
 
 
 def _rows(text: str) -> list[int]:
-    """The rows that an option names."""
+    """The rows that an option names. Raises `ArgumentTypeError` if there is no such row."""
     known = {str(row): row for row in ROWS}
     wanted = text.split(",")
     if not known.keys() >= set(wanted):
@@ -83,7 +84,7 @@ def _reached(one: Comparison) -> str:
 
 
 def _write(compared: Iterable[Comparison], *, quick: bool) -> None:
-    """Keep what was measured, with the figures that each ratio was made from."""
+    """Write what was measured to `RESULTS`, with the figures that each ratio was made from."""
     results = {
         "python": platform.python_version(),
         "quick": quick,

@@ -22,7 +22,7 @@ CONTROL = "BENCH_CONTROL"
 
 
 def service_with_no_op() -> Flask:
-    """The service, with one more route that does nothing, and one that commits a row and does nothing else.
+    """The service as the environment configures it, with two more routes: one does nothing, one only commits a row.
 
     Both are admitted as every route is: for whoever has a token. What is measured is what an operation costs above
     what any operation of the app must; what admission costs is in the comparison with the bare app.
@@ -48,13 +48,13 @@ def service_with_no_op() -> Flask:
 
 
 def no_op() -> Response:
-    """Read a JSON body and answer with a small one."""
+    """Read a JSON body, and answer with the number of its fields."""
     data = orjson.loads(request.get_data(cache=False))
     return Response(orjson.dumps({"fields": len(data)}), mimetype="application/json")
 
 
 def bare() -> Flask:
-    """An app with nothing around it, which knows the very bytes that the service answers."""
+    """A Flask app with nothing around it. It answers a check with the bytes that `ANSWERS` has for it, or else `{}`."""
     app = Flask("bare", static_folder=None)
     file = os.environ.get(ANSWERS)
     known = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}

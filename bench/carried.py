@@ -18,7 +18,10 @@ GROWN = ("customers", "orders", "contacts", "cancellations", "events")
 
 
 def carried(home: Installed, server: Cluster) -> Installed:
-    """An installation with the same records and the same token on a PostgreSQL; nobody may be at work on the other."""
+    """Copy an installation on SQLite to a new database on a server; returns it, with the same records and token.
+
+    Nobody may be at work on the other.
+    """
     url = server.create()
     with closing(open_engine(url)) as engine, up_to_date(engine, "REFUNDS_DATABASE"):
         pass
@@ -35,7 +38,7 @@ def carried(home: Installed, server: Cluster) -> Installed:
 
 
 def _carry(source: sqlite3.Connection, target: psycopg.Connection, table: str) -> None:
-    """Every row of a table, whose columns have the same names and kinds on each engine."""
+    """Copy every row of a table, whose columns have the same names and kinds on each engine."""
     written = [name for _, name, *_ in source.execute(f"PRAGMA table_info({table})")]  # without generated columns
     rows = source.execute(f"SELECT {', '.join(written)} FROM {table}")  # noqa: S608 - one of the above
     columns = map(sql.Identifier, written)

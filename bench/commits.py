@@ -25,10 +25,10 @@ class Commits(ABC):
 
     @abstractmethod
     def one(self) -> None:
-        """One row, one commit; by any thread."""
+        """Add one row in a commit of its own, from any thread."""
 
     def many(self, commits: int, clients: int = 1) -> None:
-        """As many, by clients that each have always one under way; raises what any of them raises."""
+        """Make as many commits, by clients that each have always one under way; raises what any of them raises."""
         todo = iter(range(commits))
         if clients == 1:
             self._all(todo)
@@ -42,7 +42,10 @@ class Commits(ABC):
 
 
 def open_commits(url: str, clients: int) -> Commits:
-    """The control on a database, for as many clients at most."""
+    """The control on the database at a URL, for at most so many clients; its tables are made if they are missing.
+
+    Raises `AssertionError` if a PostgreSQL does not commit durably.
+    """
     scheme, _, path = url.partition(":///")
     return _OnSQLite(path) if scheme == "sqlite" else _OnPostgreSQL(url, clients)
 

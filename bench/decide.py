@@ -101,7 +101,7 @@ def comparisons(*, quick: bool) -> Iterator[Comparison]:
 
 
 def check_agreement(asked: Sequence[Facts], n: int) -> None:
-    """Stop where a control does not answer as `decide()` does: it would be no control."""
+    """Raise `AssertionError` if a control does not answer as `decide()` does: it would be no control."""
     judging = version(n)
     calendar = _calendar(judging)
     for facts in asked:
@@ -113,13 +113,13 @@ def check_agreement(asked: Sequence[Facts], n: int) -> None:
 
 
 def eligible(asked: Sequence[Facts], judging: PolicyVersion) -> list[bool]:
-    """What `decide()` makes of each case."""
+    """Whether `decide()` finds each case eligible."""
     calendar = _calendar(judging)
     return [decide(facts, judging, calendar).eligible for facts in asked]
 
 
 def decide_all(asked: Sequence[Facts], judging: PolicyVersion) -> Callable[[], None]:
-    """A run that decides every case."""
+    """A function that decides every case and returns nothing, to be timed."""
     calendar = _calendar(judging)
 
     def run() -> None:
@@ -130,7 +130,7 @@ def decide_all(asked: Sequence[Facts], judging: PolicyVersion) -> Callable[[], N
 
 
 def cases(count: int, channel: Channel | None = None) -> list[Facts]:
-    """Service instants all over a year, each with a request in the eight days after it."""
+    """The facts of services all over a year, each with a request in the eight days after it; the same at every call."""
     chance = random.Random(YEAR)
     made = []
     for _ in range(count):
@@ -148,6 +148,7 @@ def version(n: int = LENGTHS[0]) -> PolicyVersion:
 
 
 def _against_controls(asked: Sequence[Facts], n: int, rounds: int) -> Iterator[Comparison]:
+    """A window of n days against each control."""
     makers = {name: partial(_control_all, last_day, n=n) for name, last_day in CONTROLS.items()}
     best = _best_in_parts({"decide": partial(decide_all, judging=version(n))} | makers, asked, rounds)
     ours = best.pop("decide")
@@ -168,6 +169,8 @@ def _against_itself(asked: Sequence[Facts], rounds: int) -> Iterator[Comparison]
 
 
 def _control_all(last_day: LastDay, asked: Sequence[Facts], n: int) -> Callable[[], None]:
+    """A function that answers every case by a control and returns nothing, to be timed."""
+
     def run() -> None:
         for facts in asked:
             by_control(last_day, facts, n)

@@ -68,7 +68,7 @@ def growth(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _best(every: Sequence[Grown], running_of: Mapping[Size, Running], *, quick: bool) -> dict[tuple[str, Size], float]:
-    """The shortest mean time of a request of each kind to each size, in seconds."""
+    """Send all requests; the shortest mean time of a request of each kind to each size, in seconds."""
     asked = {(what, grown.size): draw for grown in every for what, draw in grown.asked.items()}
     best = dict.fromkeys(asked, inf)
     reads, issues = [one for one in asked if one[0] != ISSUE], [one for one in asked if one[0] == ISSUE]
@@ -94,6 +94,7 @@ def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Gr
 
 
 def _ready(home: Installed, size: Size) -> Grown:
+    """An installation of a size with what is asked of it; raises `Broken` if its few records are not sound."""
     with home.store() as store, store.read(home.principal(store)) as uow:
         if size.orders == FEW:
             uow.verify(store.checkpoints)  # rows as the service writes them, or it would not be passed
@@ -101,7 +102,7 @@ def _ready(home: Installed, size: Size) -> Grown:
 
 
 def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
-    """What is asked, each time of another order, or of a page from another place on."""
+    """Functions that draw a request of each kind: for another order each time, or for a page from another place on."""
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
@@ -125,7 +126,7 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
 
 
 def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:
-    """Cursors of a list, drawn from all places that a whole page follows."""
+    """A function that draws a cursor of a list, from all places that a whole page follows."""
     ids = [row["id"] for row in uow.tx.all(sql)][: -PAGE - 1]
     chance = random.Random(len(ids))
     drawn = chance.choices(ids, k=1000)

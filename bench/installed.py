@@ -47,7 +47,7 @@ class Installed:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What tells a process to serve this installation."""
+        """The environment variables of a process that serves this installation."""
         return {
             "REFUNDS_DATABASE": self.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.directory / "master.key"),
@@ -63,11 +63,11 @@ class Installed:
             return load_settings()
 
     def store(self) -> closing[Store]:
-        """Its records, to be worked upon in this process."""
+        """Its store, to work on its records in this process; closed at the end of a `with` block."""
         return closing(Store(self.settings))
 
     def principal(self, store: Store) -> Principal:
-        """Whom the token stands for."""
+        """The client that the token stands for."""
         principal, _ = clients.authenticate(store, self.token)
         return principal
 
@@ -78,17 +78,17 @@ class Installed:
         return replace(self, directory=directory, database=_file(directory, _RECORDS))
 
     def with_database(self, url: str, name: str) -> Self:
-        """What belongs to the same records where another database holds them, in a directory beside this one."""
+        """The same installation on another database, with its key and ledger copied beside this one, but no records."""
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns(f"{_RECORDS}*"))
         return replace(self, directory=directory, database=url)
 
     def get(self, path: str) -> bytes:
-        """A request to be sent as it is."""
+        """A GET with the token, as the bytes to send."""
         return f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode()
 
     def post(self, path: str, data: Any, key: str | None = None) -> bytes:
-        """A request to be sent as it is; with a key, an `Idempotency-Key`."""
+        """A POST of JSON with the token, as the bytes to send; with a key, it has an `Idempotency-Key`."""
         body = json.dumps(data).encode()
         head = f"POST {path} HTTP/1.1\r\n{self._headers}Content-Type: application/json\r\n"
         if key is not None:
@@ -102,7 +102,7 @@ class Installed:
 
 @contextmanager
 def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
-    """A new installation, until the end of the block."""
+    """A new installation with one token, on the disk or on a PostgreSQL of its own; removed at the end of the block."""
     with TemporaryDirectory(prefix="refunds-bench-", dir=DISK) as above, ExitStack() as stack:
         directory = Path(above, "first")
         if engine is Engine.SQLITE:
@@ -118,7 +118,7 @@ def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
 
 @contextmanager
 def postgresql() -> Iterator[Cluster]:
-    """A PostgreSQL that waits for its disk, until the end of the block."""
+    """A PostgreSQL that waits for its disk at every commit, until the end of the block."""
     with ExitStack() as stack:
         with mock.patch.object(tempfile, "tempdir", DISK):  # where it makes the directory of its data
             server = stack.enter_context(cluster(durable=True))

@@ -33,7 +33,10 @@ def at_most(value: float) -> Goal:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One line of the table; without a goal it is there to be compared with. `figures` are what it was made from."""
+    """One line of the table: `measured` of `what`, against a control. `figures` are what it was made from.
+
+    Without a goal, it is there to be compared with.
+    """
 
     row: int
     what: str
@@ -54,7 +57,7 @@ class Comparison:
 
 
 def in_turn(names: Iterable[Name], rounds: int) -> list[Name]:
-    """Every name once in each round, in another order each time, so that none always comes first."""
+    """Every name once in each round, in another order each time, so that none always comes first; one flat list."""
     order = random.Random(1)
     one_round = list(names)
     return [name for _ in range(rounds) for name in order.sample(one_round, len(one_round))]

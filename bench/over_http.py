@@ -30,7 +30,7 @@ Runs = Mapping[str, Callable[[], object]]
 
 @dataclass(slots=True)
 class Load:
-    """The best of what was seen under load: requests a second, and the 99th percentile of their seconds."""
+    """Requests to a server, and the best that it did under them: requests a second, and the p99 of their seconds."""
 
     requests: Sequence[bytes]
     server: Running
@@ -38,7 +38,7 @@ class Load:
     p99: float = inf
 
     def measure(self) -> None:
-        """One round more."""
+        """Send all the requests once, over a few connections, and keep the better figures."""
         latencies: list[float] = []
         took = seconds(lambda: latencies.extend(self.server.load(self.requests, CONNECTIONS)))
         self.per_second = max(self.per_second, len(self.requests) / took)
@@ -145,7 +145,7 @@ def _eligible(answer: bytes) -> list[bool]:
 
 @contextmanager
 def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tuple[Sequence[Running], Installed]]:
-    """Instances of the service with the no-op beside it, warm, and the installation that all of them serve."""
+    """Instances of the service with the no-op, warm, on a new installation; they are ended at the end of the block."""
     with installed(engine) as home, ExitStack() as stack:
         warm_up = [_check_request(home, facts) for facts in _asked(decide.CASES)]
         servers = [

@@ -31,14 +31,17 @@ class Connection:
         self.close = self.socket.close
 
     def send(self, request: bytes) -> Self:
-        """Send a request, and from then on wait for its answer."""
+        """Send a request, whose answer is then received in parts; returns the connection."""
         self._head, self._parts, self._missing = b"", [], 0
         self.sent_at = perf_counter()
         self.socket.sendall(request)
         return self
 
     def receive(self) -> bytes | None:
-        """Take what has arrived; the body once it is whole, None before. Only 200 and 201 are answers."""
+        """Wait for more of the answer, and return its body once it is whole; None before.
+
+        Raises `RuntimeError` if its status is neither 200 nor 201, and `ConnectionResetError` if the server hangs up.
+        """
         part = self.socket.recv(1 << 20)
         if not part:
             raise ConnectionResetError
@@ -52,7 +55,7 @@ class Connection:
         return None if self._missing else b"".join(self._parts)
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and wait for the body of its answer."""
+        """Send a request and wait for the body of its answer. Raises as `receive`."""
         self.send(request)
         while (body := self.receive()) is None:
             pass
@@ -61,19 +64,19 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that has answered; `first_answer_after` seconds after its start."""
+    """A server process that has answered its first request `first_answer_after` seconds after its start."""
 
     process: subprocess.Popen[bytes]
     port: int
     first_answer_after: float
 
     def ask(self, requests: Iterable[bytes]) -> list[bytes]:
-        """The answers to these requests, one after the other over one connection."""
+        """The bodies of the answers to these requests, sent one after the other over one connection."""
         with closing(Connection(self.port)) as connection:
             return [connection.ask(request) for request in requests]
 
     def load(self, requests: Sequence[bytes], connections: int) -> list[float]:
-        """As `load`, of this server alone."""
+        """Send the requests to this server alone, as the function `load` does."""
         return load([self], requests, connections)
 
     @property
@@ -87,9 +90,9 @@ class Running:
 
 
 def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int) -> list[float]:
-    """The seconds that each of these requests took, over connections that each have always one under way.
+    """Send these requests over connections that each have always one under way; the seconds that each of them took.
 
-    Where there are several servers, each has its share of the connections.
+    If there are several servers, each has its share of the connections. There must be a request for each connection.
     """
     latencies, todo = [], iter(requests)
     with ExitStack() as stack:
@@ -109,7 +112,10 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
 
 @contextmanager
 def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A server, from the answer to its `first` request until it has ended."""
+    """A server on a free port, from the answer to its `first` request to the end of the block, where it is ended.
+
+    Raises `RuntimeError` if it does not answer, or not with success.
+    """
     port = _free_port()
     began = perf_counter()
     process = subprocess.Popen(  # noqa: S603 - commands of this file
@@ -125,6 +131,7 @@ def running(command: Sequence[str], first: bytes, environment: Mapping[str, str]
 
 
 def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -> None:
+    """Wait until the server answers a request. Raises `RuntimeError` if it ends before, or is not in time."""
     give_up_at = perf_counter() + PATIENCE
     while perf_counter() < give_up_at:
         if process.poll() is not None:
@@ -154,7 +161,7 @@ def _free_port() -> int:
 
 
 def _length(head: bytes) -> int:
-    """The Content-Length of an answer; raises where it is neither a 200 nor a 201."""
+    """The Content-Length of an answer. Raises `RuntimeError` if its status is neither 200 nor 201."""
     status, *headers = head.split(b"\r\n")
     if status.split()[1] not in {b"200", b"201"}:
         raise RuntimeError(f"the server answered {status.decode()}")

@@ -50,7 +50,7 @@ def is_cancelled(number: int) -> bool:
 
 
 def fill(store: Store, principal: Principal, numbers: range) -> None:
-    """Store orders of these numbers, none of which is stored yet."""
+    """Store orders of these numbers, none of which is stored yet, with their contacts and cancellations."""
     gc.disable()  # nothing here is a cycle, and there are many objects to look through
     try:
         _fill(store, principal, numbers)
@@ -74,7 +74,7 @@ def _fill(store: Store, principal: Principal, numbers: range) -> None:
 
 
 def _kinds(uow: UnitOfWork, number: int) -> Kinds:
-    """A cancellation that the service issues, with its order and contact."""
+    """Issue a cancellation by the service, with a new order and contact; the three records."""
     provided_at = uow.now - AGO
     told = OrderFacts(order_id=f"first-{number}", customer_ref="first", service_provided_at=provided_at, region="DE-BY")
     contact = NewContact(channel=Channel.PHONE, from_detail="+4989123456", note="Wants another number instead.")
@@ -92,8 +92,9 @@ def _store_order(uow: UnitOfWork, kinds: Kinds, number: int, order: Order) -> No
             _store_cancellation(uow, kinds.cancellation, order.order_id, contact_id)
 
 
-def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) -> str:
-    contact = replace(like, contact_id=f"con_{ULID()}", order_id=name, is_open=is_open)
+def _store_contact(uow: UnitOfWork, like: Contact, of_order: str, *, is_open: bool) -> str:
+    """Store a contact about this order, otherwise like another; its id."""
+    contact = replace(like, contact_id=f"con_{ULID()}", order_id=of_order, is_open=is_open)
     uow.contacts.add(
         contact,
         EventType.CONTACT_RECORDED,
@@ -106,11 +107,11 @@ def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) 
     return contact.contact_id
 
 
-def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_id: str) -> None:
+def _store_cancellation(uow: UnitOfWork, like: Cancellation, of_order: str, contact_id: str) -> None:
     while uow.cancellations.is_taken(reference := new_reference()):  # with as many, some are drawn twice
         pass
     cancellation = replace(
-        like, cancellation_id=f"can_{ULID()}", reference=reference, order_id=name, contact_id=contact_id
+        like, cancellation_id=f"can_{ULID()}", reference=reference, order_id=of_order, contact_id=contact_id
     )
     uow.cancellations.add(
         cancellation,

@@ -88,7 +88,7 @@ def on_postgresql(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
-    """The lines of an engine; an answer that is no cancellation ends the benchmark."""
+    """The lines of an engine. An answer that is no cancellation raises an error, which ends the benchmark."""
     per_second = _most_a_second(plan, 200 if quick else 400, 2 if quick else plan.rounds)
     for callers in plan.callers:
         ours = per_second["issue", callers]
@@ -106,7 +106,7 @@ def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
 
 
 def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
-    """The most cancellations, commits through the server, and commits alone, a second."""
+    """The most a second of each run: cancellations, commits through the server, and commits alone."""
     most_instances = max(callers.instances for callers in plan.callers)
     with (
         serving(plan.engine, most_instances) as (servers, home),
@@ -128,7 +128,7 @@ def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
 
 
 def _requests(home: Installed, number: int) -> list[bytes]:
-    """Cancellations of new orders, each told with its order and its contact, and with a key of its own."""
+    """Requests to cancel new orders, each sent with its order and its contact, and with a key of its own."""
     provided_at = format_instant(datetime.now(UTC) - AGO)
     return [home.post("/v1/cancellations", _told(n, provided_at), str(uuid4())) for n in _next(number)]
 
@@ -171,7 +171,7 @@ def _wait_for(ready: Barrier) -> None:
 
 
 def _write(home: Installed, writer: int, each: int) -> float:
-    """The p99 of the seconds that one process waits for its cancellations."""
+    """Issue cancellations in this process, once all are ready; the p99 of the seconds that each took."""
     took = []
     with home.store() as store:
         principal = home.principal(store)
