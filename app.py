@@ -12,7 +12,10 @@ from refunds.web import create_app
 
 
 def serving() -> Flask:
-    """The app ready to serve: what is wrong with its records or policies ends the start, and not a request."""
+    """The app, ready to serve: with its records opened and its calendars built.
+
+    If they cannot be, prints why and ends the process: that is to fail the start, and not a request.
+    """
     try:
         app.extensions["refunds.store"].prepare()
     except RefundsError as error:
@@ -21,6 +24,7 @@ def serving() -> Flask:
 
 
 def _refuse(error: RefundsError) -> NoReturn:
+    """Print why the service cannot start, and end the process with the exit code of the error."""
     print(f"The service cannot start as it is configured:\n{error}", file=sys.stderr)
     sys.exit(error.exit_code)
 

@@ -47,11 +47,13 @@ def _compared(engine: Engine, uow: UnitOfWork, many: int, rounds: int) -> Compar
 
 
 def _draft(uow: UnitOfWork) -> PolicyVersion:
+    """The version in force, with a window that is one business day longer."""
     present = uow.policies[uow.policies.default].current(uow.now)
     terms = replace(present.terms, window_business_days=present.terms.window_business_days + 1)
     return replace(present, version=present.version + 1, terms=terms)
 
 
 def _read(uow: UnitOfWork) -> None:
+    """Read the rows that a simulation reads, and drop them."""
     for rows in (uow.orders.facts_judged_by, uow.contacts.judged_by):
         deque(rows(uow.policies.default), maxlen=0)

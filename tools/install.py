@@ -29,7 +29,10 @@ class FailedError(Exception):
 
 
 def main(requirements):
-    """Install what a file of requirements names, unless it is installed."""
+    """Install what a file of requirements names, unless it is installed; only one process at a time.
+
+    Raises `FailedError`.
+    """
     if sys.version_info < OLDEST:
         found = "{}.{}".format(*sys.version_info)
         raise FailedError(f"Python {found} is too old: name 3.11 or newer, as in: make PYTHON=python3.11 serve")
@@ -63,7 +66,10 @@ def installed():
 
 
 def install(requirements):
-    """Install into the environment, or into a new one where that is not possible; keeps the old one if neither is."""
+    """Install into the environment or, if that is not possible, into a new one, which replaces it.
+
+    Raises `FailedError` if neither is possible, and keeps the old one.
+    """
     if runs():
         try:
             return fill(requirements)
@@ -84,7 +90,10 @@ def install(requirements):
 
 
 def fill(requirements):
-    """Make the environment where there is none, and install into it: by uv, or by pip where there is no uv."""
+    """Make the environment if there is none, and install into it: by uv or, without it, by pip.
+
+    Removes the data of languages that the service does not speak. Raises `FailedError`.
+    """
     uv = found_uv(sys.executable)
     if not PYTHON.exists():
         if uv:
@@ -103,7 +112,7 @@ def fill(requirements):
 
 
 def found_uv(python):
-    """The path of uv: the one on this machine, or the one that pip brings; None where there is none to be had."""
+    """The path of uv: that of this machine, or else one that the pip of this Python installs; None if it cannot."""
     brought = UV / "bin" / "uv"
     if not (shutil.which("uv") or brought.exists()):
         pip = [
@@ -121,7 +130,7 @@ def found_uv(python):
 
 
 def run(command, hint):
-    """Run a command; where it fails, raise the last line that it prints."""
+    """Run a command. If it fails, raises `FailedError` with the last line that it printed, and the hint."""
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     if ended.returncode:
         said = (ended.stdout + ended.stderr).strip().splitlines() or ["it says nothing"]

@@ -70,10 +70,10 @@ class Commands(AppGroup):
 
 
 class Command(click.Command):
-    """A command that prints an error in words and ends with its exit code."""
+    """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; a `RefundsError` or `OSError` is printed and ends the process."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
@@ -91,7 +91,10 @@ class Command(click.Command):
 
 
 def loaded_store() -> Store:
-    """The opened store of this app. Prints a message if a master key was made for it."""
+    """The store of this app, opened until the command ends. Prints a message if a master key was made for it.
+
+    Raises `ConfigurationError` if it cannot be opened as configured.
+    """
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open()
@@ -110,9 +113,9 @@ def wide_console() -> "Console":
 
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
-    """Progress bars on standard error, one per step.
+    """Show progress bars on standard error during the block, one for each step that the callback reports.
 
-    If `passing`, the bars are shown only on a terminal and disappear at the end.
+    If `passing`, the bars are shown only on a terminal and disappear at the end; otherwise they always stay.
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
@@ -125,6 +128,6 @@ def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
 
 
 def present_policies() -> Policies:
-    """The policies as they are now."""
+    """The policies as they are now, from the opened store."""
     with loaded_store().read(COMMAND_LINE) as uow:
         return uow.policies

@@ -57,7 +57,7 @@ DIFFERENT = 22
 
 
 def _summary(difference: Difference) -> str:
-    """The change in short; a window is shown by its service day and last day."""
+    """One line: what a stored decision says and would say now, part by part, or why it cannot be made again."""
     if difference.failure is not None:
         return f"cannot be made again: {difference.failure}"
     shown = {name: values for name, values in difference.changed.items() if name not in _UNREADABLE}
@@ -65,10 +65,11 @@ def _summary(difference: Difference) -> str:
 
 
 _UNREADABLE = {"day_codes"}
-"""Not shown, because the fingerprint stands for it."""
+"""Parts that are not shown, because the fingerprint stands for them."""
 
 
 def _plain(value: object) -> str:
+    """A part of a decision as text; a window by its service day and last day."""
     if isinstance(value, Window):
         return f"{value.service_day} to {value.last_day}"
     return format_instant(value) if isinstance(value, datetime) else str(value)

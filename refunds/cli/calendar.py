@@ -11,7 +11,7 @@ from refunds.cli import LANG, Command, present_policies
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.presentation.language import language
-from refunds.presentation.texts.dates import date_text, total_text
+from refunds.presentation.texts.dates import business_days_text, date_text
 from refunds.presentation.texts.decisions import why_text
 from refunds.service.checks import calendar_days, named_policy
 
@@ -40,4 +40,4 @@ def command(region: str, year: int | None, policy: str | None) -> None:
             table.add_row(date_text(day), why_text(day, why, region))
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{region} {year}: {total_text(sum(why is None for _, why in days))}")
+    console.print(f"{region} {year}: {business_days_text(sum(why is None for _, why in days))}")

@@ -67,6 +67,7 @@ def command(provided: str, requested: str | None, as_json: bool, **asked: str | 
 
 
 def _show(outcome: Outcome) -> None:
+    """Print a decision in words, with its days and notices."""
     console = Console(highlight=False)
     style = "bold green" if outcome.eligible else "bold red"
     console.print(Text(verdict(outcome), style=style))
@@ -89,5 +90,6 @@ def _table(outcome: Outcome) -> Table:
 
 
 def _what(day: Day, outcome: Outcome) -> str:
+    """The role of a date in the window, in a few words."""
     assert outcome.window
     return day_text(day, outcome.window.length, outcome.region)

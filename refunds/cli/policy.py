@@ -74,6 +74,7 @@ def _local(at: datetime, version: PolicyVersion) -> str:
 
 
 def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
+    """Whether a version is withdrawn, to come, in force or past, in a word."""
     policy = uow.policies[version.policy_id]
     if version not in policy.effective_versions:
         return "withdrawn"
@@ -83,7 +84,7 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """The version in a file. Raises `InvalidInput`, which names the file."""
+    """The version in a file. Raises `InvalidInput`, which names the file, if it does not fit."""
     try:
         return read_policy_file(file)
     except InvalidInput as error:
@@ -102,10 +103,10 @@ def diff(file: Path) -> None:
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
     click.echo(compared_text(draft, before.version if before else None, same=not found))
-    _list(found, draft)
+    _print_differences(found, draft)
 
 
-def _list(found: Sequence[Difference], version: PolicyVersion) -> None:
+def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> None:
     for difference in found:
         click.echo(f"  {difference_text(difference, version.terms.time_zone)}")
 
@@ -151,11 +152,12 @@ def import_(files: tuple[Path, ...]) -> None:
 
 
 def _print_result(result: PublishResult, done: str) -> None:
+    """Print what happened to a version and its differences; `done` as in `registration_text`, but never `known`."""
     version, follows = result.version, result.follows
     if done != "dry_run" and not result.created:
         done = "known"
     click.echo(registration_text(version, follows.version if follows else None, done))
-    _list(result.differences, version)
+    _print_differences(result.differences, version)
 
 
 @command.command("withdraw", cls=Command)
@@ -218,7 +220,7 @@ def _show(found: Simulation) -> None:
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
     console.print(compared_text(found.draft, found.compared_with.version, same=not found.differences))
-    _list(found.differences, found.draft)
+    _print_differences(found.differences, found.draft)
     console.print(
         translate(
             "Orders with a window: %(orders)s; it would be longer for %(longer)s, shorter for %(shorter)s. Orders "

@@ -35,7 +35,7 @@ PATIENCE = 30
 @click.command("serve", cls=Command)
 @with_appcontext
 def command() -> None:
-    """Serve the API on the loopback interface until SIGTERM or Ctrl-C.
+    """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
 
     Requests under way are finished first.
     """
@@ -66,13 +66,13 @@ def command() -> None:
 
 
 def _say(text: str) -> None:
-    """Print a text that is not essential: the service also starts if the disk is full or nobody reads the output."""
+    """Print a text that is not essential. Errors are ignored: the service also starts if nobody can read the output."""
     with suppress(OSError):
         click.echo(text)
 
 
 def _end_unfinished() -> None:
-    """End the process if requests were not answered in time: it would wait for their threads forever."""
+    """End the process, with 0, if requests were not answered in time: it would wait for their threads forever."""
     if any(thread.name == "granian-worker" for thread in threading.enumerate()):
         os._exit(0)
 
@@ -80,7 +80,7 @@ def _end_unfinished() -> None:
 def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
     """Print how to sign in and call the API.
 
-    Outside production, a new installation gets users and tokens, which are shown once.
+    Outside production, users are added if there are none yet, and tokens likewise; their secrets are printed only now.
     """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
@@ -147,15 +147,15 @@ class _Failure(threading.Event):
     """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
 
     def set(self) -> None:
-        """Stop the service."""
+        """Stop the service, by a SIGTERM to this process."""
         super().set()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _require_free(port: int) -> None:
-    """Check that no other process uses the port: the two would share it, and each would answer some requests.
+    """Raise `ConfigurationError` if another process uses the port.
 
-    Raises `ConfigurationError` if the port is in use.
+    The two would share it, and each would answer some requests.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

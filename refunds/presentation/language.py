@@ -19,12 +19,12 @@ _bound = ContextVar("language", default=LANGUAGES[0])
 
 
 def language() -> str:
-    """The reader's language."""
+    """The reader's language, as its two-letter code."""
     return _bound.get()
 
 
 def bind(name: str) -> None:
-    """Show everything in a language from now on, in this thread."""
+    """Show everything in a language from now on, in this thread; `name` is one of `LANGUAGES`."""
     _bound.set(name)
 
 
@@ -39,14 +39,17 @@ def speaking(name: str) -> Iterator[None]:
 
 
 def each_language() -> Iterator[str]:
-    """The languages, each bound while it is the current one of the loop."""
+    """The languages, sorted by code, each bound while it is the current one of the loop."""
     for name in sorted(LANGUAGES):
         with speaking(name):
             yield name
 
 
 def translate(text: str, /, **values: object) -> str:
-    """A text in the reader's language with its values, of which those that are a `Message` are translated as well."""
+    """A text in the reader's language, filled with its values; those that are a `Message` are translated as well.
+
+    A `Message` brings values of its own. A text that the catalogue does not have stays as it is.
+    """
     if isinstance(text, Message):
         values = text.values | values
         text = text.template
@@ -57,7 +60,7 @@ def translate(text: str, /, **values: object) -> str:
 
 
 def translate_number(one: str, many: str, number: int) -> str:
-    """The text for a number, which is `num` in both forms: `one` for 1, else `many`."""
+    """The text for a number in the reader's language: `one` for 1, else `many`, each with the number as `%(num)s`."""
     return catalogue().ngettext(one, many, number) % {"num": number}
 
 

@@ -114,7 +114,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
 
 
 def registered_data(record: RegisteredVersion) -> dict[str, Any]:
-    """A version as the API returns it."""
+    """A registered version of a policy as the API returns it, with its terms."""
     return {
         "policy": record.policy,
         "version": record.version,
@@ -135,7 +135,7 @@ def _term_data(value: Any) -> Any:
 
 
 def closure_data(closure: Closure) -> dict[str, Any]:
-    """A closure as the API returns it."""
+    """A closure that was entered, as the API returns it."""
     return {
         "closure_id": closure.closure_id,
         "policy": closure.policy,
@@ -147,7 +147,7 @@ def closure_data(closure: Closure) -> dict[str, Any]:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """An event as the API returns it."""
+    """An event as the API returns it; its `data` is a fragment of JSON that only orjson can write."""
     return {
         "position": event.position,
         "type": event.type,
@@ -160,7 +160,7 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]:
-    """A decision as plain data, with its texts in the reader's language; the list of days is there if `with_days`."""
+    """A decision as the API returns it, its texts in the reader's language; with the list of days if `with_days`."""
     return {
         "eligible": outcome.eligible,
         "reason": outcome.reason,
@@ -180,6 +180,7 @@ def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:
+    """The window of a decision; None if none runs yet."""
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None
@@ -209,7 +210,10 @@ def _day_data(day: Day, region: str) -> dict[str, Any]:
 
 
 def evidence_data(evidence: Evidence) -> dict[str, Any]:
-    """The evidence as plain data."""
+    """The evidence as the API returns it: all records about an order, its events, and whether all is as written.
+
+    Its texts are in the reader's language. Only orjson can write it, because of its events.
+    """
     return {
         "order": order_data(evidence.order),
         "contacts": [contact_data(contact) for contact in evidence.contacts],
@@ -226,6 +230,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
+    """An event with its links in the journal, and the checkpoint up to which it was followed."""
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
@@ -237,7 +242,7 @@ def _link_data(link: Link) -> dict[str, Any]:
 
 
 def simulation_data(found: Simulation) -> dict[str, Any]:
-    """The simulation as plain data."""
+    """A simulation as the API returns it."""
     total = found.total
     return {
         "policy": found.draft.policy_id,
@@ -266,10 +271,12 @@ def simulation_data(found: Simulation) -> dict[str, Any]:
 
 
 def _differences(found: Simulation) -> list[dict[str, str]]:
+    """The differences between the draft and the version that it is compared with, by term and in words."""
     return differences_data(found.differences, found.draft.terms.time_zone)
 
 
 def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
+    """Tallies as a list, sorted by name; each has its name at `key`."""
     return [{key: name} | asdict(tally) for name, tally in sorted(tallies.items())]
 
 

@@ -61,7 +61,7 @@ class Name(UnicodeConverter):
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application. Raises `ConfigurationError` if it cannot serve as configured."""
+    """The WSGI application with the API and the console. It opens the records only when it first needs them."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
     app.jinja_env.undefined = StrictUndefined

@@ -20,14 +20,14 @@ Scopes = tuple[Scope, ...] | None
 """The scopes of a route, one of which is needed. If empty, any token is enough; None: no token is needed."""
 
 Caller = Callable[[Store], tuple[Principal, Policies]]
-"""The caller, and the policies at the time of the call. Raises `Unauthenticated`."""
+"""Identifies the caller of the current request, with the policies as of now; raises `Unauthenticated`."""
 
 PUBLIC_BLUEPRINTS = {"pages"}
 """Pages for people that show no records."""
 
 
 class Limiter:
-    """A token bucket for each client. It has room for `rate` tokens and fills at `rate` per second."""
+    """Counts the requests of each client or user: at most `rate` at once, and `rate` per second in the long run."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -35,7 +35,7 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, actor: str) -> float:
-        """The number of requests left after this one. If it is below 0, this request is one too many."""
+        """Count a request of this actor. Returns how many more are allowed now; below 0, this one is one too many."""
         now = monotonic()
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))
@@ -45,9 +45,12 @@ class Limiter:
 
 
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
-    """Admit or reject the requests to the routes of an app.
+    """Admit or reject each request to a route of the app, before its body is read.
 
-    The blueprints in `callers` identify their callers in their own way; all others need a token.
+    The blueprints in `callers` identify their callers in their own way; all others need a token. An admitted request
+    has `g.principal` and `g.policies`, unless its route needs no caller. A rejected one raises `Unauthenticated`,
+    `Forbidden` if the caller lacks the scopes of the route, or `Rejected` if they send too many. Responses tell the
+    caller how many requests are left.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -79,6 +82,10 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
+    """The client that the request's token stands for, and the policies as of now.
+
+    Raises `Unauthenticated` if there is no token or it is not valid (any more).
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(Message("Send the client's token: Authorization: Bearer rfd_..."))
@@ -86,6 +93,6 @@ def _token_holder(store: Store) -> tuple[Principal, Policies]:
 
 
 def store() -> Store:
-    """The store of this app."""
+    """The store of the current app."""
     found: Store = current_app.extensions["refunds.store"]
     return found

@@ -27,9 +27,11 @@ def paginate(
     place_of: Callable[[R], Sequence[Any]],
     beginning: Sequence[Any] = ("",),
 ) -> tuple[list[R], str | None]:
-    """Up to `limit` items after the cursor `given`, and the cursor of the next page, if there is one.
+    """Up to `limit` items after the cursor `given`, and the cursor of the next page; None if this is the last.
 
-    `fetch` returns items after the given sort values; `beginning` sorts before all items. Raises `InvalidCursor`.
+    `fetch` gets the sort values of an item and a `limit`, and returns items after it; `place_of` gives the sort values
+    of an item; `beginning` sorts before all items. Raises `InvalidCursor` if `given` is no cursor of this list with
+    these filters.
     """
     found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]
@@ -37,13 +39,16 @@ def paginate(
 
 
 def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
-    """The cursor after the item with these sort values."""
+    """The cursor of the page after the item with these sort values, valid only for this list and these filters."""
     payload = orjson.dumps(last)
     return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
 
 
 def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
-    """The sort values in a cursor, or `beginning` if there is none. Raises `InvalidCursor`."""
+    """The sort values in the cursor `given`, or `beginning` if it is None.
+
+    Raises `InvalidCursor` if it is no cursor of this list with these filters.
+    """
     if given is None:
         return list(beginning)
     try:
@@ -58,5 +63,6 @@ def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginn
 
 
 def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
+    """The first bytes of a cursor, by which the service recognizes its own for this list and these filters."""
     parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
     return uow.mark(*parts)[:_MARK]

@@ -33,7 +33,7 @@ class Transaction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful response of an operation."""
+    """A successful response of an operation, as the API document describes it."""
 
     description: str
     schema: type[ma.Schema] | Mapping[str, Any]
@@ -51,10 +51,12 @@ class Operation:
     """An operation of the API: its route, what it takes, what it answers, and its view.
 
     The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
-    description. The view is called with its unit of work, `body`, `query` and the parameters of the rule, which `path`
-    describes. One of `scopes` is needed; if empty, any token is enough; if None, no token is needed. A body has at most
-    `most_bytes` bytes. `refusal` is the schema of a conflict if it is not a plain problem. `problems` are the slugs
-    that it can answer with, in addition to those of every operation of its kind.
+    description. The view is called with its unit of work if there is a `transaction`, with the values of `body` and
+    `query` if they are declared, and with the parameters of the rule, which `path` describes. One of `scopes` is
+    needed; if empty, any token is enough; if None, no token is needed. A body has at most `most_bytes` bytes.
+    `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
+    schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
+    those of every operation of its kind.
     """
 
     view: View
@@ -74,14 +76,14 @@ class Operation:
 
 
 class Tag:
-    """A group of operations."""
+    """A group of operations, in the order in which they are declared."""
 
     def __init__(self, name: str, description: str) -> None:
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
     def operation(self, rule: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
-        """Declare a view as an operation; see `Operation`."""
+        """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`."""
 
         def declare(view: View) -> View:
             self.operations.append(Operation(view=view, rule=rule, answers=answers, **declared))
@@ -91,7 +93,7 @@ class Tag:
 
 
 def register(app: Flask, tags: Iterable[Tag]) -> None:
-    """Serve the operations of these groups."""
+    """Add a route to the app for each operation of these groups; the endpoint has the name of the view."""
     for tag in tags:
         for operation in tag.operations:
             app.add_url_rule(operation.rule, operation.view.__name__, _serving(operation), methods=[operation.method])
@@ -122,7 +124,11 @@ class _NoParameters(QuerySchema):
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
-    """The answer of a view in its unit of work; with a key, its first answer to the same request with that key."""
+    """Call a view in a unit of work of this kind; if `transaction` is None, without any. Returns the view's answer.
+
+    With an idempotency `key`, the same request is performed only once, and answered as the first time: see
+    `idempotency.once`; `sent` is its content.
+    """
     if transaction is None:
         return view()
     store = auth.store()

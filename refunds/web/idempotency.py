@@ -19,7 +19,7 @@ _KEY = re.compile(KEY)
 
 
 def key_of(request: Request) -> str:
-    """The key of a request, without quotes. Raises `Rejected`."""
+    """The key in the header of a request, without quotes. Raises `Rejected` if it is missing or invalid."""
     return checked_key(request.headers.get("Idempotency-Key"))
 
 
@@ -36,10 +36,11 @@ def checked_key(given: str | None) -> str:
 
 
 def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
-    """The answer of `perform`, or its earlier answer if this request came with this key before.
+    """The answer of `perform`, or the stored one, marked as replayed, if this request came with this key before.
 
-    Requests are compared by content: spaces, the order of JSON keys and the language do not matter. Raises
-    `IdempotencyKeyReused`.
+    The answer is stored with the key, unless `perform` recorded nothing: then the key is free again. Requests are
+    compared by method, path and the content `sent`: spaces, the order of JSON keys and the language do not matter.
+    Raises `IdempotencyKeyReused` if the key came with another request.
     """
     payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)

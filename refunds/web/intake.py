@@ -26,7 +26,10 @@ _reading = BoundedSemaphore(MOST_BODIES)
 
 
 def check_framing(request: Request) -> None:
-    """Reject a request with a Transfer-Encoding or a query that is not UTF-8, before anything is read."""
+    """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8, before anything is read.
+
+    From a GET or HEAD it removes Range, If-Range and If-Match, which are not supported.
+    """
     try:
         request.query_string.decode()
     except UnicodeDecodeError:
@@ -42,11 +45,12 @@ def check_framing(request: Request) -> None:
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """The query parameters. Raises `InvalidInput` if one is repeated."""
+    """The query parameters by name. Raises `InvalidInput` if one is repeated."""
     return _once(request.args) if request.query_string else {}
 
 
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
+    """The values by name. Raises `InvalidInput` if a name has several."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")
@@ -57,12 +61,19 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
-    """The parsed body. Raises `Rejected` if it is not one complete, unambiguous JSON text."""
+    """Read and parse the body. It waits for a moment if too many bodies are being read.
+
+    Raises `Rejected` if it is not one complete, unambiguous JSON text, sent plainly as JSON with its length, if it has
+    more than `most_bytes` bytes, or if the wait was in vain.
+    """
     return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
-    """The values of a form, by field name. Raises `Rejected`, `InvalidInput`."""
+    """Read the form in the body: its values by field name. Raises `InvalidInput` if a field is repeated.
+
+    Raises `Rejected` if the body is not a form or has too many fields, and otherwise as `json_body`.
+    """
     body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
@@ -75,7 +86,11 @@ _MOST_FIELDS = 100
 
 
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
-    """The whole body. Raises `Rejected`, with the slug `cut_short` if the body is shorter than declared."""
+    """The whole body, read when its turn comes.
+
+    Raises `Rejected`: with the slug `cut_short` if the body is shorter than declared; also if it has another media
+    type, an encoding, no length or too many bytes, or if too many bodies are being read.
+    """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_type)
         raise Rejected("unsupported-media-type", expected)
@@ -99,7 +114,7 @@ def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) ->
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text. Raises `Rejected` if it is not JSON or has an object with a duplicate key."""
+    """The value of a JSON text. Raises `Rejected` if it is not JSON, is nested too deeply, or repeats a key."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -115,6 +130,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Raise `Rejected` if an object has the same key twice."""
     if len({key for key, _ in pairs}) < len(pairs):
         raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
 

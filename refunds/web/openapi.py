@@ -49,7 +49,7 @@ WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-lar
 
 
 class Contract:
-    """The document of the operations. It is made on first use, because that takes a tenth of a second."""
+    """The API document of the operations. It is made on first use, because that takes a tenth of a second."""
 
     def __init__(self, tags: Iterable[Tag]) -> None:
         self._tags = tuple(tags)
@@ -57,7 +57,7 @@ class Contract:
     @cached_property
     @speaking(LANGUAGES[0])
     def document(self) -> dict[str, Any]:
-        """The document as plain data."""
+        """The document as plain data, with its texts in English."""
         marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
         spec = APISpec(
             title="Refund and cancellation policy",
@@ -129,7 +129,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """The path of an operation and its parameters."""
+    """The path of an operation as the document writes it, and the parameters in it."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         schema = (
@@ -207,6 +207,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
+    """A successful response as it is in the document."""
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
@@ -286,6 +287,7 @@ class _Dumper(yaml.SafeDumper):
     """A dumper that writes multi-line texts as blocks, and repeats values instead of using YAML anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Always: every value is written out."""
         return True
 
 
@@ -297,12 +299,13 @@ _Dumper.add_multi_representer(str, lambda dumper, text: dumper.represent_data(st
 
 
 def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
+    """The name of a schema in the document."""
     name = schema.__name__ if isinstance(schema, type) else type(schema).__name__
     return name.removesuffix("Schema")
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema that one of our own fields declares."""
+    """The JSON schema that one of our own fields declares; empty for all other fields."""
     if isinstance(field, Either):
         return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
     schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))

@@ -37,7 +37,7 @@ def problems() -> Response:
 
 @blueprint.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """The meaning of a problem, and the fix. Raises `NotFound`."""
+    """The meaning of a problem, and the fix. Raises `NotFound` if there is no problem of this name."""
     if slug not in PROBLEMS:
         raise NotFound
     return _page("problem.html", slug=slug, problem=PROBLEMS[slug])

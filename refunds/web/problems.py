@@ -17,7 +17,7 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 
 
 class Rejected(Exception):
-    """A request that is rejected before its content is used, with the slug of the problem."""
+    """A request is rejected before its content is used, with the slug of the problem and headers for the response."""
 
     def __init__(self, slug: str, detail: Message, headers: Mapping[str, str] | None = None) -> None:
         self.slug, self.detail, self.headers = slug, detail, headers
@@ -25,7 +25,7 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """The slug of an error of the app; None if it is no problem, such as a redirect."""
+    """The slug of the problem that an error of the app is; None if it is none, such as a redirect."""
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):
@@ -36,7 +36,10 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """A problem as the API shows it, for the current request; its texts are in the reader's language."""
+    """A problem as the API shows it, with its texts in the reader's language.
+
+    `detail` says what happened this time. Its `instance` is the `request_id`, by default that of the current request.
+    """
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
         "type": f"/problems/{slug}",
@@ -50,7 +53,10 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
-    """The problem of an error. `within` is put before the pointers of its field errors."""
+    """The problem of an error, as the API shows it; `within` is put before the pointers of its field errors.
+
+    The details of an internal error are not shown.
+    """
     errors = [field_error.under(within) for field_error in error.errors]
     problem = PROBLEMS[error.code]
     # Internal details go only to the log.
@@ -60,7 +66,7 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """The response with a problem."""
+    """The response with a problem, as `problem_data` or `error_data` gives it."""
     response = Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
     response.vary.add("Accept-Language")
     return response
@@ -74,7 +80,7 @@ HEADERS = {
 
 
 def register(app: Flask) -> None:
-    """Answer every error of the app with its problem."""
+    """Answer every error of the app with its problem, and log those that are failures of the service."""
 
     @app.errorhandler(RefundsError)
     def refunds_error(error: RefundsError) -> Response:

@@ -13,18 +13,19 @@ from refunds.web.problems import Rejected
 
 
 def reply(
-    data: Any, *, etag: bool | str = False, public: bool = False, status: int = 200, location: str | None = None
+    data: Any, *, etag: bool | str = False, cacheable: bool = False, status: int = 200, location: str | None = None
 ) -> Response:
-    """The data as JSON; with `etag` (given, or made from the data), 304 if the client already has it.
+    """The data as JSON; with `etag` (given, or made from the data), 304 to a GET whose client already has it.
 
-    Only a `public` response with an `etag` can be cached, and a cache must revalidate it before each use.
+    With `cacheable` too, a cache may keep it but must revalidate it before each use (`no-cache`); otherwise the
+    default `no-store` stays.
     """
     response = Response(orjson.dumps(data), status, mimetype="application/json")
     response.headers["Vary"] = "Accept-Language, Authorization"
     if location:
         response.headers["Location"] = location
     if etag:
-        if public:
+        if cacheable:
             response.headers["Cache-Control"] = "no-cache"
         if isinstance(etag, str):
             response.set_etag(etag)
@@ -35,27 +36,27 @@ def reply(
     return response
 
 
-def accepted(*forms: str) -> str:
-    """The form that the client prefers; the first if it does not say. Raises `Rejected` if it accepts none."""
-    found = request.accept_mimetypes.best_match(forms) if request.headers.get("Accept") else forms[0]
+def accepted(*media_types: str) -> str:
+    """The media type that the client prefers; the first if it does not say. Raises `Rejected` if it accepts none."""
+    found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
-        raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(forms)))
+        raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(media_types)))
     return found
 
 
-def document(text: str, form: str) -> Response:
-    """A self-contained page or text, which loads nothing."""
+def document(text: str, media_type: str) -> Response:
+    """The response with a self-contained page or text; browsers may load nothing for it except its own style."""
     policy = (
         f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
-    response = Response(text, mimetype=form)
+    response = Response(text, mimetype=media_type)
     response.headers["Content-Security-Policy"] = policy
     response.headers["Vary"] = "Accept, Accept-Language, Authorization"
     return response
 
 
 def reader_language() -> str:
-    """The reader's preferred language among those that the service has."""
+    """The service's language that the request's `Accept-Language` prefers; English if it names none of them."""
     if "Accept-Language" not in request.headers:
         return LANGUAGES[0]
     # In the reader's order of preference, with de-AT as German: werkzeug's own choice prefers an exact match with a

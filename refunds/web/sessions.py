@@ -46,7 +46,7 @@ class _Sessions(SecureCookieSessionInterface):
         self._store, self._prefix = store, prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request; empty outside the console."""
+        """The session of a request; empty outside the console, and if the records cannot be opened."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
@@ -55,7 +55,10 @@ class _Sessions(SecureCookieSessionInterface):
             return self.session_class()
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
-        """The serializer that signs sessions, and adds the time to know their age."""
+        """The serializer that signs sessions with the service's own session key (not the app's).
+
+        It adds the time, which shows their age. Raises `RefundsError` if the records cannot be opened.
+        """
         return URLSafeTimedSerializer(
             _keys(self._store).session,
             salt=self.salt,
@@ -65,7 +68,7 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 def register(app: Flask, prefix: str) -> None:
-    """Set up the sessions of the pages under a prefix."""
+    """Give the pages of an app under a prefix their sessions, in one cookie. The app must have its store."""
     app.config.update(
         SESSION_COOKIE_NAME="__Host-refunds",
         SESSION_COOKIE_PATH="/",
@@ -80,7 +83,8 @@ def register(app: Flask, prefix: str) -> None:
 def caller(store: Store) -> tuple[Principal, Policies]:
     """The signed-in user, and the policies as of now.
 
-    Raises `Unauthenticated`, and `Rejected` if the form comes from another site.
+    Raises `Unauthenticated` if nobody is signed in or the session has ended, and `Rejected` if the request is a form
+    from another site.
     """
     require_same_site()
     if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
@@ -102,7 +106,7 @@ def end() -> None:
 
 
 def require_same_site() -> None:
-    """Raise `Rejected` if a form comes from a page of another site."""
+    """Raise `Rejected` if the current request is a form that a page of another site sends."""
     if current_request.method in {"GET", "HEAD"}:
         return
     headers = current_request.headers
@@ -113,13 +117,13 @@ def require_same_site() -> None:
 
 
 def token(store: Store) -> str:
-    """The CSRF token for the forms of this session."""
+    """The CSRF token for the forms of this session; the session keeps what it is checked against."""
     made: str = generate_csrf(_keys(store).session, TOKEN)
     return made
 
 
 def is_own(store: Store, form: dict[str, str]) -> bool:
-    """Whether a form was sent by a page of this session. Removes the token from the form."""
+    """Whether a form was sent by a page of this session, by its CSRF token, which is removed from the form."""
     try:
         validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(WORKDAY.total_seconds()), TOKEN)
     except ValidationError:
@@ -128,12 +132,12 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
 
 
 def form() -> dict[str, str]:
-    """The form of a signed-in user."""
+    """Read the form that a signed-in user sends: its values by field name. Raises as `intake.form_body`."""
     return intake.form_body(current_request, MOST_BYTES)
 
 
 def strangers_form() -> dict[str, str]:
-    """The form of a user who is not signed in. Raises `Rejected` if too many are being read."""
+    """Read the form of a user who is not signed in, as `form` does. Raises `Rejected` if too many are being read."""
     if not _strangers.acquire(timeout=0.5):
         crowded = Message("Too many are signing in: try again in a moment.")
         raise Rejected("rate-limited", crowded, {"Retry-After": "1"})

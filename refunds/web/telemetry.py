@@ -46,7 +46,7 @@ def _is_sane(request_id: str) -> bool:
 
 
 class Metrics:
-    """The measurements of one app, by operation. Labels are never personal."""
+    """The measurements of one app, for Prometheus. Labels are never personal."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -80,7 +80,7 @@ class Output:
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Write a line, or drop it."""
+        """Write a line. If it cannot be written as a whole, it is counted as dropped; no error is raised."""
         begun = b"\n" + line if self._torn else line
         try:
             written = self._output.write(begun) or 0
@@ -96,7 +96,7 @@ class Output:
 
 
 def logger(output: Output) -> "FilteringBoundLogger":
-    """A logger that writes one JSON object per line."""
+    """A logger that writes one JSON object per line, with the time and the level, from the level `info` on."""
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
     made: FilteringBoundLogger = structlog.wrap_logger(
@@ -125,7 +125,7 @@ class _DriversLog(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a line."""
+        """Log the message of a record."""
         self._log().warning("database", detail=record.getMessage())
 
 
@@ -136,19 +136,22 @@ def metrics() -> Metrics:
 
 
 def count_decisions(reasons: Iterable[str]) -> None:
-    """Count decisions by their reasons."""
+    """Add decisions to the measurements of the current app, by their reasons."""
     for reason, times in collections.Counter(reasons).items():
         metrics().decisions.labels(reason).inc(times)
 
 
 def count_sign_in(outcome: str) -> None:
-    """Count and log an attempt at signing in, without the user's name."""
+    """Count and log an attempt at signing in, without the user's name; `outcome` is `done` or `refused`."""
     metrics().sign_ins.labels(outcome).inc()
     current_app.extensions["refunds.log"]().info("sign-in", request_id=g.request_id, outcome=outcome)
 
 
 def register(app: Flask) -> None:
-    """Give every request its id, log line, measurement and headers."""
+    """Give every request of the app its id and log line, and every response its measurement and default headers.
+
+    Also logs failures and checkpoints on standard output, and warnings of the database driver on standard error.
+    """
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = _log_to(sys.stdout.buffer, measured.dropped_lines)
     driver = logging.getLogger("psycopg")

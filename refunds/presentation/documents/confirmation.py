@@ -55,14 +55,14 @@ def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion
 
 
 def clause_in(terms: Terms, name: str) -> tuple[str | None, str]:
-    """The clause in a language or, if missing, in the other one (None if both are); and the language it is in."""
+    """The clause in the language `name` or else in the other one, None if there is none; and the language it is in."""
     other = "en" if name == "de" else "de"
     mine = getattr(terms.texts, name)
     return (mine, name) if mine else (getattr(terms.texts, other), other)
 
 
 def source_of(version: PolicyVersion) -> str:
-    """The number of a version, since when it is in force, and the vendor's page that shows it."""
+    """Where a clause is from, in sentences: its version, since when it is in force, and the vendor's page with it."""
     terms = version.terms
     sentence = Message("Version %(version)s.", version=version.version)
     if version.effective_from is not None:

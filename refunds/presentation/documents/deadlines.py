@@ -52,7 +52,10 @@ def heading() -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, or "most regions" if the largest group is too long to list."""
+    """The names of the groups: their regions, or "most regions" if the largest group is too long to list.
+
+    If all of several regions are one group, it is "everywhere".
+    """
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [translate("everywhere")]
     first, *others = sheet.groups
@@ -72,7 +75,7 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> list[str]:
-    """What the reader must also know."""
+    """What the reader of the sheet must also know, in sentences."""
     lines = []
     if sheet.shortened:
         lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
@@ -88,7 +91,7 @@ def notes(sheet: Sheet) -> list[str]:
 
 
 def service_day(row: Provided) -> str:
-    """The service day; with the part of the day if another version is in force in the rest."""
+    """The service day of a row; with the part of the day if another version is in force in the rest."""
     tz, day = zone(row.version.terms.time_zone), short_date_text(row.day)
     since = row.since and time_text(row.since.astimezone(tz))
     until = row.until and time_text(row.until.astimezone(tz))

@@ -18,7 +18,7 @@ def render_html(found: Simulation) -> str:
 
 
 def render_report(found: Simulation) -> Markup:
-    """The same report without the page around it."""
+    """The same chart and tables as escaped HTML, without the page around them."""
     return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
@@ -40,7 +40,7 @@ HEIGHT, WIDTH, WIDEST = 90, 720, 72
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A month in the chart: its name (empty if there is no room), its position, and its reach up and down."""
+    """A month in the chart: its name (empty if there is no room), counts, position, and reach up and down."""
 
     name: str
     tally: Tally
@@ -51,7 +51,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Columns above and below a line: contacts that would become eligible, and those that would be refused."""
+    """Columns above and below a line: contacts that would become eligible, and those that would be refused.
+
+    `top` and `bottom` are the longest reach up and down.
+    """
 
     columns: list[Column]
     width: float

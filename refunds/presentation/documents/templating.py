@@ -75,5 +75,5 @@ install(_templates)
 
 
 def written(template: str, **values: Any) -> str:
-    """A document, rendered from its template."""
+    """A document, made from its template and values."""
     return _templates.get_template(template).render(style=_STYLE, **values)

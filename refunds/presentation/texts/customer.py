@@ -85,7 +85,7 @@ _WRITTEN_THEN = Message(
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says about a decision.
+    """What an agent says to the customer about a decision.
 
     `reference` is that of the cancellation that the order already has; `ended` is whether the window has ended since.
     """
@@ -94,7 +94,7 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent writes about a decision, in a paragraph; parameters as in `spoken_words`."""
+    """What an agent writes to the customer about a decision, in a paragraph; parameters as in `spoken_words`."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     return translate(
         _WRITTEN_THEN if _was_in_time(outcome, ended) else _WRITTEN[outcome.reason],
@@ -128,6 +128,7 @@ def _passed_over(outcome: Outcome) -> Iterator[str]:
 
 
 def _was_in_time(outcome: Outcome, ended: bool) -> bool:
+    """Whether the request was in time, and its window has ended since."""
     return ended and outcome.reason is Reason.WITHIN_WINDOW
 
 

@@ -19,13 +19,13 @@ _NUMBERS = {"en": "d MMM yyyy", "de": "dd.MM.yyyy"}
 _CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 
 
-def total_text(total: int) -> str:
-    """A number of business days, in words."""
+def business_days_text(total: int) -> str:
+    """A number of business days, as in "2 business days"."""
     return translate_number("%(num)s business day", "%(num)s business days", total)
 
 
 def number_text(number: int) -> str:
-    """A number with thousands separators."""
+    """A number with thousands separators, as in "1,000"."""
     return str(format_decimal(number, locale=language()))
 
 
@@ -50,7 +50,7 @@ def region_text(region: str) -> str:
 
 
 def month_text(month: str, form: str = "MMMM yyyy") -> str:
-    """A month, `YYYY-MM`, as in "April 2026"."""
+    """A month, given as `YYYY-MM`, as in "April 2026" or in another `form`, a CLDR pattern."""
     return format_date(date.fromisoformat(f"{month}-01"), form, locale=language())
 
 
@@ -71,13 +71,13 @@ def instant_text(instant: datetime, time_zone: str) -> str:
 
 
 def clock_text(instant: datetime, time_zone: str) -> str:
-    """An instant without its zone, which is shown beside it, as in "8 Apr 2026, 23:05"; this form can be typed, too."""
+    """An instant as a date and time without the zone, as in "8 Apr 2026, 23:05"; it can be typed like this."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language()], locale=language())}, {time_text(local)}"
 
 
 def time_text(local: datetime) -> str:
-    """The time of a local instant to the minute, as in "23:05"."""
+    """The time of day of a local date and time, to the minute, as in "23:05"."""
     return _CLOCK[language()].format(local)
 
 
@@ -101,13 +101,13 @@ def _city(time_zone: str, name: str) -> str:
 
 @cache
 def month_numbers() -> dict[str, int]:
-    """The numbers of the months, by name in each language."""
+    """The numbers of the months, by full and short name in every language, in lower case without a full stop."""
     return _numbers(get_month_names)
 
 
 @cache
 def weekday_numbers() -> dict[str, int]:
-    """The numbers of the weekdays, Monday first, by name in each language."""
+    """The numbers of the weekdays, 0 for Monday, by name as in `month_numbers`."""
     return _numbers(get_day_names)
 
 

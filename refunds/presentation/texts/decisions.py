@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Notice, Outcome, Reason
 from refunds.domain.holidays_data import holiday_name
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
-from refunds.presentation.texts.dates import date_text, total_text, zone_text
+from refunds.presentation.texts.dates import business_days_text, date_text, zone_text
 
 _CHANNEL = {Channel.PHONE: Message("by telephone"), Channel.EMAIL: Message("by e-mail")}
 
@@ -65,7 +65,7 @@ _DAY = {
 
 
 def why_data(day: date, why: SkipReason, region: str) -> dict[str, str]:
-    """Why a date does not count; with the name of a public holiday, if the data still has one."""
+    """Why a date does not count, as the API returns it; with the name of a holiday, if the data still has one."""
     named = holiday_name(region, day, language()) if why is SkipReason.PUBLIC_HOLIDAY else None
     return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
 
@@ -76,19 +76,22 @@ def reason_text(outcome: Outcome) -> str:
 
 
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
-    """The decision as a heading: whether the order is refundable, and until when; in the past if that has `ended`."""
+    """The decision as a heading: whether the order is refundable, and until when.
+
+    `ended` is whether the window has ended since the request: then a request in time is told of in the past.
+    """
     then = ended and outcome.reason is Reason.WITHIN_WINDOW
     text = translate(_HEADLINE_THEN if then else _HEADLINE[outcome.reason], **outcome_words(outcome))
     return text[0].upper() + text[1:]
 
 
 def outcome_words(outcome: Outcome) -> dict[str, Any]:
-    """The values that sentences about a decision are filled with."""
+    """The values that sentences about a decision are filled with, by name; empty for what it does not have."""
     window = outcome.window
     return {
         "service_day": date_text(window.service_day) if window else "",
         "last_day": date_text(window.last_day) if window else "",
-        "length": total_text(window.length) if window else "",
+        "length": business_days_text(window.length) if window else "",
         "zone": zone_text(outcome.time_zone),
         "channel": channel_text(outcome.channel) if outcome.channel else "",
         "late_entry_days": outcome.late_entry_days,
@@ -106,7 +109,10 @@ def verdict(outcome: Outcome) -> str:
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """How much of the window is left, or was left `then`; empty if no window runs yet or any more."""
+    """How much of the window was left at the request; empty if none ran yet or any more.
+
+    `then` is whether the request was on an earlier date: it is told of in the past.
+    """
     left = outcome.business_days_left
     if left is None:
         return ""

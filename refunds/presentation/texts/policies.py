@@ -11,7 +11,7 @@ from refunds.domain.policy import Difference, PolicyVersion
 from refunds.domain.terms import ContactChannel, JudgedBy, Texts, TimelyBy
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
-from refunds.presentation.texts.dates import date_text, instant_text, total_text
+from refunds.presentation.texts.dates import business_days_text, date_text, instant_text
 
 _LABEL = {
     "window_business_days": Message("Window"),
@@ -46,7 +46,7 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """A difference in words: what the term says now, and what it said before, if it replaces something."""
+    """A difference in words: what the term says now, and what it said before, if anything; instants in a time zone."""
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -113,8 +113,8 @@ def _texts_changed(before: Texts | None, after: Texts) -> str:
 
 
 _SHOWN: dict[str, Callable[[Any], str]] = {
-    "window_business_days": total_text,
-    "late_entry_days": total_text,
+    "window_business_days": business_days_text,
+    "late_entry_days": business_days_text,
     "refund_due_days": _calendar_days,
     "business_week": _week,
     "end_week": _week,
@@ -133,7 +133,7 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """The effect of a new closure, or a note that it was entered before."""
+    """The effect of a closure, in sentences; if it is not `new`, that it was entered before. `notices` are codes."""
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))
@@ -157,7 +157,11 @@ _REGISTERED = {
 
 
 def registration_text(version: PolicyVersion, follows: int | None, done: str) -> str:
-    """What happened to a version; `done` is `published`, `imported`, `dry_run` or `known` (registered before)."""
+    """What happened to a version, in sentences, and since when it holds.
+
+    `follows` is the number of the version in force before it, if any; `done` is `published`, `imported`, `dry_run` or
+    `known` (registered before).
+    """
     if follows is not None:
         order = Message("It follows version %(follows)s.", follows=follows)
     elif version.version == 1:
@@ -172,7 +176,10 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """The heading of a list of differences: what a version is compared with."""
+    """The heading of a list of differences: which version is compared with which.
+
+    `beside` is the number of the other version, None for a new policy; `same` is whether they say the same.
+    """
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:

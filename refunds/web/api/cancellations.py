@@ -141,6 +141,7 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 def _request(body: dict[str, Any]) -> Request:
+    """The request in a body. Raises `InvalidInput` unless the order and the contact are each given in one way."""
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
             detail = Message("give either %(one)s or %(other)s", one=one, other=other)
@@ -153,7 +154,10 @@ def _request(body: dict[str, Any]) -> Request:
 
 
 def _refusal(refused: Refused) -> Response:
-    """The problem that says why the order was not cancelled, with the recorded contact."""
+    """The response with the problem that says why the order was not cancelled; the decision is counted.
+
+    It has the recorded contact, the decision, and the cancellation that the order has already, if any.
+    """
     outcome, active = refused.decision.outcome, refused.active
     telemetry.count_decisions([outcome.reason])
     data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome))

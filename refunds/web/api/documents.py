@@ -36,11 +36,11 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
     the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print.
     """
-    form = accepted(JSON, HTML)
+    media_type = accepted(JSON, HTML)
     bind(query.get("lang") or language())
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
-    if form == HTML:
-        return document(documents.render_html(found), form)
+    if media_type == HTML:
+        return document(documents.render_html(found), media_type)
     response = reply(serializers.evidence_data(found))
     response.vary.add("Accept")
     return response
@@ -68,7 +68,7 @@ def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any
     print or, with `Accept: text/plain`, a text to send. It promises no time and no amount. A revoked cancellation has
     no confirmation.
     """
-    form = accepted(HTML, TEXT)
+    media_type = accepted(HTML, TEXT)
     bind(query.get("lang") or language())
-    write = confirmation.render_html if form == HTML else confirmation.render_text
-    return document(write(*cancellations.confirmation(uow, cancellation_id)), form)
+    write = confirmation.render_html if media_type == HTML else confirmation.render_text
+    return document(write(*cancellations.confirmation(uow, cancellation_id)), media_type)

@@ -110,4 +110,5 @@ _read_item = CheckItemSchema().read
 
 
 def _region(numbered: tuple[int, Any]) -> str:
+    """The region of a numbered item, to sort by; the item has not been checked yet."""
     return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

@@ -21,7 +21,7 @@ tag = Tag("Events", "What happened, in the order of the journal.")
 
 
 class RewoundSchema(ProblemSchema):
-    """A problem, with the position to continue from."""
+    """A problem; if the feed was rewound, with the position to continue from."""
 
     next = response_fields.Integer("The position of the last event in the journal: continue from here.", required=False)
 

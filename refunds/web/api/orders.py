@@ -166,6 +166,10 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})"')
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
+    """The corrected order. Raises as `orders.correct`, and `InvalidInput` if there is no reason.
+
+    Raises `PreconditionFailed` also if the request's If-Match is no ETag of an order.
+    """
     if reason is None:
         raise InvalidInput([FieldError("/correction_reason", Message("is required for a correction"), "required")])
     given = request.headers["If-Match"].strip()

@@ -63,7 +63,9 @@ def list_policies() -> Response:
     Each policy with its versions and their dates.
     """
     policies = present_policies()
-    return reply({"items": [_policy_data(policy_id) for policy_id in policies], "next": None}, etag=True, public=True)
+    return reply(
+        {"items": [_policy_data(policy_id) for policy_id in policies], "next": None}, etag=True, cacheable=True
+    )
 
 
 @tag.operation(
@@ -84,7 +86,7 @@ def get_policy(policy_id: str) -> Response:
 
     Its versions, when each took or takes effect, and when the policy was last updated.
     """
-    return reply(_policy_data(policy_id), etag=True, public=True)
+    return reply(_policy_data(policy_id), etag=True, cacheable=True)
 
 
 @tag.operation(
@@ -99,7 +101,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 
     Every term it sets, with the defaults filled in, and the clause as customers read it.
     """
-    return reply(registered_data(present_policies().record(policy_id, version)), etag=True, public=True)
+    return reply(registered_data(present_policies().record(policy_id, version)), etag=True, cacheable=True)
 
 
 @tag.operation(
@@ -124,6 +126,7 @@ def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
 
 
 def _policy_data(policy_id: str) -> dict[str, Any]:
+    """A policy as the API returns it. Raises `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     newest = next((record for record in reversed(records) if _has_begun(record)), None)
     return {
@@ -135,12 +138,13 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
 
 
 def _has_begun(record: RegisteredVersion) -> bool:
-    """Whether a version is or was in force."""
+    """Whether a version has taken effect by now."""
     begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
     return begun and record.withdrawn_at is None
 
 
 def _summary(record: RegisteredVersion) -> dict[str, Any]:
+    """A version in the list of a policy, without its terms."""
     data = registered_data(record)
     summary = {
         name: data[name] for name in ("version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
@@ -225,7 +229,7 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
 
 
 def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
-    """The version in a request body. Raises `InvalidInput` if the policy id is malformed."""
+    """The version in a body that was read by `DraftSchema`. Raises `InvalidInput` if the policy id is malformed."""
     policy = _policy_id.read({"policy": policy_id})["policy"]
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 

@@ -50,7 +50,10 @@ _NAVIGATION = (
 
 
 def bind_chosen_language() -> None:
-    """Bind the language that the reader has chosen on a page of the console, if any."""
+    """For a page of the console, bind the language that the reader has chosen, if any.
+
+    It is chosen by `lang` in the address of a page; the session keeps it.
+    """
     if not request.path.startswith(PREFIX):
         return
     chosen = request.args.get("lang")
@@ -69,7 +72,9 @@ def screen(
 ) -> Callable[[View], View]:
     """Declare a view as a screen or as the action of a form. It gets its unit of work and its form.
 
-    `form_view` shows the form again, with what was typed and the errors.
+    `form_view` shows the form again, with what was typed, if the view raises `InvalidInput`; after a POST also if the
+    records are not available, or if no page of this session has sent the form, which is then not acted on. Without a
+    `form_view`, these are problems. One of `scopes` is needed; if empty, any user may.
     """
 
     def declare(view: View) -> View:
@@ -103,7 +108,7 @@ def screen(
 def _sent() -> Form:
     """The parameters of the address and the form, which takes precedence.
 
-    A form that was not sent by a page of this session is marked as stale.
+    A form that was not sent by a page of this session is marked as stale. Raises as `sessions.form`.
     """
     sent, own = intake.parameters(request), True
     sent.pop("lang", None)
@@ -117,6 +122,7 @@ def _sent() -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
+    """The page of `form_view` with this form and status. Raises `Rejected` if there is no such view."""
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -132,7 +138,7 @@ class _Given(dict[str, str]):
 
 
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
-    """A page of the console, with what was typed into its form."""
+    """A page of the console, from its template and values, with the form as it was typed, its errors and its notice."""
     principal = g.get("principal")
     common = {
         "principal": principal,
@@ -155,19 +161,19 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
 
 
 def own_address(path: str) -> str:
-    """An address of the console, with the query of this request except `lang`."""
+    """The address of a path, with the query of this request except `lang`."""
     parameters = request.args.to_dict()
     parameters.pop("lang", None)
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 
 def to(endpoint: str, **values: Any) -> Response:
-    """The redirect to another screen after a form was sent."""
+    """The redirect to a screen, which the browser then reads with GET; `values` as in `at`."""
     return see(at(endpoint, **values))
 
 
 def at(endpoint: str, **values: Any) -> str:
-    """The address of a screen."""
+    """The address of a screen; `values` are the parameters of its path and its query, without those that are None."""
     return url_for(f"console.{endpoint}", **values)
 
 

@@ -25,7 +25,7 @@ RECENT = 50
 
 @screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """A cancellation: its reference, what happens next, and what to say to the customer."""
+    """A cancellation: its reference, what happens next, what to tell the customer, and the form to revoke it."""
     found = uow.cancellations.get(cancellation_id)
     words = {}
     if found.state is not State.REVOKED:
@@ -58,7 +58,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     form_view=cancellation,
 )
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Revoke a cancellation."""
+    """Revoke a cancellation, and show it again."""
     found = form.read(RevocationRequestSchema)
     settlements.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
@@ -66,7 +66,10 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The confirmation for the customer, as a page to print in their language."""
+    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's.
+
+    Raises `CancellationStateConflict` if the cancellation was revoked.
+    """
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)
@@ -74,7 +77,7 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The most recent cancellations of the signed-in user."""
+    """The latest cancellations that the signed-in user issued, with which can still be revoked, and for how long."""
     found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
     left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}

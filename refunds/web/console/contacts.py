@@ -31,17 +31,21 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The cancellation that is about to be issued, and the fields for notes."""
+    """What an agent confirms before an order is cancelled, and the fields for notes. Nothing is recorded yet."""
     return _confirm(uow, form, order_id, "cancel")
 
 
 @screen("/orders/<order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The contact that is about to be recorded, and the fields for notes."""
+    """What an agent confirms before a contact is recorded, and the fields for notes. Nothing is recorded yet."""
     return _confirm(uow, form, order_id, "record")
 
 
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
+    """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`.
+
+    Raises `NotFound`, `Forbidden` if an override lacks its scope, and `ContactStateConflict`.
+    """
     form = _taken_over(uow, form)
     found = form.read_leniently(EntrySchema)
     override, intent = found.get("override"), found.get("intent", Intent.CANCEL)
@@ -71,7 +75,10 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
 
 
 def _taken_over(uow: UnitOfWork, form: Form) -> Form:
-    """The form, filled with the recorded details of the contact that it supersedes."""
+    """The form, filled with the recorded details of the contact that it supersedes.
+
+    It stays as it is if it supersedes none, or has been sent: then what was typed counts.
+    """
     earlier = form.read_leniently(EntrySchema).get("supersedes")
     if earlier is None or request.method == "POST":
         return form
@@ -84,7 +91,7 @@ def _taken_over(uow: UnitOfWork, form: Form) -> Form:
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """How and when the customer asked; None if what was typed cannot be read."""
+    """How and when the customer asked; None if a time cannot be read. The session keeps the channel."""
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:
@@ -94,7 +101,10 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if any, and the decision that would be made, or the errors that prevent it."""
+    """The order, the stored contact if any, and the decision that would be made, or the errors that prevent it.
+
+    Raises `NotFound`, and `ContactStateConflict` if the stored contact cannot lead to a cancellation of this order.
+    """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
@@ -108,7 +118,7 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """The contact as it was entered. Raises `InvalidInput` if a time is invalid."""
+    """The contact as it was entered, not recorded yet. Raises `InvalidInput` if a time cannot be read."""
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     return NewContact(
         channel=how.channel,
@@ -127,7 +137,10 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
     form_view=confirm,
 )
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Cancel an order, on a stored contact or one entered now. A refused request is recorded, too."""
+    """Cancel an order, on a stored contact or one entered now, and show the cancellation.
+
+    If that is refused, a contact entered now is recorded all the same, and the contact is shown.
+    """
     found = form.read(EntrySchema)
     override = None
     if "override" in found:
@@ -151,7 +164,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     form_view=confirm_record,
 )
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a question, or a request whose order is to be cancelled later."""
+    """Record a contact with its decision, without cancelling: a question, or a request for later. Then show it."""
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
@@ -160,7 +173,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """All requests that are neither cancelled nor resolved."""
+    """A page of the requests that are open: their order is not cancelled, and they are not resolved or superseded."""
     items, following = paginate(
         uow,
         "open",
@@ -205,6 +218,6 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     form_view=contact,
 )
 def resolve(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Take a request off the Open list, for a reason."""
+    """Resolve an open request, for a reason: close it without a cancellation. Then show it again."""
     contacts.resolve(uow, contact_id, form.read(ResolutionRequestSchema)["reason"])
     return to("contact", contact_id=contact_id)

@@ -25,10 +25,10 @@ _LEAP_YEARS_APART = 8
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
-    """The local date that a text names, and the time of day; None if it names no time.
+    """The local date that a text names, and the time of day, or None if it names no time.
 
     A date without a year is the most recent such date, today included. A time alone is a time today. Raises
-    `ValueError` if the text is not a date.
+    `ValueError` if the text is not a date, if there is no such date or time, or if its weekday is another.
     """
     rest, clock = " ".join(text.split()), None
     if not rest:
@@ -45,6 +45,7 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
 
 def _day(text: str, today: date) -> date:
+    """The date that a text names, which has no weekday and no time. Raises `ValueError`."""
     found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
     if found is None:
         raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
@@ -62,6 +63,7 @@ def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
 
 
 def _month(text: str) -> int:
+    """The number of a month, from its digits or its name. Raises `ValueError` if it is no name of a month."""
     number = int(text) if text.isdigit() else month_numbers().get(text.lower())
     if number is None:
         raise ValueError("no such month")

@@ -43,13 +43,16 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query parameters of an address that stand for it."""
+        """The same as parameters of an address: the channel, and the times if they are given."""
         at = {"received_at": self.received_at, "sent_at": self.sent_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """How and when the customer asks, as typed. The session keeps the channel. Raises `InvalidInput`."""
+    """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
+
+    The session keeps the channel. Raises `InvalidInput` if a time cannot be read.
+    """
     if "channel" in found:
         session["channel"] = str(found["channel"])
     received, sent = forms.all_of(
@@ -59,12 +62,16 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 
 def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
+    """The instant that was typed into a field; None if the field is blank. Raises `InvalidInput` at the field."""
     return typed.instant(field, now, time_zone) if typed else None
 
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """The field for a number. It is shown again if an order could not be answered about."""
+    """The form to check an order by a number, or by a day and a region; it is shown again with what was wrong.
+
+    Outside production, also the demonstration orders of today.
+    """
     production = _in_production()
     return page(
         "check.html",
@@ -79,7 +86,10 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
-    """Go to the order or customer with a number, or to the answer for a day."""
+    """Redirect to the answer for the order or the customer with a number, or for a day.
+
+    Raises `InvalidInput` if nothing has this number, and if what was typed cannot be read or decided.
+    """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
@@ -97,6 +107,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
+    """The redirect to the answer for a day and a region, as typed. Raises `InvalidInput`, also if no day was typed."""
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput([FieldError(f"/{wanted}", Message("give a number, or a day"), "required")])
@@ -106,6 +117,7 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
 
 
 def _known(region: str | None) -> str | None:
+    """The region as it is. Raises `InvalidInput` if it is unknown, or could mean a part of the policy's country."""
     if region is not None:
         require_region(region, "/region")
         if any(part.endswith(f"-{region}") for part in _regions()):
@@ -140,7 +152,7 @@ def _is_misheard(number: str) -> bool:
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """The orders of a customer, by the customer's opaque id."""
+    """A page of the orders of a customer, by the customer's opaque id. Raises `NotFound` if they have none."""
     given = form.read(CustomerSchema).get("after")
     items, following = paginate(
         uow,
@@ -160,7 +172,10 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
 
 @screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Whether an order can be cancelled, until when, and why."""
+    """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
+
+    If a time in the address is not an exact instant, redirects to the address in which it is.
+    """
     order, decision, how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
         return to("answer", order_id=order_id, **how.parameters)
@@ -174,7 +189,10 @@ def _is_exact(form: Form, how: Asked) -> bool:
 
 
 def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
-    """An order, the decision on it, and how and when the customer asks. Raises `NotFound`, `InvalidInput`."""
+    """An order, the decision on it, and how and when the customer asks. The session keeps the channel.
+
+    Raises `NotFound`, and `InvalidInput` if a time cannot be read or is not possible.
+    """
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -183,7 +201,7 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """The answer for a service of which only the day and the region are known."""
+    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`."""
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([FieldError("/provided_on", Message("is required"), "required")])
@@ -194,7 +212,10 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """The decision for a day and a region, as typed, and how and when the customer asks. Raises `InvalidInput`."""
+    """The decision for a day and a region, as typed, and how and when the customer asks.
+
+    The session keeps the channel. Raises `InvalidInput`, also if there is no holiday data or no policy for the day.
+    """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
         lambda: found["provided_on"].begin("provided_on", uow.now, time_zone),
@@ -219,6 +240,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:
+    """The page with the answer; the decision is counted."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
@@ -263,7 +285,7 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
-    """Register the demonstration orders of today."""
+    """Register the demonstration orders of today, and show Check. Raises `NotFound` in production."""
     if _in_production():
         raise NotFound(Message("nothing is made up in production"))
     demonstration.register(uow, production=False)
@@ -281,7 +303,7 @@ def _in_production() -> bool:
 
 
 def _regions() -> list[str]:
-    """The regions of the default policy's country, and the country itself."""
+    """The codes of the default policy's country and of its subdivisions."""
     policies = present_policies()
     country = policies[policies.default].versions[-1].terms.country
     return [country, *(f"{country}-{code}" for code in subdivisions(country))]

@@ -14,14 +14,17 @@ PAGE = 50
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,))
 def journal(uow: UnitOfWork, form: Form) -> Response:
-    """The events, newest first, each with whether it is chained to the one before it."""
+    """A page of the events, newest first, each with whether it is sound and chained to the one before it."""
     before = form.read_leniently(BeforeSchema).get("before")
     return _journal(uow, form, before)
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", form_view=journal)
 def verify(uow: UnitOfWork, form: Form) -> Response:
-    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints."""
+    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
+
+    Then show the journal with the result.
+    """
     checkpoints = list(auth.store().checkpoints)
     try:
         return _journal(uow, form, None, report=uow.verify(checkpoints))

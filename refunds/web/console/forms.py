@@ -29,11 +29,11 @@ class Typed:
     text: str
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant. Raises `InvalidInput` at the field, also if no time was typed."""
+        """The instant. Raises `InvalidInput` at the field if it cannot be read, has no time, or the clocks skip it."""
         return self._meant(field, now, zone(time_zone), begins=False)
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant or, if no time was typed, the start of the day. Raises `InvalidInput` at the field."""
+        """The instant or, if no time was typed, the start of the day. Raises `InvalidInput` as `instant`."""
         return self._meant(field, now, zone(time_zone), begins=True)
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
@@ -57,7 +57,9 @@ class Typed:
 class Form:
     """What was typed into a form or is in an address, with the errors and the notice to show with it.
 
-    `address` is that of the page the form belongs to, if another page shows it.
+    `data` has what was typed, by field name. `idempotency_key` is the form's one-time id, by which it is acted on only
+    once. `notice` is `stale`, `unavailable` or `resumed`. `address` is that of the page the form belongs to, if another
+    page shows it.
     """
 
     data: Mapping[str, str] = field(default_factory=dict)
@@ -68,17 +70,17 @@ class Form:
 
     @classmethod
     def of(cls, sent: Mapping[str, str]) -> Self:
-        """The form that was sent, without blank fields."""
+        """The form that was sent, without blank fields and without spaces around the others."""
         trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
         return cls(data, data.pop("once", None))
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The values that were typed. Raises `InvalidInput`."""
+        """The values that were typed, as the schema reads them. Raises `InvalidInput` if any does not fit it."""
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The valid values among those typed, for a form that is shown again."""
+        """The values among those typed that fit the schema; the others are left out, for a form that is shown again."""
         try:
             found: Any = schema().load(self.data, unknown=EXCLUDE)
         except ValidationError as error:
@@ -87,7 +89,7 @@ class Form:
 
 
 class Moment(Text):
-    """A date and time in the reader's spelling, or an RFC 3339 instant."""
+    """A date and time in the reader's spelling, or an RFC 3339 instant; read as `Typed`, which gives it its meaning."""
 
     def __init__(self) -> None:
         super().__init__(100)
@@ -114,7 +116,7 @@ class FindSchema(AskedSchema):
 
 
 class ByDateSchema(AskedSchema):
-    """A service of which only the day and the region are known."""
+    """A service of which only the day and the region are known, and how and when the customer asks."""
 
     provided_on = Moment()
     region = Text(40)
@@ -151,7 +153,7 @@ class PrintedSchema(StrictSchema):
 
 
 class BeforeSchema(StrictSchema):
-    """The part of the journal to show."""
+    """The position before which to show the journal."""
 
     before = WholeText(1, 2**53 - 1)
 

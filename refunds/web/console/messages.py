@@ -163,7 +163,7 @@ _NOT_UNDERSTOOD = (
 
 
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
-    """The title of a problem, and what to do about it."""
+    """The title of a problem, and what to do about it; if holiday data does not reach far enough, with its years."""
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):
         covered = translate(

@@ -37,7 +37,10 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Everything stored about an order and proof that none of it was changed, as a page to print."""
+    """Everything stored about an order and proof that none of it was changed, as a page to print.
+
+    It is in the `language` of the address or else the reader's.
+    """
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(found), HTML)

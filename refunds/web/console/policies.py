@@ -31,7 +31,7 @@ def policies(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The versions of a policy, what each one changed, and the clause as customers read it."""
+    """The versions of a policy, what each one changed, its clauses and closures, and the form to simulate a change."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
@@ -64,7 +64,10 @@ def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
 
 @screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The effect that a change of some terms would have had on all past orders, as a chart with its tables."""
+    """The effect that a change of some terms would have had on all past orders, as a chart with its tables.
+
+    The present terms are the basis. Raises `InvalidInput` if the change leaves them as they are.
+    """
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]

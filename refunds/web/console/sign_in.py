@@ -26,7 +26,12 @@ from refunds.web.problems import HEADERS, Rejected, slug_of
 @blueprint.post("/sign-in/", defaults={"rest": ""})
 @blueprint.post("/sign-in/<path:rest>")
 def sign_in(rest: str) -> Response:
-    """Begin a session and continue to the requested page, with the form that was being sent to it, if any."""
+    """Begin a session and continue to the requested page, with the form that was being sent to it, if any.
+
+    Shows the sign-in page again if the name or the password is wrong, if there were too many attempts, or if no page of
+    this session has sent the form. Attempts are counted and logged. Raises `Rejected` if the form comes from another
+    site, and as `sessions.strangers_form`.
+    """
     sessions.require_same_site()
     store, form = auth.store(), sessions.strangers_form()
     name, kept = form.get("name", ""), form.get("kept", "")
@@ -51,7 +56,7 @@ sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 @screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
-    """End every session of the user, in all browsers."""
+    """End every session of the user, in all browsers. Then go to Check."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
     return to("check")
@@ -71,7 +76,7 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Whether the address can be opened as a page; false if only forms can be sent to it."""
+    """Whether an address of the console can be opened: false if it takes only forms; true even if nothing is there."""
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
@@ -82,7 +87,7 @@ def _is_page(rest: str) -> bool:
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """The endpoint and arguments of an address of the console. Raises `NotFound`, `MethodNotAllowed`."""
+    """The endpoint and arguments of an address. Raises `NotFound` or `MethodNotAllowed` if there are none."""
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -92,7 +97,10 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 @blueprint.errorhandler(Rejected)
 @blueprint.errorhandler(HTTPException)
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
-    """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in."""
+    """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
+
+    A failure of the service is logged. An exception that is no problem, such as a redirect, is returned as it is.
+    """
     if isinstance(error, Unauthenticated):
         try:
             return _asked_to_sign_in()
@@ -112,7 +120,10 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 
 def _asked_to_sign_in() -> Response:
-    """The sign-in page, shown in place of the requested page. It keeps a form that was sent."""
+    """The sign-in page, shown in place of the requested page. It keeps a form that was sent.
+
+    Raises as `sessions.strangers_form` if that form cannot be read.
+    """
     rest, kept = request.path.removeprefix(f"{PREFIX}/"), ""
     if request.method == "POST":
         form = sessions.strangers_form()
@@ -122,13 +133,17 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
+    """The sign-in page on the way to the page at `rest`: `kept` is a form for it, and `said` what the user is told."""
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")
     return page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
 
 
 def _resumed(rest: str, kept: str) -> Response:
-    """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet."""
+    """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
+
+    Redirects to Check if there is no such page. Raises `Forbidden` if the user may not send the form.
+    """
     try:
         endpoint, arguments = _matched(rest, "POST")
         typed = orjson.loads(kept)

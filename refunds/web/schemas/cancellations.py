@@ -132,7 +132,7 @@ class ActiveCancellationSchema(response_fields.ResponseSchema):
 
 
 class RefusalSchema(ProblemSchema):
-    """A problem; a refusal also has the recorded contact and the decision on it."""
+    """A problem; a refusal also has the recorded contact, the decision, and the cancellation that the order has."""
 
     contact_id = response_fields.String("The contact that asked for the cancellation. It is on record.", required=False)
     decision = ma.fields.Nested(DecisionSchema)
@@ -140,7 +140,7 @@ class RefusalSchema(ProblemSchema):
 
 
 class Reference(Text):
-    """A reference as the customer gives it, with or without dashes."""
+    """A reference as the customer gives it, with or without dashes; read as its ten digits."""
 
     def __init__(self) -> None:
         text = "The reference as the customer reads it out, with or without dashes."

@@ -107,7 +107,7 @@ class DaySchema(response_fields.ResponseSchema):
 
 
 class CalendarSchema(response_fields.ResponseSchema):
-    """The holiday data used for counting."""
+    """The region and the data by which the days were counted."""
 
     region = response_fields.String("The region whose holidays counted.")
     holidays_version = response_fields.String("The version of the holiday data.")

@@ -57,7 +57,7 @@ class JournalEntrySchema(EventSchema):
 
 
 class ProofSchema(response_fields.ResponseSchema):
-    """Whether the records are as they were written."""
+    """Whether the records of an order are as they were written."""
 
     sound = response_fields.Boolean("Whether the journal, the records and the checkpoints agree.")
     broken = ma.fields.List(
@@ -67,7 +67,7 @@ class ProofSchema(response_fields.ResponseSchema):
 
 
 class EvidenceSchema(response_fields.ResponseSchema):
-    """Everything stored about an order, with the clause as it was."""
+    """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
     order = ma.fields.Nested(OrderSchema, required=True)
     contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)

@@ -17,7 +17,7 @@ from refunds.web.schemas.request_fields import Limit
 
 
 class EventTypes(Text):
-    """Event types, separated by commas."""
+    """Event types, separated by commas; read as a list without repetitions."""
 
     def __init__(self) -> None:
         shape = Message(
@@ -50,7 +50,7 @@ class EventQuerySchema(QuerySchema):
 
 
 class EventSchema(response_fields.ResponseSchema):
-    """An event, without personal data, which is only in the record."""
+    """An event. It has no personal data: that is only in the record which it is about."""
 
     position = response_fields.Position("Its place in the journal: 1, 2, 3, …")
     type = response_fields.Code(EventType, "What happened.")

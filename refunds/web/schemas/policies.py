@@ -88,7 +88,7 @@ class PolicyVersionSchema(response_fields.ResponseSchema):
 
 
 class ClosureReasonSchema(response_fields.ResponseSchema):
-    """The reason for a closure; null if none was given or the caller may not see it."""
+    """The reason for a closure, in two languages; each is null if it was not given or the caller may not see it."""
 
     de = response_fields.String("In German.", allow_none=True)
     en = response_fields.String("In English.", allow_none=True)
@@ -167,7 +167,7 @@ POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
 
 
 class DifferenceSchema(response_fields.ResponseSchema):
-    """A term in which a version differs from the one before it."""
+    """A term in which a version differs from the one that it is compared with."""
 
     term = response_fields.String("The name of the term.")
     text = response_fields.String("What it says, and what it said before, in words.")
@@ -181,7 +181,7 @@ class PublishedVersionSchema(PolicyVersionSchema):
 
 
 class DraftSchema(StrictSchema):
-    """A version to publish: a version without the fields that the service sets."""
+    """A version to publish or simulate: a version without the fields that the service sets."""
 
     version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
     effective_from = NearInstant(

@@ -19,7 +19,7 @@ class OrderId(Text):
 
 
 class RecordId(Text):
-    """The id that the service gave a record; its prefix names the kind."""
+    """The id that the service gave a record; `prefix` names the kind of record, such as `con`."""
 
     def __init__(self, prefix: str, description: str, **kwargs: Any) -> None:
         example = f"{prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
@@ -36,7 +36,7 @@ class Limit(WholeText):
 
 
 class After(Text):
-    """The cursor where a page begins."""
+    """The cursor after which a page begins."""
 
     def __init__(self) -> None:
         super().__init__(500, metadata={"description": "The `next` of the previous page."})

@@ -19,6 +19,8 @@ class ResponseSchema(ma.Schema):
 
 
 def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
+    """A function that makes fields of a kind, each with its description."""
+
     def make(description: str, *, required: bool = True, allow_none: bool = False) -> ma.fields.Field[Any]:
         metadata = {"description": description} | (schema or {})
         return kind(required=required, allow_none=allow_none, metadata=metadata)
@@ -35,7 +37,7 @@ Instant = _described(ma.fields.DateTime)
 
 
 def Code(members: Iterable[str], description: str, *, required: bool = True) -> ma.fields.String:  # noqa: N802
-    """A field for a stable code from a set that may grow."""
+    """A field for a stable code; `members` are those known now, and clients must expect more."""
     known = [str(member) for member in members]
     return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
 
