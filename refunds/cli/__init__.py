@@ -80,7 +80,7 @@ class Command(click.Command):
         try:
             return super().invoke(context)
         except OSError as error:
-            click.echo(f"{error.filename or 'output'}: {error.strerror}", err=True)
+            click.echo(f"{error.filename or 'output'}: {error.strerror or error}", err=True)
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:

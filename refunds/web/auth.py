@@ -40,7 +40,7 @@ class Limiter:
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))
             left = min(left + (now - since) * self.rate, self.rate) - 1
-            self._buckets[actor] = max(left, 0), now
+            self._buckets[actor] = left if left >= 0 else left + 1, now  # a rejected request costs nothing
         return left
 
 

@@ -28,7 +28,7 @@ class Desk:
 
     def register(self, order_id=None, **facts):
         """Register an order and return its id."""
-        order_id = order_id or f"A-{next(_numbers)}"
+        order_id = order_id or f"D-{next(_numbers)}"
         facts = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
         answer = self.put(f"/v1/orders/{order_id}", json=facts)
         assert answer.status_code == 201, answer.text
