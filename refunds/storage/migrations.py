@@ -193,6 +193,7 @@ CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id)
   WHERE state IN ('issued', 'refunding', 'settled');
 DROP INDEX cancellations_due;
 CREATE INDEX cancellations_due ON cancellations (overdue_at, cancellation_id) WHERE state IN ('issued', 'refunding');
+CREATE INDEX orders_by_registration ON orders (registered_at, order_id);
 """
 
 MIGRATIONS = (

@@ -18,7 +18,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
 from refunds.web.auth import Scopes
-from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction, View
+from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction, View
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
 from refunds.web.schemas.problems import ProblemSchema
@@ -212,7 +212,7 @@ def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
     if answer.examples:
         content["examples"] = answer.examples
     forms = {form: {"schema": schema} for form, schema in answer.also.items()}
-    headers = ["X-Request-ID", *(["ETag"] if answer.etag else [])]
+    headers = ["X-Request-ID", *(["ETag"] if answer.etag else []), *(["Link"] if CSV in answer.also else [])]
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
     if idempotent:
@@ -264,6 +264,7 @@ _HEADERS = {
     "X-Request-ID": ("The request's id.", "string"),
     "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
+    "Link": ('Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.', "string"),
     "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
     "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
     "Retry-After": ("How many seconds to wait before trying again.", "integer"),

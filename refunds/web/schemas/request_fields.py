@@ -1,21 +1,15 @@
 """Request fields that several operations share."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
 
-from refunds.errors import Message
-from refunds.schemas.fields import Text, WholeText
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.schemas.fields import Choice, Text, WholeText
+from refunds.schemas.strict import QuerySchema
 
 PAGE, MOST = 50, 200
 """The number of items on a page of a list: the default and the maximum."""
-
-
-class OrderId(Text):
-    """The id that the billing system gave an order."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"description": "The billing system's id of the order."}
-        shape = Message("must be 1 to 64 letters, digits and . _ : -, and not of signs alone")
-        super().__init__(64, r"[._:\-]*[A-Za-z0-9][A-Za-z0-9._:\-]*", shape, metadata=metadata, **kwargs)
 
 
 class RecordId(Text):
@@ -40,3 +34,45 @@ class After(Text):
 
     def __init__(self) -> None:
         super().__init__(500, metadata={"description": "The `next` of the previous page."})
+
+
+class ListOrder(StrEnum):
+    """Which records of a list come first."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+class SortOrder(Choice):
+    """The order of a list, by the time of entry."""
+
+    def __init__(self) -> None:
+        super().__init__(ListOrder, metadata={"description": "Which come first. Default `oldest`."})
+
+
+class Contradiction(NamedTuple):
+    """Parameters that cannot be given together: when that is so, which one to change, and how."""
+
+    holds: Callable[[Mapping[str, Any]], bool]
+    name: str
+    detail: Message
+
+
+def backwards(since: str, until: str) -> Contradiction:
+    """The contradiction of a range that ends before it begins, by the names of its parameters."""
+    detail = Message("must not be before %(since)s", since=since)
+    return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
+
+
+class ListQuerySchema(QuerySchema):
+    """The filters of a list, which must not contradict each other: nothing could be found."""
+
+    contradictions: ClassVar[tuple[Contradiction, ...]] = ()
+
+    def read(self, data: Any) -> dict[str, Any]:
+        """The values, by the names of the fields; raises `InvalidInput`, also if some contradict each other."""
+        query = super().read(data)
+        found = [one for one in self.contradictions if one.holds(query)]
+        if found:
+            raise InvalidInput(FieldError(f"/{one.name}", one.detail, "contradiction") for one in found)
+        return query
