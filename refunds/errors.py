@@ -190,6 +190,15 @@ class NotFound(CallersError):
     code = "not-found"
 
 
+class OrderNotFound(NotFound):
+    """No order is registered with this id."""
+
+    code = "order-not-found"
+
+    def __init__(self) -> None:
+        super().__init__(Message("there is no order of this id: register it first"))
+
+
 class EffectiveTooEarly(InvalidInput):
     """A policy version would take effect before it is registered, or before its page was published."""
 

@@ -63,7 +63,7 @@ class Name(UnicodeConverter):
 def create_app(settings: Settings) -> Flask:
     """The WSGI application with the API and the console. It opens the records only when it first needs them."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, PUBLIC_URL=settings.public_url)
     app.jinja_env.undefined = StrictUndefined
     app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body

@@ -216,7 +216,7 @@ def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
     if idempotent:
-        headers.append("Idempotent-Replayed")
+        headers += ["Idempotent-Replayed", "Cancellation-State"]
     document = {
         "description": answer.description,
         "content": {answer.media_type: content, **forms},
@@ -266,8 +266,13 @@ _HEADERS = {
     "Location": ("Where the record is.", "string"),
     "Link": ('Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.', "string"),
     "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
+    "Cancellation-State": (
+        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response.",
+        "string",
+    ),
     "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
     "Retry-After": ("How many seconds to wait before trying again.", "integer"),
+    "Token-Expires": ("In the last 30 days of the token: when it expires.", "string"),
     "RateLimit": (
         (
             "How many requests are left (`r`), and in how many seconds the limit is full again (`t`), as in "

@@ -90,6 +90,12 @@ PROBLEMS = {
         Message("The path is misspelt, or something that the request names does not exist."),
         Message("Compare the path with the API document at /docs. Percent-encode special characters in codes and ids."),
     ),
+    "order-not-found": Problem(
+        404,
+        Message("No order is registered with this id"),
+        Message("The path is right, but no order has this id. Nothing was changed."),
+        Message("Compare the id with the billing system's. If it is right, register the order first."),
+    ),
     "method-not-allowed": Problem(
         405,
         Message("This address does not take this method"),

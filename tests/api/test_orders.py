@@ -83,7 +83,7 @@ def test_a_wrong_etag_is_refused(billing, tag):
 
 def test_an_unknown_order_cannot_be_corrected(billing):
     answer = billing.put("/v1/orders/unknown", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": "*"})
-    assert (answer.status_code, slug(answer)) == (404, "not-found")
+    assert (answer.status_code, slug(answer)) == (404, "order-not-found")
 
 
 def test_no_fact_changes_while_a_cancellation_rests_on_it(billing, supervisor):

@@ -42,7 +42,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
     },
     path=ORDER_ID_HELP,
-    problems=(*JUDGED, "evidence-required", "not-found", "contact-state-conflict"),
+    problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact

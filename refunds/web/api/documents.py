@@ -28,7 +28,7 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
     transaction=Transaction.READ,
     query=DocumentQuerySchema,
     path=ORDER_ID_HELP,
-    problems=("not-found", "not-acceptable"),
+    problems=("order-not-found", "not-acceptable"),
 )
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order

@@ -73,7 +73,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
     headers=("IfMatch",),
     problems=(
         *JUDGED,
-        "not-found",
+        "order-not-found",
         "order-facts-conflict",
         "order-frozen",
         "precondition-failed",
@@ -106,7 +106,7 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     path=ORDER_ID_HELP,
-    problems=("not-found",),
+    problems=("order-not-found",),
 )
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
@@ -171,7 +171,7 @@ def import_orders(body: dict[str, Any]) -> Response:
     transaction=Transaction.READ,
     query=EligibilityQuerySchema,
     path=ORDER_ID_HELP,
-    problems=("not-found", "calendar-not-covered", "no-policy-in-force"),
+    problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
 )
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled

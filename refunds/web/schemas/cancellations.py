@@ -74,7 +74,7 @@ class CancellationOverrideSchema(response_fields.ResponseSchema):
 
     kind = response_fields.Code(OverrideKind, "Which override.")
     reason = response_fields.String("Why; null if hidden.", allow_none=True)
-    by = response_fields.String("Who made it.")
+    approved_by = response_fields.String("Who approved it.")
 
 
 class CancellationRefundSchema(response_fields.ResponseSchema):

@@ -117,7 +117,7 @@ HAPPENED = [
         5,
         EventType.CANCELLATION_ISSUED,
         _CANCELLATION,
-        reference="3140926534",
+        reference="314-092-6534",
         contact_id=_CORRECTED,
         basis="policy",
         reason="within_window",
