@@ -51,6 +51,7 @@ class Commands(AppGroup):
         "demo",
         "evidence",
         "openapi",
+        "orders",
         "policy",
         "serve",
         "tokens",
