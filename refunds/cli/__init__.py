@@ -50,6 +50,7 @@ class Commands(AppGroup):
         "deadlines",
         "demo",
         "evidence",
+        "export",
         "openapi",
         "orders",
         "policy",
