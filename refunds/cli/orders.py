@@ -16,6 +16,7 @@ from refunds.presentation.language import translate
 from refunds.schemas.order_files import read_orders
 from refunds.service import orders
 from refunds.service.orders import OrderFacts, Registration
+from refunds.storage.checkpoints import Checkpoint
 
 REFUSED = "refused"
 
@@ -36,6 +37,7 @@ def import_(file: Path) -> None:
     command again if it was interrupted. Exits with 0 if no line is refused, with 3 otherwise.
     """
     store, counts = loaded_store(), Counter[str]()
+    store.on_checkpoint = _report_failure  # there is one for each transaction, and they would fill the screen
     with file.open("rb") as data, progress() as shown:
         # What is not UTF-8 becomes characters that no fact can have, so that it is refused with its line.
         lines = TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
@@ -51,6 +53,12 @@ def import_(file: Path) -> None:
         click.echo(f"{name}: {counts[name]}")
     if counts[REFUSED]:
         sys.exit(CallersError.exit_code)
+
+
+def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
+    """Print that a checkpoint could not be written; the next one covers its events."""
+    if failure is not None:
+        click.echo(f"no checkpoint at {checkpoint.position}: {failure.strerror or failure}", err=True)
 
 
 def _facts(lines: Iterator[str]) -> Iterator[tuple[int, OrderFacts | InvalidInput]]:
