@@ -1,6 +1,7 @@
 """Lists of orders, contacts and cancellations: filters, contradictions, tables; and orders registered in batches."""
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from itertools import count
 
@@ -9,6 +10,7 @@ import pytest
 from refunds.presentation import tables
 from refunds.service import orders
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, places, slug
+from tests.conftest import client_of
 
 _regions = count()
 REGIONS = ["AT-1", "AT-2", "AT-3", "AT-4", "AT-5", "AT-6", "AT-7", "AT-8", "AT-9", "CH-ZH", "CH-BE", "CH-GE", "CH-VD"]
@@ -127,7 +129,9 @@ def test_cancellations_are_filtered_by_basis_policy_and_issuer(supervisor, agent
     assert listed(f"order_id={by_agent['order_id']}&issued_by={by_agent['issued_by']}") == [by_agent["cancellation_id"]]
     assert listed(f"order_id={by_agent['order_id']}&policy=virtual-numbers") == [by_agent["cancellation_id"]]
     assert listed(f"order_id={by_agent['order_id']}&policy=other") == []
-    assert listed("order=newest&limit=1") == [goodwill["cancellation_id"]]
+    newest, oldest = (listed(f"issued_to={LATE}&limit=200&order={order}") for order in ("newest", "oldest"))
+    assert by_agent["cancellation_id"] in newest
+    assert newest == oldest[::-1] == sorted(newest, reverse=True)
 
 
 def test_cancellations_are_filtered_by_when_they_were_issued_and_settled(billing, now):
@@ -243,6 +247,23 @@ def test_a_batch_can_be_sent_again(billing):
     items = [facts(f"again-{number}", customer_ref=f"K-{number % 7}") for number in range(30)]
     assert {item["outcome"] for item in batch(billing, *items)} == {"registered"}
     assert {item["outcome"] for item in batch(billing, *items)} == {"unchanged"}
+
+
+def test_two_batches_with_the_same_customers_do_not_lock_each_other_out(app, billing):
+    """They lock the customers in the same order, whatever the order of their items."""
+
+    def items(name, numbers):
+        return [facts(f"{name}-{number}", customer_ref=f"K-both-{number}") for number in numbers]
+
+    def sent(listed):
+        return client_of(app, "billing").post("/v1/orders/batch", json={"items": listed})
+
+    for turn in range(3):
+        with ThreadPoolExecutor(2) as threads:
+            forwards, backwards = items(f"one-{turn}", range(100)), items(f"other-{turn}", range(99, -1, -1))
+            answers = list(threads.map(sent, (forwards, backwards)))
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert {item["status"] for answer in answers for item in answer.json["items"]} == {201}
 
 
 def test_of_two_rows_for_one_order_the_first_counts(billing):
