@@ -106,7 +106,7 @@ ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", "NULL")
 CONTACT = ("'A-1'", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:4])
 JUDGED = ("'{}'", "0", "0", *NONE[:4])
 CANCELLATION = ("'con_1'", "'{}'", "'policy'")
-ISSUED = ("0", "'x'", "'d'", "0", *NONE)
+ISSUED = ("0", "'x'", "'d'", "0", *NONE, *NONE[:2])
 VERSION = ("1", "0", "'a'", "0", "NULL", "'{}'", "'h'", "NULL", "NULL")
 USER = ("'agent'", "'h'", "1", "0", "NULL")
 CLOSURE = ("'2026-12-24'", "NULL", "NULL", "0", "'a'")
@@ -158,7 +158,7 @@ CONFLICTS = {
     "cancellations.reference": row("cancellations", "'can_3'", "'1'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     "cancellations.order_id": row("cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED),
     "events.position": EVENT,
-    "journal_head.id": row("journal_head", "1", "0", "''", "0"),
+    "journal_head.id": row("journal_head", "1", "0", "''", "0", "NULL"),
     "idempotency.client_id, idempotency.key_hash": KEY,
 }
 """A statement that violates each unique constraint."""
