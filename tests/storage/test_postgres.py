@@ -10,7 +10,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.records import Cancellation
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
 from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
@@ -97,8 +98,9 @@ def shown(tx, setting):
 
 
 def row(table, *values):
-    """The statement that adds a row."""
-    return f"INSERT INTO {table} VALUES ({', '.join(values)})"  # noqa: S608 - the values below
+    """The statement that inserts a row, by position; into cancellations by name, as they have a generated column."""
+    names = f" ({', '.join(field.name for field in fields(Cancellation))})" if table == "cancellations" else ""
+    return f"INSERT INTO {table}{names} VALUES ({', '.join(values)})"  # noqa: S608
 
 
 NONE = ("NULL",) * 10
