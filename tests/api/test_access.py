@@ -112,8 +112,7 @@ def test_the_scope_of_every_operation_is_documented(app, client):
             view = next(
                 app.view_functions[rule.endpoint]
                 for rule in app.url_map.iter_rules()
-                if rule.rule.replace("<string:", "{").replace("<number:", "{").replace(">", "}") == path
-                and method.upper() in rule.methods
+                if re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule) == path and method.upper() in rule.methods
             )
             assert operation["x-scopes"] == list(view.scopes or ()), path
             assert all(f"`{scope}`" in operation["description"] for scope in view.scopes or ()), path
