@@ -313,7 +313,11 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
     """The JSON schema that one of our own fields declares; empty for all other fields."""
     if isinstance(field, Either):
-        return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
+        either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
+        if field.discriminator:
+            named = {value: converter.resolve_nested_schema(schema)["$ref"] for value, schema in field.by.items()}
+            either["discriminator"] = {"propertyName": field.discriminator, "mapping": named}
+        return either
     schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))
     if field.allow_none and "enum" in schema:
         schema["enum"] = [*schema["enum"], None]

@@ -175,10 +175,10 @@ PROBLEMS = {
     ),
     "feed-rewound": Problem(
         409,
-        Message("The feed does not reach that far"),
+        Message("The feed has not given this place"),
         Message(
-            "The journal ends before the position in the request, because an older backup of the database was "
-            "restored. This request changed nothing."
+            "The journal has another event at the place in the request, or ends before it, because an older backup of "
+            "the database was restored. This request changed nothing."
         ),
         Message(
             "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "

@@ -72,7 +72,7 @@ REQUESTS = {
     "cursor": ("GET", "/v1/contacts?after=zzz", {}),
     "days": ("GET", "/v1/calendars/DE/days?from=2026-01-01&to=2028-01-01", {}),
     "events": ("GET", "/v1/events?types=a,b", {}),
-    "feed": ("GET", "/v1/events?after=999999", {}),
+    "feed": ("GET", "/v1/events?after=OTk5OTk5LjAwMDAwMDAw", {}),
     "no such path": ("GET", "/v1/nothing", {}),
     "no such order": ("GET", "/v1/orders/none", {}),
     "no such contact": ("GET", "/v1/contacts/con_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", {}),

@@ -243,6 +243,13 @@ def test_each_item_of_a_batch_has_its_own_outcome(billing):
     assert billing.feed("batch-where") == []
 
 
+def test_an_outcome_has_the_order_id_as_it_is_registered(billing):
+    (done,) = batch(billing, facts("Ne\u0301 #1001/a,b;c", region="LU"))
+    assert done["order_id"] == "N\u00e9 #1001/a,b;c"
+    (row,) = table(billing.get("/v1/orders?region=LU", headers={"Accept": "text/csv"}))
+    assert row["order_id"] == done["order_id"]
+
+
 def test_a_batch_can_be_sent_again(billing):
     items = [facts(f"again-{number}", customer_ref=f"K-{number % 7}") for number in range(30)]
     assert {item["outcome"] for item in batch(billing, *items)} == {"registered"}

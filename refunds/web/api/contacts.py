@@ -31,7 +31,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/contacts",
+    "/v1/orders/<order:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.IDEMPOTENT,

@@ -22,7 +22,7 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/evidence",
+    "/v1/orders/<order:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,

@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, g, request
 
@@ -52,7 +53,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>",
+    "/v1/orders/<order:order_id>",
     Answer(
         "The order was registered already, and now has the facts that were sent.",
         OrderSchema,
@@ -96,12 +97,12 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     else:
         locked, registration = orders.register(uow, facts)
         order, created = locked.order, registration is Registration.REGISTERED
-    location = f"/v1/orders/{order_id}" if created else None
+    location = f"/v1/orders/{quote(order.order_id, safe='')}" if created else None
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>",
+    "/v1/orders/<order:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
@@ -159,13 +160,13 @@ def import_orders(body: dict[str, Any]) -> Response:
     refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
     a retry is safe, also after an error: some of the items may have been registered.
     """
-    items = body["items"]
-    outcomes = orders.import_all(auth.store(), g.principal, enumerate(map(_read_item, items)))
-    return reply({"items": [_outcome_data(i, items[i], outcome) for i, outcome in outcomes]})
+    read = list(map(_read_item, body["items"]))
+    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read))
+    return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/eligibility",
+    "/v1/orders/<order:order_id>/eligibility",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
@@ -235,12 +236,13 @@ def _read_item(item: Any) -> OrderFacts | InvalidInput:
         return error
 
 
-def _outcome_data(i: int, item: Any, outcome: Registration | CallersError) -> dict[str, Any]:
+def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration | CallersError) -> dict[str, Any]:
     """What the item of a batch at an index did, or its problem."""
     if isinstance(outcome, CallersError):
         return error_data(outcome, f"/items/{i}")
+    assert isinstance(read, OrderFacts)
     status = 201 if outcome is Registration.REGISTERED else 200
-    return {"status": status, "order_id": item["order_id"], "outcome": outcome}
+    return {"status": status, "order_id": read.order_id, "outcome": outcome}
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:

@@ -17,7 +17,7 @@ from refunds.domain.records import (
 )
 from refunds.domain.references import parse_reference
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, Text, checked
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text, checked
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -152,7 +152,7 @@ class RefusalSchema(ProblemSchema):
     cancellation = ma.fields.Nested(ActiveCancellationSchema)
 
 
-class Reference(Text):
+class CancellationReference(Text):
     """A reference as the customer gives it, with or without dashes; read as its ten digits."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class CancellationQuerySchema(ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = Reference()
+    reference = CancellationReference()
     state = Choice(State, metadata={"description": "Only those in this state."})
     basis = Choice(Basis, metadata={"description": "Only those on this basis."})
     policy = PolicyId("Only those that were decided by this policy.")
@@ -251,7 +251,7 @@ LINKS = {
 class RefundRequestSchema(StrictSchema):
     """The beginning of a refund."""
 
-    billing_ref = Line(
+    billing_ref = Reference(
         100,
         metadata={
             "description": "Billing's reference for the refund, which holds it: only a request with the same reference "
@@ -270,7 +270,7 @@ class SettlementRequestSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
     settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
-    billing_ref = Line(
+    billing_ref = Reference(
         100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
     )
 

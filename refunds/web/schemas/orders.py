@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Text, Unread, Whole
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
 from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -110,7 +110,7 @@ class OrderBatchResultSchema(response_fields.ResponseSchema):
 class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
-    customer_ref = Line(200, required=True, metadata={"description": "Billing's reference for the customer."})
+    customer_ref = Reference(200, required=True, metadata={"description": "Billing's reference for the customer."})
     after = After()
     limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
 

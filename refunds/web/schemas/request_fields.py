@@ -32,8 +32,8 @@ class Limit(WholeText):
 class After(Text):
     """The cursor after which a page begins."""
 
-    def __init__(self) -> None:
-        super().__init__(500, metadata={"description": "The `next` of the previous page."})
+    def __init__(self, description: str = "The `next` of the previous page.") -> None:
+        super().__init__(500, metadata={"description": description})
 
 
 class ListOrder(StrEnum):
