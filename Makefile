@@ -54,6 +54,7 @@ bench: dev
 
 openapi: install
 	$(FLASK) openapi --output openapi.yaml
+	$(BIN)/python -m tools.commands > docs/commands.md
 
 # All texts, gathered into the catalogue and compiled; what is new there is then to be translated.
 translations: install

@@ -32,7 +32,7 @@ PATIENCE = 30
 """Seconds that a request under way gets to finish when the service stops."""
 
 
-@click.command("serve", cls=Command)
+@click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
 def command() -> None:
     """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
