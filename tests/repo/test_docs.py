@@ -121,6 +121,13 @@ def test_every_term_is_documented_with_its_default(term):
     assert f"| `{term.name}` | {shown} | {meaning} |\n" in (ROOT / "docs/policies.md").read_text()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_in_the_navigation_of_the_site_and_in_the_readme(page):
+    """When this fails, add the page to `tools/mkdocs.yml` and to the table in the README."""
+    assert f"- {page.name}\n" in (ROOT / "tools/mkdocs.yml").read_text()
+    assert f"](docs/{page.name})" in (ROOT / "README.md").read_text()
+
+
 def test_the_reference_of_the_commands_is_up_to_date():
     """When this fails, run `make openapi`."""
     assert (ROOT / "docs/commands.md").read_text() == reference()
