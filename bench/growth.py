@@ -18,6 +18,7 @@ from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, in_turn, seconds
 from bench.server import SERVICE, Running, running
 from bench.writes import CALL
+from refunds.service.events import place
 from refunds.storage import events
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.cursors import cursor
@@ -105,7 +106,9 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
-    head = events.head(uow.tx).position
+    last = events.head(uow.tx).position - PAGE
+    drawn = [chance.randint(1, last) for _ in range(100)]
+    places = [place(position, uow.events.hash_at(position) or b"") for position in drawn]
     issued = _places(uow, "cancellations", {}, "SELECT cancellation_id AS id FROM cancellations ORDER BY id", [0])
     is_open = "SELECT contact_id AS id FROM contacts WHERE is_open = 1 ORDER BY id"
     waiting = _places(uow, "contacts", {"open": True}, is_open, [])
@@ -117,7 +120,7 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
     return {
         "eligibility": lambda: home.get(f"/v1/orders/{stored.order_id(chance.randrange(orders))}/eligibility"),
         ISSUE: issue,
-        "page of the feed": lambda: home.get(f"/v1/events?after={chance.randrange(head - PAGE)}&limit={PAGE}"),
+        "page of the feed": lambda: home.get(f"/v1/events?after={places[chance.randrange(len(places))]}&limit={PAGE}"),
         "page of cancellations": lambda: home.get(f"/v1/cancellations?after={issued()}&limit={PAGE}"),
         "overdue cancellations, none": lambda: home.get("/v1/cancellations?overdue=true"),
         "page of open contacts": lambda: home.get(f"/v1/contacts?open=true&after={waiting()}&limit={PAGE}"),

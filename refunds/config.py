@@ -16,6 +16,10 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
+RELEASE = "0.2.0"
+"""The release of the service, as in `pyproject.toml`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How this process is configured; each field knows its variable and what it is for."""
@@ -48,6 +52,12 @@ class Settings:
         "REFUNDS_TRUSTED_HOSTS", "The host names under which the service can be reached, separated by commas."
     )
 
+    public_url: str = _setting(
+        "REFUNDS_PUBLIC_URL",
+        "The address under which clients reach the service, such as `https://refunds.example`. With it, the types of "
+        "problems are absolute addresses.",
+    )
+
     @property
     def production(self) -> bool:
         """Whether this is production, where no key, directory or data is made up."""
@@ -70,6 +80,7 @@ def load_settings() -> Settings:
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
+        "public_url": env.str(name["public_url"], "", validate=_address),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
     try:
@@ -91,6 +102,12 @@ def _port(text: str) -> None:
     """Raise `ValidationError` unless a text is the number of a port."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValidationError("must be a number from 1 to 65535")
+
+
+def _address(text: str) -> None:
+    """Raise `ValidationError` unless a text is empty or the address of a host."""
+    if not re.fullmatch(r"(?:https?://[A-Za-z0-9.:\[\]-]+)?", text):
+        raise ValidationError("must be an address without a path, such as https://refunds.example")
 
 
 def _rate(text: str) -> None:

@@ -190,6 +190,15 @@ class NotFound(CallersError):
     code = "not-found"
 
 
+class OrderNotFound(NotFound):
+    """No order is registered with this id."""
+
+    code = "order-not-found"
+
+    def __init__(self) -> None:
+        super().__init__(Message("there is no order of this id: register it first"))
+
+
 class EffectiveTooEarly(InvalidInput):
     """A policy version would take effect before it is registered, or before its page was published."""
 
@@ -272,13 +281,13 @@ class InvalidCursor(CallersError):
 
 
 class FeedRewound(CallersError):
-    """A position in the feed that the journal does not reach (any more); `position` is where the journal ends."""
+    """A place in the feed that this journal has not given; `place` is where to read on."""
 
     code = "feed-rewound"
 
-    def __init__(self, position: int) -> None:
-        self.position = position
-        detail = Message("the journal ends at %(position)s: read on from there", position=position)
+    def __init__(self, place: str) -> None:
+        self.place = place
+        detail = Message("this journal has not given this place: read on from the problem's next")
         self.errors = (FieldError("/after", detail, "feed_rewound"),)
         super().__init__(summary(self.errors))
 

@@ -111,6 +111,7 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,
         "trusted_hosts": ["localhost"],
+        "public_url": "",
     }
     return Settings(**defaults | changed)
 

@@ -53,6 +53,15 @@ def holds_payment_data(text: str) -> bool:
     ) or any(map(_is_iban, _iban_candidates(plain.upper())))
 
 
+def is_payment_data(reference: str) -> bool:
+    """Whether a reference contains payment data, where digits that directly follow a letter are no card number."""
+    plain = _plain(reference)
+    return holds_payment_data(_AFTER_LETTER.sub(" ", plain)) or any(map(_is_iban, _iban_candidates(plain.upper())))
+
+
+_AFTER_LETTER = re.compile(r"(?<=[^\W\d_])[0-9]+")
+
+
 def _plain(text: str) -> str:
     """The text without marks and invisible characters, its digits and letters in their plain forms."""
     visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in _UNSEEN)

@@ -74,7 +74,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
         override = {
             "kind": cancellation.override_kind,
             "reason": cancellation.override_reason,
-            "by": cancellation.override_by,
+            "approved_by": cancellation.override_by,
         }
     if cancellation.refund_begun_at is not None:
         refund = {

@@ -184,6 +184,10 @@ class FreeText(Text):
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))
+        self._require_no_payment_data(text)
+        return text
+
+    def _require_no_payment_data(self, text: str) -> None:
         if payment_data.holds_payment_data(text):
             raise does_not_fit(
                 Message(
@@ -192,7 +196,6 @@ class FreeText(Text):
                 ),
                 PAYMENT_DATA,
             )
-        return text
 
 
 class Line(FreeText):
@@ -205,6 +208,20 @@ class Line(FreeText):
         if not text.isprintable() or text != text.strip():
             raise does_not_fit(Message("must be one line of visible characters, without spaces at its ends"))
         return text
+
+
+class Reference(Line):
+    """Another system's reference, which must not look like payment data."""
+
+    def _require_no_payment_data(self, text: str) -> None:
+        if payment_data.is_payment_data(text):
+            raise does_not_fit(
+                Message(
+                    "must not be what looks like a payment card's number or an IBAN: if it is another number, write it "
+                    "with a letter in front, such as K4111…"
+                ),
+                PAYMENT_DATA,
+            )
 
 
 class Choice(_Strict, fields.String):

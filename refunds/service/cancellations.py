@@ -19,7 +19,7 @@ from refunds.domain.records import (
     OverrideKind,
     State,
 )
-from refunds.domain.references import new_reference
+from refunds.domain.references import format_reference, new_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
@@ -208,7 +208,7 @@ def _issue(
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,
-        reference=cancellation.reference,
+        reference=format_reference(cancellation.reference),
         contact_id=contact.contact_id,
         basis=cancellation.basis,
         reason=recorded.outcome.reason,

@@ -1,23 +1,58 @@
 """The feed: every event once, in the order of the commits."""
 
+import base64
+import binascii
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from refunds.domain.journal import Event
+from refunds.domain.journal import GENESIS, Event
 from refunds.domain.permissions import Scope
-from refunds.errors import FeedRewound
+from refunds.errors import FeedRewound, InvalidCursor, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
+_MARK = 4
+"""Bytes of an event's hash in the place after it. They show whether a journal has given the place."""
 
-def read(uow: UnitOfWork, after: int, limit: int, types: Sequence[str] | None) -> tuple[list[Event], int]:
-    """Up to `limit` events after a position, and the position to go on from.
+
+class Page(NamedTuple):
+    """A page of the feed: the journal's id, the events, and the place to go on from."""
+
+    journal_id: str | None
+    events: list[Event]
+    following: str
+
+
+def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
+    """Up to `limit` events after a place that an earlier page has given, or from the first if it is None.
 
     `types` limits them to these types; events for auditors are left out unless the principal may see them. Raises
-    `FeedRewound` if the position is beyond the end: an older state was restored, so the later events that the reader
-    has seen did not happen.
+    `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this journal has not given: an older
+    state was restored, so events that the reader has seen did not happen.
     """
-    head = uow.events.head().position
-    if after > head:
-        raise FeedRewound(head)
-    found = uow.events.after(after, limit, types, audit=uow.principal.may(Scope.AUDIT_READ))
+    head = uow.events.head()
+    position, mark = (0, GENESIS[:_MARK]) if after is None else _place(after)
+    known = head.hash if position == head.position else uow.events.hash_at(position)
+    if known is None or known[:_MARK] != mark:
+        raise FeedRewound(place(head.position, head.hash) if position > head.position else place(0, GENESIS))
+    found = uow.events.after(position, limit, types, audit=uow.principal.may(Scope.AUDIT_READ))
     # A page that is not full reaches the head, past the events that it leaves out.
-    return found, found[-1].position if len(found) == limit else head
+    last = found[-1] if len(found) == limit else head
+    return Page(head.journal_id, found, place(last.position, last.hash))
+
+
+def place(position: int, event_hash: bytes) -> str:
+    """The place after the event at a position, as an opaque text."""
+    return base64.urlsafe_b64encode(f"{position}.{event_hash[:_MARK].hex()}".encode()).decode().rstrip("=")
+
+
+def _place(text: str) -> tuple[int, bytes]:
+    """The position and the mark in a place; raises `InvalidCursor` if it is none."""
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    found = re.fullmatch(rb"(0|[1-9][0-9]{0,17})\.([0-9a-f]{8})", decoded)
+    if found is None:
+        raise InvalidCursor(Message("after must be the next of an earlier page of the feed."))
+    return int(found[1]), bytes.fromhex(found[2].decode())

@@ -96,7 +96,7 @@ def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple
         head = events.head(context.tx)
     except _NO_VALUE:
         head = None
-    if head != end:
+    if head is None or head._replace(journal_id=None) != end:  # the id is not part of the chain
         raise Broken(f"position {position + 1}: the journal does not end where its head says")
     return position, digests
 

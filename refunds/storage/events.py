@@ -14,14 +14,15 @@ EVENTS = RecordMapper(Event, "events")
 
 
 class Head(NamedTuple):
-    """The position and the hash of the last event, and the position of the last one about policies."""
+    """The position and the hash of the last event, the position of the last about policies, and the journal's id."""
 
     position: int
     hash: bytes
     policies_at: int
+    journal_id: str | None
 
 
-NO_EVENT = Head(0, GENESIS, 0)
+NO_EVENT = Head(0, GENESIS, 0, None)
 
 
 class Events(Repository[Event]):
@@ -32,6 +33,13 @@ class Events(Repository[Event]):
     def head(self) -> Head:
         """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
         return head(self._tx)
+
+    def hash_at(self, position: int) -> bytes | None:
+        """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
+        if position == 0:
+            return GENESIS
+        row = self._tx.one("SELECT hash FROM events WHERE position = :position", position=position)
+        return None if row is None else bytes(row["hash"])
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
         """Up to `limit` events after a position, in order; of these types, or all; those for auditors need `audit`."""
@@ -97,7 +105,7 @@ def lock_head(tx: Transaction) -> Head:
     return _head(tx.one(_HEAD + " {for_update}"))
 
 
-_HEAD = "SELECT position, hash, policies_at FROM journal_head WHERE id = 1"
+_HEAD = "SELECT position, hash, policies_at, journal_id FROM journal_head WHERE id = 1"
 
 
 def _head(row: Row | None) -> Head:
@@ -118,12 +126,15 @@ def moved(head: Head, events: Sequence[Event]) -> Head:
     """The head after these events, at least one, that follow it; nothing is stored."""
     last = events[-1]
     about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
-    return Head(last.position, last.hash, max(about_policies, default=head.policies_at))
+    return Head(last.position, last.hash, max(about_policies, default=head.policies_at), head.journal_id)
 
 
 def set_head(tx: Transaction, head: Head) -> None:
     """Store this as the head of the journal."""
-    moving = "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at WHERE id = 1"
+    moving = (
+        "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
+        " journal_id = :journal_id WHERE id = 1"
+    )
     tx.run(moving, **head._asdict())
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
 from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
-from refunds.errors import Message, NotFound
+from refunds.errors import OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies
 from refunds.storage.cancellations import CANCELLATIONS
@@ -39,7 +39,7 @@ class Inspection:
     def __init__(self, context: Context, order_id: str) -> None:
         row = orders.by_id(context.tx, order_id)
         if row is None:
-            raise NotFound(Message("there is no order of this id"))
+            raise OrderNotFound
         self._context, self._order_id = context, order_id
         self._shown, self._true = context.cipher(row), keys.cipher(context.keys, row)
         self._rows: dict[RecordMapper[Any], list[Row]] = {

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ulid import ULID
+
 from refunds.domain.journal import GENESIS
 from refunds.errors import ConfigurationError, Unreadable
 from refunds.storage import Engine, Transaction
@@ -193,6 +195,7 @@ CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id)
   WHERE state IN ('issued', 'refunding', 'settled');
 DROP INDEX cancellations_due;
 CREATE INDEX cancellations_due ON cancellations (overdue_at, cancellation_id) WHERE state IN ('issued', 'refunding');
+ALTER TABLE journal_head ADD COLUMN journal_id TEXT;
 """
 
 MIGRATIONS = (
@@ -229,6 +232,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
             for step, statements in MIGRATIONS:
                 if step not in taken:
                     _take(tx, step, statements)
+            tx.run("UPDATE journal_head SET journal_id = :journal WHERE journal_id IS NULL", journal=f"jrn_{ULID()}")
             yield tx, next(iter(copies), None)
     except Unreadable as error:
         raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, Order
-from refunds.errors import Message, NotFound
+from refunds.errors import OrderNotFound
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
 from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.contacts import CONTACTS
@@ -33,7 +33,7 @@ class Orders(OfOrders[Order]):
         """The order with this id; raises `NotFound`."""
         row = by_id(self._tx, order_id)
         if row is None:
-            raise NotFound(Message("there is no order of this id: register it first"))
+            raise OrderNotFound
         return self._load(row)
 
     def get_for_update(self, order_id: str) -> LockedOrder:

@@ -1,10 +1,11 @@
 """The service over HTTP, assembled by `create_app()`."""
 
+import unicodedata
 from typing import Any
 
 from flask import Flask, request
 from jinja2 import StrictUndefined
-from werkzeug.routing import IntegerConverter, UnicodeConverter
+from werkzeug.routing import IntegerConverter, PathConverter, UnicodeConverter
 
 from refunds.config import Settings
 from refunds.presentation.documents import templating
@@ -60,12 +61,22 @@ class Name(UnicodeConverter):
         self.regex = self.regex.replace("[^/]", r"[^/\x00]")
 
 
+class OrderName(PathConverter):
+    """An order id in a path: it may contain slashes, and no NUL."""
+
+    regex = r"[^/\x00][^\x00]*?"
+
+    def to_python(self, value: str) -> str:
+        """The id in its one spelling."""
+        return unicodedata.normalize("NFC", value)
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application with the API and the console. It opens the records only when it first needs them."""
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
-    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts)
+    app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, PUBLIC_URL=settings.public_url)
     app.jinja_env.undefined = StrictUndefined
-    app.url_map.converters |= {"number": Number, "string": Name, "default": Name}
+    app.url_map.converters |= {"number": Number, "order": OrderName, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     app.extensions["refunds.store"] = Store(settings)

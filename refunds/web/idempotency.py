@@ -1,7 +1,8 @@
 """Requests with an idempotency key: the same request sent again gets the same answer and creates no second record."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -46,9 +47,18 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
     if earlier is not None:
         status, headers, body = orjson.loads(earlier)
-        return Response(body, status, [*headers, ("Idempotent-Replayed", "true")])
+        return Response(body, status, [*headers, ("Idempotent-Replayed", "true"), *_changed(uow, status, body)])
     response = perform()
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
     stored = [response.status_code, headers, response.get_data(as_text=True)]
     uow.replies.keep(key, orjson.dumps(stored).decode())
     return response
+
+
+def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
+    """The header with the present state of the cancellation that a stored response shows, if that has changed."""
+    shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
+    if "cancellation_id" in shown:
+        state = uow.cancellations.get(shown["cancellation_id"]).state
+        if state != shown["state"]:
+            yield "Cancellation-State", state

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 from flask import Request
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import NotFound
 
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.strict import step
@@ -35,6 +36,8 @@ def check_framing(request: Request) -> None:
     except UnicodeDecodeError:
         request.query_string = b""  # so that later code does not fail on it
         raise Rejected("bad-request", Message("The query is not UTF-8.")) from None
+    if request.environ["PATH_INFO"].startswith("//"):  # which would be taken for a single one
+        raise NotFound
     if "Transfer-Encoding" in request.headers:
         raise Rejected(
             "length-required", Message("Send the body with a Content-Length and without a Transfer-Encoding.")

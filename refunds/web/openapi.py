@@ -216,7 +216,7 @@ def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
     if idempotent:
-        headers.append("Idempotent-Replayed")
+        headers += ["Idempotent-Replayed", "Cancellation-State"]
     document = {
         "description": answer.description,
         "content": {answer.media_type: content, **forms},
@@ -265,8 +265,13 @@ _HEADERS = {
     "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
     "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
+    "Cancellation-State": (
+        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response.",
+        "string",
+    ),
     "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
     "Retry-After": ("How many seconds to wait before trying again.", "integer"),
+    "Token-Expires": ("In the last 30 days of the token: when it expires.", "string"),
     "RateLimit": (
         (
             "How many requests are left (`r`), and in how many seconds the limit is full again (`t`), as in "
@@ -307,7 +312,11 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
     """The JSON schema that one of our own fields declares; empty for all other fields."""
     if isinstance(field, Either):
-        return {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
+        either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
+        if field.discriminator:
+            named = {value: converter.resolve_nested_schema(schema)["$ref"] for value, schema in field.by.items()}
+            either["discriminator"] = {"propertyName": field.discriminator, "mapping": named}
+        return either
     schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))
     if field.allow_none and "enum" in schema:
         schema["enum"] = [*schema["enum"], None]

@@ -90,6 +90,12 @@ PROBLEMS = {
         Message("The path is misspelt, or something that the request names does not exist."),
         Message("Compare the path with the API document at /docs. Percent-encode special characters in codes and ids."),
     ),
+    "order-not-found": Problem(
+        404,
+        Message("No order is registered with this id"),
+        Message("The path is right, but no order has this id. Nothing was changed."),
+        Message("Compare the id with the billing system's. If it is right, register the order first."),
+    ),
     "method-not-allowed": Problem(
         405,
         Message("This address does not take this method"),
@@ -169,10 +175,10 @@ PROBLEMS = {
     ),
     "feed-rewound": Problem(
         409,
-        Message("The feed does not reach that far"),
+        Message("The feed has not given this place"),
         Message(
-            "The journal ends before the position in the request, because an older backup of the database was "
-            "restored. This request changed nothing."
+            "The journal has another event at the place in the request, or ends before it, because an older backup of "
+            "the database was restored. This request changed nothing."
         ),
         Message(
             "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
 from refunds.errors import FieldError, Message, RefundsError, StateConflict, StorageUnavailable, summary
@@ -42,7 +42,7 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
     """
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
-        "type": f"/problems/{slug}",
+        "type": f"{current_app.config['PUBLIC_URL']}/problems/{slug}",
         "title": translate(problem.title),
         "status": problem.status,
         "detail": translate(detail),

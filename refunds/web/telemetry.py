@@ -9,6 +9,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from time import perf_counter
 from types import TracebackType
@@ -16,9 +17,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import orjson
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from refunds.config import RELEASE
+from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.domain.instants import TZDATA_VERSION, format_instant
 from refunds.domain.payment_data import holds_payment_data
+from refunds.domain.permissions import Principal
 from refunds.storage.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
+    "Server": "",  # else the server would name itself
 }
 
 
@@ -62,6 +68,17 @@ class Metrics:
         )
         self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=self.registry)
         self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=self.registry)
+        build = ["release", "holidays", "tzdata"]
+        build_info = Gauge(
+            "refunds_build_info", "The releases of the service and its data.", build, registry=self.registry
+        )
+        build_info.labels(RELEASE, HOLIDAYS_VERSION, TZDATA_VERSION).set(1)
+        self.token_seconds_left = Gauge(
+            "refunds_token_seconds_left",
+            "How long a token that is in use is still valid, by client, in its last 30 days.",
+            ["client", "token"],
+            registry=self.registry,
+        )
         self.dropped_lines = Counter(
             "refunds_log_lines_dropped", "Log lines that could not be written.", registry=self.registry
         )
@@ -147,6 +164,23 @@ def count_sign_in(outcome: str) -> None:
     current_app.extensions["refunds.log"]().info("sign-in", request_id=g.request_id, outcome=outcome)
 
 
+ENDING = timedelta(days=30)
+"""How long before a token expires its client and the operator are told."""
+
+
+def _announce_end(response: Response, measured: Metrics) -> str | None:
+    """When the caller's token expires, if that is soon; then the response and the measurements say so, too."""
+    principal: Principal | None = g.get("principal")
+    if principal is None or principal.expires_at is None:
+        return None
+    left = principal.expires_at - datetime.now(UTC)
+    if left > ENDING:
+        return None
+    measured.token_seconds_left.labels(principal.actor, principal.token_id).set(left.total_seconds())
+    expires = response.headers["Token-Expires"] = format_instant(principal.expires_at)
+    return expires
+
+
 def register(app: Flask) -> None:
     """Give every request of the app its id and log line, and every response its measurement and default headers.
 
@@ -182,6 +216,7 @@ def register(app: Flask) -> None:
             response.headers.setdefault(name, value)
         operation = (request.endpoint or "unknown").rpartition(".")[2]
         seconds = perf_counter() - g.began
+        expires = _announce_end(response, measured)
         measured.requests.labels(operation, response.status_code).inc()
         measured.seconds.labels(operation).observe(seconds)
         log().info(
@@ -192,5 +227,6 @@ def register(app: Flask) -> None:
             status=response.status_code,
             milliseconds=round(seconds * 1000, 3),
             actor=g.principal.actor if "principal" in g else None,
+            **({"token_expires": expires} if expires else {}),
         )
         return response

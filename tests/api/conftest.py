@@ -52,10 +52,10 @@ class Desk:
 
     def feed(self, order_id):
         """The events of an order."""
-        events, after = [], 0
-        while page := (answer := self.get(f"/v1/events?after={after}&limit=200").json)["items"]:
-            events += [event for event in page if event["order_id"] == order_id]
-            after = answer["next"]
+        events, page = [], self.get("/v1/events?limit=200").json
+        while page["items"]:
+            events += [event for event in page["items"] if event["order_id"] == order_id]
+            page = self.get(f"/v1/events?after={page['next']}&limit=200").json
         return events
 
 

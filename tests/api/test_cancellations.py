@@ -146,7 +146,7 @@ def test_a_supervisor_cancels_as_goodwill_on_the_refused_contact(agent, supervis
     issued = supervisor.cancelled(order_id, contact_id=contact_id, override=GOODWILL)
     assert issued["basis"] == "goodwill"
     assert issued["override"]["reason"] == "our line was down"
-    assert issued["override"]["by"] == issued["issued_by"]
+    assert issued["override"]["approved_by"] == issued["issued_by"]
     assert issued["decision"]["reason"] == "window_elapsed"
 
 
@@ -210,7 +210,7 @@ def test_a_contact_about_another_order_does_not_cancel(agent):
 
 @pytest.mark.parametrize("order_id", ["unknown"])
 def test_an_unknown_order_or_contact_is_not_found(agent, order_id):
-    assert slug(agent.issue(order_id)) == "not-found"
+    assert slug(agent.issue(order_id)) == "order-not-found"
     assert slug(agent.issue(agent.register(), contact_id="con_01KAN3Y7M0V5Q4T8Z2B6C9D1EF")) == "not-found"
     assert agent.get("/v1/cancellations/can_1").status_code == 404
 

@@ -133,7 +133,7 @@ def test_a_contact_may_be_a_minute_ahead_of_the_clock(agent):
 
 def test_a_contact_about_an_unknown_order_is_not_found(agent):
     answer = agent.record("unknown")
-    assert (answer.status_code, slug(answer)) == (404, "not-found")
+    assert (answer.status_code, slug(answer)) == (404, "order-not-found")
 
 
 @pytest.mark.parametrize("field", ["note", "ticket_ref", "from_detail"])

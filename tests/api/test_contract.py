@@ -135,7 +135,7 @@ def test_every_example_is_valid_by_its_schema():
     checked = 0
     for path, _, operation in operations():
         contents = [("body", operation.get("requestBody", {})), *operation["responses"].items()]
-        for where, content in contents:
+        for where, content in [*contents, *document["components"]["responses"].items()]:
             for media in content.get("content", {}).values():
                 root = media["schema"] | {"components": closed(document["components"])}
                 for name, example in media.get("examples", {}).items():

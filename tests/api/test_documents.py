@@ -202,7 +202,7 @@ def test_the_evidence_comes_in_the_accepted_media_type(brand, accept, status, fo
 def test_an_invalid_request_for_evidence_is_refused(brand):
     order_id = brand.order()
     for desk, path, query, status, kind in (
-        (brand.agent, "unknown", "", 404, "not-found"),
+        (brand.agent, "unknown", "", 404, "order-not-found"),
         (brand.agent, order_id, "?lang=fr", 422, "validation-error"),
         (brand.agent, order_id, "?limit=1", 422, "validation-error"),
         (brand.product, order_id, "", 403, "forbidden"),

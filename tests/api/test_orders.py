@@ -83,7 +83,7 @@ def test_a_wrong_etag_is_refused(billing, tag):
 
 def test_an_unknown_order_cannot_be_corrected(billing):
     answer = billing.put("/v1/orders/unknown", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": "*"})
-    assert (answer.status_code, slug(answer)) == (404, "not-found")
+    assert (answer.status_code, slug(answer)) == (404, "order-not-found")
 
 
 def test_no_fact_changes_while_a_cancellation_rests_on_it(billing, supervisor):
@@ -166,8 +166,8 @@ def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
     assert billing.get("/v1/orders/unjudgeable").status_code == 404
 
 
-@pytest.mark.parametrize("order_id", ["a b", "ä", "x" * 65, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "{{7*7}}"])
-def test_an_order_id_with_other_characters_is_refused(billing, order_id):
+@pytest.mark.parametrize("order_id", ["%20a", "x" * 129, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "a%E2%80%AEb"])
+def test_an_order_id_that_cannot_be_read_is_refused(billing, order_id):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)
     assert (answer.status_code, places(answer)) == (422, ["/order_id"])
 
@@ -175,10 +175,6 @@ def test_an_order_id_with_other_characters_is_refused(billing, order_id):
 def test_an_order_is_not_placed_in_the_future(billing):
     answer = billing.put("/v1/orders/future", json=FACTS | {"ordered_at": "2026-04-08T21:06:01Z"})
     assert (answer.status_code, places(answer)) == (422, ["/ordered_at"])
-
-
-def test_an_order_id_may_look_like_a_card(billing):
-    assert billing.register("4111111111111111")
 
 
 def test_customer_references_are_normalised(billing):

@@ -91,10 +91,10 @@ class Brand:
     def feed(self):
         """The events of all policies."""
         types = "policy.published,policy.imported,policy.withdrawn,closure.added"
-        found, after = [], 0
-        while page := self.auditor.get(f"/v1/events?types={types}&limit=200&after={after}").json["items"]:
-            found += page
-            after = page[-1]["position"]
+        found, page = [], self.auditor.get(f"/v1/events?types={types}&limit=200").json
+        while page["items"]:
+            found += page["items"]
+            page = self.auditor.get(f"/v1/events?types={types}&limit=200&after={page['next']}").json
         return found
 
     def position(self):

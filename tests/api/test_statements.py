@@ -28,7 +28,7 @@ COUNTS = {
     "contacts": 2,
     "resolve": 8,
     "cancel": 13,
-    "replay": 3,
+    "replay": 4,
     "refused": 11,
     "cancellation": 2,
     "cancellations": 2,

@@ -96,13 +96,11 @@ def position():
 def happened(brand):
     """The events of a policy: types, actors and data."""
     types = "policy.published,policy.imported,policy.withdrawn,closure.added"
-    found, after = [], 0
-    while page := desk().get(f"/v1/events?types={types}&limit=200&after={after}").json["items"]:
-        found += [
-            (event["type"], event["actor"], event["data"]) for event in page if event["data"]["policy"] == brand.id
-        ]
-        after = page[-1]["position"]
-    return found
+    found, page = [], desk().get(f"/v1/events?types={types}&limit=200").json
+    while page["items"]:
+        found += [(event["type"], event["actor"], event["data"]) for event in page["items"]]
+        page = desk().get(f"/v1/events?types={types}&limit=200&after={page['next']}").json
+    return [(name, actor, data) for name, actor, data in found if data["policy"] == brand.id]
 
 
 def test_earlier_versions_are_imported_with_their_true_dates(brand):

@@ -145,6 +145,7 @@ class Installation:
             ledger_dir=Path(self.records["REFUNDS_LEDGER_DIR"]),
             rate_limit=0,
             trusted_hosts=["localhost"],
+            public_url="",
         )
         store = Store(settings)
         try:

@@ -139,10 +139,10 @@ class Service:
 
 def feed(client):
     """All events."""
-    seen, page = [], {"next": 0}
-    while not seen or page["items"]:
-        page = client.send("GET", f"/v1/events?after={page['next']}&limit=200").json
+    seen, page = [], client.send("GET", "/v1/events?limit=200").json
+    while page["items"]:
         seen += page["items"]
+        page = client.send("GET", f"/v1/events?after={page['next']}&limit=200").json
     return seen
 
 

@@ -106,10 +106,10 @@ def race(place):
         found = {contact["contact_id"]: contact for contact in client.every("/v1/contacts")}
         order_ids = {contact["order_id"] for contact in found.values()}
         filed = {order_id: client.send("GET", f"/v1/orders/{order_id}").json for order_id in order_ids}
-        journal, after = [], 0
-        while page := client.send("GET", f"/v1/events?after={after}&limit=200").json["items"]:
-            journal += page
-            after = page[-1]["position"]
+        journal, page = [], client.send("GET", "/v1/events?limit=200").json
+        while page["items"]:
+            journal += page["items"]
+            page = client.send("GET", f"/v1/events?after={page['next']}&limit=200").json
     return Race(installation, published, statuses, found, filed, journal)
 
 

@@ -168,12 +168,12 @@ def run_everything(installation, ports):
 
 def follow(clients, stopped):
     """Every event from the first to the last, and how many were seen before the end of the race."""
-    seen, early, after = [], 0, 0
+    seen, early, after = [], 0, ""
     for client in cycle(clients):
         ended = stopped.is_set()  # before the page is read, so that nothing can follow the last one
-        page = client.send("GET", f"/v1/events?after={after}&limit=10").json
+        page = client.send("GET", f"/v1/events?limit=10{after}").json
         seen += page["items"]
-        after, early = page["next"], early if ended else len(seen)
+        after, early = f"&after={page['next']}", early if ended else len(seen)
         if not page["items"]:
             if ended:
                 break

@@ -324,8 +324,8 @@ TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
 DELETIONS, INSERTIONS = scaled(4, 9), scaled(4, 8)
 """Four edits of each of the 104 columns, and the others in ten tables: more than 500."""
 
-UNVOUCHED = {("users", "name"), ("users", "epoch")}
-"""The two columns that the journal does not cover, because names are erased and sessions end."""
+UNVOUCHED = {("users", "name"), ("users", "epoch"), ("journal_head", "journal_id")}
+"""The columns that the journal does not cover: names are erased, sessions end, and a restore renames the journal."""
 
 
 class Tampered(NamedTuple):
@@ -548,7 +548,9 @@ def test_hundreds_of_changes_are_tried(installation):
 
 
 def test_the_journal_covers_everything_about_a_user_except_name_and_epoch():
-    assert {("users", field.name) for field in fields(User) if field.metadata.get("not_digested")} == UNVOUCHED
+    assert {("users", field.name) for field in fields(User) if field.metadata.get("not_digested")} == {
+        one for one in UNVOUCHED if one[0] == "users"
+    }
 
 
 ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LIMIT 1"

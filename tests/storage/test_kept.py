@@ -123,7 +123,7 @@ def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
     with store.read(COMMAND_LINE) as uow:
         recorded = uow.contacts.paginate(limit=200)
         issued = uow.cancellations.paginate(limit=200)
-        types = {event.type for event in events.read(uow, 0, 1000, None)[0]}
+        types = {event.type for event in events.read(uow, None, 1000, None).events}
         since_refunds = STEPS.index(step) >= STEPS.index("0005_refunds")
         assert {one.state for one in issued} == set(State) - (set() if since_refunds else {State.REFUNDING})
         assert {one.outcome.reason for one in recorded} > {"within_window", "window_elapsed", "order_already_cancelled"}
@@ -165,7 +165,7 @@ def test_a_later_column_is_part_of_the_digest_where_it_has_a_value(store):
         for column, kind in (("until", "TEXT"), ("promise_text", "{bytes}")):
             uow.tx.run(f"ALTER TABLE cancellations ADD COLUMN {column} {kind}")
     with store.write(COMMAND_LINE) as uow:
-        digests = {event.subject: event.digest for event in events.read(uow, 0, 1000, None)[0]}
+        digests = {event.subject: event.digest for event in events.read(uow, None, 1000, None).events}
         rows = uow.tx.all("SELECT * FROM cancellations")
         assert all(PROMISES.digest(row) == digests[row["cancellation_id"]] for row in rows)
         cipher = CustomerCipher(new_key())

@@ -41,5 +41,6 @@ def test_every_error_with_its_own_details_is_tested_here():
         "CallersError",
         "InvalidInput",
         "OrderFrozen",
+        "OrderNotFound",
         "StateConflict",
     }, "their details are in their text"

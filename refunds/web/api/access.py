@@ -3,7 +3,9 @@
 import marshmallow as ma
 from flask import Response, g
 
-from refunds.domain.instants import format_instant
+from refunds.config import RELEASE
+from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.domain.instants import TZDATA_VERSION, format_instant
 from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
@@ -21,6 +23,9 @@ class MeSchema(response_fields.ResponseSchema):
     scopes = ma.fields.List(response_fields.Code(Scope, "What it may do."), required=True)
     token_id = response_fields.String("The token of this request.")
     expires_at = response_fields.Instant("When the token expires.")
+    release = response_fields.String("The release of the service.")
+    holidays_version = response_fields.String("The release of the holiday data.")
+    tzdata_version = response_fields.String("The release of the time-zone data.")
 
 
 ME = {
@@ -30,6 +35,9 @@ ME = {
     "scopes": ["metrics:read"],
     "token_id": "k3Zp8QwX",
     "expires_at": "2027-11-22T09:00:00Z",
+    "release": "0.2.0",
+    "holidays_version": "0.109",
+    "tzdata_version": "2026f",
 }
 
 
@@ -41,7 +49,8 @@ ME = {
 def who_am_i() -> Response:
     """Get the caller
 
-    The client, its role and scopes, and when its token expires.
+    The client, its role and scopes, when its token expires, and the releases of the service and its data. For 30 days
+    before the token expires, every response has the header `Token-Expires`.
     """
     principal = g.principal
     return reply(
@@ -52,5 +61,8 @@ def who_am_i() -> Response:
             "scopes": sorted(SCOPES[principal.role]),
             "token_id": principal.token_id,
             "expires_at": format_instant(principal.expires_at),
+            "release": RELEASE,
+            "holidays_version": HOLIDAYS_VERSION,
+            "tzdata_version": TZDATA_VERSION,
         }
     )

@@ -69,6 +69,7 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
         *JUDGED,
         "evidence-required",
         "not-found",
+        "order-not-found",
         "not-refundable",
         "order-already-cancelled",
         "order-facts-conflict",

@@ -34,7 +34,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/contacts",
+    "/v1/orders/<order:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.IDEMPOTENT,
@@ -45,7 +45,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
     },
     path=ORDER_ID_HELP,
-    problems=(*JUDGED, "evidence-required", "not-found", "contact-state-conflict"),
+    problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact

@@ -22,13 +22,13 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/evidence",
+    "/v1/orders/<order:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     query=DocumentQuerySchema,
     path=ORDER_ID_HELP,
-    problems=("not-found", "not-acceptable"),
+    problems=("order-not-found", "not-acceptable"),
 )
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order

@@ -23,7 +23,7 @@ tag = Tag("Events", "What happened, in the order of the journal.")
 class RewoundSchema(ProblemSchema):
     """A problem; if the feed was rewound, with the position to continue from."""
 
-    next = response_fields.Integer("The position of the last event in the journal: continue from here.", required=False)
+    next = response_fields.String("The place to read on from.", required=False)
 
 
 @tag.operation(
@@ -33,18 +33,19 @@ class RewoundSchema(ProblemSchema):
     transaction=Transaction.READ,
     query=EventQuerySchema,
     refusal=RewoundSchema,
-    problems=("feed-rewound",),
+    problems=("feed-rewound", "invalid-cursor"),
 )
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
-    Every event after a position, in the order of commit: no event becomes visible after a later one. A reader who
-    continues from `next` misses nothing and sees nothing twice. Only callers with the scope `audit:read` see events
-    about clients, tokens and users; for others, their positions are skipped. A position beyond the end of the journal
-    gets 409: it means that an older backup was restored.
+    Every event after a place, in the order of commit: no event becomes visible after a later one. Leave `after` out at
+    the first call; then send the `next` of the page before, as it is. So you miss nothing and see nothing twice. Only
+    callers with the scope `audit:read` see events about clients, tokens and users; for others, their positions are
+    skipped. Types of events may be added: skip those that you do not know, or name with `types` those that you want. A
+    place that this journal has not given gets 409: an older backup was restored.
     """
     try:
-        found, position = events.read(uow, query.get("after", 0), query.get("limit", PAGE), query.get("types"))
+        page = events.read(uow, query.get("after"), query.get("limit", PAGE), query.get("types"))
     except FeedRewound as error:
-        return problem_answer(error_data(error) | {"next": error.position})
-    return reply({"items": list(map(event_data, found)), "next": position})
+        return problem_answer(error_data(error) | {"next": error.place})
+    return reply({"journal_id": page.journal_id, "items": list(map(event_data, page.events)), "next": page.following})

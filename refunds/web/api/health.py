@@ -39,7 +39,7 @@ def is_ready() -> Response:
     database. It loads the policies and the calendars of the default policy before it accepts the first request.
     """
     with auth.store().read(COMMAND_LINE) as uow:
-        events.read(uow, 0, 1, None)
+        events.read(uow, None, 1, None)
     return reply({"status": "ok"})
 
 

@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request
 
@@ -38,7 +39,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>",
+    "/v1/orders/<order:order_id>",
     Answer(
         "The order was registered already, and now has the facts that were sent.",
         OrderSchema,
@@ -59,7 +60,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
     headers=("IfMatch",),
     problems=(
         *JUDGED,
-        "not-found",
+        "order-not-found",
         "order-facts-conflict",
         "order-frozen",
         "precondition-failed",
@@ -82,17 +83,17 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     else:
         locked, created = orders.register(uow, facts)
         order = locked.order
-    location = f"/v1/orders/{order_id}" if created else None
+    location = f"/v1/orders/{quote(order.order_id, safe='')}" if created else None
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>",
+    "/v1/orders/<order:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     path=ORDER_ID_HELP,
-    problems=("not-found",),
+    problems=("order-not-found",),
 )
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
@@ -104,13 +105,13 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/orders/<string:order_id>/eligibility",
+    "/v1/orders/<order:order_id>/eligibility",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     query=EligibilityQuerySchema,
     path=ORDER_ID_HELP,
-    problems=("not-found", "calendar-not-covered", "no-policy-in-force"),
+    problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
 )
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled

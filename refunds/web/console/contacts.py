@@ -29,13 +29,13 @@ from refunds.web.schemas.contacts import ResolutionRequestSchema
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 
-@screen("/orders/<order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
+@screen("/orders/<order:order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before an order is cancelled, and the fields for notes. Nothing is recorded yet."""
     return _confirm(uow, form, order_id, "cancel")
 
 
-@screen("/orders/<order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
+@screen("/orders/<order:order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before a contact is recorded, and the fields for notes. Nothing is recorded yet."""
     return _confirm(uow, form, order_id, "record")
@@ -130,7 +130,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
 
 @screen(
-    "/orders/<order_id>/cancel",
+    "/orders/<order:order_id>/cancel",
     scopes=(Scope.CANCELLATIONS_ISSUE,),
     transaction=Transaction.IDEMPOTENT,
     method="POST",
@@ -157,7 +157,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 @screen(
-    "/orders/<order_id>/record",
+    "/orders/<order:order_id>/record",
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.IDEMPOTENT,
     method="POST",

@@ -170,7 +170,7 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
-@screen("/orders/<order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
+@screen("/orders/<order:order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 

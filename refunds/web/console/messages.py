@@ -114,6 +114,10 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
         Message("There is nothing here"),
         Message("What you are looking for does not exist, or its address is misspelt. Search for the order."),
     ),
+    "order-not-found": (
+        Message("There is no such order"),
+        Message("No order is registered with this number. Compare it with the customer, or search again."),
+    ),
     "forbidden": (
         Message("This is not for you to do"),
         Message("Your role does not include it, or the time for it is over. Ask a supervisor."),

@@ -17,7 +17,7 @@ from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
 
-@screen("/orders/<order_id>/history", scopes=(Scope.ORDERS_READ,))
+@screen("/orders/<order:order_id>/history", scopes=(Scope.ORDERS_READ,))
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """The history of an order: its contacts, decisions and cancellations in order."""
     order = uow.orders.get(order_id)
@@ -35,7 +35,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     )
 
 
-@screen("/orders/<order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
+@screen("/orders/<order:order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order and proof that none of it was changed, as a page to print.
 

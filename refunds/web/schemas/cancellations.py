@@ -14,7 +14,7 @@ from refunds.domain.records import (
     UnsettleReason,
 )
 from refunds.domain.references import parse_reference
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Nested, Text, checked
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text, checked
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
@@ -61,7 +61,7 @@ class CancellationOverrideSchema(response_fields.ResponseSchema):
 
     kind = response_fields.Code(OverrideKind, "Which override.")
     reason = response_fields.String("Why; null if hidden.", allow_none=True)
-    by = response_fields.String("Who made it.")
+    approved_by = response_fields.String("Who approved it.")
 
 
 class CancellationRefundSchema(response_fields.ResponseSchema):
@@ -139,7 +139,7 @@ class RefusalSchema(ProblemSchema):
     cancellation = ma.fields.Nested(ActiveCancellationSchema)
 
 
-class Reference(Text):
+class CancellationReference(Text):
     """A reference as the customer gives it, with or without dashes; read as its ten digits."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class CancellationQuerySchema(QuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = Reference()
+    reference = CancellationReference()
     state = Choice(State, metadata={"description": "Only those in this state."})
     overdue = FlagText(
         metadata={"description": "`true`: only those that should have been settled by now, the longest overdue first."}
@@ -201,7 +201,7 @@ LINKS = {
 class RefundRequestSchema(StrictSchema):
     """The beginning of a refund."""
 
-    billing_ref = Line(
+    billing_ref = Reference(
         100,
         metadata={
             "description": "Billing's reference for the refund, which holds it: only a request with the same reference "
@@ -220,7 +220,7 @@ class SettlementRequestSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
     settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
-    billing_ref = Line(
+    billing_ref = Reference(
         100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
     )
 

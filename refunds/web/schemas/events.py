@@ -1,19 +1,24 @@
 """Schemas of the events of the journal."""
 
+import re
 from typing import Any
 
 import marshmallow as ma
 
+from refunds.domain.contact_points import Channel
+from refunds.domain.eligibility import Reason
 from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.domain.permissions import Role
+from refunds.domain.records import Basis, Intent, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.errors import Message
-from refunds.schemas.fields import Text, WholeText
+from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.policies import CLOSURE, SUMMARY
-from refunds.web.schemas.request_fields import Limit
+from refunds.web.schemas.request_fields import After, Limit
 
 
 class EventTypes(Text):
@@ -38,13 +43,9 @@ class EventTypes(Text):
 
 
 class EventQuerySchema(QuerySchema):
-    """The position in the feed to read from, the page size and the event types."""
+    """The place in the feed to read from, the page size and the event types."""
 
-    after = WholeText(
-        0,
-        2**53 - 1,
-        metadata={"description": "The position of the last event that you have read. Default 0: from the first event."},
-    )
+    after = After("The `next` of the page before, as it is. Left out: from the first event.")
     limit = Limit()
     types = EventTypes()
 
@@ -65,11 +66,90 @@ class EventSchema(response_fields.ResponseSchema):
     )
 
 
+_POLICY = {
+    "policy": response_fields.String("The policy."),
+    "version": response_fields.Integer("The version."),
+}
+_VERSION = _POLICY | {
+    "effective_from": response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True),
+    "content_hash": response_fields.String("A hash of the content."),
+}
+_ROLE: dict[str, ma.fields.Field[Any]] = {"role": response_fields.Code(Role, "The role.")}
+_CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String("The client.")}
+
+_DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
+    EventType.ORDER_REGISTERED: {"customer_id": response_fields.String("The customer, by the service's own id.")},
+    EventType.ORDER_CORRECTED: {
+        "revision": response_fields.Integer("The number of the new state of the order."),
+        "changed": ma.fields.Dict(
+            required=True,
+            metadata={"description": "The old and the new value of each changed fact that is not personal, by name."},
+        ),
+    },
+    EventType.CONTACT_RECORDED: {
+        "intent": response_fields.Code(Intent, "What the customer wanted."),
+        "channel": response_fields.Code(Channel, "The channel."),
+        "eligible": response_fields.Boolean("Whether the order could be cancelled on it."),
+        "reason": response_fields.Code(Reason, "The reason of the decision."),
+        "supersedes": response_fields.String("The contact that it corrects; null: none.", allow_none=True),
+    },
+    EventType.CONTACT_SUPERSEDED: {"superseded_by": response_fields.String("The contact that corrects it.")},
+    EventType.CONTACT_RESOLVED: {},
+    EventType.CANCELLATION_ISSUED: {
+        "reference": response_fields.String("The reference that the customer was told."),
+        "contact_id": response_fields.String("The contact that it was issued on."),
+        "basis": response_fields.Code(Basis, "What it is based on."),
+        "reason": response_fields.Code(Reason, "The reason of the decision."),
+        "override_kind": response_fields.String("The override; null: none was needed.", allow_none=True),
+        "refund_due_by": response_fields.Date("The day by which billing intends to refund."),
+    },
+    EventType.CANCELLATION_REFUND_BEGUN: {},
+    EventType.CANCELLATION_REFUND_FAILED: {"reason_code": response_fields.Code(RefundEndReason, "Why.")},
+    EventType.CANCELLATION_SETTLED: {},
+    EventType.CANCELLATION_UNSETTLED: {"reason_code": response_fields.Code(UnsettleReason, "Why.")},
+    EventType.CANCELLATION_REVOKED: {"reason_code": response_fields.Code(RevocationReason, "Why.")},
+    EventType.POLICY_IMPORTED: _VERSION,
+    EventType.POLICY_PUBLISHED: _VERSION,
+    EventType.POLICY_WITHDRAWN: _POLICY,
+    EventType.CLOSURE_ADDED: {
+        "policy": response_fields.String("The policy."),
+        "date": response_fields.Date("The date on which the vendor is closed."),
+    },
+    EventType.CLIENT_CREATED: _ROLE,
+    EventType.TOKEN_CREATED: _CLIENT,
+    EventType.TOKEN_REVOKED: _CLIENT,
+    EventType.USER_CREATED: _ROLE,
+    EventType.USER_RESET: {},
+    EventType.USER_DISABLED: {},
+}
+"""The further data of each type of event."""
+
+
+def _typed(event: EventType, data: dict[str, ma.fields.Field[Any]]) -> type[ma.Schema]:
+    """The schema of the events of a type."""
+    name = re.sub(r"[._]?([a-z]+)", lambda word: word[1].title(), event)
+    of_type = response_fields.ResponseSchema.from_dict(data, name=f"{name}DataSchema")
+    return EventSchema.from_dict(
+        {
+            "type": response_fields.Constant(str(event), "What happened."),
+            "data": ma.fields.Nested(of_type, required=True, metadata={"description": "Further data."}),
+        },
+        name=f"{name}EventSchema",
+    )
+
+
+EVENTS = {str(event): _typed(event, data) for event, data in _DATA.items()}
+"""The schema of each type of event."""
+
+
 class FeedSchema(response_fields.ResponseSchema):
     """A page of the feed."""
 
-    items = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
-    next = response_fields.Integer("The `after` of the next request; it stays the same while nothing new happens.")
+    journal_id = response_fields.String("The journal. If it changes, an older backup of the database was restored.")
+    items = ma.fields.List(response_fields.Either(discriminator="type", by=EVENTS), required=True)
+    next = response_fields.String(
+        "The `after` of the next request: keep it as it is. It stays the same while nothing new happens."
+    )
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
@@ -117,7 +197,7 @@ HAPPENED = [
         5,
         EventType.CANCELLATION_ISSUED,
         _CANCELLATION,
-        reference="3140926534",
+        reference="314-092-6534",
         contact_id=_CORRECTED,
         basis="policy",
         reason="within_window",
@@ -140,6 +220,9 @@ HAPPENED = [
 
 
 EXAMPLES = {
-    str(event["type"]): {"summary": str(event["type"]), "value": {"items": [event], "next": event["position"]}}
+    str(event["type"]): {
+        "summary": str(event["type"]),
+        "value": {"journal_id": "jrn_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", "items": [event], "next": "MTIzLjFmMmUzZDRj"},
+    }
     for event in HAPPENED
 }

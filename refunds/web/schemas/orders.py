@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.schemas.fields import Choice, FreeText, Instant, Line, Text, Whole
+from refunds.schemas.fields import Choice, FreeText, Instant, Reference, Text, Whole
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
@@ -16,7 +16,7 @@ JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payme
 class OrderFactsSchema(StrictSchema):
     """The facts of an order, as billing states them."""
 
-    customer_ref = Line(
+    customer_ref = Reference(
         200,
         required=True,
         metadata={"description": "Billing's reference for the customer. Personal: stored encrypted."},
@@ -65,7 +65,7 @@ class OrderSchema(response_fields.ResponseSchema):
 class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
-    customer_ref = Line(200, required=True, metadata={"description": "Billing's reference for the customer."})
+    customer_ref = Reference(200, required=True, metadata={"description": "Billing's reference for the customer."})
     after = After()
     limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
 

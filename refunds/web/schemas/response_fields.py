@@ -1,6 +1,7 @@
 """Response fields. They only describe: responses are written by hand. They are required by default."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
@@ -16,6 +17,9 @@ class ResponseSchema(ma.Schema):
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         """Leave a field as it is declared."""
+
+
+_NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
 
 
 def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
@@ -42,9 +46,19 @@ def Code(members: Iterable[str], description: str, *, required: bool = True) -> 
     return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
 
 
-class Either(ma.fields.Field[Any]):
-    """A field for one of several objects."""
+class Constant(ma.fields.String):
+    """A field that always has the same value."""
 
-    def __init__(self, *schemas: type[ma.Schema]) -> None:
-        self.schemas = schemas
+    def __init__(self, value: str, description: str) -> None:
+        self.json_schema = {"const": value}
+        super().__init__(required=True, metadata={"description": description})
+
+
+class Either(ma.fields.Field[Any]):
+    """A field for one of several objects; with a discriminator, for each of its values the schema of that name."""
+
+    def __init__(
+        self, *schemas: type[ma.Schema], discriminator: str = "", by: Mapping[str, type[ma.Schema]] = _NONE
+    ) -> None:
+        self.schemas, self.discriminator, self.by = schemas or tuple(by.values()), discriminator, by
         super().__init__()
