@@ -41,7 +41,7 @@ from tests import database_of, scaled
 from tests.conftest import ROOT, settings
 from tests.postgres import shared
 
-ORDERS = 60
+ORDERS = 62
 STAFF = (Principal("cli_boss", "the boss", Role.ADMIN), Principal("cli_deputy", "the deputy", Role.ADMIN))
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
