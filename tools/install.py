@@ -6,6 +6,7 @@ a failure is one line that says what to do.
 
 import fcntl
 import hashlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,12 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 HERE = Path(__file__).resolve().parent
+ENTRY = HERE.parent / "app.py"
 VENV = HERE.parent / ".venv"
 PYTHON = VENV / "bin" / "python"
+COMMAND = VENV / "bin" / "refunds"
+"""The command of the service, which is not installed as a package."""
+
 UV = HERE / ".uv"
 """Where uv is brought to: outside the environment, as what serves does not need it."""
 
@@ -40,7 +45,7 @@ def main(requirements):
         fcntl.flock(file, fcntl.LOCK_EX)  # one make at a time in this directory
         wanted = hashlib.sha256(file.read() + Path(__file__).read_bytes()).hexdigest()
         stamp = VENV / f"{requirements.stem}.installed"
-        if runs() and stamp.exists():
+        if runs() and stamp.exists() and COMMAND.exists():
             known, *packages = stamp.read_text().split("\n")
             if known == wanted and set(packages) <= set(installed()):
                 return
@@ -90,7 +95,7 @@ def install(requirements):
 
 
 def fill(requirements):
-    """Make the environment if there is none, and install into it: by uv or, without it, by pip.
+    """Make the environment if there is none, and install into it, by uv or else by pip; write the service's command.
 
     Removes the data of languages that the service does not speak. Raises `FailedError`.
     """
@@ -109,6 +114,13 @@ def fill(requirements):
     for data in VENV.glob("lib/python*/site-packages/babel/locale-data/*.dat"):
         if data.stem.split("_")[0] not in SPOKEN:
             data.unlink()
+    write_command()
+
+
+def write_command():
+    """Write the command of the service, which can be called from any directory."""
+    COMMAND.write_text(f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} {shlex.quote(str(ENTRY))} "$@"\n')
+    COMMAND.chmod(0o755)
 
 
 def found_uv(python):

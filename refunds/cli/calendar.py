@@ -16,7 +16,7 @@ from refunds.presentation.texts.decisions import why_text
 from refunds.service.checks import calendar_days, named_policy
 
 
-@click.command("calendar", cls=Command)
+@click.command("calendar", cls=Command, short_help="List the holidays and closures of a year in a region.")
 @click.argument("region")
 @click.option("--year", type=click.IntRange(1, 9999), help="Default: the current year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")

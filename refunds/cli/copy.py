@@ -11,7 +11,7 @@ from refunds.service import copies
 from refunds.storage import open_engine
 
 
-@click.command("copy", cls=Command)
+@click.command("copy", cls=Command, short_help="Copy all records to another database, and prove the copy.")
 @click.option("--to", required=True, metavar="URL", help="The new database, as in REFUNDS_DATABASE; it must be empty.")
 @with_appcontext
 def command(to: str) -> None:

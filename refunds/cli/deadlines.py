@@ -22,7 +22,7 @@ class _WeekSchema(StrictSchema):
     week = LocalDate()
 
 
-@click.command("deadlines", cls=Command)
+@click.command("deadlines", cls=Command, short_help="List until when orders can be cancelled, by service day.")
 @click.option("--week", metavar="DATE", help="A date of the week. Default: this week.")
 @click.option("--region", "regions", multiple=True, help="A region; may be repeated. Default: the policy's country.")
 @click.option("--print", "as_page", is_flag=True, help="A page to print, instead of a table.")

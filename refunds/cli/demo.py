@@ -10,7 +10,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
 
 
-@click.command("demo", cls=Command)
+@click.command("demo", cls=Command, short_help="Register a few demonstration orders around today.")
 @with_appcontext
 def command() -> None:
     """Register a few demonstration orders around today, marked as such. Not available in production.

@@ -11,7 +11,7 @@ from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
 
 
-@click.command("evidence", cls=Command)
+@click.command("evidence", cls=Command, short_help="Print everything stored about an order.")
 @click.argument("order")
 @click.option("--page", "as_page", is_flag=True, help="A page to print, instead of JSON.")
 @LANG

@@ -35,7 +35,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group("policy")
+@click.group("policy", short_help="Draft, simulate, publish and withdraw versions of policies.")
 def command() -> None:
     """Draft, compare, simulate, publish and withdraw versions of policies, and enter closures."""
 

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from granian.server import MTServer
 
 from refunds.cli import Command, loaded_store
 from refunds.cli.tokens import DAYS
+from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, RefundsError
 from refunds.service import clients, users
@@ -32,7 +34,7 @@ PATIENCE = 30
 """Seconds that a request under way gets to finish when the service stops."""
 
 
-@click.command("serve", cls=Command)
+@click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
 def command() -> None:
     """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
@@ -51,7 +53,7 @@ def command() -> None:
         f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
         f"  the records          {store.name}"
     )
-    _show_how_to_sign_in(store, production=settings.production)
+    _show_how_to_sign_in(store, settings)
     _say("  stop it with Ctrl-C")
     store.checkpoint()
     try:
@@ -77,14 +79,15 @@ def _end_unfinished() -> None:
         os._exit(0)
 
 
-def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
+def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
     """Print how to sign in and call the API.
 
     Outside production, users are added if there are none yet, and tokens likewise; their secrets are printed only now.
+    The tokens are also written to a file beside the master key.
     """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
-    if not production:
+    if not settings.production:
         with store.write(COMMAND_LINE, exclusive=True) as uow:
             found, tokens = users.first_users(uow), clients.first_tokens(uow, DAYS)
     if found:
@@ -98,8 +101,22 @@ def _show_how_to_sign_in(store: Store, *, production: bool) -> None:
         click.echo("  to call the API, send Authorization: Bearer and a token; these are shown only once:")
         for role, token in tokens.items():
             click.echo(f"    {role:<10} {token}")
+        _keep(tokens, settings.master_key_file or Path())
     else:
         _say("  to call the API, send Authorization: Bearer and a token: flask tokens create --role billing")
+
+
+def _keep(tokens: dict[Role, str], beside: Path) -> None:
+    """Write tokens as variables to a file that only its owner can read, and print where; a failure is printed too."""
+    path = beside.with_name("tokens.env")
+    try:
+        path.unlink(missing_ok=True)  # that of an earlier database
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.writelines(f"{role.upper()}={token}\n" for role, token in tokens.items())
+    except OSError as error:
+        click.echo(f"    they could not be written to {path}: {error.strerror}", err=True)
+    else:
+        click.echo(f"    a shell reads them from {path}:  . {path}")
 
 
 class Server(MTServer):

@@ -42,6 +42,7 @@ class Notice(StrEnum):
     CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
     NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
     ESTIMATED_HOLIDAY = "estimated_holiday"
+    FACTS_CORRECTED_AFTER_REFUSAL = "facts_corrected_after_refusal"
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
@@ -54,7 +55,8 @@ class Facts:
 
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
     mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
-    unofficial one counts if a supervisor accepted it (`contact_point_accepted`).
+    unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
+    facts of the order were corrected after a request was refused.
     """
 
     service_provided_at: datetime | None
@@ -66,6 +68,7 @@ class Facts:
     contact_point_accepted: bool = False
     cancelled: bool = False
     entered_by_supervisor: bool = False
+    corrected_after_refusal: bool = False
 
 
 class Decision(NamedTuple):
@@ -114,6 +117,7 @@ class Decision(NamedTuple):
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
             Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
             Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
+            Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
             Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
         }
         return tuple(notice for notice, holds in found.items() if holds)

@@ -24,6 +24,7 @@ class EventType(StrEnum):
 
     ORDER_REGISTERED = "order.registered"
     ORDER_CORRECTED = "order.corrected"
+    ORDER_CONFIRMED = "order.confirmed"
     CONTACT_RECORDED = "contact.recorded"
     CONTACT_SUPERSEDED = "contact.superseded"
     CONTACT_RESOLVED = "contact.resolved"

@@ -13,6 +13,7 @@ class Scope(StrEnum):
     CHECKS_RUN = "checks:run"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
+    ORDERS_CORRECT = "orders:correct"
     CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_LATE_ENTRY = "contacts:late-entry"
@@ -57,10 +58,16 @@ _AGENT = {
 }
 
 SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.BILLING: frozenset(_AGENT | {Scope.CANCELLATIONS_SETTLE, Scope.EVENTS_READ}),
+    Role.BILLING: frozenset(_AGENT | {Scope.ORDERS_CORRECT, Scope.CANCELLATIONS_SETTLE, Scope.EVENTS_READ}),
     Role.AGENT: frozenset(_AGENT),
     Role.SUPERVISOR: frozenset(
-        _AGENT | {Scope.CANCELLATIONS_OVERRIDE, Scope.CONTACTS_LATE_ENTRY, Scope.CANCELLATIONS_REVOKE}
+        _AGENT
+        | {
+            Scope.ORDERS_CORRECT,
+            Scope.CANCELLATIONS_OVERRIDE,
+            Scope.CONTACTS_LATE_ENTRY,
+            Scope.CANCELLATIONS_REVOKE,
+        }
     ),
     Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ, Scope.POLICIES_WRITE, Scope.POLICIES_SIMULATE}),
     Role.PRIVACY: frozenset({Scope.ORDERS_READ, Scope.PERSONAL_READ}),

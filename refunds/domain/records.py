@@ -106,6 +106,9 @@ class Order:
     """What billing says of an order; facts only, no amounts.
 
     `revision` counts its states from 1; `asserted_by` is who stated the present one.
+
+    `facts_entered_by_agent`: somebody who may not correct facts has stated them, and billing has not stated the same
+    since. `facts_corrected_after_refusal`: they were corrected after a request was refused. None stands for no.
     """
 
     order_id: str
@@ -119,6 +122,8 @@ class Order:
     asserted_by: str
     revision: int
     correction_reason: str | None = personal()
+    facts_entered_by_agent: bool | None = None
+    facts_corrected_after_refusal: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,8 @@ def order_data(order: Order) -> dict[str, Any]:
         "asserted_by": order.asserted_by,
         "revision": order.revision,
         "correction_reason": order.correction_reason,
+        "facts_entered_by_agent": bool(order.facts_entered_by_agent),
+        "facts_corrected_after_refusal": bool(order.facts_corrected_after_refusal),
     }
 
 

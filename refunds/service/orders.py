@@ -1,7 +1,7 @@
 """Orders: the facts that billing states, and whether orders can be cancelled."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -11,8 +11,8 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import Principal
-from refunds.domain.records import Order
+from refunds.domain.permissions import Principal, Scope
+from refunds.domain.records import Intent, Order
 from refunds.errors import (
     CallersError,
     Conflict,
@@ -72,6 +72,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
         registered_at=uow.now,
         asserted_by=uow.principal.actor,
         revision=1,
+        facts_entered_by_agent=_by_agent(uow),
     )
     if uow.orders.add_new(order):
         _require_judgeable(uow, order)
@@ -79,7 +80,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:
-        return locked, Registration.UNCHANGED
+        return locked._replace(order=_confirm(uow, locked.order)), Registration.UNCHANGED
     if set(changes) == {"service_provided_at"} and locked.order.service_provided_at is None:
         return locked._replace(order=_change(uow, locked, changes)), Registration.COMPLETED
     raise OrderFactsConflict(order.order_id, (_difference(locked.order, name) for name in changes))
@@ -128,25 +129,28 @@ def _chunks(
         yield chunk
 
 
-def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int] | None) -> Order:
+def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
     With another customer, all records about the order are encrypted under their key, and the earlier customer is
-    forgotten if they have no other order. `revisions` are those that the caller has seen (None: any). Raises
-    `PreconditionFailed` if the order has another one, `OrderFrozen` if it is cancelled, `NotFound` if there is none,
-    `Conflict` if it moves meanwhile, and the same as `register` if the facts cannot be judged.
+    forgotten if they have no other order. `revisions` are those that the caller has seen. Raises `Forbidden`
+    without the scope to correct, `PreconditionFailed` if the order has another one, `OrderFrozen` if it is cancelled,
+    `NotFound` if there is none, `Conflict` if it moves meanwhile, and the same as `register` if the facts cannot be
+    judged.
     """
+    uow.principal.require(Scope.ORDERS_CORRECT)
     before = uow.orders.get(facts.order_id).customer_id
     customer_id = uow.customers.lock(facts.customer_ref, beside=before)
     locked = uow.orders.get_for_update(facts.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:  # also if a client repeats this correction because the answer was lost
         return locked.order
-    if revisions is not None and locked.order.revision not in revisions:
+    if locked.order.revision not in revisions:
         raise PreconditionFailed(Message("The order has been changed since you read it: read it again, and compare."))
     if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
-    if "customer_id" in changes:
+    changes["facts_corrected_after_refusal"] = _has_been_refused(uow, locked.order)
+    if "customer_id" in changes:  # from here on, records about the order can be read only when it is stored
         changes["customer_ref"] = facts.customer_ref
         uow.orders.move(locked.order, customer_id)
     corrected = _change(uow, locked, changes, correction_reason=reason)
@@ -177,7 +181,30 @@ def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
 
     Raises `NotFound` if there is no such policy, and what `judging.judge` raises.
     """
+    if order.facts_corrected_after_refusal:
+        facts = replace(facts, corrected_after_refusal=True)
     return judging.judge(uow.policies[order.policy], facts, order.ordered_at, order.region)
+
+
+def _by_agent(uow: UnitOfWork) -> bool | None:
+    """Whether the facts that are stated now come from somebody who may not correct them; None if not."""
+    return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
+
+
+def _has_been_refused(uow: UnitOfWork, order: Order) -> bool | None:
+    """Whether a request about an order has been refused, now or before an earlier correction; None if not."""
+    requests = (contact for contact in uow.contacts.of_order(order.order_id) if contact.intent is Intent.CANCEL)
+    refused = any(not contact.outcome.eligible for contact in requests)
+    return order.facts_corrected_after_refusal or refused or None
+
+
+def _confirm(uow: UnitOfWork, order: Order) -> Order:
+    """The order, whose facts are stated again; facts that an agent entered are then billing's own."""
+    if not order.facts_entered_by_agent or _by_agent(uow):
+        return order
+    return uow.orders.update(
+        order, EventType.ORDER_CONFIRMED, facts_entered_by_agent=None, asserted_by=uow.principal.actor
+    )
 
 
 def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
@@ -212,6 +239,10 @@ def _difference(order: Order, name: str) -> FieldError:
     return FieldError(f"/{name}", Message("registered is %(registered)s", registered=registered), "differs")
 
 
+_JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provided_at")
+"""The facts whose old and new values the journal has."""
+
+
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
     """Store changed facts of an order, and journal the old and the new values.
 
@@ -220,9 +251,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     order, active = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
-    changed = {
-        name: [_plain(getattr(order, name)), _plain(new)] for name, new in changes.items() if name != "customer_ref"
-    }
+    changed = {name: [_plain(getattr(order, name)), _plain(changes[name])] for name in _JOURNALLED if name in changes}
     revision = order.revision + 1
     after = uow.orders.update(
         order,
@@ -232,6 +261,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
         **reason,
         revision=revision,
         asserted_by=uow.principal.actor,
+        facts_entered_by_agent=_by_agent(uow),
     )
     _require_judgeable(uow, after)
     return after

@@ -12,7 +12,11 @@ from refunds.storage.contacts import CONTACTS
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
 
-ORDERS = RecordMapper(Order, "orders")
+ORDERS = RecordMapper(
+    Order,
+    "orders",
+    added={"facts_entered_by_agent": "0005_refunds", "facts_corrected_after_refusal": "0005_refunds"},
+)
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 

@@ -510,7 +510,7 @@ def test_payment_data_is_refused_in_reasons_and_references(supervisor, billing, 
         (billing.put(f"/v1/orders/{order_id}", json=INLINE | {"customer_ref": number}), "/customer_ref"),
         (
             billing.put(
-                f"/v1/orders/{order_id}", json=INLINE | {"correction_reason": number}, headers={"If-Match": "*"}
+                f"/v1/orders/{order_id}", json=INLINE | {"correction_reason": number}, headers={"If-Match": '"1"'}
             ),
             "/correction_reason",
         ),

@@ -119,7 +119,7 @@ def test_what_the_records_do_not_allow_is_explained_in_german(admin):
     settlement, revocation = f"{cancel}/{cancellation}/settlement", f"{cancel}/{cancellation}/revocation"
     german = {"Accept-Language": "de"}
     facts = {"customer_ref": "K-20391", "service_provided_at": "2026-04-03T10:00:00Z", "region": "DE-BY"}
-    correction = {"headers": german | {"If-Match": "*"}}
+    correction = {"headers": german | {"If-Match": '"1"'}}
     refused = [
         admin.put(f"/v1/orders/{order}", json=facts, headers=german),
         admin.put(f"/v1/orders/{order}", json=facts | {"correction_reason": "typo"}, **correction),

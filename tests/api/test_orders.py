@@ -82,7 +82,7 @@ def test_a_wrong_etag_is_refused(billing, tag):
 
 
 def test_an_unknown_order_cannot_be_corrected(billing):
-    answer = billing.put("/v1/orders/unknown", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": "*"})
+    answer = billing.put("/v1/orders/unknown", json=FACTS | {"correction_reason": "x"}, headers={"If-Match": '"1"'})
     assert (answer.status_code, slug(answer)) == (404, "order-not-found")
 
 
@@ -91,7 +91,7 @@ def test_no_fact_changes_while_a_cancellation_rests_on_it(billing, supervisor):
     cancellation = billing.cancelled(order_id)
     for attempt in (
         {"json": FACTS | {"customer_ref": "K-20391"}},
-        {"json": FACTS | {"correction_reason": "x"}, "headers": {"If-Match": "*"}},
+        {"json": FACTS | {"correction_reason": "x"}, "headers": {"If-Match": '"1"'}},
     ):
         answer = billing.put(f"/v1/orders/{order_id}", **attempt)
         assert (answer.status_code, slug(answer)) == (409, "order-frozen")
@@ -108,7 +108,7 @@ def test_personal_data_moves_with_an_order_to_another_customer(billing):
     billing.put(
         f"/v1/orders/{order_id}",
         json=FACTS | {"customer_ref": "K-right", "correction_reason": "mixed up"},
-        headers={"If-Match": "*"},
+        headers={"If-Match": '"1"'},
     )
     assert billing.get(recorded.headers["Location"]).json["note"] == "a kind voice"
     replayed = billing.post(f"/v1/orders/{order_id}/contacts", {"channel": "phone", "note": "a kind voice"}, "moved")

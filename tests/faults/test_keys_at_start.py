@@ -22,6 +22,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from refunds.cli import serve
 from refunds.config import load_settings
 from refunds.domain.permissions import Role
 from refunds.errors import ConfigurationError
@@ -188,6 +189,7 @@ def test_production_starts_with_a_valid_key_and_creates_no_token(tmp_path):
     assert "flask tokens create --role billing" in text
     assert not TOKEN.search(output(tmp_path))
     assert "rfd_" not in output(tmp_path)
+    assert not (tmp_path / "keys/tokens.env").exists()
     assert key not in output(tmp_path)
     assert "aster key" not in output(tmp_path)
     with closing(sqlite3.connect(tmp_path / "data/refunds.db")) as raw:
@@ -219,6 +221,25 @@ def test_development_shows_a_token_for_each_role_once(development):
         status, body = answers[token]
         assert (status, json.loads(body)["role"]) == (200, role)
     assert set(later.values()) == {200}
+
+
+def test_development_writes_the_tokens_to_a_file_of_their_own(development):
+    directory, first, _, second, _ = development
+    file = directory / "keys/tokens.env"
+    shown = re.findall(rf"^    (\w+) +({TOKEN.pattern})$", first, re.MULTILINE)
+    assert file.read_text() == "".join(f"{role.upper()}={token}\n" for role, token in shown)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"  . {file}\n" in first
+    assert "tokens.env" not in second
+
+
+def test_the_file_of_the_tokens_is_replaced_or_its_failure_is_reported(tmp_path, capsys):
+    beside = tmp_path / "master.key"
+    (tmp_path / "tokens.env").write_text("of an earlier database")
+    serve._keep({Role.AGENT: "rfd_a"}, beside)
+    assert (tmp_path / "tokens.env").read_text() == "AGENT=rfd_a\n"
+    serve._keep({Role.AGENT: "rfd_a"}, tmp_path / "nowhere/master.key")
+    assert capsys.readouterr().err.endswith("nowhere/tokens.env: No such file or directory\n")
 
 
 def test_no_other_secret_is_printed(development):

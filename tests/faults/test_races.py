@@ -447,12 +447,15 @@ def swaps():
     return rounds
 
 
+ANY_REVISION = ", ".join(f'"{revision}"' for revision in range(1, 100))
+
+
 def random_moves():
     """The requests that move orders between customers, who may lose their last order in any round."""
     chance = random.Random(20260408)  # noqa: S311 - no secret
     rounds = {}
     for number in range(4 * MOVES):
-        lane, if_match = number % 4, "*" if number >= 4 else ""
+        lane, if_match = number % 4, ANY_REVISION if number >= 4 else ""
         rounds[f"round-{number}"] = [
             put(f"wanderer-{lane}-{place}", facts_of("", f"host {lane} {chance.randrange(2)}"), if_match)
             for place in range(4)

@@ -23,6 +23,6 @@ try:
 except urllib.error.HTTPError as error:
     response = error
 if given.dump:
-    with open(given.dump, "w", encoding="utf-8") as file:  # noqa: PTH123
+    with open("/dev/stdout" if given.dump == "-" else given.dump, "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(str(response.headers))
 sys.stdout.buffer.write(response.read())

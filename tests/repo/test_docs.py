@@ -4,6 +4,7 @@ import json
 import lzma
 import re
 import shlex
+from collections import Counter
 from dataclasses import fields
 
 import pytest
@@ -17,12 +18,16 @@ from refunds.domain.terms import Terms
 from refunds.schemas.policy import version_data
 from tests.conftest import ROOT, token
 from tests.storage.keep import KEPT
+from tools.commands import reference
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STORIES = {ROOT / "docs/tutorial.md", ROOT / "docs/scaling.md", ROOT / "docs/product-teams.md"}
 """Pages that other tests run as a whole."""
 NEWEST = max(KEPT.iterdir()) / "sqlite/records.xz"
 """The small installation that the examples query."""
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+LINK = re.compile(r"\]\(([^):]+)\)")
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 EXAMPLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -116,7 +121,31 @@ def test_every_term_is_documented_with_its_default(term):
     assert f"| `{term.name}` | {shown} | {meaning} |\n" in (ROOT / "docs/policies.md").read_text()
 
 
-def test_links_between_pages_are_not_broken():
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_in_the_navigation_of_the_site_and_in_the_readme(page):
+    """When this fails, add the page to `tools/mkdocs.yml` and to the table in the README."""
+    assert f"- {page.name}\n" in (ROOT / "tools/mkdocs.yml").read_text()
+    assert f"](docs/{page.name})" in (ROOT / "README.md").read_text()
+
+
+def test_the_reference_of_the_commands_is_up_to_date():
+    """When this fails, run `make openapi`."""
+    assert (ROOT / "docs/commands.md").read_text() == reference()
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_somewhere(page):
+    for target in LINK.findall(FENCED.sub("", page.read_text())):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}"
+
+
+def anchors(page):
+    """The anchors of the headings of a page, as GitHub and the site make them; a repeated one gets a number."""
+    counted = Counter()
+    for heading in re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE):
+        plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).lower()).replace(" ", "-")
+        yield f"{plain}-{counted[plain]}" if counted[plain] else plain
+        counted[plain] += 1

@@ -1,10 +1,13 @@
 """The environment is created, repaired or replaced without a question; if that fails, one line says what to do."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 
 import pytest
 
+from refunds.cli import Commands
 from tests.conftest import ROOT
 
 
@@ -16,6 +19,7 @@ def tool(tmp_path, monkeypatch):
     spec.loader.exec_module(tool)
     monkeypatch.setattr(tool, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(tool, "PYTHON", tmp_path / ".venv/bin/python")
+    monkeypatch.setattr(tool, "COMMAND", tmp_path / ".venv/bin/refunds")
     (tmp_path / "requirements.txt").write_text("flask==3.1.3\n")
     tool.filled = 0
 
@@ -28,6 +32,7 @@ def tool(tmp_path, monkeypatch):
         package = tmp_path / ".venv/lib/python3/site-packages/flask-3.1.3.dist-info"
         package.mkdir(parents=True, exist_ok=True)
         (package / "RECORD").touch()
+        tool.write_command()
 
     monkeypatch.setattr(tool, "fill", fill)
     tool.main = lambda main=tool.main: main(tmp_path / "requirements.txt")
@@ -41,7 +46,8 @@ def test_installed_requirements_are_not_installed_again(tool):
 
 
 @pytest.mark.parametrize(
-    "what", ["bin/python", "requirements.installed", "lib/python3/site-packages/flask-3.1.3.dist-info/RECORD"]
+    "what",
+    ["bin/python", "bin/refunds", "requirements.installed", "lib/python3/site-packages/flask-3.1.3.dist-info/RECORD"],
 )
 def test_a_damaged_environment_is_repaired_or_replaced(tool, what):
     tool.main()
@@ -50,7 +56,7 @@ def test_a_damaged_environment_is_repaired_or_replaced(tool, what):
     tool.main()
     tool.main()
     assert tool.filled == 2
-    assert (tool.VENV / "left over").exists() == what.startswith("lib"), (
+    assert (tool.VENV / "left over").exists() == what.startswith(("lib", "bin/refunds")), (
         "an environment that no longer runs is created again"
     )
 
@@ -81,3 +87,18 @@ def test_a_python_that_is_too_old_is_reported_before_anything_is_created(tool, m
     with pytest.raises(tool.FailedError, match=r"Python 3.9 is too old: .* make PYTHON=python3.11 serve"):
         tool.main()
     assert not tool.VENV.exists()
+
+
+def test_the_service_has_a_command_of_its_own_name(tool, tmp_path):
+    tool.main()
+    tool.PYTHON.unlink()
+    tool.PYTHON.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # with the installed packages
+    tool.PYTHON.chmod(0o755)
+    environment = os.environ | {"REFUNDS_DATABASE": f"sqlite:///{tmp_path}/refunds.db"}
+    ran = subprocess.run(
+        [tool.COMMAND, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith("Usage: refunds [OPTIONS] COMMAND [ARGS]...\n\n  Decide whether orders can still be")
+    commands = ran.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in commands] == list(Commands.NAMES)
+    assert all(line.startswith("  ") and line.endswith(".") and "..." not in line for line in commands)

@@ -11,17 +11,13 @@ import socketserver
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from unittest import mock
 
 import pytest
 
 import app
-from refunds.config import load_settings
-from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.service import clients
-from refunds.service.store import Store
 from tests import database_of, records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
@@ -29,6 +25,9 @@ from tests.faults.test_server import FLASK, get, serving
 from tests.repo.test_docs import EXAMPLE, STORIES, assert_answer, command_and_output, without_layout
 
 MARK = "-----8<-----"
+
+REPEATED = {ROOT / "docs/tutorial.md"}
+"""Pages whose commands can be run again on the same database; they are run twice."""
 
 
 def steps(page):
@@ -40,20 +39,20 @@ def steps(page):
 
 @contextmanager
 def tutorial(directory):
-    """A server and tokens: the environment of the shell, and the actual ports by those on the page."""
-    known = records_in(directory)
+    """A server: the environment of the shell, and the actual ports by those on the page."""
+    known = installation(directory)
     with serving(**known) as (_, port):
-        yield known | tokens(known, "billing", "agent", "supervisor", "auditor"), {8000: port}
+        yield known, {8000: port}
 
 
-def tokens(known, *roles):
-    """A token for each role, by the name of its variable."""
-    with (
-        mock.patch.dict(os.environ, known),
-        closing(Store(load_settings())) as store,
-        store.write(COMMAND_LINE) as uow,
-    ):
-        return {role.upper(): clients.create_token(uow, Role(role), role, 365) for role in roles}
+def installation(directory):
+    """The settings of a service with its files where they are by default, in the directory of the shell."""
+    own = directory / "instance"
+    return {
+        "REFUNDS_DATABASE": f"sqlite:///{own}/refunds.db",
+        "REFUNDS_MASTER_KEY_FILE": f"{own}/master.key",
+        "REFUNDS_LEDGER_DIR": f"{own}/ledger",
+    }
 
 
 @contextmanager
@@ -67,10 +66,10 @@ def scaling(directory):
 
 @contextmanager
 def product_teams(directory):
-    """A server with four orders, three of them with requests to cancel, and a token to publish with."""
-    known = records_in(directory)
+    """A server with four orders, three of them with requests to cancel."""
+    known = installation(directory)
     with serving(**known) as (_, port):
-        made = tokens(known, "product", "supervisor")
+        made = dict(line.split("=") for line in (directory / "instance/tokens.env").read_text().splitlines())
         by = {"Authorization": f"Bearer {made['SUPERVISOR']}", "Content-Type": "application/json"}
         for number, provided, region, channel, received in REQUESTS:
             order = {"customer_ref": f"K-{number}", "service_provided_at": provided, "region": region}
@@ -79,7 +78,7 @@ def product_teams(directory):
                 contact = {"channel": channel, "received_at": received, "ticket_ref": f"T-{number}"}
                 once = by | {"Idempotency-Key": number}
                 assert get(port, f"/v1/orders/{number}/contacts", "POST", json.dumps(contact), **once)[0] == 201
-        yield known | {"PRODUCT": made["PRODUCT"]}, {8000: port}
+        yield known, {8000: port}
 
 
 REQUESTS = [
@@ -105,10 +104,14 @@ class Answering(socketserver.BaseRequestHandler):
         self.request.sendall(json.dumps([result.stdout, result.stderr, result.exit_code]).encode())
 
 
+OURS = "commands", "flask"
+"""The files of the tests in the directory of the shell."""
+
+
 @contextmanager
 def answering(directory):
     """The path of a flask command that runs here, except `flask serve`, which is a separate process."""
-    place, command = directory / "commands", directory / "flask"
+    place, command = (directory / name for name in OURS)
     asks = f"{sys.executable} -S -E {ROOT}/tests/repo/ask.py {place}"
     command.write_text(f'#!/bin/sh\n[ "$1" = serve ] && exec {FLASK} serve || exec {asks} "$@"\n')
     command.chmod(0o755)
@@ -123,18 +126,32 @@ def answering(directory):
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
+def ran(tmp_path_factory):
+    """A function that returns the outputs of the commands of a page, and the directory in which they ran."""
+
+    def run(page):
+        directory = tmp_path_factory.mktemp(page.stem)
+        return outputs_of(page, directory), directory
+
+    return cache(run)
+
+
+@pytest.fixture(scope="module")
+def printed(ran):
     """A function that returns the outputs of the commands of a page."""
-    return cache(lambda page: outputs_of(page, tmp_path_factory.mktemp(page.stem)))
+    return lambda page: ran(page)[0]
 
 
 def outputs_of(page, directory):
-    """Run the commands of a page in one shell, and return their outputs."""
+    """Run the commands of a page in one shell, twice if it says that one may, and return their outputs."""
     bash = shutil.which("bash")
     assert bash, "the pages are for bash"
     # The machine's own curl, or else the one of the tests.
     given = "" if shutil.which("curl") else f'curl() {{ {sys.executable} {ROOT}/tests/repo/curl.py "$@"; }}\n'
-    script = f"\necho '{MARK}'\n".join(command for command, _ in steps(page))
+    commands = [command for command, _ in steps(page)]
+    if page in REPEATED:
+        commands += [f"sleep 1; {commands[0]}", *commands[1:]]  # so that the time is another one
+    script = f"\necho '{MARK}'\n".join(commands)
     with ExitStack() as scene:
         script = script.replace(".venv/bin/flask", scene.enter_context(answering(directory)))
         known, ports = scene.enter_context(SCENES[page.stem](directory))
@@ -172,11 +189,33 @@ def end_group(shell):
     ],
 )
 def test_each_step_prints_what_the_page_shows(printed, page, step):
-    _, shown = list(steps(page))[step]
+    """Each time, if the page is run more than once."""
+    commands = list(steps(page))
+    outputs = printed(page)[step :: len(commands)]
+    assert len(outputs) == 1 + (page in REPEATED)
+    for output in outputs:
+        assert_shown(output, commands[step][1])
+
+
+def assert_shown(output, shown):
+    """Compare an output with that on the page: as JSON if it is that."""
     if shown.startswith("{") and "\n{" not in shown:
-        assert_answer(printed(page)[step], shown)
+        assert_answer(output, shown)
     else:
-        assert re.fullmatch(pattern_of(shown), "\n".join(without_layout(printed(page)[step]))), printed(page)[step]
+        assert re.fullmatch(pattern_of(shown), "\n".join(without_layout(output))), output
+
+
+@pytest.mark.parametrize("page", sorted(REPEATED), ids=lambda page: page.stem)
+def test_a_page_that_can_be_run_again_leaves_no_file(ran, page):
+    _, directory = ran(page)
+    assert {path.name for path in directory.iterdir()} == {"instance", *OURS}
+    assert {path.name for path in (directory / "instance").iterdir()} - {"refunds.db-wal", "refunds.db-shm"} == {
+        "refunds.db",
+        "refunds.db.lock",
+        "master.key",
+        "tokens.env",
+        "ledger",
+    }
 
 
 def pattern_of(shown):

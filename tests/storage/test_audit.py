@@ -41,7 +41,7 @@ from tests import database_of, scaled
 from tests.conftest import ROOT, settings
 from tests.postgres import shared
 
-ORDERS = 60
+ORDERS = 62
 STAFF = (Principal("cli_boss", "the boss", Role.ADMIN), Principal("cli_deputy", "the deputy", Role.ADMIN))
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
@@ -91,7 +91,7 @@ def refunding(uow, i):
     """Begin a refund, which sometimes fails and is begun again."""
     cancellation_id = issued(uow, i)
     settlements.begin_refund(uow, cancellation_id, f"RF-{i}" if i % 2 else None)
-    if i % 3 == 0:
+    if i % 2 == 0:
         settlements.end_refund(uow, cancellation_id, RefundEndReason.REFUND_FAILED)
         settlements.begin_refund(uow, cancellation_id, None)
 
@@ -145,7 +145,24 @@ def corrected(uow, i):
     contacts.record(uow, facts.order_id, call())
     settlements.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
     right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=uow.now - 3 * HOUR)
-    orders.correct(uow, right, "the wrong customer", None)
+    orders.correct(uow, right, "the wrong customer", {1, 2})
+
+
+def corrected_after_a_refusal(uow, i):
+    facts = register(uow, i, provided=-MONTH)
+    contacts.record(uow, facts.order_id, call())
+    right = OrderFacts(**_facts(facts, service_provided_at=uow.now - HOUR))
+    orders.correct(uow, right, "the wrong date", {1})
+
+
+def stated_by_an_agent(store):
+    """An agent registers two orders, and billing states the same about one of them."""
+    agent = Principal("cli_agent", "the agent", Role.AGENT)
+    with store.write(agent) as uow:
+        register(uow, 2000)
+        facts = register(uow, 2001)
+    with store.write(STAFF[0]) as uow:
+        orders.register(uow, facts)
 
 
 def late(uow, i):
@@ -179,6 +196,7 @@ HAPPENS = (
     resolved,
     backdated,
     corrected,
+    corrected_after_a_refusal,
     late,
     provided,
     issued,
@@ -274,6 +292,7 @@ def grow(store, done=lambda _: None):
     for i, happens in enumerate(POLICIES):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)
+    stated_by_an_agent(store)
     for i in range(ORDERS):
         with store.write(STAFF[i % 2]) as uow:
             HAPPENS[i % len(HAPPENS)](uow, i)
@@ -553,7 +572,7 @@ def test_the_journal_covers_everything_about_a_user_except_name_and_epoch():
     }
 
 
-ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL FROM orders LIMIT 1"
+ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL, NULL, NULL FROM orders LIMIT 1"
 
 
 @pytest.mark.parametrize(

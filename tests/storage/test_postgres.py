@@ -104,7 +104,7 @@ def row(table, *values):
 
 
 NONE = ("NULL",) * 10
-ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", "NULL")
+ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", *("NULL",) * 3)
 CONTACT = ("'A-1'", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:4])
 JUDGED = ("'{}'", "0", "0", *NONE[:4])
 CANCELLATION = ("'con_1'", "'{}'", "'policy'")

@@ -19,9 +19,9 @@ AGENT = {
 
 # `personal:read` is for roles that work with customers, and for privacy.
 TABLE = {
-    "billing": AGENT | {"cancellations:settle", "events:read"},
+    "billing": AGENT | {"orders:correct", "cancellations:settle", "events:read"},
     "agent": AGENT,
-    "supervisor": AGENT | {"cancellations:override", "contacts:late-entry", "cancellations:revoke"},
+    "supervisor": AGENT | {"orders:correct", "cancellations:override", "contacts:late-entry", "cancellations:revoke"},
     "product": {"checks:run", "policies:read", "policies:write", "policies:simulate"},
     "privacy": {"orders:read", "personal:read"},
     "auditor": {
@@ -35,7 +35,13 @@ TABLE = {
     },
     "operator": {"metrics:read"},
     "admin": AGENT
-    | {"contacts:late-entry", "cancellations:override", "cancellations:settle", "cancellations:revoke"}
+    | {
+        "orders:correct",
+        "contacts:late-entry",
+        "cancellations:override",
+        "cancellations:settle",
+        "cancellations:revoke",
+    }
     | {"policies:write", "policies:simulate", "events:read", "audit:read", "metrics:read"},
 }
 

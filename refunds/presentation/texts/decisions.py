@@ -52,6 +52,7 @@ _NOTICE = {
     Notice.CONTACT_POINT_UNCHECKED: Message("No official contact point is known to compare with: it was not checked."),
     Notice.NATIONWIDE_HOLIDAYS_ONLY: Message("Only nationwide holidays were counted, as no subdivision was given."),
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
+    Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),
     Notice.STATUTORY_RIGHTS_NOT_ASSESSED: Message("Statutory rights were not assessed."),
 }
 

@@ -6,6 +6,7 @@ from refunds.presentation.language import translate
 _EVENT = {
     "order.registered": Message("order registered"),
     "order.corrected": Message("order corrected"),
+    "order.confirmed": Message("order confirmed by billing"),
     "contact.recorded": Message("contact recorded"),
     "contact.superseded": Message("contact superseded"),
     "contact.resolved": Message("contact resolved"),

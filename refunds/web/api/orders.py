@@ -86,7 +86,9 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
     Sending the same facts again changes nothing, so a retry is safe. A missing time of service can be added later.
     Different facts are a conflict that names the differences, unless they are sent as a correction: with the order's
-    ETag as `If-Match` and a `correction_reason`, and while no cancellation is based on the order.
+    ETag as `If-Match` and a `correction_reason`, with the scope `orders:correct`, and while no cancellation is based on
+    the order. Facts from a caller without that scope are marked (`facts_entered_by_agent`) until one with it states the
+    same.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -253,7 +255,9 @@ def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     if reason is None:
         raise InvalidInput([FieldError("/correction_reason", Message("is required for a correction"), "required")])
     given = request.headers["If-Match"].strip()
+    if given == "*":
+        raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match: * names none."))
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
-    if given != "*" and not any(seen):
+    if not any(seen):
         raise PreconditionFailed(Message("The If-Match is not an ETag of the order."))
-    return orders.correct(uow, facts, reason, None if given == "*" else {int(tag[1]) for tag in seen if tag})
+    return orders.correct(uow, facts, reason, {int(tag[1]) for tag in seen if tag})

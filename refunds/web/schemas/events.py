@@ -86,6 +86,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             metadata={"description": "The old and the new value of each changed fact that is not personal, by name."},
         ),
     },
+    EventType.ORDER_CONFIRMED: {},
     EventType.CONTACT_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
@@ -182,6 +183,7 @@ HAPPENED = [
         revision=2,
         changed={"region": ["DE", "DE-BY"]},
     ),
+    _example(2, EventType.ORDER_CONFIRMED, _ORDER),
     _example(
         3,
         EventType.CONTACT_RECORDED,

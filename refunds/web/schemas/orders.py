@@ -47,6 +47,13 @@ class OrderSchema(response_fields.ResponseSchema):
     asserted_by = response_fields.String("Who last stated these facts.")
     revision = response_fields.Integer("The number of this state of the order, from 1.")
     correction_reason = response_fields.String("Why it was last corrected, if given and not hidden.", allow_none=True)
+    facts_entered_by_agent = response_fields.Boolean(
+        "Whether somebody without the scope `orders:correct` has stated the facts, and billing has not stated the same "
+        "since."
+    )
+    facts_corrected_after_refusal = response_fields.Boolean(
+        "Whether the facts were corrected after a request was refused."
+    )
 
 
 class OrderListSchema(response_fields.ResponseSchema):
@@ -152,6 +159,8 @@ ORDER = {
     "asserted_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
     "revision": 1,
     "correction_reason": None,
+    "facts_entered_by_agent": False,
+    "facts_corrected_after_refusal": False,
 }
 
 
