@@ -43,8 +43,8 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     """Write the records of a range of dates as CSV.
 
     Cancellations by when they were issued, contacts by when they were recorded, orders by when they were registered,
-    in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The file is complete
-    if it is there: it gets its name at the end.
+    in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The
+    file is complete if it is there: it gets its name at the end.
     """
     store = loaded_store()
     lines = (line.encode() for line in _lines(store, kind, *_range(store, first, last)))

@@ -6,7 +6,7 @@
 import inspect
 import re
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -33,13 +33,16 @@ of business days, counted by the public holidays of the customer's region, and e
 Records each call and e-mail with the decision on it, issues the cancellations that billing refunds, and reports what
 happened in a feed of events.
 
-* Send instants as RFC 3339 with an offset. Responses give them in UTC. Local dates are in the policy's time zone.
-* Unknown fields are refused. Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
+* Send instants as RFC 3339 with an offset and up to nine digits after the second, of which six count. Responses give
+  them in UTC. Local dates are in the policy's time zone.
+* In a request, unknown fields are refused, and null in an optional field means that it is left out. Fields may be added
+  to responses: accept fields that you do not know.
+* Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
 * Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
 * HTTP requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
   token's role may not see are null.
 * Every HTTP request can be sent again safely. To record a contact or issue a cancellation, send an `Idempotency-Key`.
-* `Accept-Language: de` or `en` chooses the language of `*_text` and of holiday names. Codes never change.
+* `Accept-Language: de` or `en` chooses the language of `*_text`, of holiday names and of problems. Codes never change.
 """
 
 ALWAYS = ("bad-request", "internal-error")
@@ -195,7 +198,8 @@ def _description(view: View, scopes: Scopes) -> str:
 def _responses(operation: Operation) -> dict[str, Any]:
     """The responses of an operation, by status."""
     idempotent = operation.transaction is Transaction.IDEMPOTENT
-    responses = {str(answer.status): _answer(answer, idempotent=idempotent) for answer in operation.answers}
+    written = partial(_answer, idempotent=idempotent, with_token=operation.scopes is not None)
+    responses = {str(answer.status): written(answer) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -206,13 +210,15 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return responses
 
 
-def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
+def _answer(answer: Answer, *, idempotent: bool, with_token: bool) -> dict[str, Any]:
     """A successful response as it is in the document."""
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
     forms = {form: {"schema": schema} for form, schema in answer.also.items()}
-    headers = ["X-Request-ID", *(["ETag"] if answer.etag else []), *(["Link"] if CSV in answer.also else [])]
+    headers = ["X-Request-ID", *(["Token-Expires"] if with_token else []), *(["ETag"] if answer.etag else [])]
+    if CSV in answer.also:
+        headers.append("Link")
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
     if idempotent:

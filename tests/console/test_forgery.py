@@ -15,7 +15,7 @@ FILLED = {
     "note": "A note that was typed.",
     "reason": "A reason that was typed.",
     "reason_code": "entered_in_error",
-    "once": "one-time-id-0001",
+    "idempotency_key": "one-time-id-0001",
     "intent": "cancel",
 }
 """The fields of all forms together."""

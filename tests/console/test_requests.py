@@ -333,7 +333,7 @@ def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(site, 
     before = site.position
     forged = {
         "csrf_token": token,
-        "once": f"forged-{override}",
+        "idempotency_key": f"forged-{override}",
         "override": override,
         "reason": "because",
         "channel": "phone",

@@ -101,7 +101,7 @@ def test_a_resumed_form_that_is_sent_twice_cancels_once(site, now):
     now.shift(timedelta(hours=12, seconds=1))
     shown = signed_in(browser, browser.submit(form, **typed), site, Role.ADMIN)
     again = shown.form(button)
-    assert again.fields["once"] == form.fields["once"]
+    assert again.fields["idempotency_key"] == form.fields["idempotency_key"]
     first, second = (browser.submit(again, ticket_ref="T-1") for _ in range(2))
     assert first.path == second.path == f"/console/cancellations/{site.active(order).cancellation_id}"
     assert len(site.contacts(order)) == 1
@@ -142,7 +142,7 @@ def test_a_form_without_a_valid_one_time_id_is_refused(site, agent, once):
     path, button, typed = record(site)
     form = agent.get(path).form(button)
     before = site.position
-    page = agent.submit(form, **typed, once=once)
+    page = agent.submit(form, **typed, idempotency_key=once)
     assert page.status == 400
     assert site.position == before
 
@@ -172,10 +172,10 @@ def test_another_user_who_signs_in_sees_the_form_only_if_they_may_send_it(site, 
         "[" * 5000,
         '{"note": {"a": [1]}}',
         '{"q": 5, "channel": null, "received_at": true}',
-        '{"": "", "csrf_token": "x", "once": []}',
+        '{"": "", "csrf_token": "x", "idempotency_key": []}',
         '{"q": "\\u0000", "supersedes": "\\u0000", "contact_id": "x"}',
         '{"q": "\\u202e<script>alert(1)</script>"}',
-        '{"once": "<script>alert(1)</script>"}',
+        '{"idempotency_key": "<script>alert(1)</script>"}',
         '{"provided_on": "' + "9" * 5000 + '"}',
     ],
 )

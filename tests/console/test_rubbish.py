@@ -111,7 +111,7 @@ TYPED = (
     "reason_code",
     "contact_point",
     "from_detail",
-    "once",
+    "idempotency_key",
     "…",
 )
 
@@ -169,7 +169,7 @@ def send_forms_with(site, records, text):
             continue
         for name in TYPED:
             before = site.position
-            sent = right | {"once": f"{name[0]}-{hash(text)}-{endpoint}"} | {name: text}
+            sent = right | {"idempotency_key": f"{name[0]}-{hash(text)}-{endpoint}"} | {name: text}
             response = browser.send("POST", path, data=urlencode(sent), content_type=FORM)
             assert response.status_code in {200, 303, 400, 404, 409, 422}, (path, name, response.status_code)
             assert site.position == before or response.status_code == 303, (path, name)
@@ -186,7 +186,9 @@ def test_unknown_fields_are_refused_and_change_nothing(site, agent, records):
     for endpoint, path in forms(site, records):
         if endpoint in {"console.sign_out", "console.register_demonstration", "console.verify"}:
             continue
-        page = agent.post(path, {"csrf_token": agent.token, "once": "unknown-1", "amount": "5", "<script>": "1"})
+        page = agent.post(
+            path, {"csrf_token": agent.token, "idempotency_key": "unknown-1", "amount": "5", "<script>": "1"}
+        )
         assert page.status == 422, path
     assert site.position == before
 

@@ -90,12 +90,12 @@ def test_a_form_is_kept_while_storage_is_unavailable_and_sent_once(site, agent):
     """It keeps its one-time id, because it is unknown whether it was recorded."""
     order = site.register()
     page = agent.get(f"/console/orders/{order}/cancel?{EXACT}")
-    once = page.form("Cancel the order now").fields["once"]
+    once = page.form("Cancel the order now").fields["idempotency_key"]
     with mock.patch.object(cancellations, "issue", side_effect=StorageUnavailable(Message("away"))):
         page = agent.press(page, "Cancel the order now", note="Moves house.")
     assert page.status == 503
     fields = page.form("Cancel the order now").fields
-    assert (fields["once"], fields["note"]) == (once, "Moves house.")
+    assert (fields["idempotency_key"], fields["note"]) == (once, "Moves house.")
     assert agent.press(page, "Cancel the order now").path.startswith("/console/cancellations/")
 
 

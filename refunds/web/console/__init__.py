@@ -130,7 +130,7 @@ def _shown_again(
     return shown
 
 
-class _Given(dict[str, str]):
+class _FormData(dict[str, str]):
     """The typed value of each field; empty for a field without one."""
 
     def __missing__(self, name: str) -> str:
@@ -143,7 +143,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     common = {
         "principal": principal,
         "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
-        "given": _Given(form.data),
+        "form_data": _FormData(form.data),
         "notice": form.notice,
         "errors": {
             field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
@@ -151,7 +151,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         },
         "address": form.address or own_address(request.path),
         "csrf": lambda: sessions.token(auth.store()),
-        "once": form.idempotency_key or secrets.token_urlsafe(16),
+        "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "named": lambda code: translate(NAMES.get(code, code)),

@@ -73,7 +73,7 @@ class Form:
         """The form that was sent, without blank fields and without spaces around the others."""
         trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
-        return cls(data, data.pop("once", None))
+        return cls(data, data.pop("idempotency_key", None))
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
         """The values that were typed, as the schema reads them. Raises `InvalidInput` if any does not fit it."""

@@ -1,5 +1,7 @@
 """Schemas of evidence and confirmations."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from refunds.errors import Message
@@ -23,6 +25,11 @@ class Language(Text):
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
         described = {"description": "The language: `de` or `en`. Default: the reader's."}
         super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The languages in the API document."""
+        return {"enum": list(LANGUAGES)}
 
 
 class DocumentQuerySchema(QuerySchema):
