@@ -8,12 +8,12 @@ use case asks repositories, lets the domain judge and records what happened; the
     security/        encryption, the master key, tokens, passwords
     domain/          instants, business days, holiday data, contact points, payment data, terms, policies, eligibility
                      (`decide()`), judging, records, references, journal, permissions; no I/O, no web, no schema library
-    schemas/         how anything from outside becomes a value: strict fields; policies and their files
+    schemas/         how anything from outside becomes a value: strict fields; orders and policies, and their files
     storage/         engines and transactions, migrations, how records become rows, one repository per record, the
                      unit of work, the audit, copies
     service/         the use cases, one file per subject; the store, which creates units of work
-    presentation/    the reader's language, serializers (plain data), texts/, documents/ (what is kept or printed),
-                     translations/ (the catalogue)
+    presentation/    the reader's language, serializers (plain data), tables (CSV), texts/, documents/ (what is kept or
+                     printed), translations/ (the catalogue)
     web/             create_app(), the endpoint, the API document, problems, intake, auth; schemas/ and api/ (one file
                      per subject), console/ (screens, by the same names), templates/, static/
     cli/             flask commands, one file per subject

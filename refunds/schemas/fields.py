@@ -78,13 +78,18 @@ class NearInstant(Instant):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         instant = super()._deserialize(value, *args, **kwargs)
-        if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-            within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
-            raise does_not_fit(within, "out_of_range")
+        _require_near(instant.year)
         return instant
 
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
+
+def _require_near(year: int) -> None:
+    """Raise `ValidationError` for a year that is not plausible."""
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
+        raise does_not_fit(within, "out_of_range")
 
 
 class LocalDate(_Strict, fields.Date):
@@ -94,6 +99,15 @@ class LocalDate(_Strict, fields.Date):
         if type(value) is date:
             return value
         day: date = checked(instants.parse_date, value, Message("must be a date such as 2026-12-24"))
+        return day
+
+
+class NearDate(LocalDate):
+    """A date in the years in which a near instant may lie."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:
+        day = super()._deserialize(value, *args, **kwargs)
+        _require_near(day.year)
         return day
 
 

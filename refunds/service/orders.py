@@ -1,8 +1,9 @@
 """Orders: the facts that billing states, and whether orders can be cancelled."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from refunds.domain import judging
@@ -10,9 +11,10 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import Scope
+from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Intent, Order
 from refunds.errors import (
+    CallersError,
     Conflict,
     FieldError,
     InvalidInput,
@@ -22,6 +24,7 @@ from refunds.errors import (
     PreconditionFailed,
 )
 from refunds.service import checks
+from refunds.service.store import Store
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -41,8 +44,17 @@ class OrderFacts:
     region: str | None = None
 
 
-def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
-    """Register an order; returns it, locked, and whether it is new.
+class Registration(StrEnum):
+    """What the registration of an order has done."""
+
+    REGISTERED = "registered"
+    COMPLETED = "completed"
+    """The order was known, and its missing `service_provided_at` was added."""
+    UNCHANGED = "unchanged"
+
+
+def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registration]:
+    """Register an order; returns it, locked, and what that has done.
 
     The same facts again change nothing; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming
     what else differs, `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the
@@ -64,14 +76,57 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, bool]:
     )
     if uow.orders.add_new(order):
         _require_judgeable(uow, order)
-        return LockedOrder(order, None), True
+        return LockedOrder(order, None), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:
-        return locked._replace(order=_confirm(uow, locked.order)), False
+        return locked._replace(order=_confirm(uow, locked.order)), Registration.UNCHANGED
     if set(changes) == {"service_provided_at"} and locked.order.service_provided_at is None:
-        return locked._replace(order=_change(uow, locked, changes)), False
+        return locked._replace(order=_change(uow, locked, changes)), Registration.COMPLETED
     raise OrderFactsConflict(order.order_id, (_difference(locked.order, name) for name in changes))
+
+
+CHUNK = 500
+"""The most orders that are registered in one transaction: it takes a fifth of a second, and others wait meanwhile."""
+
+
+def import_all(
+    store: Store, principal: Principal, given: Iterable[tuple[int, OrderFacts | InvalidInput]]
+) -> Iterator[tuple[int, Registration | CallersError]]:
+    """Register many orders; yields for each, by its number and in order, what that has done or why it is refused.
+
+    Those that could not be read are passed on. Each order is registered completely or not at all, in transactions of
+    up to `CHUNK`. If it is interrupted, or raises `StorageUnavailable`, it can be repeated from the beginning.
+    """
+    for chunk in _chunks(given):
+        outcomes: dict[int, Registration | CallersError] = {}
+        new = {number: read for number, read in chunk.items() if isinstance(read, OrderFacts)}
+        with store.write(principal) as uow:
+            for number in sorted(new, key=lambda number: uow.customers.lock_order(new[number].customer_ref)):
+                try:
+                    with uow.attempt():
+                        outcomes[number] = register(uow, new[number])[1]
+                except CallersError as error:
+                    outcomes[number] = error
+        for number, read in chunk.items():
+            yield number, read if isinstance(read, InvalidInput) else outcomes[number]
+
+
+def _chunks(
+    given: Iterable[tuple[int, OrderFacts | InvalidInput]],
+) -> Iterator[dict[int, OrderFacts | InvalidInput]]:
+    """The given orders in chunks. None has an order twice, so that the first is always registered first."""
+    chunk: dict[int, OrderFacts | InvalidInput] = {}
+    ids: set[str] = set()
+    for number, read in given:
+        order_id = read.order_id if isinstance(read, OrderFacts) else None
+        if order_id in ids or len(chunk) == CHUNK:
+            yield chunk
+            chunk, ids = {}, set()
+        chunk[number] = read
+        ids |= {order_id} if order_id else set()
+    if chunk:
+        yield chunk
 
 
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]) -> Order:

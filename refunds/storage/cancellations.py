@@ -1,14 +1,13 @@
 """Cancellations, each with the key of its order's customer."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from refunds.domain.records import Cancellation, State
+from refunds.domain.records import Cancellation
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
-from refunds.storage.mapper import RecordMapper, micros
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
 
 CANCELLATIONS = RecordMapper(
@@ -26,6 +25,22 @@ class Cancellations(OfOrders[Cancellation]):
     """The cancellations of orders."""
 
     mapper: ClassVar[RecordMapper[Cancellation]] = CANCELLATIONS
+    with_key: ClassVar[str] = _WITH_KEY
+    place: ClassVar[tuple[str, ...]] = ("overdue_at", "cancellation_id")
+    dated: ClassVar[str] = "issued"
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
+        "order_id": "cancellations.order_id = :order_id",
+        "reference": "reference = :reference",
+        "state": "state = :state",
+        "basis": "basis = :basis",
+        "policy": "judging_policy = :policy",
+        "issued_by": "issued_by = :issued_by",
+        "issued_from": "issued_at >= :issued_from",
+        "issued_to": "issued_at < :issued_to",
+        "settled_from": "settled_at >= :settled_from",
+        "settled_to": "settled_at < :settled_to",
+        "overdue": {True: f"{_IS_UNSETTLED} AND overdue_at <= :now", False: "TRUE"},
+    }
 
     def get(self, cancellation_id: str) -> Cancellation:
         """The cancellation with this id; raises `NotFound`."""
@@ -48,44 +63,9 @@ class Cancellations(OfOrders[Cancellation]):
         """Whether a cancellation, even a revoked one, has this reference."""
         return self._tx.one("SELECT 1 FROM cancellations WHERE reference = :reference", reference=reference) is not None
 
-    def paginate(
-        self,
-        due: int = 0,
-        after: str = "",
-        *,
-        limit: int,
-        order_id: str | None = None,
-        reference: str | None = None,
-        state: State | None = None,
-        overdue_at: datetime | None = None,
-    ) -> list[Cancellation]:
-        """Up to `limit` cancellations after the place of one (see `place_of`), in the order in which they were issued.
-
-        A condition that is None does not limit them. With `overdue_at`, only those that are unsettled and overdue at
-        that instant, the longest overdue first.
-        """
-        due_before = None if overdue_at is None else micros(overdue_at)
-        conditions: dict[str, Any] = {
-            "cancellations.order_id = :order_id": order_id,
-            "reference = :reference": reference,
-            "state = :state": state,
-            f"{_IS_UNSETTLED} AND overdue_at <= :due_before": due_before,
-        }
-        asked = "".join(f" AND {condition}" for condition, value in conditions.items() if value is not None)
-        page = f"cancellation_id > :after{asked} ORDER BY cancellation_id"
-        if overdue_at is not None:
-            page = f"(overdue_at, cancellation_id) > (:due, :after){asked} ORDER BY overdue_at, cancellation_id"
-        rows = self._tx.all(
-            f"{_WITH_KEY} WHERE {page} LIMIT :limit",
-            limit=limit,
-            order_id=order_id,
-            reference=reference,
-            state=state,
-            due_before=due_before,
-            due=due,
-            after=after,
-        )
-        return self._load_all(rows)
+    def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
+        """By what is longest overdue if that is asked, else as they were issued."""
+        return self.place if filters.get("overdue") else self.place[-1:]
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
         """Up to `limit` cancellations that this actor has issued, the newest first."""
@@ -97,15 +77,6 @@ class Cancellations(OfOrders[Cancellation]):
         return self._tx.each(
             "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
         )
-
-
-BEGINNING = (0, "")
-"""Where the first page of a list begins."""
-
-
-def place_of(cancellation: Cancellation) -> tuple[int, str]:
-    """The place of a cancellation in a list, `due` and `after` of `paginate`; the next page begins after it."""
-    return micros(cancellation.overdue_at), cancellation.cancellation_id
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:

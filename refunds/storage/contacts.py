@@ -1,6 +1,6 @@
 """Contacts, each with the key of its order's customer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from refunds.domain.records import Contact
@@ -20,6 +20,17 @@ class Contacts(OfOrders[Contact]):
     """The contacts about orders."""
 
     mapper: ClassVar[RecordMapper[Contact]] = CONTACTS
+    with_key: ClassVar[str] = _WITH_KEY
+    place: ClassVar[tuple[str, ...]] = ("contact_id",)
+    dated: ClassVar[str] = "recorded"
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
+        "order_id": "contacts.order_id = :order_id",
+        # Literals, so that the partial indexes are used.
+        "open": {True: "is_open = 1", False: "is_open = 0"},
+        "backdated": {True: "backdated = 1", False: "backdated = 0"},
+        "recorded_from": "recorded_at >= :recorded_from",
+        "recorded_to": "recorded_at < :recorded_to",
+    }
 
     def get(self, contact_id: str) -> Contact:
         """The contact with this id; raises `NotFound`."""
@@ -32,28 +43,6 @@ class Contacts(OfOrders[Contact]):
         """The contact with this id, or None."""
         row = self._tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
         return None if row is None else self._load(row)
-
-    def paginate(
-        self,
-        after: str = "",
-        *,
-        limit: int,
-        order_id: str | None = None,
-        is_open: bool | None = None,
-        backdated: bool | None = None,
-    ) -> list[Contact]:
-        """Up to `limit` contacts after the one with the id `after`, in the order in which they were recorded.
-
-        A condition that is None does not limit them.
-        """
-        conditions = {
-            "contacts.order_id = :order_id": order_id is not None,
-            f"is_open = {is_open or 0:d}": is_open is not None,  # a literal, so that the partial index is used
-            f"backdated = {backdated or 0:d}": backdated is not None,
-        }
-        asked = "".join(f" AND {condition}" for condition, holds in conditions.items() if holds)
-        sql = f"{_WITH_KEY} WHERE contact_id > :after{asked} ORDER BY contact_id LIMIT :limit"
-        return self._load_all(self._tx.all(sql, after=after, limit=limit, order_id=order_id))
 
     def of_order(self, order_id: str) -> list[Contact]:
         """Every contact about an order, in the order in which they were recorded; also resolved and superseded ones."""

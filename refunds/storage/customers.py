@@ -30,6 +30,10 @@ class Customers:
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
 
+    def lock_order(self, customer_ref: str) -> bytes:
+        """Where a customer comes in the order in which a write locks several of them."""
+        return digest_of(self._context.keys, customer_ref)
+
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
         """The opaque id of a customer, who is added if new and locked until this write ends.
 

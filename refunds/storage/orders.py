@@ -1,6 +1,6 @@
 """Orders, each with its customer's key."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
@@ -32,6 +32,16 @@ class Orders(OfOrders[Order]):
     """The orders."""
 
     mapper: ClassVar[RecordMapper[Order]] = ORDERS
+    with_key: ClassVar[str] = _WITH_KEY
+    place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id")
+    dated: ClassVar[str] = "registered"
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
+        "policy": "policy = :policy",
+        "region": "region = :region",
+        "registered_from": "registered_at >= :registered_from",
+        "registered_to": "registered_at < :registered_to",
+        "without_service_date": {True: "service_provided_at IS NULL", False: "service_provided_at IS NOT NULL"},
+    }
 
     def get(self, order_id: str) -> Order:
         """The order with this id; raises `NotFound`."""
@@ -85,6 +95,14 @@ class Orders(OfOrders[Order]):
             f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         )
         return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
+
+    def with_ids(self, order_ids: Collection[str]) -> dict[str, Order]:
+        """The orders that have one of these ids, by their ids."""
+        if not order_ids:
+            return {}
+        named = {f"id_{number}": order_id for number, order_id in enumerate(order_ids)}
+        sql = f"{_WITH_KEY} WHERE order_id IN ({', '.join(f':{name}' for name in named)})"
+        return {order.order_id: order for order in self._load_all(self._tx.all(sql, **named))}
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
         """The region and the instants, as stored, of every order that a policy judges."""

@@ -13,7 +13,7 @@ from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Principal, Scope
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Keyring
 from refunds.storage import Row, Transaction, keys
-from refunds.storage.mapper import RecordMapper, count_rows
+from refunds.storage.mapper import RecordMapper, count_rows, micros
 
 R = TypeVar("R")
 
@@ -104,9 +104,56 @@ class OfOrders(Repository[R]):
     One can be written only if the order, or a record about it, has been read or added in the same unit of work.
     """
 
+    with_key: ClassVar[str]
+    """The query for records with their customers' keys, without its conditions."""
+    place: ClassVar[tuple[str, ...]]
+    """The columns that say where a record is in a list: those that lists are sorted by."""
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]]
+    """The conditions of lists by the names of their values; for a value that is true or false, one for each."""
+    dated: ClassVar[str]
+    """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
+
+    def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[R]:
+        """Up to `limit` records in the order in which they were entered or, if `newest`, in the opposite order.
+
+        They come after the record with the place `after`; without one, from the beginning. `filters` are values for
+        those of the class; None does not limit the records.
+        """
+        asked = {name: value for name, value in filters.items() if value is not None}
+        conditions = [
+            found if isinstance(found := self.filters[name], str) else found[value] for name, value in asked.items()
+        ]
+        columns = self._sorted_by(asked)
+        places = {f"after_{column}": value for column, value in zip(self.place, after, strict=False)}
+        if after:
+            named = ", ".join(f":after_{column}" for column in columns)
+            conditions.append(f"({', '.join(columns)}) {'<' if newest else '>'} ({named})")
+        order = ", ".join(f"{column} DESC" if newest else column for column in columns)
+        rows = self._tx.all(
+            f"{self.with_key} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
+            limit=limit,
+            now=micros(self._context.now),
+            **{name: _stored(value) for name, value in asked.items()},
+            **places,
+        )
+        return self._load_all(rows)
+
+    def place_of(self, record: R) -> tuple[Any, ...]:
+        """The place of a record in a list, as `paginate` takes it."""
+        return tuple(_stored(getattr(record, column)) for column in self.place)
+
+    def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
+        """The columns that a list with these filters is sorted by."""
+        return self.place
+
     def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _load(self, row: Row) -> R:
         record: R = self.mapper.load(row, self._context.cipher(row))
         return record
+
+
+def _stored(value: Any) -> Any:
+    """A value as it is stored."""
+    return micros(value) if isinstance(value, datetime) else value

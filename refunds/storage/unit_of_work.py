@@ -1,13 +1,14 @@
 """A unit of work: one use case, and its transaction, in which all of it happens or nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
-from refunds.errors import Conflict
+from refunds.errors import CallersError, Conflict
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Transaction, audit, events, keys
 from refunds.storage.audit import Report
@@ -94,6 +95,24 @@ class UnitOfWork:
         """Read the policies again and rely on them, once this use case has changed them itself."""
         seen = self.policies
         self.policies_seen = load(self.tx, seen.default, seen.position)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of this use case that can fail alone: if a `CallersError` leaves the block, what it did is undone.
+
+        The locks that it has taken may remain.
+        """
+        entries = self._context.entries
+        before = len(entries)
+        self.tx.run("SAVEPOINT attempt")
+        try:
+            yield
+        except CallersError:
+            self.tx.run("ROLLBACK TO SAVEPOINT attempt")
+            self.tx.run("RELEASE SAVEPOINT attempt")
+            del entries[before:]
+            raise
+        self.tx.run("RELEASE SAVEPOINT attempt")
 
     def mark(self, *parts: bytes) -> bytes:
         """The mark of a cursor as the service's own: a keyed digest of these parts."""

@@ -25,15 +25,14 @@ def paginate(
     limit: int,
     fetch: Callable[..., list[R]],
     place_of: Callable[[R], Sequence[Any]],
-    beginning: Sequence[Any] = ("",),
 ) -> tuple[list[R], str | None]:
     """Up to `limit` items after the cursor `given`, and the cursor of the next page; None if this is the last.
 
-    `fetch` gets the sort values of an item and a `limit`, and returns items after it; `place_of` gives the sort values
-    of an item; `beginning` sorts before all items. Raises `InvalidCursor` if `given` is no cursor of this list with
+    `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns items after it;
+    `place_of` gives the sort values of an item. Raises `InvalidCursor` if `given` is no cursor of this list with
     these filters.
     """
-    found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # one more shows if a page follows
+    found = fetch(*place(uow, listing, filters, given), limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]
     return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
 
@@ -44,13 +43,13 @@ def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> 
     return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
 
 
-def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None, beginning: Sequence[Any]) -> list[Any]:
-    """The sort values in the cursor `given`, or `beginning` if it is None.
+def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None) -> list[Any]:
+    """The sort values in the cursor `given`, or none if it is None.
 
     Raises `InvalidCursor` if it is no cursor of this list with these filters.
     """
     if given is None:
-        return list(beginning)
+        return []
     try:
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

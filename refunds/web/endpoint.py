@@ -17,7 +17,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 
-JSON = "application/json"
+JSON, CSV = "application/json", "text/csv"
 
 View = Callable[..., Response]
 

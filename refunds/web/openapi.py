@@ -18,7 +18,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
 from refunds.web.auth import Scopes
-from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction, View
+from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction, View
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
 from refunds.web.schemas.problems import ProblemSchema
@@ -217,6 +217,8 @@ def _answer(answer: Answer, *, idempotent: bool, with_token: bool) -> dict[str, 
         content["examples"] = answer.examples
     forms = {form: {"schema": schema} for form, schema in answer.also.items()}
     headers = ["X-Request-ID", *(["Token-Expires"] if with_token else []), *(["ETag"] if answer.etag else [])]
+    if CSV in answer.also:
+        headers.append("Link")
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
     if idempotent:
@@ -268,6 +270,7 @@ _HEADERS = {
     "X-Request-ID": ("The request's id.", "string"),
     "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
+    "Link": ('Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.', "string"),
     "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
     "Cancellation-State": (
         "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response.",

@@ -20,6 +20,8 @@ COUNTS = {
     "correct": 13,
     "correct the customer": 19,
     "order": 2,
+    "orders": 2,
+    "batch": 16,
     "eligibility": 4,
     "look up": 3,
     "record": 11,
@@ -32,6 +34,7 @@ COUNTS = {
     "refused": 11,
     "cancellation": 2,
     "cancellations": 2,
+    "table of cancellations": 3,
     "confirmation": 4,
     "settle": 8,
     "unsettle": 8,
@@ -118,6 +121,9 @@ def orders(ask):
     ask("correct", "PUT", "/v1/orders/A-2", corrected, If_Match='"2"')
     ask("correct the customer", "PUT", "/v1/orders/A-2", corrected | {"customer_ref": "K-2"}, If_Match='"3"')
     ask("order", "GET", "/v1/orders/A-1")
+    ask("orders", "GET", "/v1/orders?order=newest")
+    again = {"order_id": "A-1"} | facts()
+    ask("batch", "POST", "/v1/orders/batch", {"items": [again, {"order_id": "A-9"} | facts()]})
     ask("eligibility", "GET", "/v1/orders/A-1/eligibility")
     ask("look up", "POST", "/v1/customers/lookup", {"customer_ref": "K-1"})
 
@@ -141,6 +147,7 @@ def cancellations(ask):
     one = f"/v1/cancellations/{cancellation_id}"
     ask("cancellation", "GET", one)
     ask("cancellations", "GET", "/v1/cancellations?state=issued")
+    ask("table of cancellations", "GET", "/v1/cancellations", Accept="text/csv")
     ask("confirmation", "GET", f"{one}/confirmation")
     ask("settle", "PUT", f"{one}/settlement", {"billing_ref": "RF-1"})
     ask("unsettle", "DELETE", f"{one}/settlement?reason_code=refund_failed")

@@ -32,7 +32,7 @@ from refunds.schemas.policy import read_policy
 from refunds.service import cancellations, contacts, evidence, orders, publication, settlements
 from refunds.service.cancellations import Issued, Refused, Request
 from refunds.service.contacts import NewContact
-from refunds.service.orders import OrderFacts
+from refunds.service.orders import OrderFacts, Registration
 from refunds.service.replay import Replayed, replay
 from refunds.service.simulation import Flip, simulate
 from refunds.service.store import Store
@@ -665,7 +665,7 @@ class Actor:
         facts, provided_later = self._script.facts[action.order_id]
         if provided_later:
             facts = replace(facts, service_provided_at=None)
-        assert orders.register(uow, facts)[1]
+        assert orders.register(uow, facts)[1] is Registration.REGISTERED
         self._year.orders[action.order_id] = facts
 
     def _provide(self, uow: Any, action: Action) -> None:

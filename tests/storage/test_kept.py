@@ -139,7 +139,7 @@ def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
 def test_a_kept_database_can_be_written_to(store):
     before = verified(store).events
     with store.write(COMMAND_LINE) as uow:
-        contact = next(one for one in uow.contacts.paginate(limit=200, is_open=True) if one.resolved_at is None)
+        contact = next(one for one in uow.contacts.paginate(limit=200, open=True) if one.resolved_at is None)
         contacts.resolve(uow, contact.contact_id, "Hat sich erledigt.")
     assert verified(store).events == before + 1
 

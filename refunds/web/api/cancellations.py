@@ -1,6 +1,5 @@
 """Cancellations over HTTP: issue, read, list, settle, and revoke."""
 
-from functools import partial
 from typing import Any
 
 from flask import Response
@@ -14,10 +13,8 @@ from refunds.service import cancellations
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
-from refunds.storage.cancellations import BEGINNING, place_of
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import telemetry
-from refunds.web.cursors import paginate
+from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
@@ -34,7 +31,6 @@ from refunds.web.schemas.cancellations import (
 )
 from refunds.web.schemas.contacts import CALL, CONTACT
 from refunds.web.schemas.orders import FACTS, JUDGED
-from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 
@@ -115,30 +111,21 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
         "A page of cancellations, in the order in which they were issued.",
         CancellationListSchema,
         {"issued": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}},
+        also=lists.FORMS,
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
     transaction=Transaction.READ,
     query=CancellationQuerySchema,
-    problems=("invalid-cursor",),
+    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
-    You can filter by order, by the reference that the customer reads out, by state, and by whether billing should have
-    settled them by now.
+    You can filter by order, by the reference that the customer reads out, by state, basis, policy and issuer, by when
+    they were issued or settled, and by whether billing should have settled them by now. With `Accept: text/csv`, the
+    page is a table; the header `Link` then has the address of the next page.
     """
-    given, limit = query.pop("after", None), query.pop("limit", PAGE)
-    fetch = partial(
-        uow.cancellations.paginate,
-        order_id=query.get("order_id"),
-        reference=query.get("reference"),
-        state=query.get("state"),
-        overdue_at=uow.now if query.get("overdue") else None,
-    )
-    items, following = paginate(
-        uow, "cancellations", query, given, limit=limit, fetch=fetch, place_of=place_of, beginning=BEGINNING
-    )
-    return reply({"items": [cancellation_data(each) for each in items], "next": following})
+    return lists.page(uow, "cancellations", query, uow.cancellations, cancellation_data)
 
 
 def _request(body: dict[str, Any]) -> Request:

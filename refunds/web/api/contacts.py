@@ -1,6 +1,5 @@
 """Contacts over HTTP: record, read, list, and resolve."""
 
-from functools import partial
 from typing import Any
 
 from flask import Response
@@ -10,8 +9,7 @@ from refunds.presentation.serializers import contact_data
 from refunds.service import contacts
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import telemetry
-from refunds.web.cursors import paginate
+from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import (
@@ -28,7 +26,6 @@ from refunds.web.schemas.contacts import (
     ResolutionRequestSchema,
 )
 from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
-from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
 
@@ -81,29 +78,20 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
         "A page of contacts, in the order in which they were recorded.",
         ContactListSchema,
         {"open": {"summary": "One open request", "value": {"items": [CONTACT], "next": None}}},
+        also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
     transaction=Transaction.READ,
     query=ContactQuerySchema,
-    problems=("invalid-cursor",),
+    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
     You can filter by order, by whether they are open, and by whether they were received before the deadline and entered
-    after it.
+    after it. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
-    given, limit = query.pop("after", None), query.pop("limit", PAGE)
-    fetch = partial(
-        uow.contacts.paginate,
-        order_id=query.get("order_id"),
-        is_open=query.get("open"),
-        backdated=query.get("backdated"),
-    )
-    items, following = paginate(
-        uow, "contacts", query, given, limit=limit, fetch=fetch, place_of=lambda contact: [contact.contact_id]
-    )
-    return reply({"items": [contact_data(contact) for contact in items], "next": following})
+    return lists.page(uow, "contacts", query, uow.contacts, contact_data)
 
 
 @tag.operation(

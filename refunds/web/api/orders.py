@@ -5,24 +5,34 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response, request
+from flask import Response, g, request
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
-from refunds.errors import FieldError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
+from refunds.errors import (
+    CallersError,
+    FieldError,
+    InvalidInput,
+    Message,
+    PreconditionFailed,
+    PreconditionRequired,
+)
 from refunds.presentation.serializers import decision_data, order_data
+from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import orders
-from refunds.service.orders import OrderFacts
+from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import telemetry
+from refunds.web import auth, lists, telemetry
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.orders import (
     EXAMPLE,
     FACTS,
+    IMPORTED,
     JUDGED,
     LINKS,
     ORDER,
@@ -30,10 +40,14 @@ from refunds.web.schemas.orders import (
     CustomerSchema,
     EligibilityQuerySchema,
     LookupRequestSchema,
+    OrderBatchResultSchema,
+    OrderBatchSchema,
+    OrderListSchema,
+    OrderQuerySchema,
     OrderRequestSchema,
     OrderSchema,
 )
-from refunds.web.schemas.request_fields import PAGE, OrderId
+from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
@@ -83,8 +97,8 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     elif reason is not None:
         raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match."))
     else:
-        locked, created = orders.register(uow, facts)
-        order = locked.order
+        locked, registration = orders.register(uow, facts)
+        order, created = locked.order, registration is Registration.REGISTERED
     location = f"/v1/orders/{quote(order.order_id, safe='')}" if created else None
     return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
 
@@ -104,6 +118,53 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """
     order = uow.orders.get(order_id)
     return reply(order_data(order), etag=str(order.revision))
+
+
+@tag.operation(
+    "/v1/orders",
+    Answer(
+        "A page of orders, in the order in which they were registered.",
+        OrderListSchema,
+        {"registered": {"summary": "One order", "value": {"items": [ORDER], "next": None}}},
+        also=lists.FORMS,
+    ),
+    scopes=(Scope.ORDERS_READ,),
+    transaction=Transaction.READ,
+    query=OrderQuerySchema,
+    problems=("invalid-cursor", "not-acceptable"),
+)
+def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
+    """List orders
+
+    You can filter by policy, by region, by when they were registered, and by whether their service is provided. With
+    `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    """
+    return lists.page(uow, "orders", query, uow.orders, order_data)
+
+
+@tag.operation(
+    "/v1/orders/batch",
+    Answer(
+        "An outcome or a problem for each item, in order.",
+        OrderBatchResultSchema,
+        {"one": {"summary": "One order", "value": {"items": [IMPORTED]}}},
+    ),
+    scopes=(Scope.ORDERS_WRITE,),
+    method="POST",
+    body=OrderBatchSchema,
+    body_examples={"one": {"summary": "One order", "value": {"items": [{"order_id": "A-1001"} | FACTS]}}},
+    most_bytes=2 * 2**20,
+)
+def import_orders(body: dict[str, Any]) -> Response:
+    """Register many orders at once
+
+    Takes up to 1,000 items. Each is registered as by `PUT` without `If-Match`, completely or not at all: one that is
+    refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
+    a retry is safe, also after an error: some of the items may have been registered.
+    """
+    read = list(map(_read_item, body["items"]))
+    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read))
+    return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
 @tag.operation(
@@ -165,7 +226,25 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 _order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it returns its own class
+_inline_order = InlineOrderSchema()
 _REVISIONS = re.compile(r'"([0-9]{1,9})"')
+
+
+def _read_item(item: Any) -> OrderFacts | InvalidInput:
+    """The facts of an item of a batch, or what is wrong with it."""
+    try:
+        return OrderFacts(**_inline_order.read(item))
+    except InvalidInput as error:
+        return error
+
+
+def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration | CallersError) -> dict[str, Any]:
+    """What the item of a batch at an index did, or its problem."""
+    if isinstance(outcome, CallersError):
+        return error_data(outcome, f"/items/{i}")
+    assert isinstance(read, OrderFacts)
+    status = 201 if outcome is Registration.REGISTERED else 200
+    return {"status": status, "order_id": read.order_id, "outcome": outcome}
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:

@@ -180,8 +180,8 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         None,
         form.read(ListSchema).get("after"),
         limit=PAGE,
-        fetch=partial(uow.contacts.paginate, is_open=True),
-        place_of=lambda contact: [contact.contact_id],
+        fetch=partial(uow.contacts.paginate, open=True),
+        place_of=uow.contacts.place_of,
     )
     names = uow.users.names(contact.recorded_by for contact in items)
     return page("open.html", form, contacts=items, following=following, names=names)

@@ -1,11 +1,13 @@
 """Schemas of cancellations, settlements and revocations."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
 
 from refunds.domain.records import (
     REVOCABLE_FOR,
+    UNSETTLED,
     Basis,
     OverrideKind,
     RefundEndReason,
@@ -14,14 +16,25 @@ from refunds.domain.records import (
     UnsettleReason,
 )
 from refunds.domain.references import parse_reference
+from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text, checked
+from refunds.schemas.orders import InlineOrderSchema, OrderId
+from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.orders import InlineOrderSchema
 from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
+from refunds.web.schemas.request_fields import (
+    After,
+    Contradiction,
+    Limit,
+    ListOrder,
+    ListQuerySchema,
+    RecordId,
+    SortOrder,
+    backwards,
+)
 
 
 class OverrideRequestSchema(StrictSchema):
@@ -150,17 +163,54 @@ class CancellationReference(Text):
         return str(checked(parse_reference, super()._deserialize(value, *args, **kwargs)))
 
 
-class CancellationQuerySchema(QuerySchema):
+def _asks_for_settled(query: Mapping[str, Any]) -> bool:
+    return not query.keys().isdisjoint(("settled_from", "settled_to"))
+
+
+class CancellationQuerySchema(ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
     reference = CancellationReference()
     state = Choice(State, metadata={"description": "Only those in this state."})
+    basis = Choice(Basis, metadata={"description": "Only those on this basis."})
+    policy = PolicyId("Only those that were decided by this policy.")
+    issued_by = Text(64, metadata={"description": "Only those that this client or user issued, by the opaque id."})
+    issued_from = Instant(metadata={"description": "Only those issued at this instant or later."})
+    issued_to = Instant(metadata={"description": "Only those issued before this instant."})
+    settled_from = Instant(metadata={"description": "Only those refunded at this instant or later."})
+    settled_to = Instant(metadata={"description": "Only those refunded before this instant."})
     overdue = FlagText(
         metadata={"description": "`true`: only those that should have been settled by now, the longest overdue first."}
     )
+    order = SortOrder()
     after = After()
     limit = Limit()
+
+    contradictions = (
+        backwards("issued_from", "issued_to"),
+        backwards("settled_from", "settled_to"),
+        Contradiction(
+            lambda query: bool(query.get("overdue")) and query.get("order") is ListOrder.NEWEST,
+            "order",
+            Message("leave it out with overdue=true, which lists the longest overdue first"),
+        ),
+        Contradiction(
+            lambda query: bool(query.get("overdue")) and query.get("state", State.ISSUED) not in UNSETTLED,
+            "state",
+            Message("must be issued or refunding with overdue=true: the others need no refund"),
+        ),
+        Contradiction(
+            lambda query: bool(query.get("overdue")) and _asks_for_settled(query),
+            "overdue",
+            Message("leave it out with settled_from or settled_to: what is settled is not overdue"),
+        ),
+        Contradiction(
+            lambda query: _asks_for_settled(query) and query.get("state", State.SETTLED) is not State.SETTLED,
+            "state",
+            Message("must be settled, or left out, with settled_from or settled_to"),
+        ),
+    )
 
 
 CANCELLATION = {

@@ -5,10 +5,11 @@ import marshmallow as ma
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import Intent
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line
+from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.request_fields import After, Limit, OrderId, RecordId
+from refunds.web.schemas.request_fields import After, Limit, RecordId
 
 
 class InlineContactSchema(StrictSchema):

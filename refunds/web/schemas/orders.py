@@ -3,32 +3,25 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.schemas.fields import Choice, FreeText, Instant, Reference, Text, Whole
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
+from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.service.orders import Registration
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.request_fields import MOST, PAGE, After, OrderId
+from refunds.web.schemas.problems import ProblemSchema
+from refunds.web.schemas.request_fields import (
+    MOST,
+    PAGE,
+    After,
+    Limit,
+    ListQuerySchema,
+    SortOrder,
+    backwards,
+)
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused")
 """The problems of any operation that judges facts."""
-
-
-class OrderFactsSchema(StrictSchema):
-    """The facts of an order, as billing states them."""
-
-    customer_ref = Reference(
-        200,
-        required=True,
-        metadata={"description": "Billing's reference for the customer. Personal: stored encrypted."},
-    )
-    service_provided_at = Instant(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the service was provided; null if it is not provided yet."},
-    )
-    ordered_at = Instant(allow_none=True, metadata={"description": "When the order was placed."})
-    policy = PolicyId("The policy to apply. Default: the registered one or, for a new order, the configured one.")
-    region = Text(40, allow_none=True, metadata={"description": "The customer's place, as in `DE` or `DE-BY`."})
 
 
 class OrderRequestSchema(OrderFactsSchema):
@@ -38,12 +31,6 @@ class OrderRequestSchema(OrderFactsSchema):
         500,
         metadata={"description": "Why the registered facts were wrong. Required for a correction, with `If-Match`."},
     )
-
-
-class InlineOrderSchema(OrderFactsSchema):
-    """An order that is registered with its cancellation."""
-
-    order_id = OrderId(required=True)
 
 
 class OrderSchema(response_fields.ResponseSchema):
@@ -66,6 +53,64 @@ class OrderSchema(response_fields.ResponseSchema):
     )
     facts_corrected_after_refusal = response_fields.Boolean(
         "Whether the facts were corrected after a request was refused."
+    )
+
+
+class OrderListSchema(response_fields.ResponseSchema):
+    """A page of orders."""
+
+    items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+class OrderQuerySchema(ListQuerySchema):
+    """The filters of a list of orders."""
+
+    policy = PolicyId("Only orders to which this policy applies.")
+    region = Text(40, metadata={"description": "Only orders that were registered with this region."})
+    registered_from = Instant(metadata={"description": "Only orders registered at this instant or later."})
+    registered_to = Instant(metadata={"description": "Only orders registered before this instant."})
+    without_service_date = FlagText(
+        metadata={
+            "description": "`true`: only orders whose service is not provided yet. `false`: only the others.",
+        }
+    )
+    order = SortOrder()
+    after = After()
+    limit = Limit()
+
+    contradictions = (backwards("registered_from", "registered_to"),)
+
+
+MOST_ORDERS = 1_000
+"""The most orders in one batch."""
+
+
+class OrderBatchSchema(StrictSchema):
+    """Orders to register."""
+
+    items = ListOf(
+        Unread(InlineOrderSchema), most=MOST_ORDERS, required=True, metadata={"description": "The orders, in order."}
+    )
+
+
+class ImportedOrderSchema(response_fields.ResponseSchema):
+    """An order of a batch that is registered."""
+
+    status = response_fields.Integer("201 if the order is new, otherwise 200.")
+    order_id = response_fields.String("The billing system's id of the order.")
+    outcome = response_fields.Code(
+        Registration, "What the item did: it `registered` the order, `completed` its facts, or left it `unchanged`."
+    )
+
+
+class OrderBatchResultSchema(response_fields.ResponseSchema):
+    """The results of a batch in the order of its items, each an outcome or a problem."""
+
+    items = ma.fields.List(
+        response_fields.Either(ImportedOrderSchema, ProblemSchema),
+        required=True,
+        metadata={"description": "An outcome has `outcome`; a problem has `type`."},
     )
 
 
@@ -117,6 +162,9 @@ ORDER = {
     "facts_entered_by_agent": False,
     "facts_corrected_after_refusal": False,
 }
+
+
+IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}
 
 
 EXAMPLE = {"order": {"summary": "An order from Bavaria", "value": ORDER}}

@@ -1,53 +1,15 @@
 """Request fields that several operations share."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
 
-from refunds.domain.contact_points import customers_detail
-from refunds.errors import Message, Unfit
-from refunds.schemas.fields import Reference, Text, WholeText
-from refunds.schemas.strict import does_not_fit
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.schemas.fields import Choice, Text, WholeText
+from refunds.schemas.strict import QuerySchema
 
 PAGE, MOST = 50, 200
 """The number of items on a page of a list: the default and the maximum."""
-
-
-class OrderId(Reference):
-    """The id that the billing system gave an order: what shops use, as long as it fits into a path and the journal."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        description = (
-            "The billing system's id of the order, such as `A-1001`, `#1001` or `gid://shop/Order/1`. In a path it is "
-            "percent-encoded. It must not be an e-mail address or a telephone number, because the journal keeps it."
-        )
-        super().__init__(128, metadata={"description": description}, **kwargs)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, *args, **kwargs)
-        parts = text.split("/")
-        if text.startswith("/") or {".", ".."} & set(parts):
-            raise does_not_fit(Message("must not begin with / or have . or .. between slashes: write it otherwise"))
-        if len(parts) > 1 and parts[-1] in _TAKEN:
-            raise does_not_fit(Message("must not end in /%(part)s: write it otherwise", part=parts[-1]))
-        if _is_a_persons(text):
-            raise does_not_fit(
-                Message("must not be an e-mail address or a telephone number: the journal keeps it for ever")
-            )
-        return text
-
-
-_TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "batch"}
-"""What the paths of operations and pages add to the id of an order."""
-
-
-def _is_a_persons(text: str) -> bool:
-    """Whether an order id is an e-mail address, or a telephone number with its +."""
-    if not text.startswith("+") and "@" not in text:
-        return False
-    try:
-        customers_detail(text)
-    except Unfit:
-        return False
-    return True
 
 
 class RecordId(Text):
@@ -72,3 +34,45 @@ class After(Text):
 
     def __init__(self, description: str = "The `next` of the previous page.") -> None:
         super().__init__(500, metadata={"description": description})
+
+
+class ListOrder(StrEnum):
+    """Which records of a list come first."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+class SortOrder(Choice):
+    """The order of a list, by the time of entry."""
+
+    def __init__(self) -> None:
+        super().__init__(ListOrder, metadata={"description": "Which come first. Default `oldest`."})
+
+
+class Contradiction(NamedTuple):
+    """Parameters that cannot be given together: when that is so, which one to change, and how."""
+
+    holds: Callable[[Mapping[str, Any]], bool]
+    name: str
+    detail: Message
+
+
+def backwards(since: str, until: str) -> Contradiction:
+    """The contradiction of a range that ends before it begins, by the names of its parameters."""
+    detail = Message("must not be before %(since)s", since=since)
+    return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
+
+
+class ListQuerySchema(QuerySchema):
+    """The filters of a list, which must not contradict each other: nothing could be found."""
+
+    contradictions: ClassVar[tuple[Contradiction, ...]] = ()
+
+    def read(self, data: Any) -> dict[str, Any]:
+        """The values, by the names of the fields; raises `InvalidInput`, also if some contradict each other."""
+        query = super().read(data)
+        found = [one for one in self.contradictions if one.holds(query)]
+        if found:
+            raise InvalidInput(FieldError(f"/{one.name}", one.detail, "contradiction") for one in found)
+        return query

@@ -1,0 +1,85 @@
+"""`flask export`: take records out as CSV, for finance."""
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from refunds.cli import LANG, Command, loaded_store
+from refunds.domain.instants import end_of_day, first_instant, zone
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.presentation import tables
+from refunds.schemas.fields import NearDate
+from refunds.schemas.strict import StrictSchema
+from refunds.service.store import Store
+
+PAGE = 500
+"""Records read at once."""
+
+
+class _RangeSchema(StrictSchema):
+    """The options whose format click cannot check."""
+
+    first = NearDate(required=True, data_key="from")
+    last = NearDate(required=True, data_key="to")
+
+
+@click.command("export", cls=Command)
+@click.argument(
+    "kind", metavar="cancellations|contacts|orders", type=click.Choice(["cancellations", "contacts", "orders"])
+)
+@click.option("--from", "first", required=True, metavar="DATE", help="The first date.")
+@click.option("--to", "last", required=True, metavar="DATE", help="The last date.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
+@LANG
+@with_appcontext
+def command(kind: str, first: str, last: str, output: Path | None) -> None:
+    """Write the records of a range of dates as CSV.
+
+    Cancellations by when they were issued, contacts by when they were recorded, orders by when they were registered,
+    in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The
+    file is complete if it is there: it gets its name at the end.
+    """
+    store = loaded_store()
+    lines = (line.encode() for line in _lines(store, kind, *_range(store, first, last)))
+    if output is None:
+        sys.stdout.buffer.writelines(lines)
+        return
+    part = output.with_name(f"{output.name}.part")
+    # The table has personal data: only its owner may read it.
+    with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as written:
+        written.writelines(lines)
+    part.replace(output)
+
+
+def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
+    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
+    read = _RangeSchema().read({"from": first, "to": last})
+    if read["last"] < read["first"]:
+        raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
+    with store.read(COMMAND_LINE) as uow:
+        tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
+    return first_instant(read["first"], tz), end_of_day(read["last"], tz)
+
+
+def _lines(store: Store, kind: str, since: datetime, until: datetime) -> Iterator[str]:
+    """The header, and a line for each record of a kind that was entered since one instant and before another.
+
+    Each page is a read of its own, so that the ciphers of its records are not kept.
+    """
+    after: tuple[Any, ...] | None = ()
+    while after is not None:
+        with store.read(COMMAND_LINE) as uow:
+            repository = getattr(uow, kind)
+            filters = {f"{repository.dated}_from": since, f"{repository.dated}_to": until}
+            found = repository.paginate(*after, limit=PAGE, **filters)
+            if not after:
+                yield tables.header(repository.mapper.record)
+            yield from tables.lines(uow, repository.mapper.record, found)
+            after = repository.place_of(found[-1]) if len(found) == PAGE else None

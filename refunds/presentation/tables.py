@@ -1,0 +1,114 @@
+"""Records as tables in CSV (RFC 4180): one table of columns for each kind of record."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from io import StringIO
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from refunds.domain.instants import format_instant
+from refunds.domain.records import Cancellation, Contact, Order
+from refunds.domain.references import format_reference
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+class CancelledOrder(NamedTuple):
+    """A row of the table of cancellations: a cancellation, and its order for the customer."""
+
+    cancellation: Cancellation
+    order: Order
+
+    @property
+    def reference(self) -> str:
+        """The reference of the cancellation, as it is read aloud."""
+        return format_reference(self.cancellation.reference)
+
+
+class Table(NamedTuple):
+    """The columns of a table, each with the attribute of a row that it shows, and how records become rows."""
+
+    columns: Mapping[str, str]
+    rows: Callable[[UnitOfWork, Sequence[Any]], Iterable[Any]] = lambda _, records: records
+
+
+def _named(*names: str) -> dict[str, str]:
+    """Columns with the names of their attributes."""
+    return {name: name for name in names}
+
+
+def _with_orders(uow: UnitOfWork, found: Sequence[Cancellation]) -> Iterator[CancelledOrder]:
+    orders = uow.orders.with_ids({cancellation.order_id for cancellation in found})
+    return (CancelledOrder(cancellation, orders[cancellation.order_id]) for cancellation in found)
+
+
+_DECISION = {"eligible": "outcome.eligible", "reason": "outcome.reason", "deadline": "outcome.deadline"}
+
+TABLES = {
+    Order: Table(
+        _named("order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at", "service_provided_at")
+        | _named("registered_at", "asserted_by", "revision", "correction_reason")
+    ),
+    Contact: Table(
+        _named("contact_id", "order_id", "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")
+        | _named("contact_point", "from_detail", "ticket_ref", "note", "supersedes", "superseded_by")
+        | {"open": "is_open", "backdated": "backdated"}
+        | _named("resolution_reason", "resolved_at", "resolved_by")
+        | _DECISION
+    ),
+    Cancellation: Table(
+        {
+            "cancellation_id": "cancellation.cancellation_id",
+            "reference": "reference",
+            "order_id": "cancellation.order_id",
+            "customer_ref": "order.customer_ref",
+            "state": "cancellation.state",
+            "basis": "cancellation.basis",
+            "reason": "cancellation.outcome.reason",
+            "issued_at": "cancellation.issued_at",
+            "issued_by": "cancellation.issued_by",
+            "refund_due_by": "cancellation.refund_due_by",
+            "settled_at": "cancellation.settled_at",
+            "billing_ref": "cancellation.billing_ref",
+            "revoked_at": "cancellation.revoked_at",
+            "revocation_reason_code": "cancellation.revocation_code",
+        },
+        _with_orders,
+    ),
+}
+"""The table of each kind of record."""
+
+
+def header(kind: type) -> str:
+    """The line with the names of the columns."""
+    return _line(TABLES[kind].columns)
+
+
+def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
+    """A line for each record of a kind, without the header."""
+    table = TABLES[kind]
+    shown = [attrgetter(attribute) for attribute in table.columns.values()]
+    for row in table.rows(uow, records):
+        yield _line(_cell(value(row)) for value in shown)
+
+
+def _line(cells: Iterable[str]) -> str:
+    written = StringIO()
+    csv.writer(written).writerow(cells)
+    return written.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A value as text: empty if there is none, instants in UTC. What a spreadsheet would calculate gets a `'`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_CALCULATED) else text
+
+
+_CALCULATED = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""The beginnings of a cell that a spreadsheet may take for a formula."""

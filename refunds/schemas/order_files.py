@@ -1,0 +1,92 @@
+"""Files of orders, read line by line: CSV whose first line names the columns, or JSON lines."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.schemas.orders import InlineOrderSchema
+
+_SCHEMA = InlineOrderSchema()
+_REQUIRED = sorted(name for name, field in _SCHEMA.load_fields.items() if field.required)
+_OPTIONAL = sorted(_SCHEMA.load_fields.keys() - {*_REQUIRED})
+
+
+def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | InvalidInput]]:
+    """The facts of each order, or what is wrong with it, by the number of its line; empty lines are left out.
+
+    A file is JSON lines if its first line begins with `{`. In CSV, an empty cell means that nothing is known. Raises
+    `InvalidInput` at the first line if it is neither an object nor the names of the columns.
+    """
+    numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
+    number, first = next(numbered, (1, ""))
+    read: Callable[[str], Any] = _object
+    if first.lstrip().startswith("{"):
+        numbered = chain([(number, first)], numbered)
+    else:
+        read = _reader(first)
+    for number, line in numbered:
+        try:
+            yield number, _SCHEMA.read(read(line))
+        except InvalidInput as error:
+            yield number, error
+
+
+_EMPTY = " \t\r\n,;"
+"""What an empty line may consist of: spreadsheets write the delimiters of empty rows."""
+
+
+def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
+    """The function that reads lines of CSV below this header; raises `InvalidInput` if it does not name the columns."""
+    delimiter = max(",;", key=header.count)
+    names: list[str] = []
+    with suppress(InvalidInput):
+        names = [name.strip() for name in _cells(header, delimiter)]
+    if len(set(names)) < len(names) or not {*_REQUIRED} <= {*names} <= {*_REQUIRED, *_OPTIONAL}:
+        detail = Message(
+            "the first line must name the columns %(required)s and, if there are any, %(optional)s: each once, with "
+            "commas or semicolons between them",
+            required=", ".join(_REQUIRED),
+            optional=", ".join(_OPTIONAL),
+        )
+        raise InvalidInput([FieldError("", detail, "columns")])
+
+    def read(line: str) -> dict[str, str | None]:
+        cells = _cells(line, delimiter)
+        if len(cells) != len(names):
+            detail = Message("must have %(most)s cells, and has %(found)s", most=len(names), found=len(cells))
+            raise InvalidInput([FieldError("", detail, "cells")])
+        given = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+        return {"service_provided_at": None, **given}
+
+    return read
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The cells of a line. No fact has a line break, so a quotation mark that is not closed harms only its own line."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        raise _malformed(Message("is not CSV: check the quotation marks")) from None
+
+
+def _object(line: str) -> Any:
+    """The value of a JSON text; raises `InvalidInput` if it is none, or has a key twice."""
+    try:
+        return json.loads(line, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise _malformed(Message("is not JSON: write each order as an object on one line")) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _malformed(Message("has the same key twice"))
+    return found
+
+
+def _malformed(detail: Message) -> InvalidInput:
+    return InvalidInput([FieldError("", detail, "malformed")])
