@@ -54,7 +54,10 @@ def holds_payment_data(text: str) -> bool:
 
 
 def is_payment_data(reference: str) -> bool:
-    """Whether a reference contains payment data, where digits that directly follow a letter are no card number."""
+    """Whether a reference contains a card number or an IBAN, as in `holds_payment_data`.
+
+    Unlike there, digits directly after a letter are no card number.
+    """
     plain = _plain(reference)
     return holds_payment_data(_AFTER_LETTER.sub(" ", plain)) or any(map(_is_iban, _iban_candidates(plain.upper())))
 
@@ -90,7 +93,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _is_dialled(before: str, digits: str) -> bool:
-    """Whether digits are a telephone number: by the text before them, or if they are 13: such cards are long gone."""
+    """Whether digits are a telephone number: a possible one after `+` or `00`, or any valid one of 13 digits."""
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False
     try:

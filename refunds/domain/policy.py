@@ -84,8 +84,8 @@ class Policy:
         """The version that judges an order: in force when its service was provided, or when it was ordered.
 
         If the service is not yet provided at the request, it is the version in force at the request. Whether the time
-        of the order decides is itself a term: of the version in force when the service was provided, or `judged_by` for
-        a what-if. Raises `NoPolicyInForce` if none was in force then.
+        of the order, if known, decides is itself a term: of the version in force when the service was provided, or
+        `judged_by` for a what-if. Raises `NoPolicyInForce` if none was in force at one of these times.
         """
         if provided_at is None or provided_at > requested_at:
             return self.in_force(requested_at)
@@ -103,7 +103,7 @@ class Policy:
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
-        """The version with this number. Raises `NotFound` if there is none."""
+        """The version with this number, even a withdrawn one. Raises `NotFound` if there is none."""
         if not 1 <= number <= len(self.versions):
             newest = {"policy": self.policy_id, "version": len(self.versions)}
             raise NotFound(Message("The newest version of %(policy)s is version %(version)s.", **newest))

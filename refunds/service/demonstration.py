@@ -35,9 +35,10 @@ class Demonstration(NamedTuple):
 
 
 def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
-    """Register the demonstration orders of today, and return them; registering them again changes nothing.
+    """Register the demonstration orders of today under the default policy, and return them.
 
-    Raises `ConfigurationError` in production: made-up orders do not belong there.
+    Those that are registered already stay as they are, even if they were changed. Raises `ConfigurationError` in
+    production, and what `orders.register` raises.
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")

@@ -113,8 +113,9 @@ def close(
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing, nor its reasons.
 
-    It extends every window that has not ended by now. Raises `NotFound` if there is no such policy, `InvalidInput` if
-    the date is more than five years away, and `CalendarNotCovered`.
+    It does not count in any window that has not ended by now, which so ends later. Raises `NotFound` if there is no
+    such policy, `InvalidInput` if the date is more than five years away, and `CalendarNotCovered` if the holiday data
+    does not cover it.
     """
     uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
@@ -223,7 +224,10 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """A draft with the instant at which it takes effect; raises `EffectiveTooEarly`."""
+    """A draft with the instant at which it takes effect, by default as soon as possible.
+
+    Raises `EffectiveTooEarly` if that is before now or before `page_published_at`.
+    """
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = Message(
@@ -235,7 +239,11 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
+    """A version that may be imported, as it is.
+
+    Raises `InvalidInput` if a version after the first has no `effective_from`, `EffectiveTooEarly` if that is before
+    `page_published_at`, and `PolicyVersionConflict` if the policy has judged.
+    """
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
@@ -255,7 +263,10 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one, if any; raises `InvalidInput` if this one does not follow the others."""
+    """The version in force before this one, if any.
+
+    Raises `InvalidInput` if this one's number leaves a gap, or if it would not take effect after all earlier ones.
+    """
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None

@@ -40,9 +40,9 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """The stored decisions that would differ today, one by one as they are read; nothing is stored.
+    """The stored decisions that would differ today, or could not be made, one by one as they are read.
 
-    `found` counts all decisions as they are read.
+    Nothing is stored. `found` counts all decisions as they are read.
     """
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):

@@ -28,7 +28,7 @@ class Cancellations(OfOrders[Cancellation]):
     mapper: ClassVar[RecordMapper[Cancellation]] = CANCELLATIONS
 
     def get(self, cancellation_id: str) -> Cancellation:
-        """The cancellation with this id; raises `NotFound`."""
+        """The cancellation with this id; raises `NotFound` if there is none."""
         row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
         if row is None:
             raise NotFound(Message("there is no cancellation of this id"))
@@ -61,8 +61,8 @@ class Cancellations(OfOrders[Cancellation]):
     ) -> list[Cancellation]:
         """Up to `limit` cancellations after the place of one (see `place_of`), in the order in which they were issued.
 
-        A condition that is None does not limit them. With `overdue_at`, only those that are unsettled and overdue at
-        that instant, the longest overdue first.
+        By default from the first. A condition that is None does not limit them. With `overdue_at`, only those that are
+        unsettled and overdue at that instant, the longest overdue first; without it, `due` is ignored.
         """
         due_before = None if overdue_at is None else micros(overdue_at)
         conditions: dict[str, Any] = {

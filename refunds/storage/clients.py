@@ -66,7 +66,7 @@ class Tokens(Repository[ClientToken]):
         return active
 
     def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
-        """Every token with its client, in the order of the clients' names."""
+        """Every token, also a revoked or expired one, with its client, in the order of the clients' names."""
         rows = self._tx.all(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
             " ORDER BY name, tokens.created_at, token_id"

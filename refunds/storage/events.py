@@ -42,7 +42,10 @@ class Events(Repository[Event]):
         return None if row is None else bytes(row["hash"])
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
-        """Up to `limit` events after a position, in order; of these types, or all; those for auditors need `audit`."""
+        """Up to `limit` events after a position, in order; of these types, or of all if that is None.
+
+        Without `audit`, those that only auditors may read are left out, even if their types are asked for.
+        """
         given: dict[str, str] = {}
         if types is None:
             hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"

@@ -34,7 +34,7 @@ class Orders(OfOrders[Order]):
     mapper: ClassVar[RecordMapper[Order]] = ORDERS
 
     def get(self, order_id: str) -> Order:
-        """The order with this id; raises `NotFound`."""
+        """The order with this id; raises `NotFound` if there is none."""
         row = by_id(self._tx, order_id)
         if row is None:
             raise OrderNotFound
@@ -57,7 +57,7 @@ class Orders(OfOrders[Order]):
         self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def add_new(self, order: Order) -> bool:
-        """Store an order of a locked customer, unless its id exists; return whether it was stored."""
+        """Store an order of a locked customer, and note its event, unless its id exists; return whether it did."""
         cipher = self._context.customers[order.customer_id]
         digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
@@ -67,7 +67,11 @@ class Orders(OfOrders[Order]):
         return True
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Encrypt the personal fields of the records about an order under the key of another, locked customer."""
+        """Encrypt the personal fields of the records about an order for another, locked customer; its replies too.
+
+        The order itself stays as it is: the caller must store its new customer before anything about it is read again.
+        Expired replies are left as they are.
+        """
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
         for row in contacts.of_order(self._tx, order_id):
