@@ -160,7 +160,7 @@ class _Table:
 
 
 def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day with its role, from the day codes of a window."""
+    """Each date from the service day to the last day with its role, from the `day_codes` of a window."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
     for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):

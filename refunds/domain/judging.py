@@ -103,7 +103,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
-    """What `spell` makes of the arguments: a number or an address in its one spelling.
+    """What `spell`, such as `contact_points.canonical`, makes of the arguments.
 
     Raises `InvalidInput` at `pointer` if `spell` raises `Unfit`.
     """

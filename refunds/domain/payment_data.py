@@ -75,7 +75,7 @@ _UNSEEN = {"Cf", "Mn", "Me"}
 
 
 def _card_candidates(text: str) -> Iterator[tuple[int, str]]:
-    """Every run of whole groups of digits that is as long as a card number: its start and its digits."""
+    """Every run of whole groups of digits that has 13 to 19 of them: its start and its digits."""
     for run in _DIGITS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
         for i, (start, _) in enumerate(groups):
@@ -110,7 +110,7 @@ def _is_iban(candidate: str) -> bool:
 
 
 def _iban_candidates(text: str) -> Iterator[str]:
-    """Everything that begins like an IBAN, at any place, in every length that an IBAN may have."""
+    """Everything that begins like an IBAN, at any place, in every length from 15 on; without separators."""
     for found in _IBAN.finditer(text):
         compact = re.sub(r"[^A-Z0-9]", "", found[1])
         yield from (compact[:length] for length in range(_SHORTEST_IBAN, len(compact) + 1))

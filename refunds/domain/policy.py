@@ -40,7 +40,10 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms replaced and named in `overridden`; their values must already be read."""
+        """This version with these terms replaced, and only these named in `overridden`; none: this version itself.
+
+        Their values must already be read.
+        """
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -66,7 +69,8 @@ class Policy:
     def in_force(self, at: datetime) -> PolicyVersion:
         """The version in force at an instant; at the exact instant of a change, the newer one.
 
-        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect.
+        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, or None if all are
+        withdrawn.
         """
         i = bisect_right(self.effective_versions, at, key=lambda version: version.effective_at)
         if not i:
@@ -150,7 +154,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: Terms | None, after: Terms) -> list[Difference]:
-    """The terms in which a version differs from the one before it; all terms if there is none."""
+    """The terms in which a version differs from the one before it, in the order of the terms; all if there is none."""
     return [
         Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
         for name in TERM_NAMES

@@ -206,7 +206,10 @@ def terms_data(terms: Terms) -> dict[str, Any]:
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """The terms in plain data; those left out have their defaults. Raises `InvalidInput` if one does not fit."""
+    """The terms in plain data; those left out have their defaults.
+
+    Raises `InvalidInput` if one is unknown or does not fit.
+    """
     return Terms(
         **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
     )
@@ -223,7 +226,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The field error; for an unknown term, with the one that was probably meant, or with all terms."""
+    """The field error; for an unknown field of a policy file, it names the probable one, or else all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)

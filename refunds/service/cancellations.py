@@ -129,7 +129,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
     """The order to be cancelled, locked; it is registered first if its facts are given.
 
-    Raises `NotFound`, or what `orders.register` raises, with its places under `/order`.
+    Raises `NotFound` if there is no order of this id, or what `orders.register` raises, with its places under `/order`.
     """
     if isinstance(order, str):
         return uow.orders.get_for_update(order)

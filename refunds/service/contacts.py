@@ -53,7 +53,10 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
-    """Record a contact about a locked order, as `record` does; the contact and its decision."""
+    """Record a contact about a locked order, as `record` does; the contact and its decision.
+
+    The contact that it names is superseded. Raises what `record` raises, but for the order.
+    """
     decision = _decided(uow, locked, new)
     contact = _made(uow, locked, new, decision)
     earlier = _to_supersede(uow, locked, new)

@@ -124,9 +124,9 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order, under its policy and in its region.
+    """The decision on facts about an order, under its policy and in its region; nothing is recorded.
 
-    Raises `NotFound` if there is no such policy, and what `judging.judge` raises.
+    Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
     if order.facts_corrected_after_refusal:
         facts = replace(facts, corrected_after_refusal=True)

@@ -63,8 +63,8 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
     If that is None, it takes effect now or, if later, at `page_published_at`. The same version again changes nothing;
     with `dry_run`, nothing is stored. Raises `EffectiveTooEarly` if `effective_from` is before now or before
     `page_published_at`, `PolicyVersionConflict` if the number belongs to other content or was withdrawn,
-    `UnknownRegion`, and `InvalidInput` if the number leaves a gap, if no term changes, or if the version would not take
-    effect after all earlier ones.
+    `UnknownRegion` if there is no such region, and `InvalidInput` if the number leaves a gap, if no term changes, or if
+    the version would not take effect after all earlier ones.
     """
     if not dry_run:
         uow.lock_journal()
@@ -83,7 +83,7 @@ def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
 
 
 def first_policy(uow: UnitOfWork, policy_id: str) -> None:
-    """Register the version that comes with the service, if it is of this policy and was never registered.
+    """Import the version that comes with the service, if it is of this policy and was never registered.
 
     The journal decides that: if the record was removed since, the audit must find it, so it is not fixed here.
     """
@@ -93,9 +93,10 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
 
 
 def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
-    """Withdraw a version that has not taken effect; withdrawing it again changes nothing.
+    """Withdraw a version that has not taken effect, so that it never does; withdrawing it again changes nothing.
 
-    Raises `NotFound` if there is no such version, and `PolicyVersionConflict` if it has taken effect.
+    Its number stays taken. Raises `NotFound` if there is no such policy or version, and `PolicyVersionConflict` if it
+    has taken effect.
     """
     uow.lock_journal()
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)

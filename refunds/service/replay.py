@@ -57,7 +57,10 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """How a stored decision would differ today, or None; counts in `found` what was made with other data."""
+    """How a stored decision would differ today, or why it cannot be made; None if it would not.
+
+    Versions of holiday and time zone data are no difference; `found` counts those that are other than today's.
+    """
     recorded = load_decision(row["decision"])
     before = recorded.outcome
     try:

@@ -85,7 +85,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error for a refund that another holder has begun."""
+    """The error, to be raised, for a refund that another holder has begun; it names the holder."""
     holder = cancellation.billing_ref or cancellation.refund_begun_by
     return CancellationStateConflict(
         Message(
@@ -155,7 +155,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal may revoke a cancellation: with the scope, or their own soon after its issue.
+    """Whether the principal may revoke a cancellation: with the scope, or for 15 minutes if they issued it.
 
     Its state is not looked at.
     """

@@ -170,7 +170,10 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the stored decisions on contacts differ from those under the draft, with examples."""
+        """Count how the stored decisions on contacts differ from those under the draft, with examples.
+
+        There are at most ten of each flip. Contacts that the draft cannot judge are undecided.
+        """
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)

@@ -81,7 +81,7 @@ class Store:
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
-        """A unit of work that changes nothing."""
+        """A unit of work that changes nothing, and sees one state of the records; opens the store."""
         engine, keyring = self.open()
         with engine.read() as tx:
             yield self._unit(tx, keyring, principal)
@@ -130,9 +130,9 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and tell `on_checkpoint`.
+        """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails.
 
-        If that fails, its events stay committed, and the next checkpoint covers them.
+        Its events stay committed then, and the next checkpoint covers them.
         """
         failure = None
         try:

@@ -83,7 +83,7 @@ def disable(uow: UnitOfWork, name: str) -> User:
 def first_users(uow: UnitOfWork) -> list[Credentials]:
     """Add a user for each role of `FIRST`, named like it, if there are no users yet; else the list is empty.
 
-    They are for a new installation on a developer's machine.
+    Disabled ones count as users. They are for a new installation on a developer's machine.
     """
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 

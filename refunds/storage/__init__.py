@@ -59,7 +59,8 @@ class Engine(Protocol):
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
-        Only one `exclusive` write runs at a time, across all processes.
+        Raises `RuntimeError` instead of committing if a statement failed in the block. Only one `exclusive` write runs
+        at a time, across all processes.
         """
 
     def close(self) -> None:

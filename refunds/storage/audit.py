@@ -134,7 +134,7 @@ def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Dige
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Turn `Tampered` into `Broken`, with the place."""
+    """Turn a `Tampered` that leaves the block into a `Broken` that names the place; other errors pass."""
     try:
         yield
     except Tampered as error:

@@ -93,7 +93,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def decisions(self) -> Iterator[Row]:
-        """The stored decision of every cancellation, in rows of `order_id`, `record_id` and `decision`."""
+        """The stored decision of every cancellation, revoked or not: rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each(
             "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
         )

@@ -54,7 +54,7 @@ class Tokens(Repository[ClientToken]):
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
 
     def count_active(self, client_id: str) -> int:
-        """How many tokens of a client are valid now."""
+        """How many tokens of a client are valid now: neither revoked nor expired."""
         row = self._tx.one(
             "SELECT count(*) AS active FROM tokens"
             " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",

@@ -53,7 +53,10 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A write to the copy; raises `ConfigurationError` if the copy is finished or another one has taken over."""
+        """A write to the copy.
+
+        Raises `ConfigurationError`, before the block, if the copy is finished or another one has taken over.
+        """
         with self.to.write() as tx:
             if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")

@@ -64,7 +64,7 @@ class Events(Repository[Event]):
         return self._load_all(self._tx.all(sql, after=position, limit=limit, **given))
 
     def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
-        """Up to `limit` events before a position, or the last ones; the newest first.
+        """Up to `limit` events before a position, or the last ones if that is None; the newest first.
 
         Each comes with whether it is sound and chained to the event before it.
         """
@@ -133,7 +133,7 @@ def moved(head: Head, events: Sequence[Event]) -> Head:
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Store this as the head of the journal."""
+    """Store this as the head of the journal, in place of the one that is there."""
     moving = (
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"

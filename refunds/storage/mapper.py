@@ -131,7 +131,7 @@ class RecordMapper(Generic[R]):
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
         """Store a record and return its digest; None, and nothing is stored, if its key exists.
 
-        Waits for a write that is storing that key.
+        Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
         """
         row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
@@ -178,7 +178,8 @@ class RecordMapper(Generic[R]):
     def load(self, row: Row, cipher: CustomerCipher) -> R:
         """The record in a row; its personal fields are None if the cipher has no key.
 
-        Raises `Tampered` if one cannot be decrypted.
+        Raises `Tampered` if one cannot be decrypted; another value that the service has not written can raise
+        `ValueError`, `TypeError`, `LookupError` or `OverflowError`.
         """
         key = row[self.key]
         values: dict[str, Any] = {}

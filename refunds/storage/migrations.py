@@ -242,7 +242,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:
-    """Run the statements of a step, and note it as taken."""
+    """Run the statements of a step, each of which ends with `;` and a line end, and note the step as taken."""
     for statement in filter(str.strip, statements.split(";\n")):
         tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
     tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)

@@ -41,15 +41,16 @@ class Orders(OfOrders[Order]):
         return self._load(row)
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """The order with this id; nobody else can change it, or records about it, until this write ends.
+        """The order with this id, and its active cancellation, if any.
 
-        Raises `NotFound` if there is none.
+        Nobody else can change the order, or records about it, until this write ends. Raises `NotFound` if there is
+        none.
         """
         self.lock(order_id)
         return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
 
     def lock(self, order_id: str) -> None:
-        """Lock an order, and so the records about it, until this write ends.
+        """Lock an order, if there is one of this id, and so the records about it, until this write ends.
 
         Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
         new row joined to old rows.
@@ -82,7 +83,7 @@ class Orders(OfOrders[Order]):
         self._context.orders[order_id] = to
 
     def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:
-        """Up to `limit` orders of a customer after one, by id; none if `customer_id` is None."""
+        """Up to `limit` orders of a customer after the one with this id, by id; none if `customer_id` is None."""
         if customer_id is None:
             return []
         sql = (
@@ -107,7 +108,7 @@ def owners(tx: Transaction) -> set[str]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every order, with the digest that its customer is found by."""
+    """The row of every order, with `customer_digest`, by which its customer is found; NULL if there is no customer."""
     return tx.each(
         f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
         " FROM orders LEFT JOIN customers USING (customer_id) ORDER BY order_id"

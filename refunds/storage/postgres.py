@@ -143,7 +143,7 @@ class PostgreSQL:
             tx.commit()
 
     def close(self) -> None:
-        """Close every connection; they open again when needed."""
+        """Close every connection, those in use at the end of their transaction; they open again when needed."""
         with self._opening:
             if self._pool is not None:
                 self._pool.close()
@@ -291,7 +291,10 @@ class _Transaction:
         self._require_open().execute("COMMIT")
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction once, by default with a rollback; if that fails, the connection is not used again."""
+        """End the transaction, by default with a rollback; if that fails, the connection is not used again.
+
+        A second call, or one after `commit`, changes nothing.
+        """
         connection, self._connection = self._connection, None
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
