@@ -47,7 +47,7 @@ class StrictSchema(ma.Schema):
     def load(self, data: Any, **kwargs: Any) -> Any:
         """The values in `data`, without those that are null for absent.
 
-        Raises `ValidationError` if it is not an object, or if a field is unknown, missing or does not fit.
+        Raises `ValidationError` if the data is not an object, or if a field is unknown, missing or does not fit.
         """
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
@@ -56,9 +56,9 @@ class StrictSchema(ma.Schema):
     def read(self, data: Any) -> dict[str, Any]:
         """The values in `data`, by the names of the fields; only for schemas without hooks, which it need not call.
 
-        Fields that are left out, or null for absent, are left out. Raises `InvalidInput` if it is not an object, or if
-        fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. It has a
-        `FieldError` for each place.
+        It has none for a field that is left out, or null for absent. Raises `InvalidInput` if the data is not an
+        object, or if fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. The
+        error has a `FieldError` for each place, up to `MOST_FLAWS`.
         """
         try:
             return self._read_plainly(data)

@@ -88,7 +88,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def decisions(self) -> Iterator[Row]:
-        """The stored decision on every contact, in rows of `order_id`, `record_id` and `decision`."""
+        """The stored decision on every contact, superseded or not: rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 

@@ -34,7 +34,8 @@ class Copy:
 
         It brings the schema up to date, marks the copy as unfinished, and deletes what is out of date: everything, if
         the unfinished copy is of another head. A process still at that copy fails at its next write. Raises
-        `ConfigurationError`, naming the database's setting, if the database has records of its own.
+        `ConfigurationError`, naming the database's setting, if the database has records of its own, and what
+        `up_to_date` raises.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):

@@ -104,7 +104,10 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """The end of the journal, locked until this write ends, so that the chain does not fork; raises `Unreadable`."""
+    """The end of the journal, locked until this write ends, so that the chain does not fork.
+
+    Raises `Unreadable` if it is not stored as it should be.
+    """
     return _head(tx.one(_HEAD + " {for_update}"))
 
 

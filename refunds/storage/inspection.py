@@ -92,7 +92,7 @@ class Inspection:
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
         """The records of a table, as the reader may see them; those that cannot be read are left out.
 
-        `unreadable` names them then, also to a reader who may not see what is wrong.
+        `unreadable` names them then, even to a reader who may not see their personal fields.
         """
         found = []
         for row in self._rows[table]:

@@ -37,7 +37,7 @@ class Policies(Mapping[str, Policy]):
         self.default, self.position = default, position
 
     def __getitem__(self, policy_id: str) -> Policy:
-        """The policy with this id; raises `NotFound`, naming the known ones."""
+        """The policy with this id; raises `NotFound`, naming the known ones, if there is none."""
         return self._known(policy_id).policy
 
     def __contains__(self, policy_id: object) -> bool:
