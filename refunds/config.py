@@ -65,9 +65,11 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """The settings in the environment; those left out have their defaults, or are None if they have none.
+    """The settings in the environment; those left out have their defaults.
 
-    Raises `ConfigurationError`, with a line for every setting that does not fit.
+    The master key file and the ledger directory are None if they are left out in production; with PostgreSQL, the
+    directory is so in development too. Raises `ConfigurationError`, with a line for every setting that does not have
+    its form; only the public URL may be empty. Neither the database's URL nor whether files exist is checked.
     """
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
@@ -99,13 +101,16 @@ def load_settings() -> Settings:
 
 
 def _port(text: str) -> None:
-    """Raise `ValidationError` unless a text is the number of a port."""
+    """Raise `ValidationError` unless a text is a number from 1 to 65535."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValidationError("must be a number from 1 to 65535")
 
 
 def _address(text: str) -> None:
-    """Raise `ValidationError` unless a text is empty or the address of a host."""
+    """Raise `ValidationError` unless a text is empty, `http://HOST` or `https://HOST`.
+
+    A port may follow the host, but no path, not even a final `/`.
+    """
     if not re.fullmatch(r"(?:https?://[A-Za-z0-9.:\[\]-]+)?", text):
         raise ValidationError("must be an address without a path, such as https://refunds.example")
 

@@ -23,7 +23,7 @@ class Message(str):
     values: dict[str, object]
 
     def __new__(cls, template: str, /, **values: object) -> Self:
-        """The text with its values filled in."""
+        """The template with its values filled in; without values it stays as it is, percent signs included."""
         message = super().__new__(cls, template % values if values else template)
         message.template, message.values = template, values
         return message
@@ -59,7 +59,7 @@ class FieldError:
     code: str = "invalid"
 
     def under(self, prefix: str) -> "FieldError":
-        """The same field error in the document that contains this one at `prefix`, a JSON pointer."""
+        """A copy with `prefix`, a JSON pointer such as `/order`, put before its pointer."""
         return FieldError(prefix + self.pointer, self.detail, self.code)
 
 
@@ -79,7 +79,7 @@ class RefundsError(Exception):
     def under(self, prefix: str) -> Self:
         """A copy of this error for the document that contains the input at `prefix`, a JSON pointer.
 
-        Its field errors get the prefix, and its text is made again from them; without field errors, the text stays.
+        Its field errors get the prefix, and their summary replaces its text; without field errors, the text stays.
         """
         # Not through the constructor, because each class takes other arguments.
         moved = type(self).__new__(type(self))

@@ -123,7 +123,10 @@ class _Table:
         self._opens_before: Sequence[int] = ()
 
     def closed_on(self, days: Iterable[int]) -> Self:
-        """This table with more closed dates; the large arrays are shared."""
+        """A copy of this table with more closed dates.
+
+        Dates beyond it, and those that are no business days, change nothing.
+        """
         day_codes = bytearray(self.day_codes)
         closed = list(self._closed)
         for i in (day - self._first for day in days):
@@ -138,7 +141,7 @@ class _Table:
         return overlay
 
     def nth_after(self, day: int, n: int) -> int:
-        """The n-th business day after a date. Raises `IndexError` if the data does not cover both."""
+        """The n-th business day after a date, for n from 1. Raises `IndexError` if the data does not cover both."""
         i = day + 1 - self._first
         # Python would count a negative index from the end of the array.
         if i < 1:
@@ -157,7 +160,7 @@ class _Table:
 
 
 def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day with its role, from the day codes of a window."""
+    """Each date from the service day to the last day with its role, from the `day_codes` of a window."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
     for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):
@@ -219,9 +222,10 @@ class BusinessCalendar:
         self._too_late: Callable[[date, int], frozenset[date]] | None = None
 
     def closed_on(self, closures: Iterable[date]) -> Self:
-        """This calendar with more dates on which the vendor is closed, whatever the window.
+        """A copy of this calendar with more dates on which the vendor is closed, whatever the window.
 
-        Dates beyond the region's data are ignored. It must come before `with_entered_closures`.
+        Dates beyond the region's data change no window, though `closures` lists them. It must come before
+        `with_entered_closures`.
         """
         days = {day.toordinal() for day in closures}
         overlay = copy(self)
@@ -234,7 +238,9 @@ class BusinessCalendar:
     def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
         """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
 
-        They must be in the order of entry. `as_of_window` decides which of them apply to a window.
+        All of them count in it; `as_of_window` gives the calendar without those that were entered too late for a
+        window. They must be in the order of entry, and all in one call: those of an earlier call would count for every
+        window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -245,8 +251,8 @@ class BusinessCalendar:
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
         """This calendar as it counts for the window of `length` business days after `service_day`.
 
-        It lacks the closures that were entered after that window had ended: a window that has ended stays as it was;
-        one that has not is extended. Raises `CalendarNotCovered`.
+        It lacks the closures that were entered after the last day of that window: a window that has ended stays as it
+        was; one that has not is extended. Raises `CalendarNotCovered` if the window would leave the region's data.
         """
         if self._without is None or self._too_late is None:
             return self
@@ -264,7 +270,10 @@ class BusinessCalendar:
             raise _not_covered(self.region) from None
 
     def day_codes(self, window: Window) -> bytes:
-        """The code of each date after the service day, up to the last day of the window; one letter a date."""
+        """The code of each date after the service day, up to the last day of the window; one letter a date.
+
+        `explained` reads them. The window must be this calendar's own.
+        """
         start, last = window.service_day.toordinal(), window.last_day.toordinal()
         if self._ends is None:
             return self._business.between(start, last + 1)

@@ -112,7 +112,7 @@ class Decision(NamedTuple):
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What else a reader must know."""
+        """What else a reader must know; that statutory rights are not assessed is always among it."""
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
             Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
@@ -124,9 +124,10 @@ class Decision(NamedTuple):
 
     @property
     def official_points(self) -> frozenset[str]:
-        """The vendor's numbers or addresses that count for this channel; empty: not checked.
+        """The vendor's numbers or addresses for this channel: those of the judging version and of that at the contact.
 
-        They are those of both versions. If one version names none, the set is empty: the customer could not know.
+        Empty if either version names none, because the customer could not know, or without a channel: no point is
+        refused then.
         """
         if self.facts.channel is None:
             return frozenset()
@@ -141,9 +142,10 @@ class Decision(NamedTuple):
 
     @property
     def backdated(self) -> bool:
-        """Whether the contact was made before the deadline and recorded after it; false for a mere check.
+        """Whether the contact was made before the deadline and recorded at it or later.
 
-        It holds even if the service was provided only in between. Raises `CalendarNotCovered` as `decide` does.
+        False for a mere check, and while the service is not provided. If it was provided only after the contact, its
+        deadline counts all the same. Raises `CalendarNotCovered` as `decide` does.
         """
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
@@ -261,11 +263,11 @@ class RecordedDecision:
 def decide(
     facts: Facts, version: PolicyVersion, calendar: BusinessCalendar, contact_version: PolicyVersion | None = None
 ) -> Decision:
-    """Judge the facts by a policy version, on the calendar of the region with its closures.
+    """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
-    `contact_version` is the version in force at the contact; by default the same. Raises `CalendarNotCovered` if the
-    window would leave the years that the calendar covers. `Decision.reason` raises it too if the last day to enter the
-    contact would.
+    `contact_version` is the version in force at the contact; by default the same. A contact point must already be in
+    its one spelling. Raises `CalendarNotCovered` if the window would leave the years that the calendar covers.
+    `Decision.reason` raises it too if the last day to enter the contact would.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -313,7 +315,10 @@ def _elapsed(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
+    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor.
+
+    False for a mere check. Raises `CalendarNotCovered` if the last day to enter it is beyond the calendar.
+    """
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

@@ -47,7 +47,7 @@ def business_calendar(region: str, week: Week, end_week: Week | None = None) -> 
     """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) with these weeks.
 
     It has no closures yet. It is built at first use and then cached; the least recently used makes room. Raises
-    `UnknownRegion`.
+    `UnknownRegion` if there is no such region.
     """
     country, subdivision = region_parts(region)
     return _calendar(country, subdivision, week, end_week)
@@ -79,7 +79,7 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     """The name of the public holiday on a date in a region, and the two-letter language it is in.
 
     The name is in `language` if the package knows it, else in English, else in the country's own. None if the package
-    has no holiday on that day (any more). Raises `UnknownRegion`.
+    has no holiday on that day (any more) or does not cover it. Raises `UnknownRegion` if there is no such region.
     """
     country, subdivision = region_parts(region)
     code, name_language = _language(country, language)
@@ -186,7 +186,7 @@ def _country_aliases() -> Mapping[str, str]:
 def region_name(region: str) -> str:
     """The name of a subdivision in its country if the package knows one, else the region's code.
 
-    Raises `UnknownRegion`.
+    Raises `UnknownRegion` if there is no such region.
     """
     country, subdivision = region_parts(region)
     aliases = getattr(holidays, country).subdivisions_aliases

@@ -26,9 +26,10 @@ def judge(
 ) -> Decision:
     """The decision on these facts, by the versions of a policy that apply to them, with `terms` replaced.
 
-    `region` is the order's. The contact point of the facts, which must then name a channel, is put into its one
-    spelling. Raises `NoPolicyInForce`, `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` at `/contact_point` if
-    that is not a number or an address.
+    `region` is the order's; `terms` must already be read. The contact point of the facts, which must then name a
+    channel, is put into its one spelling. Raises `NoPolicyInForce` if no version was in force at the contact or at the
+    time that judges, `UnknownRegion` as `calendar_of` does, `CalendarNotCovered` as `decide` does, and `InvalidInput`
+    at `/contact_point` if that is not a number or an address.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -46,7 +47,8 @@ def judge(
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
     """The decision on the facts of a stored one, by its versions and closures and today's holiday data.
 
-    Raises `NotFound`, `UnknownRegion` or `CalendarNotCovered` if they can no longer be judged.
+    Raises `NotFound` if its policy or a version is missing, `UnknownRegion` if the data does not know its region any
+    more, and `CalendarNotCovered` as `decide` does.
     """
     outcome = recorded.outcome
     policy = policies[outcome.policy]
@@ -65,9 +67,10 @@ def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late
 
 
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
-    """The calendar by which a version counts, for an order of this region, closures included.
+    """The calendar by which a version counts, closures included.
 
-    Raises `UnknownRegion` at `/region` or `/terms/region`, also for a region of the order that the terms do not follow.
+    It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
+    `UnknownRegion` at `/region` or `/terms/region` if either is unknown, even if it does not count.
     """
     terms = version.terms
     if order_region is not None:
@@ -77,7 +80,10 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """The calendar of a region by which a version counts, closures included; raises `UnknownRegion`."""
+    """The calendar of a region by which a version counts, closures included.
+
+    Raises `UnknownRegion` if there is no such region.
+    """
     terms = version.terms
     calendar = business_calendar(region, terms.business_week, terms.end_week)
     if not terms.closures and not version.closures.entered:
@@ -97,7 +103,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
-    """What `spell` makes of the arguments: a number or an address in its one spelling.
+    """What `spell`, such as `contact_points.canonical`, makes of the arguments.
 
     Raises `InvalidInput` at `pointer` if `spell` raises `Unfit`.
     """

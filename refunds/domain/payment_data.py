@@ -54,7 +54,10 @@ def holds_payment_data(text: str) -> bool:
 
 
 def is_payment_data(reference: str) -> bool:
-    """Whether a reference contains payment data, where digits that directly follow a letter are no card number."""
+    """Whether a reference contains a card number or an IBAN, as in `holds_payment_data`.
+
+    Unlike there, digits directly after a letter are no card number.
+    """
     plain = _plain(reference)
     return holds_payment_data(_AFTER_LETTER.sub(" ", plain)) or any(map(_is_iban, _iban_candidates(plain.upper())))
 
@@ -72,7 +75,7 @@ _UNSEEN = {"Cf", "Mn", "Me"}
 
 
 def _card_candidates(text: str) -> Iterator[tuple[int, str]]:
-    """Every run of whole groups of digits that is as long as a card number: its start and its digits."""
+    """Every run of whole groups of digits that has 13 to 19 of them: its start and its digits."""
     for run in _DIGITS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
         for i, (start, _) in enumerate(groups):
@@ -90,7 +93,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _is_dialled(before: str, digits: str) -> bool:
-    """Whether digits are a telephone number: by the text before them, or if they are 13: such cards are long gone."""
+    """Whether digits are a telephone number: a possible one after `+` or `00`, or any valid one of 13 digits."""
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False
     try:
@@ -107,7 +110,7 @@ def _is_iban(candidate: str) -> bool:
 
 
 def _iban_candidates(text: str) -> Iterator[str]:
-    """Everything that begins like an IBAN, at any place, in every length that an IBAN may have."""
+    """Everything that begins like an IBAN, at any place, in every length from 15 on; without separators."""
     for found in _IBAN.finditer(text):
         compact = re.sub(r"[^A-Z0-9]", "", found[1])
         yield from (compact[:length] for length in range(_SHORTEST_IBAN, len(compact) + 1))

@@ -40,7 +40,10 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms replaced and named in `overridden`; their values must already be read."""
+        """This version with these terms replaced, and only these named in `overridden`; none: this version itself.
+
+        Their values must already be read.
+        """
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -66,7 +69,8 @@ class Policy:
     def in_force(self, at: datetime) -> PolicyVersion:
         """The version in force at an instant; at the exact instant of a change, the newer one.
 
-        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect.
+        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, or None if all are
+        withdrawn.
         """
         i = bisect_right(self.effective_versions, at, key=lambda version: version.effective_at)
         if not i:
@@ -84,8 +88,8 @@ class Policy:
         """The version that judges an order: in force when its service was provided, or when it was ordered.
 
         If the service is not yet provided at the request, it is the version in force at the request. Whether the time
-        of the order decides is itself a term: of the version in force when the service was provided, or `judged_by` for
-        a what-if. Raises `NoPolicyInForce` if none was in force then.
+        of the order, if known, decides is itself a term: of the version in force when the service was provided, or
+        `judged_by` for a what-if. Raises `NoPolicyInForce` if none was in force at one of these times.
         """
         if provided_at is None or provided_at > requested_at:
             return self.in_force(requested_at)
@@ -103,7 +107,7 @@ class Policy:
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
-        """The version with this number. Raises `NotFound` if there is none."""
+        """The version with this number, even a withdrawn one. Raises `NotFound` if there is none."""
         if not 1 <= number <= len(self.versions):
             newest = {"policy": self.policy_id, "version": len(self.versions)}
             raise NotFound(Message("The newest version of %(policy)s is version %(version)s.", **newest))
@@ -150,7 +154,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: Terms | None, after: Terms) -> list[Difference]:
-    """The terms in which a version differs from the one before it; all terms if there is none."""
+    """The terms in which a version differs from the one before it, in the order of the terms; all if there is none."""
     return [
         Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
         for name in TERM_NAMES

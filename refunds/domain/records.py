@@ -158,7 +158,7 @@ class Contact:
 
     @property
     def state(self) -> ContactState:
-        """Its state."""
+        """Superseded if another contact supersedes it, else resolved if it was, else open or closed, by `is_open`."""
         if self.superseded_by is not None:
             return ContactState.SUPERSEDED
         if self.resolved_at is not None:

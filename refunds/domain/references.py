@@ -24,7 +24,10 @@ def format_reference(reference: str) -> str:
 
 
 def parse_reference(text: str) -> str:
-    """The ten digits of the reference in a text, with or without dashes and spaces. Raises `Unfit` if it is not one."""
+    """The ten digits of a reference, which may be typed with dashes and spaces.
+
+    Raises `Unfit` if there are not exactly ten digits and nothing else, or if the check digit is wrong.
+    """
     digits = text.replace("-", "").replace(" ", "")
     if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
         raise Unfit(Message("must be a reference of ten digits, such as 123-456-7894"))

@@ -34,7 +34,7 @@ class _Strict(fields.Field[Any]):
     }
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """The value, read; by marshmallow if it is missing or null, or if there are validators or hooks."""
+        """The value, read. Raises `ValidationError` if it does not fit, or is missing or null and must not be."""
         if value is None or value is ma.missing or self.validators or self.pre_load or self.post_load:
             return super().deserialize(value, *args, **kwargs)
         return self._deserialize(value, *(args or (None, None)), **kwargs)
@@ -311,7 +311,10 @@ class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Its values, read one field at a time as in `StrictSchema.read` if its schema has no hooks."""
+        """Its values, as `StrictSchema.read` reads them, with its hooks if it has any.
+
+        Raises `ValidationError` if they do not fit.
+        """
         if not any(self.schema._hooks.values()):
             try:
                 return self.schema._read_plainly(value)  # type: ignore[attr-defined]

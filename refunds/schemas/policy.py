@@ -123,7 +123,7 @@ def _most(bounds: Bounds) -> int:
 
 
 def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma_fields.Field[Any]:
-    """The field that reads a term."""
+    """The field that reads a term: by its name if that has a way of its own, else by its type; within its bounds."""
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         reader: ma_fields.Field[Any] = Choice(hint)
     else:
@@ -155,9 +155,10 @@ _terms = TermsSchema()
 
 
 def read_policy(text: str) -> PolicyVersion:
-    """The policy version in a TOML file; `effective_from` is None if it is left out.
+    """The policy version in the text of a TOML file.
 
-    Raises `InvalidInput` if it is not a TOML file, or with each term that does not fit and the fix. Whether there is
+    If left out, `effective_from` is None, and terms have their defaults. Raises `InvalidInput` if it is not TOML, or
+    with the fix for each field that is unknown or does not fit, and for a missing policy or version. Whether there is
     such a region is not checked.
     """
     try:
@@ -173,7 +174,10 @@ def read_policy(text: str) -> PolicyVersion:
 
 
 def policy_file(version: PolicyVersion) -> str:
-    """The TOML file of a version, without the terms that are None; instants are in the policy's time zone."""
+    """The text of the TOML file of a version, which `read_policy` reads; instants are in the policy's time zone.
+
+    It lacks what is None, and the closures that were entered besides the terms.
+    """
     head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
     plain = terms_data(version.terms)
@@ -202,14 +206,17 @@ def terms_data(terms: Terms) -> dict[str, Any]:
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """The terms in plain data; those left out have their defaults. Raises `InvalidInput` if one does not fit."""
+    """The terms in plain data; those left out have their defaults.
+
+    Raises `InvalidInput` if one is unknown or does not fit.
+    """
     return Terms(
         **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
     )
 
 
 def version_data(version: PolicyVersion) -> dict[str, Any]:
-    """A version as plain data, every term by its name."""
+    """A version as plain data, every term by its name; closures that were entered besides the terms are left out."""
     return {
         "policy": version.policy_id,
         "version": version.version,
@@ -219,7 +226,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The field error; for an unknown term, with the one that was probably meant, or with all terms."""
+    """The field error; for an unknown field of a policy file, it names the probable one, or else all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)
@@ -233,7 +240,8 @@ def _with_hint(field_error: FieldError) -> FieldError:
 def read_policy_file(file: Traversable) -> PolicyVersion:
     """The version in a policy file.
 
-    Raises `InvalidInput` if it is not UTF-8, does not fit, or names an unknown region.
+    Raises `InvalidInput` if it is not UTF-8, if `read_policy` refuses it, or if it names an unknown region, and
+    `OSError` if it cannot be read.
     """
     try:
         version = read_policy(file.read_text(encoding="utf-8"))

@@ -39,23 +39,26 @@ class StrictSchema(ma.Schema):
         self._null_is_absent = {key for key, (name, _) in self._readers.items() if name in self._optional}
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Allow null in an optional field."""
+        """Let null stand for absence in an optional field that does not allow null itself."""
         if not field_obj.required and not field_obj.allow_none:
             field_obj.allow_none = True
             self._optional.add(field_name)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """The values in `data`, without those that are null for absent. Raises `ValidationError`."""
+        """The values in `data`, without those that are null for absent.
+
+        Raises `ValidationError` if the data is not an object, or if a field is unknown, missing or does not fit.
+        """
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
         return super().load(data, **kwargs)
 
     def read(self, data: Any) -> dict[str, Any]:
-        """The values in `data`, by the names of the fields; for schemas without hooks, which would not be called.
+        """The values in `data`, by the names of the fields; only for schemas without hooks, which it need not call.
 
-        If all is well, the fields are read one by one, which takes half of marshmallow's time. If not, `load` reads
-        them again. Raises `InvalidInput`, or `PaymentDataRefused` if a text has payment data, with a `FieldError` for
-        each place that does not fit.
+        It has none for a field that is left out, or null for absent. Raises `InvalidInput` if the data is not an
+        object, or if fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. The
+        error has a `FieldError` for each place, up to `MOST_FLAWS`.
         """
         try:
             return self._read_plainly(data)
@@ -68,7 +71,10 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """The values, as `read` gives them; raises `KeyError`, `AttributeError` or `ValidationError` if not all fit."""
+        """The values, as `read` gives them, without hooks.
+
+        Raises `KeyError`, `AttributeError` or `ValidationError` if not all fit, at the first that does not.
+        """
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]

@@ -40,7 +40,10 @@ def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
 
 
 def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
-    """The value that was encrypted; raises `Tampered` if the value, its place or the key is not as it was then."""
+    """The value that was encrypted.
+
+    Raises `Tampered` if the value, its place or the key is not as it was then, or if this is no encrypted value at all.
+    """
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
         raise Tampered(f"not an encrypted value: {where.decode()}")
     try:

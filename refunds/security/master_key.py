@@ -10,10 +10,10 @@ from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_key(path: Path) -> bytes:
-    """The key in a file that only its owner can read.
+    """The 32 bytes of the key in a file that only its owner can access.
 
-    Raises `ConfigurationError` if the file does not exist or cannot be read, if others may access it, or if it does not
-    hold a key in hexadecimal digits.
+    Raises `ConfigurationError` if the file does not exist or cannot be read, if its group or others have any permission
+    on it, or if it does not hold exactly 32 bytes in hexadecimal digits.
     """
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
@@ -38,9 +38,9 @@ def read_master_key(path: Path) -> bytes:
 
 
 def create_master_key(path: Path) -> None:
-    """Write a new master key to a file that only its owner can read, in a directory that is made if needed.
+    """Write a new master key to a file that only its owner can read; its directory is made if needed.
 
-    An existing file stays as it is. Raises `OSError`.
+    An existing file stays as it is, without an error. Raises `OSError` if the directory or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

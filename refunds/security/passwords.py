@@ -35,9 +35,10 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password fits the stored hash; false if there is none, which takes just as long.
+    """Whether a password fits the stored hash; false if that is None or no hash. Without one, it takes just as long.
 
-    Raises `Crowded` if eight are being tried already.
+    Raises `Crowded` at once if this process is trying eight already; else it waits for its turn, as `password_hash`
+    does.
     """
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
@@ -54,7 +55,7 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 @cache
 def _passwords() -> "PasswordHasher":
-    """argon2id, imported for the first password."""
+    """The hasher (argon2id), imported and made at the first call."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)

@@ -28,9 +28,9 @@ def new_token() -> Token:
 
 
 def read_token(text: str) -> Token | None:
-    """The token in a text; None if the text is not one, which the checksum shows without a look-up.
+    """The token that this whole text is; None if it is none, which its form and checksum show without a look-up.
 
-    Whether there is such a token is not checked.
+    Whether the service has issued it is not checked.
     """
     parts = text.split("_")
     if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004

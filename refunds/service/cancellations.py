@@ -72,9 +72,10 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
     The decision is made again, on the present facts and the contact's own times. An override that is not needed, or
-    would change nothing, is ignored. Raises `Forbidden` if the principal may not override, `NotFound`, `InvalidInput`,
-    `ContactStateConflict` if the contact cannot lead to a cancellation, and what `orders.register`, `contacts.record`
-    and `orders.decided` raise.
+    would change nothing, is ignored; yet any raises `Forbidden` if the principal may not override. Raises `NotFound` if
+    a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order,
+    `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded, and what
+    `orders.register`, `contacts.record` and `orders.decided` raise.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
@@ -128,7 +129,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
     """The order to be cancelled, locked; it is registered first if its facts are given.
 
-    Raises `NotFound`, or what `orders.register` raises, with its places under `/order`.
+    Raises `NotFound` if there is no order of this id, or what `orders.register` raises, with its places under `/order`.
     """
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
@@ -141,8 +142,8 @@ def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
     """A contact that asks for a cancellation of this order, and the decision on it now.
 
-    Raises `NotFound`, `InvalidInput` if it is about another order, and `ContactStateConflict` if it cannot lead to a
-    cancellation.
+    Raises `NotFound` if there is no such contact, `InvalidInput` if it is about another order, and
+    `ContactStateConflict` if it was superseded or resolved or does not ask for a cancellation.
     """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
@@ -172,7 +173,11 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
 def _overridden(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
-    """The decision with an override, and the override, or None if it makes no difference."""
+    """The decision with an override, and the override, or None if it makes no difference.
+
+    Goodwill leaves a refusal as it is. Accepting the contact point counts only if that was the reason and the rest
+    allows it; the decision is made again with it.
+    """
     if override.kind is OverrideKind.GOODWILL:
         return decision, override
     if decision.reason is not Reason.UNOFFICIAL_CONTACT_POINT:
@@ -184,7 +189,7 @@ def _overridden(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation, and take the contacts of the order off the open list."""
+    """Store a cancellation with its event, and take the contacts of the order off the open list."""
     goodwill = override is not None and override.kind is OverrideKind.GOODWILL
     terms, recorded = decision.version.terms, decision.recorded
     tz = zone(terms.time_zone)

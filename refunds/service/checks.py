@@ -37,9 +37,9 @@ class Check:
 
 
 def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """The decision on a check; nothing is recorded.
+    """The decision on a check, by the policy that it names or the default one; nothing is recorded.
 
-    Raises `InvalidInput` naming the place, `CalendarNotCovered`, `NoPolicyInForce`.
+    Raises `InvalidInput` if there is no such policy, and what `judge` raises.
     """
     facts = Facts(
         service_provided_at=check.service_provided_at,
@@ -64,7 +64,8 @@ def calendar_days(
 ) -> tuple[BusinessCalendar, list[tuple[date, SkipReason | None]]]:
     """A region's calendar under a policy version, and why each date from first to last does not count (None: it does).
 
-    Raises `UnknownRegion`, `CalendarNotCovered`, and `InvalidInput` if the range is empty or too long.
+    Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
+    region, and `CalendarNotCovered` if the holiday data does not cover them all.
     """
     length = (last - first).days + 1
     if not 1 <= length <= MOST_CALENDAR_DAYS:

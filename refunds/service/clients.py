@@ -47,8 +47,8 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
 def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
     """Create a token that expires after so many days, and return its text, which is not shown again.
 
-    The client with this name is added, with this role, if it is new. Raises `InvalidInput` if the name is not valid, or
-    if the client has another role or `MOST_TOKENS` active tokens.
+    The client with this name is added, with this role, if it is new. Raises `InvalidInput` if the name is not 1 to 100
+    visible characters, or if the client has another role or two active tokens.
     """
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
         detail = Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME)
@@ -93,9 +93,9 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """Create a token for each role, with a client named like it, if there are no tokens yet; else the result is empty.
+    """Create a token for each role, with a client named like it, if there are no tokens; else the result is empty.
 
-    They are for a new installation on a developer's machine.
+    Revoked and expired ones count as tokens. They are for a new installation on a developer's machine.
     """
     if any(True for _ in uow.tokens.with_clients()):
         return {}

@@ -44,15 +44,19 @@ class NewContact:
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
     """Record a contact about an order, with its decision, and supersede the contact that it names.
 
-    Raises `NotFound` if there is no such order, `InvalidInput` naming what is not possible, `EvidenceRequired` if it
-    needs a ticket reference and has none, `ContactStateConflict` if the contact that it names cannot be superseded, and
-    what `orders.decided` raises.
+    Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
+    long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
+    if it needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded already, is
+    what a cancellation is based on, or is an open request and this is a question, and what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
-    """Record a contact about a locked order, as `record` does; the contact and its decision."""
+    """Record a contact about a locked order, as `record` does; the contact and its decision.
+
+    The contact that it names is superseded. Raises what `record` raises, but for the order.
+    """
     decision = _decided(uow, locked, new)
     contact = _made(uow, locked, new, decision)
     earlier = _to_supersede(uow, locked, new)
@@ -73,8 +77,8 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> Decision:
     """The decision on a contact about an order if it were entered now; nothing is recorded.
 
-    Only the times and the contact point are checked, not what else `record` refuses. Raises `InvalidInput` naming what
-    is not possible, and what `orders.decided` raises.
+    Only the times and the contact point are checked, not what else `record` refuses. Raises `InvalidInput` if a time is
+    in the future, in the wrong order or too long ago, and what `orders.decided` raises.
     """
     return _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
 
@@ -89,7 +93,7 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
-    """Resolve an open contact with a reason; the same reason again changes nothing.
+    """Resolve an open contact with a reason, which takes it off the open list; the same reason again changes nothing.
 
     Raises `NotFound` if there is no such contact, and `ContactStateConflict` if it is not open.
     """
@@ -103,7 +107,7 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
 
 
 def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
-    """Resolve a contact whose order is locked; whether it is open is not checked."""
+    """Resolve a contact whose order is locked; one that is not open is resolved too, with this reason."""
     return uow.contacts.update(
         contact,
         EventType.CONTACT_RESOLVED,
@@ -115,7 +119,10 @@ def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
 
 
 def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
-    """The decision on a contact that is entered now; raises `EvidenceRequired` if a ticket is needed and missing."""
+    """The decision on a contact that is entered now.
+
+    Raises `EvidenceRequired` if a ticket reference is needed and missing, and what `_judged` raises.
+    """
     decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
@@ -124,7 +131,10 @@ def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
 
 
 def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) -> Decision:
-    """The decision on a contact that is entered now; raises `InvalidInput` if its times are not possible."""
+    """The decision on a contact that is entered now.
+
+    Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
+    """
     received_at = new.received_at or uow.now
     _require_possible_times(order, new.sent_at, received_at, uow.now)
     facts = Facts(
@@ -141,7 +151,10 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
 
 
 def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decision) -> Contact:
-    """The contact to be recorded; raises `InvalidInput` if the customer's own detail does not fit."""
+    """The contact to be recorded; nothing is stored.
+
+    Raises `InvalidInput` if `from_detail` is not a telephone number or an address.
+    """
     asks, from_detail = new.intent is Intent.CANCEL, new.from_detail
     if from_detail is not None:
         country = decision.version.terms.country
@@ -168,7 +181,10 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decis
 
 
 def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
-    """Raise `InvalidInput` if the times of a contact are in the future, in the wrong order or too long ago."""
+    """Raise `InvalidInput` if the times of a contact are not possible.
+
+    That is: the receipt over a minute in the future, the sending after the receipt, or either before `_earliest`.
+    """
     first, too_early = _earliest(order)
     errors = {}
     if received_at > now + AHEAD:
@@ -183,7 +199,11 @@ def _require_possible_times(order: Order, sent_at: datetime | None, received_at:
 
 
 def _earliest(order: Order) -> tuple[datetime, Message]:
-    """The earliest time of a contact about an order, and what is wrong with an earlier one."""
+    """The earliest time of a contact about an order, and what is wrong with an earlier one.
+
+    It is a day before the order was placed; if that is not known, a year before it was provided or registered,
+    whichever came first.
+    """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED
         detail = Message("must not be more than a day before the order was placed")
@@ -194,9 +214,10 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact to be superseded, if any.
+    """The contact to be superseded, or None if none is named.
 
-    Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it cannot be superseded.
+    Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it is superseded already, if a
+    cancellation is based on it, or if it is an open request and the new contact is a question.
     """
     contact_id = new.supersedes
     if contact_id is None:

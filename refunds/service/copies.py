@@ -22,11 +22,12 @@ HERE, THERE = "audit of the original", "audit of the copy"
 
 
 def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
-    """Copy everything to an empty database, or finish a copy that was interrupted.
+    """Copy everything to an empty database, or finish a copy that was interrupted, and return its audit.
 
     No instance serves from the copy until it is complete and sound. A finished copy is audited again. Raises `Broken`
-    if either database is not sound, and `ConfigurationError` if there is nothing to copy, if the other database has
-    records of its own, or if records changed meanwhile.
+    if either database is not sound; an unsound copy is begun anew at the next attempt. Raises `ConfigurationError`,
+    with `setting` for the other database, if there is nothing to copy, if that has records of its own, or if records
+    changed meanwhile.
     """
     checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
     with store.read(COMMAND_LINE) as uow:
@@ -53,9 +54,10 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 def _copied(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the records and copy the missing rows in one read; the number of rows in each table.
+    """Audit the records, copy the missing rows and end the copied journal; the number of rows in each table.
 
-    Raises `Broken` if the records are not sound, and `ConfigurationError` if they have changed.
+    Raises `Broken` if the records are not sound, and `ConfigurationError` if they have changed or another copy has
+    taken over.
     """
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)

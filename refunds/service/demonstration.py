@@ -35,9 +35,10 @@ class Demonstration(NamedTuple):
 
 
 def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
-    """Register the demonstration orders of today, and return them; registering them again changes nothing.
+    """Register the demonstration orders of today under the default policy, and return them.
 
-    Raises `ConfigurationError` in production: made-up orders do not belong there.
+    Those that are registered already stay as they are, even if they were changed. Raises `ConfigurationError` in
+    production, and what `orders.register` raises.
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")
@@ -72,7 +73,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
 
 
 def registered(uow: UnitOfWork) -> list[Demonstration]:
-    """Those of the demonstration orders of today that are registered."""
+    """Those of the demonstration orders of today that are registered, with the service days that they have now."""
     tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):

@@ -24,7 +24,7 @@ class Page(NamedTuple):
 
 
 def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
-    """Up to `limit` events after a place that an earlier page has given, or from the first if it is None.
+    """Up to `limit` events (at least 1) after a place that an earlier page has given; None: from the first.
 
     `types` limits them to these types; events for auditors are left out unless the principal may see them. Raises
     `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this journal has not given: an older

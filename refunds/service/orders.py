@@ -56,9 +56,10 @@ class Registration(StrEnum):
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registration]:
     """Register an order; returns it, locked, and what that has done.
 
-    The same facts again change nothing; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming
-    what else differs, `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the
-    order is from the future, and what `decided` raises if the facts cannot be judged.
+    The same facts again change nothing, except that those that an agent entered become those of a principal who may
+    correct facts; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming what else differs,
+    `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the order is over a
+    minute in the future, and what `decided` raises if the facts cannot be judged.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -133,9 +134,10 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
     With another customer, all records about the order are encrypted under their key, and the earlier customer is
-    forgotten if they have no other order. `revisions` are those that the caller has seen. Raises `Forbidden`
-    without the scope to correct, `PreconditionFailed` if the order has another one, `OrderFrozen` if it is cancelled,
-    `NotFound` if there is none, `Conflict` if it moves meanwhile, and the same as `register` if the facts cannot be
+    forgotten if they have no other order. If a request was refused before, decisions say from now on that facts were
+    corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such order,
+    `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `OrderFrozen` if it is
+    cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register` if the facts cannot be
     judged.
     """
     uow.principal.require(Scope.ORDERS_CORRECT)
@@ -177,9 +179,9 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order, under its policy and in its region.
+    """The decision on facts about an order, under its policy and in its region; nothing is recorded.
 
-    Raises `NotFound` if there is no such policy, and what `judging.judge` raises.
+    Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
     if order.facts_corrected_after_refusal:
         facts = replace(facts, corrected_after_refusal=True)
@@ -199,7 +201,10 @@ def _has_been_refused(uow: UnitOfWork, order: Order) -> bool | None:
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
-    """The order, whose facts are stated again; facts that an agent entered are then billing's own."""
+    """The order, whose facts are stated again.
+
+    If an agent entered them and the principal may correct facts, they become the principal's own, with an event.
+    """
     if not order.facts_entered_by_agent or _by_agent(uow):
         return order
     return uow.orders.update(
@@ -208,7 +213,10 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
-    """Raise an error for facts that can never be judged, while the caller can still fix them."""
+    """Refuse facts that can never be judged, while the caller can still fix them.
+
+    Raises `InvalidInput` if the policy is unknown or the order over a minute in the future, and what `decided` raises.
+    """
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         detail = Message("must not be more than a minute in the future")
@@ -244,7 +252,7 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts of an order, and journal the old and the new values.
+    """Store changed facts of an order as a new revision by the principal, and journal the old and the new values.
 
     Raises `OrderFrozen` if it is cancelled, and an error if the new facts can never be judged.
     """

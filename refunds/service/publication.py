@@ -63,8 +63,8 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
     If that is None, it takes effect now or, if later, at `page_published_at`. The same version again changes nothing;
     with `dry_run`, nothing is stored. Raises `EffectiveTooEarly` if `effective_from` is before now or before
     `page_published_at`, `PolicyVersionConflict` if the number belongs to other content or was withdrawn,
-    `UnknownRegion`, and `InvalidInput` if the number leaves a gap, if no term changes, or if the version would not take
-    effect after all earlier ones.
+    `UnknownRegion` if there is no such region, and `InvalidInput` if the number leaves a gap, if no term changes, or if
+    the version would not take effect after all earlier ones.
     """
     if not dry_run:
         uow.lock_journal()
@@ -83,7 +83,7 @@ def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
 
 
 def first_policy(uow: UnitOfWork, policy_id: str) -> None:
-    """Register the version that comes with the service, if it is of this policy and was never registered.
+    """Import the version that comes with the service, if it is of this policy and was never registered.
 
     The journal decides that: if the record was removed since, the audit must find it, so it is not fixed here.
     """
@@ -93,9 +93,10 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
 
 
 def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
-    """Withdraw a version that has not taken effect; withdrawing it again changes nothing.
+    """Withdraw a version that has not taken effect, so that it never does; withdrawing it again changes nothing.
 
-    Raises `NotFound` if there is no such version, and `PolicyVersionConflict` if it has taken effect.
+    Its number stays taken. Raises `NotFound` if there is no such policy or version, and `PolicyVersionConflict` if it
+    has taken effect.
     """
     uow.lock_journal()
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
@@ -113,8 +114,9 @@ def close(
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing, nor its reasons.
 
-    It extends every window that has not ended by now. Raises `NotFound` if there is no such policy, `InvalidInput` if
-    the date is more than five years away, and `CalendarNotCovered`.
+    It does not count in any window that has not ended by now, which so ends later. Raises `NotFound` if there is no
+    such policy, `InvalidInput` if the date is more than five years away, and `CalendarNotCovered` if the holiday data
+    does not cover it.
     """
     uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
@@ -223,7 +225,10 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """A draft with the instant at which it takes effect; raises `EffectiveTooEarly`."""
+    """A draft with the instant at which it takes effect, by default as soon as possible.
+
+    Raises `EffectiveTooEarly` if that is before now or before `page_published_at`.
+    """
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = Message(
@@ -235,7 +240,11 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """A version that may be imported; raises `InvalidInput`, `EffectiveTooEarly`, `PolicyVersionConflict`."""
+    """A version that may be imported, as it is.
+
+    Raises `InvalidInput` if a version after the first has no `effective_from`, `EffectiveTooEarly` if that is before
+    `page_published_at`, and `PolicyVersionConflict` if the policy has judged.
+    """
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
@@ -255,7 +264,10 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one, if any; raises `InvalidInput` if this one does not follow the others."""
+    """The version in force before this one, if any.
+
+    Raises `InvalidInput` if this one's number leaves a gap, or if it would not take effect after all earlier ones.
+    """
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None

@@ -40,9 +40,9 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """The stored decisions that would differ today, one by one as they are read; nothing is stored.
+    """The stored decisions that would differ today, or could not be made, one by one as they are read.
 
-    `found` counts all decisions as they are read.
+    Nothing is stored. `found` counts all decisions as they are read.
     """
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
@@ -57,7 +57,10 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """How a stored decision would differ today, or None; counts in `found` what was made with other data."""
+    """How a stored decision would differ today, or why it cannot be made; None if it would not.
+
+    Versions of holiday and time zone data are no difference; `found` counts those that are other than today's.
+    """
     recorded = load_decision(row["decision"])
     before = recorded.outcome
     try:

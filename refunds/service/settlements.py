@@ -17,8 +17,9 @@ OWN_REVOCATION = timedelta(minutes=15)
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
     """Record that billing has refunded, by default now; the same settlement again changes nothing.
 
-    Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is before its issue or in the future,
-    and `CancellationStateConflict` if it has another settlement, its refund has another holder, or it was revoked.
+    Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is more than a minute before its
+    issue or after now, and `CancellationStateConflict` if it has another settlement, its refund was begun under another
+    `billing_ref`, or it was revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.SETTLED:
@@ -46,11 +47,11 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
 
 
 def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None) -> Cancellation:
-    """Record that billing has begun to refund, so that nobody can revoke the cancellation any more.
+    """Record that billing has begun to refund, so that nobody can revoke the cancellation until that is undone.
 
     The refund is held by its `billing_ref`, or without one by the client that began it. The holder can send it again,
-    which changes nothing. Raises `NotFound`, and `CancellationStateConflict` for another holder, or if the cancellation
-    is settled or revoked.
+    which changes nothing. Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` for
+    another holder, or if it is settled or revoked.
     """
     cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
     if cancellation.state is State.REFUNDING:
@@ -70,9 +71,10 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
 
 
 def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -> Cancellation:
-    """Record that a refund that was begun has failed: the cancellation is as before; without one, nothing changes.
+    """Record that a refund has failed: the cancellation is as before it was begun. Without one, nothing changes.
 
-    Raises `NotFound`, `CancellationStateConflict` if it is settled or revoked.
+    Anyone may end it, not only its holder. Raises `NotFound` if there is no such cancellation, and
+    `CancellationStateConflict` if it is settled or revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.ISSUED:
@@ -83,7 +85,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error for a refund that another holder has begun."""
+    """The error, to be raised, for a refund that another holder has begun; it names the holder."""
     holder = cancellation.billing_ref or cancellation.refund_begun_by
     return CancellationStateConflict(
         Message(
@@ -106,9 +108,10 @@ _NOT_REFUNDED = {
 
 
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
-    """Undo a settlement; without one, nothing changes.
+    """Undo a settlement: the cancellation is as before any refund was begun. If it is just issued, nothing changes.
 
-    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if it was revoked.
+    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if its refund is begun but not
+    settled, or if it was revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.ISSUED:
@@ -121,10 +124,10 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
-    People may revoke their own for 15 minutes, or any with the scope, until a refund is begun. If the customer keeps
-    the order, their contacts that ask for a cancellation are resolved; otherwise they are open again. Raises `NotFound`
-    if there is no such cancellation, `Forbidden`, and `CancellationStateConflict` if its refund is begun or settled, or
-    if it was revoked for another reason.
+    If the customer keeps the order, their contacts that ask for a cancellation are resolved; otherwise they are open
+    again. Raises `NotFound` if there is no such cancellation, `Forbidden` unless the principal has the scope, or issued
+    it at most 15 minutes ago, and `CancellationStateConflict` if its refund is begun or settled, or if it was revoked
+    for another reason.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
@@ -152,7 +155,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal may revoke a cancellation: with the scope, or their own soon after its issue.
+    """Whether the principal may revoke a cancellation: with the scope, or for 15 minutes if they issued it.
 
     Its state is not looked at.
     """
@@ -161,7 +164,7 @@ def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
 
 
 def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
-    """A cancellation, with its order locked; raises `NotFound`."""
+    """A cancellation, with its order locked until this write ends; raises `NotFound` if there is none."""
     uow.orders.lock(uow.cancellations.get(cancellation_id).order_id)
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 

@@ -97,7 +97,9 @@ class Simulation:
 def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
     """What a draft would change for the stored orders and contacts of its policy; nothing is stored.
 
-    The draft is judged with the policy's closures. Raises `NotFound` if there is no such policy, and `UnknownRegion`.
+    The draft is judged with the policy's closures; superseded contacts are left out. What it cannot judge is counted as
+    undecided. Raises `NotFound` if there is no such policy, and `UnknownRegion` if there is no such region as the
+    draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -121,7 +123,7 @@ class _Judging:
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the windows of orders differ from their windows under the draft."""
+        """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
         edges, starts = cache(self._edges), self._starts
         by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.effective_versions)
         cases: dict[_Case, _Orders] = {}
@@ -150,7 +152,7 @@ class _Judging:
         return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
 
     def _compare(self, row: Row, count: int) -> None:
-        """Compare the windows of `count` orders like this one."""
+        """Compare the windows of `count` orders like this one; they are undecided if either cannot be judged."""
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], row["region"]
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -168,7 +170,10 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the stored decisions on contacts differ from those under the draft, with examples."""
+        """Count how the stored decisions on contacts differ from those under the draft, with examples.
+
+        There are at most ten of each flip. Contacts that the draft cannot judge are undecided.
+        """
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)

@@ -41,8 +41,9 @@ class Store:
     def open(self) -> tuple[Engine, Keyring]:
         """The database and the keys, opened at the first call.
 
-        That brings the schema up to date and, if missing, makes the service's keys and registers the packaged policy;
-        in development it also makes a master key. Raises `ConfigurationError` with everything that is wrong.
+        That makes the file of checkpoints, brings the schema up to date and, if missing, makes the service's keys and
+        registers the packaged policy; in development it also makes a master key. Raises `ConfigurationError` with
+        everything that is wrong.
         """
         if self._opened is None:
             with self._opening:
@@ -51,7 +52,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of the default policy before the first request needs them.
+        """Build the calendars of the default policy, by its present and its coming versions, before the first request.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -80,7 +81,7 @@ class Store:
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
-        """A unit of work that changes nothing."""
+        """A unit of work that changes nothing, and sees one state of the records; opens the store."""
         engine, keyring = self.open()
         with engine.read() as tx:
             yield self._unit(tx, keyring, principal)
@@ -89,9 +90,10 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
 
-        If a checkpoint is due, it is written afterwards, and some expired replies are deleted. Only one `exclusive`
-        unit of work runs at a time, across all instances. Raises `Conflict` if another transaction was first, also if
-        it changed the policies that were used.
+        If a checkpoint is due, it is written afterwards, and some expired replies are deleted; if that fails, the unit
+        of work stays stored, and only `on_checkpoint` is told of the checkpoint. Only one `exclusive` unit of work runs
+        at a time, across all instances. Raises `Conflict` if another transaction was first, also if it changed the
+        policies that were used.
         """
         engine, keyring = self.open()
         checkpoint = None
@@ -128,9 +130,9 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and tell `on_checkpoint`.
+        """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails.
 
-        If that fails, its events stay committed, and the next checkpoint covers them.
+        Its events stay committed then, and the next checkpoint covers them.
         """
         failure = None
         try:
@@ -140,7 +142,11 @@ class Store:
         self.on_checkpoint(checkpoint, failure)
 
     def _open(self) -> tuple[Engine, Keyring]:
-        """Open the database and the keys; raises one `ConfigurationError` for all that is wrong."""
+        """Open the database and the keys.
+
+        Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the database's
+        URL; only if they are in order, for what is wrong in the database.
+        """
         wrong: list[str] = []
         with _collected_in(wrong):
             path = self._key_file()
@@ -171,7 +177,12 @@ class Store:
         return path
 
     def _keyring(self, engine: Engine, path: Path) -> Keyring:
-        """The keys of a database, with its schema brought up to date; a new one in development gets a master key."""
+        """The keys of a database, after its schema is brought up to date; missing service keys are made.
+
+        A new database in development gets a master key file, and every one the packaged policy if it never had it.
+        Raises `ConfigurationError` if the database is an unfinished copy, or if the master key is missing, cannot be
+        made or is not that of the database.
+        """
         production = self._settings.production
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
             if copy_under_way:
@@ -193,7 +204,7 @@ class Store:
 
 @contextmanager
 def _collected_in(wrong: list[str]) -> Iterator[None]:
-    """Collect a configuration error and go on, so that all of them are reported at once."""
+    """Add the text of a `ConfigurationError` in the block to `wrong` and go on after the block; others pass."""
     try:
         yield
     except ConfigurationError as error:

@@ -32,9 +32,10 @@ class Credentials(NamedTuple):
 
 
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
-    """Add a user with a new password; the journal has the event.
+    """Add a user with a new password; the name is stored in lower case, without spaces around it.
 
-    Raises `InvalidInput` if the name is not valid or is taken.
+    The journal has the event. Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning
+    with a letter or digit, or if it is taken.
     """
     spelt = _spelt(name)
     if spelt is None:
@@ -59,7 +60,8 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
 def reset(uow: UnitOfWork, name: str) -> Credentials:
     """Give a user a new password, and forget the attempts to sign in with their name.
 
-    If they were disabled, they may sign in again; all their sessions end. Raises `NotFound` if there is no such user.
+    If they were disabled, they may sign in again; all their sessions end. The journal has the event. Raises `NotFound`
+    if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
     user, password = _named(uow, name), new_password()
@@ -68,7 +70,7 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Disable a user and end all their sessions; disabling again changes nothing.
+    """Disable a user and end all their sessions; the journal has the event. Disabling again changes nothing.
 
     Raises `NotFound` if there is no such user.
     """
@@ -81,7 +83,7 @@ def disable(uow: UnitOfWork, name: str) -> User:
 def first_users(uow: UnitOfWork) -> list[Credentials]:
     """Add a user for each role of `FIRST`, named like it, if there are no users yet; else the list is empty.
 
-    They are for a new installation on a developer's machine.
+    Disabled ones count as users. They are for a new installation on a developer's machine.
     """
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
@@ -89,9 +91,9 @@ def first_users(uow: UnitOfWork) -> list[Credentials]:
 def sign_in(store: Store, name: str, password: str) -> User:
     """The user with this name and password; the caller begins the session.
 
-    Each attempt is counted before it is checked, so that parallel attempts cannot get around the limit; success forgets
-    them. Raises `Unauthenticated` if the name or the password is wrong or the user is disabled, `TooManyAttempts` even
-    if the password is right, and `Crowded` if too many are signing in.
+    Each attempt is counted before it is checked; success forgets them. Raises `TooManyAttempts` after ten attempts with
+    the name within 15 minutes, even if the password is right, `Unauthenticated` if the name or the password is wrong or
+    the user is disabled, and `Crowded` if eight are being tried already, which counts as an attempt.
     """
     with store.write(COMMAND_LINE) as uow:
         if uow.users.count_attempt(name) > ATTEMPTS:
@@ -115,7 +117,7 @@ def sign_in(store: Store, name: str, password: str) -> User:
 def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Policies]:
     """The principal of a session, and the current policies.
 
-    Raises `Unauthenticated` if the session was ended or its user is disabled; its age is not checked.
+    Raises `Unauthenticated` if the session was ended, or if its user is disabled or unknown; its age is not checked.
     """
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.for_request(user_id)
@@ -140,5 +142,5 @@ def _named(uow: UnitOfWork, name: str) -> User:
 
 
 def _without_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
-    """Change a locked user and end all their sessions."""
+    """Change a locked user with this event, and end all their sessions."""
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

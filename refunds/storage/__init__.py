@@ -60,7 +60,8 @@ class Engine(Protocol):
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
-        Only one `exclusive` write runs at a time, across all processes.
+        Raises `RuntimeError` instead of committing if a statement failed in the block. Only one `exclusive` write runs
+        at a time, across all processes.
         """
 
     def close(self) -> None:
@@ -68,10 +69,10 @@ class Engine(Protocol):
 
 
 def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE") -> Engine:
-    """The engine for the URL in this setting.
+    """The engine for the URL in this setting: `sqlite:///PATH`, without `?` and `#`, or `postgresql://…`.
 
     A file is opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming the
-    setting, if the URL is wrong or the server cannot be used.
+    setting, if the URL has another form, or if the server cannot be reached or used.
     """
     # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")

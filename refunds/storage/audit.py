@@ -53,7 +53,8 @@ Digests = dict[tuple[str, str], bytes]
 def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     """Check the journal against itself, the records and the checkpoints; returns how much was checked.
 
-    Raises `Broken` or `Shortened`, naming the first place that is not sound.
+    Raises `Shortened` if the journal is sound but ends before its last checkpoint, and `Broken`, naming the first
+    place, if anything else is not sound. Two different checkpoints at one position are `Broken`, too.
     """
     checkpointed: dict[int, bytes] = {}
     for checkpoint in checkpoints:
@@ -78,7 +79,8 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
 def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple[int, Digests]:
     """The position of the last event, and what the journal vouches for.
 
-    Raises `Broken` or `Shortened` if the journal is not sound or does not agree with the checkpoints.
+    Raises `Shortened` if it ends before its last checkpoint, and `Broken` if an event is not sound, or not that of its
+    checkpoint, or if the head is not the last event.
     """
     end, digests = events.NO_EVENT, Digests()
     for event in _read_events(context):
@@ -119,7 +121,7 @@ _NO_VALUE = (ValueError, TypeError, OverflowError, MemoryError, Unreadable)
 
 
 def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
-    """The table and id of every record; raises `Broken` if one is not what the journal says."""
+    """The table and id of every record; raises `Broken` if one is not what the journal's last event about it says."""
     try:
         for row in rows:
             found = table.name, row[table.key]
@@ -132,7 +134,7 @@ def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Dige
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Turn `Tampered` into `Broken`, with the place."""
+    """Turn a `Tampered` that leaves the block into a `Broken` that names the place; other errors pass."""
     try:
         yield
     except Tampered as error:
@@ -140,7 +142,7 @@ def _named(place: str) -> Iterator[None]:
 
 
 def _check_customers(context: Context) -> None:
-    """Check that exactly the customers of the orders exist, and that their keys decrypt."""
+    """Raise `Broken` unless exactly the customers of the orders exist, and their keys decrypt."""
     owners = orders.owners(context.tx)
     for row in customers.iter_all(context.tx):
         with _named(f"customers {row['customer_id']}"):

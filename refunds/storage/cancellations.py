@@ -43,7 +43,7 @@ class Cancellations(OfOrders[Cancellation]):
     }
 
     def get(self, cancellation_id: str) -> Cancellation:
-        """The cancellation with this id; raises `NotFound`."""
+        """The cancellation with this id; raises `NotFound` if there is none."""
         row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
         if row is None:
             raise NotFound(Message("there is no cancellation of this id"))
@@ -73,7 +73,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def decisions(self) -> Iterator[Row]:
-        """The stored decision of every cancellation, in rows of `order_id`, `record_id` and `decision`."""
+        """The stored decision of every cancellation, revoked or not: rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each(
             "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
         )

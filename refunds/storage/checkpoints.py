@@ -38,7 +38,7 @@ class Checkpoints:
         self.file = directory / "anchors.jsonl"
 
     def require_writable(self) -> None:
-        """Create the file if there is none; raise `ConfigurationError` if it cannot be written."""
+        """Create the file, and its directory, if there is none; raise `ConfigurationError` if it cannot be written."""
         try:
             os.close(self._open())
         except OSError as error:
@@ -46,7 +46,7 @@ class Checkpoints:
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
     def append(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint to disk; raises `OSError` if that fails."""
+        """Write a checkpoint to disk, in a file that is made if needed; raises `OSError` if that fails."""
         line = orjson.dumps(
             {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
         )

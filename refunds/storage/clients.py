@@ -54,7 +54,7 @@ class Tokens(Repository[ClientToken]):
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
 
     def count_active(self, client_id: str) -> int:
-        """How many tokens of a client are valid now."""
+        """How many tokens of a client are valid now: neither revoked nor expired."""
         row = self._tx.one(
             "SELECT count(*) AS active FROM tokens"
             " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",
@@ -66,7 +66,7 @@ class Tokens(Repository[ClientToken]):
         return active
 
     def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
-        """Every token with its client, in the order of the clients' names."""
+        """Every token, also a revoked or expired one, with its client, in the order of the clients' names."""
         rows = self._tx.all(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
             " ORDER BY name, tokens.created_at, token_id"

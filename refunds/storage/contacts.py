@@ -33,7 +33,7 @@ class Contacts(OfOrders[Contact]):
     }
 
     def get(self, contact_id: str) -> Contact:
-        """The contact with this id; raises `NotFound`."""
+        """The contact with this id; raises `NotFound` if there is none."""
         found = self.find(contact_id)
         if found is None:
             raise NotFound(Message("there is no contact of this id"))
@@ -49,14 +49,14 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(of_order(self._tx, order_id))
 
     def close_all(self, order_id: str) -> None:
-        """Take the contacts of a cancelled order off the open list; the journal has no event of it."""
+        """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""
         sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
         self._tx.run(sql, order_id=order_id)
 
     def reopen_all(self, order_id: str) -> None:
         """Put the contacts that ask to cancel an order back on the open list, once it is no longer cancelled.
 
-        Resolved and superseded ones stay off it. The journal has no event of it.
+        Resolved and superseded ones stay off it. The journal has no event of it. The order's state is not checked.
         """
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
@@ -67,7 +67,8 @@ class Contacts(OfOrders[Contact]):
     def judged_by(self, policy: str) -> Iterator[Row]:
         """The row of every contact that is not superseded, of the orders under a policy, order by order.
 
-        A row has `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
+        Questions and resolved contacts are included. A row has `order_id`, `contact_id`, `decision` as it is stored,
+        and the `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
@@ -76,7 +77,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def decisions(self) -> Iterator[Row]:
-        """The stored decision on every contact, in rows of `order_id`, `record_id` and `decision`."""
+        """The stored decision on every contact, superseded or not: rows of `order_id`, `record_id` and `decision`."""
         return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
 
 
@@ -86,7 +87,11 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every contact, with the contact that supersedes it and whether its order is cancelled."""
+    """The row of every contact, even if its order or customer is missing, which leaves their columns NULL.
+
+    Each also has the contact that supersedes it, as `successor`, and whether its order is cancelled, as
+    `order_cancelled`.
+    """
     more = (
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
         f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"

@@ -30,10 +30,12 @@ class Copy:
 
     @classmethod
     def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
-        """Begin a copy, or go on with an interrupted one; None if the copy is already finished.
+        """Begin a copy as of this head, or go on with an interrupted one; None if that copy is already finished.
 
-        It brings the schema of the database up to date, marks the copy as unfinished, and deletes rows that are out of
-        date. Raises `ConfigurationError`, naming the database's setting, if the database has records of its own.
+        It brings the schema up to date, marks the copy as unfinished, and deletes what is out of date: everything, if
+        the unfinished copy is of another head. A process still at that copy fails at its next write. Raises
+        `ConfigurationError`, naming the database's setting, if the database has records of its own, and what
+        `up_to_date` raises.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):
@@ -52,16 +54,19 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A write to the copy; raises `ConfigurationError` if the copy is finished or another one has taken over."""
+        """A write to the copy.
+
+        Raises `ConfigurationError`, before the block, if the copy is finished or another one has taken over.
+        """
         with self.to.write() as tx:
             if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table while it is iterated.
+        """Copy the missing rows of a table while it is iterated; each step is committed by itself.
 
-        Yields how many rows the copy has, first and after each step.
+        Yields how many rows the copy has, first and after each step. Raises what `write` raises.
         """
         with self.to.read() as tx:
             there, last = count_rows(tx, table.name), _last(tx, table)

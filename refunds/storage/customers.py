@@ -37,8 +37,8 @@ class Customers:
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
         """The opaque id of a customer, who is added if new and locked until this write ends.
 
-        Also locks the customer with the id `beside`. The two are locked in the order of their digests, which callers do
-        not know. Raises `Conflict` if others keep adding and forgetting the customer meanwhile.
+        Also locks the customer with the id `beside`, if there is one; the two in the order of their digests, which
+        callers do not know. Raises `Conflict` if others keep adding and forgetting the customer meanwhile.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"

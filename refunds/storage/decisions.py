@@ -40,7 +40,7 @@ class Plain(Generic[V]):
         self._fields = [_Field(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
 
     def dump(self, value: V) -> dict[str, Any]:
-        """A value as plain data."""
+        """A value as plain data, under the stored names of its fields."""
         data: dict[str, Any] = {}
         for name, stored, write, _ in self._fields:
             plain = getattr(value, name)
@@ -107,7 +107,7 @@ def dump_decision(decision: RecordedDecision) -> str:
 
 
 def load_decision(stored: str) -> RecordedDecision:
-    """The decision that was stored."""
+    """The decision that was stored; raises `ValueError`, `LookupError` or `TypeError` if it is not in that form."""
     data = orjson.loads(stored)
     facts, outcome = FACTS.load(data["facts"]), OUTCOME.load(data["outcome"])
     return RecordedDecision(facts=facts, outcome=outcome, **_BESIDE.values(data["facts"]))

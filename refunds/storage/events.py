@@ -42,7 +42,10 @@ class Events(Repository[Event]):
         return None if row is None else bytes(row["hash"])
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
-        """Up to `limit` events after a position, in order; of these types, or all; those for auditors need `audit`."""
+        """Up to `limit` events after a position, in order; of these types, or of all if that is None.
+
+        Without `audit`, those that only auditors may read are left out, even if their types are asked for.
+        """
         given: dict[str, str] = {}
         if types is None:
             hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
@@ -61,7 +64,7 @@ class Events(Repository[Event]):
         return self._load_all(self._tx.all(sql, after=position, limit=limit, **given))
 
     def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
-        """Up to `limit` events before a position, or the last ones; the newest first.
+        """Up to `limit` events before a position, or the last ones if that is None; the newest first.
 
         Each comes with whether it is sound and chained to the event before it.
         """
@@ -101,7 +104,10 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """The end of the journal, locked until this write ends, so that the chain does not fork; raises `Unreadable`."""
+    """The end of the journal, locked until this write ends, so that the chain does not fork.
+
+    Raises `Unreadable` if it is not stored as it should be.
+    """
     return _head(tx.one(_HEAD + " {for_update}"))
 
 
@@ -130,7 +136,7 @@ def moved(head: Head, events: Sequence[Event]) -> Head:
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Store this as the head of the journal."""
+    """Store this as the head of the journal, in place of the one that is there."""
     moving = (
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"

@@ -28,7 +28,8 @@ class Replies:
         """The reply that was kept for this request with this key; None if the key was free, and then it is claimed.
 
         Whoever gets None must call `keep`. A second request with the key waits until the first is done. Keys belong to
-        one client; an expired one is free again. Raises `IdempotencyKeyReused` if the key came with another request.
+        one client; 30 days after its claim, one is free again. Raises `IdempotencyKeyReused` if the key came with
+        another request.
         """
         context, keyring = self._context, self._context.keys
         fingerprint = keyed_digest(keyring.idempotency, b"request", *request)
@@ -60,7 +61,10 @@ class Replies:
         return reply
 
     def keep(self, key: str, reply: str) -> None:
-        """Store the reply with its claimed key, or free the key if the transaction has left no record."""
+        """Store the reply with its claimed key, or free the key if this unit of work has written no record.
+
+        The last record that it has written must be of an order.
+        """
         context, named = self._context, self._named(key)
         if not context.entries:
             context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)

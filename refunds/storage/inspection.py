@@ -90,7 +90,10 @@ class Inspection:
         return ORDERS.load(row, self._shown)
 
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
-        """The records of a table, as the reader may see them; `unreadable` names those that cannot be read."""
+        """The records of a table, as the reader may see them; those that cannot be read are left out.
+
+        `unreadable` names them then, even to a reader who may not see their personal fields.
+        """
         found = []
         for row in self._rows[table]:
             try:

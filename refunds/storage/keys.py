@@ -59,9 +59,10 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
-    """A query for records about orders, with their customers' keys; `more` is SQL for further columns.
+    """A query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
 
-    `dangling` includes records whose order or customer is missing.
+    It ends after its joins, so a condition and an order can follow. `more` is SQL for further columns, which begins
+    with a comma. `dangling` includes records whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (

@@ -123,7 +123,7 @@ class RecordMapper(Generic[R]):
         return key
 
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
-        """Store a new record, and return its digest."""
+        """Store a new record, and return its digest; the journal is left to the caller."""
         row = self.row(record, cipher)
         tx.run(self.insertion, **row)
         return self.digest(row)
@@ -131,7 +131,7 @@ class RecordMapper(Generic[R]):
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
         """Store a record and return its digest; None, and nothing is stored, if its key exists.
 
-        Waits for a write that is storing that key.
+        Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
         """
         row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
@@ -142,7 +142,8 @@ class RecordMapper(Generic[R]):
         """Store the changes of a record; return the new record, and its digest.
 
         The digest is of the row as stored, because an older version of the service may have written it differently.
-        Raises `Conflict` if another transaction has changed one of the same fields; personal fields are not compared.
+        Raises `Conflict` if the record is gone, or if another transaction has changed one of the same fields; personal
+        fields are not compared.
         """
         after: R = replace(before, **changes)  # type: ignore[type-var] # records are dataclasses
         old, new = self.row(before, cipher), self.row(after, cipher)
@@ -161,7 +162,8 @@ class RecordMapper(Generic[R]):
     def reencrypt(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
         """Encrypt the personal fields of a stored row under another customer's key, and store them.
 
-        Raises `RuntimeError` if the present cipher has no key, and `Tampered`.
+        Raises `RuntimeError` if a field is set and one of the ciphers has no key, and `Tampered` if it cannot be
+        decrypted.
         """
         key = row[self.key]
         for name in (column.name for column in self._columns if column.personal):
@@ -176,7 +178,8 @@ class RecordMapper(Generic[R]):
     def load(self, row: Row, cipher: CustomerCipher) -> R:
         """The record in a row; its personal fields are None if the cipher has no key.
 
-        Raises `Tampered` if one cannot be decrypted.
+        Raises `Tampered` if one cannot be decrypted; another value that the service has not written can raise
+        `ValueError`, `TypeError`, `LookupError` or `OverflowError`.
         """
         key = row[self.key]
         values: dict[str, Any] = {}
@@ -197,7 +200,10 @@ class RecordMapper(Generic[R]):
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row: its plain columns except `not_digested` ones, and which personal ones are set."""
+        """The digest of a row: its plain columns except `not_digested` ones, and which personal ones are set.
+
+        Columns that a later step of the schema added are left out while they are NULL.
+        """
         plain: dict[str, Any] = {}
         held = []
         for name, _, _, personal, not_digested, later in self._columns:
@@ -210,9 +216,9 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """The row of a record, its personal fields encrypted.
+        """The row of a record, its personal fields encrypted; nothing is stored.
 
-        Raises `RuntimeError` if it can have personal fields and the cipher has no key.
+        Raises `RuntimeError` if records of this kind have personal fields and the cipher has no key.
         """
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}

@@ -222,7 +222,8 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
     """An exclusive write that first takes each missing step of the schema.
 
     It comes with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`, naming the
-    database's setting, if a newer version made the database, or if it holds something else than the service's tables.
+    database's setting, if it has steps that this version does not know, or if a table in it clashes with the service's;
+    other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
     """
     database = f"{setting}: {engine.name}"
     try:
@@ -242,7 +243,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:
-    """Run the statements of a step, and note it as taken."""
+    """Run the statements of a step, each of which ends with `;` and a line end, and note the step as taken."""
     for statement in filter(str.strip, statements.split(";\n")):
         tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
     tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)

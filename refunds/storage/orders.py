@@ -44,22 +44,23 @@ class Orders(OfOrders[Order]):
     }
 
     def get(self, order_id: str) -> Order:
-        """The order with this id; raises `NotFound`."""
+        """The order with this id; raises `NotFound` if there is none."""
         row = by_id(self._tx, order_id)
         if row is None:
             raise OrderNotFound
         return self._load(row)
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """The order with this id; nobody else can change it, or records about it, until this write ends.
+        """The order with this id, and its active cancellation, if any.
 
-        Raises `NotFound` if there is none.
+        Nobody else can change the order, or records about it, until this write ends. Raises `NotFound` if there is
+        none.
         """
         self.lock(order_id)
         return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
 
     def lock(self, order_id: str) -> None:
-        """Lock an order, and so the records about it, until this write ends.
+        """Lock an order, if there is one of this id, and so the records about it, until this write ends.
 
         Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
         new row joined to old rows.
@@ -67,7 +68,7 @@ class Orders(OfOrders[Order]):
         self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def add_new(self, order: Order) -> bool:
-        """Store an order of a locked customer, unless its id exists; return whether it was stored."""
+        """Store an order of a locked customer, and note its event, unless its id exists; return whether it did."""
         cipher = self._context.customers[order.customer_id]
         digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
@@ -77,7 +78,11 @@ class Orders(OfOrders[Order]):
         return True
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Encrypt the personal fields of the records about an order under the key of another, locked customer."""
+        """Encrypt the personal fields of the records about an order for another, locked customer; its replies too.
+
+        The order itself stays as it is: the caller must store its new customer before anything about it is read again.
+        Expired replies are left as they are.
+        """
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
         for row in contacts.of_order(self._tx, order_id):
@@ -88,7 +93,7 @@ class Orders(OfOrders[Order]):
         self._context.orders[order_id] = to
 
     def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:
-        """Up to `limit` orders of a customer after one, by id; none if `customer_id` is None."""
+        """Up to `limit` orders of a customer after the one with this id, by id; none if `customer_id` is None."""
         if customer_id is None:
             return []
         sql = (
@@ -121,7 +126,7 @@ def owners(tx: Transaction) -> set[str]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every order, with the digest that its customer is found by."""
+    """The row of every order, with `customer_digest`, by which its customer is found; NULL if there is no customer."""
     return tx.each(
         f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
         " FROM orders LEFT JOIN customers USING (customer_id) ORDER BY order_id"

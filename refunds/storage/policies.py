@@ -37,7 +37,7 @@ class Policies(Mapping[str, Policy]):
         self.default, self.position = default, position
 
     def __getitem__(self, policy_id: str) -> Policy:
-        """The policy with this id; raises `NotFound`, naming the known ones."""
+        """The policy with this id; raises `NotFound`, naming the known ones, if there is none."""
         return self._known(policy_id).policy
 
     def __contains__(self, policy_id: object) -> bool:
@@ -67,9 +67,10 @@ class Policies(Mapping[str, Policy]):
 
 
 def load(tx: Transaction, default: str, position: int) -> Policies:
-    """The policies as a transaction sees them, after the event at this position.
+    """The policies as a transaction sees them, with `position`: that of the last event about policies.
 
-    Raises `Unreadable`, naming the policy, if one is not what the service has written.
+    The position is taken as it is given. Raises `Unreadable`, naming the policy, if one is not what the service has
+    written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
     for row in iter_versions(tx):
@@ -108,9 +109,9 @@ class Versions(Repository[RegisteredVersion]):
     mapper: ClassVar[RecordMapper[RegisteredVersion]] = POLICY_VERSIONS
 
     def has_judged(self, policy: str) -> bool:
-        """Whether a policy has made any decision on a contact or cancellation.
+        """Whether a policy has made any stored decision on a contact or cancellation.
 
-        There is no index, because this is asked rarely.
+        It may read all of them, so ask it rarely.
         """
         asked = " UNION ALL ".join(
             f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608

@@ -84,7 +84,10 @@ class PostgreSQL:
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
 
     def require_fit(self) -> None:
-        """Raise `ConfigurationError` if the database cannot be reached or cannot store the records."""
+        """Raise `ConfigurationError` if the database cannot be reached, is older than version 15, or is not in UTF-8.
+
+        It connects once and, unless the URL says otherwise, waits at most three seconds for each host.
+        """
         try:
             with psycopg.connect(self._conninfo) as connection:
                 version = connection.info.server_version // 10_000
@@ -102,10 +105,12 @@ class PostgreSQL:
         return ConfigurationError(f"{self._setting}: {self.name} {why}")
 
     def _load(self, url: str) -> dict[str, Any]:
-        """The parameters in a URL.
+        """The connection parameters in a URL.
 
-        Raises `ConfigurationError` without quoting the URL. A password that has an unescaped `@` or `/`, or no host
-        after it, would be read as host and port, and so be shown in messages.
+        Raises `ConfigurationError`, without quoting the URL, if it does not parse, has an `@` besides the one before
+        the host, or a port that is not a number. So a password with an unescaped `@` or `/`, or one without `@HOST`
+        after it, is not taken for a host or port and shown in messages; one of up to five digits without `@HOST` is not
+        noticed.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
         with suppress(psycopg.ProgrammingError, UnicodeError):
@@ -126,7 +131,9 @@ class PostgreSQL:
     def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
-        An `exclusive` one waits for the exclusive write before it, however long that takes.
+        It raises `StorageUnavailable` if it must wait over ten seconds for a lock; an `exclusive` one waits for locks,
+        and for the exclusive write before it, however long that takes. Other writes go on beside it. Raises
+        `RuntimeError` instead of committing if a statement failed in the block.
         """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
             if exclusive:
@@ -136,7 +143,7 @@ class PostgreSQL:
             tx.commit()
 
     def close(self) -> None:
-        """Close every connection; they open again when needed."""
+        """Close every connection, those in use at the end of their transaction; they open again when needed."""
         with self._opening:
             if self._pool is not None:
                 self._pool.close()
@@ -146,7 +153,7 @@ class PostgreSQL:
     def _transaction(self, begin: str) -> Iterator["_Transaction"]:
         """A transaction that begins with this statement; it is rolled back at the end of the block unless it has ended.
 
-        Raises errors of the service for those of the driver.
+        Raises `Conflict`, with the columns, for a broken unique key, and what `_translated` raises.
         """
         with self._translated():
             pool = self._opened()
@@ -179,7 +186,10 @@ class PostgreSQL:
         return pool
 
     def _begun(self, pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
-        """A connection on which a transaction has begun; skips connections that were lost since their last use."""
+        """A connection on which a transaction has begun; skips connections that were lost since their last use.
+
+        Raises the driver's error if the statement fails, or if there is no such connection within the patience.
+        """
         deadline = monotonic() + self._patience
         while True:
             connection = self._taken(pool, deadline)
@@ -197,7 +207,8 @@ class PostgreSQL:
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
         """A connection of the pool; waits while all are in use, but not while the database is away.
 
-        It asks the pool repeatedly, because the pool opens connections only for new requests.
+        Raises `PoolTimeout` at the deadline or, if the database is away, sooner. It asks the pool repeatedly, because
+        the pool opens connections only for new requests.
         """
         while True:
             try:
@@ -220,7 +231,13 @@ class PostgreSQL:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn errors of the driver into errors of the service."""
+        """Turn errors of the driver in the block into errors of the service.
+
+        Raises `Conflict` for a broken foreign key, `ConfigurationError` if the user lacks a privilege,
+        `StorageUnavailable` if there is no connection or the database is locked, full, damaged, shutting down or a
+        standby, and `Unreadable` if SQL does not fit the schema. All others stay errors of the driver, also for a
+        broken unique key, which `_transaction` turns.
+        """
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:
@@ -268,13 +285,16 @@ class _Transaction:
             cursor.executemany(_rendered(sql), rows)
 
     def commit(self) -> None:
-        """Commit. Refused after a failed statement, because the database would silently roll back."""
+        """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""
         if self._failed:
             raise RuntimeError(FAILED)
         self._require_open().execute("COMMIT")
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction once, by default with a rollback; if that fails, the connection is not used again."""
+        """End the transaction, by default with a rollback; if that fails, the connection is not used again.
+
+        A second call, or one after `commit`, changes nothing.
+        """
         connection, self._connection = self._connection, None
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):

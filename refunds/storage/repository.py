@@ -63,14 +63,17 @@ class Repository(Generic[R]):
         return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
-        """Store a new record and enter it in the journal; the event has `data`, which must not be personal."""
+        """Store a new record, and note its event, which the unit of work enters in the journal at its end.
+
+        The event has `data`, which must not be personal. If the key is taken, `Conflict` leaves the transaction.
+        """
         self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
-        """Store the changes of a record, enter them in the journal, and return the new record.
+        """Store the changes of a record, note its event for the end of the unit of work, and return the new record.
 
-        The event has `data`, which must not be personal. Raises `Conflict` if another transaction has changed one of
-        the same fields; personal fields are not compared.
+        The event has `data`, which must not be personal. Raises `Conflict` if the record is gone, or if another
+        transaction has changed one of the same fields; personal fields are not compared.
         """
         after: R
         after, digest = self.mapper.change(self._tx, record, self._cipher(record), **changes)

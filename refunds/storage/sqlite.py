@@ -83,7 +83,11 @@ class SQLite:
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator["_Connection"]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it."""
+        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+
+        All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
+        Raises `RuntimeError` instead of committing if a statement failed in the block.
+        """
         with _translated(), self._queue():
             if self._writer is None:
                 self._writer = self._connect()
@@ -97,7 +101,7 @@ class SQLite:
                 raise
 
     def close(self) -> None:
-        """Close every connection; they open again when needed."""
+        """Close every connection that is not in use; they open again when needed. Waits for a write of this process."""
         with self._ticket:
             while self._readers:
                 self._readers.pop().close()
@@ -110,7 +114,10 @@ class SQLite:
 
     @contextmanager
     def _queue(self) -> Iterator[None]:
-        """Hold the ticket, so that no other thread or process writes; raises `StorageUnavailable`."""
+        """Hold the ticket, so that no other thread or process writes.
+
+        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
+        """
         deadline = monotonic() + self._patience
         if not self._ticket.acquire(timeout=self._patience):
             raise StorageUnavailable(Message("Too many writes are waiting."))
@@ -133,7 +140,10 @@ class SQLite:
             raise _cannot_open(error) from error
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
-        """A new connection; creates the file if there is none. Raises `StorageUnavailable` if it cannot."""
+        """A new connection; creates the file if there is none.
+
+        Raises `StorageUnavailable` if it cannot, and an error of the driver if the file cannot be used as a database.
+        """
         # Only the owner may read the file. An existing file is not opened here: closing it would release all locks
         # that this process has on it, and other processes' writes could be lost.
         try:
@@ -254,7 +264,12 @@ def _lock_file(file: int, deadline: float) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn errors of the driver into errors of the service."""
+    """Turn errors of the driver in the block into errors of the service.
+
+    Raises `Conflict` for a broken unique or foreign key, `StorageUnavailable` if the database is locked, full, damaged
+    or cannot be opened, and `Unreadable` if SQL does not fit the schema or a text is not UTF-8. All others stay errors
+    of the driver.
+    """
     try:
         yield
     except sqlite3.IntegrityError as error:

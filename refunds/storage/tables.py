@@ -57,7 +57,7 @@ NAMES = tuple(table.name for table in TABLES)
 
 
 def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Iterator[Row]]]]:
-    """The mapper of each kind of record that the journal vouches for, and the function that reads all its rows."""
+    """The mapper of each kind of record in the journal, and the function that reads all its rows."""
     for table in TABLES:
         if table.mapper is not None and table.rows is not None:
             yield table.mapper, table.rows

@@ -119,28 +119,34 @@ class UnitOfWork:
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Everything stored about an order, to be followed in the journal; raises what `Inspection` raises."""
+        """Everything stored about an order, to be followed in the journal.
+
+        Raises `NotFound` if there is no such order, and `Tampered` if its customer's key cannot be decrypted.
+        """
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
         """Check the journal against itself, the records and the checkpoints; returns how much was checked.
 
-        Raises `Broken` or `Shortened`, naming the first place that is not sound.
+        Raises `Shortened` if the journal is sound but ends before its last checkpoint, and `Broken`, naming the first
+        place, if anything else is not sound.
         """
         return audit.verify(self._context, checkpoints)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
         """A unit of work of the same principal in a copy of the database.
 
-        Raises `ConfigurationError` if the master key is not that of the copy.
+        It makes service keys that the copy lacks, so a read needs a copy with all of them. Raises `ConfigurationError`
+        if the master key is not that of the copy.
         """
         keyring = keys.open_keyring(tx, self._context.keys.master)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
 
     def write_journal(self) -> Checkpoint | None:
-        """Append the events of this use case to the journal; last of all, to lock the head only briefly.
+        """Append the events of this use case to the journal; without events, it does nothing.
 
-        Returns a checkpoint if one is due, else None. Raises `Conflict` if the policies relied on have changed.
+        To be called once, at the end: a second call would append them again. Returns a checkpoint, which the caller
+        must write after the commit, if one is due, else None. Raises `Conflict` if the policies relied on have changed.
         """
         context = self._context
         if not context.entries:

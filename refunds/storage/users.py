@@ -68,10 +68,10 @@ class Users(Repository[User]):
         self._tx.run("UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id", user_id=user_id)
 
     def count_attempt(self, name: str) -> int:
-        """Count an attempt to sign in with a name, and return the count, which starts again `WITHIN` after its first.
+        """Count an attempt to sign in with a name, which need not be a user's, and return the count.
 
-        Another attempt with the name waits until this write ends. Deletes some expired counts, but skips rows locked by
-        others, so that nobody waits for it.
+        It starts again `WITHIN` after its first attempt. Another attempt with the name waits until this write ends.
+        Also deletes up to 200 expired counts, but skips rows locked by others, so that nobody waits for it.
         """
         now, name_digest = self._context.now, self._attempts_by(name)
         self._tx.run(
