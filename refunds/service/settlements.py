@@ -18,8 +18,8 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     """Record that billing has refunded, by default now; the same settlement again changes nothing.
 
     Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is more than a minute before its
-    issue or after now, and `CancellationStateConflict` if it has another settlement, its refund was begun under another
-    `billing_ref`, or it was revoked.
+    issue or after now, and `CancellationStateConflict` if it has another settlement, its refund has another
+    holder, or it was revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if cancellation.state is State.SETTLED:
@@ -29,7 +29,8 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
             Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id),
             State.SETTLED,
         )
-    if cancellation.state is State.REFUNDING and cancellation.billing_ref not in (None, billing_ref):
+    begun_under = cancellation.billing_ref and billing_ref
+    if cancellation.state is State.REFUNDING and not _holds(uow, cancellation, begun_under):
         raise _held(cancellation)
     _require_state(cancellation, *UNSETTLED)
     at = settled_at or uow.now
@@ -55,8 +56,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     """
     cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
     if cancellation.state is State.REFUNDING:
-        by_itself = billing_ref is not None or cancellation.refund_begun_by == actor
-        if cancellation.billing_ref == billing_ref and by_itself:
+        if _holds(uow, cancellation, billing_ref):
             return cancellation
         raise _held(cancellation)
     _require_state(cancellation, State.ISSUED)
@@ -82,6 +82,12 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
     _require_state(cancellation, State.REFUNDING)
     data = {"reason_code": reason}
     return uow.cancellations.update(cancellation, EventType.CANCELLATION_REFUND_FAILED, data, **_NOT_REFUNDED)
+
+
+def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
+    """Whether the refund of a cancellation is held by this reference or, if it has none, by the principal."""
+    by_itself = billing_ref is not None or cancellation.refund_begun_by == uow.principal.actor
+    return cancellation.billing_ref == billing_ref and by_itself
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:

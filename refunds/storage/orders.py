@@ -41,6 +41,7 @@ class Orders(OfOrders[Order]):
         "registered_from": "registered_at >= :registered_from",
         "registered_to": "registered_at < :registered_to",
         "without_service_date": {True: "service_provided_at IS NULL", False: "service_provided_at IS NOT NULL"},
+        "facts_entered_by_agent": {True: "facts_entered_by_agent = 1", False: "facts_entered_by_agent IS NULL"},
     }
 
     def get(self, order_id: str) -> Order:

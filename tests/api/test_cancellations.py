@@ -292,6 +292,7 @@ def test_a_refund_without_a_reference_is_held_by_its_client(billing, admin):
     issued = billing.cancelled()
     assert begin(billing, issued).status_code == 200
     assert slug(begin(admin, issued)) == "cancellation-state-conflict"
+    assert slug(settle(admin, issued)) == "cancellation-state-conflict"
     assert settle(billing, issued).json["settlement"]["billing_ref"] == "RF-1"
 
 

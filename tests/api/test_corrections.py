@@ -75,6 +75,18 @@ def test_a_date_that_an_agent_fills_in_is_marked(agent, billing):
     assert marked(billing, order_id) == (False, False)
 
 
+def test_a_supervisor_lists_the_orders_whose_facts_billing_has_not_stated(agent, billing, supervisor):
+    by_agent, by_billing = agent.register(policy=None), billing.register()
+    path = "/v1/orders?order=newest&limit=200&facts_entered_by_agent"
+    listed = {
+        flag: [one["order_id"] for one in supervisor.get(f"{path}={flag}").json["items"]] for flag in ("true", "false")
+    }
+    assert (by_agent in listed["true"], by_agent in listed["false"]) == (True, False)
+    assert (by_billing in listed["true"], by_billing in listed["false"]) == (False, True)
+    put(billing, by_agent)
+    assert by_agent not in [one["order_id"] for one in supervisor.get(f"{path}=true").json["items"]]
+
+
 def test_the_evidence_names_facts_that_billing_has_not_confirmed(agent):
     order_id = agent.cancelled()["order_id"]
     evidence = agent.get(f"/v1/orders/{order_id}/evidence")

@@ -73,6 +73,7 @@ def fill() -> None:
         role: _client(app.test_client(), _flask("tokens", "create", "--role", role, "--client", role)) for role in roles
     }
     _orders(clients["billing"])
+    _confirmed(clients["agent"], clients["billing"])
     _contacts(clients["agent"], clients["supervisor"])
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"])
     _policies(clients["product"])
@@ -147,6 +148,13 @@ def _orders(billing: FlaskClient, prefix: str = "A") -> None:
     corrected = _facts(1, -0.1, region="DE-NW") | {"customer_ref": "K-moved", "correction_reason": "A typing error."}
     _send(billing, "PUT", f"/v1/orders/{prefix}-5", corrected, If_Match='"1"')
     _send(billing, "PUT", f"/v1/orders/{prefix}-3", _facts(3, -0.05))
+
+
+def _confirmed(agent: FlaskClient, billing: FlaskClient) -> None:
+    """An order that an agent registers, and billing then confirms; and one that it does not."""
+    for number, clients in ((10, [agent, billing]), (11, [agent])):
+        for client in clients:
+            _send(client, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2))
 
 
 def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:

@@ -75,6 +75,12 @@ class OrderQuerySchema(ListQuerySchema):
             "description": "`true`: only orders whose service is not provided yet. `false`: only the others.",
         }
     )
+    facts_entered_by_agent = FlagText(
+        metadata={
+            "description": "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the "
+            "others."
+        }
+    )
     order = SortOrder()
     after = After()
     limit = Limit()
