@@ -19,7 +19,7 @@ def command() -> None:
 @ROLE
 @with_appcontext
 def add(name: str, role: str) -> None:
-    """Add a user and print the password. It is shown only this once."""
+    """Add a user, whose NAME must be free, and print the password. It is shown only this once."""
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.add(uow, name, Role(role))
     click.echo(made.password)
@@ -28,7 +28,7 @@ def add(name: str, role: str) -> None:
 @command.command("list", cls=Command)
 @with_appcontext
 def list_() -> None:
-    """List the users."""
+    """List the users, also those disabled."""
     table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
     with loaded_store().read(COMMAND_LINE) as uow:
         for user in uow.users.iter_all():

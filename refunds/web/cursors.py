@@ -29,9 +29,9 @@ def paginate(
 ) -> tuple[list[R], str | None]:
     """Up to `limit` items after the cursor `given`, and the cursor of the next page; None if this is the last.
 
-    `fetch` gets the sort values of an item and a `limit`, and returns items after it; `place_of` gives the sort values
-    of an item; `beginning` sorts before all items. Raises `InvalidCursor` if `given` is no cursor of this list with
-    these filters.
+    `fetch` is called with the sort values of an item as its arguments and a `limit`, and returns items after that one;
+    `place_of` gives the sort values of an item. `beginning` sorts before all items: it is where a list without a cursor
+    begins. `filters` are plain data. Raises `InvalidCursor` if `given` is no cursor of this list with these filters.
     """
     found = fetch(*place(uow, listing, filters, given, beginning), limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]

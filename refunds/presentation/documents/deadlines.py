@@ -22,7 +22,7 @@ _LISTED = 4
 
 
 def render_html(sheet: Sheet) -> str:
-    """The sheet as a page to print."""
+    """The sheet as a page to print, in the reader's language."""
     return written(
         "deadlines.html",
         sheet=sheet,
@@ -52,7 +52,7 @@ def heading() -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, or "most regions" if the largest group is too long to list.
+    """The names of the groups: their regions, or "most regions" for the largest group if it has more than four.
 
     If all of several regions are one group, it is "everywhere".
     """
@@ -75,7 +75,10 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> list[str]:
-    """What the reader of the sheet must also know, in sentences."""
+    """What the sheet does not show, in sentences: earlier services if it is shortened, and earlier orders.
+
+    The latter if the version judges by the time of the order. Empty if the sheet is complete.
+    """
     lines = []
     if sheet.shortened:
         lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
