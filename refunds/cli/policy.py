@@ -96,7 +96,10 @@ def _draft(file: Path) -> PolicyVersion:
 @LANG
 @with_appcontext
 def diff(file: Path) -> None:
-    """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy."""
+    """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy.
+
+    If no version is in force yet, it is compared with the first that will be. Nothing is stored.
+    """
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies

@@ -152,9 +152,10 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 
     def _serve_loop(self, *_: object) -> None:
-        """Wait for the first signal. make and systemd both send two; the others stay pending until the process ends.
+        """Wait for the first SIGTERM or SIGINT; both must be blocked.
 
-        granian's own handler sets an event. It waits forever if the interrupted thread holds the event's lock.
+        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
+        event. It waits forever if the interrupted thread holds the event's lock.
         """
         signal.sigwait(STOPPING)
 

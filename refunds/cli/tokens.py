@@ -48,7 +48,7 @@ def list_() -> None:
 @click.argument("token_id")
 @with_appcontext
 def revoke(token_id: str) -> None:
-    """Revoke the token with this id. The next request with it is refused."""
+    """Revoke the token with this id: requests with it are refused from now on."""
     with loaded_store().write(COMMAND_LINE) as uow:
         clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")

@@ -41,7 +41,7 @@ def list_() -> None:
 @click.argument("name")
 @with_appcontext
 def disable(name: str) -> None:
-    """Disable a user. They cannot sign in, and every session of theirs ends with the next request."""
+    """Disable a user: all their sessions end at once, and they cannot sign in until they are reset."""
     with loaded_store().write(COMMAND_LINE) as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
@@ -51,7 +51,10 @@ def disable(name: str) -> None:
 @click.argument("name")
 @with_appcontext
 def reset(name: str) -> None:
-    """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again."""
+    """Give a user a new password and print it. All their sessions end at once; a disabled user can sign in again.
+
+    It is shown only this once. Failed attempts to sign in are forgotten.
+    """
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.reset(uow, name)
     click.echo(made.password)

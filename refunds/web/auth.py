@@ -37,7 +37,8 @@ class Limiter:
     def take(self, actor: str) -> float:
         """Count a request of this actor, unless it is one too many.
 
-        Returns how many more are allowed at once; below 0: this one is one too many.
+        Returns how many more are allowed at once; below 0, this one is one too many. It takes 1 / `rate` seconds until
+        another one is allowed.
         """
         now = monotonic()
         with self._lock:

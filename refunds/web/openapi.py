@@ -191,7 +191,7 @@ def _brought_problems(operation: Operation) -> list[str]:
 
 
 def _description(view: View, scopes: Scopes) -> str:
-    """The docstring of a view after its first line, and the scopes: one of them is needed, any, or no token."""
+    """The docstring of a view after its first line, and a sentence about the scopes: which, any, or no token needed."""
     text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
     if scopes is None:
         return f"{text}\n\nNo token is needed."

@@ -133,7 +133,7 @@ def token(store: Store) -> str:
 
 
 def is_own(store: Store, form: dict[str, str]) -> bool:
-    """Whether a form was sent by a page of this session in the last 12 hours, by its CSRF token.
+    """Whether a form was sent by a page that this session got in the last 12 hours, by its CSRF token.
 
     The token is removed from `form`.
     """

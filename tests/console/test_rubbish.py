@@ -186,9 +186,7 @@ def test_unknown_fields_are_refused_and_change_nothing(site, agent, records):
     for endpoint, path in forms(site, records):
         if endpoint in {"console.sign_out", "console.register_demonstration", "console.verify"}:
             continue
-        page = agent.post(
-            path, {"csrf_token": agent.token, "idempotency_key": "unknown-1", "amount": "5", "<script>": "1"}
-        )
+        page = agent.post(path, {"csrf_token": agent.token, "idempotency_key": "unknown-1", "amount": "5", "<script>": "1"})
         assert page.status == 422, path
     assert site.position == before
 

@@ -36,7 +36,7 @@ def render_html(sheet: Sheet) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    """The title of the sheet, in one line."""
+    """The title of the sheet, in one line, in the reader's language."""
     return translate(
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
@@ -75,9 +75,10 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> list[str]:
-    """What the sheet does not show, in sentences: earlier services if it is shortened, and earlier orders.
+    """What the sheet does not show, in sentences; empty if there is nothing else to know.
 
-    The latter if the version judges by the time of the order. Empty if the sheet is complete.
+    These are earlier services, if there were too many rows, and orders from before the version took effect, if it
+    judges by the time of the order.
     """
     lines = []
     if sheet.shortened:

@@ -185,9 +185,10 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of 25 open requests: their order is not cancelled, and they are not resolved or superseded; oldest first.
+    """A page of up to 25 open requests, oldest first.
 
-    Raises `InvalidCursor` if `after` in the address is no cursor of this list.
+    They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Raises
+    `InvalidCursor` if `after` in the address is no cursor of this list.
     """
     items, following = paginate(
         uow,

@@ -139,8 +139,8 @@ def _known(region: str | None) -> str | None:
 def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
     """The customer with a number and up to two of their orders; None and the order if the number is an order's.
 
-    An order is found by its id, as typed or in upper or lower case, or by the reference of a cancellation; this comes
-    first. If nothing has the number, None and no orders.
+    Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.
+    If nothing has the number, None and no orders.
     """
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
@@ -166,7 +166,7 @@ def _is_misheard(number: str) -> bool:
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """A page of 25 orders of a customer, by the customer's opaque id.
+    """A page of up to 25 orders of a customer, by the customer's opaque id.
 
     Raises `NotFound` if they have none, and `InvalidCursor` if `after` in the address is no cursor of this list.
     """

@@ -83,7 +83,7 @@ class Form:
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The values among those typed that fit the schema; the others, and fields that it has not, are left out."""
+        """The values among those typed that fit the schema; the others, and fields unknown to it, are left out."""
         try:
             found: Any = schema().load(self.data, unknown=EXCLUDE)
         except ValidationError as error:

@@ -138,7 +138,10 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """The sign-in page on the way to the page at `rest`: `kept` is a form for it, and `said` what the user is told."""
+    """The sign-in page on the way to the page at `rest`, with a kept form for that page, if any.
+
+    `said` is the code of what the user is told; None: nothing. `name` is filled in.
+    """
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")
     return page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
