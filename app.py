@@ -22,7 +22,8 @@ Run it in the directory of the service, with the settings of the service; docs/o
 def serving() -> Flask:
     """The app, ready to serve: with its records opened and its calendars built.
 
-    If they cannot be, prints why and ends the process: that is to fail the start, and not a request.
+    If they cannot be, prints why on standard error and ends the process with the exit code of the error: that is to
+    fail the start, and not a request.
     """
     try:
         app.extensions["refunds.store"].prepare()

@@ -48,7 +48,7 @@ def _options() -> argparse.Namespace:
 
 
 def _rows(text: str) -> list[int]:
-    """The rows that an option selects."""
+    """The rows in a text such as `1,3`, in its order. Raises `ArgumentTypeError` if one of them does not exist."""
     known = {str(row): row for row in ROWS}
     wanted = text.split(",")
     if not known.keys() >= set(wanted):
@@ -83,7 +83,7 @@ def _reached(one: Comparison) -> str:
 
 
 def _write(compared: Iterable[Comparison], *, quick: bool) -> None:
-    """Write the results, with the figures from which each ratio was calculated."""
+    """Write the results to `bench/results.json`, with the figures from which each ratio was calculated."""
     results = {
         "python": platform.python_version(),
         "quick": quick,

@@ -24,8 +24,9 @@ CONTROL = "BENCH_CONTROL"
 def service_with_no_op() -> Flask:
     """The service, with an additional route that does nothing, and one that only commits a row.
 
-    Both require a token like every other route. So the comparison shows what an operation costs beyond what every
-    operation of the app must; the cost of authentication is in the comparison with the bare app.
+    The settings are those of the environment, in which `BENCH_CONTROL` names the database for these rows. Both routes
+    require a token like every other route. So the comparison shows what an operation costs beyond what every operation
+    of the app must; the cost of authentication is in the comparison with the bare app.
     """
     # Not at the top: the bare app must not carry the service in its memory.
     from bench.commits import open_commits  # noqa: PLC0415
@@ -54,7 +55,7 @@ def no_op() -> Response:
 
 
 def bare() -> Flask:
-    """A minimal app that responds with exactly the bytes of the service's answers."""
+    """A minimal app that answers a check with the bytes that the file in `BENCH_ANSWERS` has for its body, or `{}`."""
     app = Flask("bare", static_folder=None)
     file = os.environ.get(ANSWERS)
     known = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
@@ -68,7 +69,7 @@ def bare() -> Flask:
 
 
 def serve(name: str) -> None:
-    """Serve an app of this module until SIGTERM, on the server of `flask serve`."""
+    """Serve the app that a function of this module makes, at `PORT`, until SIGTERM, on the server of `flask serve`."""
     from refunds.cli.serve import Server  # noqa: PLC0415
 
     Server(globals()[name](), int(os.environ["PORT"])).run()

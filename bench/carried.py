@@ -18,7 +18,10 @@ GROWN = ("customers", "orders", "contacts", "cancellations", "events")
 
 
 def carried(home: Installed, server: Cluster) -> Installed:
-    """An installation on PostgreSQL with the same records and token; the original must not be in use."""
+    """A copy of an installation on PostgreSQL, with the same records and token; the original must not be in use.
+
+    Its database is a new one on the server, and its directory is beside the original's.
+    """
     url = server.create()
     with closing(open_engine(url)) as engine, up_to_date(engine, "REFUNDS_DATABASE"):
         pass
@@ -35,7 +38,7 @@ def carried(home: Installed, server: Cluster) -> Installed:
 
 
 def _carry(source: sqlite3.Connection, target: psycopg.Connection, table: str) -> None:
-    """Copy every row of a table; columns have the same names and types on each engine."""
+    """Append every row of a table to that of the same name; columns have the same names and types on each engine."""
     written = [name for _, name, *_ in source.execute(f"PRAGMA table_info({table})")]  # without generated columns
     rows = source.execute(f"SELECT {', '.join(written)} FROM {table}")  # noqa: S608 - one of the above
     columns = map(sql.Identifier, written)

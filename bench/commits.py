@@ -28,7 +28,10 @@ class Commits(ABC):
         """Commit one row; any thread may call it."""
 
     def many(self, commits: int, clients: int = 1) -> None:
-        """Commit many rows, by clients that each always have one in progress; raises what any of them raises."""
+        """Commit this many rows in all, by clients that each always have one in progress.
+
+        Returns when all are committed. Raises what any client raises.
+        """
         todo = iter(range(commits))
         if clients == 1:
             self._all(todo)

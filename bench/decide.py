@@ -84,14 +84,17 @@ GOALS: Mapping[tuple[int, LastDay], Goal] = {
 
 
 def by_control(last_day: LastDay, facts: Facts, n: int) -> Answer:
-    """The deadline and whether the request was in time, with the days counted by a control."""
+    """The deadline and whether the request was in time, with the days counted by a control and a window of `n` days."""
     day = facts.service_provided_at.astimezone(BERLIN).date()
     deadline = datetime.combine(last_day(day, n) + _DAY, time.min, BERLIN).astimezone(UTC)
     return deadline, facts.received_at < deadline
 
 
 def comparisons(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 1."""
+    """Measure row 1: `decide()` against each control and against itself. `quick` makes two rounds instead of eight.
+
+    Raises `AssertionError` first if a control answers otherwise than `decide()`.
+    """
     sample, rounds = cases(CASES), 2 if quick else 8
     for n in LENGTHS:
         check_agreement(sample, n)
@@ -101,7 +104,7 @@ def comparisons(*, quick: bool) -> Iterator[Comparison]:
 
 
 def check_agreement(sample: Sequence[Facts], n: int) -> None:
-    """Stop if the answer of a control differs from that of `decide()`."""
+    """Raise `AssertionError` if a control answers otherwise than `decide()`, with a window of `n` business days."""
     judging = version(n)
     calendar = _calendar(judging)
     for facts in sample:
@@ -119,7 +122,7 @@ def eligible(sample: Sequence[Facts], judging: PolicyVersion) -> list[bool]:
 
 
 def decide_all(sample: Sequence[Facts], judging: PolicyVersion) -> Callable[[], None]:
-    """A run that decides every case."""
+    """A function that decides every case, one after another."""
     calendar = _calendar(judging)
 
     def run() -> None:
@@ -130,7 +133,7 @@ def decide_all(sample: Sequence[Facts], judging: PolicyVersion) -> Callable[[], 
 
 
 def cases(count: int, channel: Channel | None = None) -> list[Facts]:
-    """Service instants all over a year, each with a request in the eight days after it."""
+    """Service instants all over a year, each with a request in the eight days after it; the same ones every time."""
     chance = random.Random(YEAR)
     made = []
     for _ in range(count):
@@ -158,7 +161,7 @@ def _against_controls(sample: Sequence[Facts], n: int, rounds: int) -> Iterator[
 
 
 def _against_itself(sample: Sequence[Facts], rounds: int) -> Iterator[Comparison]:
-    """The longest window against the shortest, to show growth."""
+    """Measure the longest window against the shortest, to show growth."""
     few, *_, many = LENGTHS
     makers = {n: partial(decide_all, judging=version(n)) for n in (few, many)}
     best = _best_in_parts(makers, sample, rounds)
@@ -176,7 +179,7 @@ def _control_all(last_day: LastDay, sample: Sequence[Facts], n: int) -> Callable
 
 
 def _best_in_parts(makers: Mapping[Name, Maker], sample: Sequence[Facts], rounds: int) -> dict[Name, float]:
-    """The shortest time of each run over all cases: the sum of the shortest over its parts."""
+    """The shortest time of each run over all cases, in seconds: the sum of the shortest over its parts."""
     parts = [sample[start : start + PART] for start in range(0, len(sample), PART)]
     runs = {(name, i): make(sample=part) for name, make in makers.items() for i, part in enumerate(parts)}
     best = best_seconds(runs, rounds, LEAST)

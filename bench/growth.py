@@ -52,7 +52,10 @@ class Grown:
 
 
 def growth(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 7; `quick` omits the largest size, which takes minutes to store."""
+    """Measure row 7 on both engines, with installations made for it.
+
+    `quick` omits the largest size, which takes minutes to store, and makes fewer rounds.
+    """
     many = MANY[:-1] if quick else MANY
     with installed() as home, postgresql() as server, ExitStack() as servers:
         every = list(_grown(home, server, many))
@@ -82,7 +85,10 @@ def _best(every: Sequence[Grown], running_of: Mapping[Size, Running], *, quick: 
 
 
 def _grown(home: Installed, server: Cluster, many: Sequence[int]) -> Iterator[Grown]:
-    """An installation of each size on each engine: each is a copy of the last one with more records."""
+    """An installation of each size on each engine. `home` must be empty; it has the fewest orders at the end.
+
+    Each on SQLite is a copy of the last one with more records; that on PostgreSQL has the same records.
+    """
     stored_already = 0
     for orders in (FEW, *many):
         if stored_already:
@@ -102,7 +108,10 @@ def _ready(home: Installed, size: Size) -> Grown:
 
 
 def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
-    """The kinds of requests, each time for another order or page."""
+    """A function for each kind of request, which returns one for another order or page each time.
+
+    Each order is cancelled only once, so that there are at most 700 requests to cancel.
+    """
     chance = random.Random(orders)
     free = [number for number in range(orders) if not stored.is_cancelled(number)]
     to_cancel = iter(chance.sample(free, min(len(free), ISSUES * ROUNDS_OF_ISSUES)))
@@ -128,7 +137,10 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
 
 
 def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:
-    """Random cursors of a list, each followed by a full page."""
+    """A function that returns random cursors of a list, each followed by a full page.
+
+    `sql` gives the ids of the list in its order; `before` are the values that it is sorted by before the id.
+    """
     ids = [row["id"] for row in uow.tx.all(sql)][: -PAGE - 1]
     chance = random.Random(len(ids))
     drawn = chance.choices(ids, k=1000)

@@ -47,7 +47,7 @@ class Installed:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment of a process that serves this installation."""
+        """The variables that a process that serves this installation needs, in addition to its own."""
         return {
             "REFUNDS_DATABASE": self.database,
             "REFUNDS_MASTER_KEY_FILE": str(self.directory / "master.key"),
@@ -72,13 +72,19 @@ class Installed:
         return principal
 
     def copied(self, name: str) -> Self:
-        """A copy of an installation on SQLite in a directory beside this one; it must not be in use."""
+        """A copy of an installation on SQLite in a directory beside this one; it must not be in use.
+
+        `name` is that of the directory. The database of the control stays the same one.
+        """
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory)
         return replace(self, directory=directory, database=_file(directory, _RECORDS))
 
     def with_database(self, url: str, name: str) -> Self:
-        """An installation with the same keys and ledger and another database, in a directory beside this one."""
+        """An installation with the same keys and ledger and another database, in a directory beside this one.
+
+        `name` is that of the directory. No records are copied.
+        """
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns(f"{_RECORDS}*"))
         return replace(self, directory=directory, database=url)
@@ -102,7 +108,10 @@ class Installed:
 
 @contextmanager
 def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
-    """A new installation, until the end of the block."""
+    """A new installation and a token of billing for it, until the end of the block; then all its data is deleted.
+
+    For PostgreSQL, a server is started for it.
+    """
     with TemporaryDirectory(prefix="refunds-bench-", dir=DISK) as above, ExitStack() as stack:
         directory = Path(above, "first")
         if engine is Engine.SQLITE:
@@ -118,7 +127,7 @@ def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
 
 @contextmanager
 def postgresql() -> Iterator[Cluster]:
-    """A durable PostgreSQL server, until the end of the block."""
+    """A new PostgreSQL server with durable commits, until the end of the block."""
     with ExitStack() as stack:
         with mock.patch.object(tempfile, "tempdir", DISK):  # the parent of its data directory
             server = stack.enter_context(cluster(durable=True))

@@ -54,7 +54,10 @@ class Comparison:
 
 
 def in_turn(names: Iterable[Name], rounds: int) -> list[Name]:
-    """Every name once in each round, in a different order each time, so that none always comes first."""
+    """Every name once in each round, in a different order each time, so that none always comes first.
+
+    Calls with the same names and rounds return the same order.
+    """
     order = random.Random(1)
     one_round = list(names)
     return [name for _ in range(rounds) for name in order.sample(one_round, len(one_round))]

@@ -38,7 +38,7 @@ class Load:
     p99: float = inf
 
     def measure(self) -> None:
-        """Measure another round."""
+        """Send all requests once, over four connections, and keep the best results so far."""
         latencies: list[float] = []
         took = seconds(lambda: latencies.extend(self.server.load(self.requests, CONNECTIONS)))
         self.per_second = max(self.per_second, len(self.requests) / took)
@@ -46,7 +46,10 @@ class Load:
 
 
 def single_checks(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 2."""
+    """Measure row 2: checks, through the server, against the no-op of the same app and against the bare app.
+
+    `quick` makes fewer requests and rounds.
+    """
     questions = [_question(facts) for facts in _facts(decide.CASES)]
     each = 500 if quick else 1000
     with serving() as ([service], home), _bare(service, home, questions) as bare:
@@ -79,7 +82,10 @@ def _compared(loads: dict[str, Load]) -> Iterator[Comparison]:
 
 
 def batches(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 3."""
+    """Measure row 3: a batch against single checks, and against `decide()` in a loop. `quick` makes fewer rounds.
+
+    Raises `AssertionError` first if the batch decides otherwise than `decide()`.
+    """
     facts_of_all = _facts(ITEMS)
     with serving() as ([service], home):
         batch = home.post(f"{CHECKS}/batch", {"items": [_question(facts) for facts in facts_of_all]})
@@ -92,7 +98,10 @@ def batches(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _batch_beside(runs: Runs, rounds: int) -> Comparison:
-    """A batch against its control: how many times faster than single checks, or slower than the loop."""
+    """Measure a batch against its control: how many times faster than single checks, or slower than the loop.
+
+    `runs` has the batch first. The faster of the two decides which of these it is.
+    """
     best = best_seconds(runs, rounds, LEAST)
     (_, batch), (against, control) = best.items()
     figures = {"batch_us_an_item": batch / ITEMS * 1e6, "control_us_an_item": control / ITEMS * 1e6}
@@ -101,7 +110,10 @@ def _batch_beside(runs: Runs, rounds: int) -> Comparison:
 
 
 def starts(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 8; the service starts with existing records, as on every day but the first."""
+    """Measure row 8: the time from start to first answer, and the memory then, against the bare app.
+
+    The service starts with existing records, as on every day but the first. `quick` makes fewer rounds.
+    """
     commands = {"service": SERVICE, "bare": BARE}
     after, memory = (dict.fromkeys(commands, inf) for _ in range(2))
     with installed() as home:
@@ -145,7 +157,10 @@ def _eligible(answer: bytes) -> list[bool]:
 
 @contextmanager
 def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tuple[Sequence[Running], Installed]]:
-    """Warm instances of the service with the no-op, and the installation that all of them serve."""
+    """Warm instances of the service with the no-op, and the installation that all of them serve.
+
+    They are started for the block, and stopped at its end.
+    """
     with installed(engine) as home, ExitStack() as stack:
         warm_up = [_check_request(home, facts) for facts in _facts(decide.CASES)]
         servers = [
@@ -158,7 +173,10 @@ def serving(engine: Engine = Engine.SQLITE, instances: int = 1) -> Iterator[tupl
 
 @contextmanager
 def _bare(service: Running, home: Installed, questions: Sequence[Any]) -> Iterator[Running]:
-    """The bare app, warm, with the service's answers to these questions; it requires no token."""
+    """The bare app, warm, with the service's answers to these questions; it requires no token.
+
+    It is stopped at the end of the block.
+    """
     requests = [home.post(CHECKS, question) for question in questions]
     answers = service.ask(requests)
     with TemporaryDirectory() as directory:

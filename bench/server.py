@@ -38,7 +38,11 @@ class Connection:
         return self
 
     def receive(self) -> bytes | None:
-        """Receive the next part; returns the body once complete, else None. Raises unless the status is 200 or 201."""
+        """Receive the next part; returns the body of the response once complete, else None.
+
+        Raises `RuntimeError` unless the status is 200 or 201, `ConnectionResetError` if the server has closed the
+        connection, and `TimeoutError` if nothing comes for 30 seconds.
+        """
         part = self.socket.recv(1 << 20)
         if not part:
             raise ConnectionResetError
@@ -52,7 +56,7 @@ class Connection:
         return None if self._missing else b"".join(self._parts)
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and wait for the body of the response."""
+        """Send a request and wait for the body of the response. Raises as `receive`."""
         self.send(request)
         while (body := self.receive()) is None:
             pass
@@ -87,9 +91,10 @@ class Running:
 
 
 def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int) -> list[float]:
-    """The seconds of each of these requests, over connections that each always have one in progress.
+    """Send each of these requests once; returns the seconds that each took, in the order in which they were answered.
 
-    The connections are distributed over the servers.
+    Each connection always has one in progress; there must be a request for each. The connections are distributed over
+    the servers. Raises as `Connection.receive`, but waits without end for a server that does not answer.
     """
     latencies, todo = [], iter(requests)
     with ExitStack() as stack:
@@ -109,7 +114,11 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
 
 @contextmanager
 def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A server that has responded to its `first` request, stopped afterwards."""
+    """Start a server by a command, with `PORT` and `environment` added to its environment; stop it after the block.
+
+    It has answered its `first` request. Raises `RuntimeError` if it ends before that, or has not answered after 30
+    seconds.
+    """
     port = _free_port()
     began = perf_counter()
     process = subprocess.Popen(  # noqa: S603 - commands of this file
@@ -139,7 +148,7 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Terminate the server, and kill it if necessary."""
+    """Terminate the server, and kill it if it has not ended after 30 seconds."""
     process.terminate()
     try:
         process.wait(PATIENCE)
@@ -154,7 +163,7 @@ def _free_port() -> int:
 
 
 def _length(head: bytes) -> int:
-    """The Content-Length of a response; raises if its status is neither 200 nor 201."""
+    """The Content-Length of a response. Raises `RuntimeError` if its status is neither 200 nor 201."""
     status, *headers = head.split(b"\r\n")
     if status.split()[1] not in {b"200", b"201"}:
         raise RuntimeError(f"the server answered {status.decode()}")

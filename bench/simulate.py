@@ -18,7 +18,7 @@ ROUNDS = 3
 
 
 def simulations(*, quick: bool) -> Iterator[Comparison]:
-    """The lines of row 6; `quick` with fewer orders."""
+    """Measure row 6: a simulation against reading the same rows, on each engine; `quick` with fewer orders."""
     many = QUICK if quick else ORDERS
     with installed() as home, postgresql() as server:
         _store(home, many)
@@ -28,7 +28,10 @@ def simulations(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _store(home: Installed, many: int) -> None:
-    """Store orders whose services were provided throughout a year."""
+    """Store this many orders, whose services were provided throughout a year.
+
+    These times are changed afterwards, without events in the journal.
+    """
     with home.store() as store:
         principal = home.principal(store)
         stored.fill(store, principal, range(many))

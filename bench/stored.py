@@ -50,7 +50,11 @@ def is_cancelled(number: int) -> bool:
 
 
 def fill(store: Store, principal: Principal, numbers: range) -> None:
-    """Store new orders with these numbers."""
+    """Store new orders with these numbers, in an installation on SQLite.
+
+    One in five is cancelled, and one has an open request. For every 50,000, the service also stores an order of its
+    own.
+    """
     gc.disable()  # there are no cycles, and too many objects to scan
     try:
         _fill(store, principal, numbers)
@@ -74,7 +78,10 @@ def _fill(store: Store, principal: Principal, numbers: range) -> None:
 
 
 def _kinds(uow: UnitOfWork, number: int) -> Kinds:
-    """Let the service issue a cancellation, and return it with its order and contact."""
+    """Let the service issue a cancellation, and return it with its order and contact.
+
+    The order is a new one: its id is `first-` and the number.
+    """
     provided_at = uow.now - AGO
     order = OrderFacts(
         order_id=f"first-{number}", customer_ref="first", service_provided_at=provided_at, region="DE-BY"

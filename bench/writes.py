@@ -88,7 +88,10 @@ def on_postgresql(*, quick: bool) -> Iterator[Comparison]:
 
 
 def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
-    """The lines of an engine; a failed cancellation ends the benchmark."""
+    """Measure the lines of an engine; `quick` makes fewer requests and rounds.
+
+    A failed cancellation ends the benchmark.
+    """
     per_second = _most_a_second(plan, 200 if quick else 400, 2 if quick else plan.rounds)
     for callers in plan.callers:
         ours = per_second["issue", callers]
@@ -106,7 +109,10 @@ def _lines(plan: Plan, *, quick: bool) -> Iterator[Comparison]:
 
 
 def _most_a_second(plan: Plan, each: int, rounds: int) -> dict[Run, float]:
-    """The maximum per second of cancellations, commits through the server, and commits alone."""
+    """The most a second, in the best of the rounds, of cancellations, commits through the server, and commits alone.
+
+    The keys are `issue` and `route` with their callers, and `commit` with its number of connections.
+    """
     most_instances = max(callers.instances for callers in plan.callers)
     with (
         serving(plan.engine, most_instances) as (servers, home),
@@ -170,7 +176,10 @@ def _wait_for(ready: Barrier) -> None:
 
 
 def _write(home: Installed, writer: int, each: int) -> float:
-    """The p99 of the seconds that a process waits for its cancellations."""
+    """Issue so many cancellations, one after another, and return the 99th percentile of their seconds.
+
+    It begins when all processes of the pool are ready.
+    """
     took = []
     with home.store() as store:
         principal = home.principal(store)

@@ -25,7 +25,7 @@ def reference():
 
 
 def sections(group, above):
-    """The section of each command of a group, in the order of their names."""
+    """The section of each command of a group, followed by those of its own commands, in the order of their names."""
     for name in group.list_commands(above):
         command = group.get_command(above, name)
         context = click.Context(command, above, info_name=name)
@@ -35,7 +35,7 @@ def sections(group, above):
 
 
 def section(command, context):
-    """The heading, usage, help and options of a command."""
+    """The heading, usage, help and options of a command, as Markdown."""
     level = "#" * len(context.command_path.split())
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     options = [option.get_help_record(context) for option in command.params if isinstance(option, click.Option)]

@@ -34,9 +34,9 @@ class FailedError(Exception):
 
 
 def main(requirements):
-    """Install what a file of requirements names, unless it is installed; only one process at a time.
+    """Install what a file of requirements names, unless it is installed. If another process does so, wait for it.
 
-    Raises `FailedError`.
+    Raises `FailedError` if this Python is too old, and as `install`.
     """
     if sys.version_info < OLDEST:
         found = "{}.{}".format(*sys.version_info)
@@ -97,7 +97,8 @@ def install(requirements):
 def fill(requirements):
     """Make the environment if there is none, and install into it, by uv or else by pip; write the service's command.
 
-    Removes the data of languages that the service does not speak. Raises `FailedError`.
+    Removes the data of languages that the service does not speak. Raises `FailedError` if a command fails; what was
+    done until then stays.
     """
     uv = found_uv(sys.executable)
     if not PYTHON.exists():
@@ -124,7 +125,10 @@ def write_command():
 
 
 def found_uv(python):
-    """The path of uv: that of this machine, or else one that the pip of this Python installs; None if it cannot."""
+    """The path of uv: that of this machine, or else one that the pip of this Python installs into `tools/.uv`.
+
+    None if it cannot.
+    """
     brought = UV / "bin" / "uv"
     if not (shutil.which("uv") or brought.exists()):
         pip = [
@@ -142,7 +146,10 @@ def found_uv(python):
 
 
 def run(command, hint):
-    """Run a command. If it fails, raises `FailedError` with the last line that it printed, and the hint."""
+    """Run a command without showing what it prints.
+
+    If it fails, raises `FailedError` with the last line that it printed, and the hint.
+    """
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     if ended.returncode:
         said = (ended.stdout + ended.stderr).strip().splitlines() or ["it says nothing"]

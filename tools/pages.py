@@ -48,7 +48,7 @@ SCRIPT = 'Redoc.init("openapi.yaml", {}, document.getElementById("document"));\n
 
 
 def on_config(config):
-    """List the decisions in the navigation, in the order of their numbers."""
+    """List the decisions in the navigation of this configuration, in the order of their numbers; returns it."""
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"), key=lambda page: int(page.name.partition("-")[0]))
     for part in config.nav:
         if isinstance(part, dict) and "Decisions" in part:
@@ -57,7 +57,10 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Add what is not in `docs/`."""
+    """Add the pages and files of the site that are not in `docs/` to its files; returns them.
+
+    `on_config` must have been called before.
+    """
     made = {name: adapted((ROOT / page).read_text()) for name, page in PAGES.items()}
     made |= {"api.md": API, "api/index.html": REDOC, "api/docs.js": SCRIPT, "decisions/index.md": decisions(config)}
     for name, content in made.items():
@@ -78,7 +81,7 @@ def adapted(text):
 
 
 def decisions(config):
-    """The page with the titles of the decisions."""
+    """The page with the titles of the decisions, each a link, in the order of the navigation."""
     (listed,) = (part["Decisions"] for part in config.nav if isinstance(part, dict) and "Decisions" in part)
     titles = [(page, (ROOT / "docs" / page).read_text().partition("\n")[0].lstrip("# ")) for page in listed[1:]]
     rows = [f"* [{title}]({page.removeprefix('decisions/')})" for page, title in titles]

@@ -75,7 +75,11 @@ class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; a `RefundsError` or `OSError` is printed and ends the process."""
+        """Run the command. A `RefundsError` or `OSError` is printed on standard error and ends the process.
+
+        The exit code is that of the error's class, or 1 for an `OSError`. What a terminal cannot show is printed as
+        `?`.
+        """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
@@ -93,9 +97,10 @@ class Command(click.Command):
 
 
 def loaded_store() -> Store:
-    """The store of this app, opened until the command ends. Prints a message if a master key was made for it.
+    """The store of this app, opened now and closed when the command ends.
 
-    Raises `ConfigurationError` if it cannot be opened as configured.
+    Opening it brings its schema up to date, and makes what a new one needs; a message on standard error says if that
+    was a master key. Raises `ConfigurationError` if it cannot be opened as configured.
     """
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)

@@ -39,7 +39,8 @@ def verify() -> None:
 def replay() -> None:
     """Repeat every stored decision from its own facts, with today's code and calendars, and list those that differ.
 
-    Exits with 0 if none differ, with 22 otherwise.
+    Those that cannot be made again are listed too. Nothing is stored. Exits with 0 if none are listed, with 22
+    otherwise.
     """
     found = Replayed()
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:

@@ -25,7 +25,8 @@ from refunds.service.checks import calendar_days, named_policy
 def command(region: str, year: int | None, policy: str | None) -> None:
     """List the public holidays and closures of a year in REGION, and count its business days.
 
-    REGION is a country, or a country and a subdivision, as in DE and DE-BY.
+    REGION is a country, or a country and a subdivision, as in DE and DE-BY. The week and the closures are those of the
+    version in force now.
     """
     now = datetime.now(UTC)
     year = year or now.year

@@ -43,9 +43,9 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as the API returns it.")
 @with_appcontext
 def command(provided: str, requested: str | None, as_json: bool, **asked: str | None) -> None:
-    """Say whether an order is refundable, until when, and why.
+    """Say whether an order is refundable, until when, and why. Nothing is recorded.
 
-    Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00.
+    Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00. Exits with 0 whether it is refundable or not.
     """
     given = {"provided": provided} | ({"requested": requested} if requested is not None else {})
     read: Mapping[str, Any] = _OptionsSchema().read(given)

@@ -17,8 +17,8 @@ from refunds.storage import open_engine
 def command(to: str) -> None:
     """Copy all records to another database, and prove that they are the same.
 
-    Stop every instance first. Run the same command again to continue an interrupted copy. No instance can serve
-    from the new database before the copy is finished.
+    Stop every instance first. Run the same command again to continue an interrupted copy, or to check a finished one.
+    No instance can serve from the new database before the copy is finished.
     """
     store = loaded_store()
     with closing(open_engine(to, setting="--to")) as engine, progress(passing=False) as shown:

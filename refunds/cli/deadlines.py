@@ -30,7 +30,10 @@ class _WeekSchema(StrictSchema):
 @LANG
 @with_appcontext
 def command(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
-    """List until when orders can be cancelled, by service day, for agents to use when everything is down."""
+    """List until when orders can be cancelled, by service day, for agents to use when everything is down.
+
+    It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
+    """
     read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
     with loaded_store().read(COMMAND_LINE) as uow:
         sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)

@@ -13,7 +13,7 @@ from refunds.service import demonstration
 @click.command("demo", cls=Command, short_help="Register a few demonstration orders around today.")
 @with_appcontext
 def command() -> None:
-    """Register a few demonstration orders around today, marked as such. Not available in production.
+    """Register a few demonstration orders around today, marked as such, and list them. Not available in production.
 
     Running it again on the same day changes nothing.
     """

@@ -17,7 +17,10 @@ from refunds.service import evidence
 @LANG
 @with_appcontext
 def command(order: str, *, as_page: bool) -> None:
-    """Print everything stored about ORDER, with the clause as it was, and proof that none of it was changed."""
+    """Print everything stored about ORDER, with the clause as it was, and proof of whether all is as it was written.
+
+    What is not is listed in the proof; the exit code is 0 all the same.
+    """
     store = loaded_store()
     with store.read(COMMAND_LINE) as uow:
         found = evidence.gather(uow, order, store.checkpoints)

@@ -84,7 +84,7 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """The version in a file. Raises `InvalidInput`, which names the file, if it does not fit."""
+    """The version in a policy file. Raises `InvalidInput`, with the file's name in its places, if it does not fit."""
     try:
         return read_policy_file(file)
     except InvalidInput as error:
@@ -96,7 +96,10 @@ def _draft(file: Path) -> PolicyVersion:
 @LANG
 @with_appcontext
 def diff(file: Path) -> None:
-    """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy."""
+    """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy.
+
+    If no version is in force yet, it is compared with the first that will be. Nothing is stored.
+    """
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies
@@ -118,7 +121,11 @@ def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> N
 @LANG
 @with_appcontext
 def publish(file: Path, *, now: bool, dry_run: bool) -> None:
-    """Publish the version in FILE. It takes effect at its effective_from."""
+    """Publish the version in FILE. It takes effect at its effective_from, which must not be in the past.
+
+    Give --now if, and only if, the file has no effective_from. The same version again changes nothing. Until it takes
+    effect, it can be withdrawn.
+    """
     draft = _draft(file)
     if draft.effective_from is None and not now:
         raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
@@ -142,7 +149,7 @@ def _unclear(file: Path, detail: Message) -> InvalidInput:
 def import_(files: tuple[Path, ...]) -> None:
     """Import the versions in FILES, with the dates from which they were really in force: all of them or none.
 
-    This is possible only while no stored decision was made under their policy.
+    This is possible only while no stored decision was made under their policy. The same version again changes nothing.
     """
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
     with loaded_store().write(COMMAND_LINE) as uow:
@@ -165,7 +172,7 @@ def _print_result(result: PublishResult, done: str) -> None:
 @click.argument("version", type=click.IntRange(1))
 @with_appcontext
 def withdraw(policy: str, version: int) -> None:
-    """Withdraw VERSION of POLICY before it takes effect."""
+    """Withdraw VERSION of POLICY, which must not have taken effect yet. Its number cannot be used again."""
     with loaded_store().write(COMMAND_LINE) as uow:
         publication.withdraw(uow, policy, version)
     click.echo(f"Version {version} of {policy} is withdrawn.")
@@ -187,7 +194,10 @@ class _ClosureSchema(StrictSchema):
 @LANG
 @with_appcontext
 def close(date: str, policy: str | None, **reasons: str | None) -> None:
-    """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone."""
+    """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone.
+
+    Every window that has not ended yet skips it. The same date again changes nothing, not even the reasons.
+    """
     given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
     read = _ClosureSchema().read(given)
     with loaded_store().write(COMMAND_LINE) as uow:
@@ -202,7 +212,10 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
 @LANG
 @with_appcontext
 def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
-    """Judge every stored order and contact by the version in FILE, and compare with what was decided."""
+    """Judge every stored order and contact of its policy by the version in FILE, and compare with what was decided.
+
+    Nothing is stored. With --html, no summary is printed, and an existing file is replaced.
+    """
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)

@@ -39,7 +39,9 @@ PATIENCE = 30
 def command() -> None:
     """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
 
-    Requests under way are finished first.
+    Requests under way are finished first, for 30 seconds at most. Outside production, the first start adds a user for
+    each role that works at the console and a token for each role: it prints their secrets, and writes the tokens to
+    tokens.env beside the master key.
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -82,8 +84,8 @@ def _end_unfinished() -> None:
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
     """Print how to sign in and call the API.
 
-    Outside production, users are added if there are none yet, and tokens likewise; their secrets are printed only now.
-    The tokens are also written to a file beside the master key.
+    Outside production, also adds the first users if there are none, and the first tokens if there are none. It prints
+    their secrets, which are not shown again, and writes the tokens to `tokens.env` beside the master key.
     """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
@@ -107,7 +109,10 @@ def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
 
 
 def _keep(tokens: dict[Role, str], beside: Path) -> None:
-    """Write tokens as variables to a file that only its owner can read, and print where; a failure is printed too."""
+    """Write tokens as variables to `tokens.env` beside a file, where only its owner can read them, and print where.
+
+    An earlier `tokens.env` is replaced. A failure is printed, not raised.
+    """
     path = beside.with_name("tokens.env")
     try:
         path.unlink(missing_ok=True)  # that of an earlier database
@@ -147,9 +152,10 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._application, wrap_loader=False)
 
     def _serve_loop(self, *_: object) -> None:
-        """Wait for the first signal. make and systemd both send two; the others stay pending until the process ends.
+        """Wait for the first SIGTERM or SIGINT; both must be blocked.
 
-        granian's own handler sets an event. It waits forever if the interrupted thread holds the event's lock.
+        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
+        event. It waits forever if the interrupted thread holds the event's lock.
         """
         signal.sigwait(STOPPING)
 
@@ -170,9 +176,9 @@ class _Failure(threading.Event):
 
 
 def _require_free(port: int) -> None:
-    """Raise `ConfigurationError` if another process uses the port.
+    """Raise `ConfigurationError` if the port of the loopback interface cannot be used, as by another process.
 
-    The two would share it, and each would answer some requests.
+    Otherwise the two would share it, and each would answer some requests.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -24,7 +24,7 @@ def command() -> None:
 def create(role: str, client: str | None, days: int) -> None:
     """Create a token and print it. It is shown only this once.
 
-    A client can have two tokens at a time, to change from one to the next.
+    A client can have two active tokens at a time, to change from one to the next. All its tokens have the same role.
     """
     with loaded_store().write(COMMAND_LINE) as uow:
         token = clients.create_token(uow, Role(role), role if client is None else client, days)
@@ -34,7 +34,7 @@ def create(role: str, client: str | None, days: int) -> None:
 @command.command("list", cls=Command)
 @with_appcontext
 def list_() -> None:
-    """List the tokens, without their secrets."""
+    """List the tokens, also those revoked or expired, without their secrets."""
     with loaded_store().read(COMMAND_LINE) as uow:
         table = Table("token", "client", "role", "client id", "expires", "state", box=None, pad_edge=False)
         for client, token in uow.tokens.with_clients():
@@ -48,7 +48,7 @@ def list_() -> None:
 @click.argument("token_id")
 @with_appcontext
 def revoke(token_id: str) -> None:
-    """Revoke the token with this id. The next request with it is refused."""
+    """Revoke the token with this id: requests with it are refused from now on."""
     with loaded_store().write(COMMAND_LINE) as uow:
         clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")

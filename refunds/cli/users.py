@@ -19,7 +19,10 @@ def command() -> None:
 @ROLE
 @with_appcontext
 def add(name: str, role: str) -> None:
-    """Add a user and print the password. It is shown only this once."""
+    """Add a user and print the password. It is shown only this once.
+
+    NAME must be free: a disabled user keeps theirs.
+    """
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.add(uow, name, Role(role))
     click.echo(made.password)
@@ -28,7 +31,10 @@ def add(name: str, role: str) -> None:
 @command.command("list", cls=Command)
 @with_appcontext
 def list_() -> None:
-    """List the users."""
+    """List the users.
+
+    Those who are disabled are listed, too.
+    """
     table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
     with loaded_store().read(COMMAND_LINE) as uow:
         for user in uow.users.iter_all():
@@ -41,7 +47,10 @@ def list_() -> None:
 @click.argument("name")
 @with_appcontext
 def disable(name: str) -> None:
-    """Disable a user. They cannot sign in, and every session of theirs ends with the next request."""
+    """Disable a user. They cannot sign in, and every session of theirs ends with the next request.
+
+    Resetting the user enables them again. Disabling them again changes nothing.
+    """
     with loaded_store().write(COMMAND_LINE) as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
@@ -51,7 +60,10 @@ def disable(name: str) -> None:
 @click.argument("name")
 @with_appcontext
 def reset(name: str) -> None:
-    """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again."""
+    """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again.
+
+    The password is shown only this once. Failed attempts to sign in are forgotten.
+    """
     with loaded_store().write(COMMAND_LINE) as uow:
         made = users.reset(uow, name)
     click.echo(made.password)

@@ -30,7 +30,7 @@ def bind(name: str) -> None:
 
 @contextmanager
 def speaking(name: str) -> Iterator[None]:
-    """Show everything in a language until the end of the block."""
+    """Show everything in a language, one of `LANGUAGES`, until the end of the block; then in the one before."""
     before = _bound.set(name)
     try:
         yield
@@ -48,7 +48,8 @@ def each_language() -> Iterator[str]:
 def translate(text: str, /, **values: object) -> str:
     """A text in the reader's language, filled with its values; those that are a `Message` are translated as well.
 
-    A `Message` brings values of its own. A text that the catalogue does not have stays as it is.
+    A `Message` brings values of its own; those given here take precedence. A text that the catalogue does not have
+    stays in English. Raises `KeyError` if a value is missing, unless there are no values at all.
     """
     if isinstance(text, Message):
         values = text.values | values

@@ -21,7 +21,7 @@ from refunds.storage.inspection import Link
 
 
 def order_data(order: Order) -> dict[str, Any]:
-    """An order as the API returns it."""
+    """An order as the API returns it, with its instants as text in UTC."""
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -40,7 +40,7 @@ def order_data(order: Order) -> dict[str, Any]:
 
 
 def contact_data(contact: Contact) -> dict[str, Any]:
-    """A contact as the API returns it."""
+    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language."""
     return {
         "contact_id": contact.contact_id,
         "order_id": contact.order_id,
@@ -70,7 +70,10 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
 
 def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
-    """A cancellation as the API returns it."""
+    """A cancellation as the API returns it, with the recorded decision, whose texts are in the reader's language.
+
+    Without an override, refund, settlement or revocation, each of these is None.
+    """
     override = refund = settlement = revocation = None
     if cancellation.override_kind is not None:
         override = {
@@ -182,7 +185,7 @@ def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:
-    """The window of a decision; None if none runs yet."""
+    """The window of a decision as the API returns it; None if none runs yet."""
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None
@@ -232,7 +235,11 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    """An event with its links in the journal, and the checkpoint up to which it was followed."""
+    """An event as the API returns it, with its links in the journal in hexadecimal.
+
+    `anchor` is the checkpoint up to which the journal was followed from here; None if up to its end. Only orjson can
+    write it.
+    """
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
@@ -244,7 +251,7 @@ def _link_data(link: Link) -> dict[str, Any]:
 
 
 def simulation_data(found: Simulation) -> dict[str, Any]:
-    """A simulation as the API returns it."""
+    """A simulation as the API returns it, with its differences in words in the reader's language."""
     total = found.total
     return {
         "policy": found.draft.policy_id,

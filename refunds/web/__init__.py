@@ -72,7 +72,11 @@ class OrderName(PathConverter):
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application with the API and the console. It opens the records only when it first needs them."""
+    """The WSGI application with these settings: the API, the console and the pages for people.
+
+    The records are opened only when they are first needed. The log of the database driver is set up for the whole
+    process.
+    """
     app = Flask("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, PUBLIC_URL=settings.public_url)
     app.jinja_env.undefined = StrictUndefined

@@ -35,7 +35,11 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, actor: str) -> float:
-        """Count a request of this actor. Returns how many more are allowed now; below 0, this one is one too many."""
+        """Count a request of this actor, unless it is one too many.
+
+        Returns how many more are allowed at once; below 0, this one is one too many. It takes 1 / `rate` seconds until
+        another one is allowed.
+        """
         now = monotonic()
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))
@@ -48,9 +52,10 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Admit or reject each request to a route of the app, before its body is read.
 
     The blueprints in `callers` identify their callers in their own way; all others need a token. An admitted request
-    has `g.principal` and `g.policies`, unless its route needs no caller. A rejected one raises `Unauthenticated`,
-    `Forbidden` if the caller lacks the scopes of the route, or `Rejected` if they send too many. Responses tell the
-    caller how many requests are left.
+    has `g.principal` and `g.policies`; public pages and routes whose `scopes` are None are admitted without. A rejected
+    one raises `Unauthenticated`, `Rejected` if the caller sends more than the rate limit of the settings (0: no limit),
+    or `Forbidden` if they have none of the route's scopes or the route names none. Responses tell the caller how many
+    requests are left.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -84,7 +89,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
     """The client that the request's token stands for, and the policies as of now.
 
-    Raises `Unauthenticated` if there is no token or it is not valid (any more).
+    Raises `Unauthenticated` if the request has no bearer token, or the token is unknown, revoked or expired.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:

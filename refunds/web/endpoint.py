@@ -83,7 +83,10 @@ class Tag:
         self.operations: list[Operation] = []
 
     def operation(self, rule: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
-        """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`."""
+        """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
+
+        The view itself stays as it is.
+        """
 
         def declare(view: View) -> View:
             self.operations.append(Operation(view=view, rule=rule, answers=answers, **declared))
@@ -100,7 +103,11 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """The function that reads a request strictly and calls the view of an operation with it."""
+    """A function that answers a request to an operation: it reads what is declared, and calls the view.
+
+    The function raises `InvalidInput` if the query or the body is not as declared, also if it has more; `Rejected` if
+    an idempotent operation has no valid key; and what `intake.json_body` and the view raise.
+    """
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 
@@ -124,10 +131,10 @@ class _NoParameters(QuerySchema):
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
-    """Call a view in a unit of work of this kind; if `transaction` is None, without any. Returns the view's answer.
+    """Call a view, with a unit of work of this kind unless `transaction` is None. Returns the view's answer.
 
-    With an idempotency `key`, the same request is performed only once, and answered as the first time: see
-    `idempotency.once`; `sent` is its content.
+    What the view changes is stored when it returns; if it raises, nothing is. With an idempotency `key`, the same
+    request is performed only once, and answered as the first time: see `idempotency.once`; `sent` is its content.
     """
     if transaction is None:
         return view()

@@ -25,7 +25,10 @@ def key_of(request: Request) -> str:
 
 
 def checked_key(given: str | None) -> str:
-    """A given key, without quotes. Raises `Rejected` if it is missing or invalid."""
+    """A given key, without its quotes. Raises `Rejected` if it is None or invalid.
+
+    It may be in double quotes. It must have 1 to 128 ASCII letters, digits and signs, and no space.
+    """
     if given is None:
         raise Rejected("idempotency-key-missing", Message("Send an Idempotency-Key, a UUID for example."))
     key = given.strip()
@@ -39,9 +42,10 @@ def checked_key(given: str | None) -> str:
 def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
     """The answer of `perform`, or the stored one, marked as replayed, if this request came with this key before.
 
-    The answer is stored with the key, unless `perform` recorded nothing: then the key is free again. Requests are
-    compared by method, path and the content `sent`: spaces, the order of JSON keys and the language do not matter.
-    Raises `IdempotencyKeyReused` if the key came with another request.
+    The answer is stored with the key for 30 days, unless `perform` raises or records nothing: then the key is free
+    again. Each client has keys of its own. Requests are compared by method, path and the content `sent`: spaces, the
+    order of JSON keys and the language do not matter. Raises `IdempotencyKeyReused` if the key came with another
+    request.
     """
     payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
@@ -56,7 +60,10 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
 
 
 def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """The header with the present state of the cancellation that a stored response shows, if that has changed."""
+    """The header `Cancellation-State` with the present state of the cancellation that a stored response shows.
+
+    Nothing if the state is still the same, or the response shows no cancellation.
+    """
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:
         state = uow.cancellations.get(shown["cancellation_id"]).state

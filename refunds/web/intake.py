@@ -29,7 +29,8 @@ _reading = BoundedSemaphore(MOST_BODIES)
 def check_framing(request: Request) -> None:
     """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8, before anything is read.
 
-    From a GET or HEAD it removes Range, If-Range and If-Match, which are not supported.
+    Raises `NotFound` if its path begins with two slashes. From a GET or HEAD it removes Range, If-Range and If-Match,
+    which are not supported.
     """
     try:
         request.query_string.decode()
@@ -64,10 +65,10 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
-    """Read and parse the body. It waits for a moment if too many bodies are being read.
+    """Read and parse the body. It waits for half a second at most if too many bodies are being read.
 
-    Raises `Rejected` if it is not one complete, unambiguous JSON text, sent plainly as JSON with its length, if it has
-    more than `most_bytes` bytes, or if the wait was in vain.
+    Raises `Rejected` if the body is not sent as `application/json`, or is compressed; if it has no Content-Length, is
+    shorter than that or has more than `most_bytes` bytes; if the wait was in vain; and as `parse_json`.
     """
     return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
 
@@ -75,7 +76,8 @@ def json_body(request: Request, most_bytes: int) -> Any:
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body: its values by field name. Raises `InvalidInput` if a field is repeated.
 
-    Raises `Rejected` if the body is not a form or has too many fields, and otherwise as `json_body`.
+    Raises `Rejected` if the body is not sent as a form, is not UTF-8 or has more than 100 fields, and otherwise as
+    `json_body`.
     """
     body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
     try:
@@ -89,10 +91,10 @@ _MOST_FIELDS = 100
 
 
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
-    """The whole body, read when its turn comes.
+    """The whole body. It waits for half a second at most if too many bodies are being read.
 
-    Raises `Rejected`: with the slug `cut_short` if the body is shorter than declared; also if it has another media
-    type, an encoding, no length or too many bytes, or if too many bodies are being read.
+    Raises `Rejected`: with the slug `cut_short` if the body is shorter than its Content-Length; also if it has another
+    media type, an encoding, no Content-Length or more than `most_bytes` bytes, or if the wait was in vain.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_type)

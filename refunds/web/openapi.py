@@ -101,7 +101,10 @@ class Contract:
 
 
 def _write_components(spec: APISpec) -> None:
-    """Write the components that operations refer to."""
+    """Add to a document what operations refer to: the problems, headers, header parameters and the token.
+
+    The problems have a schema, an example for each, and a response for each status.
+    """
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     for name, (text, kind) in _HEADERS.items():
@@ -132,7 +135,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """The path of an operation as the document writes it, and the parameters in it."""
+    """The path of an operation as the document writes it, with its parameters in braces, and these parameters."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         schema = (
@@ -149,7 +152,10 @@ _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """An operation as it is in the document."""
+    """An operation in the form that `APISpec.path` takes: with schema classes, and components by name.
+
+    The parameters of its path are left out: see `_path`.
+    """
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
     parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []
@@ -176,7 +182,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _brought_problems(operation: Operation) -> list[str]:
-    """The slugs of the problems of every operation of this kind."""
+    """The slugs of the problems that an operation has because of its scopes, body and transaction."""
     return [
         *ALWAYS,
         *(WITH_TOKEN if operation.scopes is not None else ()),
@@ -188,7 +194,7 @@ def _brought_problems(operation: Operation) -> list[str]:
 
 
 def _description(view: View, scopes: Scopes) -> str:
-    """The docstring after its first line, and the scopes."""
+    """The docstring of a view after its first line, and a sentence about the scopes: which, any, or no token needed."""
     text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
     if scopes is None:
         return f"{text}\n\nNo token is needed."
@@ -196,7 +202,10 @@ def _description(view: View, scopes: Scopes) -> str:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    """The responses of an operation, by status."""
+    """The successful responses and the problems of an operation, by status, in the form that `APISpec.path` takes.
+
+    A 304 is left out.
+    """
     idempotent = operation.transaction is Transaction.IDEMPOTENT
     written = partial(_answer, idempotent=idempotent, with_token=operation.scopes is not None)
     responses = {str(answer.status): written(answer) for answer in operation.answers}
@@ -211,7 +220,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _answer(answer: Answer, *, idempotent: bool, with_token: bool) -> dict[str, Any]:
-    """A successful response as it is in the document."""
+    """A successful response in the form that `APISpec.path` takes: with schema classes, and headers by name.
+
+    An `idempotent` operation has the headers of a replayed response, too; one `with_token` has that of its end.
+    """
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
@@ -232,7 +244,10 @@ def _answer(answer: Answer, *, idempotent: bool, with_token: bool) -> dict[str, 
 
 
 def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
-    """The response with one of these problems, which have the same status, without its description."""
+    """The response with one of these problems, without its description, in the form that `APISpec` takes.
+
+    There must be at least one, and all must have the same status.
+    """
     examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
     status = PROBLEMS[next(iter(examples))].status
     return {
@@ -317,7 +332,10 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema that one of our own fields declares; empty for all other fields."""
+    """The JSON schema that one of our own fields declares; empty for all other fields.
+
+    An `enum` gets null if the field allows it. The schemas of an `Either` are added to the components.
+    """
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
         if field.discriminator:

@@ -25,7 +25,10 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """The slug of the problem that an error of the app is; None if it is none, such as a redirect."""
+    """The slug of the problem that an error is; None for a redirect, and for an error that is not the app's.
+
+    An HTTP error is the first problem with its status, or `bad-request` if there is none.
+    """
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):
@@ -36,7 +39,7 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """A problem as the API shows it, with its texts in the reader's language.
+    """A problem as the API shows it, with its texts in the reader's language. The slug must be one of `PROBLEMS`.
 
     `detail` says what happened this time. Its `instance` is the `request_id`, by default that of the current request.
     """
@@ -53,8 +56,9 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
-    """The problem of an error, as the API shows it; `within` is put before the pointers of its field errors.
+    """The problem of an error, as the API shows it, with its texts in the reader's language.
 
+    `within`, a JSON pointer, is put before the pointers of its field errors. A `StateConflict` also has its `state`.
     The details of an internal error are not shown.
     """
     errors = [field_error.under(within) for field_error in error.errors]
@@ -80,7 +84,10 @@ HEADERS = {
 
 
 def register(app: Flask) -> None:
-    """Answer every error of the app with its problem, and log those that are failures of the service."""
+    """Answer every error of the app with its problem from now on, and log those that are failures of the service.
+
+    Failures are unexpected errors, and each `RefundsError` with a status of 500 or above. A redirect stays as it is.
+    """
 
     @app.errorhandler(RefundsError)
     def refunds_error(error: RefundsError) -> Response:

@@ -17,8 +17,8 @@ def reply(
 ) -> Response:
     """The data as JSON; with `etag` (given, or made from the data), 304 to a GET whose client already has it.
 
-    With `cacheable` too, a cache may keep it but must revalidate it before each use (`no-cache`); otherwise the
-    default `no-store` stays.
+    With `cacheable` too, a cache may keep it but must revalidate it before each use (`no-cache`); otherwise the default
+    `no-store` stays. `location` is the header of that name.
     """
     response = Response(orjson.dumps(data), status, mimetype="application/json")
     response.headers["Vary"] = "Accept-Language, Authorization"

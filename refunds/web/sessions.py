@@ -46,7 +46,10 @@ class _Sessions(SecureCookieSessionInterface):
         self._store, self._prefix = store, prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request; empty outside the console, and if the records cannot be opened."""
+        """The session of a request; empty outside the console, or if its cookie is not valid.
+
+        It is also empty if the records cannot be opened, which is not raised.
+        """
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
@@ -68,7 +71,10 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 def register(app: Flask, prefix: str) -> None:
-    """Give the pages of an app under a prefix their sessions, in one cookie. The app must have its store."""
+    """Give the pages of an app under a prefix their sessions, in one cookie, which browsers send only over HTTPS.
+
+    A session is valid for 12 hours. The app must have its store.
+    """
     app.config.update(
         SESSION_COOKIE_NAME="__Host-refunds",
         SESSION_COOKIE_PATH="/",
@@ -83,8 +89,8 @@ def register(app: Flask, prefix: str) -> None:
 def caller(store: Store) -> tuple[Principal, Policies]:
     """The signed-in user, and the policies as of now.
 
-    Raises `Unauthenticated` if nobody is signed in or the session has ended, and `Rejected` if the request is a form
-    from another site.
+    Raises `Unauthenticated` if nobody is signed in, if the session was ended or began more than 12 hours ago, or if the
+    user is disabled; and `Rejected` if the request is a form from another site.
     """
     require_same_site()
     if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
@@ -106,7 +112,11 @@ def end() -> None:
 
 
 def require_same_site() -> None:
-    """Raise `Rejected` if the current request is a form that a page of another site sends."""
+    """Raise `Rejected` if the current request is a form that a page of another site sends.
+
+    Any request except GET and HEAD is a form; Sec-Fetch-Site or else Origin says from where. Without both, it is
+    accepted.
+    """
     if current_request.method in {"GET", "HEAD"}:
         return
     headers = current_request.headers
@@ -123,7 +133,10 @@ def token(store: Store) -> str:
 
 
 def is_own(store: Store, form: dict[str, str]) -> bool:
-    """Whether a form was sent by a page of this session, by its CSRF token, which is removed from the form."""
+    """Whether a form was sent by a page that this session got in the last 12 hours, by its CSRF token.
+
+    The token is removed from `form`.
+    """
     try:
         validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(WORKDAY.total_seconds()), TOKEN)
     except ValidationError:
@@ -137,7 +150,10 @@ def form() -> dict[str, str]:
 
 
 def strangers_form() -> dict[str, str]:
-    """Read the form of a user who is not signed in, as `form` does. Raises `Rejected` if too many are being read."""
+    """Read the form of a user who is not signed in, as `form` does.
+
+    Raises `Rejected` if 12 others are being read and none ends within half a second.
+    """
     if not _strangers.acquire(timeout=0.5):
         crowded = Message("Too many are signing in: try again in a moment.")
         raise Rejected("rate-limited", crowded, {"Retry-After": "1"})

@@ -45,7 +45,10 @@ _HEADERS = {
 
 
 def _is_sane(request_id: str) -> bool:
-    """Whether a request id may be logged. A token or a card number sent as an id may not."""
+    """Whether a request id may be logged: 1 to 64 ASCII letters, digits, `.`, `_` and `-`.
+
+    A token of the service or payment data, such as a card number, may not.
+    """
     return bool(_SANE_ID.fullmatch(request_id)) and not (
         request_id.startswith("rfd_") or holds_payment_data(request_id)
     )
@@ -97,7 +100,10 @@ class Output:
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Write a line. If it cannot be written as a whole, it is counted as dropped; no error is raised."""
+        """Write a line. If it cannot be written as a whole, it is counted as dropped; no error is raised.
+
+        The line after one that was cut short begins on a line of its own.
+        """
         begun = b"\n" + line if self._torn else line
         try:
             written = self._output.write(begun) or 0
@@ -169,7 +175,10 @@ ENDING = timedelta(days=30)
 
 
 def _announce_end(response: Response, measured: Metrics) -> str | None:
-    """When the caller's token expires, if that is soon; then the response and the measurements say so, too."""
+    """When the caller's token expires, if that is within 30 days, else None.
+
+    Then it is also set as the header `Token-Expires` of the response, and in the measurements.
+    """
     principal: Principal | None = g.get("principal")
     if principal is None or principal.expires_at is None:
         return None
@@ -184,7 +193,9 @@ def _announce_end(response: Response, measured: Metrics) -> str | None:
 def register(app: Flask) -> None:
     """Give every request of the app its id and log line, and every response its measurement and default headers.
 
-    Also logs failures and checkpoints on standard output, and warnings of the database driver on standard error.
+    The id is the request's own `X-Request-ID` if it may be logged, else a new one. From now on, failures and
+    checkpoints are logged on standard output, and warnings of the database driver on standard error, for the whole
+    process. The app must have its store.
     """
     measured = app.extensions["refunds.metrics"] = Metrics()
     log = app.extensions["refunds.log"] = _log_to(sys.stdout.buffer, measured.dropped_lines)

@@ -22,7 +22,7 @@ _LISTED = 4
 
 
 def render_html(sheet: Sheet) -> str:
-    """The sheet as a page to print."""
+    """The sheet as a page to print, in the reader's language."""
     return written(
         "deadlines.html",
         sheet=sheet,
@@ -36,7 +36,7 @@ def render_html(sheet: Sheet) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    """The title of the sheet, in one line."""
+    """The title of the sheet, in one line, in the reader's language."""
     return translate(
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
@@ -52,7 +52,7 @@ def heading() -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, or "most regions" if the largest group is too long to list.
+    """The names of the groups: their regions, or "most regions" for the largest group if it has more than four.
 
     If all of several regions are one group, it is "everywhere".
     """
@@ -75,7 +75,11 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> list[str]:
-    """What the reader of the sheet must also know, in sentences."""
+    """What the sheet does not show, in sentences; empty if there is nothing else to know.
+
+    These are earlier services, if there were too many rows, and orders from before the version took effect, if it
+    judges by the time of the order.
+    """
     lines = []
     if sheet.shortened:
         lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))

@@ -64,7 +64,10 @@ class Chart:
 
 
 def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
-    """The chart of the months; None if no contact flips."""
+    """The chart of the months (`YYYY-MM`), in the order given; None if no contact flips.
+
+    At most twelve columns are named.
+    """
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

@@ -94,7 +94,10 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent writes to the customer about a decision, in a paragraph; parameters as in `spoken_words`."""
+    """What an agent writes to the customer about a decision, in a paragraph; other parameters as in `spoken_words`.
+
+    Without an `order_id`, the text names no order.
+    """
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     return translate(
         _WRITTEN_THEN if _was_in_time(outcome, ended) else _WRITTEN[outcome.reason],
@@ -106,7 +109,10 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """How the window was counted, with the public holidays and closures that it passes over."""
+    """How the window of a decision was counted, in a sentence that names the holidays and closures it passes over.
+
+    Without a window, the sentence makes no sense.
+    """
     passed_over = ", ".join(_passed_over(outcome))
     if not passed_over:
         return translate(
@@ -121,7 +127,7 @@ def _counted(outcome: Outcome, words: dict[str, object]) -> str:
 
 
 def _passed_over(outcome: Outcome) -> Iterator[str]:
-    """The public holidays and closures in a window, each with its date."""
+    """The public holidays and closures on which a window was not counted, each with its date; no weekends."""
     for day in outcome.days:
         if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
             yield f"{why_text(day.date, day.why, outcome.region)} ({date_text(day.date)})"

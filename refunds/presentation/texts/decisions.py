@@ -87,7 +87,7 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def outcome_words(outcome: Outcome) -> dict[str, Any]:
-    """The values that sentences about a decision are filled with, by name; empty for what it does not have."""
+    """The values for sentences about a decision, by name, in the reader's language; empty for what it does not have."""
     window = outcome.window
     return {
         "service_day": date_text(window.service_day) if window else "",
@@ -110,7 +110,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """How much of the window was left at the request; empty if none ran yet or any more.
+    """How many business days of the window were left at the request, in a sentence; empty if no window ran then.
 
     `then` is whether the request was on an earlier date: it is told of in the past.
     """

@@ -46,7 +46,10 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """A difference in words: what the term says now, and what it said before, if anything; instants in a time zone."""
+    """A difference in words: what the term says now, and what it said before, if anything; instants in a time zone.
+
+    For closures and texts, only what has changed.
+    """
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -133,7 +136,10 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """The effect of a closure, in sentences; if it is not `new`, that it was entered before. `notices` are codes."""
+    """The effect of a closure, in sentences; if it is not `new`, that it was entered before, and nothing has changed.
+
+    `notices` are codes, `in_the_past` and `no_business_day`; they matter only if it is new.
+    """
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))

@@ -129,7 +129,10 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 def _request(body: dict[str, Any]) -> Request:
-    """The request in a body. Raises `InvalidInput` unless the order and the contact are each given in one way."""
+    """The request in a body.
+
+    Raises `InvalidInput` unless it has either `order_id` or `order`, and either `contact_id` or `contact`.
+    """
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
             detail = Message("give either %(one)s or %(other)s", one=one, other=other)

@@ -248,9 +248,10 @@ def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
-    """The corrected order. Raises as `orders.correct`, and `InvalidInput` if there is no reason.
+    """The corrected order. The request must have an If-Match.
 
-    Raises `PreconditionFailed` also if the request's If-Match is no ETag of an order.
+    Raises `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
+    it has no ETag of an order, and what `orders.correct` raises.
     """
     if reason is None:
         raise InvalidInput([FieldError("/correction_reason", Message("is required for a correction"), "required")])

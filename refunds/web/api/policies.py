@@ -126,7 +126,7 @@ def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
 
 
 def _policy_data(policy_id: str) -> dict[str, Any]:
-    """A policy as the API returns it. Raises `NotFound` if there is none."""
+    """A policy as the API returns it, with its versions but not their terms. Raises `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     newest = next((record for record in reversed(records) if _has_begun(record)), None)
     return {

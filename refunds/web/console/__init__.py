@@ -50,9 +50,10 @@ _NAVIGATION = (
 
 
 def bind_chosen_language() -> None:
-    """For a page of the console, bind the language that the reader has chosen, if any.
+    """For a page of the console, bind the language that the reader has chosen; without a choice, nothing changes.
 
-    It is chosen by `lang` in the address of a page; the session keeps it.
+    It is chosen by `lang` in the address of a GET, and the session keeps it. Other values than the service's languages
+    are ignored.
     """
     if not request.path.startswith(PREFIX):
         return
@@ -70,11 +71,14 @@ def screen(
     method: str = "GET",
     form_view: View | None = None,
 ) -> Callable[[View], View]:
-    """Declare a view as a screen or as the action of a form. It gets its unit of work and its form.
+    """Declare a view as a screen or as the action of a form: add its route, with the view's name.
 
-    `form_view` shows the form again, with what was typed, if the view raises `InvalidInput`; after a POST also if the
-    records are not available, or if no page of this session has sent the form, which is then not acted on. Without a
-    `form_view`, these are problems. One of `scopes` is needed; if empty, any user may.
+    The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
+    arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
+    typed, if the view raises `InvalidInput`; after a POST also if the records are not available, or if no page of this
+    session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An idempotent view
+    acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed; if
+    empty, any user may.
     """
 
     def declare(view: View) -> View:
@@ -106,9 +110,10 @@ def screen(
 
 
 def _sent() -> Form:
-    """The parameters of the address and the form, which takes precedence.
+    """The form with the parameters of the address and the fields that were sent, which take precedence; without `lang`.
 
-    A form that was not sent by a page of this session is marked as stale. Raises as `sessions.form`.
+    Its `notice` is `stale` if it was not sent by a page of this session. Raises `InvalidInput` if a parameter or a
+    field is repeated, and otherwise as `sessions.form`.
     """
     sent, own = intake.parameters(request), True
     sent.pop("lang", None)
@@ -122,7 +127,7 @@ def _sent() -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
-    """The page of `form_view` with this form and status. Raises `Rejected` if there is no such view."""
+    """The page of `form_view` with this form and status. Raises `Rejected` if `form_view` is None."""
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -138,7 +143,11 @@ class _FormData(dict[str, str]):
 
 
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
-    """A page of the console, from its template and values, with the form as it was typed, its errors and its notice."""
+    """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
+
+    `template` is a file in `console/`; `values` take precedence over the values that all pages have. A form without an
+    `idempotency_key` gets a new one. Browsers may load what the page needs only from the service.
+    """
     principal = g.get("principal")
     common = {
         "principal": principal,

@@ -25,7 +25,11 @@ RECENT = 50
 
 @screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """A cancellation: its reference, what happens next, what to tell the customer, and the form to revoke it."""
+    """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
+
+    There is nothing to tell if it was revoked. It has the form to revoke it if the user may do so now. Raises
+    `NotFound` if there is no such cancellation.
+    """
     found = uow.cancellations.get(cancellation_id)
     words = {}
     if found.state is not State.REVOKED:
@@ -58,7 +62,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     form_view=cancellation,
 )
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Revoke a cancellation, and show it again."""
+    """Revoke a cancellation for the reason in the form, and redirect to it. Raises as `settlements.revoke`."""
     found = form.read(RevocationRequestSchema)
     settlements.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
@@ -68,7 +72,8 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's.
 
-    Raises `CancellationStateConflict` if the cancellation was revoked.
+    Raises `NotFound` if there is no such cancellation, `CancellationStateConflict` if it was revoked, and
+    `InvalidInput` if the service does not have the language.
     """
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
@@ -77,7 +82,10 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The latest cancellations that the signed-in user issued, with which can still be revoked, and for how long."""
+    """The last 50 cancellations that the signed-in user issued, newest first.
+
+    Each has whether they can still revoke it, and for how long.
+    """
     found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
     left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}

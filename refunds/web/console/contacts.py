@@ -42,9 +42,10 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
-    """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`.
+    """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`. Nothing is recorded yet.
 
-    Raises `NotFound`, `Forbidden` if an override lacks its scope, and `ContactStateConflict`.
+    Times that cannot be read or are not possible are shown as errors. The session keeps the channel. Raises `Forbidden`
+    if the form has an override and the user lacks its scope, and what `_taken_over` and `_foreseen` raise.
     """
     form = _taken_over(uow, form)
     found = form.read_leniently(EntrySchema)
@@ -75,9 +76,10 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
 
 
 def _taken_over(uow: UnitOfWork, form: Form) -> Form:
-    """The form, filled with the recorded details of the contact that it supersedes.
+    """The form, with the recorded details, times and channel of the contact that it supersedes in place of its own.
 
-    It stays as it is if it supersedes none, or has been sent: then what was typed counts.
+    It stays as it is if it supersedes none, or has been sent: then what was typed counts. Raises `NotFound` if there is
+    no such contact.
     """
     earlier = form.read_leniently(EntrySchema).get("supersedes")
     if earlier is None or request.method == "POST":
@@ -91,7 +93,7 @@ def _taken_over(uow: UnitOfWork, form: Form) -> Form:
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """How and when the customer asked; None if a time cannot be read. The session keeps the channel."""
+    """How and when the customer asked; None if a time cannot be read. The session keeps the channel in either case."""
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:
@@ -101,9 +103,11 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if any, and the decision that would be made, or the errors that prevent it.
+    """The order, the stored contact if any, and the decision that would be made now; nothing is recorded.
 
-    Raises `NotFound`, and `ContactStateConflict` if the stored contact cannot lead to a cancellation of this order.
+    For a new contact whose times cannot be read or are not possible, the errors, and None for the decision. Raises
+    `NotFound` if there is no such order or contact, `ContactStateConflict` if the stored contact is about another
+    order, is superseded or resolved, or does not ask for a cancellation, and what `orders.decided` raises.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
@@ -118,7 +122,10 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """The contact as it was entered, not recorded yet. Raises `InvalidInput` if a time cannot be read."""
+    """The contact as it was entered, not recorded yet. Without an intent, it asks for a cancellation.
+
+    The session keeps the channel. Raises `InvalidInput` if a time cannot be read.
+    """
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     return NewContact(
         channel=how.channel,
@@ -137,9 +144,11 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
     form_view=confirm,
 )
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Cancel an order, on a stored contact or one entered now, and show the cancellation.
+    """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation.
 
-    If that is refused, a contact entered now is recorded all the same, and the contact is shown.
+    If that is refused, a contact entered now is recorded all the same, and the redirect is to the contact. The decision
+    is counted either way. Raises `InvalidInput` if the form does not fit or an override has no reason, and what
+    `cancellations.issue` raises.
     """
     found = form.read(EntrySchema)
     override = None
@@ -164,7 +173,10 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     form_view=confirm_record,
 )
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a contact with its decision, without cancelling: a question, or a request for later. Then show it."""
+    """Record a contact with its decision, without cancelling: a question, or a request for later. Then redirect to it.
+
+    The decision is counted. Raises `InvalidInput` if the form does not fit, and what `contacts.record` raises.
+    """
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
@@ -173,7 +185,11 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of the requests that are open: their order is not cancelled, and they are not resolved or superseded."""
+    """A page of up to 25 open requests, oldest first.
+
+    They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Raises
+    `InvalidCursor` if `after` in the address is no cursor of this list.
+    """
     items, following = paginate(
         uow,
         "open",
@@ -189,7 +205,11 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """A contact, the decision on it, and what can be done about it now."""
+    """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
+
+    If it is not open, or no decision is possible now, the recorded one is shown for both. Raises `NotFound` if there is
+    no such contact.
+    """
     found = uow.contacts.get(contact_id)
     outcome = preview = found.outcome
     if found.is_open:

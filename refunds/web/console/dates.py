@@ -25,10 +25,11 @@ _LEAP_YEARS_APART = 8
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
-    """The local date that a text names, and the time of day, or None if it names no time.
+    """The local date that a text in German or English names, and the time of day, or None if it names no time.
 
     A date without a year is the most recent such date, today included. A time alone is a time today. Raises
-    `ValueError` if the text is not a date, if there is no such date or time, or if its weekday is another.
+    `ValueError` if the text is not a date in one of the accepted forms, if there is no such date or time, or if its
+    weekday is another.
     """
     rest, clock = " ".join(text.split()), None
     if not rest:
@@ -45,7 +46,10 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
 
 def _day(text: str, today: date) -> date:
-    """The date that a text names, which has no weekday and no time. Raises `ValueError`."""
+    """The date that a text names, which has no weekday and no time; without a year, the most recent such date.
+
+    Raises `ValueError` if it is in none of the accepted forms, or there is no such date.
+    """
     found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
     if found is None:
         raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
@@ -54,7 +58,7 @@ def _day(text: str, today: date) -> date:
 
 
 def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
-    """The dates with this day and month that are not in the future, latest first. Raises `ValueError` at the end."""
+    """The dates with this day and month, from today back to eight years ago, latest first. Then raises `ValueError`."""
     for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
         with suppress(ValueError):
             if (such := date(year, month, day)) <= today:
@@ -63,7 +67,10 @@ def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
 
 
 def _month(text: str) -> int:
-    """The number of a month, from its digits or its name. Raises `ValueError` if it is no name of a month."""
+    """The number of a month, from its digits or its German or English name. Raises `ValueError` if it is neither.
+
+    Digits are not checked: 13 is returned as it is.
+    """
     number = int(text) if text.isdigit() else month_numbers().get(text.lower())
     if number is None:
         raise ValueError("no such month")

@@ -51,7 +51,8 @@ class Asked:
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
 
-    The session keeps the channel. Raises `InvalidInput` if a time cannot be read.
+    The session keeps the channel. Raises `InvalidInput`, with the errors of both times, if one is not a date with its
+    time.
     """
     if "channel" in found:
         session["channel"] = str(found["channel"])
@@ -70,7 +71,8 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     """The form to check an order by a number, or by a day and a region; it is shown again with what was wrong.
 
-    Outside production, also the demonstration orders of today.
+    `order_id` is filled in as the number if none was typed. Outside production, the demonstration orders of today are
+    listed.
     """
     production = _in_production()
     return page(
@@ -86,9 +88,11 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the answer for the order or the customer with a number, or for a day.
+    """Redirect to the answer for the order with a number, to the orders of a customer, or to the answer for a day.
 
-    Raises `InvalidInput` if nothing has this number, and if what was typed cannot be read or decided.
+    The day counts if it is asked for, if there is no number or nothing has it, or if the user may not read orders.
+    Nothing is recorded or counted. Raises `InvalidInput` if nothing has the number and no day is given, or if what was
+    typed cannot be read; and what `_on_an_order` and `_on_a_day` raise.
     """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
@@ -107,7 +111,10 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """The redirect to the answer for a day and a region, as typed. Raises `InvalidInput`, also if no day was typed."""
+    """The redirect to the answer for a day and a region, as typed, with exact instants in its address.
+
+    Raises `InvalidInput` if no day was typed, and what `_on_a_day` raises.
+    """
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput([FieldError(f"/{wanted}", Message("give a number, or a day"), "required")])
@@ -117,7 +124,10 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
 
 
 def _known(region: str | None) -> str | None:
-    """The region as it is. Raises `InvalidInput` if it is unknown, or could mean a part of the policy's country."""
+    """The region as it is; None stays None. Raises `InvalidInput` if it is not known, or is ambiguous.
+
+    It is ambiguous if it is also the code of a part of the default policy's country, without the country.
+    """
     if region is not None:
         require_region(region, "/region")
         if any(part.endswith(f"-{region}") for part in _regions()):
@@ -127,7 +137,11 @@ def _known(region: str | None) -> str | None:
 
 
 def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
-    """None and the order with this id or cancellation reference; else a customer's id and up to two of their orders."""
+    """The customer with a number and up to two of their orders; None and the order if the number is an order's.
+
+    Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.
+    If nothing has the number, None and no orders.
+    """
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
             return None, [uow.orders.get(spelt)]
@@ -139,7 +153,7 @@ def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]
 
 
 def _is_misheard(number: str) -> bool:
-    """Whether a number looks like a reference but cannot be one."""
+    """Whether a number has the ten digits of a reference, spaces and hyphens aside, but a wrong check digit."""
     digits = number.replace("-", "").replace(" ", "")
     if not re.fullmatch(r"[0-9]{10}", digits):
         return False
@@ -152,7 +166,10 @@ def _is_misheard(number: str) -> bool:
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """A page of the orders of a customer, by the customer's opaque id. Raises `NotFound` if they have none."""
+    """A page of up to 25 orders of a customer, by the customer's opaque id.
+
+    Raises `NotFound` if they have none, and `InvalidCursor` if `after` in the address is no cursor of this list.
+    """
     given = form.read(CustomerSchema).get("after")
     items, following = paginate(
         uow,
@@ -174,7 +191,8 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 
-    If a time in the address is not an exact instant, redirects to the address in which it is.
+    If a time in the address is not an exact instant, redirects to the address in which it is, without counting. Raises
+    what `_on_an_order` raises.
     """
     order, decision, how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
@@ -189,9 +207,10 @@ def _is_exact(form: Form, how: Asked) -> bool:
 
 
 def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
-    """An order, the decision on it, and how and when the customer asks. The session keeps the channel.
+    """An order, the decision on it, and how and when the customer asks. Nothing is recorded or counted.
 
-    Raises `NotFound`, and `InvalidInput` if a time cannot be read or is not possible.
+    The session keeps the channel. Raises `NotFound` if there is no such order, `InvalidInput` if a time cannot be read
+    or is not possible, and what `orders.decided` raises.
     """
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
@@ -201,7 +220,10 @@ def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple
 
 @screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`."""
+    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`.
+
+    Raises `InvalidInput` if no day is given, and what `_on_a_day` raises.
+    """
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput([FieldError("/provided_on", Message("is required"), "required")])
@@ -212,9 +234,11 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """The decision for a day and a region, as typed, and how and when the customer asks.
+    """The decision of the default policy for a day and a region, as typed, and how and when the customer asks.
 
-    The session keeps the channel. Raises `InvalidInput`, also if there is no holiday data or no policy for the day.
+    `found` must have the day; without a time, the service counts as provided when the day begins. The session keeps the
+    channel; nothing is recorded. Raises `InvalidInput` if something cannot be read, the region is not known, the
+    request is in the future or before it was sent, or there is no holiday data or no policy for the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
@@ -240,7 +264,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:
-    """The page with the answer; the decision is counted."""
+    """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
@@ -273,7 +297,7 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
 
 
 def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
-    """What to say and what to write to the customer, by language."""
+    """What to say to the customer and what to write, by the code of the language; parameters as in `written_words`."""
     return {
         name: (
             spoken_words(outcome, reference, ended=ended),
@@ -285,7 +309,10 @@ def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) 
 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
-    """Register the demonstration orders of today, and show Check. Raises `NotFound` in production."""
+    """Register the demonstration orders of today, and redirect to Check. Those that exist stay as they are.
+
+    Raises `NotFound` in production.
+    """
     if _in_production():
         raise NotFound(Message("nothing is made up in production"))
     demonstration.register(uow, production=False)
@@ -303,7 +330,7 @@ def _in_production() -> bool:
 
 
 def _regions() -> list[str]:
-    """The codes of the default policy's country and of its subdivisions."""
+    """The code of the country of the default policy, by its latest version, and those of the country's subdivisions."""
     policies = present_policies()
     country = policies[policies.default].versions[-1].terms.country
     return [country, *(f"{country}-{code}" for code in subdivisions(country))]

@@ -23,7 +23,7 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 def verify(uow: UnitOfWork, form: Form) -> Response:
     """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
 
-    Then show the journal with the result.
+    Then show the newest events with the result: that all is sound, or the first place that is not, which is not raised.
     """
     checkpoints = list(auth.store().checkpoints)
     try:

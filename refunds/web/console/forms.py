@@ -70,7 +70,10 @@ class Form:
 
     @classmethod
     def of(cls, sent: Mapping[str, str]) -> Self:
-        """The form that was sent, without blank fields and without spaces around the others."""
+        """The form that was sent, without blank fields, and without spaces around the others; CR LF becomes LF.
+
+        `idempotency_key` is taken out of its data.
+        """
         trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
         return cls(data, data.pop("idempotency_key", None))
@@ -80,7 +83,7 @@ class Form:
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The values among those typed that fit the schema; the others are left out, for a form that is shown again."""
+        """The values among those typed that fit the schema; the others, and fields unknown to it, are left out."""
         try:
             found: Any = schema().load(self.data, unknown=EXCLUDE)
         except ValidationError as error:
@@ -167,7 +170,10 @@ class WhatIfSchema(StrictSchema):
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
-    """The result of each read, in order. Raises `InvalidInput` with the errors of all of them at once."""
+    """The result of each read, in order.
+
+    If some raise `InvalidInput`, the others are still called; then raises one `InvalidInput` with the errors of all.
+    """
     found: list[Any] = []
     errors: list[FieldError] = []
     for read_one in reads:

@@ -101,7 +101,10 @@ _WRONG: Mapping[str, Message] = {
 
 
 def field_error_text(field_error: FieldError) -> str:
-    """What to do about a field error, by its code or else by the last step of its pointer, the field's name."""
+    """What to do about a field error, in the reader's language: by its code, or else by the field's name.
+
+    If neither is known, general advice. The name is the last step of its pointer.
+    """
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
     return translate(_WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW)
@@ -167,7 +170,10 @@ _NOT_UNDERSTOOD = (
 
 
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
-    """The title of a problem, and what to do about it; if holiday data does not reach far enough, with its years."""
+    """The title of a problem, and what to do about it, in the reader's language; for an unknown slug, general words.
+
+    For a `CalendarNotCovered`, with the years that the holiday data covers.
+    """
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):
         covered = translate(

@@ -19,7 +19,10 @@ from refunds.web.schemas.documents import HTML
 
 @screen("/orders/<order:order_id>/history", scopes=(Scope.ORDERS_READ,))
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The history of an order: its contacts, decisions and cancellations in order."""
+    """The page with all events of an order from the first, with its contacts, decisions and cancellations.
+
+    Raises `NotFound` if there is no such order.
+    """
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
     return page(
@@ -37,9 +40,10 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Everything stored about an order and proof that none of it was changed, as a page to print.
+    """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
 
-    It is in the `language` of the address or else the reader's.
+    It is in the `language` of the address or else the reader's. Raises `InvalidInput` if the service does not have the
+    language, and what `evidence.gather` raises.
     """
     found = evidence.gather(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):

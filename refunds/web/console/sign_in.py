@@ -26,11 +26,12 @@ from refunds.web.problems import HEADERS, Rejected, slug_of
 @blueprint.post("/sign-in/", defaults={"rest": ""})
 @blueprint.post("/sign-in/<path:rest>")
 def sign_in(rest: str) -> Response:
-    """Begin a session and continue to the requested page, with the form that was being sent to it, if any.
+    """Begin a session and redirect to the requested page, or show the form again that was being sent to it.
 
-    Shows the sign-in page again if the name or the password is wrong, if there were too many attempts, or if no page of
-    this session has sent the form. Attempts are counted and logged. Raises `Rejected` if the form comes from another
-    site, and as `sessions.strangers_form`.
+    Shows the sign-in page again if the name or the password is wrong, if the user is disabled, if there were too many
+    attempts, or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and
+    logged. Raises `Rejected` if the form comes from another site, `Crowded` if too many are signing in, and what
+    `sessions.strangers_form` and `_resumed` raise.
     """
     sessions.require_same_site()
     store, form = auth.store(), sessions.strangers_form()
@@ -56,7 +57,7 @@ sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 @screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
-    """End every session of the user, in all browsers. Then go to Check."""
+    """End every session of the user, in all browsers. Then redirect to Check."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
     return to("check")
@@ -64,7 +65,7 @@ def sign_out(uow: UnitOfWork, _: Form) -> Response:
 
 @screen("/<path:rest>", scopes=())
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
-    """Continue from a sign-in address to the page it names. Raises `NotFound` for any other address."""
+    """Redirect from a sign-in address to the page it names. Raises `NotFound` for any other address."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))
     raise NotFound
@@ -87,7 +88,10 @@ def _is_page(rest: str) -> bool:
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """The endpoint and arguments of an address. Raises `NotFound` or `MethodNotAllowed` if there are none."""
+    """The endpoint and arguments of an address below the console, for a method.
+
+    Raises `NotFound` if there is nothing, and `MethodNotAllowed` if it takes only other methods.
+    """
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -99,7 +103,8 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
-    A failure of the service is logged. An exception that is no problem, such as a redirect, is returned as it is.
+    The sign-in page keeps a form that was sent. A failure of the service is logged. An exception that is no problem,
+    such as a redirect, is returned as it is.
     """
     if isinstance(error, Unauthenticated):
         try:
@@ -120,7 +125,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 
 def _asked_to_sign_in() -> Response:
-    """The sign-in page, shown in place of the requested page. It keeps a form that was sent.
+    """The sign-in page, shown in place of the requested page, with the status 401. It keeps a form that was sent.
 
     Raises as `sessions.strangers_form` if that form cannot be read.
     """
@@ -133,7 +138,10 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """The sign-in page on the way to the page at `rest`: `kept` is a form for it, and `said` what the user is told."""
+    """The sign-in page on the way to the page at `rest`, with a kept form for that page, if any.
+
+    `said` is the code of what the user is told; None: nothing. `name` is filled in.
+    """
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")
     return page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
@@ -142,7 +150,8 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
 def _resumed(rest: str, kept: str) -> Response:
     """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
 
-    Redirects to Check if there is no such page. Raises `Forbidden` if the user may not send the form.
+    Redirects to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object. Raises
+    `Forbidden` if the user may not send the form, and what showing it raises.
     """
     try:
         endpoint, arguments = _matched(rest, "POST")

@@ -127,7 +127,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
 
 
 def _typed(event: EventType, data: dict[str, ma.fields.Field[Any]]) -> type[ma.Schema]:
-    """The schema of the events of a type."""
+    """The schema of the events of a type, whose `data` has these fields; its name is made from the type."""
     name = re.sub(r"[._]?([a-z]+)", lambda word: word[1].title(), event)
     of_type = response_fields.ResponseSchema.from_dict(data, name=f"{name}DataSchema")
     return EventSchema.from_dict(

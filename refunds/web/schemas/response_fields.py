@@ -23,7 +23,7 @@ _NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
 
 
 def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
-    """A function that makes fields of a kind, each with its description."""
+    """A function that makes fields of a kind, each with its description; `schema` is added to their JSON schema."""
 
     def make(description: str, *, required: bool = True, allow_none: bool = False) -> ma.fields.Field[Any]:
         metadata = {"description": description} | (schema or {})
