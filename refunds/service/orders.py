@@ -1,6 +1,6 @@
 """Orders: the facts that billing states, and whether orders can be cancelled."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -130,7 +130,7 @@ def _chunks(
         yield chunk
 
 
-def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: set[int]) -> Order:
+def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collection[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
     With another customer, all records about the order are encrypted under their key, and the earlier customer is
