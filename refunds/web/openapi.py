@@ -15,12 +15,13 @@ import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
+from refunds.domain.business_days import WEEKDAYS
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
-from refunds.web.auth import Scopes
-from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction, View
+from refunds.web.endpoint import JSON, Answer, Operation, Tag, Transaction
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
+from refunds.web.schemas.examples import SHARED
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.response_fields import Either
 
@@ -35,6 +36,8 @@ happened in a feed of events.
 
 * Send instants as RFC 3339 with an offset. Responses give them in UTC. Local dates are in the policy's time zone.
 * Unknown fields are refused. Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
+* Fields may be added to responses: ignore those that you do not know. For a Go client that does, and reads the feed,
+  give openapi-generator `disallowAdditionalPropertiesIfNotPresent=false,useOneOfDiscriminatorLookup=true`.
 * Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
 * HTTP requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
   token's role may not see are null.
@@ -101,8 +104,10 @@ def _write_components(spec: APISpec) -> None:
     """Write the components that operations refer to."""
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
+    components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})
     for name, (text, kind) in _HEADERS.items():
-        components.header(name, {"description": text, "schema": {"type": kind}})
+        form = {"format": "int32"} if kind == "integer" else {}
+        components.header(name, {"description": text, "schema": {"type": kind} | form})
     components.security_scheme(
         "token",
         {
@@ -116,6 +121,8 @@ def _write_components(spec: APISpec) -> None:
         form = {"pattern": idempotency.KEY} if required else {}
         described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
         components.parameter(component, "header", described)
+    for name, example in SHARED.items():
+        components.example(name, dict(example))
     by_status: dict[int, list[str]] = {}
     for slug, problem in PROBLEMS.items():
         if slug == "method-not-allowed":  # no operation can answer with it
@@ -158,7 +165,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
         parameters.append("IdempotencyKey")
     document: dict[str, Any] = {
         "summary": (inspect.getdoc(view) or "").partition("\n")[0],
-        "description": _description(view, scopes),
+        "description": _description(operation),
         "tags": [tag.name],
         "operationId": first + "".join(map(str.title, others)),
         "parameters": [*parameters, *operation.headers],
@@ -184,18 +191,26 @@ def _brought_problems(operation: Operation) -> list[str]:
     ]
 
 
-def _description(view: View, scopes: Scopes) -> str:
-    """The docstring after its first line, and the scopes."""
-    text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
+def _description(operation: Operation) -> str:
+    """The docstring after its first line, the scopes, and what sending the request again does if it is not a GET."""
+    text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
+    scopes, again = operation.scopes, "" if operation.method == "GET" else _AGAIN[operation.transaction]
     if scopes is None:
         return f"{text}\n\nNo token is needed."
-    return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}."
+    return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}.{again}"
+
+
+_AGAIN = {
+    None: " Read-only and idempotent.",
+    Transaction.READ: " Read-only and idempotent.",
+    Transaction.WRITE: " Idempotent.",
+    Transaction.IDEMPOTENT: " Idempotent by its `Idempotency-Key`.",
+}
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
     """The responses of an operation, by status."""
-    idempotent = operation.transaction is Transaction.IDEMPOTENT
-    responses = {str(answer.status): _answer(answer, idempotent=idempotent) for answer in operation.answers}
+    responses = {str(answer.status): _answer(operation, answer) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -206,16 +221,18 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return responses
 
 
-def _answer(answer: Answer, *, idempotent: bool) -> dict[str, Any]:
+def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
     """A successful response as it is in the document."""
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
     forms = {form: {"schema": schema} for form, schema in answer.also.items()}
-    headers = ["X-Request-ID", *(["ETag"] if answer.etag else [])]
+    headers = ["X-Request-ID", *([] if operation.scopes is None else ["Token-Expires"])]
+    if answer.etag:
+        headers.append("ETag")
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
-    if idempotent:
+    if operation.transaction is Transaction.IDEMPOTENT:
         headers += ["Idempotent-Replayed", "Cancellation-State"]
     document = {
         "description": answer.description,
@@ -316,7 +333,8 @@ def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[s
         if field.discriminator:
             named = {value: converter.resolve_nested_schema(schema)["$ref"] for value, schema in field.by.items()}
             either["discriminator"] = {"propertyName": field.discriminator, "mapping": named}
-        return either
+        converter.spec.components.schema(field.component, either)
+        return {"$ref": f"#/components/schemas/{field.component}"}
     schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))
     if field.allow_none and "enum" in schema:
         schema["enum"] = [*schema["enum"], None]

@@ -80,9 +80,11 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
-    Makes a new decision on the order's current facts and the contact's own times. If it is a refusal, a contact sent
-    in the same body is recorded all the same, and the problem names its id; a supervisor can send that id with an
-    override later. An order has at most one cancellation that is not revoked.
+    Call it when a customer asks to cancel. Makes a new decision on the order's current facts and the contact's own
+    times. If it is a refusal, a contact sent in the same body is recorded all the same, and the problem names its id; a
+    supervisor can send that id with an override later. An order has at most one cancellation that is not revoked.
+    Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the open list. An
+    order or a contact that is sent with it is recorded with its own events, even if the decision is a refusal.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -104,7 +106,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
-    The cancellation with the decision it was issued on, and its settlement or revocation.
+    The cancellation with the decision it was issued on, and its settlement or revocation. Use it to see what has become
+    of it.
     """
     return reply(cancellation_data(uow.cancellations.get(cancellation_id)), etag=True)
 
@@ -125,7 +128,7 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
     You can filter by order, by the reference that the customer reads out, by state, and by whether billing should have
-    settled them by now.
+    settled them by now. Use it to find what is to be refunded.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     fetch = partial(
