@@ -173,6 +173,8 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
         "security": [] if scopes is None else [{"token": []}],
         "x-scopes": list(map(str, scopes or ())),
     }
+    if operation.deprecated:
+        document["deprecated"] = True
     if operation.body:
         examples = {"examples": operation.body_examples} if operation.body_examples else {}
         document["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body} | examples}}
