@@ -35,9 +35,10 @@ test: dev npm
 check: dev
 	$(PYTEST) -q -k "not postgresql" tests/unit tests/properties tests/service tests/api tests/console
 
-# What the tests have in small, in full.
+# What the tests have in small, in full, and clients by more generators.
 proofs: export PROOFS = 1
 proofs: dev npm
+	@$(INSTALL) requirements-generators.txt
 	@$(BIN)/python -m tests.needs
 	$(PYTEST) -q -m proof
 
@@ -87,6 +88,7 @@ lock: dev
 	$(LOCK) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
 	$(LOCK) --group docs -c requirements-dev.txt -o requirements-docs.txt
+	$(LOCK) --group generators -c requirements-dev.txt -o requirements-generators.txt
 	$(LOCK) --group install -o tools/requirements-uv.txt
 
 npm: dev

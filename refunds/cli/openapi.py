@@ -13,7 +13,7 @@ from refunds.cli import Command
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
 @with_appcontext
 def command(output: Path | None) -> None:
-    """Print the API document as YAML, or write it to a file, which is replaced."""
+    """Print the API document as YAML, or replace a file."""
     text = current_app.extensions["refunds.contract"].text
     if output:
         output.write_text(text, encoding="utf-8")

@@ -272,8 +272,9 @@ class Weekdays(_Strict, fields.Field[Week]):
     @property
     def json_schema(self) -> dict[str, Any]:
         """The list in the API document, and null if allowed."""
-        days = {"type": "string", "enum": [*WEEKDAYS, "country"]}
         kind = ["array", "null"] if self.allow_none else "array"
+        # By name: the list of an enumeration without one does not compile in Java.
+        days = {"$ref": "#/components/schemas/Weekday"}
         return {"type": kind, "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:

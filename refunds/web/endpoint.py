@@ -6,12 +6,14 @@ of the API is declared beside its view; the endpoint and the API document are bo
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
 import marshmallow as ma
-from flask import Flask, Response, g, request
+from flask import Flask, Response, after_this_request, g, request
+from werkzeug.http import http_date
 
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web import auth, idempotency, intake
@@ -56,7 +58,7 @@ class Operation:
     needed; if empty, any token is enough; if None, no token is needed. A body has at most `most_bytes` bytes.
     `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
     schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
-    those of every operation of its kind.
+    those of every operation of its kind. Responses tell since when it is `deprecated`, and when its `sunset` ends it.
     """
 
     view: View
@@ -73,6 +75,8 @@ class Operation:
     most_bytes: int = 2**16
     refusal: type[ma.Schema] | None = None
     problems: tuple[str, ...] = ()
+    deprecated: datetime | None = None
+    sunset: datetime | None = None
 
 
 class Tag:
@@ -112,6 +116,8 @@ def _serving(operation: Operation) -> View:
     read_body = operation.body().read if operation.body else None
 
     def serve(**arguments: Any) -> Response:
+        if operation.deprecated or operation.sunset:
+            after_this_request(partial(_announce, operation))
         key = idempotency.key_of(request) if operation.transaction is Transaction.IDEMPOTENT else None
         parameters = intake.parameters(request)
         if operation.query or parameters:
@@ -124,6 +130,15 @@ def _serving(operation: Operation) -> View:
 
     serve.scopes = operation.scopes  # type: ignore[attr-defined] # read where requests are admitted
     return serve
+
+
+def _announce(operation: Operation, response: Response) -> Response:
+    """The response with the dates from which its operation is deprecated (RFC 9745) and gone (RFC 8594)."""
+    if operation.deprecated:
+        response.headers["Deprecation"] = f"@{int(operation.deprecated.timestamp())}"
+    if operation.sunset:
+        response.headers["Sunset"] = http_date(operation.sunset)
+    return response
 
 
 class _NoParameters(QuerySchema):

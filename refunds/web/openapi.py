@@ -6,7 +6,7 @@
 import inspect
 import re
 from collections.abc import Iterable
-from functools import cached_property, partial
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -15,12 +15,13 @@ import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
+from refunds.domain.business_days import WEEKDAYS
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
-from refunds.web.auth import Scopes
-from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction, View
+from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
+from refunds.web.schemas.examples import SHARED
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.response_fields import Either
 
@@ -36,7 +37,8 @@ happened in a feed of events.
 * Send instants as RFC 3339 with an offset and up to nine digits after the second, of which six count. Responses give
   them in UTC. Local dates are in the policy's time zone.
 * In a request, unknown fields are refused, and null in an optional field means that it is left out. Fields may be added
-  to responses: accept fields that you do not know.
+  to responses: ignore those that you do not know. For a Go client that does, and reads the feed, give openapi-generator
+  `disallowAdditionalPropertiesIfNotPresent=false,useOneOfDiscriminatorLookup=true`.
 * Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
 * Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
 * HTTP requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
@@ -107,8 +109,10 @@ def _write_components(spec: APISpec) -> None:
     """
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
+    components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})
     for name, (text, kind) in _HEADERS.items():
-        components.header(name, {"description": text, "schema": {"type": kind}})
+        form = {"format": "int32"} if kind == "integer" else {}
+        components.header(name, {"description": text, "schema": {"type": kind} | form})
     components.security_scheme(
         "token",
         {
@@ -122,6 +126,8 @@ def _write_components(spec: APISpec) -> None:
         form = {"pattern": idempotency.KEY} if required else {}
         described = {"name": name, "required": required, "description": text, "schema": {"type": "string"} | form}
         components.parameter(component, "header", described)
+    for name, example in SHARED.items():
+        components.example(name, dict(example))
     by_status: dict[int, list[str]] = {}
     for slug, problem in PROBLEMS.items():
         if slug == "method-not-allowed":  # no operation can answer with it
@@ -167,7 +173,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
         parameters.append("IdempotencyKey")
     document: dict[str, Any] = {
         "summary": (inspect.getdoc(view) or "").partition("\n")[0],
-        "description": _description(view, scopes),
+        "description": _description(operation),
         "tags": [tag.name],
         "operationId": first + "".join(map(str.title, others)),
         "parameters": [*parameters, *operation.headers],
@@ -175,6 +181,8 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
         "security": [] if scopes is None else [{"token": []}],
         "x-scopes": list(map(str, scopes or ())),
     }
+    if operation.deprecated:
+        document["deprecated"] = True
     if operation.body:
         examples = {"examples": operation.body_examples} if operation.body_examples else {}
         document["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body} | examples}}
@@ -193,12 +201,21 @@ def _brought_problems(operation: Operation) -> list[str]:
     ]
 
 
-def _description(view: View, scopes: Scopes) -> str:
-    """The docstring of a view after its first line, and a sentence about the scopes: which, any, or no token needed."""
-    text = (inspect.getdoc(view) or "").partition("\n")[2].strip()
+def _description(operation: Operation) -> str:
+    """The docstring after its first line, the scopes, and what sending the request again does if it is not a GET."""
+    text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
+    scopes, again = operation.scopes, "" if operation.method == "GET" else _AGAIN[operation.transaction]
     if scopes is None:
         return f"{text}\n\nNo token is needed."
-    return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}."
+    return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}.{again}"
+
+
+_AGAIN = {
+    None: " Read-only and idempotent.",
+    Transaction.READ: " Read-only and idempotent.",
+    Transaction.WRITE: " Idempotent.",
+    Transaction.IDEMPOTENT: " Idempotent by its `Idempotency-Key`.",
+}
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -206,9 +223,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
     A 304 is left out.
     """
-    idempotent = operation.transaction is Transaction.IDEMPOTENT
-    written = partial(_answer, idempotent=idempotent, with_token=operation.scopes is not None)
-    responses = {str(answer.status): written(answer) for answer in operation.answers}
+    responses = {str(answer.status): _answer(operation, answer) for answer in operation.answers}
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
@@ -219,21 +234,20 @@ def _responses(operation: Operation) -> dict[str, Any]:
     return responses
 
 
-def _answer(answer: Answer, *, idempotent: bool, with_token: bool) -> dict[str, Any]:
-    """A successful response in the form that `APISpec.path` takes: with schema classes, and headers by name.
-
-    An `idempotent` operation has the headers of a replayed response, too; one `with_token` has that of its end.
-    """
+def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
+    """A successful response in the form that `APISpec.path` takes: with schema classes, and headers by name."""
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
     forms = {form: {"schema": schema} for form, schema in answer.also.items()}
-    headers = ["X-Request-ID", *(["Token-Expires"] if with_token else []), *(["ETag"] if answer.etag else [])]
+    headers = ["X-Request-ID", *([] if operation.scopes is None else ["Token-Expires"])]
+    if answer.etag:
+        headers.append("ETag")
     if CSV in answer.also:
         headers.append("Link")
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
-    if idempotent:
+    if operation.transaction is Transaction.IDEMPOTENT:
         headers += ["Idempotent-Replayed", "Cancellation-State"]
     document = {
         "description": answer.description,
@@ -341,7 +355,8 @@ def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[s
         if field.discriminator:
             named = {value: converter.resolve_nested_schema(schema)["$ref"] for value, schema in field.by.items()}
             either["discriminator"] = {"propertyName": field.discriminator, "mapping": named}
-        return either
+        converter.spec.components.schema(field.component, either)
+        return {"$ref": f"#/components/schemas/{field.component}"}
     schema: dict[str, Any] = dict(getattr(field, "json_schema", {}))
     if field.allow_none and "enum" in schema:
         schema["enum"] = [*schema["enum"], None]

@@ -25,7 +25,14 @@ def served(*request):
 
 
 # Besides random values, each kind of value in each place of each operation; only when proofs are run.
-config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": PROOFS}}})
+# A body that is both invalid and too large is refused for its size.
+refused_with = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]
+config = SchemathesisConfig.from_dict(
+    {
+        "phases": {"coverage": {"enabled": PROOFS}},
+        "checks": {"negative_data_rejection": {"expected-statuses": list(map(str, refused_with))}},
+    }
+)
 schema = schemathesis.openapi.from_wsgi("/openapi.json", served, config=config)
 
 

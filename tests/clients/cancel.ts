@@ -41,6 +41,9 @@ const cancellation_id = answer.response.headers.get("Location")?.split("/").at(-
 
 const one = { path: { cancellation_id } };
 const read = checked(await client.GET("/v1/cancellations/{cancellation_id}", { params: one }));
+const begun = checked(
+  await client.PUT("/v1/cancellations/{cancellation_id}/refund", { params: one, body: { billing_ref: "R-1" } }),
+);
 const settled = checked(
   await client.PUT("/v1/cancellations/{cancellation_id}/settlement", { params: one, body: { billing_ref: "R-1" } }),
 );
@@ -48,4 +51,16 @@ if (read.reference !== issued.reference || settled.settlement?.billing_ref !== "
   throw new Error(`${issued.reference} became ${read.reference}, ${settled.reference}`);
 }
 
-console.log(JSON.stringify({ order, decision, issued, read, settled }));
+const feed = checked(await client.GET("/v1/events"));
+const events: string[] = [];
+for (const event of feed.items) {
+  if (event.order_id === order_id) {
+    events.push(event.type);
+    // The type of an event tells the compiler what is in its data.
+    if (event.type === "cancellation.issued" && event.data.reference !== issued.reference) {
+      throw new Error(`${issued.reference} became ${event.data.reference}`);
+    }
+  }
+}
+
+console.log(JSON.stringify({ order, decision, issued, read, begun, settled, events }));

@@ -49,8 +49,8 @@ ME = {
 def who_am_i() -> Response:
     """Get the caller
 
-    The client, its role and scopes, when its token expires, and the releases of the service and its data. For 30 days
-    before the token expires, every response has the header `Token-Expires`.
+    The client, its role and scopes, when its token expires, and the releases of the service and its data. Use it to
+    check a token. For 30 days before the token expires, every response has the header `Token-Expires`.
     """
     principal = g.principal
     return reply(

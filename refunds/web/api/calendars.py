@@ -30,7 +30,8 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     """List the days of a calendar
 
-    Each date of a region, whether it is a business day under the policy in force now, and if not, why.
+    Each date of a region, whether it is a business day under the policy in force now, and if not, why. Use it to show a
+    calendar; to decide about an order, use a check.
     """
     version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
     calendar, days = checks.calendar_days(version, region, query["first"], query["last"])

@@ -19,10 +19,10 @@ from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas.cancellations import (
-    CANCELLATION,
     CANCELLATION_ID_HELP,
     EXAMPLE,
     LINKS,
+    LISTED,
     CancellationListSchema,
     CancellationQuerySchema,
     CancellationRequestSchema,
@@ -76,9 +76,11 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
-    Makes a new decision on the order's current facts and the contact's own times. If it is a refusal, a contact sent
-    in the same body is recorded all the same, and the problem names its id; a supervisor can send that id with an
-    override later. An order has at most one cancellation that is not revoked.
+    Call it when a customer asks to cancel. Makes a new decision on the order's current facts and the contact's own
+    times. If it is a refusal, a contact sent in the same body is recorded all the same, and the problem names its id; a
+    supervisor can send that id with an override later. An order has at most one cancellation that is not revoked.
+    Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the open list. An
+    order or a contact that is sent with it is recorded with its own events, even if the decision is a refusal.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -100,7 +102,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
-    The cancellation with the decision it was issued on, and its settlement or revocation.
+    The cancellation with the decision it was issued on, and its settlement or revocation. Use it to see what has become
+    of it.
     """
     return reply(cancellation_data(uow.cancellations.get(cancellation_id)), etag=True)
 
@@ -110,7 +113,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     Answer(
         "A page of cancellations, in the order in which they were issued.",
         CancellationListSchema,
-        {"issued": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}},
+        LISTED,
         also=lists.FORMS,
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
@@ -123,7 +126,8 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
     You can filter by order, by the reference that the customer reads out, by state, basis, policy and issuer, by when
     they were issued or settled, and by whether billing should have settled them by now. With `Accept: text/csv`, the
-    page is a table; the header `Link` then has the address of the next page.
+    page is a table; the header `Link` then has the address of the next page. Use it to find
+    what is to be refunded.
     """
     return lists.page(uow, "cancellations", query, uow.cancellations, cancellation_data)
 

@@ -47,9 +47,11 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
 
-    Records the contact with the decision on it; a request that comes too late is recorded too. The time of receipt
-    counts, never the time of entry. A request stays open until the order is cancelled or the contact is resolved
-    or superseded. To correct a mistake, record a contact that supersedes the wrong one.
+    Use it for a question, or for a request that is not to be cancelled at once: `issueCancellation` can record a
+    contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
+    order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
+    the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
+    supersedes another one. A refusal is recorded, too.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -67,7 +69,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
 
-    The contact with the decision made when it was recorded. That decision never changes.
+    The contact with the decision made when it was recorded. That decision never changes. Use it to see how and why a
+    request was decided.
     """
     return reply(contact_data(uow.contacts.get(contact_id)), etag=True)
 
@@ -89,7 +92,8 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
     You can filter by order, by whether they are open, and by whether they were received before the deadline and entered
-    after it. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    after it. Use it to find the requests that wait for an answer. With `Accept: text/csv`, the page is a table; the
+    header `Link` then has the address of the next page.
     """
     return lists.page(uow, "contacts", query, uow.contacts, contact_data)
 
@@ -117,6 +121,8 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Closes an open request without a cancellation, with a reason. Sending the same reason again changes nothing.
+    Closes an open request without a cancellation, with a reason. Use it when the customer no longer asks for a
+    cancellation. Sending the same reason again changes nothing. Records the resolution and the event
+    `contact.resolved`.
     """
     return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"])))

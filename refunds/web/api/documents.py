@@ -34,7 +34,8 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     """Get the evidence on an order
 
     The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
-    the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print.
+    the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print. Use it when
+    a decision is disputed.
     """
     media_type = accepted(JSON, HTML)
     bind(query.get("lang") or language())
@@ -66,7 +67,7 @@ def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any
 
     For the customer: what was received and when, the reference, what happens next, and the clause. It is a page to
     print or, with `Accept: text/plain`, a text to send. It promises no time and no amount. A revoked cancellation has
-    no confirmation.
+    no confirmation. Use it when the customer wants it in writing.
     """
     media_type = accepted(HTML, TEXT)
     bind(query.get("lang") or language())

@@ -49,7 +49,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """Decide whether an order can be cancelled
 
     Counts the business days after the service was provided, with the public holidays of the region, and explains each
-    day. Nothing is stored.
+    day. Use it for an order that is not registered, or to try other terms. Records nothing.
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
@@ -75,8 +75,8 @@ def check_eligibility(body: dict[str, Any]) -> Response:
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 
-    Takes up to 10,000 items. An item that cannot be decided gets a problem in its place and does not affect the
-    others.
+    Takes up to 10,000 items. An item that cannot be decided gets a problem in its place and does not affect the others.
+    Use it for lists, such as all orders of a day. Records nothing.
     """
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:

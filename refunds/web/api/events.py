@@ -42,7 +42,8 @@ def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     the first call; then send the `next` of the page before, as it is. So you miss nothing and see nothing twice. Only
     callers with the scope `audit:read` see events about clients, tokens and users; for others, their positions are
     skipped. Types of events may be added: skip those that you do not know, or name with `types` those that you want. A
-    place that this journal has not given gets 409: an older backup was restored.
+    place that this journal has not given gets 409: an older backup was restored. Use it to keep another system up to
+    date.
     """
     try:
         page = events.read(uow, query.get("after"), query.get("limit", PAGE), query.get("types"))

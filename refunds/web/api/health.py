@@ -26,7 +26,8 @@ OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "
 def is_alive() -> Response:
     """Check whether the process runs
 
-    For a process manager that restarts the service when it does not answer.
+    Use it for a process manager that restarts the service when it does not answer. It reads no records, so it also
+    answers while the database does not.
     """
     return reply({"status": "ok"})
 
@@ -35,7 +36,7 @@ def is_alive() -> Response:
 def is_ready() -> Response:
     """Check whether the service can handle requests
 
-    For a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read the
+    Use it for a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read the
     database. It loads the policies and the calendars of the default policy before it accepts the first request.
     """
     with auth.store().read(COMMAND_LINE) as uow:
@@ -51,6 +52,7 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    HTTP requests, times and decisions since the process started, in the text format of Prometheus.
+    HTTP requests, times and decisions since the process started, in the text format of Prometheus. Use it to watch how
+    the service does.
     """
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

@@ -84,11 +84,12 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 
-    Sending the same facts again changes nothing, so a retry is safe. A missing time of service can be added later.
-    Different facts are a conflict that names the differences, unless they are sent as a correction: with the order's
-    ETag as `If-Match` and a `correction_reason`, with the scope `orders:correct`, and while no cancellation is based on
-    the order. Facts from a caller without that scope are marked (`facts_entered_by_agent`) until one with it states the
-    same.
+    Call it when the order is placed, and again once the service is provided. Sending the same facts again changes
+    nothing, so a retry is safe. A missing time of service can be added later. Different facts are a conflict that names
+    the differences, unless they are sent as a correction: with the order's ETag as `If-Match` and a
+    `correction_reason`, with the scope `orders:correct`, and while no cancellation is based on the order. Facts from a
+    caller without that scope are marked (`facts_entered_by_agent`) until one with it states the same. Records the
+    order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -114,7 +115,8 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
-    The facts that are registered now.
+    The facts that are registered now, with their revision as the ETag. Use it to compare the facts before you correct
+    them.
     """
     order = uow.orders.get(order_id)
     return reply(order_data(order), etag=str(order.revision))
@@ -160,7 +162,8 @@ def import_orders(body: dict[str, Any]) -> Response:
 
     Takes up to 1,000 items. Each is registered as by `PUT` without `If-Match`, completely or not at all: one that is
     refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
-    a retry is safe, also after an error: some of the items may have been registered.
+    a retry is safe, also after an error: some of the items may have been registered. Records `order.registered` or
+    `order.corrected` for each order that is new or whose facts it completes.
     """
     read = list(map(_read_item, body["items"]))
     outcomes = orders.import_all(auth.store(), g.principal, enumerate(read))
@@ -179,7 +182,8 @@ def import_orders(body: dict[str, Any]) -> Response:
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled
 
-    Uses the registered facts and whether the order is already cancelled. Nothing is stored.
+    Uses the registered facts and whether the order is already cancelled. Use it to answer a customer whose contact need
+    not be recorded. Records nothing.
     """
     outcome = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel")).outcome
     telemetry.count_decisions([outcome.reason])
@@ -209,7 +213,8 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
     Finds a customer and their orders by billing's reference. It is sent in the body so that it appears in no log. An
-    unknown customer is not an error: `customer_id` is null.
+    unknown customer is not an error: `customer_id` is null. Use it when you do not know the order's id. Records
+    nothing.
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)

@@ -60,7 +60,8 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
 def list_policies() -> Response:
     """List the policies
 
-    Each policy with its versions and their dates.
+    Each policy with its versions and their dates. Use it to see which policies there are, and which of them is the
+    default.
     """
     policies = present_policies()
     return reply(
@@ -84,7 +85,8 @@ def list_policies() -> Response:
 def get_policy(policy_id: str) -> Response:
     """Get a policy
 
-    Its versions, when each took or takes effect, and when the policy was last updated.
+    Its versions, when each took or takes effect, and when the policy was last updated. Use it to see which version is
+    in force.
     """
     return reply(_policy_data(policy_id), etag=True, cacheable=True)
 
@@ -99,7 +101,8 @@ def get_policy(policy_id: str) -> Response:
 def get_policy_version(policy_id: str, version: int) -> Response:
     """Get a version of a policy
 
-    Every term it sets, with the defaults filled in, and the clause as customers read it.
+    Every term it sets, with the defaults filled in, and the clause as customers read it. Use it to read the version
+    that a decision names.
     """
     return reply(registered_data(present_policies().record(policy_id, version)), etag=True, cacheable=True)
 
@@ -119,7 +122,8 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
 
-    The closures that were entered in addition to the terms of its versions.
+    The closures that were entered in addition to the terms of its versions. Use it to see on which further dates the
+    vendor is closed.
     """
     items = [closure_data(closure) for closure in publication.closures(uow, policy_id)]
     return reply({"items": items, "next": None})
@@ -173,9 +177,10 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     """Publish a version of a policy
 
     The version replaces the previous one completely: a term that is left out takes its default. It applies only from
-    when it takes effect; decisions made before then do not change. Sending the same version again changes nothing, so
-    a retry is safe. With `dry_run`, the response describes the differences in words, and nothing is published. Version
-    1 begins a new policy.
+    when it takes effect; decisions made before then do not change. Use it after a simulation of the same draft. Sending
+    the same version again changes nothing, so a retry is safe. With `dry_run`, the response describes the differences
+    in words, and nothing is published. Version 1 begins a new policy. Records the version and the event
+    `policy.published`; with `dry_run`, records nothing.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -195,8 +200,9 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy
 
-    Possible before it takes effect; the version before it then stays in force. Withdrawing it again changes nothing.
-    Its number is not used again.
+    Use it when a version must not take effect. Possible before it does; the version before it then stays in force.
+    Withdrawing it again changes nothing. Its number is not used again. Records the withdrawal and the event
+    `policy.withdrawn`.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
@@ -216,9 +222,9 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
-    A date on which the vendor is closed, in addition to those in the policy's terms. It extends the windows that it
-    falls into and that have not ended yet, and shortens none. It cannot be undone. Entering the same date again changes
-    nothing.
+    A date on which the vendor is closed, in addition to those in the policy's terms. Use it when the vendor closes on a
+    business day. It extends the windows that it falls into and that have not ended yet, and shortens none. It cannot be
+    undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
@@ -264,8 +270,8 @@ def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Re
     """Simulate a version of a policy
 
     Judges every stored order and contact of the policy by the draft, on the same facts, and compares with what was
-    decided: how many decisions would change, and in which direction. Nothing is stored. A million orders take seconds;
-    `flask policy simulate` does the same without keeping an HTTP request open.
+    decided: how many decisions would change, and in which direction. Use it before you publish the draft. A million
+    orders take seconds; `flask policy simulate` does the same without keeping an HTTP request open. Records nothing.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found))

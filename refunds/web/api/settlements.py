@@ -49,6 +49,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
     same time. The refund has one holder, named by `billing_ref`: the same request again gets 200, any other 409, whose
     detail names the holder. Use the same `billing_ref` as the payment provider's idempotency key; a worker that starts
     again first asks the provider whether it has paid. Then settle the cancellation; if the refund fails, end it.
+    Records the refund with its holder, and the event `cancellation.refund_begun`.
     """
     return reply(cancellation_data(settlements.begin_refund(uow, cancellation_id, body.get("billing_ref"))))
 
@@ -67,7 +68,8 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
     """End a refund that failed
 
     Call this only if it is certain that nothing was paid. The cancellation is `issued` again, and can be refunded anew
-    or revoked. If no refund has begun, nothing changes.
+    or revoked. If no refund has begun, nothing changes. Records the event `cancellation.refund_failed` with the reason;
+    the cancellation no longer shows the refund.
     """
     return reply(cancellation_data(settlements.end_refund(uow, cancellation_id, query["reason_code"])))
 
@@ -91,9 +93,10 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Settle a cancellation
 
-    Records that billing has refunded. Begin the refund first, then pay, then settle: a cancellation that is settled
-    without a begun refund can be revoked while it is being paid. Sending the same settlement again changes nothing; a
-    different one, or one with another `billing_ref` than the begun refund, is a conflict.
+    Call it after you have paid. Begin the refund first, then pay, then settle: a cancellation that is settled without a
+    begun refund can be revoked while it is being paid. Sending the same settlement again changes nothing; a different
+    one, or one with another `billing_ref` than the begun refund, is a conflict. Records the settlement and the event
+    `cancellation.settled`.
     """
     settled = settlements.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
     return reply(cancellation_data(settled))
@@ -112,7 +115,9 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Undo a settlement
 
-    For a refund that failed or was recorded in error. If there is no settlement, nothing changes.
+    Use it for a refund that failed after it was settled, or a settlement that was recorded in error. If there is no
+    settlement, nothing changes. Records the event `cancellation.unsettled` with the reason; the cancellation no longer
+    shows the settlement or the refund.
     """
     issued = settlements.unsettle(uow, cancellation_id, query["reason_code"])
     return reply(cancellation_data(issued))
@@ -132,9 +137,11 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation
 
-    Possible until billing begins to refund or settles it. After the revocation, the order can be cancelled again.
-    With only the scope `cancellations:issue`, callers can revoke what they issued themselves within the last 15
-    minutes.
+    Use it when the customer keeps the order, or the cancellation was entered in error. Possible until billing begins to
+    refund or settles it. After the revocation, the order can be cancelled again. With only the scope
+    `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes. Records the
+    revocation and the event `cancellation.revoked`. The order's requests are open again or, with `customer_kept_order`,
+    resolved, each with the event `contact.resolved`.
     """
     revoked = settlements.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked))

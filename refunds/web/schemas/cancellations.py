@@ -24,6 +24,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     After,
@@ -231,7 +232,9 @@ CANCELLATION = {
 }
 
 
-EXAMPLE = {"issued": {"summary": "Issued", "value": CANCELLATION}}
+EXAMPLE = shared({"issued": {"summary": "Issued", "value": CANCELLATION}})
+
+LISTED = shared({"cancellations": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}})
 
 
 CANCELLATION_ID_HELP = {"cancellation_id": "The cancellation."}
@@ -317,10 +320,16 @@ REFUND = {
 }
 
 
-REFUNDING = {"refunding": {"summary": "Refund begun", "value": CANCELLATION | {"state": "refunding", "refund": REFUND}}}
+REFUNDING = shared(
+    {"refunding": {"summary": "Refund begun", "value": CANCELLATION | {"state": "refunding", "refund": REFUND}}}
+)
 
 
-SETTLED = {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}
+SETTLED = shared(
+    {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}
+)
 
 
-REVOKED = {"revoked": {"summary": "Revoked", "value": CANCELLATION | {"state": "revoked", "revocation": REVOCATION}}}
+REVOKED = shared(
+    {"revoked": {"summary": "Revoked", "value": CANCELLATION | {"state": "revoked", "revocation": REVOCATION}}}
+)

@@ -154,7 +154,7 @@ class BatchResultSchema(response_fields.ResponseSchema):
     """The results of a batch in the order of its items, each a decision or a problem."""
 
     items = ma.fields.List(
-        response_fields.Either(DecisionSchema, ProblemSchema),
+        response_fields.Either("BatchResultItem", DecisionSchema, ProblemSchema),
         required=True,
         metadata={"description": "A decision has `eligible`; a problem has `type` and `status`."},
     )

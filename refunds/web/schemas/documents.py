@@ -12,6 +12,7 @@ from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
 from refunds.web.schemas.events import HAPPENED, EventSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
 
@@ -98,25 +99,27 @@ class EvidenceSchema(response_fields.ResponseSchema):
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
 
 
-EVIDENCE = {
-    "cancelled": {
-        "summary": "A cancelled order",
-        "value": {
-            "order": ORDER,
-            "contacts": [CONTACT],
-            "cancellations": [CANCELLATION],
-            "policy_versions": [VERSION],
-            "closures": [],
-            "journal": [
-                HAPPENED[0]
-                | {
-                    "digest": _SEAL,
-                    "previous": "0" * len(_SEAL),
-                    "hash": _SEAL[::-1],
-                    "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
-                }
-            ],
-            "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
-        },
+EVIDENCE = shared(
+    {
+        "cancelled": {
+            "summary": "A cancelled order",
+            "value": {
+                "order": ORDER,
+                "contacts": [CONTACT],
+                "cancellations": [CANCELLATION],
+                "policy_versions": [VERSION],
+                "closures": [],
+                "journal": [
+                    HAPPENED[0]
+                    | {
+                        "digest": _SEAL,
+                        "previous": "0" * len(_SEAL),
+                        "hash": _SEAL[::-1],
+                        "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
+                    }
+                ],
+                "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
+            },
+        }
     }
-}
+)

@@ -16,6 +16,7 @@ from refunds.schemas.strict import QuerySchema, does_not_fit
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.policies import CLOSURE, SUMMARY
 from refunds.web.schemas.request_fields import After, Limit
@@ -45,7 +46,7 @@ class EventTypes(Text):
 class EventQuerySchema(QuerySchema):
     """The place in the feed to read from, the page size and the event types."""
 
-    after = After("The `next` of the page before, as it is. Left out: from the first event.")
+    after = After("The `next` of the page before, as it is: its format may change. Left out: from the first event.")
     limit = Limit()
     types = EventTypes()
 
@@ -147,7 +148,7 @@ class FeedSchema(response_fields.ResponseSchema):
     """A page of the feed."""
 
     journal_id = response_fields.String("The journal. If it changes, an older backup of the database was restored.")
-    items = ma.fields.List(response_fields.Either(discriminator="type", by=EVENTS), required=True)
+    items = ma.fields.List(response_fields.Either("FeedItem", discriminator="type", by=EVENTS), required=True)
     next = response_fields.String(
         "The `after` of the next request: keep it as it is. It stays the same while nothing new happens."
     )
@@ -221,10 +222,12 @@ HAPPENED = [
 ]
 
 
-EXAMPLES = {
-    str(event["type"]): {
-        "summary": str(event["type"]),
-        "value": {"journal_id": "jrn_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", "items": [event], "next": "MTIzLjFmMmUzZDRj"},
+EXAMPLES = shared(
+    {
+        str(event["type"]): {
+            "summary": str(event["type"]),
+            "value": {"journal_id": "jrn_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", "items": [event], "next": "MTIzLjFmMmUzZDRj"},
+        }
+        for event in HAPPENED
     }
-    for event in HAPPENED
-}
+)

@@ -114,7 +114,7 @@ class OrderBatchResultSchema(response_fields.ResponseSchema):
     """The results of a batch in the order of its items, each an outcome or a problem."""
 
     items = ma.fields.List(
-        response_fields.Either(ImportedOrderSchema, ProblemSchema),
+        response_fields.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
         required=True,
         metadata={"description": "An outcome has `outcome`; a problem has `type`."},
     )

@@ -11,6 +11,7 @@ from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsS
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import shared
 
 
 class VersionSummarySchema(response_fields.ResponseSchema):
@@ -247,16 +248,20 @@ VERSION_LINKS = {
 }
 
 
-PUBLISHED = {
-    "draft": {
-        "summary": "Three days from New Year on",
-        "value": VERSION
-        | {
-            "follows": 1,
-            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
-        },
+PUBLISHED = shared(
+    {
+        "draft": {
+            "summary": "Three days from New Year on",
+            "value": VERSION
+            | {
+                "follows": 1,
+                "differences": [
+                    {"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}
+                ],
+            },
+        }
     }
-}
+)
 
 
 WITHDRAWN = {

@@ -32,7 +32,7 @@ class Limit(WholeText):
 class After(Text):
     """The cursor after which a page begins."""
 
-    def __init__(self, description: str = "The `next` of the previous page.") -> None:
+    def __init__(self, description: str = "The `next` of the previous page, as it is: its format may change.") -> None:
         super().__init__(500, metadata={"description": description})
 
 

@@ -55,10 +55,18 @@ class Constant(ma.fields.String):
 
 
 class Either(ma.fields.Field[Any]):
-    """A field for one of several objects; with a discriminator, for each of its values the schema of that name."""
+    """A field for one of several objects; with a discriminator, for each of its values the schema of that name.
+
+    The document names it `component`, since generators make up a name for what has none.
+    """
 
     def __init__(
-        self, *schemas: type[ma.Schema], discriminator: str = "", by: Mapping[str, type[ma.Schema]] = _NONE
+        self,
+        component: str,
+        *schemas: type[ma.Schema],
+        discriminator: str = "",
+        by: Mapping[str, type[ma.Schema]] = _NONE,
     ) -> None:
-        self.schemas, self.discriminator, self.by = schemas or tuple(by.values()), discriminator, by
+        self.component, self.discriminator, self.by = component, discriminator, by
+        self.schemas = schemas or tuple(by.values())
         super().__init__()

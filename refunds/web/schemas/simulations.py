@@ -105,7 +105,7 @@ class SimulationSchema(response_fields.ResponseSchema):
     examples = ma.fields.Nested(SimulatedExamplesSchema, required=True)
     undecided = ma.fields.Dict(
         keys=ma.fields.String(),
-        values=ma.fields.Integer(),
+        values=ma.fields.Integer(metadata={"format": "int32"}),
         required=True,
         metadata={"description": "How many orders and contacts cannot be judged, by the code of the problem."},
     )

@@ -1,0 +1,16 @@
+"""Examples that the API document has once, however many operations show them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Example = Mapping[str, Any]
+
+SHARED: dict[str, Example] = {}
+"""The shared examples, by name; filled as the schemas are declared."""
+
+
+def shared(examples: Mapping[str, Example]) -> dict[str, Example]:
+    """References to these examples, which become components of the document under their names."""
+    assert not SHARED.keys() & examples.keys()
+    SHARED.update(examples)
+    return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
