@@ -85,11 +85,13 @@ class Policy:
         ordered_at: datetime | None = None,
         judged_by: JudgedBy | None = None,
     ) -> PolicyVersion:
-        """The version that judges an order: in force when its service was provided, or when it was ordered.
+        """The version that judges an order.
 
-        If the service is not yet provided at the request, it is the version in force at the request. Whether the time
-        of the order, if known, decides is itself a term: of the version in force when the service was provided, or
-        `judged_by` for a what-if. Raises `NoPolicyInForce` if none was in force at one of these times.
+        If the service is not provided by `requested_at` (`provided_at` is None or later), it is the version in force at
+        `requested_at`; `ordered_at` and `judged_by` do not count then. Otherwise it is the version in force at
+        `provided_at` or, if its term `judged_by` says that the order decides, at `ordered_at`, if that is known.
+        `judged_by` replaces that term, for a what-if. Raises `NoPolicyInForce` if no version was in force at a time
+        that is looked up: `provided_at` is, even if the order decides.
         """
         if provided_at is None or provided_at > requested_at:
             return self.in_force(requested_at)

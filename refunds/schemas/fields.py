@@ -271,7 +271,7 @@ class Weekdays(_Strict, fields.Field[Week]):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """The list in the API document, and null if allowed."""
+        """The list in the API document, and null if allowed; its days refer to the component `Weekday`."""
         kind = ["array", "null"] if self.allow_none else "array"
         # By name: the list of an enumeration without one does not compile in Java.
         days = {"$ref": "#/components/schemas/Weekday"}

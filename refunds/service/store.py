@@ -107,9 +107,10 @@ class Store:
                 idempotency.forget_expired(tx, uow.now)
 
     def checkpoint(self) -> None:
-        """Write a checkpoint of the journal as it is now, unless it is empty.
+        """Write a checkpoint of the journal as it is now, unless the journal is empty.
 
-        If that fails, only `on_checkpoint` is told.
+        It calls `on_checkpoint` with the checkpoint, and with the error if the file cannot be written; that error is
+        not raised. Raises what `open` raises, `StorageUnavailable`, and `Unreadable` if the journal cannot be read.
         """
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()

@@ -6,7 +6,12 @@ import schemathesis
 import yaml
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
-from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+    unsupported_method,
+)
 
 from refunds.web import create_app
 from tests import ENGINES, PROOFS, conftest, scaled
@@ -97,9 +102,15 @@ def test_the_service_conforms_to_its_contract_on_postgresql(case):
 
 
 def call(case):
-    """Call the service and validate its response against the document."""
-    batch = case.operation.path.endswith("/batch")
-    case.call_and_validate(excluded_checks=[positive_data_acceptance, *([negative_data_rejection] if batch else [])])
+    """Call the service and validate its response against the document.
+
+    Every path below an order's can also be that of an order whose id has slashes, so its methods are those of both.
+    """
+    path = case.operation.path
+    excluded = [positive_data_acceptance, *([negative_data_rejection] if path.endswith("/batch") else [])]
+    if path.startswith("/v1/orders/"):
+        excluded += [unsupported_method, allow_header_conformance]
+    case.call_and_validate(excluded_checks=excluded)
 
 
 def operations():

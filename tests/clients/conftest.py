@@ -2,10 +2,13 @@
 
 import pytest
 
-from tests import records_in
+from tests import PROOFS, records_in
 from tests.clients import run
 from tests.conftest import ROOT
 from tests.faults.test_server import FLASK, serving
+
+collect_ignore = [] if PROOFS else ["test_generators.py"]
+"""They take a minute or two: only `make proofs` collects them."""
 
 
 @pytest.fixture(scope="module")

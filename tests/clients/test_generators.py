@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import PROOFS
 from tests.clients import BIN, DOCUMENT, HERE, assert_cancelled, run
 from tests.clients.compilers import compiler
 
-pytestmark = [pytest.mark.proof, pytest.mark.skipif(not PROOFS, reason="takes minutes: make proofs")]
+pytestmark = pytest.mark.proof
 
 EXPECTED = {
     "OpenAPI 3.1 support is still in beta",
