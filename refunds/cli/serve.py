@@ -16,7 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MTServer
 
-from refunds.cli import Command, loaded_store
+from refunds.cli import Command, loaded_store, progress
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -24,6 +24,7 @@ from refunds.errors import ConfigurationError, RefundsError
 from refunds.service import clients, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
+from refunds.service.watch import Watched, watch
 
 THREADS = 32
 """Requests are short, but a slow client keeps a thread busy while its body arrives."""
@@ -49,6 +50,8 @@ def command() -> None:
     _require_free(settings.port)
     store = loaded_store()
     store.prepare()
+    with progress() as shown:
+        _show_watched(watch(store, shown))
     _say(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
@@ -73,6 +76,22 @@ def _say(text: str) -> None:
     """Print a text that is not essential. Errors are ignored: the service also starts if nobody can read the output."""
     with suppress(OSError):
         click.echo(text)
+
+
+def _show_watched(watched: Watched) -> None:
+    """Print what the watch has done, if anything; that the data is older than before, as a warning."""
+    if watched.filled:
+        _say(f"{watched.filled} orders that had no promise were promised the window that they were told.")
+    if watched.older:
+        _say(
+            f"Warning: this instance counts by {watched.now}, and the records by {watched.before}: update it. Promises "
+            "are kept, but new orders may be told an earlier end than other instances would."
+        )
+    elif watched.before not in {None, watched.now}:
+        _say(
+            f"Windows were counted by {watched.before} and are now by {watched.now}: {watched.longer} open windows end "
+            f"later, {watched.kept} keep a later end than would be counted now. See flask calendar changes"
+        )
 
 
 def _end_unfinished() -> None:

@@ -6,7 +6,7 @@ The n-th business day after a date then takes two array look-ups, and two bisect
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -122,17 +122,18 @@ class _Table:
         self._closed: Sequence[int] = ()
         self._opens_before: Sequence[int] = ()
 
-    def closed_on(self, days: Iterable[int]) -> Self:
-        """A copy of this table with more closed dates.
+    def without(self, skipped: Mapping[int, int]) -> Self:
+        """A copy of this table with more dates that do not count, each with its code.
 
         Dates beyond it, and those that are no business days, change nothing.
         """
         day_codes = bytearray(self.day_codes)
         closed = list(self._closed)
-        for i in (day - self._first for day in days):
+        for day, code in skipped.items():
+            i = day - self._first
             # A weekend or holiday has the place of a later day, and no place may be listed twice.
             if 0 <= i < len(day_codes) and day_codes[i] == BUSINESS:
-                day_codes[i] = CLOSED
+                day_codes[i] = code
                 closed.append(self._places[i])
         overlay = copy(self)
         overlay.day_codes = bytes(day_codes)
@@ -227,11 +228,16 @@ class BusinessCalendar:
         Dates beyond the region's data change no window, though `closures` lists them. It must come before
         `with_entered_closures`.
         """
-        days = {day.toordinal() for day in closures}
+        days = {day.toordinal(): CLOSED for day in closures}
+        overlay = self._without_days(days, days)
+        overlay._closures = self._closures | days.keys()
+        return overlay
+
+    def _without_days(self, skipped: Mapping[int, int], not_ends: Mapping[int, int]) -> Self:
+        """A copy of this calendar in which more dates do not count, and more are not the end of a window."""
         overlay = copy(self)
-        overlay._closures = self._closures | days
-        overlay._business = self._business.closed_on(days)
-        overlay._ends = self._ends and self._ends.closed_on(days)
+        overlay._business = self._business.without(skipped)
+        overlay._ends = self._ends and self._ends.without(not_ends)
         overlay.window = _windows(overlay.region, overlay._business, overlay._ends)
         return overlay
 
@@ -247,6 +253,17 @@ class BusinessCalendar:
         overlay._without, overlay._entered = self, closures
         overlay._too_late = _too_late(self, overlay.window, closures)
         return overlay
+
+    def with_told(self, window: Window, day_codes: bytes) -> "BusinessCalendar":
+        """This calendar in which the dates that an earlier calendar skipped in a window do not count either.
+
+        `day_codes` are that calendar's codes of the window. Each date keeps its reason, and is not among `closures`.
+        """
+        codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
+        skipped = {day: code for day, code in codes.items() if code in _WHY}
+        passed_over = {day: code | _SMALL for day, code in codes.items() if code | _SMALL in _WHY and code != WEEKEND}
+        overlay = (self._without or self)._without_days(skipped, passed_over)
+        return overlay.with_entered_closures(self._entered) if self._entered else overlay
 
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
         """This calendar as it counts for the window of `length` business days after `service_day`.

@@ -6,6 +6,7 @@ the notices) is computed with the outcome.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -22,6 +23,10 @@ from refunds.domain.instants import (
 )
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
+from refunds.errors import CalendarNotCovered
+
+EDITION = 1
+"""The edition of the rules: it grows when a rule changes so that a window could end at another time."""
 
 
 class Reason(StrEnum):
@@ -32,6 +37,7 @@ class Reason(StrEnum):
     UNOFFICIAL_CONTACT_POINT = "unofficial_contact_point"
     SERVICE_NOT_YET_PROVIDED = "service_not_yet_provided"
     WINDOW_ELAPSED = "window_elapsed"
+    CALENDAR_UNKNOWN = "calendar_unknown"
     LATE_ENTRY_NEEDS_SUPERVISOR = "late_entry_needs_supervisor"
     WITHIN_WINDOW = "within_window"
 
@@ -43,6 +49,9 @@ class Notice(StrEnum):
     NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
     ESTIMATED_HOLIDAY = "estimated_holiday"
     FACTS_CORRECTED_AFTER_REFUSAL = "facts_corrected_after_refusal"
+    PROMISE_KEPT = "promise_kept"
+    TOLD_BEFORE_CORRECTION = "told_before_correction"
+    DEADLINE_ACCEPTED = "deadline_accepted"
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
@@ -56,7 +65,8 @@ class Facts:
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
     mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
     unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
-    facts of the order were corrected after a request was refused.
+    facts of the order were corrected after a request was refused. `told_until`: the deadline that a recorded contact
+    was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
     """
 
     service_provided_at: datetime | None
@@ -69,6 +79,17 @@ class Facts:
     cancelled: bool = False
     entered_by_supervisor: bool = False
     corrected_after_refusal: bool = False
+    told_until: datetime | None = None
+    deadline_accepted: bool = False
+
+
+class ToldWindow(NamedTuple):
+    """A window as a customer was told it, kept whole, with its day codes, so that no later data can shorten it."""
+
+    window: Window
+    day_codes: bytes
+    deadline: datetime
+    time_zone: str
 
 
 class Decision(NamedTuple):
@@ -76,8 +97,9 @@ class Decision(NamedTuple):
 
     `calendar` is the window's, without the closures that were entered after it had ended; `known` has them all.
     `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
-    None if no window runs, because the service is not yet provided. `contact_version` is the version in
-    force at the contact; its official numbers and addresses count as well.
+    None if no window runs, because the service is not yet provided or the window is beyond the calendar.
+    `contact_version` is the version in force at the contact; its official numbers and addresses count as well.
+    `promise` is the window that the order was told before; `kept`: today's window would end earlier.
     """
 
     facts: Facts
@@ -88,13 +110,12 @@ class Decision(NamedTuple):
     window: Window | None
     deadline: datetime | None
     known: BusinessCalendar
+    promise: ToldWindow | None = None
+    kept: bool = False
 
     @property
     def reason(self) -> Reason:
-        """The reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`.
-
-        Raises `CalendarNotCovered` if it depends on the last day to enter the contact, and that is beyond the calendar.
-        """
+        """The reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`."""
         for reason, applies in _RULES:
             if applies(self):
                 return reason
@@ -102,13 +123,22 @@ class Decision(NamedTuple):
 
     @property
     def eligible(self) -> bool:
-        """Whether the order may be cancelled as of right; raises what `reason` raises."""
+        """Whether the order may be cancelled as of right."""
         return self.reason in ELIGIBLE
 
     @property
     def day_codes(self) -> bytes:
         """The codes of the dates after the service day up to the last day, one letter each; empty if no window runs."""
+        if self.kept and self.promise and self.window == self.promise.window:
+            return self.promise.day_codes
         return self.calendar.day_codes(self.window) if self.window else b""
+
+    @property
+    def told(self) -> ToldWindow | None:
+        """The window as whoever reads the decision is told it; None if none runs."""
+        if self.window is None or self.deadline is None:
+            return None
+        return ToldWindow(self.window, self.day_codes, self.deadline, self.version.terms.time_zone)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -118,6 +148,9 @@ class Decision(NamedTuple):
             Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
             Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
             Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
+            Notice.PROMISE_KEPT: self.kept,
+            Notice.TOLD_BEFORE_CORRECTION: _told_before_correction(self),
+            Notice.DEADLINE_ACCEPTED: self.facts.deadline_accepted,
             Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
         }
         return tuple(notice for notice, holds in found.items() if holds)
@@ -135,6 +168,12 @@ class Decision(NamedTuple):
         return frozenset(judging + at_contact if judging and at_contact else ())
 
     @property
+    def provided(self) -> bool:
+        """Whether the service was provided at the request."""
+        provided_at = self.facts.service_provided_at
+        return provided_at is not None and provided_at <= self.requested_at
+
+    @property
     def provided_when_recorded(self) -> bool:
         """Whether the service was already provided when the contact was recorded; false for a mere check."""
         provided_at, recorded_at = self.facts.service_provided_at, self.facts.recorded_at
@@ -144,13 +183,19 @@ class Decision(NamedTuple):
     def backdated(self) -> bool:
         """Whether the contact was made before the deadline and recorded at it or later.
 
-        False for a mere check, and while the service is not provided. If it was provided only after the contact, its
-        deadline counts all the same. Raises `CalendarNotCovered` as `decide` does.
+        False for a mere check, while the service is not provided, and if the calendar does not cover its window. If it
+        was provided only after the contact, its deadline counts all the same.
         """
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
             return False
-        at_entry = decide(replace(self.facts, received_at=recorded_at, sent_at=None), self.version, self.known)
+        at_entry = decide(
+            replace(self.facts, received_at=recorded_at, sent_at=None),
+            self.version,
+            self.known,
+            promise=self.promise,
+            of_order=True,
+        )
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     def _relevant(self, closures: Collection[date]) -> tuple[date, ...]:
@@ -160,13 +205,13 @@ class Decision(NamedTuple):
         tz = zone(self.version.terms.time_zone)
         received = local_date(self.facts.received_at, tz)
         dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
-        if self.facts.recorded_at is not None:
-            dates.append(self.known.nth_business_day_after(received, self.version.terms.late_entry_days))
+        if (last_day := _last_day_to_enter(self)) is not None:
+            dates.append(last_day)
         return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property
     def outcome(self) -> "Outcome":
-        """What the decision says, without its policy and calendar; raises what `reason` raises."""
+        """What the decision says, without its policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         left = fingerprint = None
         if window is not None:
@@ -196,13 +241,14 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> "RecordedDecision":
-        """The decision as it is stored with a record; raises what `reason` raises."""
+        """The decision as it is stored with a record."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
             contact_version=self.contact_version.version,
             closures=self._relevant(closed),
             closures_too_late=self._relevant(set(self.known.closures).difference(closed)),
+            promise=self.promise if self.kept else None,
             outcome=self.outcome,
         )
 
@@ -239,6 +285,13 @@ class Outcome(NamedTuple):
         return self.reason in ELIGIBLE
 
     @property
+    def told(self) -> ToldWindow | None:
+        """The window that the decision tells; None if none runs."""
+        if self.window is None or self.deadline is None:
+            return None
+        return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone)
+
+    @property
     def days(self) -> tuple[Day, ...]:
         """Each date from the service day to the last day with its role; empty if no window runs."""
         return explained(self.window.service_day, self.day_codes) if self.window else ()
@@ -250,39 +303,74 @@ class RecordedDecision:
 
     `contact_version` is the number of the version in force at the contact. Of the closures between the dates that the
     decision depends on, `closures` are those that it was made with, `closures_too_late` those that were known but
-    entered after its window had ended.
+    entered after its window had ended. `promise` is the window that the order was told before, if it was kept.
     """
 
     facts: Facts
     contact_version: int
     closures: tuple[date, ...] = ()
     closures_too_late: tuple[date, ...] = ()
+    promise: ToldWindow | None = None
     outcome: Outcome
 
 
 def decide(
-    facts: Facts, version: PolicyVersion, calendar: BusinessCalendar, contact_version: PolicyVersion | None = None
+    facts: Facts,
+    version: PolicyVersion,
+    calendar: BusinessCalendar,
+    contact_version: PolicyVersion | None = None,
+    *,
+    promise: ToldWindow | None = None,
+    of_order: bool = False,
 ) -> Decision:
     """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
     `contact_version` is the version in force at the contact; by default the same. A contact point must already be in
-    its one spelling. Raises `CalendarNotCovered` if the window would leave the years that the calendar covers.
-    `Decision.reason` raises it too if the last day to enter the contact would.
+    its one spelling. `promise` is the window that the order was told before: the deadline is never earlier than its.
+    If the window would leave the years that the calendar covers, raises `CalendarNotCovered`; with `of_order`, no
+    window runs and the reason is `CALENDAR_UNKNOWN`.
     """
     terms = version.terms
     requested_at = facts.received_at
     if terms.timely_by is TimelyBy.SENT and facts.sent_at is not None:
         requested_at = facts.sent_at
     window = deadline = None
-    known = calendar
+    known, kept = calendar, False
     provided_at = facts.service_provided_at
     if provided_at is not None and provided_at <= requested_at:
         tz = zone(terms.time_zone)
         service_day, length = local_date(provided_at, tz), terms.window_business_days
-        calendar = known.as_of_window(service_day, length)
-        window = calendar.window(service_day, length)
-        deadline = end_of_day(window.last_day, tz)
-    return Decision(facts, version, calendar, contact_version or version, requested_at, window, deadline, known)
+        try:
+            calendar = known.as_of_window(service_day, length)
+            window = calendar.window(service_day, length)
+            deadline = end_of_day(window.last_day, tz)
+        except CalendarNotCovered:
+            if not (of_order or promise):
+                raise
+        if promise is not None and (deadline is None or deadline < promise.deadline):
+            kept = True
+            calendar, window, deadline = _kept(promise, version, known)
+    return Decision(
+        facts, version, calendar, contact_version or version, requested_at, window, deadline, known, promise, kept
+    )
+
+
+def _kept(
+    promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar
+) -> tuple[BusinessCalendar, Window, datetime]:
+    """The calendar, window and deadline of an order whose window would end earlier today than it was told.
+
+    The service day and the skipped dates that it was told are laid over the calendar, so that closures entered since
+    still extend the window; if it ends earlier even so, the window is the one that was told.
+    """
+    terms, told = version.terms, promise.window
+    with suppress(CalendarNotCovered):
+        calendar = known.with_told(told, promise.day_codes).as_of_window(told.service_day, terms.window_business_days)
+        window = calendar.window(told.service_day, terms.window_business_days)
+        deadline = end_of_day(window.last_day, zone(terms.time_zone))
+        if deadline >= promise.deadline:
+            return calendar, window, deadline
+    return known, told, promise.deadline
 
 
 def _already_cancelled(case: Decision) -> bool:
@@ -307,24 +395,51 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    return case.window is None and not (case.provided_when_recorded and _late_entry(case))
+    return not case.provided and not (case.provided_when_recorded and _late_entry(case))
 
 
 def _elapsed(case: Decision) -> bool:
-    return case.deadline is not None and case.requested_at >= case.deadline
+    late = case.deadline is not None and case.requested_at >= case.deadline
+    return late and not (case.facts.deadline_accepted and _told_before_correction(case))
+
+
+def _told_before_correction(case: Decision) -> bool:
+    """Whether the request is too late by the facts as they are, but not by a deadline told before their correction."""
+    told_until = case.facts.told_until
+    return case.deadline is not None and told_until is not None and case.deadline <= case.requested_at < told_until
+
+
+def _calendar_unknown(case: Decision) -> bool:
+    """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
+    if case.facts.deadline_accepted:
+        return False
+    entered = case.facts.recorded_at is not None and not case.facts.entered_by_supervisor
+    return (case.provided and case.window is None) or (entered and _last_day_to_enter(case) is None)
 
 
 def _late_entry(case: Decision) -> bool:
     """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor.
 
-    False for a mere check. Raises `CalendarNotCovered` if the last day to enter it is beyond the calendar.
+    False for a mere check.
     """
-    facts, terms = case.facts, case.version.terms
-    if facts.recorded_at is None or facts.entered_by_supervisor:
+    recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case)
+    if recorded_at is None or last_day is None or case.facts.entered_by_supervisor:
         return False
-    tz = zone(terms.time_zone)
-    last_day = case.known.nth_business_day_after(local_date(facts.received_at, tz), terms.late_entry_days)
-    return facts.recorded_at >= end_of_day(last_day, tz)
+    return recorded_at >= end_of_day(last_day, zone(case.version.terms.time_zone))
+
+
+def _last_day_to_enter(case: Decision) -> date | None:
+    """The last day on which an agent may enter the contact.
+
+    None if it is a mere check, or if that day is beyond the calendar.
+    """
+    if case.facts.recorded_at is None:
+        return None
+    terms = case.version.terms
+    received = local_date(case.facts.received_at, zone(terms.time_zone))
+    with suppress(CalendarNotCovered):
+        return case.known.nth_business_day_after(received, terms.late_entry_days)
+    return None
 
 
 _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
@@ -333,5 +448,6 @@ _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
     (Reason.UNOFFICIAL_CONTACT_POINT, _unofficial_contact_point),
     (Reason.SERVICE_NOT_YET_PROVIDED, _not_yet_provided),
     (Reason.WINDOW_ELAPSED, _elapsed),
+    (Reason.CALENDAR_UNKNOWN, _calendar_unknown),
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, _late_entry),
 )

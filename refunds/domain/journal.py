@@ -25,6 +25,7 @@ class EventType(StrEnum):
     ORDER_REGISTERED = "order.registered"
     ORDER_CORRECTED = "order.corrected"
     ORDER_CONFIRMED = "order.confirmed"
+    ORDER_PROMISED = "order.promised"
     CONTACT_RECORDED = "contact.recorded"
     CONTACT_SUPERSEDED = "contact.superseded"
     CONTACT_RESOLVED = "contact.resolved"
@@ -38,6 +39,7 @@ class EventType(StrEnum):
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
     CLOSURE_ADDED = "closure.added"
+    CALENDAR_CHANGED = "calendar.changed"
     CLIENT_CREATED = "access.client_created"
     TOKEN_CREATED = "access.token_created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "access.token_revoked"  # noqa: S105 - no secret
@@ -51,6 +53,9 @@ FOR_AUDITORS = tuple(event for event in EventType if event.startswith("access.")
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
 """Events after which decisions may differ."""
+
+WITHOUT_RECORD = {EventType.CALENDAR_CHANGED}
+"""Events about no record: what they say is in their data alone."""
 
 GENESIS = bytes(32)
 """The hash before the first entry."""

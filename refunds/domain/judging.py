@@ -8,7 +8,7 @@ from typing import Any
 
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar
-from refunds.domain.eligibility import Decision, Facts, RecordedDecision, decide
+from refunds.domain.eligibility import Decision, Facts, RecordedDecision, ToldWindow, decide
 from refunds.domain.holidays_data import business_calendar, require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
@@ -23,13 +23,16 @@ def judge(
     ordered_at: datetime | None,
     region: str | None,
     terms: Mapping[str, Any] = _NO_TERMS,
+    *,
+    promise: ToldWindow | None = None,
+    of_order: bool = False,
 ) -> Decision:
     """The decision on these facts, by the versions of a policy that apply to them, with `terms` replaced.
 
-    `region` is the order's; `terms` must already be read. The contact point of the facts, which must then name a
-    channel, is put into its one spelling. Raises `NoPolicyInForce` if no version was in force at the contact or at the
-    time that judges, `UnknownRegion` as `calendar_of` does, `CalendarNotCovered` as `decide` does, and `InvalidInput`
-    at `/contact_point` if that is not a number or an address.
+    `region` is the order's; `terms` must already be read; `promise` and `of_order` are those of `decide`. The contact
+    point of the facts, which must then name a channel, is put into its one spelling. Raises `NoPolicyInForce` if no
+    version was in force at the contact or at the time that judges, `UnknownRegion` as `calendar_of` does,
+    `CalendarNotCovered` as `decide` does, and `InvalidInput` at `/contact_point` if that is not a number or an address.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -41,14 +44,15 @@ def judge(
             "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
         )
         facts = replace(facts, contact_point=point)
-    return decide(facts, version, calendar_of(version, region), contact_version)
+    calendar = calendar_of(version, region)
+    return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
     """The decision on the facts of a stored one, by its versions and closures and today's holiday data.
 
-    Raises `NotFound` if its policy or a version is missing, `UnknownRegion` if the data does not know its region any
-    more, and `CalendarNotCovered` as `decide` does.
+    Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its region
+    any more.
     """
     outcome = recorded.outcome
     policy = policies[outcome.policy]
@@ -56,7 +60,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     calendar = business_calendar(outcome.region, terms.business_week, terms.end_week)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
-    return decide(recorded.facts, version, calendar, contact_version)
+    return decide(recorded.facts, version, calendar, contact_version, promise=recorded.promise, of_order=True)
 
 
 @lru_cache(maxsize=128)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome, RecordedDecision
+from refunds.domain.eligibility import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
 
 
@@ -73,6 +73,7 @@ class OverrideKind(StrEnum):
 
     GOODWILL = "goodwill"
     CONTACT_POINT_ACCEPTED = "contact_point_accepted"
+    DEADLINE_ACCEPTED = "deadline_accepted"
 
 
 class RevocationReason(StrEnum):
@@ -109,6 +110,7 @@ class Order:
 
     `facts_entered_by_agent`: somebody who may not correct facts has stated them, and billing has not stated the same
     since. `facts_corrected_after_refusal`: they were corrected after a request was refused. None stands for no.
+    `told_until`: the latest deadline that a recorded contact was told before a correction.
     """
 
     order_id: str
@@ -124,6 +126,42 @@ class Order:
     correction_reason: str | None = personal()
     facts_entered_by_agent: bool | None = None
     facts_corrected_after_refusal: bool | None = None
+    told_until: datetime | None = None
+
+
+class PromiseCause(StrEnum):
+    """Why a promise was made: what the order was told then."""
+
+    REGISTERED = "registered"
+    CORRECTED = "corrected"
+    RECORDED = "recorded"
+    """A contact or a cancellation was recorded, and its window ended later than promised."""
+    CALENDAR_CHANGED = "calendar_changed"
+    BEFORE_PROMISES = "before_promises"
+    """The order was registered by a version of the service that kept no promises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """The window that an order was told, and the facts that it was told for.
+
+    `region` is the order's; `is_current`: the facts are those of the order, and no other promise for them ends later.
+    """
+
+    promise_id: str
+    order_id: str
+    policy: str
+    region: str | None
+    ordered_at: datetime | None
+    service_provided_at: datetime
+    deadline: datetime
+    told: ToldWindow
+    holidays_version: str
+    tzdata_version: str
+    cause: PromiseCause
+    promised_at: datetime
+    promised_by: str
+    is_current: bool = not_digested()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from ulid import ULID
 
-from refunds.domain.eligibility import Decision, Facts, Reason
+from refunds.domain.eligibility import Decision, Facts, Notice, Outcome, Reason
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
@@ -99,6 +99,14 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     return Issued(_issue(uow, locked, contact, decision, override))
 
 
+def fitting_override(outcome: Outcome) -> OverrideKind:
+    """The override with which a supervisor can cancel after a refusal: what they would accept, else goodwill."""
+    if outcome.reason is Reason.UNOFFICIAL_CONTACT_POINT:
+        return OverrideKind.CONTACT_POINT_ACCEPTED
+    undecided = outcome.reason is Reason.CALENDAR_UNKNOWN or Notice.TOLD_BEFORE_CORRECTION in outcome.notices
+    return OverrideKind.DEADLINE_ACCEPTED if undecided else OverrideKind.GOODWILL
+
+
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
     """A stored contact, its order, and the decision if it were cancelled on this contact now; nothing is recorded.
 
@@ -175,15 +183,18 @@ def _overridden(
 ) -> tuple[Decision, Override | None]:
     """The decision with an override, and the override, or None if it makes no difference.
 
-    Goodwill leaves a refusal as it is. Accepting the contact point counts only if that was the reason and the rest
-    allows it; the decision is made again with it.
+    Goodwill leaves a refusal as it is. Accepting the contact point or the deadline counts only if the rest allows it;
+    the decision is made again with it.
     """
     if override.kind is OverrideKind.GOODWILL:
         return decision, override
-    if decision.reason is not Reason.UNOFFICIAL_CONTACT_POINT:
-        return decision, None
-    accepted = orders.decided(uow, locked.order, replace(decision.facts, contact_point_accepted=True))
-    return accepted, override if accepted.eligible else None
+    facts = replace(
+        decision.facts,
+        contact_point_accepted=override.kind is OverrideKind.CONTACT_POINT_ACCEPTED,
+        deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
+    )
+    accepted = orders.decided(uow, locked.order, facts)
+    return (accepted, override) if accepted.eligible else (decision, None)
 
 
 def _issue(

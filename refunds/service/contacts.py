@@ -10,9 +10,9 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Contact, Intent, Order
+from refunds.domain.records import Contact, Intent, Order, PromiseCause
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
-from refunds.service import orders
+from refunds.service import orders, promises
 from refunds.service.orders import AHEAD
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
@@ -62,6 +62,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
     earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
         _supersede(uow, earlier, contact)
+    promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.contacts.add(
         contact,
         EventType.CONTACT_RECORDED,

@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Scope
-from refunds.domain.records import Intent, Order
+from refunds.domain.records import Intent, Order, Promise, PromiseCause
 from refunds.errors import (
     CallersError,
     Conflict,
@@ -23,7 +23,7 @@ from refunds.errors import (
     OrderFrozen,
     PreconditionFailed,
 )
-from refunds.service import checks
+from refunds.service import checks, promises
 from refunds.service.store import Store
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
@@ -75,8 +75,14 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
         revision=1,
         facts_entered_by_agent=_by_agent(uow),
     )
-    if uow.orders.add_new(order):
-        _require_judgeable(uow, order)
+    decisions: list[Decision] = []
+
+    def promised() -> Mapping[str, Any]:
+        decisions.append(_judgeable(uow, order, None))
+        return {"promise": promises.told_data(decisions[0].told)}
+
+    if uow.orders.add_new(order, promised):
+        promises.keep(uow, order, decisions[0], PromiseCause.REGISTERED)
         return LockedOrder(order, None), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
@@ -151,7 +157,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
         raise PreconditionFailed(Message("The order has been changed since you read it: read it again, and compare."))
     if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
-    changes["facts_corrected_after_refusal"] = _has_been_refused(uow, locked.order)
+    changes |= _told_before(uow, locked.order)
     if "customer_id" in changes:  # from here on, records about the order can be read only when it is stored
         changes["customer_ref"] = facts.customer_ref
         uow.orders.move(locked.order, customer_id)
@@ -179,13 +185,22 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order, under its policy and in its region; nothing is recorded.
+    """The decision on facts about an order, under its policy and in its region, and no earlier than it was promised.
 
-    Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
+    Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
-    if order.facts_corrected_after_refusal:
-        facts = replace(facts, corrected_after_refusal=True)
-    return judging.judge(uow.policies[order.policy], facts, order.ordered_at, order.region)
+    promise = uow.promises.current(order.order_id) if order.service_provided_at else None
+    return _judged(uow, order, facts, promise)
+
+
+def _judged(uow: UnitOfWork, order: Order, facts: Facts, promise: Promise | None) -> Decision:
+    """The decision on facts about an order with its current promise; raises the same as `decided`."""
+    if order.facts_corrected_after_refusal or order.told_until:
+        corrected = bool(order.facts_corrected_after_refusal)
+        facts = replace(facts, corrected_after_refusal=corrected, told_until=order.told_until)
+    told = None if promise is None else promise.told
+    policy = uow.policies[order.policy]
+    return judging.judge(policy, facts, order.ordered_at, order.region, promise=told, of_order=True)
 
 
 def _by_agent(uow: UnitOfWork) -> bool | None:
@@ -193,11 +208,18 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
-def _has_been_refused(uow: UnitOfWork, order: Order) -> bool | None:
-    """Whether a request about an order has been refused, now or before an earlier correction; None if not."""
-    requests = (contact for contact in uow.contacts.of_order(order.order_id) if contact.intent is Intent.CANCEL)
-    refused = any(not contact.outcome.eligible for contact in requests)
-    return order.facts_corrected_after_refusal or refused or None
+def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
+    """What contacts were told before a correction: whether a request was refused, and the latest deadline.
+
+    Those of earlier corrections are included; each is None if there is none.
+    """
+    contacts = uow.contacts.of_order(order.order_id)
+    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent is Intent.CANCEL)
+    told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
+    return {
+        "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
+        "told_until": max(told, default=None),
+    }
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
@@ -212,17 +234,28 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
     )
 
 
-def _require_judgeable(uow: UnitOfWork, order: Order) -> None:
-    """Refuse facts that can never be judged, while the caller can still fix them.
+def judged_when_provided(uow: UnitOfWork, order: Order) -> Decision:
+    """The decision on a request for an order made as soon as its service is provided, by its current promise too.
 
-    Raises `InvalidInput` if the policy is unknown or the order over a minute in the future, and what `decided` raises.
+    Raises the same as `decided`.
+    """
+    at = order.service_provided_at or uow.now
+    return decided(uow, order, Facts(service_provided_at=order.service_provided_at, received_at=at))
+
+
+def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None) -> Decision:
+    """The decision on a request made now or, if later, when the service is provided.
+
+    Refuses facts that can never be judged, while the caller can still fix them: raises `InvalidInput` if the policy is
+    unknown or the order over a minute in the future, and what `decided` raises.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         detail = Message("must not be more than a minute in the future")
         raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])
     at = order.service_provided_at or order.ordered_at or uow.now
-    decided(uow, order, Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now)))
+    facts = Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now))
+    return _judged(uow, order, facts, promise)
 
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:
@@ -254,7 +287,8 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
     """Store changed facts of an order as a new revision by the principal, and journal the old and the new values.
 
-    Raises `OrderFrozen` if it is cancelled, and an error if the new facts can never be judged.
+    The order is promised the window of its new facts. Raises `OrderFrozen` if it is cancelled, and an error if the new
+    facts can never be judged.
     """
     order, active = locked
     if active is not None:
@@ -271,7 +305,8 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
         asserted_by=uow.principal.actor,
         facts_entered_by_agent=_by_agent(uow),
     )
-    _require_judgeable(uow, after)
+    promise = uow.promises.follow(order.order_id) if after.service_provided_at else None
+    promises.keep(uow, after, _judgeable(uow, after, promise), PromiseCause.CORRECTED)
     return after
 
 

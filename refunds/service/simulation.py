@@ -1,14 +1,13 @@
 """Simulation: judge every stored order and contact by a draft, and compare with the policy and the stored decisions.
 
-It uses the same `decide()` as everything else. There are many orders but few cases: two instants have the same window
-if no date ends and no version begins between them. So each case is decided once, and its orders are counted.
+It uses the same `decide()` as everything else. There are many orders but few cases, so each case is decided once, and
+its orders are counted.
 """
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple
@@ -18,14 +17,14 @@ import orjson
 from refunds.domain import judging
 from refunds.domain.eligibility import ELIGIBLE, Decision, Facts, Outcome, decide
 from refunds.domain.holidays_data import require_region
-from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
-from refunds.domain.terms import JudgedBy
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
+from refunds.service.cases import Case, Cases
 from refunds.storage import Row
 from refunds.storage.decisions import FACTS, OUTCOME
-from refunds.storage.mapper import instant, micros
+from refunds.storage.mapper import instant
 from refunds.storage.unit_of_work import UnitOfWork
 
 EXAMPLES = 10
@@ -118,25 +117,19 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._starts = [micros(version.effective_at) for version in policy.effective_versions]
-        self._zones = {zone(version.terms.time_zone) for version in (*policy.effective_versions, found.draft)}
         self._calendars = cache(partial(judging.calendar_of, found.draft))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
-        edges, starts = cache(self._edges), self._starts
-        by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in self._policy.effective_versions)
-        cases: dict[_Case, _Orders] = {}
+        sorted_into = Cases(self._policy, self._draft)
+        cases: dict[Case, _Orders] = {}
         for done, row in enumerate(rows):
             if not done % STEP:
                 progress(done)
-            provided, ordered = row["service_provided_at"], row["ordered_at"]
-            if provided is None:
+            if row["service_provided_at"] is None:
                 self._found.not_provided += 1
                 continue
-            utc_day = provided // _DAY
-            placed = bisect_right(starts, ordered) if by_order and ordered is not None else None
-            case = row["region"], utc_day, bisect_right(edges(utc_day), provided), placed
+            case = sorted_into.case(row)
             like = cases.get(case)
             if like is None:
                 cases[case] = _Orders(row, 1)
@@ -144,12 +137,6 @@ class _Judging:
                 like.count += 1
         for like in cases.values():
             self._compare(like.row, like.count)
-
-    def _edges(self, utc_day: int) -> list[int]:
-        """The instants around a UTC day at which a local date ends, and those at which a version begins."""
-        morning = instant(utc_day * _DAY)
-        dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
-        return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
 
     def _compare(self, row: Row, count: int) -> None:
         """Compare the windows of `count` orders like this one; they are undecided if either cannot be judged."""
@@ -207,13 +194,6 @@ class _Judging:
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
         return decide(facts, self._draft, self._calendars(region), self._draft)
-
-
-_DAY = 86_400_000_000
-"""Microseconds."""
-
-_Case = tuple[str | None, int, int, int | None]
-"""A region, and the edges between which the service was provided and the order placed."""
 
 
 @dataclass(slots=True)

@@ -72,12 +72,6 @@ class Cancellations(OfOrders[Cancellation]):
         sql = f"{_WITH_KEY} WHERE issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit"
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
-    def decisions(self) -> Iterator[Row]:
-        """The stored decision of every cancellation, revoked or not: rows of `order_id`, `record_id` and `decision`."""
-        return self._tx.each(
-            "SELECT order_id, cancellation_id AS record_id, decision FROM cancellations ORDER BY cancellation_id"
-        )
-
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
     """The row of every cancellation of an order, revoked ones too."""

@@ -76,10 +76,6 @@ class Contacts(OfOrders[Contact]):
             policy=policy,
         )
 
-    def decisions(self) -> Iterator[Row]:
-        """The stored decision on every contact, superseded or not: rows of `order_id`, `record_id` and `decision`."""
-        return self._tx.each("SELECT order_id, contact_id AS record_id, decision FROM contacts ORDER BY contact_id")
-
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
     """The row of every contact about an order."""

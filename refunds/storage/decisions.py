@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 import orjson
 
 from refunds.domain.business_days import Window
-from refunds.domain.eligibility import Facts, Outcome, RecordedDecision
+from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, ToldWindow
 from refunds.domain.instants import format_instant, parse_date, written_instant
 
 V = TypeVar("V")
@@ -91,10 +91,12 @@ _CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
     ),
 }
 
-FACTS, OUTCOME = Plain(Facts), Plain(Outcome, stored_as={"day_codes": "letters"})
+_CODES = {"day_codes": "letters"}
+FACTS, OUTCOME, _TOLD = Plain(Facts), Plain(Outcome, stored_as=_CODES), Plain(ToldWindow, stored_as=_CODES)
+_CONVERTERS[ToldWindow] = (_TOLD.dump, _TOLD.load)
 
 
-_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late")
+_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise")
 """Stored among the facts, because they belong to the policy and the calendar that judged."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
@@ -103,7 +105,19 @@ _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 def dump_decision(decision: RecordedDecision) -> str:
     """A decision as it is stored, as JSON."""
     facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
+    if decision.promise is None:
+        del facts["promise"]  # as in decisions from before promises
     return orjson.dumps({"facts": facts, "outcome": OUTCOME.dump(decision.outcome)}).decode()
+
+
+def dump_told(told: ToldWindow) -> str:
+    """A told window as it is stored, as JSON."""
+    return orjson.dumps(_TOLD.dump(told)).decode()
+
+
+def load_told(stored: str) -> ToldWindow:
+    """The told window that was stored; raises `ValueError`, `LookupError` or `TypeError` if it is not in that form."""
+    return _TOLD.load(orjson.loads(stored))
 
 
 def load_decision(stored: str) -> RecordedDecision:

@@ -1,9 +1,9 @@
 """The journal as stored: the events, and the head that the next event is chained to."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
-from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry, Event, EventType, is_sound
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction
@@ -82,6 +82,16 @@ class Events(Repository[Event]):
         """The events about an order and its records, from the first."""
         return self._load_all(of_order(self._tx, order_id))
 
+    def last_of(self, event: EventType) -> Event | None:
+        """The last event of a type, or None."""
+        sql = f"SELECT {EVENTS.columns} FROM events WHERE type = :type ORDER BY position DESC LIMIT 1"  # noqa: S608
+        row = self._tx.one(sql, type=event)
+        return None if row is None else self._load(row)
+
+    def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
+        """Note an event about no record; it is entered in the journal at the end of the unit of work."""
+        self._context.entries.append(Entry(type=event, subject=subject, order_id=None, digest=b"", data=data))
+
     def has_any(self, types: Iterable[str], subject: str) -> bool:
         """Whether a record has an event of one of these types.
 
@@ -132,7 +142,8 @@ def moved(head: Head, events: Sequence[Event]) -> Head:
     """The head after these events, at least one, that follow it; nothing is stored."""
     last = events[-1]
     about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
-    return Head(last.position, last.hash, max(about_policies, default=head.policies_at), head.journal_id)
+    policies_at = max(about_policies, default=head.policies_at)
+    return head._replace(position=last.position, hash=last.hash, policies_at=policies_at)
 
 
 def set_head(tx: Transaction, head: Head) -> None:

@@ -13,12 +13,12 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
 
-from refunds.domain.eligibility import RecordedDecision
+from refunds.domain.eligibility import RecordedDecision, ToldWindow
 from refunds.domain.journal import record_digest
 from refunds.errors import Conflict
 from refunds.security.encryption import CustomerCipher
 from refunds.storage import Row, Transaction
-from refunds.storage.decisions import dump_decision, load_decision, without_none
+from refunds.storage.decisions import dump_decision, dump_told, load_decision, load_told, without_none
 
 R = TypeVar("R")
 
@@ -58,6 +58,7 @@ _KINDS: dict[type, _Kind] = {
     datetime: _Kind(int, micros, instant),
     date: _Kind(str, date.isoformat, date.fromisoformat),
     RecordedDecision: _Kind(str, dump_decision, load_decision),
+    ToldWindow: _Kind(str, dump_told, load_told),
     dict: _Kind(str, lambda value: orjson.dumps(value).decode(), orjson.loads),
 }
 

@@ -1,21 +1,26 @@
 """Orders, each with its customer's key."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, Order
 from refunds.errors import OrderNotFound
+from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
 from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.mapper import RecordMapper
-from refunds.storage.repository import OfOrders
+from refunds.storage.repository import OfOrders, named_list
 
 ORDERS = RecordMapper(
     Order,
     "orders",
-    added={"facts_entered_by_agent": "0005_refunds", "facts_corrected_after_refusal": "0005_refunds"},
+    added={
+        "facts_entered_by_agent": "0005_refunds",
+        "facts_corrected_after_refusal": "0005_refunds",
+        "told_until": "0006_promises",
+    },
 )
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
@@ -68,14 +73,17 @@ class Orders(OfOrders[Order]):
         """
         self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
-    def add_new(self, order: Order) -> bool:
-        """Store an order of a locked customer, and note its event, unless its id exists; return whether it did."""
+    def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]]) -> bool:
+        """Store an order of a locked customer, and note its event, unless its id exists; return whether it did.
+
+        `data` makes what else the event has, if the order is new.
+        """
         cipher = self._context.customers[order.customer_id]
         digest = ORDERS.insert_new(self._tx, order, cipher)
         if digest is None:
             return False
         self._context.orders[order.order_id] = cipher
-        self._record_event(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id})
+        self._record_event(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id, **data()})
         return True
 
     def move(self, order: Order, customer_id: str) -> None:
@@ -104,11 +112,18 @@ class Orders(OfOrders[Order]):
 
     def with_ids(self, order_ids: Collection[str]) -> dict[str, Order]:
         """The orders that have one of these ids, by their ids."""
-        if not order_ids:
-            return {}
-        named = {f"id_{number}": order_id for number, order_id in enumerate(order_ids)}
-        sql = f"{_WITH_KEY} WHERE order_id IN ({', '.join(f':{name}' for name in named)})"
-        return {order.order_id: order for order in self._load_all(self._tx.all(sql, **named))}
+        listed, named = named_list(order_ids)
+        found = self._tx.all(f"{_WITH_KEY} WHERE order_id IN ({listed})", **named) if named else []
+        return {order.order_id: order for order in self._load_all(found)}
+
+    def without_promise(self, after: str, limit: int) -> list[Order]:
+        """Up to `limit` orders after an id that have a service date and no promise, locked, without personal fields."""
+        sql = (
+            f"SELECT {ORDERS.columns} FROM orders WHERE order_id > :after AND service_provided_at IS NOT NULL"  # noqa: S608
+            " AND NOT EXISTS (SELECT 1 FROM promises WHERE promises.order_id = orders.order_id AND is_current = 1)"
+            " ORDER BY order_id LIMIT :limit {for_update}"
+        )
+        return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
         """The region and the instants, as stored, of every order that a policy judges."""

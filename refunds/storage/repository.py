@@ -4,7 +4,7 @@ A repository takes and returns records; rows, digests and keys stay inside. One 
 the journal, so that neither can be forgotten.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -141,6 +141,17 @@ class OfOrders(Repository[R]):
         )
         return self._load_all(rows)
 
+    def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
+        """The stored decision of every record, of these orders or of all, by id.
+
+        Rows of `order_id`, `record_id` and `decision`; superseded and revoked records are included.
+        """
+        listed, named = named_list(order_ids or ())
+        only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
+        key, table = self.mapper.key, self.mapper.name
+        sql = f"SELECT order_id, {key} AS record_id, decision FROM {table}{only} ORDER BY {key}"  # noqa: S608
+        return self._tx.each(sql, **named)
+
     def place_of(self, record: R) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
@@ -155,6 +166,12 @@ class OfOrders(Repository[R]):
     def _load(self, row: Row) -> R:
         record: R = self.mapper.load(row, self._context.cipher(row))
         return record
+
+
+def named_list(values: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The list for an `IN` with these values, and its parameters; an empty list fits nothing."""
+    named = {f"id_{number}": value for number, value in enumerate(values)}
+    return ", ".join(f":{name}" for name in named) or "NULL", named
 
 
 def _stored(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.storage import Row, Transaction, cancellations, clients, contacts, orders, policies, users
+from refunds.storage import Row, Transaction, cancellations, clients, contacts, orders, policies, promises, users
 from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
 
@@ -47,6 +47,7 @@ TABLES = (
     _of(policies.CLOSURES, policies.iter_closures, "closure."),
     StoredTable(name="customers", key=("customer_id",)),
     _of(orders.ORDERS, orders.iter_all, "order."),
+    _of(promises.PROMISES, promises.iter_all, "order.promised"),
     _of(contacts.CONTACTS, contacts.iter_all, "contact."),
     _of(cancellations.CANCELLATIONS, cancellations.iter_all, "cancellation."),
     StoredTable(name="events", key=("position",), mapper=EVENTS),
@@ -65,5 +66,5 @@ def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Itera
 
 def table_of(event: str) -> str | None:
     """The name of the table of the record that an event of this type is about; None if there is none."""
-    names = (table.name for table in TABLES if table.events is not None and event.startswith(table.events))
-    return next(names, None)
+    fitting = [(len(table.events), table.name) for table in TABLES if table.events and event.startswith(table.events)]
+    return max(fitting)[1] if fitting else None

@@ -22,6 +22,7 @@ from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Policies, Versions, load
+from refunds.storage.promises import Promises
 from refunds.storage.repository import Context
 from refunds.storage.users import Users
 
@@ -39,7 +40,7 @@ class UnitOfWork:
     orders, contacts, cancellations = _repository(Orders), _repository(Contacts), _repository(Cancellations)
     customers, versions, closures = _repository(Customers), _repository(Versions), _repository(ClosureRepository)
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
-    events, replies = _repository(Events), _repository(Replies)
+    events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
 
     def __init__(
         self,

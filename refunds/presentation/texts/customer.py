@@ -31,6 +31,9 @@ _SPOKEN = {
         "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
         "the contractual window alone; rights that you have by law are not affected."
     ),
+    Reason.CALENDAR_UNKNOWN: Message(
+        "I have recorded your request. A colleague will check whether it is in time, and you will hear from us."
+    ),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "Your request was made in time. A supervisor has to enter it; I am passing it on."
     ),
@@ -61,6 +64,10 @@ _WRITTEN = {
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
         "%(counted)s This "
         "concerns the contractual window alone; rights that you have by law are not affected."
+    ),
+    Reason.CALENDAR_UNKNOWN: Message(
+        "We have recorded your request about your order%(number)s. A colleague will check whether it is in time, and "
+        "you will hear from us."
     ),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "Your request about your order%(number)s was made in time. A supervisor has to enter it, and it has been "

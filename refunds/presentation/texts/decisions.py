@@ -27,6 +27,10 @@ _REASON = {
         "The service had not been provided when the customer asked, so the order can be cancelled."
     ),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
+    Reason.CALENDAR_UNKNOWN: Message(
+        "The holidays of the days in question are not known yet, so a supervisor must decide whether the request is in "
+        "time."
+    ),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "The contact was made in time but entered more than %(late_entry_days)s business days later: a supervisor "
         "must enter it."
@@ -42,6 +46,7 @@ _HEADLINE = {
     Reason.WINDOW_ELAPSED: Message(
         "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
     ),
+    Reason.CALENDAR_UNKNOWN: Message("The calendar is not known yet: a supervisor must decide"),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Refundable until the end of %(last_day)s (%(zone)s)"),
 }
@@ -53,6 +58,13 @@ _NOTICE = {
     Notice.NATIONWIDE_HOLIDAYS_ONLY: Message("Only nationwide holidays were counted, as no subdivision was given."),
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
     Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),
+    Notice.PROMISE_KEPT: Message(
+        "The window would end earlier by the calendar of today: it ends as the customer was told."
+    ),
+    Notice.TOLD_BEFORE_CORRECTION: Message(
+        "The customer was told a later end before the facts of the order were corrected: a supervisor must decide."
+    ),
+    Notice.DEADLINE_ACCEPTED: Message("A supervisor accepted that the request was in time."),
     Notice.STATUTORY_RIGHTS_NOT_ASSESSED: Message("Statutory rights were not assessed."),
 }
 
@@ -73,6 +85,8 @@ def why_data(day: date, why: SkipReason, region: str) -> dict[str, str]:
 
 def reason_text(outcome: Outcome) -> str:
     """The reason of a decision as a sentence."""
+    if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
+        return notice_text(Notice.DEADLINE_ACCEPTED)
     return translate(_REASON[outcome.reason], **outcome_words(outcome))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from flask import Response, g, request, session
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, Reason
+from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Contact, Intent, Order, OverrideKind
+from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.service import cancellations, contacts
@@ -216,7 +216,6 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
             preview = cancellations.preview(uow, contact_id)[2].outcome
     active = uow.cancellations.active(found.order_id)
-    acceptable = preview.reason is Reason.UNOFFICIAL_CONTACT_POINT
     return page(
         "contact.html",
         form,
@@ -224,7 +223,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         outcome=outcome,
         preview=preview,
         active=active,
-        override=OverrideKind.CONTACT_POINT_ACCEPTED if acceptable else OverrideKind.GOODWILL,
+        override=cancellations.fitting_override(preview),
         names=uow.users.names([found.recorded_by, found.resolved_by or ""]),
         format_reference=format_reference,
     )

@@ -46,7 +46,9 @@ class OverrideRequestSchema(StrictSchema):
         required=True,
         metadata={
             "description": "`goodwill`: cancel although the policy does not require it. `contact_point_accepted`: "
-            "accept as official the number or address that the customer used."
+            "accept as official the number or address that the customer used. `deadline_accepted`: accept that the "
+            "request was in time, where the calendar is unknown or the customer was told a later end before a "
+            "correction."
         },
     )
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})

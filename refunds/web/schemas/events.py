@@ -7,9 +7,9 @@ import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Reason
-from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.permissions import Role
-from refunds.domain.records import Basis, Intent, RefundEndReason, RevocationReason, UnsettleReason
+from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.errors import Message
 from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema, does_not_fit
@@ -75,11 +75,24 @@ _VERSION = _POLICY | {
     "effective_from": response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True),
     "content_hash": response_fields.String("A hash of the content."),
 }
+_TOLD: dict[str, ma.fields.Field[Any]] = {
+    "service_day": response_fields.Date("The local date on which the service was provided."),
+    "last_day": response_fields.Date("The last day of the window."),
+    "deadline": response_fields.Instant("The first instant that is too late."),
+}
 _ROLE: dict[str, ma.fields.Field[Any]] = {"role": response_fields.Code(Role, "The role.")}
 _CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String("The client.")}
 
 _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
-    EventType.ORDER_REGISTERED: {"customer_id": response_fields.String("The customer, by the service's own id.")},
+    EventType.ORDER_REGISTERED: {
+        "customer_id": response_fields.String("The customer, by the service's own id."),
+        "promise": ma.fields.Nested(
+            response_fields.ResponseSchema.from_dict(_TOLD, name="ToldWindowSchema"),
+            allow_none=True,
+            metadata={"description": "The window that the order was told; null: no date of the service is known."},
+        ),
+    },
+    EventType.ORDER_PROMISED: {"cause": response_fields.Code(PromiseCause, "Why it was promised.")} | _TOLD,
     EventType.ORDER_CORRECTED: {
         "revision": response_fields.Integer("The number of the new state of the order."),
         "changed": ma.fields.Dict(
@@ -116,6 +129,14 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.CLOSURE_ADDED: {
         "policy": response_fields.String("The policy."),
         "date": response_fields.Date("The date on which the vendor is closed."),
+    },
+    EventType.CALENDAR_CHANGED: {
+        "from": response_fields.String(
+            "The data that windows were counted by before; null: none.", allow_none=True
+        ),
+        "to": response_fields.String("The data that windows are counted by from now on."),
+        "longer": response_fields.Integer("The open windows that end later now."),
+        "kept": response_fields.Integer("Those that would end earlier now, and end as they were told."),
     },
     EventType.CLIENT_CREATED: _ROLE,
     EventType.TOKEN_CREATED: _CLIENT,
@@ -161,7 +182,7 @@ def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict
         "at": CANCELLATION["issued_at"],
         "actor": CANCELLATION["issued_by"],
         "subject": subject,
-        "order_id": None if event in ABOUT_POLICIES else ORDER["order_id"],
+        "order_id": None if event in {*ABOUT_POLICIES, *WITHOUT_RECORD} else ORDER["order_id"],
         "data": data,
     }
 
@@ -175,8 +196,12 @@ _CORRECTED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF"
 _REGISTERED = {"effective_from": "2026-12-31T23:00:00Z", "content_hash": SUMMARY["content_hash"]}
 
 
+_WINDOW = {"service_day": "2026-04-02", "last_day": "2026-04-08", "deadline": "2026-04-08T22:00:00Z"}
+
+
 HAPPENED = [
-    _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"]),
+    _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"], promise=_WINDOW),
+    _example(2, EventType.ORDER_PROMISED, "prm_01KAN3Y7K3V5Q4T8Z2B6C9D1EF", cause="registered", **_WINDOW),
     _example(
         2,
         EventType.ORDER_CORRECTED,
@@ -216,6 +241,17 @@ HAPPENED = [
     *(
         _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
         for position, event in ((12, EventType.POLICY_IMPORTED), (13, EventType.POLICY_PUBLISHED))
+    ),
+    _example(
+        14,
+        EventType.CALENDAR_CHANGED,
+        "calendar",
+        **{
+            "from": "holidays 0.108, tzdata 2026e, rules 1",
+            "to": "holidays 0.109, tzdata 2026f, rules 1",
+            "longer": 3,
+            "kept": 2,
+        },
     ),
     _example(14, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
     _example(15, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),

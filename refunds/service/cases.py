@@ -1,0 +1,44 @@
+"""Cases: orders whose windows are the same under a policy, so that each needs to be counted only once.
+
+Two instants have the same window if no date ends and no version begins between them.
+"""
+
+from bisect import bisect_right
+from datetime import timedelta
+from functools import cache
+
+from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.policy import Policy, PolicyVersion
+from refunds.domain.terms import JudgedBy
+from refunds.storage import Row
+from refunds.storage.mapper import instant, micros
+
+_DAY = 86_400_000_000
+"""Microseconds."""
+
+Case = tuple[str | None, int, int, int | None]
+"""A region, and the edges between which the service was provided and the order placed."""
+
+
+class Cases:
+    """The cases of a policy, and of more versions that orders are judged by."""
+
+    def __init__(self, policy: Policy, *more: PolicyVersion) -> None:
+        versions = policy.effective_versions
+        self._starts = [micros(version.effective_at) for version in versions]
+        self._zones = {zone(version.terms.time_zone) for version in (*versions, *more)}
+        self._by_order = any(version.terms.judged_by is JudgedBy.ORDERED for version in versions)
+        self._edges = cache(self._edges_of)
+
+    def case(self, row: Row) -> Case:
+        """The case of an order whose service is provided, by the region and the instants in a row, as stored."""
+        provided, ordered = row["service_provided_at"], row["ordered_at"]
+        utc_day = provided // _DAY
+        placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None
+        return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
+
+    def _edges_of(self, utc_day: int) -> list[int]:
+        """The instants around a UTC day at which a local date ends, and those at which a version begins."""
+        morning = instant(utc_day * _DAY)
+        dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
+        return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])

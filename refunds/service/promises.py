@@ -1,0 +1,52 @@
+"""Promises: the window that an order was told stands, whatever data, policies and code come later."""
+
+from typing import Any
+
+from ulid import ULID
+
+from refunds.domain.eligibility import Decision, ToldWindow
+from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.records import Order, Promise, PromiseCause
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+def told_data(told: ToldWindow | None) -> dict[str, Any] | None:
+    """A told window as events have it; None if there is none."""
+    if told is None:
+        return None
+    service_day, _, last_day = told.window
+    days = {"service_day": service_day.isoformat(), "last_day": last_day.isoformat()}
+    return days | {"deadline": format_instant(told.deadline)}
+
+
+def keep(uow: UnitOfWork, order: Order, decision: Decision, cause: PromiseCause) -> None:
+    """Promise the window that a decision tells of a locked order, if it ends later than what was promised.
+
+    The decision must have been made with the current promise.
+    """
+    told, before = decision.told, decision.promise
+    if told is not None and (before is None or before.deadline < told.deadline):
+        put(uow, order, told, cause, first=before is None)
+
+
+def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *, first: bool) -> None:
+    """Promise a locked or new order, whose service date is known, this window; `first`: it has no promise."""
+    assert order.service_provided_at
+    promise = Promise(
+        promise_id=f"prm_{ULID()}",
+        order_id=order.order_id,
+        policy=order.policy,
+        region=order.region,
+        ordered_at=order.ordered_at,
+        service_provided_at=order.service_provided_at,
+        deadline=told.deadline,
+        told=told,
+        holidays_version=HOLIDAYS_VERSION,
+        tzdata_version=TZDATA_VERSION,
+        cause=cause,
+        promised_at=uow.now,
+        promised_by=uow.principal.actor,
+        is_current=True,
+    )
+    uow.promises.put(promise, told_data(told) or {}, first=first)

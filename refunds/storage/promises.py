@@ -1,0 +1,100 @@
+"""Promises: the windows that orders were told, which no later data shortens."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from refunds.domain.journal import EventType
+from refunds.domain.records import Promise, PromiseCause
+from refunds.storage import Row, Transaction
+from refunds.storage.mapper import RecordMapper, micros
+from refunds.storage.repository import Repository, named_list
+
+PROMISES = RecordMapper(Promise, "promises")
+
+_SELECT = f"SELECT {PROMISES.columns} FROM promises"  # noqa: S608
+
+_SUPERSEDE = "UPDATE promises SET is_current = 0 WHERE order_id = :order_id AND is_current = 1"
+
+_SAME_FACTS = (
+    "promises.policy = orders.policy AND promises.region IS NOT DISTINCT FROM orders.region"
+    " AND promises.ordered_at IS NOT DISTINCT FROM orders.ordered_at"
+    " AND promises.service_provided_at = orders.service_provided_at"
+)
+"""Whether a promise is about the facts that its order has now."""
+
+_BEST = "ORDER BY deadline DESC, promise_id DESC LIMIT 1"
+
+
+class Promises(Repository[Promise]):
+    """The promises of the orders; an order has at most one current promise."""
+
+    mapper: ClassVar[RecordMapper[Promise]] = PROMISES
+
+    def current(self, order_id: str) -> Promise | None:
+        """The current promise of an order, or None."""
+        row = self._tx.one(f"{_SELECT} WHERE order_id = :order_id AND is_current = 1", order_id=order_id)
+        return None if row is None else self._load(row)
+
+    def of_orders(self, order_ids: Sequence[str]) -> dict[str, Promise]:
+        """The current promises of these orders, by the orders' ids."""
+        listed, named = named_list(order_ids)
+        sql = f"{_SELECT} WHERE is_current = 1 AND order_id IN ({listed})"
+        return {promise.order_id: promise for promise in self._load_all(self._tx.all(sql, **named) if named else [])}
+
+    def follow(self, order_id: str) -> Promise | None:
+        """The current promise of an order whose facts have changed: the one that ends last of those for its facts.
+
+        None if there is none for them.
+        """
+        self._tx.run(
+            "UPDATE promises SET is_current = 0 WHERE order_id = :order_id AND is_current = 1", order_id=order_id
+        )
+        best = f"SELECT {PROMISES.columns} FROM promises JOIN orders USING (order_id) WHERE order_id = :order_id"  # noqa: S608
+        row = self._tx.one(f"{best} AND {_SAME_FACTS} {_BEST}", order_id=order_id)
+        if row is None:
+            return None
+        self._tx.run("UPDATE promises SET is_current = 1 WHERE promise_id = :promise_id", promise_id=row["promise_id"])
+        return replace(self._load(row), is_current=True)
+
+    def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
+        """Store a promise, and note its event with `told`, as the current one of its order, which is locked or new.
+
+        `first`: the order has no current promise.
+        """
+        if not first:
+            self._tx.run(
+                "UPDATE promises SET is_current = 0 WHERE order_id = :id AND is_current = 1", id=promise.order_id
+            )
+        self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)
+
+    def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
+        """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
+
+        They come after the deadline (as stored) and order id `after`; without them, from the first.
+        """
+        beyond = "(deadline, order_id) > (:deadline, :order_id)" if after else "deadline > :now"
+        found = dict(zip(("deadline", "order_id"), after, strict=False))
+        sql = f"{_SELECT} WHERE is_current = 1 AND {beyond} ORDER BY deadline, order_id LIMIT :limit"
+        return self._tx.all(sql, now=micros(now), limit=limit, **found)
+
+    def count_made(self, cause: PromiseCause, since: datetime | None) -> int:
+        """How many promises have been made for a cause since an instant, or ever."""
+        sql = "SELECT count(*) AS made FROM promises WHERE cause = :cause AND promised_at >= :since"
+        row = self._tx.one(sql, cause=cause, since=micros(since) if since else 0)
+        assert row is not None
+        made: int = row["made"]
+        return made
+
+
+def of_order(tx: Transaction, order_id: str) -> list[Row]:
+    """The row of every promise of an order, from the first."""
+    return tx.all(f"{_SELECT} WHERE order_id = :order_id ORDER BY promise_id", order_id=order_id)
+
+
+def iter_all(tx: Transaction) -> Iterator[Row]:
+    """The row of every promise; `best` is the id of the one that should be the current one of its order."""
+    best = f"SELECT promise_id FROM promises WHERE order_id = orders.order_id AND {_SAME_FACTS} {_BEST}"  # noqa: S608
+    found = f"SELECT {PROMISES.columns}, ({best}) AS best FROM promises LEFT JOIN orders USING (order_id)"  # noqa: S608
+    return tx.each(f"{found} ORDER BY promise_id")
