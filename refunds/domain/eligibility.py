@@ -5,11 +5,12 @@ returns a value; a refusal is a value too. What is slow and not always needed (t
 the notices) is computed with the outcome.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, Day, Window, days_ahead, explained
@@ -47,6 +48,11 @@ class Notice(StrEnum):
 
 
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
+
+Names = Mapping[date, Mapping[str, tuple[str, str]]]
+"""Public holidays by date and by the reader's language: the name, and the language that it is in."""
+
+NO_NAMES: Names = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +202,10 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> "RecordedDecision":
-        """The decision as it is stored with a record; raises what `reason` raises."""
+        """The decision as it is stored with a record, but for the names that `judging.recorded` adds.
+
+        Raises what `reason` raises.
+        """
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
@@ -213,6 +222,8 @@ class Outcome(NamedTuple):
     `day_codes` has one letter for each date after the service day (`business_days.explained`). `business_days_left`
     is the number of window days after the local date of the request: 0 on the last day, None if the window has
     ended or none runs. `fingerprint` is a digest of the service day and the codes: it shows if a calendar changed.
+    `names` has the public holidays of the window as they were named when the decision was recorded. It is empty if the
+    decision was not recorded, or before names were kept.
     """
 
     reason: Reason
@@ -232,6 +243,7 @@ class Outcome(NamedTuple):
     day_codes: bytes
     deadline: datetime | None
     business_days_left: int | None
+    names: Names = NO_NAMES
 
     @property
     def eligible(self) -> bool:

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from refunds.domain import contact_points
-from refunds.domain.business_days import BusinessCalendar
+from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.eligibility import Decision, Facts, RecordedDecision, decide
-from refunds.domain.holidays_data import business_calendar, require_region
+from refunds.domain.holidays_data import business_calendar, holiday_name, require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import FieldError, InvalidInput, Unfit
+from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -42,6 +42,20 @@ def judge(
         )
         facts = replace(facts, contact_point=point)
     return decide(facts, version, calendar_of(version, region), contact_version)
+
+
+def recorded(decision: Decision) -> RecordedDecision:
+    """The decision as it is stored with a record, with the names that the holidays in its window have today.
+
+    Raises what `Decision.reason` raises.
+    """
+    unnamed = decision.recorded
+    outcome, names = unnamed.outcome, {}
+    for day in outcome.days:
+        if day.why is SkipReason.PUBLIC_HOLIDAY:
+            found = {language: holiday_name(outcome.region, day.date, language) for language in LANGUAGES}
+            names[day.date] = {language: named for language, named in found.items() if named}
+    return replace(unnamed, outcome=outcome._replace(names=names))
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
