@@ -290,6 +290,14 @@ TAMPERINGS = {
     ),
     "no note": ("UPDATE contacts SET note = NULL", "contacts {contact}: differs"),
     "no contact": ("DELETE FROM contacts", "contacts {contact}: the record is missing"),
+    "another name of a holiday": (
+        "UPDATE contacts SET decision = replace(decision, 'Good Friday', 'Bad Friday')",
+        "contacts {contact}: differs",
+    ),
+    "a holiday without a date": (
+        "UPDATE contacts SET decision = replace(decision, '\"2026-04-03\"', '\"Friday\"')",
+        "contacts {contact}: cannot be read",
+    ),
     "another clause": (
         "UPDATE policy_versions SET terms = replace(terms, '2 business days', '9 business days')",
         "policy_versions virtual-numbers/1: differs",

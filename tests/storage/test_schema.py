@@ -241,6 +241,7 @@ _OF_DECISIONS = VALUES | {
     datetime: _INSTANTS,
     bytes: st.text("bhwc", max_size=30).map(str.encode),
     Window: st.builds(Window, st.dates(), st.integers(1, 366), st.dates()),
+    dict: st.dictionaries(st.dates(), st.dictionaries(_IN_JSON, st.tuples(_IN_JSON, _IN_JSON), max_size=3), max_size=3),
 }
 
 

@@ -5,10 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Facts, Notice, Reason, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
+from refunds.domain.judging import recorded
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
@@ -218,7 +220,40 @@ def test_a_record_contains_everything_the_decision_depends_on():
 
 def test_a_record_without_a_window_is_read_back_unchanged():
     made = judged(service_provided_at=None)
-    assert load_decision(dump_decision(made.recorded)) == made.recorded
+    assert load_decision(dump_decision(recorded(made))) == recorded(made) == made.recorded
+
+
+def test_a_record_names_every_holiday_of_its_window_and_no_other_day():
+    """Also a holiday that only the end week passes over, but none that is on a weekend."""
+    terms = Terms(region="DE-BY", business_week=WEEKDAYS[:6], end_week=WEEKDAYS[:5])
+    calendar = business_calendar("DE-BY", terms.business_week, terms.end_week).closed_on([date(2026, 4, 7)])
+    facts = Facts(service_provided_at=parse_instant("2026-04-01T10:00:00Z"), received_at=IN_TIME)
+    made = decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
+    assert (made.day_codes, made.outcome.names) == (b"bhbWHXe", {})
+    kept = recorded(made)
+    assert kept.outcome.names == {
+        date(2026, 4, 3): {"en": ("Good Friday", "en"), "de": ("Karfreitag", "de")},
+        date(2026, 4, 6): {"en": ("Easter Monday", "en"), "de": ("Ostermontag", "de")},
+    }
+    assert load_decision(dump_decision(kept)) == kept
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x",
+        ["2026-04-03"],
+        {"Friday": {}},
+        {"2026-04-03": "x"},
+        {"2026-04-03": {"de": 1}},
+        {"2026-04-03": {"de": ["x"]}},
+    ],
+)
+def test_names_that_the_service_has_not_written_cannot_be_loaded(names):
+    stored = json.loads(dump_decision(recorded(judged())))
+    stored["outcome"]["names"] = names
+    with pytest.raises((ValueError, LookupError, TypeError)):
+        load_decision(json.dumps(stored))
 
 
 def test_an_unofficial_contact_point_counts_once_it_is_accepted():
@@ -285,5 +320,5 @@ def test_a_decision_that_was_stored_long_ago_can_be_loaded():
         '"deadline":"2026-04-08T22:00:00Z","business_days_left":null}'
     )
     outcome = OUTCOME.load(stored)
-    assert (outcome.eligible, outcome.deadline) == (False, DEADLINE)
+    assert (outcome.eligible, outcome.deadline, outcome.names) == (False, DEADLINE, {})
     assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]
