@@ -30,7 +30,7 @@ def judged(facts=None, terms=None, **changed):
     terms = Terms(region="DE-BY", **terms or {})
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME} | (facts or {}) | changed)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
-    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
+    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar, of_order=True)
 
 
 @pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
@@ -65,6 +65,10 @@ def test_every_vector_is_decided_as_expected(case):
 
 PHONE = {"phone": ContactChannel(points=(OFFICIAL,))}
 NO_PHONE = {"phone": ContactChannel(accepted=False, points=(OFFICIAL,))}
+UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
+"""Beyond the holiday data."""
+LAST = parse_instant("2100-12-28T10:00:00+01:00")
+"""So near to the end of the data that the window ends within it, but not the days to enter a contact."""
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
 """The first instant after the fifth business day after 8 April."""
 
@@ -86,6 +90,14 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True}, {}),
         (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {"recorded_at": RECORDED_LATE}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "deadline_accepted": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE + timedelta(1)}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE, "deadline_accepted": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {"received_at": LATE, "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
         # precedence: each pair of neighbours together
