@@ -195,7 +195,7 @@ def _overridden(
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
     )
     accepted = orders.decided(uow, locked.order, facts)
-    return (accepted, override) if accepted.eligible else (decision, None)
+    return accepted, override if accepted.eligible else None
 
 
 def _issue(

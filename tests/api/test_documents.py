@@ -357,7 +357,7 @@ def test_a_truncated_journal_is_reported(store):
         kept, last = next(
             (row["position"], row["hash"])
             for row in events.iter_all(uow.tx)
-            if (row["type"], row["subject"]) == ("order.registered", store.order_id)
+            if (row["type"], row["order_id"]) == ("order.promised", store.order_id)
         )
     store.tamper("DELETE FROM contacts")
     store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
