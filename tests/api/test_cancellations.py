@@ -53,7 +53,12 @@ def test_order_and_contact_may_be_sent_along_and_are_stored_in_one_transaction(b
     order = INLINE | {"order_id": "inline-1"}
     answer = billing.post("/v1/cancellations", {"order": order, "contact": {"channel": "email"}})
     assert answer.status_code == 201
-    assert types(billing, "inline-1") == ["order.registered", "order.promised", "contact.recorded", "cancellation.issued"]
+    assert types(billing, "inline-1") == [
+        "order.registered",
+        "order.promised",
+        "contact.recorded",
+        "cancellation.issued",
+    ]
     refused = billing.post("/v1/cancellations", {"order": order | {"region": "DE"}, "contact": {"channel": "email"}})
     assert (refused.status_code, slug(refused), places(refused)) == (409, "order-facts-conflict", ["/order/region"])
 

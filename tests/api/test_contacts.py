@@ -20,7 +20,11 @@ def test_a_call_is_recorded_with_its_decision(agent, billing):
     assert contact["received_at"] == contact["recorded_at"] == IN_TIME
     assert contact["recorded_by"].startswith("cli_")
     assert (contact["decision"]["reason"], contact["open"]) == ("within_window", True)
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.promised", "contact.recorded"]
+    assert [event["type"] for event in billing.feed(order_id)] == [
+        "order.registered",
+        "order.promised",
+        "contact.recorded",
+    ]
 
 
 def test_a_late_request_is_kept_with_its_decision(agent, now):
