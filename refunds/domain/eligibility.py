@@ -46,7 +46,21 @@ class Notice(StrEnum):
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
+class Verdict(StrEnum):
+    """What a decision comes to: yes, a supervisor has to decide, or no; stable codes."""
+
+    CANCELLABLE = "cancellable"
+    NEEDS_SUPERVISOR = "needs_supervisor"
+    REFUSED = "refused"
+
+
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
+
+_FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
+    (Reason.UNOFFICIAL_CONTACT_POINT, None),
+    (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, None),
+)
+"""The reasons for which a supervisor has to decide; one with a notice only if the decision has that notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +70,8 @@ class Facts:
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
     mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
     unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
-    facts of the order were corrected after a request was refused.
+    facts of the order were corrected after a request was refused. `request` is the id of the contact on record whose
+    facts these are, if another contact, or a mere question, is judged by it.
     """
 
     service_provided_at: datetime | None
@@ -69,6 +84,7 @@ class Facts:
     cancelled: bool = False
     entered_by_supervisor: bool = False
     corrected_after_refusal: bool = False
+    request: str | None = None
 
 
 class Decision(NamedTuple):
@@ -237,6 +253,14 @@ class Outcome(NamedTuple):
     def eligible(self) -> bool:
         """Whether the order may be cancelled as of right."""
         return self.reason in ELIGIBLE
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the decision comes to."""
+        if self.eligible:
+            return Verdict.CANCELLABLE
+        asks = any(reason is self.reason and notice in (None, *self.notices) for reason, notice in _FOR_SUPERVISORS)
+        return Verdict.NEEDS_SUPERVISOR if asks else Verdict.REFUSED
 
     @property
     def days(self) -> tuple[Day, ...]:
