@@ -56,7 +56,7 @@ def test_goodwill_is_not_offered_for_what_is_the_customers_right(site, now):
     supervisor = later(site, now, Role.SUPERVISOR)
     page = supervisor.get(f"/console/orders/{order}")
     assert "goodwill" not in page.source
-    assert buttons(page)[:3] == ["Cancel on this request", "Record the request", "Only a question"]
+    assert buttons(page)[:3] == ["Cancel on this request", "Record another request", "Only a question"]
     assert "too late" not in page.text
     assert "Your request was made in time" in page.text
 
@@ -86,7 +86,7 @@ def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
     order = site.register()
     first = site.record(order)
     agent = later(site, now)
-    page = agent.press(agent.get(f"/console/orders/{order}"), "Record the request")
+    page = agent.press(agent.get(f"/console/orders/{order}"), "Record another request")
     assert ON_RECORD["en"] in page.links
     assert "Refundable: the request was in time" in page.text
     page = agent.press(page, "Cancel this order")
