@@ -155,7 +155,7 @@ def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, 
         for number, order in enumerate(made)
     ]
     for order, contact, word, tone, icon in zip(
-        made, contacts, words, ["good", "wait", "neutral"], ["M5 13", "M12 7", "M6 6"], strict=True
+        made, contacts, words, ["good", "wait", "neutral"], ["M5 13", "M12 4a4", "M6 6"], strict=True
     ):
         for page in (browser.get(f"/console/contacts/{contact}"), browser.get(f"/console/orders/{order}/history")):
             shown = next(one for one in page.main.every("span", class_="tag") if word in one.text)
