@@ -14,7 +14,7 @@ from rich.text import Text
 from refunds.cli import LANG, Command, present_policies
 from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome
+from refunds.domain.eligibility import Outcome, Verdict
 from refunds.presentation.serializers import decision_data
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
@@ -31,6 +31,7 @@ class _OptionsSchema(StrictSchema):
 
 
 _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
+_STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
 
 @click.command("check", cls=Command)
@@ -69,8 +70,7 @@ def command(provided: str, requested: str | None, as_json: bool, **asked: str | 
 def _show(outcome: Outcome) -> None:
     """Print a decision in words, with its days and notices."""
     console = Console(highlight=False)
-    style = "bold green" if outcome.eligible else "bold red"
-    console.print(Text(verdict(outcome), style=style))
+    console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)
     left = left_text(outcome)
     if left:

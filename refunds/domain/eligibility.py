@@ -56,7 +56,23 @@ class Notice(StrEnum):
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
+class Verdict(StrEnum):
+    """What a decision comes to: yes, a supervisor has to decide, or no; stable codes."""
+
+    CANCELLABLE = "cancellable"
+    NEEDS_SUPERVISOR = "needs_supervisor"
+    REFUSED = "refused"
+
+
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
+
+_FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
+    (Reason.UNOFFICIAL_CONTACT_POINT, None),
+    (Reason.WINDOW_ELAPSED, Notice.TOLD_BEFORE_CORRECTION),
+    (Reason.CALENDAR_UNKNOWN, None),
+    (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, None),
+)
+"""The reasons for which a supervisor has to decide; one with a notice only if the decision has that notice."""
 
 Names = Mapping[date, Mapping[str, tuple[str, str]]]
 """Public holidays by date and by the reader's language: the name, and the language that it is in."""
@@ -73,6 +89,8 @@ class Facts:
     unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
     facts of the order were corrected after a request was refused. `told_until`: the deadline that a recorded contact
     was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
+    `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
+    judged by it.
     """
 
     service_provided_at: datetime | None
@@ -87,6 +105,7 @@ class Facts:
     corrected_after_refusal: bool = False
     told_until: datetime | None = None
     deadline_accepted: bool = False
+    request: str | None = None
 
 
 class ToldWindow(NamedTuple):
@@ -316,6 +335,14 @@ class Outcome(NamedTuple):
         if self.window is None or self.deadline is None:
             return None
         return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone, self.region, self.names)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the decision comes to."""
+        if self.eligible:
+            return Verdict.CANCELLABLE
+        asks = any(reason is self.reason and notice in (None, *self.notices) for reason, notice in _FOR_SUPERVISORS)
+        return Verdict.NEEDS_SUPERVISOR if asks else Verdict.REFUSED
 
     @property
     def days(self) -> tuple[Day, ...]:

@@ -65,7 +65,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
             "resolved_at": format_known(contact.resolved_at),
             "resolved_by": contact.resolved_by,
         },
-        "decision": decision_data(contact.outcome),
+        "decision": decision_data(contact.outcome, contact.decision.facts.request),
     }
 
 
@@ -114,7 +114,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
         "refund": refund,
         "settlement": settlement,
         "revocation": revocation,
-        "decision": decision_data(cancellation.outcome),
+        "decision": decision_data(cancellation.outcome, cancellation.decision.facts.request),
     }
 
 
@@ -164,10 +164,14 @@ def event_data(event: Event) -> dict[str, Any]:
     }
 
 
-def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]:
-    """A decision as the API returns it, its texts in the reader's language; with the list of days if `with_days`."""
+def decision_data(outcome: Outcome, request: str | None = None, *, with_days: bool = True) -> dict[str, Any]:
+    """A decision as the API returns it, its texts in the reader's language; with the list of days if `with_days`.
+
+    `request` is the contact on record by which it was judged, if it is not by the question itself.
+    """
     return {
         "eligible": outcome.eligible,
+        "verdict": outcome.verdict,
         "reason": outcome.reason,
         "reason_text": reason_text(outcome),
         "requested_at": format_instant(outcome.requested_at),
@@ -181,6 +185,7 @@ def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]
         },
         "policy": {"id": outcome.policy, "version": outcome.version, "overridden": outcome.overridden},
         "notices": outcome.notices,
+        "judged_by_contact": request,
     }
 
 

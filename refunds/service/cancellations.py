@@ -6,7 +6,7 @@ from datetime import timedelta
 from ulid import ULID
 
 from refunds.domain import judging
-from refunds.domain.eligibility import Decision, Facts, Notice, Outcome, Reason
+from refunds.domain.eligibility import Decision, Notice, Outcome, Reason
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
@@ -72,7 +72,8 @@ class Refused:
 def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
-    The decision is made again, on the present facts and the contact's own times. An override that is not needed, or
+    The decision is made again, on the present facts and the contact's own times; if it refuses, an open request that
+    was in time decides, and the cancellation is based on it. An override that is not needed, or
     would change nothing, is ignored; yet any raises `Forbidden` if the principal may not override. Raises `NotFound` if
     a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order,
     `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded, and what
@@ -149,7 +150,7 @@ def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """A contact that asks for a cancellation of this order, and the decision on it now.
+    """A contact that asks for a cancellation of this order, and what `orders.answered` says to it now.
 
     Raises `NotFound` if there is no such contact, `InvalidInput` if it is about another order, and
     `ContactStateConflict` if it was superseded or resolved or does not ask for a cancellation.
@@ -166,17 +167,8 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
         raise ContactStateConflict(
             Message("The contact has been resolved: record the customer's new one."), contact.state
         )
-    facts = Facts(
-        service_provided_at=order.service_provided_at,
-        received_at=contact.received_at,
-        sent_at=contact.sent_at,
-        recorded_at=contact.recorded_at,
-        channel=contact.channel,
-        contact_point=contact.contact_point,
-        cancelled=cancelled,
-        entered_by_supervisor=contact.decision.facts.entered_by_supervisor,
-    )
-    return contact, orders.decided(uow, order, facts)
+    decision = orders.decided(uow, order, orders.facts_of(order, contact, cancelled=cancelled))
+    return contact, orders.answered(uow, order, decision)
 
 
 def _overridden(
@@ -201,8 +193,12 @@ def _overridden(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation with its event, and take the contacts of the order off the open list."""
+    """Store a cancellation with its event, and take the contacts of the order off the open list.
+
+    It is based on the contact or, if the decision was made by another one on record, on that.
+    """
     goodwill = override is not None and override.kind is OverrideKind.GOODWILL
+    contact_id = decision.facts.request or contact.contact_id
     terms, recorded = decision.version.terms, judging.recorded(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
@@ -210,7 +206,7 @@ def _issue(
         cancellation_id=f"can_{ULID()}",
         reference=_free_reference(uow),
         order_id=locked.order.order_id,
-        contact_id=contact.contact_id,
+        contact_id=contact_id,
         decision=recorded,
         basis=Basis.GOODWILL if goodwill else Basis.POLICY,
         state=State.ISSUED,
@@ -226,7 +222,7 @@ def _issue(
         cancellation,
         EventType.CANCELLATION_ISSUED,
         reference=format_reference(cancellation.reference),
-        contact_id=contact.contact_id,
+        contact_id=contact_id,
         basis=cancellation.basis,
         reason=recorded.outcome.reason,
         override_kind=cancellation.override_kind,

@@ -55,10 +55,12 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
     """Record a contact about a locked order, as `record` does; the contact and its decision.
 
-    The contact that it names is superseded. Raises what `record` raises, but for the order.
+    The contact that it names is superseded. The decision is what `orders.answered` says. Raises what `record` raises,
+    but for the order.
     """
-    decision = _decided(uow, locked, new)
-    contact = _made(uow, locked, new, decision)
+    own = _decided(uow, locked, new)
+    decision = orders.answered(uow, locked.order, own, new.supersedes)
+    contact = _made(uow, locked, new, own, decision)
     earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
         _supersede(uow, earlier, contact)
@@ -75,17 +77,18 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
     return contact, decision
 
 
-def preview(uow: UnitOfWork, order: Order, new: NewContact) -> Decision:
-    """The decision on a contact about an order if it were entered now; nothing is recorded.
+def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
+    """The decision on a contact about an order if it were entered now, and what `orders.answered` makes of it.
 
-    Only the times and the contact point are checked, not what else `record` refuses. Raises `InvalidInput` if a time is
-    in the future, in the wrong order or too long ago, and what `orders.decided` raises.
+    Nothing is recorded. Only the times and the contact point are checked, not what else `record` refuses. Raises
+    `InvalidInput` if a time is in the future, in the wrong order or too long ago, and what `orders.decided` raises.
     """
-    return _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
+    own = _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
+    return own, orders.answered(uow, order, own, new.supersedes)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
-    """Whether a contact needs a ticket reference as evidence.
+    """Whether a contact, by the decision on itself, needs a ticket reference as evidence.
 
     It does if it asks for a cancellation, was made before the deadline and is entered after it, and the policy asks for
     one.
@@ -94,17 +97,20 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
-    """Resolve an open contact with a reason, which takes it off the open list; the same reason again changes nothing.
+    """Resolve an open contact, and all others of its order, with a reason, which takes them off the open list.
 
-    Raises `NotFound` if there is no such contact, and `ContactStateConflict` if it is not open.
+    The same reason again changes nothing. Raises `NotFound` if there is no such contact, and `ContactStateConflict` if
+    it is not open.
     """
-    uow.orders.lock(uow.contacts.get(contact_id).order_id)
+    order_id = uow.contacts.get(contact_id).order_id
+    uow.orders.lock(order_id)
+    found = uow.contacts.open_about([order_id])
+    if contact_id in (one.contact_id for one in found):
+        return {one.contact_id: resolve_locked(uow, one, reason) for one in found}[contact_id]
     contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
-    if contact.resolved_at is not None and contact.resolution_reason == reason:
-        return contact
-    if not contact.is_open:
+    if contact.resolved_at is None or contact.resolution_reason != reason:
         raise ContactStateConflict(_why_closed(contact), contact.state)
-    return resolve_locked(uow, contact, reason)
+    return contact
 
 
 def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
@@ -151,14 +157,14 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
     return orders.decided(uow, order, facts)
 
 
-def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decision) -> Contact:
-    """The contact to be recorded; nothing is stored.
+def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
+    """The contact to be recorded, with a decision; its times and spelling are those of its `own`. Nothing is stored.
 
     Raises `InvalidInput` if `from_detail` is not a telephone number or an address.
     """
     asks, from_detail = new.intent is Intent.CANCEL, new.from_detail
     if from_detail is not None:
-        country = decision.version.terms.country
+        country = own.version.terms.country
         from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
     return Contact(
         contact_id=f"con_{ULID()}",
@@ -166,16 +172,16 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decis
         intent=new.intent,
         channel=new.channel,
         sent_at=new.sent_at,
-        received_at=decision.facts.received_at,
+        received_at=own.facts.received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,
-        contact_point=decision.facts.contact_point,
+        contact_point=own.facts.contact_point,
         from_detail=from_detail,
         ticket_ref=new.ticket_ref,
         note=new.note,
         supersedes=new.supersedes,
         decision=judging.recorded(decision),
-        backdated=asks and decision.backdated,
+        backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
     )

@@ -1,6 +1,7 @@
 """Orders: the facts that billing states, and whether orders can be cancelled."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +13,7 @@ from refunds.domain.eligibility import Decision, Facts
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Scope
-from refunds.domain.records import Intent, Order, Promise, PromiseCause
+from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
 from refunds.errors import (
     CallersError,
     Conflict,
@@ -172,7 +173,8 @@ def eligibility(
 ) -> Decision:
     """Whether a stored order can be cancelled, if requested now or at another instant; nothing is recorded.
 
-    Raises `NotFound` if there is no such order, and what `decided` raises.
+    An open request that was in time counts, as in `answered`. Raises `NotFound` if there is no such order, and what
+    `decided` raises.
     """
     order = uow.orders.get(order_id)
     facts = Facts(
@@ -181,7 +183,7 @@ def eligibility(
         channel=channel,
         cancelled=uow.cancellations.active(order_id) is not None,
     )
-    return decided(uow, order, facts)
+    return answered(uow, order, decided(uow, order, facts))
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
@@ -201,6 +203,49 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, promise: Promise | None
     told = None if promise is None else promise.told
     policy = uow.policies[order.policy]
     return judging.judge(policy, facts, order.ordered_at, order.region, promise=told, of_order=True)
+
+
+def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
+    """The decision that answers a question about an order: the one on it or, if that refuses, an open request's.
+
+    A request that was in time is not too late because the customer asks again; see `request_in_time`.
+    """
+    if decision.eligible or decision.facts.cancelled:
+        return decision
+    return request_in_time(uow, order, decision.facts.received_at, besides) or decision
+
+
+def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
+    """The decision on the earliest open request about an order that was in time; None if there is none.
+
+    The order must not be cancelled. Each request that was received by `at` is judged anew, on the present facts and
+    its own times, but for the contact `besides`, which is about to be superseded.
+    """
+    for contact in uow.contacts.open_about([order.order_id]):
+        if contact.received_at > at or contact.contact_id == besides:
+            continue
+        facts = replace(facts_of(order, contact, cancelled=False), request=contact.contact_id)
+        with suppress(CallersError):  # the order's policy may be another one since, which had no version then
+            decision = decided(uow, order, facts)
+            if decision.eligible:
+                return decision
+    return None
+
+
+def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
+    """The present facts of an order and of a stored contact about it, with the contact's own times."""
+    then = contact.decision.facts
+    return Facts(
+        service_provided_at=order.service_provided_at,
+        received_at=contact.received_at,
+        sent_at=contact.sent_at,
+        recorded_at=contact.recorded_at,
+        channel=contact.channel,
+        contact_point=contact.contact_point,
+        cancelled=cancelled,
+        # If it was judged by another request, it is that one's entry that these facts tell of.
+        entered_by_supervisor=then.entered_by_supervisor and then.request is None,
+    )
 
 
 def _by_agent(uow: UnitOfWork) -> bool | None:

@@ -1,6 +1,6 @@
 """Contacts, each with the key of its order's customer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 from refunds.domain.records import Contact
@@ -27,6 +27,10 @@ class Contacts(OfOrders[Contact]):
         "order_id": "contacts.order_id = :order_id",
         # Literals, so that the partial indexes are used.
         "open": {True: "is_open = 1", False: "is_open = 0"},
+        "earliest_of_order": {
+            True: "NOT EXISTS (SELECT 1 FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.is_open = 1"
+            " AND (e.received_at, e.contact_id) < (contacts.received_at, contacts.contact_id))"
+        },
         "backdated": {True: "backdated = 1", False: "backdated = 0"},
         "recorded_from": "recorded_at >= :recorded_from",
         "recorded_to": "recorded_at < :recorded_to",
@@ -47,6 +51,17 @@ class Contacts(OfOrders[Contact]):
     def of_order(self, order_id: str) -> list[Contact]:
         """Every contact about an order, in the order in which they were recorded; also resolved and superseded ones."""
         return self._load_all(of_order(self._tx, order_id))
+
+    def open_about(self, order_ids: Collection[str]) -> list[Contact]:
+        """The open contacts about any of these orders, the earliest received first."""
+        if not order_ids:
+            return []
+        named = {f"id_{number}": order_id for number, order_id in enumerate(order_ids)}
+        sql = (
+            f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({', '.join(f':{name}' for name in named)})"
+            " ORDER BY received_at, contact_id"
+        )
+        return self._load_all(self._tx.all(sql, **named))
 
     def close_all(self, order_id: str) -> None:
         """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""

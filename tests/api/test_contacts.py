@@ -64,12 +64,12 @@ def test_a_very_late_entry_needs_a_supervisor(agent, supervisor, now):
 
 def test_dating_a_contact_before_the_service_does_not_bypass_the_rules_for_late_entries(agent, supervisor, now):
     """The service was not yet provided at the time of the contact, but long ago when it is entered."""
-    order_id = agent.register(ordered_at="2026-04-01T09:00:00Z")
     early = {"received_at": "2026-04-02T10:00:00Z"}
-    assert agent.record(order_id, **early).json["decision"]["reason"] == "service_not_yet_provided"
+    at_once, soon, order_id = (agent.register(ordered_at="2026-04-01T09:00:00Z") for _ in range(3))
+    assert agent.record(at_once, **early).json["decision"]["reason"] == "service_not_yet_provided"
     now.move_to("2026-04-09T10:00:00Z")
-    assert slug(agent.record(order_id, **early)) == "evidence-required"
-    timely = agent.record(order_id, **early, ticket_ref="T-3").json
+    assert slug(agent.record(soon, **early)) == "evidence-required"
+    timely = agent.record(soon, **early, ticket_ref="T-3").json
     assert (timely["decision"]["reason"], timely["backdated"]) == ("service_not_yet_provided", True)
     now.move_to("2026-11-22T10:00:00Z")
     contact = early | {"ticket_ref": "T-4"}

@@ -90,7 +90,7 @@ def test_the_evidence_shows_the_clause_of_the_time_and_the_current_one(brand, no
 def test_an_auditor_sees_no_personal_data(brand, now):
     order_id = brand.order(service_provided_at=PROVIDED, customer_ref="K-Geheim")
     brand.close("2026-04-08", de="Ausflug ins Grüne", en="Outing to the green")
-    contact = brand.agent.record(order_id, **PERSONAL).json
+    contact = brand.agent.record(order_id, intent="question", **PERSONAL).json
     now.move_to("2026-04-20T09:00:00Z")
     override = {"kind": "goodwill", "reason": "was so nice"}
     late = brand.supervisor.record(order_id).json

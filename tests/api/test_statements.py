@@ -54,7 +54,7 @@ COUNTS = {
     "screen: confirm": 5,
     "screen: contact": 11,
     "screen: cancellation": 6,
-    "screen: open": 3,
+    "screen: open": 4,
     "screen: recent": 2,
     "screen: history": 7,
     "screen: policy": 5,

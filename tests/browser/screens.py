@@ -72,6 +72,7 @@ SCREENS = (
     Screen("answer", "anna", lambda _: "/console/orders/A-1001?channel=phone"),
     Screen("answer-too-late", "anna", lambda _: "/console/orders/A-1004?channel=email"),
     Screen("answer-goodwill", "samuel", lambda _: "/console/orders/A-1004?channel=phone"),
+    Screen("answer-on-record", "samuel", lambda _: "/console/orders/A-1008?channel=phone"),
     Screen("answer-cancelled", "anna", lambda _: "/console/orders/A-1003"),
     Screen("answer-not-provided", "anna", lambda _: "/console/orders/A-1007"),
     Screen("answer-by-date", "petra", lambda _: f"/console/days?{DAY}"),

@@ -105,6 +105,7 @@ def _fill(store, clock, text) -> dict:
         later = contacts.record(uow, "A-1002", call)
         contacts.record(uow, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
         refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
+        contacts.record(uow, "A-1008", replace(call, received_at=NOW - timedelta(hours=24), ticket_ref="T-4712"))
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
         wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
@@ -139,6 +140,7 @@ PROVIDED = [
     (datetime(2026, 4, 6, 18, 0, tzinfo=UTC), None),
     (datetime(2026, 3, 27, 11, 0, tzinfo=UTC), "DE-HH"),
     (None, "DE-BY"),
+    (datetime(2026, 4, 1, 10, 0, tzinfo=UTC), "DE-BY"),
 ]
 
 

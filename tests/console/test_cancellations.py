@@ -156,7 +156,7 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
     now.shift(60)
     site.record(order, note="Wants it cancelled.")
     now.shift(60)
-    page = supervisor.press(supervisor.get(f"/console/orders/{order}"), "Cancel this order")
+    page = supervisor.get(f"/console/orders/{order}/cancel?channel=phone")
     supervisor.press(page, "Cancel the order now", note="Called again.")
     reference = format_reference(site.active(order).reference)
     now.shift(60)

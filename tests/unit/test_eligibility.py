@@ -5,9 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from refunds.domain import eligibility
 from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, Notice, Reason, decide
+from refunds.domain.eligibility import Facts, Notice, Reason, Verdict, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.judging import recorded
@@ -122,6 +123,22 @@ def test_the_first_reason_that_applies_decides(reason, eligible, facts, terms):
 def test_every_reason_has_a_row():
     rows = test_the_first_reason_that_applies_decides.pytestmark[0].args[1]
     assert {row[0] for row in rows} == set(Reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_verdict_follows_from_the_reason(reason):
+    supervisors = {Reason.UNOFFICIAL_CONTACT_POINT, Reason.LATE_ENTRY_NEEDS_SUPERVISOR}
+    outcome = judged().outcome._replace(reason=reason)
+    assert outcome.eligible is (outcome.verdict is Verdict.CANCELLABLE)
+    assert (reason in supervisors) is (outcome.verdict is Verdict.NEEDS_SUPERVISOR)
+
+
+def test_a_notice_can_turn_a_refusal_over_to_a_supervisor(monkeypatch):
+    row = (Reason.WINDOW_ELAPSED, Notice.FACTS_CORRECTED_AFTER_REFUSAL)
+    monkeypatch.setattr(eligibility, "_FOR_SUPERVISORS", (row,))
+    elapsed = judged().outcome._replace(reason=Reason.WINDOW_ELAPSED, notices=())
+    assert elapsed.verdict is Verdict.REFUSED
+    assert elapsed._replace(notices=(row[1],)).verdict is Verdict.NEEDS_SUPERVISOR
 
 
 def test_the_time_of_sending_decides_if_the_policy_says_so():

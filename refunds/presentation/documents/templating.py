@@ -52,6 +52,7 @@ _TEXTS = (
     dates.instant_text,
     language,
     left_text,
+    dates.moment_text,
     dates.month_text,
     notice_text,
     dates.number_text,

@@ -80,24 +80,35 @@ _WRITTEN = {
     ),
 }
 
-_SPOKEN_THEN = Message(
-    "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?"
-)
-_WRITTEN_THEN = Message(
-    "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
-    "(%(zone)s). "
-    "%(counted)s If you still want it cancelled, please tell us."
-)
-"""For a request that was made in time, if its window has ended since."""
+_SPOKEN_THEN = {
+    Reason.SERVICE_NOT_YET_PROVIDED: Message(
+        "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?"
+    ),
+    Reason.WITHIN_WINDOW: Message(
+        "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?"
+    ),
+}
+_WRITTEN_THEN = {
+    Reason.SERVICE_NOT_YET_PROVIDED: Message(
+        "You asked about your order%(number)s before the service was provided, so your request was in time. If you "
+        "still want it cancelled, please tell us."
+    ),
+    Reason.WITHIN_WINDOW: Message(
+        "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
+        "(%(zone)s). "
+        "%(counted)s If you still want it cancelled, please tell us."
+    ),
+}
+"""For a request that was made in time, if its window has ended, or the service was provided, since."""
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
     """What an agent says to the customer about a decision.
 
-    `reference` is that of the cancellation that the order already has; `ended` is whether the window has ended since.
+    `reference` is that of the cancellation that the order already has; `ended` is as in `decisions.headline`.
     """
-    text = _SPOKEN_THEN if _was_in_time(outcome, ended) else _SPOKEN[outcome.reason]
-    return translate(text, **outcome_words(outcome), reference=reference)
+    texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
+    return translate(texts[outcome.reason], **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
@@ -106,8 +117,9 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
     Without an `order_id`, the text names no order.
     """
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
+    texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
     return translate(
-        _WRITTEN_THEN if _was_in_time(outcome, ended) else _WRITTEN[outcome.reason],
+        texts[outcome.reason],
         **words,
         number=number,
         counted=_counted(outcome, words),
@@ -138,11 +150,6 @@ def _passed_over(outcome: Outcome) -> Iterator[str]:
     for day in outcome.days:
         if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
             yield f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
-
-
-def _was_in_time(outcome: Outcome, ended: bool) -> bool:
-    """Whether the request was in time, and its window has ended since."""
-    return ended and outcome.reason is Reason.WITHIN_WINDOW
 
 
 def cancelled_words(order_id: str, reference: str) -> str:

@@ -15,7 +15,7 @@ from refunds.presentation.language import LANGUAGES, language, translate, transl
 _DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
 _SHORT_DATE = {"en": "EEE d MMM", "de": "EEE d. MMM"}
 _WEEKDAY, _DAY_AND_MONTH = "EEE", {"en": "d MMM", "de": "d. MMM"}
-_NUMBERS = {"en": "d MMM yyyy", "de": "dd.MM.yyyy"}
+_NUMBERS, _IN_FULL = {"en": "d MMM yyyy", "de": "dd.MM.yyyy"}, {"en": "d MMMM yyyy", "de": "d. MMMM yyyy"}
 _CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 
 
@@ -74,6 +74,12 @@ def clock_text(instant: datetime, time_zone: str) -> str:
     """An instant as a date and time without the zone, as in "8 Apr 2026, 23:05"; it can be typed like this."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language()], locale=language())}, {time_text(local)}"
+
+
+def moment_text(instant: datetime, time_zone: str) -> str:
+    """An instant for a sentence, without weekday and zone, as in "8 April 2026, 23:05"."""
+    local = _shown(instant, time_zone)
+    return f"{format_date(local.date(), _IN_FULL[language()], locale=language())}, {time_text(local)}"
 
 
 def time_text(local: datetime) -> str:

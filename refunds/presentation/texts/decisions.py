@@ -8,7 +8,7 @@ from typing import Any
 
 from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import NO_NAMES, Names, Notice, Outcome, Reason
+from refunds.domain.eligibility import NO_NAMES, Names, Notice, Outcome, Reason, Verdict
 from refunds.domain.holidays_data import holiday_name
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
@@ -41,7 +41,7 @@ _REASON = {
 _HEADLINE = {
     Reason.ORDER_ALREADY_CANCELLED: Message("Already cancelled"),
     Reason.CHANNEL_NOT_ACCEPTED: Message("Not refundable %(channel)s"),
-    Reason.UNOFFICIAL_CONTACT_POINT: Message("Not refundable before a supervisor accepts the contact point"),
+    Reason.UNOFFICIAL_CONTACT_POINT: Message("A supervisor must accept the contact point first"),
     Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the service has not been provided yet"),
     Reason.WINDOW_ELAPSED: Message(
         "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
@@ -50,8 +50,17 @@ _HEADLINE = {
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Refundable until the end of %(last_day)s (%(zone)s)"),
 }
-_HEADLINE_THEN = Message("Refundable: the request was in time, before the end of %(last_day)s (%(zone)s)")
-"""For a request that was made in time, if its window has ended since."""
+_HEADLINE_THEN = {
+    Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the customer asked before the service was provided"),
+    Reason.WITHIN_WINDOW: Message("Refundable: the request was in time, before the end of %(last_day)s (%(zone)s)"),
+}
+"""For a request that was made in time, if its window has ended, or the service was provided, since."""
+
+_VERDICT = {
+    Verdict.CANCELLABLE: Message("Refundable"),
+    Verdict.NEEDS_SUPERVISOR: Message("Needs a supervisor"),
+    Verdict.REFUSED: Message("Not refundable"),
+}
 
 _NOTICE = {
     Notice.CONTACT_POINT_UNCHECKED: Message("No official contact point is known to compare with: it was not checked."),
@@ -99,10 +108,11 @@ def reason_text(outcome: Outcome) -> str:
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
     """The decision as a heading: whether the order is refundable, and until when.
 
-    `ended` is whether the window has ended since the request: then a request in time is told of in the past.
+    `ended` is whether the window has ended, or the service was provided, since the request: then a request in time is
+    told of in the past.
     """
-    then = ended and outcome.reason is Reason.WITHIN_WINDOW
-    text = translate(_HEADLINE_THEN if then else _HEADLINE[outcome.reason], **outcome_words(outcome))
+    texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
+    text = translate(texts[outcome.reason], **outcome_words(outcome))
     return text[0].upper() + text[1:]
 
 
@@ -126,7 +136,7 @@ def channel_text(channel: Channel) -> str:
 
 def verdict(outcome: Outcome) -> str:
     """The decision in a word or two."""
-    return translate("Refundable") if outcome.eligible else translate("Not refundable")
+    return translate(_VERDICT[outcome.verdict])
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:

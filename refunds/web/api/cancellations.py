@@ -77,10 +77,12 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
     Call it when a customer asks to cancel. Makes a new decision on the order's current facts and the contact's own
-    times. If it is a refusal, a contact sent in the same body is recorded all the same, and the problem names its id; a
-    supervisor can send that id with an override later. An order has at most one cancellation that is not revoked.
-    Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the open list. An
-    order or a contact that is sent with it is recorded with its own events, even if the decision is a refusal.
+    times. If it refuses and an open request is on record that was in time, the order is cancelled on that request,
+    which `contact_id` then names. If it is a refusal, a contact sent in the same body is recorded all the same, and the
+    problem names its id; a supervisor can send that id with an override later. An order has at most one cancellation
+    that is not revoked. Records the cancellation and the event `cancellation.issued`, and takes the order's contacts
+    off the open list. An order or a contact that is sent with it is recorded with its own events, even if the decision
+    is a refusal.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):

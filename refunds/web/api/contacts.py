@@ -51,7 +51,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
     order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
     the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
-    supersedes another one. A refusal is recorded, too.
+    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, a late
+    contact gets the decision by that request.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -121,8 +122,8 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Closes an open request without a cancellation, with a reason. Use it when the customer no longer asks for a
-    cancellation. Sending the same reason again changes nothing. Records the resolution and the event
-    `contact.resolved`.
+    Closes an open request, and all others about its order, without a cancellation, with a reason. Use it when the
+    customer no longer asks for a cancellation. Sending the same reason again changes nothing. Records the resolution
+    and the event `contact.resolved` of each.
     """
     return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"])))

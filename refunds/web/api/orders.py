@@ -183,11 +183,13 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     """Decide whether a registered order can be cancelled
 
     Uses the registered facts and whether the order is already cancelled. Use it to answer a customer whose contact need
-    not be recorded. Records nothing.
+    not be recorded. If the request would be refused and an open one is on record that was in time, the decision is that
+    request's, which `judged_by_contact` names. Records nothing.
     """
-    outcome = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel")).outcome
-    telemetry.count_decisions([outcome.reason])
-    return reply(decision_data(outcome))
+    decision = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel"))
+    data = decision_data(decision.outcome, decision.facts.request)
+    telemetry.count_decisions([data["reason"]])
+    return reply(data)
 
 
 @tag.operation(

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, g, request, session
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision
+from refunds.domain.eligibility import Decision, RecordedDecision
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
@@ -52,7 +52,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
     override, intent = found.get("override"), found.get("intent", Intent.CANCEL)
     if override is not None:
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    order, contact, decision, errors = _foreseen(uow, order_id, found)
+    order, contact, own, decision, errors = _foreseen(uow, order_id, found)
     time_zone, how = time_zone_of(uow, order.policy), _how(uow, order, found)
     return page(
         "confirm.html",
@@ -65,9 +65,10 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         # The time that is shown is the time that is recorded, even if the agent waits before sending.
         entry=how and replace(how, received_at=how.received_at or uow.now),
         outcome=decision.outcome if decision else None,
+        on_record=decision and decision.facts.request,
         override=override,
-        needs_evidence=bool(decision and contact is None and contacts.needs_evidence(decision, intent)),
-        points=decision.official_points if decision else (),
+        needs_evidence=bool(own and contact is None and contacts.needs_evidence(own, intent)),
+        points=own.official_points if own else (),
         time_zone=time_zone,
         back=at("contact", contact_id=contact.contact_id)
         if contact
@@ -102,10 +103,10 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
-) -> tuple[Order, Contact | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if any, and the decision that would be made now; nothing is recorded.
+) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
+    """The order, the stored contact if any, and the decisions that `contacts.preview` makes; nothing is recorded.
 
-    For a new contact whose times cannot be read or are not possible, the errors, and None for the decision. Raises
+    For a new contact whose times cannot be read or are not possible, the errors, and None for both. Raises
     `NotFound` if there is no such order or contact, `ContactStateConflict` if the stored contact is about another
     order, is superseded or resolved, or does not ask for a cancellation, and what `orders.decided` raises.
     """
@@ -113,12 +114,12 @@ def _foreseen(
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
         if order.order_id != order_id:
             raise ContactStateConflict(Message("The contact is about another order."), contact.state)
-        return order, contact, decision, ()
+        return order, contact, decision, decision, ()
     order = uow.orders.get(order_id)
     try:
-        return order, None, contacts.preview(uow, order, _new_contact(uow, order, found)), ()
+        return order, None, *contacts.preview(uow, order, _new_contact(uow, order, found)), ()
     except InvalidInput as error:
-        return order, None, None, error.errors
+        return order, None, None, None, error.errors
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
@@ -185,7 +186,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 open requests, oldest first.
+    """A page of up to 25 orders with open requests: of each, the earliest that was in time, and how many there are.
 
     They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Raises
     `InvalidCursor` if `after` in the address is no cursor of this list.
@@ -196,11 +197,15 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         None,
         form.read(ListSchema).get("after"),
         limit=PAGE,
-        fetch=partial(uow.contacts.paginate, open=True),
+        fetch=partial(uow.contacts.paginate, open=True, earliest_of_order=True),
         place_of=uow.contacts.place_of,
     )
-    names = uow.users.names(contact.recorded_by for contact in items)
-    return page("open.html", form, contacts=items, following=following, names=names)
+    of_order: dict[str, list[Contact]] = {contact.order_id: [] for contact in items}
+    for contact in uow.contacts.open_about(of_order):
+        of_order[contact.order_id].append(contact)
+    shown = [(min(found, key=lambda one: not one.outcome.eligible), len(found)) for found in of_order.values()]
+    names = uow.users.names(contact.recorded_by for contact, _ in shown)
+    return page("open.html", form, contacts=shown, following=following, names=names)
 
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
@@ -211,17 +216,20 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     no such contact.
     """
     found = uow.contacts.get(contact_id)
-    outcome = preview = found.outcome
+    decision: Decision | RecordedDecision = found.decision
     if found.is_open:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
-            preview = cancellations.preview(uow, contact_id)[2].outcome
+            decision = cancellations.preview(uow, contact_id)[2]
+    preview = decision.outcome
     active = uow.cancellations.active(found.order_id)
     return page(
         "contact.html",
         form,
         contact=found,
-        outcome=outcome,
+        outcome=found.outcome,
         preview=preview,
+        on_record=decision.facts.request,
+        ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
         override=cancellations.fitting_override(preview),
         names=uow.users.names([found.recorded_by, found.resolved_by or ""]),

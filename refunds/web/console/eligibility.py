@@ -194,10 +194,10 @@ def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     If a time in the address is not an exact instant, redirects to the address in which it is, without counting. Raises
     what `_on_an_order` raises.
     """
-    order, decision, how = _on_an_order(uow, order_id, form.read(AskedSchema))
+    order, (own, decision), how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
         return to("answer", order_id=order_id, **how.parameters)
-    return _answer(uow, form, decision, how, order)
+    return _answer(uow, form, decision, how, order, needs_evidence=contacts.needs_evidence(own, Intent.CANCEL))
 
 
 def _is_exact(form: Form, how: Asked) -> bool:
@@ -206,8 +206,10 @@ def _is_exact(form: Form, how: Asked) -> bool:
     return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
 
-def _on_an_order(uow: UnitOfWork, order_id: str, found: dict[str, Any]) -> tuple[Order, Decision, Asked]:
-    """An order, the decision on it, and how and when the customer asks. Nothing is recorded or counted.
+def _on_an_order(
+    uow: UnitOfWork, order_id: str, found: dict[str, Any]
+) -> tuple[Order, tuple[Decision, Decision], Asked]:
+    """An order, what `contacts.preview` says, and how and when the customer asks. Nothing is recorded or counted.
 
     The session keeps the channel. Raises `NotFound` if there is no such order, `InvalidInput` if a time cannot be read
     or is not possible, and what `orders.decided` raises.
@@ -263,7 +265,16 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
         raise InvalidInput([FieldError("/provided_on", error.detail, error.code)]) from None
 
 
-def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None) -> Response:
+def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
+    """The decision on an open request that was in time, to be shown first; None if there is none."""
+    if decision.facts.request:
+        return decision
+    return orders.request_in_time(uow, order, decision.facts.received_at) if decision.eligible else None
+
+
+def _answer(
+    uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None, *, needs_evidence: bool = False
+) -> Response:
     """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
@@ -272,7 +283,8 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
     entry = Asked(how.channel, how.received_at or uow.now, how.sent_at).parameters
-    ended = outcome.deadline is not None and outcome.deadline <= uow.now
+    end = outcome.deadline or decision.facts.service_provided_at
+    ended = end is not None and end <= uow.now
     return page(
         "answer.html",
         form,
@@ -281,13 +293,14 @@ def _answer(uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: 
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
+        on_record=_on_record(uow, order, decision) if order else None,
         format_reference=format_reference,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
         entry=entry,
         how=how,
-        needs_evidence=order is not None and contacts.needs_evidence(decision, Intent.CANCEL),
+        needs_evidence=needs_evidence,
         words=_words(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),

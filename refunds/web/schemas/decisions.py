@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Notice, Reason
+from refunds.domain.eligibility import Notice, Reason, Verdict
 from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, Text, Unread
 from refunds.schemas.policy import PolicyId, TermsSchema
 from refunds.schemas.strict import StrictSchema
@@ -132,6 +132,9 @@ class DecisionSchema(response_fields.ResponseSchema):
     """Whether the order can be cancelled, until when, and why."""
 
     eligible = response_fields.Boolean("Whether the order can be cancelled.")
+    verdict = response_fields.Code(
+        Verdict, "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`."
+    )
     reason = response_fields.Code(Reason, "Why; a stable code.")
     reason_text = response_fields.String("Why, as a sentence in the reader's language.")
     requested_at = response_fields.Instant("The instant that is compared with the deadline.")
@@ -148,6 +151,10 @@ class DecisionSchema(response_fields.ResponseSchema):
     calendar = ma.fields.Nested(CalendarSchema, required=True)
     policy = ma.fields.Nested(JudgingPolicySchema, required=True)
     notices = ma.fields.List(response_fields.Code(Notice, "A stable code."), required=True)
+    judged_by_contact = response_fields.String(
+        "The open request on record by which it was decided, as it was in time. Null: by the question itself.",
+        allow_none=True,
+    )
 
 
 class BatchResultSchema(response_fields.ResponseSchema):
@@ -170,6 +177,7 @@ CHECK = {
 
 DECISION = {
     "eligible": True,
+    "verdict": "cancellable",
     "reason": "within_window",
     "reason_text": "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
     "requested_at": "2026-04-08T21:05:00Z",
@@ -213,4 +221,5 @@ DECISION = {
     },
     "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
     "notices": ["statutory_rights_not_assessed"],
+    "judged_by_contact": None,
 }

@@ -1,0 +1,183 @@
+"""Whoever looks at an order sees first what is on record: an open request that was in time, and its three verdicts."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from refunds.domain.permissions import Role
+from refunds.domain.records import Basis
+from tests.console.conftest import TOO_LONG_AGO
+from tests.console.test_requests import ENDED, official
+
+__all__ = ["official"]  # a fixture
+
+LATER = datetime(2026, 4, 10, 8, tzinfo=UTC)
+"""Two days after the window of the orders here has ended: 10:00 in Berlin."""
+
+FRESH = "2026-04-07T10:00:00Z"
+"""A service since whose provision there are official contact points; its window ends with 9 April."""
+
+ON_RECORD = {
+    "en": "There is a request of 8 April 2026, 10:20 (by telephone), in time",
+    "de": "Es liegt eine fristgerechte Anfrage vom 8. April 2026, 10:20 Uhr vor (per Telefon)",
+}
+BUTTON = {"en": "Cancel on this request", "de": "Auf diese Anfrage hin stornieren"}
+
+
+def buttons(page):
+    """The buttons of the page, in their order, but for those that sign out."""
+    return [button for form in page.forms for button in form.buttons]
+
+
+def later(site, now, role=Role.AGENT, language=None):
+    """The browser of a user two days later."""
+    now.move_to(LATER)
+    return site.browser(role, language)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_open_request_that_was_in_time_is_the_first_thing_and_has_the_first_button(site, now, language):
+    order = site.register()
+    contact = site.record(order)
+    browser = later(site, now, language=language)
+    page = browser.get(f"/console/orders/{order}?channel=email")
+    assert page.h1 == ON_RECORD[language]
+    assert buttons(page)[0] == BUTTON[language]
+    page = browser.submit(page.form(BUTTON[language]))
+    assert page.query == {"contact_id": contact}
+    browser.submit(page.form())
+    done = site.active(order)
+    assert (done.contact_id, done.basis) == (contact, Basis.POLICY)
+
+
+def test_goodwill_is_not_offered_for_what_is_the_customers_right(site, now):
+    order = site.register()
+    site.record(order)
+    supervisor = later(site, now, Role.SUPERVISOR)
+    page = supervisor.get(f"/console/orders/{order}")
+    assert "goodwill" not in page.source
+    assert buttons(page)[:3] == ["Cancel on this request", "Record another request", "Only a question"]
+    assert "too late" not in page.text
+    assert "Your request was made in time" in page.text
+
+
+def test_a_request_is_shown_first_while_the_window_still_runs(site, agent):
+    order = site.register()
+    site.record(order)
+    page = agent.get(f"/console/orders/{order}")
+    assert page.h1 == ON_RECORD["en"]
+    assert "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
+    assert buttons(page)[0] == "Cancel on this request"
+    assert "Cancel this order" not in buttons(page)
+
+
+def test_a_request_before_the_service_is_told_of_in_the_past(site, agent, now):
+    order = site.register(service_provided_at=None)
+    site.record(order)
+    site.register(order, service_provided_at="2026-04-08T12:00:00+02:00")
+    now.move_to(datetime(2026, 4, 14, 8, tzinfo=UTC))
+    page = site.browser(Role.AGENT).get(f"/console/orders/{order}")
+    assert page.h1 == ON_RECORD["en"]
+    assert "Refundable: the customer asked before the service was provided" in page.text
+    assert "has not been provided yet" not in page.text
+
+
+def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
+    order = site.register()
+    first = site.record(order)
+    agent = later(site, now)
+    page = agent.press(agent.get(f"/console/orders/{order}"), "Record another request")
+    assert ON_RECORD["en"] in page.links
+    assert "Refundable: the request was in time" in page.text
+    page = agent.press(page, "Cancel this order")
+    assert page.facts["On record"] == ON_RECORD["en"]
+    agent.press(page, "Cancel the order now")
+    assert site.active(order).contact_id == first
+    assert f"{ON_RECORD['en']}." in agent.get(f"/console/orders/{order}/history").text
+    evidence = agent.get(f"/console/orders/{order}/evidence")
+    assert "Decided by contact" in evidence.text
+    assert first in evidence.text
+
+
+def test_a_late_call_is_cancelled_on_the_request_without_a_ticket(site, now):
+    order = site.register()
+    first = site.record(order)
+    agent = later(site, now)
+    page = agent.get(f"/console/orders/{order}/cancel?channel=phone")
+    assert page.facts["On record"] == ON_RECORD["en"]
+    assert agent.press(page, "Cancel the order now").h1 == "The order is cancelled"
+    assert site.active(order).contact_id == first
+    assert len(site.contacts(order)) == 2
+
+
+def test_the_open_list_has_one_row_for_each_order(official, now):
+    """It shows the earliest request that was in time, and is gone once the order is dealt with."""
+    order, other = (official.register(service_provided_at=FRESH) for _ in range(2))
+    official.record(order, contact_point="+49 30 999999")
+    in_time = official.record(order)
+    official.record(other)
+    agent = later(official, now)
+    official.record(order)
+    page = agent.get("/console/open")
+    rows = {row.one("a").text: row for row in page.main.one("tbody").every("tr")}
+    assert [one for one in rows if one in (order, other)] == [order, other]
+    assert "3 requests" in rows[order].text
+    assert "request" not in rows[other].text
+    assert rows[order].one("a")["href"].endswith(in_time)
+    page = agent.press(agent.follow(page, order), "Resolve the request", reason="He keeps it.")
+    assert order not in agent.get("/console/open").links
+    assert {one.resolution_reason for one in official.contacts(order)} == {"He keeps it."}
+
+
+def test_the_open_list_is_shown_page_by_page_one_row_an_order(site, agent):
+    made = [site.register() for _ in range(30)]
+    for _ in range(2):
+        for order in made:
+            site.record(order)
+    page, seen = agent.get("/console/open"), []
+    while True:
+        seen += [one.text for one in page.main.one("tbody").every("a") if one.text in made]
+        if "Next page" not in page.links:
+            break
+        page = agent.follow(page, "Next page")
+    assert sorted(seen) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ["Refundable", "Needs a supervisor", "Not refundable"]), ("de", ["Erstattbar", "Teamleitung nötig", "Nicht erstattbar"])],
+)  # fmt: skip
+def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, words):
+    browser = official.browser(Role.AGENT, language)
+    made = [official.register(service_provided_at=at) for at in (FRESH, FRESH, TOO_LONG_AGO)]
+    contacts = [
+        official.record(order, **({"contact_point": "+49 30 999999"} if number == 1 else {}))
+        for number, order in enumerate(made)
+    ]
+    for order, contact, word, tone, icon in zip(
+        made, contacts, words, ["good", "wait", "neutral"], ["M5 13", "M12 4a4", "M6 6"], strict=True
+    ):
+        for page in (browser.get(f"/console/contacts/{contact}"), browser.get(f"/console/orders/{order}/history")):
+            shown = next(one for one in page.main.every("span", class_="tag") if word in one.text)
+            assert (shown["class"], shown.text) == (f"tag {tone}", word)
+        page = browser.get(f"/console/contacts/{contact}")
+        verdict = page.main.one("div", class_="verdict")
+        assert verdict["class"] == f"verdict slim {tone}"
+        assert f'd="{icon}' in page.source
+        row = next(one for one in browser.get("/console/open").main.one("tbody").every("tr") if order in one.text)
+        assert word in row.text
+        assert word in browser.get(f"/console/orders/{order}/evidence").text
+
+
+def test_what_needs_a_supervisor_is_never_headed_as_not_refundable(official):
+    order = official.register(service_provided_at=FRESH)
+    contact = official.record(order, contact_point="+49 30 999999")
+    page = official.browser(Role.AGENT).get(f"/console/contacts/{contact}")
+    assert "A supervisor must accept the contact point first" in page.text
+    assert "Not refundable" not in page.text
+
+
+def test_a_window_that_has_ended_is_told_in_neutral_colours(site, agent):
+    page = agent.get(f"/console/orders/{site.register(service_provided_at=TOO_LONG_AGO)}")
+    assert page.h1 == ENDED
+    assert page.main.one("div", class_="verdict")["class"] == "verdict neutral"
