@@ -11,7 +11,7 @@ from refunds.domain.business_days import BUSINESS, Day
 from refunds.domain.eligibility import Outcome
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
-from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion
+from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion, Standing
 from refunds.domain.references import format_reference
 from refunds.presentation.texts.decisions import reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
@@ -20,8 +20,9 @@ from refunds.service.simulation import Example, Flip, Simulation, Tally
 from refunds.storage.inspection import Link
 
 
-def order_data(order: Order) -> dict[str, Any]:
+def order_data(standing: Standing) -> dict[str, Any]:
     """An order as the API returns it, with its instants as text in UTC."""
+    order, promise = standing.order, standing.promise
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -30,12 +31,27 @@ def order_data(order: Order) -> dict[str, Any]:
         "region": order.region,
         "ordered_at": format_known(order.ordered_at),
         "service_provided_at": format_known(order.service_provided_at),
+        "state": standing.state,
+        "promise": None if promise is None else _promise_data(promise),
         "registered_at": format_known(order.registered_at),
         "asserted_by": order.asserted_by,
         "revision": order.revision,
         "correction_reason": order.correction_reason,
         "facts_entered_by_agent": bool(order.facts_entered_by_agent),
         "facts_corrected_after_refusal": bool(order.facts_corrected_after_refusal),
+    }
+
+
+def _promise_data(promise: Promise) -> dict[str, Any]:
+    told, window = promise.told, promise.told.window
+    return {
+        "service_day": window.service_day.isoformat(),
+        "length": window.length,
+        "last_day": window.last_day.isoformat(),
+        "deadline": format_instant(told.deadline),
+        "deadline_local": format_local(told.deadline, zone(told.time_zone)),
+        "time_zone": told.time_zone,
+        "promised_at": format_instant(promise.promised_at),
     }
 
 
@@ -225,7 +241,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     Its texts are in the reader's language. Only orjson can write it, because of its events.
     """
     return {
-        "order": order_data(evidence.order),
+        "order": order_data(evidence.standing),
         "contacts": [contact_data(contact) for contact in evidence.contacts],
         "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],
         "policy_versions": [registered_data(version) for version in evidence.versions],

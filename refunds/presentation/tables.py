@@ -32,9 +32,9 @@ class Table(NamedTuple):
     rows: Callable[[UnitOfWork, Sequence[Any]], Iterable[Any]] = lambda _, records: records
 
 
-def _named(*names: str) -> dict[str, str]:
-    """Columns with the names of their attributes."""
-    return {name: name for name in names}
+def _named(*names: str, of: str = "") -> dict[str, str]:
+    """Columns with the names of their attributes; `of` is where these are, such as `order.`."""
+    return {name: of + name for name in names}
 
 
 def _with_orders(uow: UnitOfWork, found: Sequence[Cancellation]) -> Iterator[CancelledOrder]:
@@ -46,8 +46,9 @@ _DECISION = {"eligible": "outcome.eligible", "reason": "outcome.reason", "deadli
 
 TABLES = {
     Order: Table(
-        _named("order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at", "service_provided_at")
-        | _named("registered_at", "asserted_by", "revision", "correction_reason")
+        _named("order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at", of="order.")
+        | _named("service_provided_at", "registered_at", "asserted_by", "revision", "correction_reason", of="order.")
+        | _named("facts_entered_by_agent", "state", "last_day", "deadline")
     ),
     Contact: Table(
         _named("contact_id", "order_id", "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refunds.domain.eligibility import RecordedDecision
-from refunds.domain.records import Cancellation, Closure, Contact, Order, RegisteredVersion, id_within
+from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, RegisteredVersion, Standing, id_within
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link
@@ -17,7 +17,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 class Evidence:
     """Everything stored about an order; `broken` lists what is not as it was written."""
 
-    order: Order
+    standing: Standing
     contacts: list[Contact]
     cancellations: list[Cancellation]
     versions: list[RegisteredVersion]
@@ -39,7 +39,10 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     ids = _judged_by(uow, found.order, decisions)
     versions, closures = found.versions_and_closures(ids)
     journal, broken = found.follow(checkpointed, ids)
-    return Evidence(found.order, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
+    promise = next((one for one in found.promises if one.is_current), None)
+    active = next((one.state for one in found.cancellations if one.state in ACTIVE), None)
+    standing = Standing(found.order, promise, uow.now, active, any(one.is_open for one in found.contacts))
+    return Evidence(standing, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
 
 
 def _judged_by(uow: UnitOfWork, order: Order, decisions: Iterable[RecordedDecision]) -> set[str]:

@@ -350,7 +350,8 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
         asserted_by=uow.principal.actor,
         facts_entered_by_agent=_by_agent(uow),
     )
-    promise = uow.promises.follow(order.order_id) if after.service_provided_at else None
+    dated = order.service_provided_at or after.service_provided_at
+    promise = uow.promises.follow(order.order_id) if dated else None
     promises.keep(uow, after, _judgeable(uow, after, promise), PromiseCause.CORRECTED)
     return after
 

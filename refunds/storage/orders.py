@@ -1,16 +1,17 @@
 """Orders, each with its customer's key."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
-from refunds.domain.records import Cancellation, Order
+from refunds.domain.records import Cancellation, Order, OrderState, Standing, State
 from refunds.errors import OrderNotFound
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
-from refunds.storage.cancellations import CANCELLATIONS, Cancellations
+from refunds.storage.cancellations import CANCELLATIONS, IS_ACTIVE, Cancellations
 from refunds.storage.contacts import CONTACTS
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, micros
+from refunds.storage.promises import PROMISES
 from refunds.storage.repository import OfOrders, named_list
 
 ORDERS = RecordMapper(
@@ -26,6 +27,20 @@ ORDERS = RecordMapper(
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
 
+# `IN` finds what few orders are by its index; `EXISTS` excludes what most orders are not, row by row.
+_CANCELLED = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE})"  # noqa: S608
+_REQUESTED = "EXISTS (SELECT 1 FROM contacts AS c WHERE c.order_id = orders.order_id AND c.is_open = 1)"
+_ASKED = "order_id IN (SELECT order_id FROM contacts WHERE is_open = 1)"
+_IN_STATE = "order_id IN (SELECT order_id FROM cancellations WHERE state = '{}')"
+_RUNNING = "(deadline IS NULL OR deadline > :now)"
+
+_STANDING = (
+    f"SELECT orders.order_id AS asked, {PROMISES.columns}, {_REQUESTED} AS requested,"  # noqa: S608
+    f" (SELECT state FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}) AS cancelled"
+    " FROM orders LEFT JOIN promises ON promises.order_id = orders.order_id AND is_current = 1"
+)
+
+
 class LockedOrder(NamedTuple):
     """An order that is locked until this write ends, and its active cancellation, if any."""
 
@@ -37,16 +52,30 @@ class Orders(OfOrders[Order]):
     """The orders."""
 
     mapper: ClassVar[RecordMapper[Order]] = ORDERS
-    with_key: ClassVar[str] = _WITH_KEY
-    place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id")
+    with_key: ClassVar[str] = (
+        f"{_WITH_KEY} LEFT JOIN (SELECT order_id AS promised, deadline FROM promises WHERE is_current = 1) AS p"  # noqa: S608
+        " ON promised = order_id"
+    )
+    place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id", "deadline", "promised")
     dated: ClassVar[str] = "registered"
-    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
+    filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
         "policy": "policy = :policy",
         "region": "region = :region",
         "registered_from": "registered_at >= :registered_from",
         "registered_to": "registered_at < :registered_to",
         "without_service_date": {True: "service_provided_at IS NULL", False: "service_provided_at IS NOT NULL"},
         "facts_entered_by_agent": {True: "facts_entered_by_agent = 1", False: "facts_entered_by_agent IS NULL"},
+        "deadline_from": "deadline >= :deadline_from",
+        "deadline_to": "deadline < :deadline_to",
+        "state": {
+            OrderState.OPEN: f"NOT {_CANCELLED} AND NOT {_REQUESTED} AND {_RUNNING}",
+            # Negated, or SQLite would sort all elapsed orders for each page.
+            OrderState.ELAPSED: f"NOT {_CANCELLED} AND NOT {_REQUESTED} AND NOT {_RUNNING}",
+            OrderState.REQUESTED: f"{_ASKED} AND NOT {_CANCELLED}",
+            OrderState.CANCELLED: _IN_STATE.format(State.ISSUED),
+            OrderState.REFUNDING: _IN_STATE.format(State.REFUNDING),
+            OrderState.SETTLED: _IN_STATE.format(State.SETTLED),
+        },
     }
 
     def get(self, order_id: str) -> Order:
@@ -115,6 +144,30 @@ class Orders(OfOrders[Order]):
         listed, named = named_list(order_ids)
         found = self._tx.all(f"{_WITH_KEY} WHERE order_id IN ({listed})", **named) if named else []
         return {order.order_id: order for order in self._load_all(found)}
+
+    def standings(self, orders: Sequence[Order]) -> list[Standing]:
+        """What has become of each of these orders by now."""
+        listed, named = named_list(order.order_id for order in orders)
+        found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
+        rows = {row["asked"]: row for row in found}
+        return [self._standing(order, rows[order.order_id]) for order in orders]
+
+    def _standing(self, order: Order, row: Row) -> Standing:
+        promise = PROMISES.load(row, NO_ACCESS) if row["promise_id"] else None
+        cancelled = State(row["cancelled"]) if row["cancelled"] else None
+        return Standing(order, promise, self._context.now, cancelled, bool(row["requested"]))
+
+    def paginate(self, *after: Any, **query: Any) -> list[Standing]:
+        """A page of orders as they stand; those asked for by a deadline are sorted by it, then by their ids."""
+        return self.standings(super().paginate(*after, **query))
+
+    def place_of(self, record: Standing) -> tuple[Any, ...]:
+        """The place of an order in a list, as `paginate` takes it."""
+        order, deadline = record.order, record.deadline
+        return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
+
+    def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
+        return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def without_promise(self, after: str, limit: int) -> list[Order]:
         """Up to `limit` orders after an id that have a service date and no promise, locked, without personal fields."""

@@ -111,12 +111,12 @@ class OfOrders(Repository[R]):
     """The query for records with their customers' keys, without its conditions."""
     place: ClassVar[tuple[str, ...]]
     """The columns that say where a record is in a list: those that lists are sorted by."""
-    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]]
-    """The conditions of lists by the names of their values; for a value that is true or false, one for each."""
+    filters: ClassVar[Mapping[str, str | Mapping[Any, str]]]
+    """The conditions of lists by the names of their values, or one for each value."""
     dated: ClassVar[str]
     """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
 
-    def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[R]:
+    def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[Any]:
         """Up to `limit` records in the order in which they were entered or, if `newest`, in the opposite order.
 
         They come after the record with the place `after`; without one, from the beginning. `filters` are values for
@@ -152,7 +152,7 @@ class OfOrders(Repository[R]):
         sql = f"SELECT order_id, {key} AS record_id, decision FROM {table}{only} ORDER BY {key}"  # noqa: S608
         return self._tx.each(sql, **named)
 
-    def place_of(self, record: R) -> tuple[Any, ...]:
+    def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
 

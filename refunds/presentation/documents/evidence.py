@@ -14,7 +14,7 @@ def render_html(evidence: Evidence) -> str:
     return written(
         "evidence.html",
         evidence=evidence,
-        order=evidence.order,
+        order=evidence.standing.order,
         format_reference=format_reference,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language()), source_of(version)) for version in versions],

@@ -2,13 +2,15 @@
 
 import re
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from flask import Response, g, request
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Order
+from refunds.domain.records import Order, Standing
 from refunds.errors import (
     CallersError,
     FieldError,
@@ -94,14 +96,15 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
     if "If-Match" in request.headers:
-        order, created = _corrected(uow, facts, reason), False
+        (standing,), created = uow.orders.standings([_corrected(uow, facts, reason)]), False
     elif reason is not None:
         raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match."))
     else:
         locked, registration = orders.register(uow, facts)
-        order, created = locked.order, registration is Registration.REGISTERED
-    location = f"/v1/orders/{quote(order.order_id, safe='')}" if created else None
-    return reply(order_data(order), etag=str(order.revision), status=201 if created else 200, location=location)
+        created = registration is Registration.REGISTERED
+        (standing,) = [_new(uow, locked.order)] if created else uow.orders.standings([locked.order])
+    location = f"/v1/orders/{quote(standing.order.order_id, safe='')}" if created else None
+    return _shown(standing, status=201 if created else 200, location=location)
 
 
 @tag.operation(
@@ -115,11 +118,11 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
-    The facts that are registered now, with their revision as the ETag. Use it to compare the facts before you correct
-    them.
+    The facts that are registered now, the window that the order was promised, and its state. The ETag changes with
+    each of them. Use it to compare the facts before you correct them: a correction is refused only if the facts have
+    changed since, and not because the state has.
     """
-    order = uow.orders.get(order_id)
-    return reply(order_data(order), etag=str(order.revision))
+    return _shown(*uow.orders.standings([uow.orders.get(order_id)]))
 
 
 @tag.operation(
@@ -138,8 +141,9 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List orders
 
-    You can filter by policy, by region, by when they were registered, and by whether their service is provided. With
-    `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    You can filter by policy, by region, by when they were registered, by their state, by when their window ends, and by
+    whether their service is provided. To list the windows that end today, ask for the deadlines from noon today to noon
+    tomorrow. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "orders", query, uow.orders, order_data)
 
@@ -229,12 +233,25 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
         fetch=partial(uow.orders.of_customer, customer_id),
         place_of=lambda order: [order.order_id],
     )
-    return reply({"customer_id": customer_id, "items": list(map(order_data, items)), "next": following})
+    shown = list(map(order_data, uow.orders.standings(items)))
+    return reply({"customer_id": customer_id, "items": shown, "next": following})
 
 
 _order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it returns its own class
 _inline_order = InlineOrderSchema()
-_REVISIONS = re.compile(r'"([0-9]{1,9})"')
+_REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
+
+
+def _new(uow: UnitOfWork, order: Order) -> Standing:
+    """What has become of an order that this write has registered: the write knows its promise."""
+    return Standing(order, uow.promises.current(order.order_id) if order.service_provided_at else None, uow.now)
+
+
+def _shown(standing: Standing, **more: Any) -> Response:
+    """The response that shows an order; its ETag is the revision, and a digest of everything shown."""
+    data = order_data(standing)
+    digest = sha256(orjson.dumps(data)).hexdigest()[:8]
+    return reply(data, etag=f"{standing.order.revision}-{digest}", **more)
 
 
 def _read_item(item: Any) -> OrderFacts | InvalidInput:

@@ -3,6 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
+from refunds.domain.records import OrderState
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
 from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
@@ -33,8 +34,20 @@ class OrderRequestSchema(OrderFactsSchema):
     )
 
 
+class OrderPromiseSchema(response_fields.ResponseSchema):
+    """The window that an order was told; it never ends earlier than that, whatever changes later."""
+
+    service_day = response_fields.Date("The local date on which the service was provided. It never counts.")
+    length = response_fields.Integer("How many business days the window has.")
+    last_day = response_fields.Date("The last day on which a request is in time.")
+    deadline = response_fields.Instant("The first instant that is too late, in UTC.")
+    deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
+    time_zone = response_fields.String("The policy's time zone.")
+    promised_at = response_fields.Instant("When the order was told this window.")
+
+
 class OrderSchema(response_fields.ResponseSchema):
-    """An order as it is registered."""
+    """An order as it is registered, what it was promised, and what has become of it."""
 
     order_id = response_fields.String("The billing system's id of the order.")
     customer_id = response_fields.String("The customer, by the service's own opaque id.")
@@ -43,6 +56,17 @@ class OrderSchema(response_fields.ResponseSchema):
     region = response_fields.String("The customer's place, if given.", allow_none=True)
     ordered_at = response_fields.Instant("When the order was placed, if given.", allow_none=True)
     service_provided_at = response_fields.Instant("When the service was provided; null: not yet.", allow_none=True)
+    state = response_fields.Code(
+        OrderState,
+        "By the active cancellation `cancelled`, `refunding` or `settled`; without one, `requested` if a request to "
+        "cancel is open; else `elapsed` if the promised window has ended, and `open` if not or if there is none.",
+    )
+    promise = ma.fields.Nested(
+        OrderPromiseSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null: no date of service is on record, or the window is beyond the calendar."},
+    )
     registered_at = response_fields.Instant("When it was registered, by the service's own clock.")
     asserted_by = response_fields.String("Who last stated these facts.")
     revision = response_fields.Integer("The number of this state of the order, from 1.")
@@ -63,6 +87,9 @@ class OrderListSchema(response_fields.ResponseSchema):
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
+_BY_IT = "The list is then sorted by the deadline, then by the order's id."
+
+
 class OrderQuerySchema(ListQuerySchema):
     """The filters of a list of orders."""
 
@@ -81,11 +108,14 @@ class OrderQuerySchema(ListQuerySchema):
             "others."
         }
     )
+    state = Choice(OrderState, metadata={"description": "Only orders in this state."})
+    deadline_from = Instant(metadata={"description": f"Only promised deadlines at this instant or later. {_BY_IT}"})
+    deadline_to = Instant(metadata={"description": f"Only promised deadlines before this instant. {_BY_IT}"})
     order = SortOrder()
     after = After()
     limit = Limit()
 
-    contradictions = (backwards("registered_from", "registered_to"),)
+    contradictions = (backwards("registered_from", "registered_to"), backwards("deadline_from", "deadline_to"))
 
 
 MOST_ORDERS = 1_000
@@ -161,6 +191,16 @@ ORDER = {
     "region": "DE-BY",
     "ordered_at": "2026-04-02T13:58:00Z",
     "service_provided_at": "2026-04-02T14:20:00Z",
+    "state": "open",
+    "promise": {
+        "service_day": "2026-04-02",
+        "length": 2,
+        "last_day": "2026-04-08",
+        "deadline": "2026-04-08T22:00:00Z",
+        "deadline_local": "2026-04-09T00:00:00+02:00",
+        "time_zone": "Europe/Berlin",
+        "promised_at": "2026-04-02T14:20:03.118205Z",
+    },
     "registered_at": "2026-04-02T14:20:03.118205Z",
     "asserted_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
     "revision": 1,
