@@ -92,7 +92,7 @@ def test_orders_are_filtered_by_policy_and_by_whether_they_are_provided(billing,
         ("cancellations?state=issued&settled_to=2026-04-02T00:00:00Z", "/state"),
         ("orders?registered_from=2026-04-02", "/registered_from"),
         ("orders?order=random", "/order"),
-        ("orders?state=open", "/state"),
+        ("orders?overdue=true", "/overdue"),
         ("orders?limit=201", "/limit"),
     ],
 )

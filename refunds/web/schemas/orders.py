@@ -10,6 +10,7 @@ from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     MOST,
@@ -213,7 +214,7 @@ ORDER = {
 IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}
 
 
-EXAMPLE = {"order": {"summary": "An order from Bavaria", "value": ORDER}}
+EXAMPLE = shared({"order": {"summary": "An order from Bavaria", "value": ORDER}})
 
 
 ORDER_ID_HELP = {"order_id": "The billing system's id of the order."}
