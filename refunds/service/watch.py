@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -39,6 +39,9 @@ BATCH = 500
 
 KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
+
+RECENT = timedelta(days=14)
+"""How long agents are told of changed data."""
 
 SUBJECT = "calendar"
 """The subject of the events about changed data."""
@@ -141,6 +144,12 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
         return None
     data = orjson.loads(event.data)
     return LastChange(event.position, event.at, data["from"], data["to"], data["longer"], data["kept"])
+
+
+def recent_change(uow: UnitOfWork) -> LastChange | None:
+    """The last change of data, if it is of the last 14 days and has moved or kept the end of an open window."""
+    last = last_change(uow)
+    return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
