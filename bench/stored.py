@@ -12,9 +12,9 @@ from ulid import ULID
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal
-from refunds.domain.records import Cancellation, Contact, Order
+from refunds.domain.records import Cancellation, Contact, Order, PromiseCause
 from refunds.domain.references import new_reference
-from refunds.service import cancellations
+from refunds.service import cancellations, promises
 from refunds.service.cancellations import Issued, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -95,6 +95,9 @@ def _kinds(uow: UnitOfWork, number: int) -> Kinds:
 
 def _store_order(uow: UnitOfWork, kinds: Kinds, number: int, order: Order) -> None:
     uow.orders.add_new(order)
+    told = kinds.contact.outcome.told
+    assert told
+    promises.put(uow, order, told, PromiseCause.REGISTERED, first=True)
     if number % OF in {CANCELLED, OPEN}:
         contact_id = _store_contact(uow, kinds.contact, order.order_id, is_open=number % OF == OPEN)
         if is_cancelled(number):

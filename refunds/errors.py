@@ -33,6 +33,10 @@ class Message(str):
         return Message(self.template, **self.values | values)
 
 
+LANGUAGES = ("en", "de")
+"""The languages in which a `Message` can be shown, by their two-letter codes; the first is the one it is written in."""
+
+
 def any_of(names: Iterable[str]) -> str:
     """Names with "or" between them; there must be at least one."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from refunds.cli import LANG, Command, present_policies
-from refunds.domain.business_days import Day, DayStatus
+from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Outcome
 from refunds.presentation.serializers import decision_data
@@ -85,11 +85,5 @@ def _table(outcome: Outcome) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day in outcome.days:
         style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
-        table.add_row(_MARK[day.status], date_text(day.date), _what(day, outcome), style=style)
+        table.add_row(_MARK[day.status], date_text(day.date), day_text(day, outcome), style=style)
     return table
-
-
-def _what(day: Day, outcome: Outcome) -> str:
-    """The role of a date in the window, in a few words."""
-    assert outcome.window
-    return day_text(day, outcome.window.length, outcome.region)

@@ -5,12 +5,13 @@ returns a value; a refusal is a value too. What is slow and not always needed (t
 the notices) is computed with the outcome.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, Day, Window, days_ahead, explained
@@ -57,6 +58,11 @@ class Notice(StrEnum):
 
 ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
 
+Names = Mapping[date, Mapping[str, tuple[str, str]]]
+"""Public holidays by date and by the reader's language: the name, and the language that it is in."""
+
+NO_NAMES: Names = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -84,12 +90,22 @@ class Facts:
 
 
 class ToldWindow(NamedTuple):
-    """A window as a customer was told it, kept whole, with its day codes, so that no later data can shorten it."""
+    """A window as a customer was told it, kept whole, so that no later data can shorten it.
+
+    `names` has the holidays as they were named.
+    """
 
     window: Window
     day_codes: bytes
     deadline: datetime
     time_zone: str
+    region: str
+    names: Names = NO_NAMES
+
+    @property
+    def days(self) -> tuple[Day, ...]:
+        """Each date from the service day to the last day with its role."""
+        return explained(self.window.service_day, self.day_codes)
 
 
 class Decision(NamedTuple):
@@ -134,11 +150,17 @@ class Decision(NamedTuple):
         return self.calendar.day_codes(self.window) if self.window else b""
 
     @property
+    def _names(self) -> Names:
+        """The names of holidays that the customer was told, if that window is kept."""
+        return self.promise.names if self.kept and self.promise else NO_NAMES
+
+    @property
     def told(self) -> ToldWindow | None:
         """The window as whoever reads the decision is told it; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
-        return ToldWindow(self.window, self.day_codes, self.deadline, self.version.terms.time_zone)
+        zone_name, region = self.version.terms.time_zone, self.calendar.region.region
+        return ToldWindow(self.window, self.day_codes, self.deadline, zone_name, region, self._names)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -237,11 +259,12 @@ class Decision(NamedTuple):
             day_codes,
             self.deadline,
             left,
+            self._names,
         )
 
     @property
     def recorded(self) -> "RecordedDecision":
-        """The decision as it is stored with a record."""
+        """The decision as it is stored with a record, but for the names that `judging.recorded` adds."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
@@ -259,6 +282,8 @@ class Outcome(NamedTuple):
     `day_codes` has one letter for each date after the service day (`business_days.explained`). `business_days_left`
     is the number of window days after the local date of the request: 0 on the last day, None if the window has
     ended or none runs. `fingerprint` is a digest of the service day and the codes: it shows if a calendar changed.
+    `names` has the public holidays of the window as they were named when the decision was recorded. It is empty if the
+    decision was not recorded, or before names were kept.
     """
 
     reason: Reason
@@ -278,6 +303,7 @@ class Outcome(NamedTuple):
     day_codes: bytes
     deadline: datetime | None
     business_days_left: int | None
+    names: Names = NO_NAMES
 
     @property
     def eligible(self) -> bool:
@@ -289,7 +315,7 @@ class Outcome(NamedTuple):
         """The window that the decision tells; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
-        return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone)
+        return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone, self.region, self.names)
 
     @property
     def days(self) -> tuple[Day, ...]:

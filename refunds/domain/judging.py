@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from refunds.domain import contact_points
-from refunds.domain.business_days import BusinessCalendar
-from refunds.domain.eligibility import Decision, Facts, RecordedDecision, ToldWindow, decide
-from refunds.domain.holidays_data import business_calendar, require_region
+from refunds.domain.business_days import BusinessCalendar, SkipReason
+from refunds.domain.eligibility import NO_NAMES, Decision, Facts, Names, RecordedDecision, ToldWindow, decide
+from refunds.domain.holidays_data import business_calendar, holiday_name, require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import FieldError, InvalidInput, Unfit
+from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -46,6 +46,25 @@ def judge(
         facts = replace(facts, contact_point=point)
     calendar = calendar_of(version, region)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
+
+
+def recorded(decision: Decision) -> RecordedDecision:
+    """The decision as it is stored with a record, with the names that the holidays in its window have."""
+    unnamed = decision.recorded
+    names = names_in(unnamed.outcome.told)
+    return replace(unnamed, outcome=unnamed.outcome._replace(names=names))
+
+
+def names_in(told: ToldWindow | None) -> Names:
+    """The names of the holidays in a window: those that were told, and for others those that they have today."""
+    if told is None:
+        return NO_NAMES
+    names = dict(told.names)
+    for day in told.days:
+        if day.why is SkipReason.PUBLIC_HOLIDAY and day.date not in names:
+            found = {language: holiday_name(told.region, day.date, language) for language in LANGUAGES}
+            names[day.date] = {language: named for language, named in found.items() if named}
+    return names
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:

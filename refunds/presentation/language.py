@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 
+from refunds import errors
 from refunds.errors import Message
 
-LANGUAGES = ("en", "de")
+LANGUAGES = errors.LANGUAGES
 """The languages of the service; the first is the default."""
 
 _bound = ContextVar("language", default=LANGUAGES[0])

@@ -172,7 +172,7 @@ def decision_data(outcome: Outcome, *, with_days: bool = True) -> dict[str, Any]
         "reason_text": reason_text(outcome),
         "requested_at": format_instant(outcome.requested_at),
         "window": _window_data(outcome),
-        **({"days": [_day_data(day, outcome.region) for day in outcome.days]} if with_days else {}),
+        **({"days": [_day_data(day, outcome) for day in outcome.days]} if with_days else {}),
         "calendar": {
             "region": outcome.region,
             "holidays_version": outcome.holidays_version,
@@ -203,12 +203,12 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _day_data(day: Day, region: str) -> dict[str, Any]:
+def _day_data(day: Day, outcome: Outcome) -> dict[str, Any]:
     data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
     if day.ordinal:
         data["ordinal"] = day.ordinal
     if day.why:
-        data |= why_data(day.date, day.why, region)
+        data |= why_data(day.date, day.why, outcome.region, outcome.names)
     if day.extension:
         data["extension"] = True
     return data

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from ulid import ULID
 
+from refunds.domain import judging
 from refunds.domain.eligibility import Decision, Facts, Notice, Outcome, Reason
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.journal import EventType
@@ -194,7 +195,7 @@ def _overridden(
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
     )
     accepted = orders.decided(uow, locked.order, facts)
-    return (accepted, override) if accepted.eligible else (decision, None)
+    return accepted, override if accepted.eligible else None
 
 
 def _issue(
@@ -202,7 +203,7 @@ def _issue(
 ) -> Cancellation:
     """Store a cancellation with its event, and take the contacts of the order off the open list."""
     goodwill = override is not None and override.kind is OverrideKind.GOODWILL
-    terms, recorded = decision.version.terms, decision.recorded
+    terms, recorded = decision.version.terms, judging.recorded(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
     cancellation = Cancellation(

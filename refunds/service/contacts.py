@@ -174,7 +174,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, decision: Decis
         ticket_ref=new.ticket_ref,
         note=new.note,
         supersedes=new.supersedes,
-        decision=decision.recorded,
+        decision=judging.recorded(decision),
         backdated=asks and decision.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,

@@ -4,6 +4,7 @@ from typing import Any
 
 from ulid import ULID
 
+from refunds.domain import judging
 from refunds.domain.eligibility import Decision, ToldWindow
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION, format_instant
@@ -41,7 +42,7 @@ def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *,
         ordered_at=order.ordered_at,
         service_provided_at=order.service_provided_at,
         deadline=told.deadline,
-        told=told,
+        told=told._replace(names=judging.names_in(told)),
         holidays_version=HOLIDAYS_VERSION,
         tzdata_version=TZDATA_VERSION,
         cause=cause,

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from refunds.domain import judging
-from refunds.domain.eligibility import Outcome
+from refunds.domain.eligibility import NO_NAMES, Outcome
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
@@ -62,7 +62,7 @@ def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None
     Versions of holiday and time zone data are no difference; `found` counts those that are other than today's.
     """
     recorded = load_decision(row["decision"])
-    before = recorded.outcome
+    before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference
     try:
         after = judging.decided_again(uow.policies, recorded).outcome
     except RefundsError as error:

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 import orjson
 
 from refunds.domain.business_days import Window
-from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, ToldWindow
+from refunds.domain.eligibility import Facts, Names, Outcome, RecordedDecision, ToldWindow
 from refunds.domain.instants import format_instant, parse_date, written_instant
 
 V = TypeVar("V")
@@ -40,10 +40,12 @@ class Plain(Generic[V]):
         self._fields = [_Field(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
 
     def dump(self, value: V) -> dict[str, Any]:
-        """A value as plain data, under the stored names of its fields."""
+        """A value as plain data, under the stored names of its fields, without those that are empty mappings."""
         data: dict[str, Any] = {}
         for name, stored, write, _ in self._fields:
             plain = getattr(value, name)
+            if isinstance(plain, Mapping) and not plain:
+                continue
             data[stored] = plain if plain is None or write is None else write(plain)
         return data
 
@@ -71,6 +73,8 @@ def without_none(hint: Any) -> Any:
 def _converters(hint: Any) -> tuple[Convert, Convert]:
     """How to write and how to read a value of a type; None for a value that is plain already."""
     hint = without_none(hint)
+    if hint in _CONVERTERS:
+        return _CONVERTERS[hint]
     if get_origin(hint) is tuple:
         write, read = _converters(get_args(hint)[0])
         return write and (lambda values: list(map(write, values))), lambda plain: tuple(
@@ -78,7 +82,7 @@ def _converters(hint: Any) -> tuple[Convert, Convert]:
         )
     if issubclass(hint, StrEnum):
         return None, {str(member): member for member in hint}.__getitem__
-    return _CONVERTERS.get(hint, (None, None))
+    return None, None
 
 
 _CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
@@ -88,6 +92,14 @@ _CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
     Window: (
         lambda window: [window.service_day.isoformat(), window.length, window.last_day.isoformat()],
         lambda plain: Window(parse_date(plain[0]), plain[1], parse_date(plain[2])),
+    ),
+    Names: (
+        lambda names: {day.isoformat(): named for day, named in names.items()},
+        # `dict.items` raises a TypeError if what is stored is no mapping.
+        lambda plain: {
+            parse_date(day): {language: (name, name_in) for language, (name, name_in) in dict.items(named)}
+            for day, named in dict.items(plain)
+        },
     ),
 }
 

@@ -73,7 +73,7 @@ class Orders(OfOrders[Order]):
         """
         self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
-    def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]]) -> bool:
+    def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
         """Store an order of a locked customer, and note its event, unless its id exists; return whether it did.
 
         `data` makes what else the event has, if the order is new.

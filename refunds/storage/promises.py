@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.records import Promise, PromiseCause
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper, micros
-from refunds.storage.repository import Repository, named_list
+from refunds.storage.repository import Context, Repository, named_list
 
 PROMISES = RecordMapper(Promise, "promises")
 
@@ -38,10 +38,16 @@ class Promises(Repository[Promise]):
 
     mapper: ClassVar[RecordMapper[Promise]] = PROMISES
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._known: dict[str, Promise | None] = {}
+
     def current(self, order_id: str) -> Promise | None:
-        """The current promise of an order, or None."""
-        row = self._tx.one(f"{_SELECT} WHERE order_id = :order_id AND is_current = 1", order_id=order_id)
-        return None if row is None else self._load(row)
+        """The current promise of an order, or None; read once in a unit of work."""
+        if order_id not in self._known:
+            row = self._tx.one(f"{_SELECT} WHERE order_id = :order_id AND is_current = 1", order_id=order_id)
+            self._known[order_id] = None if row is None else self._load(row)
+        return self._known[order_id]
 
     def of_orders(self, order_ids: Sequence[str]) -> dict[str, Promise]:
         """The current promises of these orders, by the orders' ids."""
@@ -59,10 +65,10 @@ class Promises(Repository[Promise]):
         )
         best = f"SELECT {PROMISES.columns} FROM promises JOIN orders USING (order_id) WHERE order_id = :order_id"  # noqa: S608
         row = self._tx.one(f"{best} AND {_SAME_FACTS} {_BEST}", order_id=order_id)
-        if row is None:
-            return None
-        self._tx.run("UPDATE promises SET is_current = 1 WHERE promise_id = :promise_id", promise_id=row["promise_id"])
-        return replace(self._load(row), is_current=True)
+        if row is not None:
+            self._tx.run("UPDATE promises SET is_current = 1 WHERE promise_id = :best", best=row["promise_id"])
+        self._known[order_id] = None if row is None else replace(self._load(row), is_current=True)
+        return self._known[order_id]
 
     def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
         """Store a promise, and note its event with `told`, as the current one of its order, which is locked or new.
@@ -74,6 +80,7 @@ class Promises(Repository[Promise]):
                 "UPDATE promises SET is_current = 0 WHERE order_id = :id AND is_current = 1", id=promise.order_id
             )
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)
+        self._known[promise.order_id] = promise
 
     def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
         """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.

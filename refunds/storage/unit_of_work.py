@@ -112,6 +112,7 @@ class UnitOfWork:
             self.tx.run("ROLLBACK TO SAVEPOINT attempt")
             self.tx.run("RELEASE SAVEPOINT attempt")
             del entries[before:]
+            self.__dict__.pop("promises", None)  # it keeps what it has read
             raise
         self.tx.run("RELEASE SAVEPOINT attempt")
 

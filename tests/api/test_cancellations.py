@@ -46,14 +46,19 @@ def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):
     assert issued["refund_due_by"] == "2026-04-22"
     assert re.fullmatch(r"\d{3}-\d{3}-\d{4}", issued["reference"])
     assert agent.get(f"/v1/contacts/{issued['contact_id']}").json["open"] is False
-    assert types(billing, order_id) == ["order.registered", "contact.recorded", "cancellation.issued"]
+    assert types(billing, order_id) == ["order.registered", "order.promised", "contact.recorded", "cancellation.issued"]
 
 
 def test_order_and_contact_may_be_sent_along_and_are_stored_in_one_transaction(billing):
     order = INLINE | {"order_id": "inline-1"}
     answer = billing.post("/v1/cancellations", {"order": order, "contact": {"channel": "email"}})
     assert answer.status_code == 201
-    assert types(billing, "inline-1") == ["order.registered", "contact.recorded", "cancellation.issued"]
+    assert types(billing, "inline-1") == [
+        "order.registered",
+        "order.promised",
+        "contact.recorded",
+        "cancellation.issued",
+    ]
     refused = billing.post("/v1/cancellations", {"order": order | {"region": "DE"}, "contact": {"channel": "email"}})
     assert (refused.status_code, slug(refused), places(refused)) == (409, "order-facts-conflict", ["/order/region"])
 
@@ -134,7 +139,7 @@ def test_a_refused_request_is_kept_and_the_problem_says_where(agent, billing, no
     assert "no right" not in answer.text
     assert "statutory_rights_not_assessed" in answer.json["decision"]["notices"]
     assert agent.get(f"/v1/contacts/{answer.json['contact_id']}").json["decision"] == answer.json["decision"]
-    assert types(billing, order_id) == ["order.registered", "contact.recorded"]
+    assert types(billing, order_id) == ["order.registered", "order.promised", "contact.recorded"]
 
 
 def test_a_supervisor_cancels_as_goodwill_on_the_refused_contact(agent, supervisor, now):

@@ -20,7 +20,11 @@ def test_a_call_is_recorded_with_its_decision(agent, billing):
     assert contact["received_at"] == contact["recorded_at"] == IN_TIME
     assert contact["recorded_by"].startswith("cli_")
     assert (contact["decision"]["reason"], contact["open"]) == ("within_window", True)
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "contact.recorded"]
+    assert [event["type"] for event in billing.feed(order_id)] == [
+        "order.registered",
+        "order.promised",
+        "contact.recorded",
+    ]
 
 
 def test_a_late_request_is_kept_with_its_decision(agent, now):
@@ -46,7 +50,7 @@ def test_a_late_entry_of_a_timely_request_needs_evidence(agent, billing, now):
     now.move_to(LATE)
     answer = agent.record(order_id, received_at=IN_TIME)
     assert (answer.status_code, slug(answer), places(answer)) == (422, "evidence-required", ["/ticket_ref"])
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered"]
+    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.promised"]
     assert agent.record(order_id, received_at=IN_TIME, intent="question").status_code == 201
 
 
@@ -124,7 +128,7 @@ def test_an_invalid_contact_is_refused_and_nothing_is_stored(agent, billing, fie
     order_id = agent.register()
     answer = agent.record(order_id, **fields)
     assert (answer.status_code, places(answer)) == (422, [place])
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered"]
+    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.promised"]
 
 
 def test_a_contact_may_be_a_minute_ahead_of_the_clock(agent):
@@ -143,7 +147,7 @@ def test_payment_data_is_refused_and_never_repeated(agent, billing, field, numbe
     answer = agent.record(order_id, **{field: f"{number}"})
     assert (answer.status_code, slug(answer), places(answer)) == (422, "payment-data-refused", [f"/{field}"])
     assert number not in answer.text
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered"]
+    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.promised"]
 
 
 def test_a_mistake_is_corrected_by_a_contact_that_supersedes_it(agent, billing):
@@ -155,7 +159,7 @@ def test_a_mistake_is_corrected_by_a_contact_that_supersedes_it(agent, billing):
     again = agent.record(order_id, supersedes=first)
     assert (again.status_code, slug(again)) == (409, "contact-state-conflict")
     assert slug(agent.issue(order_id, contact_id=first)) == "contact-state-conflict"
-    assert [event["type"] for event in billing.feed(order_id)][1:] == [
+    assert [event["type"] for event in billing.feed(order_id)][2:] == [
         "contact.recorded",
         "contact.superseded",
         "contact.recorded",

@@ -62,7 +62,7 @@ def test_facts_of_an_agent_are_marked_until_billing_states_the_same(agent, billi
     assert (confirmed.status_code, confirmed.json["facts_entered_by_agent"]) == (200, False)
     assert confirmed.json["asserted_by"] == billing.get("/v1/me").json["client_id"]
     types = [event["type"] for event in billing.feed(order_id)]
-    assert types == ["order.registered", "order.confirmed"]
+    assert types == ["order.registered", "order.promised", "order.confirmed"]
     assert put(billing, order_id).json == confirmed.json
 
 

@@ -290,6 +290,14 @@ TAMPERINGS = {
     ),
     "no note": ("UPDATE contacts SET note = NULL", "contacts {contact}: differs"),
     "no contact": ("DELETE FROM contacts", "contacts {contact}: the record is missing"),
+    "another name of a holiday": (
+        "UPDATE contacts SET decision = replace(decision, 'Good Friday', 'Bad Friday')",
+        "contacts {contact}: differs",
+    ),
+    "a holiday without a date": (
+        "UPDATE contacts SET decision = replace(decision, '\"2026-04-03\"', '\"Friday\"')",
+        "contacts {contact}: cannot be read",
+    ),
     "another clause": (
         "UPDATE policy_versions SET terms = replace(terms, '2 business days', '9 business days')",
         "policy_versions virtual-numbers/1: differs",
@@ -349,7 +357,7 @@ def test_a_truncated_journal_is_reported(store):
         kept, last = next(
             (row["position"], row["hash"])
             for row in events.iter_all(uow.tx)
-            if (row["type"], row["subject"]) == ("order.registered", store.order_id)
+            if (row["type"], row["order_id"]) == ("order.promised", store.order_id)
         )
     store.tamper("DELETE FROM contacts")
     store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)

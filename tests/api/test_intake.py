@@ -171,7 +171,7 @@ def test_a_foreign_host_name_is_refused(client):
 
 def fail(monkeypatch):
     """The response of a service whose decisions fail."""
-    monkeypatch.setattr("refunds.domain.judging.decide", lambda *_: 1 / 0)
+    monkeypatch.setattr("refunds.domain.judging.decide", lambda *_, **__: 1 / 0)
     return client_of(create_app(settings())).post(URL, json={"service_provided_at": None})
 
 

@@ -19,7 +19,7 @@ def test_an_order_is_registered_once_and_the_same_facts_again_change_nothing(bil
     assert first.json == again.json == billing.get("/v1/orders/once").json
     assert first.json["asserted_by"].startswith("cli_")
     assert first.json["registered_at"] == "2026-04-08T21:05:00Z"
-    assert [event["type"] for event in billing.feed("once")] == ["order.registered"]
+    assert [event["type"] for event in billing.feed("once")] == ["order.registered", "order.promised"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,8 @@ def test_the_service_can_be_filled_in_once_it_is_provided(billing):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS | {"customer_ref": "K-20391"})
     assert (answer.status_code, answer.json["revision"]) == (200, 2)
     assert billing.get(f"/v1/orders/{order_id}/eligibility").json["reason"] == "within_window"
-    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered", "order.corrected"]
+    types = [event["type"] for event in billing.feed(order_id)]
+    assert types == ["order.registered", "order.corrected", "order.promised"]
 
 
 def test_a_correction_needs_the_current_etag_and_a_reason(billing):
@@ -69,7 +70,7 @@ def test_a_correction_needs_the_current_etag_and_a_reason(billing):
     assert (again.status_code, again.json) == (200, corrected.json), "its answer may have been lost"
     stale = billing.put(url, json=FACTS | {"correction_reason": "no, right"}, headers={"If-Match": etag})
     assert (stale.status_code, slug(stale)) == (412, "precondition-failed")
-    event = billing.feed(order_id)[-1]
+    event = billing.feed(order_id)[-2]
     assert (event["type"], event["data"]["changed"]) == ("order.corrected", {"region": ["DE-BY", "DE-BE"]})
 
 
@@ -160,10 +161,10 @@ def test_invalid_facts_are_refused_and_named(billing, changed, place):
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1990-12-28T10:00:00Z"])
-def test_an_order_that_could_never_be_judged_is_not_registered(billing, at):
-    answer = billing.put("/v1/orders/unjudgeable", json=FACTS | {"service_provided_at": at})
-    assert (answer.status_code, slug(answer)) == (422, "calendar-not-covered")
-    assert billing.get("/v1/orders/unjudgeable").status_code == 404
+def test_an_order_whose_window_leaves_the_data_is_registered(billing, at):
+    order_id = billing.register(service_provided_at=at)
+    assert [event["type"] for event in billing.feed(order_id)] == ["order.registered"]
+    assert billing.feed(order_id)[0]["data"]["promise"] is None
 
 
 @pytest.mark.parametrize("order_id", ["%20a", "x" * 129, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "a%E2%80%AEb"])

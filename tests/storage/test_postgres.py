@@ -104,7 +104,8 @@ def row(table, *values):
 
 
 NONE = ("NULL",) * 10
-ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", *("NULL",) * 3)
+ORDER = ("'cus_1'", "NULL", "'p'", "NULL", "0", "0", "0", "'x'", "1", *("NULL",) * 4)
+PROMISED = ("'p'", "NULL", "NULL", "0", "0", "'{}'", "'1'", "'1'", "'registered'", "0", "'x'", "1")
 CONTACT = ("'A-1'", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:4])
 JUDGED = ("'{}'", "0", "0", *NONE[:4])
 CANCELLATION = ("'con_1'", "'{}'", "'policy'")
@@ -129,6 +130,7 @@ FILLED = (
     row("customers", "'cus_2'", ":two", "''"),
     row("orders", "'A-1'", *ORDER),
     row("orders", "'A-2'", *ORDER),
+    row("promises", "'prm_1'", "'A-1'", *PROMISED),
     row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     row("contacts", "'con_2'", *CONTACT, "'con_1'", *JUDGED),
     row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
@@ -152,6 +154,8 @@ CONFLICTS = {
     "customers.customer_id": row("customers", "'cus_1'", ":three", "''"),
     "customers.digest": "UPDATE customers SET digest = :one WHERE customer_id = 'cus_2'",
     "orders.order_id": row("orders", "'A-1'", *ORDER),
+    "promises.promise_id": row("promises", "'prm_1'", "'A-2'", *PROMISED),
+    "promises.order_id": row("promises", "'prm_2'", "'A-1'", *PROMISED),
     "contacts.contact_id": row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     "contacts.supersedes": row("contacts", "'con_3'", *CONTACT, "'con_1'", *JUDGED),
     "cancellations.cancellation_id": row(

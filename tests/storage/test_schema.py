@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from refunds.domain.business_days import Window
-from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, decide
+from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, ToldWindow, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, State
@@ -30,11 +30,12 @@ from refunds.storage.migrations import GENERATED, MIGRATIONS
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
+from refunds.storage.promises import PROMISES
 from refunds.storage.sqlite import SQLite
 from refunds.storage.users import USERS
 from tests.storage.engines import migrate, opener, python, together, write
 
-TABLES = (ORDERS, CONTACTS, CANCELLATIONS, POLICY_VERSIONS, CLOSURES, CLIENTS, TOKENS, USERS, EVENTS)
+TABLES = (ORDERS, PROMISES, CONTACTS, CANCELLATIONS, POLICY_VERSIONS, CLOSURES, CLIENTS, TOKENS, USERS, EVENTS)
 NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency", "sign_in_attempts"}
 NAMES = [table.name for table in TABLES]
 
@@ -127,7 +128,17 @@ def test_a_migration_that_fails_leaves_nothing(make, monkeypatch):
     migrate(engine)
 
 
-STORED = {str: str, int: int, bytes: bytes, bool: int, datetime: int, date: str, dict: str, RecordedDecision: str}
+STORED = {
+    str: str,
+    int: int,
+    bytes: bytes,
+    bool: int,
+    datetime: int,
+    date: str,
+    dict: str,
+    RecordedDecision: str,
+    ToldWindow: str,
+}
 TYPES = {
     SQLite: {str: "TEXT", int: "INTEGER", bytes: "BLOB"},
     PostgreSQL: {str: "text", int: "bigint", bytes: "bytea"},
@@ -241,6 +252,7 @@ _OF_DECISIONS = VALUES | {
     datetime: _INSTANTS,
     bytes: st.text("bhwc", max_size=30).map(str.encode),
     Window: st.builds(Window, st.dates(), st.integers(1, 366), st.dates()),
+    dict: st.dictionaries(st.dates(), st.dictionaries(_IN_JSON, st.tuples(_IN_JSON, _IN_JSON), max_size=3), max_size=3),
 }
 
 
@@ -260,11 +272,11 @@ def of_decisions(hint):
     return given_ | st.none() if optional else given_
 
 
-for made_of in (Facts, Outcome, RecordedDecision):
+for made_of in (Facts, Outcome, ToldWindow, RecordedDecision):
     _OF_DECISIONS[made_of] = st.builds(
         made_of, **{name: of_decisions(of) for name, of in get_type_hints(made_of).items()}
     )
-VALUES[RecordedDecision] = _OF_DECISIONS[RecordedDecision]
+VALUES |= {kind: _OF_DECISIONS[kind] for kind in (RecordedDecision, ToldWindow)}
 
 
 def records(record):

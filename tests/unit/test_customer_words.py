@@ -18,16 +18,18 @@ PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
 IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")
 LATE = parse_instant("2026-04-09T00:00:00+02:00")
 MUCH_LATER = parse_instant("2026-04-20T10:00:00+02:00")
+UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
+"""Beyond the holiday data."""
 OFFICIAL, OTHER = "+493012345678", "+493087654321"
 REFERENCE, ORDER = "123-456-7894", "A-1001"
 
 
-def outcome(terms=None, **facts):
+def outcome(terms=None, of_order=False, **facts):
     """The outcome for an order provided before Easter 2026 in Bavaria, with a request in time unless given."""
     terms = Terms(region="DE-BY", **terms or {})
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME, "channel": Channel.PHONE} | facts)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
-    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar).outcome
+    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar, of_order=of_order).outcome
 
 
 def words(language, text, *values, **options):
@@ -42,6 +44,7 @@ OUTCOMES = {
     Reason.UNOFFICIAL_CONTACT_POINT: outcome({"phone": ContactChannel(points=(OFFICIAL,))}, contact_point=OTHER),
     Reason.SERVICE_NOT_YET_PROVIDED: outcome(service_provided_at=None),
     Reason.WINDOW_ELAPSED: outcome(received_at=LATE),
+    Reason.CALENDAR_UNKNOWN: outcome(service_provided_at=UNKNOWN, received_at=UNKNOWN, of_order=True),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: outcome(recorded_at=MUCH_LATER),
     Reason.WITHIN_WINDOW: outcome(),
 }

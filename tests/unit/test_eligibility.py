@@ -5,10 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Facts, Notice, Reason, decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
+from refunds.domain.judging import recorded
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
@@ -23,12 +25,12 @@ OFFICIAL, OTHER = "+493012345678", "+493087654321"
 MICROSECOND = timedelta(microseconds=1)
 
 
-def judged(facts=None, terms=None, **changed):
+def judged(facts=None, terms=None, *, of_order=True, **changed):
     """A decision on an order provided before Easter 2026 in Bavaria, with a request in time unless changed."""
     terms = Terms(region="DE-BY", **terms or {})
     facts = Facts(**{"service_provided_at": PROVIDED, "received_at": IN_TIME} | (facts or {}) | changed)
     calendar = business_calendar(terms.region, terms.business_week, terms.end_week).closed_on(terms.closures)
-    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
+    return decide(facts, PolicyVersion("brand", 1, None, terms), calendar, of_order=of_order)
 
 
 @pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
@@ -63,6 +65,10 @@ def test_every_vector_is_decided_as_expected(case):
 
 PHONE = {"phone": ContactChannel(points=(OFFICIAL,))}
 NO_PHONE = {"phone": ContactChannel(accepted=False, points=(OFFICIAL,))}
+UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
+"""Beyond the holiday data."""
+LAST = parse_instant("2100-12-28T10:00:00+01:00")
+"""So near to the end of the data that the window ends within it, but not the days to enter a contact."""
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
 """The first instant after the fifth business day after 8 April."""
 
@@ -84,6 +90,14 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True}, {}),
         (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {"recorded_at": RECORDED_LATE}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "deadline_accepted": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE + timedelta(1)}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE, "deadline_accepted": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {"received_at": LATE, "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
         # precedence: each pair of neighbours together
@@ -218,7 +232,40 @@ def test_a_record_contains_everything_the_decision_depends_on():
 
 def test_a_record_without_a_window_is_read_back_unchanged():
     made = judged(service_provided_at=None)
-    assert load_decision(dump_decision(made.recorded)) == made.recorded
+    assert load_decision(dump_decision(recorded(made))) == recorded(made) == made.recorded
+
+
+def test_a_record_names_every_holiday_of_its_window_and_no_other_day():
+    """Also a holiday that only the end week passes over, but none that is on a weekend."""
+    terms = Terms(region="DE-BY", business_week=WEEKDAYS[:6], end_week=WEEKDAYS[:5])
+    calendar = business_calendar("DE-BY", terms.business_week, terms.end_week).closed_on([date(2026, 4, 7)])
+    facts = Facts(service_provided_at=parse_instant("2026-04-01T10:00:00Z"), received_at=IN_TIME)
+    made = decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
+    assert (made.day_codes, made.outcome.names) == (b"bhbWHXe", {})
+    kept = recorded(made)
+    assert kept.outcome.names == {
+        date(2026, 4, 3): {"en": ("Good Friday", "en"), "de": ("Karfreitag", "de")},
+        date(2026, 4, 6): {"en": ("Easter Monday", "en"), "de": ("Ostermontag", "de")},
+    }
+    assert load_decision(dump_decision(kept)) == kept
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x",
+        ["2026-04-03"],
+        {"Friday": {}},
+        {"2026-04-03": "x"},
+        {"2026-04-03": {"de": 1}},
+        {"2026-04-03": {"de": ["x"]}},
+    ],
+)
+def test_names_that_the_service_has_not_written_cannot_be_loaded(names):
+    stored = json.loads(dump_decision(recorded(judged())))
+    stored["outcome"]["names"] = names
+    with pytest.raises((ValueError, LookupError, TypeError)):
+        load_decision(json.dumps(stored))
 
 
 def test_an_unofficial_contact_point_counts_once_it_is_accepted():
@@ -232,10 +279,12 @@ def test_an_unofficial_contact_point_counts_once_it_is_accepted():
 def test_a_window_beyond_the_data_is_an_error():
     with pytest.raises(CalendarNotCovered):
         judged(
-            service_provided_at=parse_instant("2100-12-30T10:00:00Z"), received_at=parse_instant("2101-01-01T00:00:00Z")
+            service_provided_at=parse_instant("2100-12-30T10:00:00Z"),
+            received_at=parse_instant("2101-01-01T00:00:00Z"),
+            of_order=False,
         )
     with pytest.raises(CalendarNotCovered):
-        judged(service_provided_at=parse_instant("1990-12-28T10:00:00Z"))
+        judged(service_provided_at=parse_instant("1990-12-28T10:00:00Z"), of_order=False)
 
 
 def test_instants_beyond_the_data_are_allowed_outside_the_window():
@@ -285,5 +334,5 @@ def test_a_decision_that_was_stored_long_ago_can_be_loaded():
         '"deadline":"2026-04-08T22:00:00Z","business_days_left":null}'
     )
     outcome = OUTCOME.load(stored)
-    assert (outcome.eligible, outcome.deadline) == (False, DEADLINE)
+    assert (outcome.eligible, outcome.deadline, outcome.names) == (False, DEADLINE, {})
     assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]

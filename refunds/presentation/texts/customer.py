@@ -137,7 +137,7 @@ def _passed_over(outcome: Outcome) -> Iterator[str]:
     """The public holidays and closures on which a window was not counted, each with its date; no weekends."""
     for day in outcome.days:
         if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
-            yield f"{why_text(day.date, day.why, outcome.region)} ({date_text(day.date)})"
+            yield f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
 
 
 def _was_in_time(outcome: Outcome, ended: bool) -> bool:

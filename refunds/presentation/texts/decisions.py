@@ -1,6 +1,6 @@
 """Decisions in words, in the reader's language.
 
-Codes do not depend on the language; texts are made when someone reads them, never stored.
+Codes do not depend on the language; texts are made when someone reads them. Only the names of holidays are stored.
 """
 
 from datetime import date
@@ -8,7 +8,7 @@ from typing import Any
 
 from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Notice, Outcome, Reason
+from refunds.domain.eligibility import NO_NAMES, Names, Notice, Outcome, Reason
 from refunds.domain.holidays_data import holiday_name
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
@@ -77,9 +77,15 @@ _DAY = {
 }
 
 
-def why_data(day: date, why: SkipReason, region: str) -> dict[str, str]:
-    """Why a date does not count, as the API returns it; with the name of a holiday, if the data still has one."""
-    named = holiday_name(region, day, language()) if why is SkipReason.PUBLIC_HOLIDAY else None
+def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
+    """Why a date does not count, as the API returns it; a holiday with its name in `names`, else with today's if any.
+
+    If `names` has the date only in other languages, the first of them counts: today's name may be another.
+    """
+    named = None
+    if why is SkipReason.PUBLIC_HOLIDAY:
+        kept = names.get(day, {})
+        named = kept.get(language()) or next(iter(kept.values()), None) or holiday_name(region, day, language())
     return {"why": why} | ({"name": named[0], "name_language": named[1]} if named else {})
 
 
@@ -143,13 +149,14 @@ def notice_text(notice: Notice) -> str:
     return translate(_NOTICE[notice])
 
 
-def day_text(day: Day, length: int, region: str) -> str:
-    """The role of a date in a window of `length` business days, in a few words."""
+def day_text(day: Day, outcome: Outcome) -> str:
+    """The role of a date in the window of a decision, in a few words."""
     if day.status is DayStatus.COUNTED:
-        return translate("business day %(ordinal)s of %(length)s", ordinal=day.ordinal, length=length)
-    return why_text(day.date, day.why, region) if day.why else translate(_DAY[day.status])
+        assert outcome.window
+        return translate("business day %(ordinal)s of %(length)s", ordinal=day.ordinal, length=outcome.window.length)
+    return why_text(day.date, day.why, outcome.region, outcome.names) if day.why else translate(_DAY[day.status])
 
 
-def why_text(day: date, why: SkipReason, region: str) -> str:
-    """Why a date is not a business day; a holiday by its name."""
-    return why_data(day, why, region).get("name") or translate(_DAY[why])
+def why_text(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> str:
+    """Why a date is not a business day; a holiday by its name, as `why_data` finds it."""
+    return why_data(day, why, region, names).get("name") or translate(_DAY[why])

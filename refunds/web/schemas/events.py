@@ -131,9 +131,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "date": response_fields.Date("The date on which the vendor is closed."),
     },
     EventType.CALENDAR_CHANGED: {
-        "from": response_fields.String(
-            "The data that windows were counted by before; null: none.", allow_none=True
-        ),
+        "from": response_fields.String("The data that windows were counted by before; null: none.", allow_none=True),
         "to": response_fields.String("The data that windows are counted by from now on."),
         "longer": response_fields.Integer("The open windows that end later now."),
         "kept": response_fields.Integer("Those that would end earlier now, and end as they were told."),

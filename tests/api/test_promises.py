@@ -1,0 +1,173 @@
+"""What an order was told stands: after other holiday data, new versions, closures and corrections."""
+
+from refunds.service.watch import watch
+from tests.api.conftest import LATE, PROVIDED, slug
+from tests.calendars import release
+
+GOOD_FRIDAY, EASTER_MONDAY, LAST_DAY = "2026-04-03", "2026-04-06", "2026-04-08"
+UNKNOWN = "2026-12-30T10:00:00+05:30"
+"""A service in Sri Lanka whose window is beyond the holiday data."""
+
+
+def asked(desk, order_id, at=None):
+    """The decision on a request for an order, now or at an instant."""
+    answer = desk.get(f"/v1/orders/{order_id}/eligibility", query_string={"requested_at": at} if at else {})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def ends(decision):
+    """The last day of the window of a decision, and whether it was kept."""
+    return decision["window"]["last_day"], "promise_kept" in decision["notices"]
+
+
+def promised(desk, order_id):
+    """The last days that an order was promised, in the order in which that was journalled."""
+    return [event["data"]["last_day"] for event in desk.feed(order_id) if event["type"] == "order.promised"]
+
+
+def corrected(desk, order_id, **facts):
+    """Correct an order from the state that it is in now."""
+    tag = desk.get(f"/v1/orders/{order_id}").headers["ETag"]
+    body = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"} | facts
+    answer = desk.put(f"/v1/orders/{order_id}", json=body | {"correction_reason": "a slip"}, headers={"If-Match": tag})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_a_registration_promises_the_window(billing):
+    order_id = billing.register()
+    registered, event = billing.feed(order_id)
+    told = {"service_day": "2026-04-02", "last_day": LAST_DAY, "deadline": "2026-04-08T22:00:00Z"}
+    assert registered["data"]["promise"] == told
+    assert event["type"] == "order.promised"
+    assert event["data"] == told | {"cause": "registered"}
+    assert event["subject"].startswith("prm_")
+
+
+def test_an_order_without_a_date_is_promised_nothing_until_it_has_one(billing):
+    order_id = billing.register(service_provided_at=None)
+    assert promised(billing, order_id) == []
+    facts = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"}
+    assert billing.put(f"/v1/orders/{order_id}", json=facts).status_code == 200
+    assert promised(billing, order_id) == ["2026-04-08"]
+
+
+def test_a_holiday_that_the_data_loses_still_does_not_count(billing, agent):
+    order_id = billing.register()
+    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+        assert ends(asked(billing, billing.register())) == ("2026-04-06", False), "a new order is counted by them"
+        decision = asked(billing, order_id)
+        assert (decision["eligible"], *ends(decision)) == (True, LAST_DAY, True)
+        assert decision["window"]["deadline"] == "2026-04-08T22:00:00Z"
+        holiday = decision["days"][1]
+        assert (holiday["why"], holiday["name"], holiday["name_language"]) == ("public_holiday", "Good Friday", "en")
+        contact = agent.record(order_id).json
+        assert (contact["decision"]["eligible"], *ends(contact["decision"])) == (True, LAST_DAY, True)
+        cancelled = agent.cancelled(order_id)
+        assert ends(cancelled["decision"]) == (LAST_DAY, True)
+    assert promised(billing, order_id) == [LAST_DAY]
+
+
+def test_a_holiday_that_the_data_gains_lengthens_what_was_told(billing, agent):
+    order_id = billing.register()
+    with release(more=[LAST_DAY]):
+        assert ends(asked(billing, order_id)) == ("2026-04-09", False)
+        agent.record(order_id)
+    assert ends(asked(billing, order_id)) == ("2026-04-09", True), "a contact was told so"
+    assert promised(billing, order_id) == [LAST_DAY, "2026-04-09"]
+
+
+def test_the_watch_promises_longer_windows_before_anybody_asks(app, billing):
+    order_id = billing.register()
+    store = app.extensions["refunds.store"]
+    watch(store)
+    with release(more=[LAST_DAY]):
+        found = watch(store)
+        assert found.longer > 0
+        assert not found.older
+        assert watch(store).longer == 0
+    assert promised(billing, order_id)[-1] == "2026-04-09"
+    assert ends(asked(billing, order_id)) == ("2026-04-09", True)
+    changed = billing.get("/v1/events?types=calendar.changed").json["items"]
+    assert (changed[-1]["order_id"], changed[-1]["data"]["to"].split(",")[0]) == (None, "holidays 99.0")
+
+
+def test_a_correction_by_billing_promises_the_window_of_the_new_facts(billing):
+    order_id = billing.register()
+    corrected(billing, order_id, service_provided_at="2026-04-01T10:00:00Z")
+    assert ends(asked(billing, order_id)) == ("2026-04-07", False)
+    assert promised(billing, order_id) == [LAST_DAY, "2026-04-07"]
+    corrected(billing, order_id)
+    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+        assert ends(asked(billing, order_id)) == (LAST_DAY, True), "it is what was told for these facts"
+    assert promised(billing, order_id) == [LAST_DAY, "2026-04-07"]
+
+
+def test_a_correction_that_changes_no_window_keeps_the_promise(billing):
+    order_id = billing.register()
+    corrected(billing, order_id, customer_ref="K-other")
+    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+        assert ends(asked(billing, order_id)) == (LAST_DAY, True)
+    assert promised(billing, order_id) == [LAST_DAY]
+
+
+def test_a_shorter_window_after_a_correction_is_no_refusal_if_a_contact_was_told_more(billing, agent, supervisor):
+    order_id = billing.register()
+    agent.record(order_id, intent="question")
+    corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
+    decision = asked(billing, order_id)
+    assert (decision["eligible"], decision["reason"]) == (False, "window_elapsed")
+    assert "told_before_correction" in decision["notices"]
+    refused = agent.issue(order_id)
+    assert slug(refused) == "not-refundable"
+    override = {"kind": "deadline_accepted", "reason": "We told them so."}
+    issued = supervisor.issue(order_id, contact_id=refused.json["contact_id"], override=override)
+    assert issued.status_code == 201, issued.text
+    assert (issued.json["basis"], issued.json["override"]["kind"]) == ("policy", "deadline_accepted")
+    assert "deadline_accepted" in issued.json["decision"]["notices"]
+    assert issued.json["decision"]["reason_text"] == "A supervisor accepted that the request was in time."
+
+
+def test_a_request_after_what_was_told_is_too_late_for_a_supervisor_to_accept(billing, agent, supervisor, now):
+    order_id = billing.register()
+    agent.record(order_id, intent="question")
+    corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
+    now.move_to(LATE)
+    assert "told_before_correction" not in asked(billing, order_id)["notices"]
+    override = {"kind": "deadline_accepted", "reason": "We told them so."}
+    assert slug(supervisor.issue(order_id, override=override)) == "not-refundable"
+
+
+def test_an_order_that_no_contact_was_told_of_is_judged_by_its_corrected_facts(billing):
+    order_id = billing.register()
+    corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
+    assert "told_before_correction" not in asked(billing, order_id)["notices"]
+
+
+def test_nothing_is_lost_because_no_calendar_covers_it(billing, agent, supervisor, now):
+    order_id = billing.register(service_provided_at=UNKNOWN, region="LK")
+    now.move_to(UNKNOWN)
+    decision = asked(billing, order_id)
+    assert (decision["eligible"], decision["reason"], decision["window"]) == (False, "calendar_unknown", None)
+    refused = agent.issue(order_id)
+    assert (refused.status_code, slug(refused)) == (409, "not-refundable")
+    contact = agent.get(f"/v1/contacts/{refused.json['contact_id']}").json
+    assert (contact["open"], contact["decision"]["reason"]) == (True, "calendar_unknown")
+    override = {"kind": "deadline_accepted", "reason": "It came the day after."}
+    issued = supervisor.issue(order_id, contact_id=contact["contact_id"], override=override).json
+    assert (issued["state"], issued["basis"], issued["decision"]["window"]) == ("issued", "policy", None)
+
+
+def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(app, billing, now):
+    order_id = billing.register(service_provided_at=UNKNOWN, region="LK")
+    now.move_to(UNKNOWN)
+    assert asked(billing, order_id)["reason"] == "calendar_unknown"
+    assert promised(billing, order_id) == []
+    answer = billing.post("/v1/eligibility-checks", {"service_provided_at": UNKNOWN, "region": "LK"})
+    assert slug(answer) == "calendar-not-covered", "a check alone promises nothing and loses nothing"
+    with release(years=1):
+        watch(app.extensions["refunds.store"])
+        assert ends(asked(billing, order_id)) == ("2027-01-01", False)
+    assert promised(billing, order_id) == ["2027-01-01"]
+    assert ends(asked(billing, order_id)) == ("2027-01-01", True)
