@@ -18,9 +18,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
-from refunds.domain import eligibility, holidays_data, instants, judging
+from refunds.domain import eligibility, holidays_data, instants
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.service import promises, watch
+from tests.calendars import forget
 
 RELEASES = {
     "0.57": "bdfb2a6d58e4b7d819e049b469228e890a5ad42b8ea2bd2c150d8c10726ea82d",
@@ -120,6 +121,7 @@ def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
         return replace(known, names=found.names, working_weekends=found.working_weekends) if found else known
 
     genuine = holidays_data._holidays
+    changed.cache = genuine.cache
     with mock.patch.object(holidays_data, "_holidays", changed), _named("HOLIDAYS_VERSION", number):
         yield
 
@@ -138,6 +140,7 @@ def other_holidays(
         return replace(known, names={day: name for day, name in names.items() if day not in gone})
 
     genuine = holidays_data._holidays
+    changed.cache = genuine.cache
     with mock.patch.object(holidays_data, "_holidays", changed), _named("HOLIDAYS_VERSION", number):
         yield
 
@@ -188,9 +191,5 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
-        if hasattr(cached, "cache"):
-            cached.cache.clear()
+    forget()
     instants.zone.cache_clear()
-    judging._closed.cache_clear()
-    judging._closed_again.cache_clear()
