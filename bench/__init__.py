@@ -5,6 +5,7 @@
     decide     row 1: the decision alone, against other libraries that count business days
     over_http  rows 2, 3 and 8: the service through its real server
     writes     rows 4 and 5: cancellations, through the server and by many processes at once
+    watched    row 10: the watch over many open windows
     commits    the controls of rows 4 and 5: durable commits of one row each
     growth     row 7: operations with few and with many stored orders
     stored     many stored orders, as the service would have written them

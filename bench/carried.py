@@ -13,7 +13,7 @@ from refunds.storage.tables import NAMES
 from tests.postgres import Cluster
 
 TABLES = (*NAMES, "journal_head")
-GROWN = ("customers", "orders", "contacts", "cancellations", "events")
+GROWN = ("customers", "orders", "promises", "contacts", "cancellations", "events")
 """Tables with many rows; a table that is vacuumed while it is empty would be planned for as if it stayed empty."""
 
 

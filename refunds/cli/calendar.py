@@ -1,39 +1,64 @@
-"""`flask calendar`: the public holidays and closures of a year."""
+"""`flask calendar`: the business days of a year, and what other holiday data changes."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, Command, present_policies
+from refunds.cli import LANG, Command, loaded_store, present_policies, progress, wide_console
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
+from refunds.domain.instants import format_local, zone
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.language import language
 from refunds.presentation.texts.dates import business_days_text, date_text
 from refunds.presentation.texts.decisions import why_text
+from refunds.service import watch
 from refunds.service.checks import calendar_days, named_policy
+from refunds.service.watch import Change
+from refunds.storage.unit_of_work import UnitOfWork
 
 
-@click.command("calendar", cls=Command, short_help="List the holidays and closures of a year in a region.")
+class _Calendar(click.Group):
+    """The commands, and `days`, whose name may be left out: it was once the only one."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, with `days` before those that begin with no command."""
+        named = not args or args[0] in {*self.commands, *self.get_help_option_names(context)}
+        return super().parse_args(context, args if named else ["days", *args])
+
+
+@click.group("calendar", cls=_Calendar, short_help="List business days, and what other holiday data changes.")
+def command() -> None:
+    """List the business days of a year, and the open windows that other holiday data moves."""
+
+
+@command.command("days", cls=Command)
 @click.argument("region")
 @click.option("--year", type=click.IntRange(1, 9999), help="Default: the current year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
 @LANG
 @with_appcontext
-def command(region: str, year: int | None, policy: str | None) -> None:
+def days(region: str, year: int | None, policy: str | None) -> None:
     """List the public holidays and closures of a year in REGION, and count its business days.
 
     REGION is a country, or a country and a subdivision, as in DE and DE-BY. The week and the closures are those of the
-    version in force now.
+    version in force now. The name of this command may be left out: flask calendar DE-BY.
     """
     now = datetime.now(UTC)
     year = year or now.year
     version = named_policy(present_policies(), policy).in_force(now)
-    _, days = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
+    _, found = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for day, why in days:
+    for day, why in found:
         named = holiday_name(region, day, language())
         if why is SkipReason.WEEKEND and named:
             table.add_row(date_text(day), f"{named[0]} ({why_text(day, why, region)})", style="dim")
@@ -41,4 +66,90 @@ def command(region: str, year: int | None, policy: str | None) -> None:
             table.add_row(date_text(day), why_text(day, why, region))
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{region} {year}: {business_days_text(sum(why is None for _, why in days))}")
+    console.print(f"{region} {year}: {business_days_text(sum(why is None for _, why in found))}")
+
+
+@command.command("changes", cls=Command)
+@with_appcontext
+def changes() -> None:
+    """List the open windows that keep another end than today's data says, and those that the last watch lengthened.
+
+    With each: until when it was told to end and until when it does by today's data, and who was told the former: when
+    it was promised, and each contact that was recorded while it was, by its id, its channel and when it was received.
+    The service watches its data when it starts. Nothing is stored.
+    """
+    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+        last = watch.last_change(uow)
+        _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
+        longer, kept = _sorted(watch.changes(uow, shown))
+        _show("Not watched yet, and longer", longer, uow)
+        _show("Kept", kept, uow)
+    watched = f"{last.at:%Y-%m-%dT%H:%M:%SZ}, {last.now}" if last else "never"
+    click.echo(f"Last watched: {watched}; today's data: {watch.data_now()}.")
+
+
+def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """Those of the changes that make a window longer, and the others."""
+    changes = list(found)
+    return [one for one in changes if one.is_longer], [one for one in changes if not one.is_longer]
+
+
+def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> None:
+    """Print changes and how many there are; with a unit of work, also who was told the earlier end."""
+    table = Table("order", "told", "now", *(("promised", "contacts") if uow else ()), box=None, pad_edge=False)
+    for one in found:
+        now = one.stands if one.is_longer else one.today
+        row = [one.order_id, _local(one.promised, one), _local(now, one) if now else "not covered"]
+        if uow is not None:
+            told = (f"{its.contact_id} {its.channel} {_local(its.received_at, one)}" for its in watch.told(uow, one))
+            row += [_local(one.promised_at, one), "\n".join(told)]
+        table.add_row(*row)
+    click.echo(f"{title}: {len(found)}")
+    if found:
+        wide_console().print(table)
+
+
+def _local(at: datetime, change: Change) -> str:
+    """An instant to the second, in the time zone in which an order was told."""
+    return format_local(at.replace(microsecond=0), zone(change.time_zone))
+
+
+@command.command("compare", cls=Command)
+@click.argument("folder", type=click.Path(path_type=Path, resolve_path=True))
+@with_appcontext
+def compare(folder: Path) -> None:
+    """List the open windows that would end at another time by the release of the holiday data that is in FOLDER.
+
+    Nothing is stored, there or in the records. Exits with 2 if FOLDER has no release, or one that cannot be used.
+
+    Bring the release there, without installing it, by: python3 -m pip install --no-deps --target FOLDER holidays
+    """
+    installed = find_spec("holidays")
+    if installed and installed.origin and Path(installed.origin).parents[1] == folder:
+        return _compare(folder)
+    if not (folder / "holidays/__init__.py").is_file() or not any(folder.glob("holidays-*.dist-info")):
+        raise click.BadParameter(
+            f"there is no release of holidays in {folder}; bring one there by: "
+            f"python3 -m pip install --no-deps --target {folder} holidays",
+            param_hint="FOLDER",
+        )
+    # A process of its own, because the data is loaded with the service. It leaves no compiled files in the folder.
+    paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    entry = Path(__file__).parents[2] / "app.py"
+    asked = [sys.executable, str(entry), "calendar", "compare", str(folder)]
+    sys.exit(subprocess.run(asked, env=environment, check=False).returncode)  # noqa: S603 - the service itself
+
+
+def _compare(folder: Path) -> None:
+    """Print what the data of this process would change. Raises `UsageError` if the service cannot count by it."""
+    store = loaded_store()
+    try:
+        store.prepare()
+    except AttributeError as error:
+        raise click.UsageError(f"this service cannot count by {watch.data_now()}, from {folder}: {error}") from None
+    with store.read(COMMAND_LINE) as uow, progress() as shown:
+        longer, kept = _sorted(watch.changes(uow, shown))
+    _show("Would end later", longer)
+    _show("Would keep the later end that was told", kept)
+    click.echo(f"Counted by {watch.data_now()}.")

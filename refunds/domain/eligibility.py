@@ -400,9 +400,15 @@ def decide(
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        if promise is not None and (deadline is None or deadline < promise.deadline):
-            kept = True
-            calendar, window, deadline = _kept(promise, version, known)
+        # Also if the end is the same: closures that make up for lost holidays would else shorten what others extend.
+        if promise is not None and not (
+            (window, deadline) == (promise.window, promise.deadline)
+            and window is not None
+            and calendar.day_codes(window) == promise.day_codes
+        ):
+            laid = _kept(promise, version, known)
+            if kept := deadline is None or deadline < laid[2]:
+                calendar, window, deadline = laid
     return Decision(
         facts, version, calendar, contact_version or version, requested_at, window, deadline, known, promise, kept
     )
@@ -411,7 +417,7 @@ def decide(
 def _kept(
     promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar
 ) -> tuple[BusinessCalendar, Window, datetime]:
-    """The calendar, window and deadline of an order whose window would end earlier today than it was told.
+    """The calendar, window and deadline of an order whose window is another one today than it was told.
 
     The service day and the skipped dates that it was told are laid over the calendar, so that closures entered since
     still extend the window; if it ends earlier even so, the window is the one that was told.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,13 +21,13 @@ from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.records import Order, PromiseCause
+from refunds.domain.records import Contact, Order, PromiseCause
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
 from refunds.storage import Row
-from refunds.storage.decisions import load_decision
+from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -37,24 +37,60 @@ STEP = 5_000
 BATCH = 500
 """Orders that get a promise in one transaction."""
 
+KNOWN = 20_000
+"""Windows of which a comparison remembers how they end; they come in the order of their ends."""
+
+RECENT = timedelta(days=14)
+"""How long agents are told of changed data."""
+
 SUBJECT = "calendar"
 """The subject of the events about changed data."""
 
 
 class Change(NamedTuple):
-    """An order whose window ends at another time by today's data than it was promised.
+    """An order whose open window ends at another time by today's data than it was promised.
 
-    `today` None: today's data does not cover the window, or the order cannot be judged any more.
+    `today` is the end by today's data, None if that does not cover the window or the order cannot be judged any more;
+    `stands` the one that the order is told from now on. `promised_at` is when it was told the earlier end, which was
+    promised until `until`, or still is if that is None.
     """
 
     order_id: str
     promised: datetime
     today: datetime | None
+    stands: datetime
+    time_zone: str
+    promised_at: datetime
+    until: datetime | None = None
 
     @property
     def is_longer(self) -> bool:
-        """Whether the window ends later today; else the order keeps what it was told."""
-        return self.today is not None and self.today > self.promised
+        """Whether the window ends later than was promised."""
+        return self.stands > self.promised
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the window ends later than today's data says, because of what was told."""
+        return self.today is None or self.today < self.stands
+
+
+class LastChange(NamedTuple):
+    """The last change of data that the journal has: when, from what (None: the first watch) to what, and for how many.
+
+    `longer`, `kept`: open windows that ended later from then on, and those that kept what was told.
+    """
+
+    position: int
+    at: datetime
+    before: str | None
+    now: str
+    longer: int
+    kept: int
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether this instance counts by older data than that of the journal."""
+        return self.now != data_now() and _is_older(data_now(), self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +120,56 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
     Each batch is an exclusive write, so that instances that start at once do not do it twice; it can be interrupted and
     repeated. Older data than the journal's is not compared, because what it knows less of is not longer.
     """
-    filled = _fill(store, progress)
+    filled, now = _fill(store, progress), data_now()
     with store.read(COMMAND_LINE) as uow:
-        last = uow.events.last_of(EventType.CALENDAR_CHANGED)
-    before, now = None if last is None else orjson.loads(last.data)["to"], data_now()
-    if before == now or (before and _is_older(now, before)):
-        return Watched(before, now, filled, older=before != now)
+        last = last_change(uow)
+    if last and (last.now == now or last.is_newer):
+        return Watched(last.now, now, filled, older=last.is_newer)
     kept = _lengthen(store, progress)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         # Counted in the records, because an interrupted watch may have made some of them.
-        longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, None if last is None else last.at)
-        again = uow.events.last_of(EventType.CALENDAR_CHANGED)
-        if again is None or orjson.loads(again.data)["to"] != now:  # else another instance was quicker
-            data = {"from": before, "to": now, "longer": longer, "kept": kept}
+        longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
+        again = last_change(uow)  # another instance may have been quicker, also one with newer data
+        older = again is not None and again.is_newer
+        if not (older or (again and again.now == now)):
+            data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
             uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
-    return Watched(before, now, filled, longer, kept)
+    return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
+
+
+def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
+    """The last change of data, or the last before a position of the journal; None before the first watch."""
+    event = uow.events.last_of(EventType.CALENDAR_CHANGED, before)
+    if event is None:
+        return None
+    data = orjson.loads(event.data)
+    return LastChange(event.position, event.at, data["from"], data["to"], data["longer"], data["kept"])
+
+
+def recent_change(uow: UnitOfWork) -> LastChange | None:
+    """The last change of data, if it is of the last 14 days and has moved or kept the end of an open window."""
+    last = last_change(uow)
+    return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
+
+
+def lengthened(uow: UnitOfWork) -> Iterator[Change]:
+    """The orders whose window the last watch has promised to end later, with the end that they were told before."""
+    last = last_change(uow)
+    since = last and last_change(uow, last.position)
+    for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
+        yield _change(row, row["today"], row["today"], instant(row["until"]))
+
+
+def told(uow: UnitOfWork, change: Change) -> list[Contact]:
+    """The contacts about an order that were recorded while the earlier end of a change was promised."""
+    since, until = change.promised_at, change.until or uow.now
+    return [one for one in uow.contacts.of_order(change.order_id) if since <= one.recorded_at <= until]
+
+
+def _change(row: Row, today: int | None, stands: int, until: datetime | None = None) -> Change:
+    """The change of the order in the row of its promise; the ends are as stored."""
+    ends = instant(row["deadline"]), None if today is None else instant(today), instant(stands)
+    return Change(row["order_id"], *ends, load_told(row["told"]).time_zone, instant(row["promised_at"]), until)
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
@@ -119,20 +190,20 @@ def _lengthen(store: Store, progress: ProgressCallback) -> int:
     kept = done = 0
     place: list[Any] = []
     with store.read(COMMAND_LINE) as uow:
-        comparison, now = _Comparison(uow), uow.now
+        comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
     while True:
         with store.read(COMMAND_LINE) as uow:
             rows = uow.promises.open_after(now, *place, limit=STEP)
         if not rows:
             return kept
-        found = list(comparison.changes(rows))
+        found = list(comparison.changes(row for row in rows if not (row["is_watched"] and row["promised_at"] >= since)))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
             with store.write(COMMAND_LINE, exclusive=True) as uow:
                 for order_id in longer[start : start + BATCH]:
                     order = uow.orders.get_for_update(order_id).order
                     promises.keep(uow, order, orders.judged_when_provided(uow, order), PromiseCause.CALENDAR_CHANGED)
-        kept += len(found) - len(longer)
+        kept += sum(change.is_kept for change in found)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
 
@@ -143,31 +214,40 @@ class _Comparison:
     def __init__(self, uow: UnitOfWork) -> None:
         self._policies = uow.policies
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
-        self._known: dict[tuple[str, Case], int | None] = {}
+        self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows that today's data would not make."""
+        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
         for row in rows:
-            today = self._deadline(row)
-            if today != row["deadline"]:
-                yield Change(row["order_id"], instant(row["deadline"]), None if today is None else instant(today))
+            if ends := self._ends(row):
+                yield _change(row, *ends)
 
-    def _deadline(self, row: Row) -> int | None:
-        """The deadline of an order in the row of its promise, as stored; None if it cannot be counted today."""
-        case = row["policy"], self._cases(row["policy"]).case(row)
+    def _ends(self, row: Row) -> tuple[int | None, int] | None:
+        """The ends of a change, `today` and `stands`, for the order in the row of its promise; None if nothing changes.
+
+        They are as stored.
+        """
+        case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
+            if len(self._known) == KNOWN:
+                self._known.clear()
             self._known[case] = self._counted(row)
         return self._known[case]
 
-    def _counted(self, row: Row) -> int | None:
+    def _counted(self, row: Row) -> tuple[int | None, int] | None:
         provided, ordered = instant(row["service_provided_at"]), row["ordered_at"]
         facts = Facts(service_provided_at=provided, received_at=provided)
         try:
-            policy = self._policies[row["policy"]]
-            decision = judging.judge(policy, facts, None if ordered is None else instant(ordered), row["region"])
+            policy, at = self._policies[row["policy"]], None if ordered is None else instant(ordered)
+            today, stands = (
+                judging.judge(policy, facts, at, row["region"], promise=promise, of_order=True).deadline
+                for promise in (None, load_told(row["told"]))
+            )
         except RefundsError:
-            return None
-        return None if decision.deadline is None else micros(decision.deadline)
+            return None, row["deadline"]
+        assert stands
+        ends = None if today is None else micros(today), micros(stands)
+        return None if ends == (row["deadline"], row["deadline"]) else ends
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:

@@ -82,10 +82,11 @@ class Events(Repository[Event]):
         """The events about an order and its records, from the first."""
         return self._load_all(of_order(self._tx, order_id))
 
-    def last_of(self, event: EventType) -> Event | None:
-        """The last event of a type, or None."""
-        sql = f"SELECT {EVENTS.columns} FROM events WHERE type = :type ORDER BY position DESC LIMIT 1"  # noqa: S608
-        row = self._tx.one(sql, type=event)
+    def last_of(self, event: EventType, before: int | None = None) -> Event | None:
+        """The last event of a type, or the last before a position; None if there is none."""
+        earlier = "" if before is None else "AND position < :before "
+        sql = f"SELECT {EVENTS.columns} FROM events WHERE type = :type {earlier}ORDER BY position DESC LIMIT 1"  # noqa: S608
+        row = self._tx.one(sql, type=event, before=before)
         return None if row is None else self._load(row)
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:

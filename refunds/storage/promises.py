@@ -24,6 +24,12 @@ _SAME_FACTS = (
 )
 """Whether a promise is about the facts that its order has now."""
 
+_COMPARED = (
+    "promises.order_id, promises.policy, promises.region, promises.ordered_at, promises.service_provided_at,"
+    " promises.deadline, promises.told, promises.promised_at"
+)
+"""What windows are compared by."""
+
 _BEST = "ORDER BY deadline DESC, promise_id DESC LIMIT 1"
 
 
@@ -79,20 +85,39 @@ class Promises(Repository[Promise]):
     def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
         """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
 
+        `is_watched`: the watch has made the promise.
         They come after the deadline (as stored) and order id `after`; without them, from the first.
         """
         beyond = "(deadline, order_id) > (:deadline, :order_id)" if after else "deadline > :now"
         found = dict(zip(("deadline", "order_id"), after, strict=False))
-        sql = f"{_SELECT} WHERE is_current = 1 AND {beyond} ORDER BY deadline, order_id LIMIT :limit"
+        watched = f"promises.cause = '{PromiseCause.CALENDAR_CHANGED}' AS is_watched"
+        sql = f"SELECT {_COMPARED}, {watched} FROM promises WHERE is_current = 1 AND {beyond}"  # noqa: S608
+        sql += " ORDER BY deadline, order_id LIMIT :limit"
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
 
     def count_made(self, cause: PromiseCause, since: datetime | None) -> int:
-        """How many promises have been made for a cause since an instant, or ever."""
-        sql = "SELECT count(*) AS made FROM promises WHERE cause = :cause AND promised_at >= :since"
+        """How many orders have got a promise for a cause since an instant, or ever."""
+        sql = "SELECT count(DISTINCT order_id) AS made FROM promises WHERE cause = :cause AND promised_at >= :since"
         row = self._tx.one(sql, cause=cause, since=micros(since) if since else 0)
         assert row is not None
         made: int = row["made"]
         return made
+
+    def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
+        """The rows of the promises before those that were made for a cause since an instant, or ever.
+
+        Each also has the deadline of that later promise, as `today`, and when it was made, as `until`.
+        """
+        before = (
+            f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608
+            f" AND promises.promise_id < later.promise_id AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
+        )
+        sql = (
+            f"SELECT {_COMPARED}, later.deadline AS today, later.promised_at AS until"  # noqa: S608
+            f" FROM promises AS later JOIN promises ON promises.promise_id = ({before})"
+            " WHERE later.cause = :cause AND later.promised_at >= :since ORDER BY later.promise_id"
+        )
+        return self._tx.each(sql, cause=cause, since=micros(since) if since else 0)
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:

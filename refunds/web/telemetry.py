@@ -82,6 +82,12 @@ class Metrics:
             ["client", "token"],
             registry=self.registry,
         )
+        self.windows = Gauge(
+            "refunds_open_windows",
+            "Open windows when the holiday, time zone data or rules last changed: longer, or kept against them.",
+            ["end"],
+            registry=self.registry,
+        )
         self.dropped_lines = Counter(
             "refunds_log_lines_dropped", "Log lines that could not be written.", registry=self.registry
         )

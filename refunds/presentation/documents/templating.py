@@ -44,6 +44,7 @@ def install(templates: Environment) -> None:
 _TEXTS = (
     channel_text,
     dates.clock_text,
+    dates.data_changed_text,
     dates.date_text,
     dates.day_and_month_text,
     day_text,

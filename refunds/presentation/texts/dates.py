@@ -11,6 +11,7 @@ from babel.numbers import format_decimal
 from refunds.domain.holidays_data import region_name
 from refunds.domain.instants import zone
 from refunds.presentation.language import LANGUAGES, language, translate, translate_number
+from refunds.service.watch import LastChange
 
 _DATE = {"en": "EEEE, d MMMM yyyy", "de": "EEEE, d. MMMM yyyy"}
 _SHORT_DATE = {"en": "EEE d MMM", "de": "EEE d. MMM"}
@@ -22,6 +23,18 @@ _CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 def business_days_text(total: int) -> str:
     """A number of business days, as in "2 business days"."""
     return translate_number("%(num)s business day", "%(num)s business days", total)
+
+
+def data_changed_text(change: LastChange, time_zone: str) -> str:
+    """That the data that windows are counted by has changed: when, and how many open windows that has moved."""
+    day = date_text(_shown(change.at, time_zone).date())
+    longer = translate_number("%(num)s open window ends later", "%(num)s open windows end later", change.longer)
+    kept = translate_number(
+        "%(num)s keeps a later end than would be counted today",
+        "%(num)s keep a later end than would be counted today",
+        change.kept,
+    )
+    return translate("The calendar data changed on %(day)s: %(longer)s, %(kept)s.", day=day, longer=longer, kept=kept)
 
 
 def number_text(number: int) -> str:

@@ -14,7 +14,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
-from refunds.service import cancellations, contacts
+from refunds.service import cancellations, contacts, watch
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
@@ -205,7 +205,10 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         of_order[contact.order_id].append(contact)
     shown = [(min(found, key=lambda one: not one.outcome.eligible), len(found)) for found in of_order.values()]
     names = uow.users.names(contact.recorded_by for contact, _ in shown)
-    return page("open.html", form, contacts=shown, following=following, names=names)
+    changed, time_zone = watch.recent_change(uow), time_zone_of(uow, uow.policies.default)
+    return page(
+        "open.html", form, contacts=shown, following=following, names=names, changed=changed, time_zone=time_zone
+    )
 
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))

@@ -1,0 +1,99 @@
+"""What an order was told stands in the decision: its end, and the dates that do not count."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, DayFlag, DayStatus, RegionDays, explained
+from refunds.domain.eligibility import Facts, decide
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.terms import Terms
+
+MONDAY = date(2026, 3, 2)
+PROVIDED = datetime.combine(MONDAY, time(12), UTC)
+VERSION = PolicyVersion("brand", 1, None, Terms(region="DE", time_zone="Europe/Berlin"))
+
+
+def day(n):
+    return MONDAY + timedelta(days=n)
+
+
+def calendar(holidays, closures=()):
+    """A calendar from that Monday on with these holidays, and these closures, entered on that Monday; by number."""
+    marks = bytes(DayFlag.HOLIDAY if n in holidays else 0 for n in range(90))
+    plain = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), marks, False, "test"), WEEKDAYS[:5])
+    return plain.with_entered_closures((day(closed), MONDAY) for closed in closures) if closures else plain
+
+
+def decided(holidays, closures=(), promise=None):
+    """The decision on an order that was provided on that Monday and told this, by these holidays and closures."""
+    facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
+    return decide(facts, VERSION, calendar(holidays, closures), promise=promise, of_order=True)
+
+
+def last(decision):
+    """The number of the last day of a decision."""
+    return (decision.window.last_day - MONDAY).days
+
+
+def counted(told):
+    """The dates that count in a told window."""
+    days = explained(told.window.service_day, told.day_codes)
+    return {day.date for day in days if day.status is DayStatus.COUNTED}
+
+
+def skipped(told):
+    """The service day and the dates that are skipped in a told window."""
+    return {day.date for day in explained(told.window.service_day, told.day_codes)} - counted(told)
+
+
+def test_a_lost_holiday_leaves_the_end_that_was_told():
+    told = decided({1, 2}).told
+    assert last(decided(set())) == 2
+    kept = decided(set(), promise=told)
+    assert (last(kept), kept.kept, kept.told) == (4, True, told)
+
+
+def test_a_closure_that_makes_up_for_a_lost_holiday_does_not_shorten_what_others_extend():
+    """With the second closure, today's window ends when it was told; that is before the end that the first gave."""
+    told = decided({1, 2}).told
+    assert last(decided(set(), [3, 1])) == 4
+    assert [last(decided(set(), closed, told)) for closed in ([], [3], [3, 1], [3, 1, 4])] == [4, 7, 7, 8]
+
+
+def test_a_date_that_an_order_was_told_does_not_count_never_counts_for_it():
+    """The holiday moves within the window, so that it would end when it was told."""
+    told = decided({1}).told
+    moved = decided({2}, promise=told)
+    assert last(decided({2})) == last(decided({1})) == 3
+    assert last(moved) == 4
+    assert day(1) not in counted(moved.told)
+
+
+numbers = st.integers(0, 9)
+some = st.sets(numbers, max_size=6)
+
+
+@given(st.lists(some | numbers, min_size=2, max_size=8))
+def test_neither_other_data_nor_closures_shorten_what_was_told(changes):
+    """Other holidays, or one more closure, one after another; each answer is put on record."""
+    holidays, closures, told = set(), [], None
+    for change in changes:
+        if isinstance(change, set):
+            holidays = change
+        elif change not in closures:
+            closures.append(change)
+        now = decided(holidays, closures, told).told
+        if told is not None:
+            assert now.deadline >= told.deadline
+            assert not skipped(told) & counted(now)
+        told = now
+
+
+@given(some, some, st.lists(numbers, unique=True, max_size=5))
+def test_closures_only_extend_what_a_kept_promise_answers(before, after, closures):
+    """No answer is put on record."""
+    told = decided(before).told
+    ends = [last(decided(after, closures[:known], told)) for known in range(len(closures) + 1)]
+    assert ends == sorted(ends)
