@@ -93,7 +93,7 @@ def _fill(store, clock, text) -> dict:
     for number, (at, region) in enumerate(PROVIDED, 1001):
         clock.move_to(max(NOW - timedelta(days=6), at + timedelta(minutes=1)) if at else NOW - timedelta(days=2))
         with store.write(COMMAND_LINE) as uow:
-            ref = f"K-{20391 + number % 7}" if number != 1001 else text("K-20391")
+            ref = f"K-{20391 + number % 7}" if number % 7 else text("K-20391")
             orders.register(
                 uow, OrderFacts(order_id=f"A-{number}", customer_ref=ref, service_provided_at=at, region=region)
             )
