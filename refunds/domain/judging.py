@@ -8,9 +8,10 @@ from typing import Any
 
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar, SkipReason
-from refunds.domain.eligibility import NO_NAMES, Decision, Facts, Names, RecordedDecision, ToldWindow, decide
+from refunds.domain.eligibility import Decision, decide
 from refunds.domain.holidays_data import business_calendar, holiday_name, require_region
 from refunds.domain.instants import local_date, zone
+from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
 from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
 

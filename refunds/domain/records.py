@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome, RecordedDecision, ToldWindow
+from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
 
 

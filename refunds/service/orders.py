@@ -9,9 +9,10 @@ from typing import Any
 
 from refunds.domain import judging
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, Facts
+from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
 from refunds.errors import (

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from refunds.domain import judging
-from refunds.domain.eligibility import EDITION, Facts, ToldWindow
+from refunds.domain.eligibility import EDITION
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION
 from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Facts, ToldWindow
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Contact, Order, PromiseCause
 from refunds.errors import RefundsError

@@ -8,10 +8,11 @@ import pytest
 from refunds.domain import eligibility
 from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, Notice, Reason, Verdict, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.judging import recorded
+from refunds.domain.outcomes import Facts, Notice, Reason, Verdict
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
