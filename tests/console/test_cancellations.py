@@ -165,8 +165,8 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
     page = agent.get(f"/console/orders/{order}/history")
     items = list(page.root.one("ol", class_="timeline").every("li"))
     assert [item.one("h3").text for item in items] == [
-        "order registered", "contact recorded", "contact recorded", "contact recorded", "cancellation issued",
-        "cancellation revoked", "contact resolved", "contact resolved",
+        "order registered", "window promised", "contact recorded", "contact recorded", "contact recorded",
+        "cancellation issued", "cancellation revoked", "contact resolved", "contact resolved",
     ]  # fmt: skip
     texts = [item.text for item in items]
     assert "Question" in texts[1]
