@@ -90,7 +90,7 @@ class Promises(Repository[Promise]):
         """
         beyond = "(deadline, order_id) > (:deadline, :order_id)" if after else "deadline > :now"
         found = dict(zip(("deadline", "order_id"), after, strict=False))
-        watched = f"promises.cause = '{PromiseCause.CALENDAR_CHANGED}' AS is_watched"
+        watched = "promises.cause IN ('calendar_changed', 'policy_changed') AS is_watched"
         sql = f"SELECT {_COMPARED}, {watched} FROM promises WHERE is_current = 1 AND {beyond}"  # noqa: S608
         sql += " ORDER BY deadline, order_id LIMIT :limit"
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
