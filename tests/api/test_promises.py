@@ -176,34 +176,6 @@ def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(a
     assert ends(asked(billing, order_id)) == ("2027-01-01", True)
 
 
-def promise(desk, order_id):
-    """The last day that an order is promised now, and its state."""
-    order = desk.get(f"/v1/orders/{order_id}").json
-    return order["promise"]["last_day"], order["state"]
-
-
-def test_a_closure_extends_the_promise_of_each_open_window(billing, admin, now):
-    order_id, ended = billing.register(), billing.register(service_provided_at="2026-03-23T10:00:00Z")
-    closed = admin.post("/v1/policies/virtual-numbers/closures", {"date": "2026-04-07"})
-    assert closed.status_code == 201
-    assert promise(billing, order_id) == ("2026-04-09", "open")
-    assert promise(billing, ended) == ("2026-03-25", "elapsed")
-    assert billing.feed(order_id)[-1]["data"]["cause"] == "policy_changed"
-    now.move_to(LATE)
-    assert asked(billing, order_id)["eligible"]
-    listed = billing.get("/v1/orders", query_string={"state": "elapsed"}).json["items"]
-    assert [order["order_id"] for order in listed] == [ended]
-
-
-def test_a_version_extends_the_promise_of_services_that_it_will_judge(billing, admin, now):
-    order_id = billing.register(service_provided_at="2026-05-04T10:00:00Z")
-    draft = {"version": 2, "effective_from": "2026-05-01T00:00:00Z", "terms": {"window_business_days": 3}}
-    assert admin.post("/v1/policies/virtual-numbers/versions", draft).status_code == 201
-    assert promise(billing, order_id) == ("2026-05-07", "open")
-    admin.put("/v1/policies/virtual-numbers/versions/2/withdrawal", None)
-    assert promise(billing, order_id) == ("2026-05-07", "open"), "it was told"
-
-
 @pytest.fixture
 def drops(monkeypatch):
     """Makes the holiday data lose regions."""
