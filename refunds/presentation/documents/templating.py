@@ -22,7 +22,7 @@ from refunds.presentation.texts.decisions import (
     verdict,
     why_text,
 )
-from refunds.presentation.texts.events import event_text
+from refunds.presentation.texts.events import cause_text, event_text
 
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
 
@@ -42,6 +42,7 @@ def install(templates: Environment) -> None:
 
 
 _TEXTS = (
+    cause_text,
     channel_text,
     dates.clock_text,
     dates.data_changed_text,
