@@ -165,16 +165,17 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
     page = agent.get(f"/console/orders/{order}/history")
     items = list(page.root.one("ol", class_="timeline").every("li"))
     assert [item.one("h3").text for item in items] == [
-        "order registered", "contact recorded", "contact recorded", "contact recorded", "cancellation issued",
-        "cancellation revoked", "contact resolved", "contact resolved",
+        "order registered", "window promised", "contact recorded", "contact recorded", "contact recorded",
+        "cancellation issued", "cancellation revoked", "contact resolved", "contact resolved",
     ]  # fmt: skip
     texts = [item.text for item in items]
-    assert "Question" in texts[1]
-    assert "you" in texts[1]
-    assert "Wants it cancelled." in texts[2]
-    assert "supervisor-1" in texts[3]
-    assert reference in texts[4]
-    assert "Thought better of it." in texts[5]
+    assert "Until the end of Wednesday, 8 April 2026" in texts[1]
+    assert "Question" in texts[2]
+    assert "you" in texts[2]
+    assert "Wants it cancelled." in texts[3]
+    assert "supervisor-1" in texts[4]
+    assert reference in texts[5]
+    assert "Thought better of it." in texts[6]
     assert page.facts["Customer"] == "K-20391"
     assert page.facts["Service provided"] == "Thursday, 2 April 2026, 16:20 (Berlin time)"
 
