@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, Window, days_ahead
+from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
     ELIGIBLE,
@@ -29,8 +30,10 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
 from refunds.errors import CalendarNotCovered
 
-EDITION = 1
-"""The edition of the rules: it grows when a rule changes so that a window could end at another time."""
+EDITION = 2
+"""The edition of the rules: it grows when a rule changes so that a decision could be another. From 2 on, a decision
+says if no service date is on record.
+"""
 
 
 class Decision(NamedTuple):
@@ -40,7 +43,8 @@ class Decision(NamedTuple):
     `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
     None if no window runs, because the service is not yet provided or the window is beyond the calendar.
     `contact_version` is the version in force at the contact; its official numbers and addresses count as well.
-    `promise` is the window that the order was told before; `kept`: today's window would end earlier.
+    `promise` is the window that the order was told before; `kept`: today's window would end earlier. `edition` is that
+    of the rules.
     """
 
     facts: Facts
@@ -53,6 +57,7 @@ class Decision(NamedTuple):
     known: BusinessCalendar
     promise: ToldWindow | None = None
     kept: bool = False
+    edition: int = EDITION
 
     @property
     def reason(self) -> Reason:
@@ -94,6 +99,7 @@ class Decision(NamedTuple):
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
             Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
             Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
+            Notice.NO_SERVICE_DATE: self.edition > 1 and self.facts.service_provided_at is None,
             Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
             Notice.PROMISE_KEPT: self.kept,
             Notice.TOLD_BEFORE_CORRECTION: _told_before_correction(self),
@@ -197,6 +203,7 @@ class Decision(NamedTuple):
             closures=self._relevant(closed),
             closures_too_late=self._relevant(set(self.known.closures).difference(closed)),
             promise=self.promise if self.kept else None,
+            edition=self.edition,
             outcome=self.outcome,
         )
 
@@ -209,6 +216,7 @@ def decide(
     *,
     promise: ToldWindow | None = None,
     of_order: bool = False,
+    edition: int = EDITION,
 ) -> Decision:
     """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
@@ -243,9 +251,8 @@ def decide(
             laid = _kept(promise, version, known)
             if kept := deadline is None or deadline < laid[2]:
                 calendar, window, deadline = laid
-    return Decision(
-        facts, version, calendar, contact_version or version, requested_at, window, deadline, known, promise, kept
-    )
+    at_contact = contact_version or version
+    return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
 
 
 def _kept(
@@ -271,8 +278,8 @@ def _already_cancelled(case: Decision) -> bool:
 
 
 def _channel_not_accepted(case: Decision) -> bool:
-    channel = case.facts.channel
-    return channel is not None and not case.version.terms.channel(channel).accepted
+    channels = Channel if case.facts.channel is None else (case.facts.channel,)
+    return not any(case.version.terms.channel(channel).accepted for channel in channels)
 
 
 def _unofficial_contact_point(case: Decision) -> bool:

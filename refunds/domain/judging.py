@@ -81,7 +81,15 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     calendar = business_calendar(_known(outcome.region), terms.business_week, terms.end_week)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
-    return decide(recorded.facts, version, calendar, contact_version, promise=recorded.promise, of_order=True)
+    return decide(
+        recorded.facts,
+        version,
+        calendar,
+        contact_version,
+        promise=recorded.promise,
+        of_order=True,
+        edition=recorded.edition,
+    )
 
 
 @lru_cache(maxsize=128)

@@ -30,6 +30,7 @@ class Notice(StrEnum):
     CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
     NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
     ESTIMATED_HOLIDAY = "estimated_holiday"
+    NO_SERVICE_DATE = "no_service_date"
     FACTS_CORRECTED_AFTER_REFUSAL = "facts_corrected_after_refusal"
     PROMISE_KEPT = "promise_kept"
     TOLD_BEFORE_CORRECTION = "told_before_correction"
@@ -170,6 +171,7 @@ class RecordedDecision:
     `contact_version` is the number of the version in force at the contact. Of the closures between the dates that the
     decision depends on, `closures` are those that it was made with, `closures_too_late` those that were known but
     entered after its window had ended. `promise` is the window that the order was told before, if it was kept.
+    `edition` is that of the rules.
     """
 
     facts: Facts
@@ -177,4 +179,5 @@ class RecordedDecision:
     closures: tuple[date, ...] = ()
     closures_too_late: tuple[date, ...] = ()
     promise: ToldWindow | None = None
+    edition: int = 1
     outcome: Outcome

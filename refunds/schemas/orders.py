@@ -59,7 +59,7 @@ class OrderFactsSchema(StrictSchema):
     service_provided_at = Instant(
         required=True,
         allow_none=True,
-        metadata={"description": "When the service was provided; null if it is not provided yet."},
+        metadata={"description": "When the service was provided; null if no date is on record."},
     )
     ordered_at = Instant(allow_none=True, metadata={"description": "When the order was placed."})
     policy = PolicyId("The policy to apply. Default: the registered one or, for a new order, the configured one.")

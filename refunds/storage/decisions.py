@@ -108,7 +108,7 @@ FACTS, OUTCOME, _TOLD = Plain(Facts), Plain(Outcome, stored_as=_CODES), Plain(To
 _CONVERTERS[ToldWindow] = (_TOLD.dump, _TOLD.load)
 
 
-_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise")
+_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise", "edition")
 """Stored among the facts, because they belong to the policy and the calendar that judged."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
@@ -119,6 +119,8 @@ def dump_decision(decision: RecordedDecision) -> str:
     facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
     if decision.promise is None:
         del facts["promise"]  # as in decisions from before promises
+    if decision.edition == 1:
+        del facts["edition"]
     return orjson.dumps({"facts": facts, "outcome": OUTCOME.dump(decision.outcome)}).decode()
 
 

@@ -93,6 +93,30 @@ def test_a_service_not_yet_provided_has_no_window(client):
     assert (answer["window"], answer["days"], answer["calendar"]["fingerprint"]) == (None, [], None)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "No date of provision is on record, so the order can be cancelled."),
+        ("de", "Es ist kein Leistungsdatum erfasst, die Bestellung kann also storniert werden."),
+    ],
+)
+def test_a_missing_date_of_provision_is_said_to_be_missing(client, language, text):
+    answer = check(
+        client, headers={"Accept-Language": language}, service_provided_at=None, requested_at="2030-01-01T00:00:00Z"
+    )
+    assert (answer["eligible"], answer["reason_text"]) == (True, text)
+    assert answer["notices"] == ["no_service_date", "statutory_rights_not_assessed"]
+
+
+@pytest.mark.parametrize("channel", [None, "phone", "email"])
+def test_nothing_is_refundable_under_a_policy_that_accepts_no_channel(client, channel):
+    terms = {name: {"accepted": False, "points": []} for name in ("phone", "email")}
+    answer = check(client, terms=terms, channel=channel)
+    assert (answer["eligible"], answer["reason"]) == (False, "channel_not_accepted")
+    how = {None: "by telephone or by e-mail", "phone": "by telephone", "email": "by e-mail"}[channel]
+    assert answer["reason_text"] == f"Under this policy an order cannot be cancelled {how}."
+
+
 def test_a_what_if_names_the_terms_it_replaced(client):
     answer = check(client, terms={"window_business_days": 3, "region": "DE"})
     assert answer["policy"] == {

@@ -66,6 +66,7 @@ def test_every_vector_is_decided_as_expected(case):
 
 
 PHONE = {"phone": ContactChannel(points=(OFFICIAL,))}
+NOTHING = {channel: ContactChannel(accepted=False) for channel in ("phone", "email")}
 NO_PHONE = {"phone": ContactChannel(accepted=False, points=(OFFICIAL,))}
 UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
 """Beyond the holiday data."""
@@ -85,6 +86,10 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.SERVICE_NOT_YET_PROVIDED, True, {"received_at": PROVIDED - MICROSECOND}, {}),
         (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.PHONE}, NO_PHONE),
         (Reason.WITHIN_WINDOW, True, {"channel": Channel.EMAIL}, NO_PHONE),
+        (Reason.WITHIN_WINDOW, True, {}, NO_PHONE),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {}, NOTHING),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.EMAIL}, NOTHING),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {"service_provided_at": None}, NOTHING),
         (Reason.UNOFFICIAL_CONTACT_POINT, False, {"channel": Channel.PHONE, "contact_point": OTHER}, PHONE),
         (Reason.WITHIN_WINDOW, True, {"channel": Channel.PHONE, "contact_point": OFFICIAL}, PHONE),
         (Reason.WITHIN_WINDOW, True, {"channel": Channel.PHONE, "contact_point": OTHER}, {}),
@@ -356,3 +361,19 @@ def test_a_decision_that_was_stored_long_ago_can_be_loaded():
     outcome = OUTCOME.load(stored)
     assert (outcome.eligible, outcome.deadline, outcome.names) == (False, DEADLINE, {})
     assert [day.ordinal for day in outcome.days if day.ordinal] == [1, 2]
+
+
+def test_a_decision_says_if_no_service_date_is_on_record():
+    assert Notice.NO_SERVICE_DATE in judged(service_provided_at=None).notices
+    assert Notice.NO_SERVICE_DATE not in judged(received_at=PROVIDED - MICROSECOND).notices
+
+
+def test_a_decision_by_an_earlier_edition_of_the_rules_is_made_again_by_that_edition():
+    stored = dump_decision(recorded(judged(service_provided_at=None)))
+    assert load_decision(stored).edition == 2
+    assert load_decision(stored.replace('"edition":2', '"edition":1')).edition == 1
+    earlier = stored.replace(',"edition":2', "").replace('"no_service_date",', "")
+    assert load_decision(earlier).edition == 1
+    assert dump_decision(load_decision(earlier)) == earlier
+    again = decide(load_decision(earlier).facts, judged().version, judged().calendar, edition=1)
+    assert again.outcome == load_decision(earlier).outcome

@@ -7,13 +7,13 @@ is no right to one.
 from collections.abc import Iterator
 
 from refunds.domain.business_days import DayStatus, SkipReason
-from refunds.domain.outcomes import Outcome, Reason
+from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text
-from refunds.presentation.texts.decisions import answered_by, outcome_words, why_text
+from refunds.presentation.texts.decisions import Texts, answered_by, outcome_words, why_text
 
-_SPOKEN = {
+_SPOKEN: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message(
         "Your order has already been cancelled, under the reference %(reference)s. There is nothing more for you to do."
     ),
@@ -26,6 +26,9 @@ _SPOKEN = {
     ),
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "The service has not been provided yet, so your order can be cancelled. Shall I cancel it for you now?"
+    ),
+    Notice.NO_SERVICE_DATE: Message(
+        "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?"
     ),
     Reason.WINDOW_ELAPSED: Message(
         "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
@@ -42,7 +45,7 @@ _SPOKEN = {
     ),
 }
 
-_WRITTEN = {
+_WRITTEN: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message(
         "Your order%(number)s has already been cancelled, under the reference %(reference)s. There is nothing more for "
         "you to do."
@@ -59,6 +62,10 @@ _WRITTEN = {
         "The service has not been provided yet, so your order%(number)s can be cancelled. If that is what you want, "
         "please tell "
         "us."
+    ),
+    Notice.NO_SERVICE_DATE: Message(
+        "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
+        "you want, please tell us."
     ),
     Reason.WINDOW_ELAPSED: Message(
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
@@ -80,7 +87,7 @@ _WRITTEN = {
     ),
 }
 
-_SPOKEN_THEN = {
+_SPOKEN_THEN: Texts = {
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?"
     ),
@@ -88,7 +95,7 @@ _SPOKEN_THEN = {
         "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?"
     ),
 }
-_WRITTEN_THEN = {
+_WRITTEN_THEN: Texts = {
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "You asked about your order%(number)s before the service was provided, so your request was in time. If you "
         "still want it cancelled, please tell us."
@@ -108,7 +115,7 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
     `reference` is that of the cancellation that the order already has; `ended` is as in `decisions.headline`.
     """
     texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
-    return translate(texts[answered_by(outcome)], **outcome_words(outcome), reference=reference)
+    return translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
@@ -119,7 +126,7 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
     return translate(
-        texts[answered_by(outcome)],
+        texts[answered_by(outcome, ended=ended)],
         **words,
         number=number,
         counted=_counted(outcome, words),

@@ -14,9 +14,11 @@ from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, zone_text
 
+Texts = dict[Reason | Notice, Message]
+
 _CHANNEL = {Channel.PHONE: Message("by telephone"), Channel.EMAIL: Message("by e-mail")}
 
-_REASON = {
+_REASON: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("The order has already been cancelled."),
     Reason.CHANNEL_NOT_ACCEPTED: Message("Under this policy an order cannot be cancelled %(channel)s."),
     Reason.UNOFFICIAL_CONTACT_POINT: Message(
@@ -26,6 +28,7 @@ _REASON = {
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "The service had not been provided when the customer asked, so the order can be cancelled."
     ),
+    Notice.NO_SERVICE_DATE: Message("No date of provision is on record, so the order can be cancelled."),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
     Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known yet."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
@@ -35,11 +38,12 @@ _REASON = {
     Reason.WITHIN_WINDOW: Message("The order can be cancelled until the end of %(last_day)s (%(zone)s)."),
 }
 
-_HEADLINE = {
+_HEADLINE: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("Already cancelled"),
     Reason.CHANNEL_NOT_ACCEPTED: Message("Not refundable %(channel)s"),
     Reason.UNOFFICIAL_CONTACT_POINT: Message("A supervisor must accept the contact point first"),
     Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the service has not been provided yet"),
+    Notice.NO_SERVICE_DATE: Message("Refundable: no date of provision is on record"),
     Reason.WINDOW_ELAPSED: Message(
         "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
     ),
@@ -47,7 +51,7 @@ _HEADLINE = {
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Refundable until the end of %(last_day)s (%(zone)s)"),
 }
-_HEADLINE_THEN = {
+_HEADLINE_THEN: Texts = {
     Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the customer asked before the service was provided"),
     Reason.WITHIN_WINDOW: Message("Refundable: the request was in time, before the end of %(last_day)s (%(zone)s)"),
 }
@@ -63,6 +67,7 @@ _NOTICE = {
     Notice.CONTACT_POINT_UNCHECKED: Message("No official contact point is known to compare with: it was not checked."),
     Notice.NATIONWIDE_HOLIDAYS_ONLY: Message("Only nationwide holidays were counted, as no subdivision was given."),
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
+    Notice.NO_SERVICE_DATE: Message("No date of provision is on record."),
     Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),
     Notice.PROMISE_KEPT: Message("By today's calendar the window would end earlier. The end that was promised stands."),
     Notice.TOLD_BEFORE_CORRECTION: Message(
@@ -97,21 +102,28 @@ def reason_text(outcome: Outcome) -> str:
     """The reason of a decision as a sentence."""
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
-    if _is_told_otherwise(outcome):
+    answer = answered_by(outcome)
+    if answer is Reason.CALENDAR_UNKNOWN is not outcome.reason:
         return notice_text(Notice.TOLD_BEFORE_CORRECTION)
-    return translate(_REASON[outcome.reason], **outcome_words(outcome))
+    return translate(_REASON[answer], **outcome_words(outcome))
 
 
-def _is_told_otherwise(outcome: Outcome) -> bool:
-    return outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
+_ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
+    (Reason.WINDOW_ELAPSED, Notice.TOLD_BEFORE_CORRECTION): Reason.CALENDAR_UNKNOWN,
+    (Reason.SERVICE_NOT_YET_PROVIDED, Notice.NO_SERVICE_DATE): Notice.NO_SERVICE_DATE,
+}
 
 
-def answered_by(outcome: Outcome) -> Reason:
-    """The reason that a decision is answered by: an unknown calendar also if the customer was told a later end.
+def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
+    """What a decision is answered by: its reason or, with some notices, something else; `ended` is as in `headline`.
 
-    In both cases a supervisor decides whether the request is in time.
+    If the customer was told a later end, it is as with an unknown calendar: a supervisor decides whether the request is
+    in time.
     """
-    return Reason.CALENDAR_UNKNOWN if _is_told_otherwise(outcome) else outcome.reason
+    for notice in outcome.notices:
+        if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
+            return _ANSWERS[outcome.reason, notice]
+    return outcome.reason
 
 
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
@@ -121,7 +133,7 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
     told of in the past.
     """
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
-    text = translate(texts[answered_by(outcome)], **outcome_words(outcome))
+    text = translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome))
     return text[0].upper() + text[1:]
 
 
@@ -133,7 +145,7 @@ def outcome_words(outcome: Outcome) -> dict[str, Any]:
         "last_day": date_text(window.last_day) if window else "",
         "length": business_days_text(window.length) if window else "",
         "zone": zone_text(outcome.time_zone),
-        "channel": channel_text(outcome.channel) if outcome.channel else "",
+        "channel": channel_text(outcome.channel) if outcome.channel else translate("by telephone or by e-mail"),
         "late_entry_days": outcome.late_entry_days,
     }
 

@@ -26,7 +26,7 @@ class CheckItemSchema(StrictSchema):
     service_provided_at = Instant(
         required=True,
         allow_none=True,
-        metadata={"description": "When the service was provided; null if it is not provided yet."},
+        metadata={"description": "When the service was provided; null if no date is on record."},
     )
     requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
     channel = Choice(

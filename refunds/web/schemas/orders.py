@@ -102,7 +102,7 @@ class OrderQuerySchema(ListQuerySchema):
     registered_to = Instant(metadata={"description": "Only orders registered before this instant."})
     without_service_date = FlagText(
         metadata={
-            "description": "`true`: only orders whose service is not provided yet. `false`: only the others.",
+            "description": "`true`: only orders without a date of provision on record. `false`: only the others.",
         }
     )
     facts_entered_by_agent = FlagText(
