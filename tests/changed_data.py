@@ -18,10 +18,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
-from refunds.domain import eligibility, holidays_data, instants
+from refunds.domain import eligibility, holidays_data, instants, judging
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.service import promises, watch
-from tests.calendars import forget
 
 RELEASES = {
     "0.57": "bdfb2a6d58e4b7d819e049b469228e890a5ad42b8ea2bd2c150d8c10726ea82d",
@@ -31,6 +30,9 @@ RELEASES = {
     "0.105": "7fbd87770f1128eb24514fbb4c3ec6afa1c72d65c346713dbc13c2d0297df481",
 }
 """The SHA-256 of the wheel of each release."""
+
+EVERYWHERE = "everywhere"
+"""Every region, as a place where holidays are other ones."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refunds-tests"
 
@@ -128,16 +130,24 @@ def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
 
 @contextmanager
 def other_holidays(
-    number: str, added: Collection[tuple[str, date]] = (), lost: Collection[tuple[str, date]] = ()
+    number: str,
+    added: Collection[tuple[str, date]] = (),
+    lost: Collection[tuple[str, date]] = (),
+    *,
+    more_years: int = 0,
 ) -> Iterator[None]:
-    """Count by data in the block in which regions have more holidays and have lost some."""
+    """Count by data in the block in which regions, or `EVERYWHERE`, have more holidays and have lost some.
+
+    It covers more years than the present one, without holidays.
+    """
 
     def changed(country: str, subdivision: str | None, language: str | None) -> holidays_data._Holidays:
         known = genuine(country, subdivision, language)
-        region = f"{country}-{subdivision}" if subdivision else country
-        names = known.names | {day: "Another" for place, day in added if place == region}
-        gone = {day for place, day in lost if place == region}
-        return replace(known, names={day: name for day, name in names.items() if day not in gone})
+        here = {EVERYWHERE, f"{country}-{subdivision}" if subdivision else country}
+        names = known.names | {day: "Another" for place, day in added if place in here}
+        gone = {day for place, day in lost if place in here}
+        names = MappingProxyType({day: name for day, name in names.items() if day not in gone})
+        return replace(known, names=names, last_year=known.last_year + more_years)
 
     genuine = holidays_data._holidays
     changed.cache = genuine.cache
@@ -191,5 +201,7 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    forget()
-    instants.zone.cache_clear()
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
+        kept.cache.clear()
+    for counted in (judging._closed, judging._closed_again, instants.zone):
+        counted.cache_clear()
