@@ -39,9 +39,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refu
 _DUMP = """
 import holidays, json, sys, warnings
 warnings.simplefilter("ignore")
-first, last = map(int, sys.argv[1:])
+first, last, *wanted = sys.argv[1:]
+first, last = int(first), int(last)
 found = {}
 for country, subdivisions in holidays.list_supported_countries(include_aliases=False).items():
+    if wanted and country not in wanted:
+        continue
     entity = getattr(holidays, country)
     years = range(max(first, getattr(entity, "start_year", 1)), min(last, getattr(entity, "end_year", 9999)) + 1)
     for subdivision in [None, *subdivisions]:
@@ -90,10 +93,13 @@ def _bring(number: str, above: Path) -> None:
     raise RuntimeError(f"holidays {number} cannot be brought from PyPI; can it be reached?\n" + "\n".join(tried))
 
 
-def holidays_of(number: str, years: range) -> dict[str, Holidays]:
-    """What a release says of every region that it knows, in these years; the present release if it is the installed."""
+def holidays_of(number: str, years: range, countries: Collection[str] = ()) -> dict[str, Holidays]:
+    """What a release, which may be the installed one, says of every region that it knows, in these years.
+
+    With `countries`, only of the regions in these.
+    """
     paths = {} if number == HOLIDAYS_VERSION else {"PYTHONPATH": str(release(number))}
-    asked = [sys.executable, "-c", _DUMP, str(years[0]), str(years[-1])]
+    asked = [sys.executable, "-c", _DUMP, str(years[0]), str(years[-1]), *countries]
     environment = {name: value for name, value in os.environ.items() if name not in {"LANG", "LANGUAGE"}} | paths
     printed = subprocess.run(asked, env=environment, capture_output=True, check=True).stdout
     return {
