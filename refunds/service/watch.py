@@ -253,7 +253,8 @@ class _Comparison:
 def _fill(store: Store, progress: ProgressCallback) -> int:
     """Promise what orders were told before there were promises; the number of orders that got a promise.
 
-    That is the window of a decision on record or today's, whichever ends later.
+    That is the last of the windows that decisions on record have told, or today's if that ends later; the dates that
+    were told do not count in today's either.
     """
     filled, after = 0, ""
     while True:
@@ -261,13 +262,11 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
             found = uow.orders.without_promise(after, BATCH)
             on_record = _on_record(uow, found)
             for order in found:
-                told = on_record.get(order.order_id, [])
+                told = on_record.get(order.order_id)
                 with suppress(RefundsError):  # such an order cannot be judged any more
-                    if (today := orders.judged_when_provided(uow, order).told) is not None:
-                        told.append(today)
-                if told:
-                    last = max(told, key=lambda window: window.deadline)
-                    promises.put(uow, order, last, PromiseCause.BEFORE_PROMISES, first=True)
+                    told = orders.judged_when_provided(uow, order, told).told
+                if told is not None:
+                    promises.put(uow, order, told, PromiseCause.BEFORE_PROMISES, first=True)
                     filled += 1
         if not found:
             return filled
@@ -275,10 +274,13 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
         progress("orders without a promise", filled, filled)
 
 
-def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, list[ToldWindow]]:
-    """The windows that decisions on record have told of orders for their present facts, by order id."""
+def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
+    """The window that decisions on record have told of an order for its present facts, by order id.
+
+    If they have told several, it is the one that ends last.
+    """
     by_id = {order.order_id: order for order in found}
-    told: dict[str, list[ToldWindow]] = {}
+    told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):
         order, recorded = by_id[row["order_id"]], load_decision(row["decision"])
         same = (order.policy, order.service_provided_at) == (
@@ -286,7 +288,7 @@ def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, list[ToldWindow
             recorded.facts.service_provided_at,
         )
         if same and (window := recorded.outcome.told) is not None:
-            told.setdefault(order.order_id, []).append(window)
+            told[order.order_id] = max(told.get(order.order_id, window), window, key=lambda one: one.deadline)
     return told
 
 
