@@ -187,7 +187,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
 def _lengthen(store: Store, progress: ProgressCallback) -> int:
     """Promise every open window that ends later now; the number of those that keep what was told."""
-    kept = done = 0
+    kept, done, data = 0, 0, f"{HOLIDAYS_VERSION} {TZDATA_VERSION}"
     place: list[Any] = []
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
@@ -196,7 +196,9 @@ def _lengthen(store: Store, progress: ProgressCallback) -> int:
             rows = uow.promises.open_after(now, *place, limit=STEP)
         if not rows:
             return kept
-        found = list(comparison.changes(row for row in rows if not (row["is_watched"] and row["promised_at"] >= since)))
+        # Without what this watch has promised; at the same time by the clock, one with other data may have promised.
+        met = [row for row in rows if not (row["watched_by"] == data and row["promised_at"] >= since)]
+        found = list(comparison.changes(met))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
             with store.write(COMMAND_LINE, exclusive=True) as uow:

@@ -85,12 +85,13 @@ class Promises(Repository[Promise]):
     def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
         """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
 
-        `is_watched`: the watch has made the promise.
+        They also say what data the promise was made by, if the watch has made it: `watched_by`, else None.
         They come after the deadline (as stored) and order id `after`; without them, from the first.
         """
         beyond = "(deadline, order_id) > (:deadline, :order_id)" if after else "deadline > :now"
         found = dict(zip(("deadline", "order_id"), after, strict=False))
-        watched = f"promises.cause = '{PromiseCause.CALENDAR_CHANGED}' AS is_watched"
+        data = "holidays_version || ' ' || tzdata_version"
+        watched = f"CASE WHEN promises.cause = '{PromiseCause.CALENDAR_CHANGED}' THEN {data} END AS watched_by"
         sql = f"SELECT {_COMPARED}, {watched} FROM promises WHERE is_current = 1 AND {beyond}"  # noqa: S608
         sql += " ORDER BY deadline, order_id LIMIT :limit"
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
