@@ -16,8 +16,9 @@ from workalendar.europe import Bavaria
 
 from bench.measure import Comparison, Goal, Name, at_least, at_most, best_seconds
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
+from refunds.domain.outcomes import Facts
 from refunds.domain.policy import PolicyVersion
 from refunds.schemas.policy import packaged
 

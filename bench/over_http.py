@@ -17,8 +17,8 @@ from bench.installed import Engine, Installed, installed
 from bench.measure import Comparison, at_least, at_most, best_seconds, in_turn, seconds
 from bench.server import BARE, SERVICE, SERVICE_WITH_NO_OP, Running, running
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts
 from refunds.domain.instants import format_instant
+from refunds.domain.outcomes import Facts
 
 CONNECTIONS = 4
 ITEMS = 10_000

@@ -1,6 +1,7 @@
 """`flask policy`: the life of policies, from a draft in a file to a version in force."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from refunds.presentation.texts.policies import (
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.schemas.strict import StrictSchema
-from refunds.service import publication, simulation
+from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
 from refunds.storage.unit_of_work import UnitOfWork
@@ -131,10 +132,19 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
         raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
     if draft.effective_from is not None and now:
         raise _unclear(file, Message("remove it, or leave out --now"))
-    store = loaded_store()
-    with store.read(COMMAND_LINE) if dry_run else store.write(COMMAND_LINE) as uow:
+    with loaded_store().read(COMMAND_LINE) if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
+
+
+@contextmanager
+def _changing() -> Iterator[UnitOfWork]:
+    """A unit of work that changes policies; afterwards, the open windows that end later now are promised so."""
+    store = loaded_store()
+    with store.write(COMMAND_LINE) as uow:
+        yield uow
+    with progress() as shown:
+        watch.extend(store, shown)
 
 
 def _unclear(file: Path, detail: Message) -> InvalidInput:
@@ -152,7 +162,7 @@ def import_(files: tuple[Path, ...]) -> None:
     This is possible only while no stored decision was made under their policy. The same version again changes nothing.
     """
     drafts = sorted(map(_draft, files), key=lambda draft: (draft.policy_id, draft.version))
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with _changing() as uow:
         imported = [publication.import_version(uow, draft) for draft in drafts]
     for result in imported:
         _print_result(result, "imported")
@@ -173,7 +183,7 @@ def _print_result(result: PublishResult, done: str) -> None:
 @with_appcontext
 def withdraw(policy: str, version: int) -> None:
     """Withdraw VERSION of POLICY, which must not have taken effect yet. Its number cannot be used again."""
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with _changing() as uow:
         publication.withdraw(uow, policy, version)
     click.echo(f"Version {version} of {policy} is withdrawn.")
 
@@ -200,7 +210,7 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
     """
     given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
     read = _ClosureSchema().read(given)
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with _changing() as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
     click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
 

@@ -5,22 +5,25 @@ returns a value; a refusal is a value too. What is slow and not always needed (t
 the notices) is computed with the outcome.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
-from enum import StrEnum
 from hashlib import sha256
-from types import MappingProxyType
 from typing import NamedTuple
 
-from refunds.domain.business_days import BusinessCalendar, Day, Window, days_ahead, explained
-from refunds.domain.contact_points import Channel
-from refunds.domain.instants import (
-    TZDATA_VERSION,
-    end_of_day,
-    local_date,
-    zone,
+from refunds.domain.business_days import BusinessCalendar, Window, days_ahead
+from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
+from refunds.domain.outcomes import (
+    ELIGIBLE,
+    NO_NAMES,
+    Facts,
+    Names,
+    Notice,
+    Outcome,
+    Reason,
+    RecordedDecision,
+    ToldWindow,
 )
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
@@ -28,103 +31,6 @@ from refunds.errors import CalendarNotCovered
 
 EDITION = 1
 """The edition of the rules: it grows when a rule changes so that a window could end at another time."""
-
-
-class Reason(StrEnum):
-    """Why a decision is what it is; stable codes, in the order of precedence."""
-
-    ORDER_ALREADY_CANCELLED = "order_already_cancelled"
-    CHANNEL_NOT_ACCEPTED = "channel_not_accepted"
-    UNOFFICIAL_CONTACT_POINT = "unofficial_contact_point"
-    SERVICE_NOT_YET_PROVIDED = "service_not_yet_provided"
-    WINDOW_ELAPSED = "window_elapsed"
-    CALENDAR_UNKNOWN = "calendar_unknown"
-    LATE_ENTRY_NEEDS_SUPERVISOR = "late_entry_needs_supervisor"
-    WITHIN_WINDOW = "within_window"
-
-
-class Notice(StrEnum):
-    """What else a reader of a decision must know."""
-
-    CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
-    NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
-    ESTIMATED_HOLIDAY = "estimated_holiday"
-    FACTS_CORRECTED_AFTER_REFUSAL = "facts_corrected_after_refusal"
-    PROMISE_KEPT = "promise_kept"
-    TOLD_BEFORE_CORRECTION = "told_before_correction"
-    DEADLINE_ACCEPTED = "deadline_accepted"
-    STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
-
-
-class Verdict(StrEnum):
-    """What a decision comes to: yes, a supervisor has to decide, or no; stable codes."""
-
-    CANCELLABLE = "cancellable"
-    NEEDS_SUPERVISOR = "needs_supervisor"
-    REFUSED = "refused"
-
-
-ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
-
-_FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
-    (Reason.UNOFFICIAL_CONTACT_POINT, None),
-    (Reason.WINDOW_ELAPSED, Notice.TOLD_BEFORE_CORRECTION),
-    (Reason.CALENDAR_UNKNOWN, None),
-    (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, None),
-)
-"""The reasons for which a supervisor has to decide; one with a notice only if the decision has that notice."""
-
-Names = Mapping[date, Mapping[str, tuple[str, str]]]
-"""Public holidays by date and by the reader's language: the name, and the language that it is in."""
-
-NO_NAMES: Names = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of an order and of the customer's contact; instants are absolute.
-
-    `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
-    mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
-    unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
-    facts of the order were corrected after a request was refused. `told_until`: the deadline that a recorded contact
-    was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
-    `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
-    judged by it.
-    """
-
-    service_provided_at: datetime | None
-    sent_at: datetime | None = None
-    received_at: datetime
-    recorded_at: datetime | None = None
-    channel: Channel | None = None
-    contact_point: str | None = None
-    contact_point_accepted: bool = False
-    cancelled: bool = False
-    entered_by_supervisor: bool = False
-    corrected_after_refusal: bool = False
-    told_until: datetime | None = None
-    deadline_accepted: bool = False
-    request: str | None = None
-
-
-class ToldWindow(NamedTuple):
-    """A window as a customer was told it, kept whole, so that no later data can shorten it.
-
-    `names` has the holidays as they were named.
-    """
-
-    window: Window
-    day_codes: bytes
-    deadline: datetime
-    time_zone: str
-    region: str
-    names: Names = NO_NAMES
-
-    @property
-    def days(self) -> tuple[Day, ...]:
-        """Each date from the service day to the last day with its role."""
-        return explained(self.window.service_day, self.day_codes)
 
 
 class Decision(NamedTuple):
@@ -251,7 +157,7 @@ class Decision(NamedTuple):
         return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property
-    def outcome(self) -> "Outcome":
+    def outcome(self) -> Outcome:
         """What the decision says, without its policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         left = fingerprint = None
@@ -282,7 +188,7 @@ class Decision(NamedTuple):
         )
 
     @property
-    def recorded(self) -> "RecordedDecision":
+    def recorded(self) -> RecordedDecision:
         """The decision as it is stored with a record, but for the names that `judging.recorded` adds."""
         closed = self.calendar.closures
         return RecordedDecision(
@@ -293,78 +199,6 @@ class Decision(NamedTuple):
             promise=self.promise if self.kept else None,
             outcome=self.outcome,
         )
-
-
-class Outcome(NamedTuple):
-    """What a decision says, without its policy and calendar: what is stored and shown.
-
-    `day_codes` has one letter for each date after the service day (`business_days.explained`). `business_days_left`
-    is the number of window days after the local date of the request: 0 on the last day, None if the window has
-    ended or none runs. `fingerprint` is a digest of the service day and the codes: it shows if a calendar changed.
-    `names` has the public holidays of the window as they were named when the decision was recorded. It is empty if the
-    decision was not recorded, or before names were kept.
-    """
-
-    reason: Reason
-    requested_at: datetime
-    channel: Channel | None
-    policy: str
-    version: int
-    overridden: tuple[str, ...]
-    late_entry_days: int
-    time_zone: str
-    region: str
-    holidays_version: str
-    tzdata_version: str
-    fingerprint: str | None
-    notices: tuple[Notice, ...]
-    window: Window | None
-    day_codes: bytes
-    deadline: datetime | None
-    business_days_left: int | None
-    names: Names = NO_NAMES
-
-    @property
-    def eligible(self) -> bool:
-        """Whether the order may be cancelled as of right."""
-        return self.reason in ELIGIBLE
-
-    @property
-    def told(self) -> ToldWindow | None:
-        """The window that the decision tells; None if none runs."""
-        if self.window is None or self.deadline is None:
-            return None
-        return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone, self.region, self.names)
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the decision comes to."""
-        if self.eligible:
-            return Verdict.CANCELLABLE
-        asks = any(reason is self.reason and notice in (None, *self.notices) for reason, notice in _FOR_SUPERVISORS)
-        return Verdict.NEEDS_SUPERVISOR if asks else Verdict.REFUSED
-
-    @property
-    def days(self) -> tuple[Day, ...]:
-        """Each date from the service day to the last day with its role; empty if no window runs."""
-        return explained(self.window.service_day, self.day_codes) if self.window else ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedDecision:
-    """A decision as it is stored with a record: enough to make it again, and to show it.
-
-    `contact_version` is the number of the version in force at the contact. Of the closures between the dates that the
-    decision depends on, `closures` are those that it was made with, `closures_too_late` those that were known but
-    entered after its window had ended. `promise` is the window that the order was told before, if it was kept.
-    """
-
-    facts: Facts
-    contact_version: int
-    closures: tuple[date, ...] = ()
-    closures_too_late: tuple[date, ...] = ()
-    promise: ToldWindow | None = None
-    outcome: Outcome
 
 
 def decide(

@@ -79,9 +79,12 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     """The name of the public holiday on a date in a region, and the two-letter language it is in.
 
     The name is in `language` if the package knows it, else in English, else in the country's own. None if the package
-    has no holiday on that day (any more) or does not cover it. Raises `UnknownRegion` if there is no such region.
+    has no holiday on that day (any more), does not cover it or does not know the region (any more).
     """
-    country, subdivision = region_parts(region)
+    try:
+        country, subdivision = region_parts(region)
+    except UnknownRegion:
+        return None
     code, name_language = _language(country, language)
     name = _holidays(country, subdivision, code).names.get(day)
     return (name, name_language) if name else None
@@ -184,11 +187,11 @@ def _country_aliases() -> Mapping[str, str]:
 
 
 def region_name(region: str) -> str:
-    """The name of a subdivision in its country if the package knows one, else the region's code.
-
-    Raises `UnknownRegion` if there is no such region.
-    """
-    country, subdivision = region_parts(region)
+    """The name of a subdivision in its country if the package knows one, else the region's code."""
+    try:
+        country, subdivision = region_parts(region)
+    except UnknownRegion:  # the data knew it when it was stored
+        return region
     aliases = getattr(holidays, country).subdivisions_aliases
     return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
 

@@ -1,6 +1,7 @@
 """Judging: the version, calendar and closures that a decision is made with."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -8,11 +9,12 @@ from typing import Any
 
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar, SkipReason
-from refunds.domain.eligibility import NO_NAMES, Decision, Facts, Names, RecordedDecision, ToldWindow, decide
+from refunds.domain.eligibility import Decision, decide
 from refunds.domain.holidays_data import business_calendar, holiday_name, require_region
 from refunds.domain.instants import local_date, zone
+from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
+from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit, UnknownRegion
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -44,7 +46,7 @@ def judge(
             "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
         )
         facts = replace(facts, contact_point=point)
-    calendar = calendar_of(version, region)
+    calendar = (_calendar_of_order if of_order else calendar_of)(version, region)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
@@ -70,14 +72,14 @@ def names_in(told: ToldWindow | None) -> Names:
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
     """The decision on the facts of a stored one, by its versions and closures and today's holiday data.
 
-    Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its region
+    Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its country
     any more.
     """
     outcome = recorded.outcome
     policy = policies[outcome.policy]
     version, contact_version = policy.version(outcome.version), policy.version(recorded.contact_version)
     terms = version.terms
-    calendar = business_calendar(outcome.region, terms.business_week, terms.end_week)
+    calendar = business_calendar(_known(outcome.region), terms.business_week, terms.end_week)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(recorded.facts, version, calendar, contact_version, promise=recorded.promise, of_order=True)
 
@@ -100,6 +102,24 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
         require_region(order_region, "/region")
     require_region(terms.region, "/terms/region")
     return calendar_in(version, order_region if order_region and terms.follow_order_region else terms.region)
+
+
+def _calendar_of_order(version: PolicyVersion, region: str | None) -> BusinessCalendar:
+    """The calendar by which a registered order is counted.
+
+    It is that of the country if the data does not know its region, or the policy's, any more. Raises `UnknownRegion` if
+    it does not know that either.
+    """
+    terms = version.terms
+    return calendar_in(version, _known(region if region and terms.follow_order_region else terms.region))
+
+
+def _known(region: str) -> str:
+    """A region, or its country if the data has lost the region since it was stored."""
+    with suppress(UnknownRegion):
+        require_region(region, "")
+        return region
+    return region.partition("-")[0]
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:

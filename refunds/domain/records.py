@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Outcome, RecordedDecision, ToldWindow
+from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
 
 
@@ -136,6 +136,8 @@ class PromiseCause(StrEnum):
     CORRECTED = "corrected"
     RECORDED = "recorded"
     """A contact or a cancellation was recorded, and its window ended later than promised."""
+    POLICY_CHANGED = "policy_changed"
+    """A version was published, imported or withdrawn, or a closure entered."""
     CALENDAR_CHANGED = "calendar_changed"
     BEFORE_PROMISES = "before_promises"
     """The order was registered by a version of the service that kept no promises."""

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from refunds.domain.business_days import BUSINESS, Day
-from refunds.domain.eligibility import Outcome
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
+from refunds.domain.outcomes import Outcome
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion, Standing
 from refunds.domain.references import format_reference
 from refunds.presentation.texts.decisions import reason_text, why_data

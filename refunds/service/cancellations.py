@@ -6,9 +6,10 @@ from datetime import timedelta
 from ulid import ULID
 
 from refunds.domain import judging
-from refunds.domain.eligibility import Decision, Notice, Outcome, Reason
+from refunds.domain.eligibility import Decision
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import (

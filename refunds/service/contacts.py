@@ -7,8 +7,9 @@ from ulid import ULID
 
 from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, Facts
+from refunds.domain.eligibility import Decision
 from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order, PromiseCause
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from refunds.domain.eligibility import RecordedDecision
+from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, RegisteredVersion, Standing, id_within
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint

@@ -9,9 +9,11 @@ from typing import Any
 
 from refunds.domain import judging
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, Facts, ToldWindow
+from refunds.domain.eligibility import Decision
+from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Facts, ToldWindow
 from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
 from refunds.errors import (
@@ -292,9 +294,11 @@ def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None) -> Decisi
     """The decision on a request made now or, if later, when the service is provided.
 
     Refuses facts that can never be judged, while the caller can still fix them: raises `InvalidInput` if the policy is
-    unknown or the order over a minute in the future, and what `decided` raises.
+    unknown or the order over a minute in the future, `UnknownRegion`, and what `decided` raises.
     """
     checks.named_policy(uow.policies, order.policy)
+    if order.region is not None:
+        require_region(order.region, "/region")
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         detail = Message("must not be more than a minute in the future")
         raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])

@@ -5,9 +5,10 @@ from typing import Any
 from ulid import ULID
 
 from refunds.domain import judging
-from refunds.domain.eligibility import Decision, ToldWindow
+from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.outcomes import ToldWindow
 from refunds.domain.records import Order, Promise, PromiseCause
 from refunds.storage.unit_of_work import UnitOfWork
 

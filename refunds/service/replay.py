@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from refunds.domain import judging
-from refunds.domain.eligibility import NO_NAMES, Outcome
+from refunds.domain.outcomes import NO_NAMES, Outcome
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.storage import Row

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from refunds.domain import judging
-from refunds.domain.eligibility import EDITION, Facts, ToldWindow
+from refunds.domain.eligibility import EDITION
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION
-from refunds.domain.journal import EventType
+from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.domain.outcomes import Facts, ToldWindow
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Contact, Order, PromiseCause
 from refunds.errors import RefundsError
@@ -123,9 +124,12 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
     filled, now = _fill(store, progress), data_now()
     with store.read(COMMAND_LINE) as uow:
         last = last_change(uow)
+        rules = max((event.position for type_ in ABOUT_POLICIES if (event := uow.events.last_of(type_))), default=0)
     if last and (last.now == now or last.is_newer):
+        if rules > last.position:  # the process may have been killed before it extended the windows
+            extend(store, progress)
         return Watched(last.now, now, filled, older=last.is_newer)
-    kept = _lengthen(store, progress)
+    kept = _lengthen(store, PromiseCause.CALENDAR_CHANGED, progress)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         # Counted in the records, because an interrupted watch may have made some of them.
         longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
@@ -135,6 +139,11 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
             data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
             uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
     return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
+
+
+def extend(store: Store, progress: ProgressCallback = silently) -> None:
+    """Promise every open window that ends later since a version of a policy was registered or a closure entered."""
+    _lengthen(store, PromiseCause.POLICY_CHANGED, progress)
 
 
 def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
@@ -185,9 +194,9 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
         progress("open windows", done, done)
 
 
-def _lengthen(store: Store, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now; the number of those that keep what was told."""
-    kept, done, data = 0, 0, f"{HOLIDAYS_VERSION} {TZDATA_VERSION}"
+def _lengthen(store: Store, cause: PromiseCause, progress: ProgressCallback) -> int:
+    """Promise every open window that ends later now, for a cause; the number of those that keep what was told."""
+    kept = done = 0
     place: list[Any] = []
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
@@ -196,16 +205,15 @@ def _lengthen(store: Store, progress: ProgressCallback) -> int:
             rows = uow.promises.open_after(now, *place, limit=STEP)
         if not rows:
             return kept
-        # Without what this watch has promised; at the same time by the clock, one with other data may have promised.
-        met = [row for row in rows if not (row["watched_by"] == data and row["promised_at"] >= since)]
-        found = list(comparison.changes(met))
+        found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
             with store.write(COMMAND_LINE, exclusive=True) as uow:
                 for order_id in longer[start : start + BATCH]:
                     order = uow.orders.get_for_update(order_id).order
-                    promises.keep(uow, order, orders.judged_when_provided(uow, order), PromiseCause.CALENDAR_CHANGED)
-        kept += sum(change.is_kept for change in found)
+                    promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
+        again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
+        kept += sum(change.is_kept and change.order_id not in again for change in found)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
 

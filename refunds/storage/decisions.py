@@ -13,8 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_
 import orjson
 
 from refunds.domain.business_days import Window
-from refunds.domain.eligibility import Facts, Names, Outcome, RecordedDecision, ToldWindow
 from refunds.domain.instants import format_instant, parse_date, written_instant
+from refunds.domain.outcomes import Facts, Names, Outcome, RecordedDecision, ToldWindow
 
 V = TypeVar("V")
 Convert = Callable[[Any], Any] | None

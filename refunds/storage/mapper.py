@@ -13,8 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
 
-from refunds.domain.eligibility import RecordedDecision, ToldWindow
 from refunds.domain.journal import record_digest
+from refunds.domain.outcomes import RecordedDecision, ToldWindow
 from refunds.errors import Conflict
 from refunds.security.encryption import CustomerCipher
 from refunds.storage import Row, Transaction

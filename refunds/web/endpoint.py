@@ -16,6 +16,7 @@ from flask import Flask, Response, after_this_request, g, request
 from werkzeug.http import http_date
 
 from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.service.store import Store
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 
@@ -59,6 +60,7 @@ class Operation:
     `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
     schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
     those of every operation of its kind. Responses tell since when it is `deprecated`, and when its `sunset` ends it.
+    `then` is done after what the view changed is stored, and before the answer.
     """
 
     view: View
@@ -77,6 +79,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     deprecated: datetime | None = None
     sunset: datetime | None = None
+    then: Callable[[Store], object] | None = None
 
 
 class Tag:
@@ -126,7 +129,10 @@ def _serving(operation: Operation) -> View:
         if read_body:
             sent = intake.json_body(request, operation.most_bytes)
             arguments["body"] = read_body(sent)
-        return call(partial(operation.view, **arguments), operation.transaction, key, sent)
+        answer = call(partial(operation.view, **arguments), operation.transaction, key, sent)
+        if operation.then:
+            operation.then(auth.store())
+        return answer
 
     serve.scopes = operation.scopes  # type: ignore[attr-defined] # read where requests are admitted
     return serve

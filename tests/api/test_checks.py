@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 
-from refunds.domain.eligibility import Reason
+from refunds.domain.outcomes import Reason
 from tests.conftest import KIND, VECTORS, region, week
 
 CHECK = {

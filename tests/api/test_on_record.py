@@ -129,7 +129,9 @@ def test_an_order_is_cancelled_by_the_request_that_was_in_time(agent, billing, n
     assert (issued["basis"], issued["contact_id"], issued["override"]) == ("policy", contact_id, None)
     assert said(issued["decision"]) == ("cancellable", "within_window", contact_id)
     types = [event["type"] for event in billing.feed(order_id)]
-    assert types == ["order.registered", "contact.recorded", "contact.recorded", "cancellation.issued"]
+    assert types == [
+        "order.registered", "order.promised", "contact.recorded", "contact.recorded", "cancellation.issued",
+    ]  # fmt: skip
     assert open_ids(agent, order_id) == []
 
 

@@ -2,6 +2,9 @@
 
 from datetime import date
 
+import pytest
+
+from refunds.domain import holidays_data
 from refunds.service.watch import watch
 from tests.api.conftest import LATE, PROVIDED, slug
 from tests.changed_data import EVERYWHERE, other_holidays
@@ -176,3 +179,38 @@ def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(a
         assert ends(asked(billing, order_id)) == ("2027-01-01", False)
     assert promised(billing, order_id) == ["2027-01-01"]
     assert ends(asked(billing, order_id)) == ("2027-01-01", True)
+
+
+@pytest.fixture
+def drops(monkeypatch):
+    """Makes the holiday data lose regions."""
+
+    def drop(*regions):
+        known = holidays_data.subdivisions
+        kept = {
+            country: tuple(code for code in known(country) if f"{country}-{code}" not in regions) for country in ["DE"]
+        }
+        monkeypatch.setattr(holidays_data, "subdivisions", lambda country: kept.get(country) or known(country))
+        holidays_data.region_parts.cache_clear()
+
+    yield drop
+    holidays_data.region_parts.cache_clear()
+
+
+def test_an_order_in_a_region_that_the_data_loses_is_counted_by_its_country(billing, agent, supervisor, drops):
+    told, untold = (
+        billing.register(region="DE-Augsburg"),
+        billing.register(service_provided_at=None, region="DE-Augsburg"),
+    )
+    contact = agent.record(told, intent="question").json
+    drops("DE-Augsburg")
+    new = billing.put(
+        "/v1/orders/A-1", json={"customer_ref": "K", "service_provided_at": None, "region": "DE-Augsburg"}
+    )
+    assert slug(new) == "unknown-region"
+    assert ends(asked(billing, told)) == (LAST_DAY, False)
+    assert asked(billing, told)["calendar"]["region"] == "DE"
+    assert asked(billing, untold)["reason"] == "service_not_yet_provided"
+    recorded = agent.get(f"/v1/contacts/{contact['contact_id']}").json["decision"]
+    assert (recorded["calendar"]["region"], recorded["days"][1]["name"]) == ("DE-Augsburg", "Good Friday")
+    assert agent.cancelled(told)["state"] == "issued"

@@ -778,3 +778,30 @@ def test_a_withdrawn_first_version_is_not_compared_with_the_next(service, now):
         f"{other.url}/simulations", json={"version": 3, "effective_from": None, "terms": {}}
     )
     assert simulated.json["compared_with"] == 2
+
+
+def promised(brand, order_id):
+    """The last day that an order is promised now, and its state."""
+    order = brand.agent.get(f"/v1/orders/{order_id}").json
+    return order["promise"]["last_day"], order["state"]
+
+
+def test_a_closure_extends_the_promise_of_each_open_window(brand, now):
+    order_id, ended = brand.order(), brand.order(service_provided_at="2026-03-23T10:00:00Z")
+    assert brand.close("2026-04-08").status_code == 201
+    assert promised(brand, order_id) == ("2026-04-09", "open")
+    assert promised(brand, ended) == ("2026-03-25", "elapsed")
+    (event,) = (event for event in brand.auditor.feed(order_id)[2:] if event["type"] == "order.promised")
+    assert event["data"]["cause"] == "policy_changed"
+    now.move_to("2026-04-09T00:00:00+02:00")
+    listed = brand.agent.get("/v1/orders", query_string={"state": "elapsed", "policy": brand.id}).json["items"]
+    assert [order["order_id"] for order in listed] == [ended]
+    assert brand.agent.get(f"/v1/orders/{order_id}/eligibility").json["eligible"]
+
+
+def test_a_version_extends_the_promise_of_services_that_it_will_judge(brand):
+    order_id = brand.order(service_provided_at="2026-05-04T10:00:00Z")
+    assert brand.publish(2, "2026-05-01T00:00:00Z", window_business_days=3).status_code == 201
+    assert promised(brand, order_id) == ("2026-05-07", "open")
+    assert brand.withdraw(2).status_code == 200
+    assert promised(brand, order_id) == ("2026-05-07", "open"), "it was told"

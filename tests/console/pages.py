@@ -278,6 +278,21 @@ class Browser:
         """The page behind a link."""
         return self.get(urljoin(page.address, page.links[link]).removeprefix(HOST))
 
+    def pages(self, path):
+        """Every page of a list, from the one at a path on."""
+        page = self.get(path)
+        while page:
+            yield page
+            page = self.follow(page, "Next page") if "Next page" in page.links else None
+
+    def is_open(self, order):
+        """Whether the open requests have an order."""
+        return any(order in page.links for page in self.pages("/console/open"))
+
+    def opens(self, order):
+        """The page of the open request about an order, by its link among the open requests."""
+        return self.follow(next(page for page in self.pages("/console/open") if order in page.links), order)
+
     def _arrived(self, response, path):
         if response.status_code == 303:
             location = response.headers["Location"]

@@ -90,7 +90,7 @@ def test_a_question_is_recorded_with_one_press_and_is_not_on_the_open_list(site,
     contact = site.contact(order)
     assert (page.h1, page.path) == ("A question, on record", f"/console/contacts/{contact.contact_id}")
     assert (contact.intent, contact.is_open) == (Intent.QUESTION, False)
-    assert order not in agent.get("/console/open").links
+    assert not agent.is_open(order)
     assert site.active(order) is None
 
 
@@ -98,12 +98,12 @@ def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(site, age
     order = site.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
     assert page.h1 == "An open request"
-    page = agent.follow(agent.get("/console/open"), order)
+    page = agent.opens(order)
     page = agent.press(page, "Cancel this order")
     assert page.facts["Received"] == "Wednesday, 8 April 2026, 10:20 (Berlin time)"
     page = agent.press(page, "Cancel the order now")
     assert page.h1 == "The order is cancelled"
-    assert order not in agent.get("/console/open").links
+    assert not agent.is_open(order)
     assert site.active(order).contact_id == site.contact(order).contact_id
 
 
@@ -118,7 +118,7 @@ def test_a_request_is_resolved_with_a_reason_and_leaves_the_open_list(site, agen
     page = agent.press(refused, "Resolve the request", reason="He keeps it.")
     assert page.h1 == "A resolved request"
     assert page.facts["Resolved"].endswith(", you: He keeps it.")
-    assert order not in agent.get("/console/open").links
+    assert not agent.is_open(order)
 
 
 def test_a_call_that_began_before_the_deadline_is_in_time(site, now):
@@ -307,7 +307,7 @@ def test_a_supervisor_needs_a_reason_to_cancel_as_goodwill(site, supervisor):
 def test_a_supervisor_cancels_an_open_request_as_goodwill(site, agent, supervisor):
     order = site.register(service_provided_at=TOO_LONG_AGO)
     agent.press(answer(agent, order), "Record the request")
-    page = supervisor.follow(supervisor.get("/console/open"), order)
+    page = supervisor.opens(order)
     page = supervisor.press(page, "Cancel as goodwill")
     page = supervisor.press(page, "Cancel as goodwill", reason="Loyal customer.")
     assert page.h1 == "The order is cancelled"
@@ -451,10 +451,4 @@ def test_the_open_list_is_shown_page_by_page(site, agent):
     for _ in range(28):
         order = site.register()
         made[order] = site.record(order)
-    page, seen = agent.get("/console/open"), []
-    while True:
-        seen += page.links
-        if "Next page" not in page.links:
-            break
-        page = agent.follow(page, "Next page")
-    assert made.keys() <= set(seen)
+    assert made.keys() <= {link for page in agent.pages("/console/open") for link in page.links}

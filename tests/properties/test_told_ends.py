@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from refunds.domain import judging
 from refunds.domain.business_days import WEEKDAYS, DayStatus
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Reason, Verdict
 from refunds.domain.instants import parse_instant
+from refunds.domain.outcomes import Reason, Verdict
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import contacts, copies, orders, publication, silently, watch
 from refunds.service.contacts import NewContact
@@ -117,11 +117,13 @@ class Life:
             if terms != present.terms:
                 number = len(policy.versions) + 1
                 publication.publish(uow, replace(present, version=number, effective_from=None, terms=terms))
+        watch.extend(self.store)
 
-    def close(self, day):
-        """A closure is entered."""
+    def close(self, day, killed):
+        """A closure is entered; the process may be killed before it promises the windows that end later by it."""
         with self.store.write(ADMIN) as uow:
             publication.close(uow, uow.policies.default, day)
+        (watch.watch if killed else watch.extend)(self.store)
 
     def register(self, region, hours):
         """An order is registered."""
@@ -224,7 +226,7 @@ actions = st.one_of(
     st.tuples(st.just(Life.interrupt), region, easter | some_days, some_days),
     st.tuples(st.just(Life.move_zone), st.sampled_from(ZONES)),
     st.tuples(st.just(Life.publish), st.integers(1, 4), st.integers(5, 6), st.booleans()),
-    st.tuples(st.just(Life.close), days),
+    st.tuples(st.just(Life.close), days, st.booleans()),
     st.tuples(st.just(Life.call), number),
     st.tuples(st.just(Life.correct), number, region, hours),
     st.tuples(st.just(Life.wait), st.integers(1, 40)),

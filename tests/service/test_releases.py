@@ -12,8 +12,8 @@ import time_machine
 
 from refunds.domain import judging
 from refunds.domain.business_days import DayStatus
-from refunds.domain.eligibility import Facts, Reason
 from refunds.domain.instants import end_of_day, zone
+from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import orders, watch
 from refunds.service.orders import OrderFacts, Registration

@@ -235,3 +235,14 @@ def test_a_published_version_with_a_shorter_window_keeps_what_orders_to_come_wer
         publication.publish(uow, replace(present, version=2, effective_from=None, terms=terms))
     assert told(store, "A-1") == before
     assert watch.data_now() == changed(store)[-1]["to"]
+
+
+def test_a_start_extends_what_a_closure_should_have(store):
+    """The process that entered it was killed before it could extend the windows."""
+    register(store, "A-1")
+    with store.write(ADMIN) as uow:
+        publication.close(uow, uow.policies.default, date(2026, 4, 7))
+    assert promised(store, "A-1") == TOLD
+    watch.watch(store)
+    assert promised(store, "A-1") == LATER
+    assert [data["to"] for data in changed(store)] == [watch.data_now()], "the data has not changed"

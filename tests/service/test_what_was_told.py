@@ -13,8 +13,8 @@ import pytest
 import time_machine
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Reason
 from refunds.domain.instants import zone
+from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import contacts, copies, orders, publication, silently, watch
 from refunds.service.contacts import NewContact
@@ -134,6 +134,25 @@ def begun(number, directory):
         yield life, clock, called, provided.keys()
 
 
+def policies_changed(life, clock, every):
+    """Publish a version with a shorter term, and enter closures; the orders that are told a later end, by the change."""
+    with life.store.write(ADMIN) as uow:
+        present = uow.policies[uow.policies.default].current(uow.now)
+        terms = replace(present.terms, window_business_days=1)
+        publication.publish(uow, replace(present, version=2, effective_from=None, terms=terms))
+    watch.extend(life.store)
+    clock.shift(HOUR)
+    later = {"a shorter term": life.tell(every)}
+    for ahead in (1, 2, 4):
+        with life.store.write(ADMIN) as uow:
+            day = datetime.now(BERLIN).date() + ahead * DAY
+            publication.close(uow, uow.policies.default, day)
+        watch.extend(life.store)
+        clock.shift(HOUR)
+        later[f"a closure {ahead} days ahead"] = life.tell(every)
+    return later
+
+
 @pytest.mark.parametrize("number", ["0.57", "0.100"] if PROOFS else ["0.100"])
 def test_no_told_end_goes_earlier_in_the_life_of_an_installation(number, tmp_path, record_property):
     with begun(number, tmp_path / "here") as (life, clock, called, every):
@@ -144,20 +163,7 @@ def test_no_told_end_goes_earlier_in_the_life_of_an_installation(number, tmp_pat
         assert later["the watch"] == set()
         assert life.require_sound() == moved_since, "only calls that were answered by other data"
 
-        with life.store.write(ADMIN) as uow:
-            present = uow.policies[uow.policies.default].current(uow.now)
-            terms = replace(present.terms, window_business_days=1)
-            publication.publish(uow, replace(present, version=2, effective_from=None, terms=terms))
-        clock.shift(HOUR)
-        later["a shorter term"] = life.tell(every)
-        assert life.require_sound() == moved_since
-
-        for ahead in (1, 2, 4):
-            with life.store.write(ADMIN) as uow:
-                day = datetime.now(BERLIN).date() + ahead * DAY
-                publication.close(uow, uow.policies.default, day)
-            clock.shift(HOUR)
-            later[f"a closure {ahead} days ahead"] = life.tell(every)
+        later |= policies_changed(life, clock, every)
         assert life.require_sound() == moved_since
         life.record(called)
         assert life.require_sound() == moved_since, "what is told by the present data stays so"

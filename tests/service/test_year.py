@@ -25,7 +25,7 @@ import time_machine
 
 from refunds.domain import holidays_data, judging
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts
+from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Intent, RevocationReason
 from refunds.errors import EvidenceRequired

@@ -74,6 +74,7 @@ def fill() -> None:
     }
     _orders(clients["billing"])
     _confirmed(clients["agent"], clients["billing"])
+    _told(clients["agent"], clients["supervisor"], clients["billing"])
     _contacts(clients["agent"], clients["supervisor"])
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"])
     _policies(clients["product"])
@@ -155,6 +156,18 @@ def _confirmed(agent: FlaskClient, billing: FlaskClient) -> None:
     for number, clients in ((10, [agent, billing]), (11, [agent])):
         for client in clients:
             _send(client, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2))
+
+
+def _told(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> None:
+    """An order whose window ended earlier than the customer had been told, after billing corrected its facts."""
+    _send(billing, "PUT", "/v1/orders/A-12", _facts(12, -0.2, region="DE-BY"))
+    _send(agent, "POST", "/v1/orders/A-12/contacts", {"channel": "phone", "intent": "question"})
+    corrected = _facts(12, -30, region="DE-BY") | {"correction_reason": "A month too late."}
+    _send(billing, "PUT", "/v1/orders/A-12", corrected, If_Match='"1"')
+    refused = _send(agent, "POST", "/v1/cancellations", {"order_id": "A-12", "contact": {"channel": "phone"}})
+    accepted = {"kind": "deadline_accepted", "reason": "So hatten wir es gesagt."}
+    stored = {"order_id": "A-12", "contact_id": refused["contact_id"], "override": accepted}
+    _send(supervisor, "POST", "/v1/cancellations", stored)
 
 
 def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:

@@ -15,8 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from refunds.domain.business_days import Window
-from refunds.domain.eligibility import Facts, Outcome, RecordedDecision, ToldWindow, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
+from refunds.domain.outcomes import Facts, Outcome, RecordedDecision, ToldWindow
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, State
 from refunds.domain.terms import Terms

@@ -15,8 +15,8 @@ import time_machine
 from refunds.domain import judging
 from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, Reason
 from refunds.domain.instants import zone
+from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import contacts, orders, promises, watch
 from refunds.service.contacts import NewContact

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, RegionDays, SkipReason
-from refunds.domain.eligibility import Facts, Reason, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.instants import parse_date, parse_instant
 from refunds.domain.judging import calendar_of, decided_again
+from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
 from refunds.domain.terms import Terms
 from refunds.storage.policies import Policies, PolicyHistory

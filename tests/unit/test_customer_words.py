@@ -6,9 +6,10 @@ from datetime import date
 import pytest
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import ELIGIBLE, Facts, Reason, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import parse_instant
+from refunds.domain.outcomes import ELIGIBLE, Facts, Reason
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms
 from refunds.presentation.language import LANGUAGES, speaking

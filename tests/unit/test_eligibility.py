@@ -5,13 +5,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from refunds.domain import eligibility
+from refunds.domain import outcomes
 from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Facts, Notice, Reason, Verdict, decide
+from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.judging import recorded
+from refunds.domain.outcomes import Facts, Notice, Reason, Verdict
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
@@ -127,7 +128,9 @@ def test_every_reason_has_a_row():
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_verdict_follows_from_the_reason(reason):
-    supervisors = {Reason.UNOFFICIAL_CONTACT_POINT, Reason.LATE_ENTRY_NEEDS_SUPERVISOR}
+    supervisors = {
+        Reason.UNOFFICIAL_CONTACT_POINT, Reason.CALENDAR_UNKNOWN, Reason.LATE_ENTRY_NEEDS_SUPERVISOR
+    }  # fmt: skip
     outcome = judged().outcome._replace(reason=reason)
     assert outcome.eligible is (outcome.verdict is Verdict.CANCELLABLE)
     assert (reason in supervisors) is (outcome.verdict is Verdict.NEEDS_SUPERVISOR)
@@ -135,7 +138,7 @@ def test_a_verdict_follows_from_the_reason(reason):
 
 def test_a_notice_can_turn_a_refusal_over_to_a_supervisor(monkeypatch):
     row = (Reason.WINDOW_ELAPSED, Notice.FACTS_CORRECTED_AFTER_REFUSAL)
-    monkeypatch.setattr(eligibility, "_FOR_SUPERVISORS", (row,))
+    monkeypatch.setattr(outcomes, "_FOR_SUPERVISORS", (row,))
     elapsed = judged().outcome._replace(reason=Reason.WINDOW_ELAPSED, notices=())
     assert elapsed.verdict is Verdict.REFUSED
     assert elapsed._replace(notices=(row[1],)).verdict is Verdict.NEEDS_SUPERVISOR

@@ -3,6 +3,8 @@
 import ast
 import re
 
+from refunds.domain.journal import EventType
+from refunds.presentation.texts.events import event_text
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "refunds"
@@ -34,3 +36,7 @@ def test_what_does_not_fit_carries_a_message():
     assert {place.rpartition("/")[2].partition(":")[0] for place, _ in calls("ValidationError", "schemas", "web")} == {
         "strict.py"
     }
+
+
+def test_every_event_has_words():
+    assert [event for event in EventType if event_text(event) == event] == []

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, DayFlag, DayStatus, RegionDays, explained
-from refunds.domain.eligibility import Facts, decide
+from refunds.domain.eligibility import decide
+from refunds.domain.outcomes import Facts
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import Terms
 

@@ -7,7 +7,7 @@ is no right to one.
 from collections.abc import Iterator
 
 from refunds.domain.business_days import DayStatus, SkipReason
-from refunds.domain.eligibility import Outcome, Reason
+from refunds.domain.outcomes import Outcome, Reason
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text

@@ -8,8 +8,8 @@ from typing import Any
 
 from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import NO_NAMES, Names, Notice, Outcome, Reason, Verdict
 from refunds.domain.holidays_data import holiday_name
+from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, Verdict
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, zone_text

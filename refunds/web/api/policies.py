@@ -15,7 +15,7 @@ from refunds.presentation.serializers import closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import StrictSchema
-from refunds.service import publication, simulation
+from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
@@ -165,6 +165,7 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
+    then=watch.extend,
     method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
@@ -180,7 +181,8 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     when it takes effect; decisions made before then do not change. Use it after a simulation of the same draft. Sending
     the same version again changes nothing, so a retry is safe. With `dry_run`, the response describes the differences
     in words, and nothing is published. Version 1 begins a new policy. Records the version and the event
-    `policy.published`; with `dry_run`, records nothing.
+    `policy.published`, and `order.promised` for each order with a later service whose window it makes longer; with
+    `dry_run`, records nothing.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -193,6 +195,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     Answer("The withdrawn version.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
+    then=watch.extend,
     method="PUT",
     path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found", "policy-version-conflict"),
@@ -213,6 +216,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
+    then=watch.extend,
     method="POST",
     body=ClosureRequestSchema,
     body_examples={"closed": {"summary": "A staff outing", "value": {"date": "2026-07-10"}}},
@@ -224,7 +228,8 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
 
     A date on which the vendor is closed, in addition to those in the policy's terms. Use it when the vendor closes on a
     business day. It extends the windows that it falls into and that have not ended yet, and shortens none. It cannot be
-    undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`.
+    undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`, and
+    `order.promised` for each order whose window it extends.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))

@@ -8,8 +8,9 @@ from typing import Any
 from flask import Response, g, request, session
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, RecordedDecision
+from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
+from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference

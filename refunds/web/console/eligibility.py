@@ -10,9 +10,10 @@ from typing import Any
 from flask import Response, current_app, g, session
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Decision, Outcome, Reason
+from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import require_region, subdivisions
 from refunds.domain.instants import format_instant, format_known, local_date, zone
+from refunds.domain.outcomes import Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference

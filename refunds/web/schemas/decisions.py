@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Notice, Reason, Verdict
+from refunds.domain.outcomes import Notice, Reason, Verdict
 from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, Text, Unread
 from refunds.schemas.policy import PolicyId, TermsSchema
 from refunds.schemas.strict import StrictSchema

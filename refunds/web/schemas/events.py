@@ -6,8 +6,8 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Reason
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
+from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.errors import Message

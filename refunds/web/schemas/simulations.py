@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.eligibility import Reason
+from refunds.domain.outcomes import Reason
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT
 from refunds.web.schemas.orders import ORDER
