@@ -41,6 +41,9 @@ BATCH = 500
 KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
 
+ENDED = timedelta(days=14)
+"""How long after its end a window is still compared: by other data it may end later, and so be open again."""
+
 RECENT = timedelta(days=14)
 """How long agents are told of changed data."""
 
@@ -188,7 +191,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
     """
     comparison, done = _Comparison(uow), 0
     place: list[Any] = []
-    while rows := uow.promises.open_after(uow.now, *place, limit=STEP):
+    while rows := uow.promises.open_after(uow.now - ENDED, *place, limit=STEP):
         yield from comparison.changes(rows)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
@@ -202,7 +205,7 @@ def _lengthen(store: Store, cause: PromiseCause, progress: ProgressCallback) -> 
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
     while True:
         with store.read(COMMAND_LINE) as uow:
-            rows = uow.promises.open_after(now, *place, limit=STEP)
+            rows = uow.promises.open_after(now - ENDED, *place, limit=STEP)
         if not rows:
             return kept
         found = list(comparison.changes(rows))
@@ -222,14 +225,17 @@ class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
-        self._policies = uow.policies
+        self._policies, self._now = uow.policies, micros(uow.now)
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
+        """Those of the promises in these rows whose order has another end by today's data, or is told another.
+
+        Those of windows that have ended all the same are left out.
+        """
         for row in rows:
-            if ends := self._ends(row):
+            if (ends := self._ends(row)) and ends[1] > self._now:
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:

@@ -229,7 +229,7 @@ actions = st.one_of(
     st.tuples(st.just(Life.close), days, st.booleans()),
     st.tuples(st.just(Life.call), number),
     st.tuples(st.just(Life.correct), number, region, hours),
-    st.tuples(st.just(Life.wait), st.integers(1, 40)),
+    st.tuples(st.just(Life.wait), st.integers(1, 40) | st.integers(100, 200)),
     st.tuples(st.just(Life.copy)),
 )
 histories = st.lists(actions, min_size=2, max_size=scaled(12, 25))
