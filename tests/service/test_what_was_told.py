@@ -1,10 +1,9 @@
 """What an installation has told stands through its whole life: other data, versions, closures, copies, restored backups.
 
-The orders are in the week in which an earlier release of the holiday data had the most windows that have moved since.
+The orders are in a week in which many windows have moved since an earlier release of the holiday data.
 """
 
 import shutil
-from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -43,11 +42,18 @@ OTHER_ZONES = ("America/New_York", "Asia/Tokyo")
 
 
 def week_of(number):
-    """The day with the most moved windows from two days before it to three days after, and these windows."""
-    found = moved(number, FEW)
-    days = Counter(window.service_day for window in found)
-    middle = max(days, key=lambda day: sum(days[day + ahead * DAY] for ahead in range(-2, 4)))
-    return middle, [window for window in found if -2 * DAY <= window.service_day - middle <= 3 * DAY]
+    """A day, and the windows that have moved from two days before it to three days after: many shorter, and others."""
+    by_day = {}
+    for window in moved(number, FEW):
+        for ahead in range(-3, 3):
+            by_day.setdefault(window.service_day + ahead * DAY, []).append(window)
+
+    def both(day):
+        shorter = sum(window.is_shorter for window in by_day[day])
+        return shorter * (len(by_day[day]) - shorter)
+
+    middle = max(by_day, key=both)
+    return middle, by_day[middle]
 
 
 class Life:
