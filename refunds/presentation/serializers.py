@@ -10,7 +10,7 @@ import orjson
 from refunds.domain.business_days import BUSINESS, Day
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
-from refunds.domain.outcomes import Outcome
+from refunds.domain.outcomes import Outcome, ToldWindow
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion, Standing
 from refunds.domain.references import format_reference
 from refunds.presentation.texts.decisions import reason_text, why_data
@@ -224,7 +224,23 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _day_data(day: Day, outcome: Outcome) -> dict[str, Any]:
+def _kept_data(promise: Promise) -> dict[str, Any]:
+    """A promise as the evidence has it: whole, and why it was made."""
+    told = promise.told
+    return {
+        "promise_id": promise.promise_id,
+        "cause": promise.cause,
+        "promised_by": promise.promised_by,
+        "current": promise.is_current,
+        **_promise_data(promise),
+        "days": [_day_data(day, told) for day in told.days],
+        "region": told.region,
+        "holidays_version": promise.holidays_version,
+        "tzdata_version": promise.tzdata_version,
+    }
+
+
+def _day_data(day: Day, outcome: Outcome | ToldWindow) -> dict[str, Any]:
     data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
     if day.ordinal:
         data["ordinal"] = day.ordinal
@@ -242,6 +258,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     """
     return {
         "order": order_data(evidence.standing),
+        "promises": [_kept_data(promise) for promise in evidence.promises],
         "contacts": [contact_data(contact) for contact in evidence.contacts],
         "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],
         "policy_versions": [registered_data(version) for version in evidence.versions],

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refunds.domain.outcomes import RecordedDecision
-from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, RegisteredVersion, Standing, id_within
+from refunds.domain.records import (
+    ACTIVE,
+    Cancellation,
+    Closure,
+    Contact,
+    Order,
+    Promise,
+    RegisteredVersion,
+    Standing,
+    id_within,
+)
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link
@@ -18,6 +28,7 @@ class Evidence:
     """Everything stored about an order; `broken` lists what is not as it was written."""
 
     standing: Standing
+    promises: list[Promise]
     contacts: list[Contact]
     cancellations: list[Cancellation]
     versions: list[RegisteredVersion]
@@ -42,7 +53,8 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     promise = next((one for one in found.promises if one.is_current), None)
     active = next((one.state for one in found.cancellations if one.state in ACTIVE), None)
     standing = Standing(found.order, promise, uow.now, active, any(one.is_open for one in found.contacts))
-    return Evidence(standing, found.contacts, found.cancellations, versions, closures, journal, broken, uow.now)
+    records = found.promises, found.contacts, found.cancellations, versions, closures
+    return Evidence(standing, *records, journal, broken, uow.now)
 
 
 def _judged_by(uow: UnitOfWork, order: Order, decisions: Iterable[RecordedDecision]) -> set[str]:

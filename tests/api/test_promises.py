@@ -112,6 +112,20 @@ def test_a_correction_by_billing_promises_the_window_of_the_new_facts(billing):
     assert promised(billing, order_id) == [LAST_DAY, "2026-04-07"]
 
 
+def test_the_evidence_has_every_promise_whole_and_why_it_was_made(billing, supervisor):
+    order_id = billing.register()
+    corrected(billing, order_id, service_provided_at="2026-04-01T10:00:00Z")
+    first, second = supervisor.get(f"/v1/orders/{order_id}/evidence").json["promises"]
+    assert [(one["cause"], one["last_day"], one["current"]) for one in (first, second)] == [
+        ("registered", LAST_DAY, False),
+        ("corrected", "2026-04-07", True),
+    ]
+    assert second.items() > billing.get(f"/v1/orders/{order_id}").json["promise"].items()
+    assert [one["status"] for one in first["days"]] == ["service_day", *["skipped"] * 4, "counted", "counted"]
+    assert first["days"][1]["name"] == "Good Friday"
+    assert (first["region"], first["promised_by"]) == ("DE-BY", billing.feed(order_id)[0]["actor"])
+
+
 def test_a_correction_that_changes_no_window_keeps_the_promise(billing):
     order_id = billing.register()
     corrected(billing, order_id, customer_ref="K-other")

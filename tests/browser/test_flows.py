@@ -27,7 +27,7 @@ WORDS = {
         "name": "Benutzername",
         "password": "Passwort",
         "number": "Bestellnummer oder Aktenzeichen",
-        "answer": re.compile(r"^Erstattbar bis \w+, .* 24 Uhr \(Ortszeit Berlin\)$"),
+        "answer": re.compile(r"^Erstattbar bis \w+, .* 24\sUhr \(Ortszeit\sBerlin\)$"),
         "counted": "So wurden die Tage gezählt",
         "cancel": "Bestellung stornieren",
         "sure": "{} stornieren?",

@@ -370,7 +370,7 @@ def test_the_sheet_can_be_printed_as_a_page(brand, shared, lang):
             f'vendor_name = "{HOSTILE[:25]}"\n[phone]\npoints = ["+493012345678"]\n[email]\npoints = ["help@example.com"]',
         )
     )
-    page = shared.succeed("deadlines", "--policy", name, "--print", "--lang", lang)
+    page = shared.succeed("deadlines", "--policy", name, "--print", "--lang", lang).replace("\u00a0", " ")
     assert f'<html lang="{lang}">' in page
     assert re.findall(r"(?i)https?://|<script|\bsrc=|\bhref=|@import|url\(", page) == []
     wanted = {

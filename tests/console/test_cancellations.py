@@ -169,6 +169,7 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
         "cancellation issued", "cancellation revoked", "contact resolved", "contact resolved",
     ]  # fmt: skip
     texts = [item.text for item in items]
+    assert "Until the end of Wednesday, 8 April 2026" in texts[1]
     assert "Question" in texts[2]
     assert "you" in texts[2]
     assert "Wants it cancelled." in texts[3]

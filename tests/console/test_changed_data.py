@@ -10,10 +10,9 @@ from tests.changed_data import other_holidays
 from tests.console.conftest import NOW, opened
 
 SAID = {
-    "en": "The calendar data changed on Wednesday, 8 April 2026: 0 open windows end later, 1 keeps a later end than "
-    "would be counted today.",
-    "de": "Die Kalenderdaten haben sich am Mittwoch, 8. April 2026, geändert: 0 offene Fristen enden später, bei 1 "
-    "bleibt es beim zugesagten späteren Ende.",
+    "en": "The calendar data changed on Wednesday, 8 April 2026: 1 open window keeps the later end that was promised.",
+    "de": "Am Mittwoch, 8. April 2026, haben sich die Kalenderdaten geändert: 1 offene Frist behält ihr zugesagtes "
+    "späteres Ende.",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from refunds.domain.permissions import Role
 from refunds.domain.records import Basis
-from tests.console.conftest import TOO_LONG_AGO
+from tests.console.conftest import TOO_LONG_AGO, opened
 from tests.console.test_requests import ENDED, official
 
 __all__ = ["official"]  # a fixture
@@ -18,10 +18,10 @@ FRESH = "2026-04-07T10:00:00Z"
 """A service since whose provision there are official contact points; its window ends with 9 April."""
 
 ON_RECORD = {
-    "en": "There is a request of 8 April 2026, 10:20 (by telephone), in time",
-    "de": "Es liegt eine fristgerechte Anfrage vom 8. April 2026, 10:20 Uhr vor (per Telefon)",
+    "en": "A request was made in time: 8 April 2026, 10:20, by telephone",
+    "de": "Rechtzeitige Anfrage liegt vor: 8. April 2026, 10:20 Uhr, per Telefon",
 }
-BUTTON = {"en": "Cancel on this request", "de": "Auf diese Anfrage hin stornieren"}
+BUTTON = {"en": "Cancel as requested", "de": "Auf diese Anfrage hin stornieren"}
 
 
 def buttons(page):
@@ -56,7 +56,7 @@ def test_goodwill_is_not_offered_for_what_is_the_customers_right(site, now):
     supervisor = later(site, now, Role.SUPERVISOR)
     page = supervisor.get(f"/console/orders/{order}")
     assert "goodwill" not in page.source
-    assert buttons(page)[:3] == ["Cancel on this request", "Record another request", "Only a question"]
+    assert buttons(page)[:3] == ["Cancel as requested", "Record another request", "Only a question"]
     assert "too late" not in page.text
     assert "Your request was made in time" in page.text
 
@@ -67,7 +67,7 @@ def test_a_request_is_shown_first_while_the_window_still_runs(site, agent):
     page = agent.get(f"/console/orders/{order}")
     assert page.h1 == ON_RECORD["en"]
     assert "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
-    assert buttons(page)[0] == "Cancel on this request"
+    assert buttons(page)[0] == "Cancel as requested"
     assert "Cancel this order" not in buttons(page)
 
 
@@ -95,8 +95,7 @@ def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
     assert site.active(order).contact_id == first
     assert f"{ON_RECORD['en']}." in agent.get(f"/console/orders/{order}/history").text
     evidence = agent.get(f"/console/orders/{order}/evidence")
-    assert "Decided by contact" in evidence.text
-    assert first in evidence.text
+    assert evidence.facts["Judged by request"] == first
 
 
 def test_a_late_call_is_cancelled_on_the_request_without_a_ticket(site, now):
@@ -129,13 +128,16 @@ def test_the_open_list_has_one_row_for_each_order(official, now):
     assert {one.resolution_reason for one in official.contacts(order)} == {"He keeps it."}
 
 
-def test_the_open_list_is_shown_page_by_page_one_row_an_order(site, agent):
+def test_the_open_list_is_shown_page_by_page_one_row_an_order():
+    site = opened()
+    agent = site.browser(Role.AGENT)
     made = [site.register() for _ in range(30)]
     for _ in range(2):
         for order in made:
             site.record(order)
     rows = [one.text for page in agent.pages("/console/open") for one in page.main.one("tbody").every("a")]
-    assert sorted(set(made).intersection(rows)) == sorted(one for one in rows if one in made) == sorted(made)
+    site.store.close()
+    assert sorted(rows) == sorted(made)
 
 
 @pytest.mark.parametrize(

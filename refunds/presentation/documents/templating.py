@@ -3,12 +3,15 @@
 A page is complete in one file: it loads nothing, and is readable on paper and without colours.
 """
 
+import re
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context, select_autoescape
+from jinja2.nodes import EvalContext
 
 from refunds.presentation.language import catalogue, language
 from refunds.presentation.texts import dates
@@ -22,7 +25,7 @@ from refunds.presentation.texts.decisions import (
     verdict,
     why_text,
 )
-from refunds.presentation.texts.events import event_text
+from refunds.presentation.texts.events import cause_text, event_text
 
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
 
@@ -38,10 +41,28 @@ def install(templates: Environment) -> None:
         lambda one, many, number: catalogue().ngettext(one, many, number),
         newstyle=True,
     )
-    templates.globals |= {text.__name__: text for text in _TEXTS}
+    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _whole(str)}
+
+
+_INSIDE = re.compile(
+    r"(?<=[\d.]) (?=[^\W\d_]+ \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)|(?<=Ortszeit) | (?=time\b)"
+)
+"""The spaces inside dates, times and names of zones."""
+
+
+def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
+    """The text function for templates: on a page, no line ends inside a date, a time or the name of a zone."""
+
+    @pass_eval_context
+    def shown(context: EvalContext, *values: Any, **named: Any) -> str:
+        text = text_of(*values, **named)
+        return _INSIDE.sub("\u00a0", text) if context.autoescape else text
+
+    return shown
 
 
 _TEXTS = (
+    cause_text,
     channel_text,
     dates.clock_text,
     dates.data_changed_text,

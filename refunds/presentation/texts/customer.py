@@ -11,7 +11,7 @@ from refunds.domain.outcomes import Outcome, Reason
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text
-from refunds.presentation.texts.decisions import outcome_words, why_text
+from refunds.presentation.texts.decisions import answered_by, outcome_words, why_text
 
 _SPOKEN = {
     Reason.ORDER_ALREADY_CANCELLED: Message(
@@ -32,7 +32,7 @@ _SPOKEN = {
         "the contractual window alone; rights that you have by law are not affected."
     ),
     Reason.CALENDAR_UNKNOWN: Message(
-        "I have recorded your request. A colleague will check whether it is in time, and you will hear from us."
+        "I am recording your request. A colleague will check whether it is in time, and you will hear from us."
     ),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "Your request was made in time. A supervisor has to enter it; I am passing it on."
@@ -108,7 +108,7 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
     `reference` is that of the cancellation that the order already has; `ended` is as in `decisions.headline`.
     """
     texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
-    return translate(texts[outcome.reason], **outcome_words(outcome), reference=reference)
+    return translate(texts[answered_by(outcome)], **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
@@ -119,7 +119,7 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
     return translate(
-        texts[outcome.reason],
+        texts[answered_by(outcome)],
         **words,
         number=number,
         counted=_counted(outcome, words),

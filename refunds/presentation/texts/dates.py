@@ -28,13 +28,14 @@ def business_days_text(total: int) -> str:
 def data_changed_text(change: LastChange, time_zone: str) -> str:
     """That the data that windows are counted by has changed: when, and how many open windows that has moved."""
     day = date_text(_shown(change.at, time_zone).date())
-    longer = translate_number("%(num)s open window ends later", "%(num)s open windows end later", change.longer)
+    longer = translate_number("%(num)s open window now ends later", "%(num)s open windows now end later", change.longer)
     kept = translate_number(
-        "%(num)s keeps a later end than would be counted today",
-        "%(num)s keep a later end than would be counted today",
+        "%(num)s open window keeps the later end that was promised",
+        "%(num)s open windows keep the later end that was promised",
         change.kept,
     )
-    return translate("The calendar data changed on %(day)s: %(longer)s, %(kept)s.", day=day, longer=longer, kept=kept)
+    moved = ", ".join(text for text, number in ((longer, change.longer), (kept, change.kept)) if number)
+    return translate("The calendar data changed on %(day)s: %(moved)s.", day=day, moved=moved)
 
 
 def number_text(number: int) -> str:

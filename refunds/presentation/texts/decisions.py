@@ -9,7 +9,7 @@ from typing import Any
 from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import holiday_name
-from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, Verdict
+from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, ToldWindow, Verdict
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, zone_text
@@ -27,10 +27,7 @@ _REASON = {
         "The service had not been provided when the customer asked, so the order can be cancelled."
     ),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
-    Reason.CALENDAR_UNKNOWN: Message(
-        "The holidays of the days in question are not known yet, so a supervisor must decide whether the request is in "
-        "time."
-    ),
+    Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known yet."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "The contact was made in time but entered more than %(late_entry_days)s business days later: a supervisor "
         "must enter it."
@@ -46,7 +43,7 @@ _HEADLINE = {
     Reason.WINDOW_ELAPSED: Message(
         "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
     ),
-    Reason.CALENDAR_UNKNOWN: Message("The calendar is not known yet: a supervisor must decide"),
+    Reason.CALENDAR_UNKNOWN: Message("A supervisor must decide whether the request is in time"),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Refundable until the end of %(last_day)s (%(zone)s)"),
 }
@@ -67,11 +64,9 @@ _NOTICE = {
     Notice.NATIONWIDE_HOLIDAYS_ONLY: Message("Only nationwide holidays were counted, as no subdivision was given."),
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
     Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),
-    Notice.PROMISE_KEPT: Message(
-        "The window would end earlier by the calendar of today: it ends as the customer was told."
-    ),
+    Notice.PROMISE_KEPT: Message("By today's calendar the window would end earlier. The end that was promised stands."),
     Notice.TOLD_BEFORE_CORRECTION: Message(
-        "The customer was told a later end before the facts of the order were corrected: a supervisor must decide."
+        "The customer was told a later end before the facts of the order were corrected."
     ),
     Notice.DEADLINE_ACCEPTED: Message("A supervisor accepted that the request was in time."),
     Notice.STATUTORY_RIGHTS_NOT_ASSESSED: Message("Statutory rights were not assessed."),
@@ -102,7 +97,21 @@ def reason_text(outcome: Outcome) -> str:
     """The reason of a decision as a sentence."""
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
+    if _is_told_otherwise(outcome):
+        return notice_text(Notice.TOLD_BEFORE_CORRECTION)
     return translate(_REASON[outcome.reason], **outcome_words(outcome))
+
+
+def _is_told_otherwise(outcome: Outcome) -> bool:
+    return outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
+
+
+def answered_by(outcome: Outcome) -> Reason:
+    """The reason that a decision is answered by: an unknown calendar also if the customer was told a later end.
+
+    In both cases a supervisor decides whether the request is in time.
+    """
+    return Reason.CALENDAR_UNKNOWN if _is_told_otherwise(outcome) else outcome.reason
 
 
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
@@ -112,7 +121,7 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
     told of in the past.
     """
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
-    text = translate(texts[outcome.reason], **outcome_words(outcome))
+    text = translate(texts[answered_by(outcome)], **outcome_words(outcome))
     return text[0].upper() + text[1:]
 
 
@@ -159,8 +168,8 @@ def notice_text(notice: Notice) -> str:
     return translate(_NOTICE[notice])
 
 
-def day_text(day: Day, outcome: Outcome) -> str:
-    """The role of a date in the window of a decision, in a few words."""
+def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:
+    """The role of a date in the window of a decision or promise, in a few words."""
     if day.status is DayStatus.COUNTED:
         assert outcome.window
         return translate("business day %(ordinal)s of %(length)s", ordinal=day.ordinal, length=outcome.window.length)

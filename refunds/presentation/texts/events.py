@@ -1,5 +1,6 @@
 """Events in words, in the reader's language."""
 
+from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import translate
 
@@ -21,7 +22,7 @@ _EVENT = {
     "policy.published": Message("version published"),
     "policy.withdrawn": Message("version withdrawn"),
     "closure.added": Message("closure entered"),
-    "calendar.changed": Message("holiday data changed"),
+    "calendar.changed": Message("calendar data changed"),
     "access.client_created": Message("client added"),
     "access.token_created": Message("token made"),
     "access.token_revoked": Message("token revoked"),
@@ -29,6 +30,19 @@ _EVENT = {
     "access.user_reset": Message("password reset"),
     "access.user_disabled": Message("user disabled"),
 }
+
+_CAUSE = {
+    PromiseCause.REGISTERED: _EVENT["order.registered"],
+    PromiseCause.CORRECTED: _EVENT["order.corrected"],
+    PromiseCause.RECORDED: _EVENT["contact.recorded"],
+    PromiseCause.CALENDAR_CHANGED: _EVENT["calendar.changed"],
+    PromiseCause.BEFORE_PROMISES: Message("order registered before windows were promised"),
+}
+
+
+def cause_text(cause: PromiseCause) -> str:
+    """Why a window was promised, in a few words."""
+    return translate(_CAUSE[cause])
 
 
 def event_text(event_type: str) -> str:

@@ -13,14 +13,14 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import require_region, subdivisions
 from refunds.domain.instants import format_instant, format_known, local_date, zone
-from refunds.domain.outcomes import Outcome, Reason
+from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
-from refunds.service import checks, contacts, demonstration, orders
+from refunds.service import cancellations, checks, contacts, demonstration, orders
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
@@ -305,7 +305,7 @@ def _answer(
         words=_words(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),
-        wants_supervisor=outcome.reason is not Reason.ORDER_ALREADY_CANCELLED and not outcome.eligible,
+        override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 

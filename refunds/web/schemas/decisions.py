@@ -1,5 +1,7 @@
 """Schemas of checks and decisions."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from refunds.domain.business_days import DayStatus, SkipReason
@@ -175,7 +177,7 @@ CHECK = {
 }
 
 
-DECISION = {
+DECISION: dict[str, Any] = {
     "eligible": True,
     "verdict": "cancellable",
     "reason": "within_window",

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Text
@@ -11,9 +12,10 @@ from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
+from refunds.web.schemas.decisions import DECISION, DaySchema
 from refunds.web.schemas.events import HAPPENED, EventSchema
 from refunds.web.schemas.examples import shared
-from refunds.web.schemas.orders import ORDER, OrderSchema
+from refunds.web.schemas.orders import ORDER, OrderPromiseSchema, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
 
 HTML, TEXT, JSON = "text/html", "text/plain", "application/json"
@@ -74,10 +76,28 @@ class ProofSchema(response_fields.ResponseSchema):
     checked_at = response_fields.Instant("When this was checked.")
 
 
+class PromiseSchema(OrderPromiseSchema):
+    """A window that an order was told, whole, and why."""
+
+    promise_id = response_fields.String("The service's id of the promise.")
+    cause = response_fields.Code(PromiseCause, "What had happened when the order was told this window.")
+    promised_by = response_fields.String("Who caused it.")
+    current = response_fields.Boolean("Whether it is the order's present promise.")
+    days = ma.fields.List(ma.fields.Nested(DaySchema), required=True, metadata={"description": "The days as counted."})
+    region = response_fields.String("The region whose holidays counted.")
+    holidays_version = response_fields.String("The version of the holiday data.")
+    tzdata_version = response_fields.String("The version of the time zone data.")
+
+
 class EvidenceSchema(response_fields.ResponseSchema):
     """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
     order = ma.fields.Nested(OrderSchema, required=True)
+    promises = ma.fields.List(
+        ma.fields.Nested(PromiseSchema),
+        required=True,
+        metadata={"description": "The windows that the order was told, from the first."},
+    )
     contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
     cancellations = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
     policy_versions = ma.fields.List(
@@ -98,6 +118,18 @@ class EvidenceSchema(response_fields.ResponseSchema):
 
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
 
+PROMISE = {
+    **ORDER["promise"],
+    "promise_id": "prm_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
+    "cause": "registered",
+    "promised_by": ORDER["asserted_by"],
+    "current": True,
+    "days": DECISION["days"],
+    "region": "DE-BY",
+    "holidays_version": DECISION["calendar"]["holidays_version"],
+    "tzdata_version": DECISION["calendar"]["tzdata_version"],
+}
+
 
 EVIDENCE = shared(
     {
@@ -105,6 +137,7 @@ EVIDENCE = shared(
             "summary": "A cancelled order",
             "value": {
                 "order": ORDER,
+                "promises": [PROMISE],
                 "contacts": [CONTACT],
                 "cancellations": [CANCELLATION],
                 "policy_versions": [VERSION],

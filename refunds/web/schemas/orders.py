@@ -1,5 +1,7 @@
 """Schemas of orders and customers."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
@@ -184,7 +186,7 @@ FACTS = {
 }
 
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "order_id": "A-1001",
     "customer_id": "cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
     "customer_ref": "K-20391",
