@@ -92,7 +92,7 @@ def _read(store: Store) -> None:
     place: list[Any] = []
     while True:
         with store.read(watch.COMMAND_LINE) as uow:
-            rows = uow.promises.open_after(uow.now, *place, limit=watch.STEP)
+            rows = uow.promises.open_after(uow.now - watch.ENDED, *place, limit=watch.STEP)
         if not rows:
             return
         place = [rows[-1]["deadline"], rows[-1]["order_id"]]

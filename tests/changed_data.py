@@ -18,10 +18,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
-from refunds.domain import eligibility, holidays_data, instants
+from refunds.domain import eligibility, holidays_data, instants, judging
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.service import promises, watch
-from tests.calendars import forget
 
 RELEASES = {
     "0.57": "bdfb2a6d58e4b7d819e049b469228e890a5ad42b8ea2bd2c150d8c10726ea82d",
@@ -32,14 +31,20 @@ RELEASES = {
 }
 """The SHA-256 of the wheel of each release."""
 
+EVERYWHERE = "everywhere"
+"""Every region, as a place where holidays are other ones."""
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refunds-tests"
 
 _DUMP = """
 import holidays, json, sys, warnings
 warnings.simplefilter("ignore")
-first, last = map(int, sys.argv[1:])
+first, last, *wanted = sys.argv[1:]
+first, last = int(first), int(last)
 found = {}
 for country, subdivisions in holidays.list_supported_countries(include_aliases=False).items():
+    if wanted and country not in wanted:
+        continue
     entity = getattr(holidays, country)
     years = range(max(first, getattr(entity, "start_year", 1)), min(last, getattr(entity, "end_year", 9999)) + 1)
     for subdivision in [None, *subdivisions]:
@@ -88,10 +93,13 @@ def _bring(number: str, above: Path) -> None:
     raise RuntimeError(f"holidays {number} cannot be brought from PyPI; can it be reached?\n" + "\n".join(tried))
 
 
-def holidays_of(number: str, years: range) -> dict[str, Holidays]:
-    """What a release says of every region that it knows, in these years; the present release if it is the installed."""
+def holidays_of(number: str, years: range, countries: Collection[str] = ()) -> dict[str, Holidays]:
+    """What a release, which may be the installed one, says of every region that it knows, in these years.
+
+    With `countries`, only of the regions in these.
+    """
     paths = {} if number == HOLIDAYS_VERSION else {"PYTHONPATH": str(release(number))}
-    asked = [sys.executable, "-c", _DUMP, str(years[0]), str(years[-1])]
+    asked = [sys.executable, "-c", _DUMP, str(years[0]), str(years[-1]), *countries]
     environment = {name: value for name, value in os.environ.items() if name not in {"LANG", "LANGUAGE"}} | paths
     printed = subprocess.run(asked, env=environment, capture_output=True, check=True).stdout
     return {
@@ -128,16 +136,24 @@ def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
 
 @contextmanager
 def other_holidays(
-    number: str, added: Collection[tuple[str, date]] = (), lost: Collection[tuple[str, date]] = ()
+    number: str,
+    added: Collection[tuple[str, date]] = (),
+    lost: Collection[tuple[str, date]] = (),
+    *,
+    more_years: int = 0,
 ) -> Iterator[None]:
-    """Count by data in the block in which regions have more holidays and have lost some."""
+    """Count by data in the block in which regions, or `EVERYWHERE`, have more holidays and have lost some.
+
+    It covers more years than the present one, without holidays.
+    """
 
     def changed(country: str, subdivision: str | None, language: str | None) -> holidays_data._Holidays:
         known = genuine(country, subdivision, language)
-        region = f"{country}-{subdivision}" if subdivision else country
-        names = known.names | {day: "Another" for place, day in added if place == region}
-        gone = {day for place, day in lost if place == region}
-        return replace(known, names={day: name for day, name in names.items() if day not in gone})
+        here = {EVERYWHERE, f"{country}-{subdivision}" if subdivision else country}
+        names = known.names | {day: "Another" for place, day in added if place in here}
+        gone = {day for place, day in lost if place in here}
+        names = MappingProxyType({day: name for day, name in names.items() if day not in gone})
+        return replace(known, names=names, last_year=known.last_year + more_years)
 
     genuine = holidays_data._holidays
     changed.cache = genuine.cache
@@ -191,5 +207,7 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    forget()
-    instants.zone.cache_clear()
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
+        kept.cache.clear()
+    for counted in (judging._closed, judging._closed_again, instants.zone):
+        counted.cache_clear()

@@ -13,7 +13,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
-from refunds.domain.outcomes import Facts
+from refunds.domain.outcomes import Facts, ToldWindow
 from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
 from refunds.errors import (
@@ -194,15 +194,14 @@ def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
     Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
     promise = uow.promises.current(order.order_id) if order.service_provided_at else None
-    return _judged(uow, order, facts, promise)
+    return _judged(uow, order, facts, promise.told if promise else None)
 
 
-def _judged(uow: UnitOfWork, order: Order, facts: Facts, promise: Promise | None) -> Decision:
-    """The decision on facts about an order with its current promise; raises the same as `decided`."""
+def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None) -> Decision:
+    """The decision on facts about an order with the window that it was told; raises the same as `decided`."""
     if order.facts_corrected_after_refusal or order.told_until:
         corrected = bool(order.facts_corrected_after_refusal)
         facts = replace(facts, corrected_after_refusal=corrected, told_until=order.told_until)
-    told = None if promise is None else promise.told
     policy = uow.policies[order.policy]
     return judging.judge(policy, facts, order.ordered_at, order.region, promise=told, of_order=True)
 
@@ -281,13 +280,14 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
     )
 
 
-def judged_when_provided(uow: UnitOfWork, order: Order) -> Decision:
+def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
     """The decision on a request for an order made as soon as its service is provided, by its current promise too.
 
-    Raises the same as `decided`.
+    `told` is the window that an order without a promise was told. Raises the same as `decided`.
     """
     at = order.service_provided_at or uow.now
-    return decided(uow, order, Facts(service_provided_at=order.service_provided_at, received_at=at))
+    facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
+    return decided(uow, order, facts) if told is None else _judged(uow, order, facts, told)
 
 
 def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None) -> Decision:
@@ -304,7 +304,7 @@ def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None) -> Decisi
         raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])
     at = order.service_provided_at or order.ordered_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now))
-    return _judged(uow, order, facts, promise)
+    return _judged(uow, order, facts, promise.told if promise else None)
 
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:

@@ -41,6 +41,9 @@ BATCH = 500
 KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
 
+ENDED = timedelta(days=14)
+"""How long after its end a window is still compared: by other data it may end later, and so be open again."""
+
 RECENT = timedelta(days=14)
 """How long agents are told of changed data."""
 
@@ -188,7 +191,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
     """
     comparison, done = _Comparison(uow), 0
     place: list[Any] = []
-    while rows := uow.promises.open_after(uow.now, *place, limit=STEP):
+    while rows := uow.promises.open_after(uow.now - ENDED, *place, limit=STEP):
         yield from comparison.changes(rows)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
@@ -202,17 +205,18 @@ def _lengthen(store: Store, cause: PromiseCause, progress: ProgressCallback) -> 
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
     while True:
         with store.read(COMMAND_LINE) as uow:
-            rows = uow.promises.open_after(now, *place, limit=STEP)
+            rows = uow.promises.open_after(now - ENDED, *place, limit=STEP)
         if not rows:
             return kept
-        found = list(comparison.changes(row for row in rows if not (row["is_watched"] and row["promised_at"] >= since)))
+        found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
             with store.write(COMMAND_LINE, exclusive=True) as uow:
                 for order_id in longer[start : start + BATCH]:
                     order = uow.orders.get_for_update(order_id).order
                     promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
-        kept += sum(change.is_kept for change in found)
+        again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
+        kept += sum(change.is_kept and change.order_id not in again for change in found)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
 
@@ -221,14 +225,17 @@ class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
-        self._policies = uow.policies
+        self._policies, self._now = uow.policies, micros(uow.now)
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
+        """Those of the promises in these rows whose order has another end by today's data, or is told another.
+
+        Those of windows that have ended all the same are left out.
+        """
         for row in rows:
-            if ends := self._ends(row):
+            if (ends := self._ends(row)) and ends[1] > self._now:
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
@@ -262,7 +269,8 @@ class _Comparison:
 def _fill(store: Store, progress: ProgressCallback) -> int:
     """Promise what orders were told before there were promises; the number of orders that got a promise.
 
-    That is the window of a decision on record or today's, whichever ends later.
+    That is the last of the windows that decisions on record have told, or today's if that ends later; the dates that
+    were told do not count in today's either.
     """
     filled, after = 0, ""
     while True:
@@ -270,13 +278,11 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
             found = uow.orders.without_promise(after, BATCH)
             on_record = _on_record(uow, found)
             for order in found:
-                told = on_record.get(order.order_id, [])
+                told = on_record.get(order.order_id)
                 with suppress(RefundsError):  # such an order cannot be judged any more
-                    if (today := orders.judged_when_provided(uow, order).told) is not None:
-                        told.append(today)
-                if told:
-                    last = max(told, key=lambda window: window.deadline)
-                    promises.put(uow, order, last, PromiseCause.BEFORE_PROMISES, first=True)
+                    told = orders.judged_when_provided(uow, order, told).told
+                if told is not None:
+                    promises.put(uow, order, told, PromiseCause.BEFORE_PROMISES, first=True)
                     filled += 1
         if not found:
             return filled
@@ -284,10 +290,13 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
         progress("orders without a promise", filled, filled)
 
 
-def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, list[ToldWindow]]:
-    """The windows that decisions on record have told of orders for their present facts, by order id."""
+def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
+    """The window that decisions on record have told of an order for its present facts, by order id.
+
+    If they have told several, it is the one that ends last.
+    """
     by_id = {order.order_id: order for order in found}
-    told: dict[str, list[ToldWindow]] = {}
+    told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):
         order, recorded = by_id[row["order_id"]], load_decision(row["decision"])
         same = (order.policy, order.service_provided_at) == (
@@ -295,7 +304,7 @@ def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, list[ToldWindow
             recorded.facts.service_provided_at,
         )
         if same and (window := recorded.outcome.told) is not None:
-            told.setdefault(order.order_id, []).append(window)
+            told[order.order_id] = max(told.get(order.order_id, window), window, key=lambda one: one.deadline)
     return told
 
 

@@ -26,7 +26,7 @@ _SAME_FACTS = (
 
 _COMPARED = (
     "promises.order_id, promises.policy, promises.region, promises.ordered_at, promises.service_provided_at,"
-    " promises.deadline, promises.told, promises.promised_at"
+    " promises.deadline, promises.told, promises.promised_at, promises.cause"
 )
 """What windows are compared by."""
 
@@ -85,13 +85,11 @@ class Promises(Repository[Promise]):
     def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
         """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
 
-        `is_watched`: the watch has made the promise.
         They come after the deadline (as stored) and order id `after`; without them, from the first.
         """
         beyond = "(deadline, order_id) > (:deadline, :order_id)" if after else "deadline > :now"
         found = dict(zip(("deadline", "order_id"), after, strict=False))
-        watched = "promises.cause IN ('calendar_changed', 'policy_changed') AS is_watched"
-        sql = f"SELECT {_COMPARED}, {watched} FROM promises WHERE is_current = 1 AND {beyond}"  # noqa: S608
+        sql = f"SELECT {_COMPARED} FROM promises WHERE is_current = 1 AND {beyond}"  # noqa: S608
         sql += " ORDER BY deadline, order_id LIMIT :limit"
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
 

@@ -1,13 +1,18 @@
 """What an order was told stands: after other holiday data, new versions, closures and corrections."""
 
+from datetime import date
+
 import pytest
 
 from refunds.domain import holidays_data
 from refunds.service.watch import watch
 from tests.api.conftest import LATE, PROVIDED, slug
-from tests.calendars import release
+from tests.changed_data import EVERYWHERE, other_holidays
 
-GOOD_FRIDAY, EASTER_MONDAY, LAST_DAY = "2026-04-03", "2026-04-06", "2026-04-08"
+LAST_DAY = "2026-04-08"
+EASTER = [(EVERYWHERE, date(2026, 4, 3)), (EVERYWHERE, date(2026, 4, 6))]
+"""Good Friday and Easter Monday."""
+NEW_HOLIDAY = (EVERYWHERE, date.fromisoformat(LAST_DAY))
 UNKNOWN = "2026-12-30T10:00:00+05:30"
 """A service in Sri Lanka whose window is beyond the holiday data."""
 
@@ -58,7 +63,7 @@ def test_an_order_without_a_date_is_promised_nothing_until_it_has_one(billing):
 
 def test_a_holiday_that_the_data_loses_still_does_not_count(billing, agent):
     order_id = billing.register()
-    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+    with other_holidays("99.0", lost=EASTER):
         assert ends(asked(billing, billing.register())) == ("2026-04-06", False), "a new order is counted by them"
         decision = asked(billing, order_id)
         assert (decision["eligible"], *ends(decision)) == (True, LAST_DAY, True)
@@ -74,7 +79,7 @@ def test_a_holiday_that_the_data_loses_still_does_not_count(billing, agent):
 
 def test_a_holiday_that_the_data_gains_lengthens_what_was_told(billing, agent):
     order_id = billing.register()
-    with release(more=[LAST_DAY]):
+    with other_holidays("99.0", added=[NEW_HOLIDAY]):
         assert ends(asked(billing, order_id)) == ("2026-04-09", False)
         agent.record(order_id)
     assert ends(asked(billing, order_id)) == ("2026-04-09", True), "a contact was told so"
@@ -85,7 +90,7 @@ def test_the_watch_promises_longer_windows_before_anybody_asks(app, billing):
     order_id = billing.register()
     store = app.extensions["refunds.store"]
     watch(store)
-    with release(more=[LAST_DAY]):
+    with other_holidays("99.0", added=[NEW_HOLIDAY]):
         found = watch(store)
         assert found.longer > 0
         assert not found.older
@@ -102,7 +107,7 @@ def test_a_correction_by_billing_promises_the_window_of_the_new_facts(billing):
     assert ends(asked(billing, order_id)) == ("2026-04-07", False)
     assert promised(billing, order_id) == [LAST_DAY, "2026-04-07"]
     corrected(billing, order_id)
-    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+    with other_holidays("99.0", lost=EASTER):
         assert ends(asked(billing, order_id)) == (LAST_DAY, True), "it is what was told for these facts"
     assert promised(billing, order_id) == [LAST_DAY, "2026-04-07"]
 
@@ -124,7 +129,7 @@ def test_the_evidence_has_every_promise_whole_and_why_it_was_made(billing, super
 def test_a_correction_that_changes_no_window_keeps_the_promise(billing):
     order_id = billing.register()
     corrected(billing, order_id, customer_ref="K-other")
-    with release(without=[GOOD_FRIDAY, EASTER_MONDAY]):
+    with other_holidays("99.0", lost=EASTER):
         assert ends(asked(billing, order_id)) == (LAST_DAY, True)
     assert promised(billing, order_id) == [LAST_DAY]
 
@@ -183,7 +188,7 @@ def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(a
     assert promised(billing, order_id) == []
     answer = billing.post("/v1/eligibility-checks", {"service_provided_at": UNKNOWN, "region": "LK"})
     assert slug(answer) == "calendar-not-covered", "a check alone promises nothing and loses nothing"
-    with release(years=1):
+    with other_holidays("99.0", more_years=1):
         watch(app.extensions["refunds.store"])
         assert ends(asked(billing, order_id)) == ("2027-01-01", False)
     assert promised(billing, order_id) == ["2027-01-01"]

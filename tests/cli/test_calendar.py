@@ -8,6 +8,7 @@ import holidays
 import pytest
 
 from refunds.cli import Commands
+from refunds.cli.serve import _show_watched
 from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import business_calendar
@@ -157,3 +158,13 @@ def test_a_release_that_the_service_cannot_count_by_is_refused(tmp_path):
     done = Installation(tmp_path / "here").flask("calendar", "compare", str(place))
     assert (done.returncode, done.stdout) == (2, "")
     assert "this service cannot count by holidays 9.1" in done.stderr
+
+
+def test_the_start_warns_if_the_data_is_older_than_that_of_the_records(app, capsys):
+    store = app.extensions["refunds.store"]
+    filled(store)
+    with other_holidays("9.1", added=[GAINED]):
+        newer = watch.watch(store).now
+    _show_watched(watch.watch(store))
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Warning: this instance counts by {watch.data_now()}, and the records by {newer}")

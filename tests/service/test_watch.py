@@ -124,12 +124,24 @@ def test_a_date_that_moves_within_the_window_makes_it_longer(store):
         assert told(store, "A-1") == LATER
 
 
-def test_a_window_that_has_ended_is_not_watched(store, clock):
+def test_a_window_that_has_ended_is_open_again_if_the_other_data_end_it_later(store, clock):
+    """What an order is then told stands with the next data, too."""
     register(store, "A-1")
     clock.move_to(TOLD)
     with other_holidays("9.1", added=[GAINED]):
         watched = watch.watch(store)
-        assert (watched.longer, watched.kept) == (0, 0)
+        assert (watched.longer, watched.kept) == (1, 0)
+    assert told(store, "A-1") == promised(store, "A-1") == LATER
+
+
+def test_a_window_that_has_ended_by_the_other_data_too_is_not_watched(store, clock):
+    register(store, "A-1")
+    clock.move_to(LATER)
+    for data in ({"added": [GAINED]}, {"lost": [LOST]}):
+        with other_holidays("9.1", **data):
+            watched = watch.watch(store)
+            assert (watched.longer, watched.kept) == (0, 0)
+    assert promised(store, "A-1") == TOLD
 
 
 def test_time_zone_data_that_move_the_service_day_shorten_no_window(store, clock):

@@ -5,8 +5,6 @@ what it once wrote.
 """
 
 import lzma
-import re
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -28,6 +26,7 @@ from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.mapper import RecordMapper
 from tests.conftest import settings
 from tests.storage.keep import KEPT
+from tests.storage.restored import restored
 
 STEPS = [step for step, _ in migrations.MIGRATIONS]
 KEPT_ENGINES = {step: sorted(path.name for path in (KEPT / step).glob("*")) for step in STEPS}
@@ -42,19 +41,7 @@ def step(request):
 @pytest.fixture
 def store(step, engine, tmp_path):
     """The kept database of a step on an engine, restored; opening it applies the later steps."""
-    kept = KEPT / step / engine
-    configured = settings(tmp_path, engine=engine, env="production", ledger_dir=tmp_path)
-    records = lzma.decompress((kept / "records.xz").read_bytes())
-    if engine == "sqlite":
-        (tmp_path / "refunds.db").write_bytes(records)
-    else:
-        with psycopg.connect(configured.database, autocommit=True) as connection:
-            # Only psql understands lines with a backslash.
-            connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())
-    for name in ("master.key", "anchors.jsonl"):
-        shutil.copyfile(kept / name, tmp_path / name)
-    (tmp_path / "master.key").chmod(0o600)
-    opened = Store(configured)
+    opened = Store(restored(step, engine, tmp_path))
     yield opened
     opened.close()
 
@@ -177,8 +164,9 @@ def test_a_later_column_is_part_of_the_digest_where_it_has_a_value(store):
         rows = uow.tx.all("SELECT * FROM cancellations")
         assert all(PROMISES.digest(row) == digests[row["cancellation_id"]] for row in rows)
         cipher = CustomerCipher(new_key())
+        of_its_own = next(row for row in rows if row["override_reason"] is None)
         before = replace(
-            PROMISES.load(rows[0], NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
+            PROMISES.load(of_its_own, NO_ACCESS), override_reason=None, billing_ref=None, revocation_reason=None
         )
         after, digest = PROMISES.change(
             uow.tx, before, cipher, promised_until=date(2026, 12, 2), promise="bis Mittwoch"
