@@ -195,6 +195,13 @@ class Contact:
     resolution_reason: str | None = personal()
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    request_number: str | None = field(default=None, metadata={"not_digested": True})
+    resolution_code: str | None = None
+    duplicate_of: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_through: Channel | None = None
+    acknowledged_to: str | None = personal()
 
     @property
     def state(self) -> ContactState:

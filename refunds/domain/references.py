@@ -1,4 +1,4 @@
-"""References of cancellations, as customers read them out."""
+"""References of cancellations and numbers of requests, as customers read them out."""
 
 import secrets
 
@@ -7,6 +7,20 @@ from stdnum import damm
 from refunds.errors import Message, Unfit
 
 _RANDOM_DIGITS = 9
+_RANDOM_DIGITS_OF_REQUESTS = 7
+
+
+def new_request_number() -> str:
+    """A random number of eight digits for a request, which may be taken already; the last is a check digit.
+
+    It has another length than a reference, so that neither passes for the other.
+    """
+    return _checked(_RANDOM_DIGITS_OF_REQUESTS)
+
+
+def format_request_number(number: str) -> str:
+    """The number of a request as people read it aloud: 4-4."""
+    return f"{number[:4]}-{number[4:]}"
 
 
 def new_reference() -> str:
@@ -14,7 +28,11 @@ def new_reference() -> str:
 
     The last is a check digit that finds a mistyped digit or two swapped neighbours (Damm, 2004).
     """
-    digits = f"{secrets.randbelow(10**_RANDOM_DIGITS):0{_RANDOM_DIGITS}}"
+    return _checked(_RANDOM_DIGITS)
+
+
+def _checked(random_digits: int) -> str:
+    digits = f"{secrets.randbelow(10**random_digits):0{random_digits}}"
     return digits + str(damm.calc_check_digit(digits))
 
 

@@ -11,7 +11,22 @@ from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders
 
-CONTACTS = RecordMapper(Contact, "contacts")
+CONTACTS = RecordMapper(
+    Contact,
+    "contacts",
+    added=dict.fromkeys(
+        (
+            "request_number",
+            "resolution_code",
+            "duplicate_of",
+            "acknowledged_at",
+            "acknowledged_by",
+            "acknowledged_through",
+            "acknowledged_to",
+        ),
+        "0007_answers",
+    ),
+)
 
 _WITH_KEY = with_key(CONTACTS)
 

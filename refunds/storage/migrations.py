@@ -225,6 +225,39 @@ CREATE INDEX current_promises ON promises (deadline, order_id) WHERE is_current 
 ALTER TABLE orders ADD COLUMN told_until {bigint};
 """
 
+_ANSWERS = """
+ALTER TABLE contacts ADD COLUMN request_number {key};
+ALTER TABLE contacts ADD COLUMN resolution_code TEXT;
+ALTER TABLE contacts ADD COLUMN duplicate_of {key};
+ALTER TABLE contacts ADD COLUMN acknowledged_at {bigint};
+ALTER TABLE contacts ADD COLUMN acknowledged_by TEXT;
+ALTER TABLE contacts ADD COLUMN acknowledged_through TEXT;
+ALTER TABLE contacts ADD COLUMN acknowledged_to {bytes};
+CREATE UNIQUE INDEX contacts_by_number ON contacts (request_number) WHERE request_number IS NOT NULL;
+CREATE TABLE unmatched_contacts (
+  unmatched_id {key} PRIMARY KEY,
+  request_number {key} NOT NULL UNIQUE,
+  wrapped_key {bytes},
+  intent TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  sent_at {bigint},
+  received_at {bigint} NOT NULL,
+  recorded_at {bigint} NOT NULL,
+  recorded_by TEXT NOT NULL,
+  contact_point TEXT,
+  order_hint {bytes},
+  from_detail {bytes},
+  ticket_ref {bytes},
+  note {bytes},
+  is_open {bigint} NOT NULL,
+  contact_id {key},
+  closed_at {bigint},
+  closed_by TEXT,
+  closed_reason {bytes}
+);
+CREATE INDEX open_unmatched ON unmatched_contacts (unmatched_id) WHERE is_open = 1;
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -232,6 +265,7 @@ MIGRATIONS = (
     ("0004_judging_policy", _JUDGING_POLICY),
     ("0005_refunds", _REFUNDS),
     ("0006_promises", _PROMISES),
+    ("0007_answers", _ANSWERS),
 )
 
 GENERATED = {"judging_policy"}
