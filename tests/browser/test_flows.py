@@ -241,7 +241,9 @@ def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, o
 def test_going_back_again_before_the_page_is_complete_shows_the_page_of_the_address(visit, order):
     agent, number = visit("agent"), order()
     cancel(agent, number)
-    agent.page.route("**/htmx.min.js", lambda script: (agent.page.go_back(wait_until="commit"), script.continue_()), times=1)
+    agent.page.route(
+        "**/htmx.min.js", lambda script: (agent.page.go_back(wait_until="commit"), script.continue_()), times=1
+    )
     agent.page.go_back()
     expect(agent.page).to_have_url(re.compile(rf"/orders/{number}(\?|$)"))
     agent.reads("Already cancelled")
