@@ -43,7 +43,9 @@ _COUNTED = """ein,erst,one,first zwei,zweit,two,second drei,dritt,three,third vi
 fünf,fünft,five,fifth sechs,sechst,six,sixth sieben,siebt,seven,seventh acht,eight,eighth neun,neunt,nine,ninth
 zehn,zehnt,ten,tenth elf,elft,eleven,eleventh zwölf,zwölft,twelve,twelfth dreizehn,dreizehnt,thirteen,thirteenth
 vierzehn,vierzehnt,fourteen,fourteenth"""
-_VALUES = {word: value for value, row in enumerate(_COUNTED.split(), 1) for word in row.split(",")} | {"a": 1, "an": 1}
+_VALUES = {word: value for value, row in enumerate(_COUNTED.split(), 1) for word in row.split(",")}
+_VALUES |= {"a": 1, "an": 1, "zwanzig": 20, "twenty": 20, "vierundzwanzig": 24, "twenty-four": 24, "dreißig": 30}
+_VALUES |= {"thirty": 30, "achtundvierzig": 48, "forty-eight": 48}
 _VAGUE = {"ein", "a", "an", "erst", "first"}
 """They count days only after "within" or "by": "on a business day" is no period."""
 
@@ -54,25 +56,28 @@ _DURATION = re.compile(
     (?P<lead>\b(?:innerhalb|binnen|in|bis|spätestens|within|by|until|than)\s+
         (?:(?:von|zu[mr]?|am|de[rsmn]|ende|ablauf|nächsten|ersten|of|the|end|next|first)\s+){{0,5}})?
     (?P<said>(?<![\w.,:/§€$-])(?<!§\s)(?P<number>{_NUMBER})
-        (?:\s*(?:[-–(/]|bis|oder|und|to|or|and)\s*(?P<again>{_NUMBER})\)?)?
+        (?:\s*(?:[-\u2013(/]|bis|oder|und|to|or|and)\s*(?P<again>{_NUMBER})\)?)?
         [\s-]*(?:(?:volle|ganze|aufeinanderfolgende|full|whole|clear|consecutive)[mnrs]?\s+)?
         (?:(?P<business>(?:werk|arbeits|geschäfts|bank|wochen)tag\w*|(?:business|working|work|banking|week)[\s-]?days?
             |{_DAY}(?=[\s,(]{{1,3}}(?:ohne|außer|excluding|except)\b[^.;]{{0,30}}(?:samst|wochenend|satur|weekend)))
         |(?P<days>{_DAY})
-        |kalendertag\w*|calendar[\s-]days?|stunden?|stündig\w*|hours?|(?<=24|48|72)h
+        |kalendertag\w*|calendar[\s-]days?|stunden?|stündig\w*|hours?|hrs|(?<=24|48|72)h
         |wochen?|wöchig\w*|weeks?|monat\w*|months?)(?!\w))
     (?!\s+(?:am|pro|die|in\sder|an?|per|each)\s+(?:tag|woche|monat|day|week|month)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_WEEKDAY = {**dict(zip(("mo", "di", "mi", "do", "fr", "sa", "so"), WEEKDAYS, strict=True))}
-_WEEKDAY |= {name[:2]: name for name in WEEKDAYS}
+_WEEKDAY = {"mo": 0, "di": 1, "tu": 1, "mi": 2, "we": 2, "do": 3, "th": 3, "fr": 4, "sa": 5, "so": 6, "su": 6}
 _WEEK = re.compile(
-    rf"[\s,(]{{1,3}}((?P<first>{'|'.join(_WEEKDAY)})\w*\.?\s*(?:bis|to|through|[-–])\s*(?P<last>{'|'.join(_WEEKDAY)})\w*)",
+    rf"[\s,(]{{1,3}}((?P<first>{'|'.join(_WEEKDAY)})\w*\.?\s*(?:bis|to|through|[-\u2013])\s*(?P<last>{'|'.join(_WEEKDAY)})\w*)",
     re.IGNORECASE,
 )
 
-_SENTENCE = re.compile(r"(?<=[^\d\s][.!?;])\s+|\n\s*(?=[\n*•–-])")
-_STATUTORY = re.compile(r"(?!.*(?:storn|cancel)).*(?:widerruf|withdraw)", re.IGNORECASE | re.DOTALL)
+_SENTENCE = re.compile(r";\s+|(?<=\S[^\d\s][.!?])\s+(?=[^a-zäöü\d+])|\n\s*(?=[\n*•\u2013-])")
+_STATUTORY = re.compile(
+    r".*(?:verbraucherrecht|consumer\s(?:contracts|rights)|cooling-off)|(?!.*(?:storn|cancel)).*(?:widerruf|withdraw)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A sentence about the statutory right of withdrawal."""
 _ANCHORED = re.compile(
     r"""(?:\s*\([^)]*\))?\s+(?:nach|ab|seit|after|from|of|following)\b
     (?:(?!storn|cancel|eingang|zugang|erhalt|receipt|receiv|contract|vertrag|order|bestell)[^.;!?]){0,60}?
@@ -82,14 +87,14 @@ _ANCHORED = re.compile(
 """What follows a period that is the window, whatever comes before it: it begins with the service."""
 _CUE = re.compile(
     r"""(?P<other>widerruf\w*|withdr\w*|(?:statutory|legal)\sright\s(?:to|of)\s\w+|gesetzlich\w*|statutory|geld(?!-zurück)
-        |\w*erstatt\w*|refund\w*|rückzahl\w*|reimburs\w*|repa[yi]\w*|money(?!-back)|betr[aä]g\w*|amount|zahl\w*|pa(?:y|id)\w*
+        |erstatt\w*|refund\w*|rückzahl\w*|reimburs\w*|repa[yi]\w*|money(?!-back)|betr[aä]g\w*|amount|zahl\w*|pa(?:y|id)\w*
         |credit\w*|gutschr\w*|antwort\w*|beantwort\w*|repl(?:y|ies)|respon\w*|answer\w*|bearbeit\w*|process\w*|gültig\w*
         |valid\w*|laufzeit|kündigungsfrist\w*|gewährleist\w*|garantie\w*|warranty|liefer\w*|deliver\w*|erreichbar|geöffnet
-        |open\w*|hotline|aktivier\w*|activat\w*|freischalt\w*
+        |open\w*|hotline|aktivier\w*|activat\w*|freischalt\w*|bestätig\w*|confirm\w*|sent|rent\w*|miet\w*|record\w*
         |(?:nach(?:dem)?|ab|seit|after|of|from|upon|following)\s
             (?:(?:sie|de[rm]|einer|ihrer|eingang|zugang|erhalt|you|the|your|a|receipt|receiving|of)\s){0,4}(?:storn|cancel)\w*)
-    |\w*storn\w*|\w*cancel\w*|kündig\w*|kündbar|zurücktret\w*|rücktritt\w*|\bfrist\w*|window|geld-zurück\w*|money-back
-    |\banruf\w*|\brufen|schreib\w*|meld\w*|mitteil\w*|inform\w*|e-?mail\w*|\bcall|write|contact\w*|notify|tell""",
+    |storn\w*|cancel\w*|kündig\w*|kündbar|zurücktret\w*|rücktritt\w*|\bfrist\w*|window|geld-zurück[\w-]*|money-back
+    |\banruf\w*|\brufen|schreib\w*|meld\w*|mitteil\w*|inform\w*|\bcall\b|write|contact\w*|notify|tell""",
     re.IGNORECASE | re.VERBOSE,
 )
 """What a period is about: the cue that is nearest to it decides, of two as near the one before it."""
@@ -97,20 +102,20 @@ _CUE = re.compile(
 _SEGMENT = re.compile(r",\s|[.!?;:]\s|\b(?:und|aber|sondern|wenn|falls|and|but|if|when)\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r"""\b(?:(?:nicht|not)\b(?!\s(?:nur|zufrieden|only|satisfied|happy))|kein\w*|weder|ausgeschlossen|no|never|neither|cannot
-        |wir\s(?:bestätigen|antworten|senden|schicken)|(?:bestätigung|confirmation)\s(?:per|by)|erhalten\ssie
+        |wir\s(?:bestätigen|antworten|senden|schicken)|(?:senden|schicken)\swir|(?:is|are)\ssent|(?:bestätigung|confirmation)\s(?:per|by)|erhalten\ssie
         |we\s(?:will\s|shall\s)?(?:confirm|reply|answer|send)|you\s(?:will\s)?receive)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """In a part of a sentence that excludes a channel, or says how the vendor writes to the customer."""
 _NOT_OURS = re.compile(
-    r"\b(?:virtuell|bestellt|gekauft|gemietet|ihr|virtual|ordered|purchased|rented|your)\w*\s(?:\w+\s)?"
+    r"\b(?:virtuell|bestell|kauf|gekauft|gemietet|ihr|virtual|order|purchase|rented|your)\w*\s(?:\w+\s)?"
     r"(?:telefonnummer|rufnummer|(?:tele)?phone\snumber|e-?mail[\s-]?add?ress)\w*",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@\w[\w-]*(?:\.[\w-]+)+")
 _MENTION = {
     Channel.PHONE: re.compile(
-        r"\btelef\w*|\btel\b|\banruf(?:en?|s)?\b|\banzurufen\b|\bruf(?:en?)?\b[^.!?;]{0,80}?\ban\b|fernmündlich|\w*hotline"
+        r"\btelef\w*|\btel\b|\banruf(?:en?|s)?\b|\banzurufen\b|\bruf(?:en?)?\b[^.!?;|]{0,80}?\ban\b|fernmündlich|\b\w*hotline"
         r"|\b(?:tele)?phon(?:e|ing)\b|\bcall(?:ing)?\b",
         re.IGNORECASE,
     ),
@@ -156,7 +161,7 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
         yield MismatchKind.OTHER_NUMBER, said, "window_business_days"
     week = _WEEK.match(period.string, period.end())
     if week and terms.business_week != "country":
-        first, last = (WEEKDAYS.index(_WEEKDAY[name.lower()]) for name in week.group("first", "last"))
+        first, last = (_WEEKDAY[name.lower()] for name in week.group("first", "last"))
         if set(WEEKDAYS[first : last + 1]) != set(terms.business_week):
             yield MismatchKind.OTHER_WEEKDAYS, week[1], "business_week"
 
@@ -179,7 +184,10 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
     """
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)
-    points = {Channel.PHONE: _numbers(text, terms.country), Channel.EMAIL: {a: a.lower() for a in _ADDRESS.findall(text)}}
+    points = {
+        Channel.PHONE: _numbers(text, terms.country),
+        Channel.EMAIL: {a: a.lower() for a in _ADDRESS.findall(text)},
+    }
     words = {channel: mention.search(text) for channel, mention in _MENTION.items()}
     named = {channel: word[0] if word else next(iter(points[channel]), "") for channel, word in words.items()}
     for channel, said in named.items():

@@ -32,7 +32,11 @@ RIGHT = [
     ("de", "Unbeschadet des vierzehntägigen Widerrufsrechts nach § 312g Abs. 1 BGB: 2 Werktage zum Stornieren.", {}),
     ("de", "Stornieren: 2 Werktage, ab 1. Januar 2027, für 9,99 €. Hotline Mo–Fr 9–17 Uhr oder E-Mail.", {}),
     ("de", "Rufen Sie unsere 24-Stunden-Hotline an (24 Stunden am Tag, 7 Tage die Woche) oder mailen Sie.", {}),
-    ("de", "Sie können per E-Mail stornieren, nicht telefonisch. Wir antworten innerhalb von 24 Stunden.", {"phone": NO}),
+    (
+        "de",
+        "Sie können per E-Mail stornieren, nicht telefonisch. Wir antworten innerhalb von 24 Stunden.",
+        {"phone": NO},
+    ),
     ("de", "Telefonisch unter +49 30 12345678 oder (030) 1234-5678, per E-Mail an Help@Example.com.", OFFICIAL),
     ("de", "Bestellte Telefonnummern stornieren Sie per E-Mail; wir rufen nicht an.", {"phone": NO}),
     ("de", "Stornieren Sie telefonisch. Wir bestätigen das per E-Mail an Ihre E-Mail-Adresse.", {"email": NO}),
@@ -50,7 +54,11 @@ RIGHT = [
     ("en", "Your right of withdrawal of 14 days under section 355 remains. Cancel within 2 business days.", {}),
     ("en", "If you are not satisfied call us or send an e-mail. The line is open 24 hours a day.", {}),
     ("en", "Cancel by phone (+49 30 12345678) on 12.05.2026, not by e-mail.", {"phone": PHONE, "email": NO}),
-    ("en", "We do not accept cancellations by phone, only by email to help@example.com.", {"phone": NO, "email": EMAIL}),
+    (
+        "en",
+        "We do not accept cancellations by phone, only by email to help@example.com.",
+        {"phone": NO, "email": EMAIL},
+    ),
     ("en", "Call us within 2 business days and we will confirm by e-mail. A refund takes 5 days.", {"email": NO}),
     ("en", "You may cancel at no cost, as the page shows.", {}),
 ]
@@ -113,7 +121,9 @@ def test_a_clause_that_says_what_the_terms_say_is_right(language, clause, terms)
     assert found(language, clause, terms) == []
 
 
-@pytest.mark.parametrize(("language", "clause", "terms", "expected"), WRONG, ids=[f"{row[1]} {row[2]}" for row in WRONG])
+@pytest.mark.parametrize(
+    ("language", "clause", "terms", "expected"), WRONG, ids=[f"{row[1]} {row[2]}" for row in WRONG]
+)
 def test_what_a_clause_says_differently_is_found(language, clause, terms, expected):
     assert found(language, clause, terms) == expected
 
