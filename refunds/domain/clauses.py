@@ -72,12 +72,13 @@ _WEEK = re.compile(
     re.IGNORECASE,
 )
 
-_SENTENCE = re.compile(r";\s+|(?<=\S[^\d\s][.!?])\s+(?=[^a-zäöü\d+])|\n\s*(?=[\n*•\u2013-])")
-_STATUTORY = re.compile(
-    r".*(?:verbraucherrecht|consumer\s(?:contracts|rights)|cooling-off)|(?!.*(?:storn|cancel)).*(?:widerruf|withdraw)",
-    re.IGNORECASE | re.DOTALL,
+_SENTENCE = re.compile(r";\s+|(?<=\w[^\d\s][.!?])\s+(?=[^a-zäöü\d+])|\n\s*(?=[\n*•\u2013-])")
+_BESIDE = re.compile(
+    r"""(?!.*(?:storn|cancel)).*(?:widerruf|withdraw)|.*(?:verbraucherrecht|consumer\s(?:contracts|rights)|cooling-off)
+    |.*\b(?:am|ab\sdem|on\sthe|from\sthe)\s\S+\s(?:werktag|(?:business|working)\sday)\b.*(?:nicht\smehr|no\slonger)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-"""A sentence about the statutory right of withdrawal."""
+"""A sentence about the statutory right of withdrawal, or about the first day after the window."""
 _ANCHORED = re.compile(
     r"""(?:\s*\([^)]*\))?\s+(?:nach|ab|seit|after|from|of|following)\b
     (?:(?!storn|cancel|eingang|zugang|erhalt|receipt|receiv|contract|vertrag|order|bestell)[^.;!?]){0,60}?
@@ -89,11 +90,12 @@ _CUE = re.compile(
     r"""(?P<other>widerruf\w*|withdr\w*|(?:statutory|legal)\sright\s(?:to|of)\s\w+|gesetzlich\w*|statutory|geld(?!-zurück)
         |erstatt\w*|refund\w*|rückzahl\w*|reimburs\w*|repa[yi]\w*|money(?!-back)|betr[aä]g\w*|amount|zahl\w*|pa(?:y|id)\w*
         |credit\w*|gutschr\w*|antwort\w*|beantwort\w*|repl(?:y|ies)|respon\w*|answer\w*|bearbeit\w*|process\w*|gültig\w*
-        |valid\w*|laufzeit|kündigungsfrist\w*|gewährleist\w*|garantie\w*|warranty|liefer\w*|deliver\w*|erreichbar|geöffnet
+        |valid\w*|laufzeit|kündig\w*|kündbar|terminat\w*|gewährleist\w*|garantie\w*|warranty|liefer\w*|deliver\w*|erreichbar|geöffnet
         |open\w*|hotline|aktivier\w*|activat\w*|freischalt\w*|bestätig\w*|confirm\w*|sent|rent\w*|miet\w*|record\w*
+        |prüf\w*|verlänger\w*|exten[ds]\w*|wir\srufen|rückruf\w*|call\s(?:you|back)
         |(?:nach(?:dem)?|ab|seit|after|of|from|upon|following)\s
             (?:(?:sie|de[rm]|einer|ihrer|eingang|zugang|erhalt|you|the|your|a|receipt|receiving|of)\s){0,4}(?:storn|cancel)\w*)
-    |storn\w*|cancel\w*|kündig\w*|kündbar|zurücktret\w*|rücktritt\w*|\bfrist\w*|window|geld-zurück[\w-]*|money-back
+    |storn\w*|cancel\w*|zurücktret\w*|rücktritt\w*|\bfrist\w*|window|geld-zurück[\w-]*|money-back
     |\banruf\w*|\brufen|schreib\w*|meld\w*|mitteil\w*|inform\w*|\bcall\b|write|contact\w*|notify|tell""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -101,9 +103,9 @@ _CUE = re.compile(
 
 _SEGMENT = re.compile(r",\s|[.!?;:]\s|\b(?:und|aber|sondern|wenn|falls|and|but|if|when)\b", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"""\b(?:(?:nicht|not)\b(?!\s(?:nur|zufrieden|only|satisfied|happy))|kein\w*|weder|ausgeschlossen|no|never|neither|cannot
-        |wir\s(?:bestätigen|antworten|senden|schicken)|(?:senden|schicken)\swir|(?:is|are)\ssent|(?:bestätigung|confirmation)\s(?:per|by)|erhalten\ssie
-        |we\s(?:will\s|shall\s)?(?:confirm|reply|answer|send)|you\s(?:will\s)?receive)\b""",
+    r"""\b(?:(?:nicht|not)\b(?!\s(?:nur|zufrieden|only|satisfied|happy))|kein\w*|weder|ausgeschlossen|no|never|neither|cannot|\w+n't
+        |wir\s(?:bestätigen|rufen|antworten|senden|schicken)|(?:senden|schicken)\swir|(?:is|are)\ssent|(?:bestätigung|confirmation)\s(?:per|by)|(?:erhalten|bekommen)\ssie
+        |we(?:'ll|\swill|\sshall)?\s(?:call|confirm|reply|answer|send)|you(?:'ll|\swill)?\s(?:get|receive))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """In a part of a sentence that excludes a channel, or says how the vendor writes to the customer."""
@@ -129,7 +131,7 @@ def mismatches(terms: Terms) -> list[Mismatch]:
     """Where the clauses say something else than the terms, language by language, each difference once."""
     found: dict[Mismatch, None] = {}
     for language in ("de", "en"):
-        sentences = [one for one in _SENTENCE.split(getattr(terms.texts, language) or "") if not _STATUTORY.match(one)]
+        sentences = [one for one in _SENTENCE.split(getattr(terms.texts, language) or "") if not _BESIDE.match(one)]
         for one in (*_windows(sentences, terms), *_channels(sentences, terms)):
             found[Mismatch(language, *one)] = None
     return list(found)

@@ -196,7 +196,7 @@ def test_a_version_is_published_and_the_difference_printed(brand):
 
 
 def test_a_clause_that_differs_from_its_terms_is_warned_of_by_every_command_that_reads_it(brand):
-    clause = {"texts": {"de": "Sie können binnen drei Werktagen stornieren."}}
+    clause = {"texts.de": "Sie können binnen drei Werktagen stornieren."}
     warning = 'Warning: The German clause says "drei Werktagen"; the term window_business_days says: 2 business days.'
     first = brand.file(1, "2026-01-01T00:00:00Z", **clause)
     second = brand.file(2, CHANGE, late_entry_days=4, **clause)

@@ -42,6 +42,17 @@ RIGHT = [
     ("de", "Stornieren Sie telefonisch. Wir bestätigen das per E-Mail an Ihre E-Mail-Adresse.", {"email": NO}),
     ("de", "Stornieren Sie telefonisch. Widerruf auch per Brief oder E-Mail an widerruf@example.com.", {"email": NO}),
     ("de", "Wenn Sie nicht zufrieden sind, rufen Sie uns an oder schreiben Sie uns eine Mail.", {}),
+    (
+        "de",
+        "Wir rufen binnen 24 Stunden zurück. Abonnements sind mit einer Frist von 4 Wochen kündbar. Storno per E-Mail.",
+        {"phone": NO},
+    ),
+    ("de", "Ab dem dritten Werktag nach der Leistung ist eine Stornierung nicht mehr möglich.", {}),
+    (
+        "de",
+        "Widerruf an Muster GmbH, Tel. +49 30 555555, widerruf@example.com (z. B. per Brief oder E-Mail).",
+        OFFICIAL,
+    ),
     ("de", "Die Nummer ist 30 Tage gültig. Bei Nichtgefallen stornieren Sie bitte rasch.", {}),
     ("en", "You may cancel within 2 business days.", {}),
     ("en", "Cancel within two (2) working days of the service, by phone or by e-mail.", {}),
@@ -60,6 +71,9 @@ RIGHT = [
         {"phone": NO, "email": EMAIL},
     ),
     ("en", "Call us within 2 business days and we will confirm by e-mail. A refund takes 5 days.", {"email": NO}),
+    ("en", "If the last day is a holiday, the window is extended by one business day.", {}),
+    ("en", "Under the Consumer Contracts Regulations you have 14 days to cancel.", {}),
+    ("en", "Please don't call: e-mail us. We'll call you back within 1 business day.", {"phone": NO}),
     ("en", "You may cancel at no cost, as the page shows.", {}),
 ]
 
