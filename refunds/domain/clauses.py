@@ -90,21 +90,22 @@ _CUE = re.compile(
     r"""(?P<other>widerruf\w*|withdr\w*|(?:statutory|legal)\sright\s(?:to|of)\s\w+|gesetzlich\w*|statutory|geld(?!-zurück)
         |erstatt\w*|refund\w*|rückzahl\w*|reimburs\w*|repa[yi]\w*|money(?!-back)|betr[aä]g\w*|amount|zahl\w*|pa(?:y|id)\w*
         |credit\w*|gutschr\w*|antwort\w*|beantwort\w*|repl(?:y|ies)|respon\w*|answer\w*|bearbeit\w*|process\w*|gültig\w*
-        |valid\w*|laufzeit|kündig\w*|kündbar|terminat\w*|gewährleist\w*|garantie\w*|warranty|liefer\w*|deliver\w*|erreichbar|geöffnet
-        |open\w*|hotline|aktivier\w*|activat\w*|freischalt\w*|bestätig\w*|confirm\w*|sent|rent\w*|miet\w*|record\w*
-        |prüf\w*|verlänger\w*|exten[ds]\w*|wir\srufen|rückruf\w*|call\s(?:you|back)
+        |valid\w*|laufzeit|kündig\w*|kündbar|terminat\w*|gewährleist\w*|garantie\w*|warranty|liefer\w*|deliver\w*
+        |erreichbar|geöffnet|\bopen\w*|hotline|aktivier\w*|activat\w*|freischalt\w*|bestätig\w*|confirm\w*|\bsent\b
+        |\brent\w*|miet\w*|record\w*|prüf\w*|verlänger\w*|exten[ds]\w*|wir\srufen|rückruf\w*|call\s(?:you|back)
         |(?:nach(?:dem)?|ab|seit|after|of|from|upon|following)\s
             (?:(?:sie|de[rm]|einer|ihrer|eingang|zugang|erhalt|you|the|your|a|receipt|receiving|of)\s){0,4}(?:storn|cancel)\w*)
     |storn\w*|cancel\w*|zurücktret\w*|rücktritt\w*|\bfrist\w*|window|geld-zurück[\w-]*|money-back
-    |\banruf\w*|\brufen|schreib\w*|meld\w*|mitteil\w*|inform\w*|\bcall\b|write|contact\w*|notify|tell""",
+    |\banruf\w*|\brufen|schreib\w*|meld\w*|mitteil\w*|inform\w*|\bcall\b|write|contact\w*|notify|\btell""",
     re.IGNORECASE | re.VERBOSE,
 )
 """What a period is about: the cue that is nearest to it decides, of two as near the one before it."""
 
 _SEGMENT = re.compile(r",\s|[.!?;:]\s|\b(?:und|aber|sondern|wenn|falls|and|but|if|when)\b", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"""\b(?:(?:nicht|not)\b(?!\s(?:nur|zufrieden|only|satisfied|happy))|kein\w*|weder|ausgeschlossen|no|never|neither|cannot|\w+n't
-        |wir\s(?:bestätigen|rufen|antworten|senden|schicken)|(?:senden|schicken)\swir|(?:is|are)\ssent|(?:bestätigung|confirmation)\s(?:per|by)|(?:erhalten|bekommen)\ssie
+    r"""\b(?:(?:nicht|not)\b(?!\s(?:nur|zufrieden|only|satisfied|happy))|kein\w*|weder|ausgeschlossen|no|never|neither
+        |cannot|\w+n't|wir\s(?:bestätigen|rufen|antworten|senden|schicken)|(?:senden|schicken)\swir|(?:is|are)\ssent
+        |(?:bestätigung|confirmation)\s(?:per|by)|(?:erhalten|bekommen)\ssie
         |we(?:'ll|\swill|\sshall)?\s(?:call|confirm|reply|answer|send)|you(?:'ll|\swill)?\s(?:get|receive))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
