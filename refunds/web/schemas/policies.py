@@ -122,7 +122,7 @@ SUMMARY = {
     "page_published_at": None,
     "registered_at": "2026-01-07T08:30:00.250112Z",
     "withdrawn_at": None,
-    "content_hash": "2c62a3e12679c4859de13c8aad322de867c3c4252490bbb7c170179d217b49c3",
+    "content_hash": "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
 }
 
 
