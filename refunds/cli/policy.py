@@ -152,7 +152,7 @@ def _changing() -> Iterator[UnitOfWork]:
     with store.write(COMMAND_LINE) as uow:
         yield uow
     with progress() as shown:
-        watch.extend(store, shown)
+        watch.extend(store, progress=shown)
 
 
 def _unclear(file: Path, detail: Message) -> InvalidInput:

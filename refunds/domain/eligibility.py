@@ -8,7 +8,7 @@ the notices) is computed with the outcome.
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -89,8 +89,15 @@ class Decision(NamedTuple):
         """The window as whoever reads the decision is told it; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
-        zone_name, region = self.version.terms.time_zone, self.calendar.region.region
-        return ToldWindow(self.window, self.day_codes, self.deadline, zone_name, region, self._names)
+        return ToldWindow(self.window, self.day_codes, self.deadline, *self._place, self._names)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        """The time zone and the region of the window: those that the customer was told, if it is as they were told."""
+        told = self.promise
+        if self.kept and told and (self.window, self.deadline) == (told.window, told.deadline):
+            return told.time_zone, told.region
+        return self.version.terms.time_zone, self.calendar.region.region
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -166,11 +173,12 @@ class Decision(NamedTuple):
     def outcome(self) -> Outcome:
         """What the decision says, without its policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
+        time_zone, place = self._place
         left = fingerprint = None
         if window is not None:
             fingerprint = sha256(f"{window.service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
             if not _elapsed(self):
-                today = local_date(self.requested_at, zone(version.terms.time_zone))
+                today = local_date(self.requested_at, zone(time_zone))
                 left = days_ahead(window.service_day, day_codes, today)
         return Outcome(
             self.reason,
@@ -180,8 +188,8 @@ class Decision(NamedTuple):
             version.version,
             version.overridden,
             version.terms.late_entry_days,
-            version.terms.time_zone,
-            region.region,
+            time_zone,
+            place,
             region.data_version,
             TZDATA_VERSION,
             fingerprint,
@@ -324,8 +332,16 @@ def _calendar_unknown(case: Decision) -> bool:
     """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
     if case.facts.deadline_accepted:
         return False
-    entered = case.facts.recorded_at is not None and not case.facts.entered_by_supervisor
-    return (case.provided and case.window is None) or (entered and _last_day_to_enter(case) is None)
+    return (case.provided and case.window is None) or (_may_be_late(case) and _last_day_to_enter(case) is None)
+
+
+def _may_be_late(case: Decision) -> bool:
+    """Whether the contact was entered so late that it matters which days are business days, and not by a supervisor."""
+    facts, terms = case.facts, case.version.terms
+    if facts.recorded_at is None or facts.entered_by_supervisor:
+        return False
+    received, recorded = (local_date(at, zone(terms.time_zone)) for at in (facts.received_at, facts.recorded_at))
+    return recorded > received + timedelta(days=terms.late_entry_days)
 
 
 def _late_entry(case: Decision) -> bool:

@@ -19,6 +19,7 @@ from refunds.domain.records import (
     Intent,
     Order,
     OverrideKind,
+    PromiseCause,
     State,
 )
 from refunds.domain.references import format_reference, new_reference
@@ -30,7 +31,7 @@ from refunds.errors import (
     Message,
     OrderFactsConflict,
 )
-from refunds.service import contacts, orders
+from refunds.service import contacts, orders, promises
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.orders import LockedOrder
@@ -219,6 +220,7 @@ def _issue(
         override_reason=override.reason if override else None,
         override_by=uow.principal.actor if override else None,
     )
+    promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,

@@ -82,10 +82,12 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
 
     def promised() -> Mapping[str, Any]:
         decisions.append(_judgeable(uow, order, None))
-        return {"promise": promises.told_data(decisions[0].told)}
+        told = decisions[0].told
+        return {"promise": told and promises.told_data(told)}
 
     if uow.orders.add_new(order, promised):
-        promises.keep(uow, order, decisions[0], PromiseCause.REGISTERED)
+        if (told := decisions[0].told) is not None:
+            promises.put(uow, order, told, PromiseCause.REGISTERED, first=True)
         return LockedOrder(order, None), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)

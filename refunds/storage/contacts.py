@@ -9,7 +9,7 @@ from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper
-from refunds.storage.repository import OfOrders
+from refunds.storage.repository import OfOrders, named_list
 
 CONTACTS = RecordMapper(
     Contact,
@@ -69,14 +69,9 @@ class Contacts(OfOrders[Contact]):
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""
-        if not order_ids:
-            return []
-        named = {f"id_{number}": order_id for number, order_id in enumerate(order_ids)}
-        sql = (
-            f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({', '.join(f':{name}' for name in named)})"
-            " ORDER BY received_at, contact_id"
-        )
-        return self._load_all(self._tx.all(sql, **named))
+        listed, named = named_list(order_ids)
+        sql = f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({listed}) ORDER BY received_at, contact_id"
+        return self._load_all(self._tx.all(sql, **named) if named else [])
 
     def close_all(self, order_id: str) -> None:
         """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""

@@ -209,7 +209,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
     Use it when a version must not take effect. Possible before it does; the version before it then stays in force.
     Withdrawing it again changes nothing. Its number is not used again. Records the withdrawal and the event
-    `policy.withdrawn`.
+    `policy.withdrawn`, and `order.promised` for each order with a later service whose window that makes longer.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
