@@ -235,7 +235,7 @@ def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
     """The present facts of an order and of a stored contact about it, with the contact's own times."""
-    then = contact.decision.facts
+    then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
     return Facts(
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
@@ -246,6 +246,8 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         cancelled=cancelled,
         # If it was judged by another request, it is that one's entry that these facts tell of.
         entered_by_supervisor=then.entered_by_supervisor and then.request is None,
+        withdrawal=withdrawal,
+        without_ticket=withdrawal and contact.ticket_ref is None,
     )
 
 
@@ -260,7 +262,7 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
     Those of earlier corrections are included; each is None if there is none.
     """
     contacts = uow.contacts.of_order(order.order_id)
-    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent is Intent.CANCEL)
+    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
     return {
         "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
