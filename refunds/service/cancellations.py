@@ -111,6 +111,13 @@ def fitting_override(outcome: Outcome) -> OverrideKind:
     return OverrideKind.DEADLINE_ACCEPTED if undecided else OverrideKind.GOODWILL
 
 
+def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
+    """The overrides to offer a supervisor after a refusal, the fitting one first; only one fits a withdrawal."""
+    fitting = fitting_override(outcome)
+    alone = fitting in (OverrideKind.STATUTORY, OverrideKind.GOODWILL)
+    return (fitting,) if alone else (fitting, OverrideKind.GOODWILL)
+
+
 _FITTING = {
     Reason.UNOFFICIAL_CONTACT_POINT: OverrideKind.CONTACT_POINT_ACCEPTED,
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: OverrideKind.STATUTORY,

@@ -171,19 +171,17 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 
 
 def eligibility(
-    uow: UnitOfWork, order_id: str, requested_at: datetime | None = None, channel: Channel | None = None
+    uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
     """Whether a stored order can be cancelled, if requested now or at another instant; nothing is recorded.
 
-    An open request that was in time counts, as in `answered`. Raises `NotFound` if there is no such order, and what
-    `decided` raises.
+    An open request that was in time counts, as in `answered`. Raises what `decided` raises.
     """
-    order = uow.orders.get(order_id)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
         channel=channel,
-        cancelled=uow.cancellations.active(order_id) is not None,
+        cancelled=uow.cancellations.active(order.order_id) is not None,
     )
     return answered(uow, order, decided(uow, order, facts))
 

@@ -34,11 +34,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     words = {}
     if found.state is not State.REVOKED:
         confirmed = cancellations.confirmation(uow, cancellation_id)
-        reference = format_reference(found.reference)
-        words = {
-            name: (cancelled_words(found.order_id, reference), documents.render_text(*confirmed))
-            for name in each_language()
-        }
+        words = {name: (cancelled_words(*confirmed[:2]), documents.render_text(*confirmed)) for name in each_language()}
     actors = (found.issued_by, found.override_by, found.refund_begun_by, found.settled_by, found.revoked_by)
     return page(
         "cancellation.html",

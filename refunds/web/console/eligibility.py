@@ -17,6 +17,7 @@ from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference
+from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
@@ -306,6 +307,8 @@ def _answer(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
+        period=information_period(order.ordered_at, outcome) if order else None,
+        now=uow.now,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 

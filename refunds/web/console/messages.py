@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
-from refunds.domain.records import Basis, Intent, RevocationReason, State
+from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.terms import TimelyBy
 from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
 from refunds.presentation.language import translate
+from refunds.presentation.texts.decisions import BASIS
 from refunds.service.demonstration import Shows
 
 NAMES: Mapping[str, Message] = {
@@ -21,14 +22,16 @@ NAMES: Mapping[str, Message] = {
     "console.journal": Message("Journal"),
     Channel.PHONE: Message("Phone"),
     Channel.EMAIL: Message("E-mail"),
+    Channel.WEB: Message("Website"),
+    Channel.POST: Message("Post"),
     Intent.CANCEL: Message("Cancellation"),
     Intent.QUESTION: Message("Question"),
+    Intent.WITHDRAWAL: Message("Withdrawal"),
     State.ISSUED: Message("issued"),
     State.REFUNDING: Message("refund begun"),
     State.SETTLED: Message("refunded"),
     State.REVOKED: Message("revoked"),
-    Basis.POLICY: Message("the policy"),
-    Basis.GOODWILL: Message("goodwill"),
+    **BASIS,
     RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
     RevocationReason.CUSTOMER_KEPT_ORDER: Message("The customer keeps the order"),
     RevocationReason.CUSTOMER_WITHDREW: Message("The customer keeps the order"),
