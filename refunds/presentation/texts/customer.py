@@ -185,7 +185,7 @@ def receipt_words(contact: Contact) -> tuple[str, str]:
         "that you withdraw from the contract on the order %(order)s.",
         **words,
     )
-    following = translate("We are dealing with it, and you will hear from us.") if contact.is_open else ""
+    following = translate("We are dealing with your withdrawal, and you will hear from us.") if contact.is_open else ""
     return spoken, f"{written} {following}".rstrip()
 
 

@@ -61,7 +61,7 @@ _EXPECTED: Mapping[str, Message] = {
     "sent_at": _MOMENT,
     "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
     "region": Message("There is no such region. Write DE for Germany, DE-BY for Bavaria, AT for Austria."),
-    "channel": Message("Choose phone or e-mail."),
+    "channel": Message("Choose one of the ways."),
     "contact_point": _POINT,
     "from_detail": _POINT,
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
