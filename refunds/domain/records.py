@@ -88,11 +88,6 @@ class OverrideKind(StrEnum):
     DEADLINE_ACCEPTED = "deadline_accepted"
     STATUTORY = "statutory"
 
-    @property
-    def basis(self) -> Basis:
-        """What a cancellation with it is based on: what only accepts a detail leaves it to the policy."""
-        return Basis(self) if self in (self.GOODWILL, self.STATUTORY) else Basis.POLICY
-
 
 class RevocationReason(StrEnum):
     """Why a cancellation was revoked."""

@@ -217,7 +217,7 @@ def _issue(
 
     It is based on the contact or, if the decision was made by another one on record, on that.
     """
-    basis = override.kind.basis if override else Basis.POLICY
+    basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms, recorded = decision.version.terms, judging.recorded(decision)
     tz = zone(terms.time_zone)
@@ -252,6 +252,10 @@ def _issue(
     )
     uow.contacts.close_all(cancellation.order_id)
     return cancellation
+
+
+_BASIS = {OverrideKind.GOODWILL: Basis.GOODWILL, OverrideKind.STATUTORY: Basis.STATUTORY}
+"""What a cancellation is based on with an override; the others accept a detail, and leave the policy as its basis."""
 
 
 def _free_reference(uow: UnitOfWork) -> str:

@@ -132,7 +132,7 @@ def _fill(store, clock, text) -> dict:
     with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
         cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
-        override = Override(OverrideKind.STATUTORY, text("A consumer, within 14 days of the order."))
+        override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
         statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
     clock.move_to(NOW)
     return {

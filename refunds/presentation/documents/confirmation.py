@@ -13,7 +13,7 @@ from refunds.domain.terms import Terms
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import language, translate
-from refunds.presentation.texts.customer import is_withdrawn, withdrawn_words
+from refunds.presentation.texts.customer import withdrawal_of, withdrawn_words
 from refunds.presentation.texts.dates import date_text, instant_text
 from refunds.presentation.texts.decisions import basis_text, channel_text
 
@@ -29,7 +29,7 @@ def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVer
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:
-    terms, withdrawn = version.terms, is_withdrawn(cancellation, contact)
+    terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)
     if contact.contact_point:

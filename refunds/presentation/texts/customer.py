@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.records import Basis, Cancellation, Contact, Intent
-from refunds.domain.references import format_reference
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text, moment_text, zone_text
@@ -198,19 +197,21 @@ def withdrawn_words(contact: Contact) -> str:
     )
 
 
-def is_withdrawn(cancellation: Cancellation, contact: Contact) -> bool:
-    """Whether a cancellation ends the order because of a withdrawal, as the customer is told: by law or in time."""
-    return cancellation.basis is Basis.STATUTORY or contact.intent is Intent.WITHDRAWAL
+def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | None:
+    """The contact of a cancellation if the order ended because it is a withdrawal, by law or in time; else None."""
+    return contact if cancellation.basis is Basis.STATUTORY or contact.intent is Intent.WITHDRAWAL else None
 
 
-def cancelled_words(cancellation: Cancellation, contact: Contact) -> str:
-    """What an agent says when an order is cancelled on a contact; they read the reference digit by digit."""
-    reference = format_reference(cancellation.reference)
-    if is_withdrawn(cancellation, contact):
+def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
+    """What an agent says when an order is cancelled, or has ended because of a withdrawal.
+
+    They read the reference digit by digit.
+    """
+    if withdrawal is not None:
         noted = translate("Please note the reference: %(reference)s.", reference=reference)
-        return f"{withdrawn_words(contact)} {noted}"
+        return f"{withdrawn_words(withdrawal)} {noted}"
     return translate(
         "Your order %(order)s is cancelled. Please note the reference: %(reference)s.",
-        order=cancellation.order_id,
+        order=order_id,
         reference=reference,
     )
