@@ -16,7 +16,6 @@ from refunds.domain.records import (
     Basis,
     Cancellation,
     Contact,
-    Intent,
     Order,
     OverrideKind,
     State,
@@ -77,8 +76,8 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     was in time decides, and the cancellation is based on it. An override that is not needed, or
     would change nothing, is ignored; yet any raises `Forbidden` if the principal may not override. Raises `NotFound` if
     a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order, or
-    if a withdrawal is overridden as anything but that, `ContactStateConflict` if the stored contact does not ask for a
-    cancellation or was resolved or superseded, and what `orders.register`, `contacts.record` and `orders.decided`
+    if goodwill is to override while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for
+    a cancellation or was resolved or superseded, and what `orders.register`, `contacts.record` and `orders.decided`
     raise.
     """
     if request.override is not None:
@@ -97,7 +96,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
         contact, decision = _stored_contact(uow, locked.order, request.contact, cancelled=cancelled)
     override = None
     if request.override is not None and locked.active is None and not decision.eligible:
-        decision, override = _overridden(uow, locked, contact, decision, request.override)
+        decision, override = _overridden(uow, locked, decision, request.override)
     if override is None and not decision.eligible:
         return Refused(decision, contact, locked.active)
     return Issued(_issue(uow, locked, contact, decision, override))
@@ -187,24 +186,24 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
 
 
 def _overridden(
-    uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override
+    uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
     """The decision with an override, and the override, or None if it makes no difference.
 
-    Goodwill leaves a refusal as it is, and is none of a withdrawal: raises `InvalidInput`. `STATUTORY` takes also a
-    mere request for a withdrawal. Accepting the contact point or the deadline counts only if the rest allows it; the
-    decision is made again with it.
+    Goodwill leaves a refusal as it is; if a withdrawal is open, it is no goodwill: raises `InvalidInput`. `STATUTORY`
+    takes also a mere request for a withdrawal. Accepting the contact point or the deadline counts only if the rest
+    allows it; the decision is made again with it.
     """
-    if contact.intent is Intent.WITHDRAWAL and override.kind is not OverrideKind.STATUTORY:
-        detail = Message("must be statutory: the customer declares a withdrawal")
-        raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
     if override.kind is OverrideKind.GOODWILL:
+        if contacts.open_withdrawal(uow, locked.order.order_id):
+            detail = Message("must be statutory: the customer has declared a withdrawal")
+            raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
         return decision, override
     facts = replace(
         decision.facts,
         contact_point_accepted=override.kind is OverrideKind.CONTACT_POINT_ACCEPTED,
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
-        withdrawal=override.kind is OverrideKind.STATUTORY,
+        withdrawal=decision.facts.withdrawal or override.kind is OverrideKind.STATUTORY,
     )
     accepted = orders.decided(uow, locked.order, facts)
     return accepted, override if accepted.eligible or override.kind is OverrideKind.STATUTORY else None

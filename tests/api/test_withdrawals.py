@@ -143,11 +143,14 @@ def test_a_withdrawal_can_be_recorded_and_cancelled_in_one_step(agent, superviso
     assert supervisor.cancelled(order_id, contact_id=contact_id, override=STATUTORY)["basis"] == "statutory"
 
 
-def test_a_withdrawal_is_no_goodwill(supervisor, order_at):
+def test_nothing_is_goodwill_while_a_withdrawal_is_open(supervisor, order_at):
     order_id = order_at("after")
-    contact = withdrawal(supervisor, order_id)
-    refused = supervisor.issue(order_id, contact_id=contact["contact_id"], override=GOODWILL)
-    assert (refused.status_code, places(refused)) == (422, ["/override/kind"])
+    request, contact = supervisor.record(order_id).json, withdrawal(supervisor, order_id)
+    for contact_id in (request["contact_id"], contact["contact_id"]):
+        refused = supervisor.issue(order_id, contact_id=contact_id, override=GOODWILL)
+        assert (refused.status_code, places(refused)) == (422, ["/override/kind"])
+    assert supervisor.cancelled(order_id, contact_id=request["contact_id"], override=STATUTORY)["basis"] == "statutory"
+    assert not supervisor.get(f"/v1/contacts/{contact['contact_id']}").json["open"], "the order is cancelled"
 
 
 def test_its_sending_counts_even_if_the_policy_goes_by_the_receipt(agent, order_at):
@@ -204,7 +207,7 @@ def test_another_contact_that_is_resolved_leaves_a_withdrawal_open(agent, superv
 def test_a_cancellation_of_the_order_closes_a_withdrawal_and_a_revocation_opens_it_again(agent, supervisor, order_at):
     order_id = order_at("after")
     contact, request = withdrawal(agent, order_id, channel="post"), agent.record(order_id).json
-    issued = supervisor.cancelled(order_id, contact_id=request["contact_id"], override=GOODWILL)
+    issued = supervisor.cancelled(order_id, contact_id=request["contact_id"], override=STATUTORY)
     assert not agent.get(f"/v1/contacts/{contact['contact_id']}").json["open"]
     revocation = {"reason_code": "customer_kept_order"}
     address = f"/v1/cancellations/{issued['cancellation_id']}/revocation"

@@ -143,3 +143,15 @@ def test_the_open_list_names_the_withdrawal_of_an_order_with_a_late_request(site
     row = next(row for page in pages for row in page.main.every("tr") if order in row.text)
     assert "Withdrawal" in row.text
     assert "2 requests" in row.text
+
+
+def test_whoever_looks_at_the_order_is_led_to_the_open_withdrawal(site, agent, supervisor):
+    order = late(site)
+    agent.press(answer(agent, order), "Record the request")
+    request = site.contact(order).contact_id
+    declared(agent, order)
+    address = f"/console/contacts/{site.contacts(order)[-1].contact_id}"
+    for path in (f"/console/orders/{order}?channel=phone", f"/console/contacts/{request}"):
+        page = supervisor.get(path)
+        assert page.links["To the open withdrawal of 8 April 2026, 10:20"] == address
+        assert "Cancel as goodwill" not in buttons(page)

@@ -32,20 +32,21 @@ def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion
     terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)
+    words = {name: translate(text, order=order) for name, text in _WORDS[withdrawn].items()}
     if contact.contact_point:
         way = translate("%(channel)s, at %(point)s", channel=way, point=contact.contact_point)
     facts = (
-        (translate("Your request"), translate(_REQUEST[withdrawn], order=order)),
+        (translate("Your request"), words["request"]),
         (translate("Sent"), contact.sent_at and instant_text(contact.sent_at, terms.time_zone)),
         (translate("Received"), instant_text(contact.received_at, terms.time_zone)),
         (translate("Channel"), way),
-        (translate(_ENDED[withdrawn]), instant_text(cancellation.issued_at, terms.time_zone)),
+        (words["ended"], instant_text(cancellation.issued_at, terms.time_zone)),
         (translate("Basis"), basis_text(cancellation.basis)),
     )
     return {
         "vendor": terms.vendor_name,
         "reference": format_reference(cancellation.reference),
-        "words": {name: translate(text) for name, text in _WORDS[withdrawn].items()},
+        "words": words,
         "outcome": withdrawn_words(contact) if withdrawn else translate(_OUTCOME[cancellation.basis], order=order),
         "facts": [(label, value) for label, value in facts if value],
         # What the law asks for does not rest on the clause.
@@ -60,19 +61,18 @@ _OUTCOME = {
     Basis.GOODWILL: Message("The order %(order)s is cancelled as a gesture of goodwill."),
 }
 
-_REQUEST = {
-    False: Message("cancellation of the order %(order)s"),
-    True: Message("withdrawal from the contract on the order %(order)s"),
-}
-_ENDED = {False: Message("Cancelled"), True: Message("Ended")}
 _WORDS = {
     False: {
+        "request": Message("cancellation of the order %(order)s"),
+        "ended": Message("Cancelled"),
         "title": Message("Confirmation of your cancellation"),
         "heading": Message("Your cancellation has been received"),
         "next": Message("The cancellation has been passed on to the vendor's billing, which deals with the refund."),
         "footer": Message("This confirms that your cancellation was received. Your statutory rights are not affected."),
     },
     True: {
+        "request": Message("withdrawal from the contract on the order %(order)s"),
+        "ended": Message("Ended"),
         "title": Message("Confirmation of your withdrawal"),
         "heading": Message("Your withdrawal has been received"),
         "next": Message("The withdrawal has been passed on to the vendor's billing, which deals with the refund."),

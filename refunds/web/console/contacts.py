@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Cancellation, Contact, Intent, Order
+from refunds.domain.records import Cancellation, Contact, Intent, Order, OverrideKind
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
@@ -234,7 +234,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
             decision = cancellations.preview(uow, contact_id)[2]
     preview = decision.outcome
-    active = uow.cancellations.active(found.order_id)
+    active, waiting = uow.cancellations.active(found.order_id), contacts.open_withdrawal(uow, found.order_id)
+    overrides = cancellations.fitting_overrides(preview)
     return page(
         "contact.html",
         form,
@@ -244,7 +245,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         on_record=decision.facts.request,
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
-        overrides=cancellations.fitting_overrides(preview),
+        overrides=[kind for kind in overrides if not (waiting and kind is OverrideKind.GOODWILL)],
+        waiting=waiting if waiting and waiting.contact_id != contact_id else None,
         period=information_period(uow.orders.get(found.order_id).ordered_at, preview),
         now=uow.now,
         words=_receipt(found, active),

@@ -46,7 +46,7 @@ class OverrideRequestSchema(StrictSchema):
         required=True,
         metadata={
             "description": "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of "
-            "a withdrawal, or of a request that is one by law; it is the only one for a withdrawal. "
+            "a withdrawal, or of a request that is one by law; while a withdrawal is open, nothing is goodwill. "
             "`contact_point_accepted`: accept as official the number or address that the customer used. "
             "`deadline_accepted`: accept that the request was in time, where the calendar is unknown or the customer "
             "was told a later end before a correction."
