@@ -234,6 +234,7 @@ def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
     """The present facts of an order and of a stored contact about it, with the contact's own times."""
     then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
+    own = then.request is None  # if it was judged by another request, it is that one's entry that these facts tell of
     return Facts(
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
@@ -242,10 +243,10 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         channel=contact.channel,
         contact_point=contact.contact_point,
         cancelled=cancelled,
-        # If it was judged by another request, it is that one's entry that these facts tell of.
-        entered_by_supervisor=then.entered_by_supervisor and then.request is None,
+        entered_by_supervisor=then.entered_by_supervisor and own,
         withdrawal=withdrawal,
-        without_ticket=withdrawal and contact.ticket_ref is None,
+        # A ticket that was named counts, even if the reader may not see it.
+        without_ticket=withdrawal and contact.ticket_ref is None and (then.without_ticket or not own),
     )
 
 

@@ -153,10 +153,11 @@ def test_nothing_is_goodwill_while_a_withdrawal_is_open(supervisor, order_at):
     assert not supervisor.get(f"/v1/contacts/{contact['contact_id']}").json["open"], "the order is cancelled"
 
 
-def test_its_sending_counts_even_if_the_policy_goes_by_the_receipt(agent, order_at):
+def test_its_sending_counts_even_if_the_policy_goes_by_the_receipt(agent, auditor, order_at):
     order_id = order_at("after")
     sent = {"channel": "post", "sent_at": "2026-04-08T21:59:59Z", "ticket_ref": "L-1"}
     contact = withdrawal(agent, order_id, **sent)
+    assert auditor.get(f"/v1/orders/{order_id}/eligibility").json["judged_by_contact"] == contact["contact_id"]
     assert (contact["decision"]["reason"], contact["backdated"]) == ("within_window", True)
     assert agent.cancelled(order_id, contact_id=contact["contact_id"])["basis"] == "policy"
     request = agent.record(order_at("after"), **sent | {"channel": "email"}).json
