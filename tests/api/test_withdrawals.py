@@ -14,34 +14,22 @@ POLICY_CHANNELS, OTHERS = ("phone", "email"), ("web", "post")
 FORBIDDEN = re.compile(r"kulanz|goodwill|gesture|nicht erstattbar|not refundable|kein\w* recht|no right", re.IGNORECASE)
 
 TIMES = ("before", "inside", "after", "after_with_open_request", "cancelled", "refunding")
-ALREADY = ("order_already_cancelled", "order-already-cancelled")
 ASKS_NOTHING = "contact-state-conflict"
 REFUSED, OVERRIDDEN = "not-refundable", "statutory"
+
+ENDED = ("order_already_cancelled", "order-already-cancelled", "order-already-cancelled")
+ANY = {"after_with_open_request": ("within_window", "policy", "policy"), "cancelled": ENDED, "refunding": ENDED}
+IN_TIME_ANYWAY = {
+    "before": ("service_not_yet_provided", "policy", "policy"),
+    "inside": ("within_window", "policy", "policy"),
+}
+NEVER = dict.fromkeys(("before", "inside", "after"), ("channel_not_accepted", REFUSED, OVERRIDDEN))
 EXPECTED = {
-    ("cancel", POLICY_CHANNELS): {
-        "before": ("service_not_yet_provided", "policy", "policy"),
-        "inside": ("within_window", "policy", "policy"),
-        "after": ("window_elapsed", REFUSED, OVERRIDDEN),
-        "after_with_open_request": ("within_window", "policy", "policy"),
-        "cancelled": (*ALREADY, ALREADY[1]),
-        "refunding": (*ALREADY, ALREADY[1]),
-    },
-    ("cancel", OTHERS): {
-        "before": ("channel_not_accepted", REFUSED, OVERRIDDEN),
-        "inside": ("channel_not_accepted", REFUSED, OVERRIDDEN),
-        "after": ("channel_not_accepted", REFUSED, OVERRIDDEN),
-        "after_with_open_request": ("within_window", "policy", "policy"),
-        "cancelled": (*ALREADY, ALREADY[1]),
-        "refunding": (*ALREADY, ALREADY[1]),
-    },
-    ("withdrawal", POLICY_CHANNELS + OTHERS): {
-        "before": ("service_not_yet_provided", "policy", "policy"),
-        "inside": ("within_window", "policy", "policy"),
-        "after": ("withdrawal_needs_supervisor", REFUSED, OVERRIDDEN),
-        "after_with_open_request": ("within_window", "policy", "policy"),
-        "cancelled": (*ALREADY, ALREADY[1]),
-        "refunding": (*ALREADY, ALREADY[1]),
-    },
+    ("cancel", POLICY_CHANNELS): ANY | IN_TIME_ANYWAY | {"after": ("window_elapsed", REFUSED, OVERRIDDEN)},
+    ("cancel", OTHERS): ANY | NEVER,
+    ("withdrawal", POLICY_CHANNELS + OTHERS): ANY
+    | IN_TIME_ANYWAY
+    | {"after": ("withdrawal_needs_supervisor", REFUSED, OVERRIDDEN)},
 }
 EXPECTED |= {
     ("question", channels): {
