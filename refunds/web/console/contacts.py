@@ -230,11 +230,13 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
+    order = None
     if found.is_open:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
-            decision = cancellations.preview(uow, contact_id)[2]
-    preview = decision.outcome
-    active, waiting = uow.cancellations.active(found.order_id), contacts.open_withdrawal(uow, found.order_id)
+            _, order, decision = cancellations.preview(uow, contact_id)
+    preview, order = decision.outcome, order or uow.orders.get(found.order_id)
+    active = uow.cancellations.active(found.order_id)
+    waiting = None if preview.eligible else contacts.open_withdrawal(uow, found.order_id)
     overrides = cancellations.fitting_overrides(preview)
     return page(
         "contact.html",
@@ -247,7 +249,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         active=active,
         overrides=[kind for kind in overrides if not (waiting and kind is OverrideKind.GOODWILL)],
         waiting=waiting if waiting and waiting.contact_id != contact_id else None,
-        period=information_period(uow.orders.get(found.order_id).ordered_at, preview),
+        period=information_period(order.ordered_at, preview),
         now=uow.now,
         words=_receipt(found, active),
         names=uow.users.names([found.recorded_by, found.resolved_by or ""]),

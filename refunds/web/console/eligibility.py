@@ -309,7 +309,7 @@ def _answer(
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
         period=information_period(order.ordered_at, outcome) if order else None,
         now=uow.now,
-        waiting=contacts.open_withdrawal(uow, order.order_id) if order else None,
+        waiting=None if outcome.eligible or order is None else contacts.open_withdrawal(uow, order.order_id),
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 
