@@ -195,7 +195,7 @@ def _overridden(
     allows it; the decision is made again with it.
     """
     if override.kind is OverrideKind.GOODWILL:
-        if contacts.open_withdrawal(uow, locked.order.order_id):
+        if decision.facts.withdrawal:
             detail = Message("must be statutory: the customer has declared a withdrawal")
             raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
         return decision, override

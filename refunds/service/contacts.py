@@ -118,11 +118,6 @@ def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
     return contact
 
 
-def open_withdrawal(uow: UnitOfWork, order_id: str) -> Contact | None:
-    """The earliest open withdrawal from an order; None if there is none."""
-    return next((one for one in uow.contacts.open_about([order_id]) if one.intent is Intent.WITHDRAWAL), None)
-
-
 def _are_requests(*found: Contact) -> bool:
     """Whether all of these contacts are mere requests, which are resolved together."""
     return all(contact.intent is Intent.CANCEL for contact in found)

@@ -207,19 +207,22 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None
 def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
     """The decision that answers a question about an order: the one on it or, if that refuses, an open request's.
 
-    A request that was in time is not too late because the customer asks again; see `request_in_time`.
+    A request that was in time is not too late because the customer asks again, and a withdrawal that waits for a
+    supervisor is not forgotten; see `request_on_record`. A withdrawal itself is answered by no other one that waits.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
-    return request_in_time(uow, order, decision.facts.received_at, besides) or decision
+    found = request_on_record(uow, order, decision.facts.received_at, besides)
+    return found if found and (found.eligible or not decision.facts.withdrawal) else decision
 
 
-def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """The decision on the earliest open request about an order that was in time; None if there is none.
+def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
+    """The decision on the earliest open request about an order that was in time, or else on the earliest withdrawal.
 
-    The order must not be cancelled. Each request that was received by `at` is judged anew, on the present facts and
-    its own times, but for the contact `besides`, which is about to be superseded.
+    None if there is none. The order must not be cancelled. Each request that was received by `at` is judged anew, on the
+    present facts and its own times, but for the contact `besides`, which is about to be superseded.
     """
+    waiting = None
     for contact in uow.contacts.open_about([order.order_id]):
         if contact.received_at > at or contact.contact_id == besides:
             continue
@@ -228,7 +231,8 @@ def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | 
             decision = decided(uow, order, facts)
             if decision.eligible:
                 return decision
-    return None
+            waiting = waiting or (decision if decision.facts.withdrawal else None)
+    return waiting
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:

@@ -131,14 +131,20 @@ def test_a_withdrawal_can_be_recorded_and_cancelled_in_one_step(agent, superviso
     assert supervisor.cancelled(order_id, contact_id=contact_id, override=STATUTORY)["basis"] == "statutory"
 
 
-def test_nothing_is_goodwill_while_a_withdrawal_is_open(supervisor, order_at):
+def test_an_open_withdrawal_answers_for_its_order(agent, supervisor, order_at, now):
     order_id = order_at("after")
-    request, contact = supervisor.record(order_id).json, withdrawal(supervisor, order_id)
-    for contact_id in (request["contact_id"], contact["contact_id"]):
-        refused = supervisor.issue(order_id, contact_id=contact_id, override=GOODWILL)
-        assert (refused.status_code, places(refused)) == (422, ["/override/kind"])
-    assert supervisor.cancelled(order_id, contact_id=request["contact_id"], override=STATUTORY)["basis"] == "statutory"
-    assert not supervisor.get(f"/v1/contacts/{contact['contact_id']}").json["open"], "the order is cancelled"
+    request, contact = agent.record(order_id).json, withdrawal(agent, order_id)
+    now.shift(timedelta(days=2))
+    decision = agent.get(f"/v1/orders/{order_id}/eligibility").json
+    assert (decision["verdict"], decision["judged_by_contact"]) == ("needs_supervisor", contact["contact_id"])
+    assert agent.record(order_id).json["decision"]["reason"] == "withdrawal_needs_supervisor"
+    assert withdrawal(agent, order_id)["decision"]["judged_by_contact"] is None
+    for one in (request, contact):
+        refused = supervisor.issue(order_id, contact_id=one["contact_id"], override=GOODWILL)
+        assert (refused.status_code, places(refused)) == (422, ["/override/kind"]), "the law's is no goodwill"
+    issued = supervisor.cancelled(order_id, contact_id=request["contact_id"], override=STATUTORY)
+    assert (issued["basis"], issued["contact_id"]) == ("statutory", contact["contact_id"])
+    assert issued["refund_due_by"] == "2026-04-23", "14 days after the withdrawal"
 
 
 def test_its_sending_counts_even_if_the_policy_goes_by_the_receipt(agent, auditor, order_at):

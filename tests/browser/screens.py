@@ -84,6 +84,7 @@ SCREENS = (
     ),
     Screen("answer-withdrawal", "anna", lambda _: "/console/orders/A-1011?channel=post"),
     Screen("answer-withdrawal-goodwill", "samuel", lambda _: "/console/orders/A-1011?channel=phone"),
+    Screen("answer-withdrawal-open", "samuel", lambda _: "/console/orders/A-1009?channel=phone"),
     Screen("record-withdrawal", "anna", lambda _: "/console/orders/A-1011/record?intent=withdrawal&channel=post"),
     Screen("withdrawal", "anna", lambda s: f"/console/contacts/{s.withdrawal}"),
     Screen("withdrawal-supervisor", "samuel", lambda s: f"/console/contacts/{s.withdrawal}"),

@@ -153,5 +153,8 @@ def test_whoever_looks_at_the_order_is_led_to_the_open_withdrawal(site, agent, s
     address = f"/console/contacts/{site.contacts(order)[-1].contact_id}"
     for path in (f"/console/orders/{order}?channel=phone", f"/console/contacts/{request}"):
         page = supervisor.get(path)
-        assert page.links["To the open withdrawal of 8 April 2026, 10:20"] == address
+        assert "A withdrawal: a supervisor must decide" in page.text
+        assert "Not refundable" not in page.main.one("div", class_="verdict").text
         assert "Cancel as goodwill" not in buttons(page)
+        assert primary(page) == "To the open withdrawal of 8 April 2026, 10:20"
+        assert supervisor.press(page, primary(page)).path == address

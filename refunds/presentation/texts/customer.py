@@ -32,7 +32,7 @@ _SPOKEN: Texts = {
         "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?"
     ),
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
-        "I am recording your withdrawal now. You will get a confirmation of its receipt, and will hear from us."
+        "We have received your withdrawal. A colleague is dealing with it, and you will hear from us."
     ),
     Reason.WINDOW_ELAPSED: Message(
         "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
@@ -72,7 +72,8 @@ _WRITTEN: Texts = {
         "you want, please tell us."
     ),
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
-        "We have received your withdrawal from your order%(number)s, and you will hear from us."
+        "We have received your withdrawal from your order%(number)s. A colleague is dealing with it, and you will hear "
+        "from us."
     ),
     Reason.WINDOW_ELAPSED: Message(
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "

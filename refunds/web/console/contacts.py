@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Cancellation, Contact, Intent, Order, OverrideKind
+from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
@@ -70,7 +70,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         # The time that is shown is the time that is recorded, even if the agent waits before sending.
         entry=how and replace(how, received_at=how.received_at or uow.now),
         outcome=decision.outcome if decision else None,
-        on_record=decision and decision.facts.request,
+        on_record=decision and decision.eligible and decision.facts.request,
         override=override,
         needs_evidence=bool(own and contact is None and contacts.needs_evidence(own, intent)),
         points=own.official_points if own else (),
@@ -236,19 +236,17 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
             _, order, decision = cancellations.preview(uow, contact_id)
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
     active = uow.cancellations.active(found.order_id)
-    waiting = None if preview.eligible else contacts.open_withdrawal(uow, found.order_id)
-    overrides = cancellations.fitting_overrides(preview)
     return page(
         "contact.html",
         form,
         contact=found,
         outcome=found.outcome,
         preview=preview,
-        on_record=decision.facts.request,
+        on_record=decision.facts.request if preview.eligible else None,
+        waiting=None if preview.eligible else decision.facts.request,
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
-        overrides=[kind for kind in overrides if not (waiting and kind is OverrideKind.GOODWILL)],
-        waiting=waiting if waiting and waiting.contact_id != contact_id else None,
+        overrides=cancellations.fitting_overrides(preview),
         period=information_period(order.ordered_at, preview),
         now=uow.now,
         words=_receipt(found, active),

@@ -269,9 +269,9 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
     """The decision on an open request that was in time, to be shown first; None if there is none."""
-    if decision.facts.request:
-        return decision
-    return orders.request_in_time(uow, order, decision.facts.received_at) if decision.eligible else None
+    if decision.eligible and not decision.facts.request:
+        decision = orders.request_on_record(uow, order, decision.facts.received_at) or decision
+    return decision if decision.eligible and decision.facts.request else None
 
 
 def _answer(
@@ -309,7 +309,7 @@ def _answer(
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
         period=information_period(order.ordered_at, outcome) if order else None,
         now=uow.now,
-        waiting=None if outcome.eligible or order is None else contacts.open_withdrawal(uow, order.order_id),
+        waiting=None if outcome.eligible else decision.facts.request,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 
