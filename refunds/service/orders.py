@@ -219,8 +219,8 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
     """The decision on the earliest open request about an order that was in time, or else on the earliest withdrawal.
 
-    None if there is none. The order must not be cancelled. Each request that was received by `at` is judged anew, on the
-    present facts and its own times, but for the contact `besides`, which is about to be superseded.
+    None if there is none. The order must not be cancelled. Each request that was received by `at` is judged anew, on
+    the present facts and its own times, but for the contact `besides`, which is about to be superseded.
     """
     waiting = None
     for contact in uow.contacts.open_about([order.order_id]):

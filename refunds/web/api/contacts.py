@@ -53,10 +53,10 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
     order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
     the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
-    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an
-    open withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever channel the
-    policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it. It can
-    supersede a request that was refused.
+    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
+    withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
+    channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
+    It can supersede a request that was refused.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])

@@ -194,9 +194,9 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     """Decide whether a registered order can be cancelled
 
     Uses the registered facts and whether the order is already cancelled. Use it to answer a customer whose contact need
-    not be recorded. If the request would be refused and an open one is on record that was in time, or a withdrawal, the decision
-    is that one's, which `judged_by_contact` names. The `information_period` says when 14 days after the order end; nothing
-    is decided by it. Records nothing.
+    not be recorded. If the request would be refused and an open one is on record that was in time, or a withdrawal, the
+    decision is that one's, which `judged_by_contact` names. The `information_period` says when 14 days after the order
+    end; nothing is decided by it. Records nothing.
     """
     order = uow.orders.get(order_id)
     decision = orders.eligibility(uow, order, query.get("requested_at"), query.get("channel"))
