@@ -12,7 +12,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from refunds.domain.business_days import BusinessCalendar, Window, days_ahead
+from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
@@ -249,7 +249,11 @@ def decide(
             and calendar.day_codes(window) == promise.day_codes
         ):
             laid = _kept(promise, version, known)
-            if kept := deadline is None or deadline < laid[2]:
+            if window is None or deadline is None or deadline < laid[2]:
+                kept = True
+            elif deadline == laid[2]:  # only `end_week` or another service day can make up for a told date
+                kept = _counts_told_date(promise, window, calendar)
+            if kept:
                 calendar, window, deadline = laid
     at_contact = contact_version or version
     return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
@@ -271,6 +275,13 @@ def _kept(
         if deadline >= promise.deadline:
             return calendar, window, deadline
     return known, told, promise.deadline
+
+
+def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCalendar) -> bool:
+    """Whether a date counts in a window of which the order was told that it does not count."""
+    told = {day.date for day in promise.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
+    days = explained(window.service_day, calendar.day_codes(window))
+    return any(day.date in told for day in days if day.status is DayStatus.COUNTED)
 
 
 def _already_cancelled(case: Decision) -> bool:

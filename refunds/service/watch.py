@@ -42,7 +42,7 @@ KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
 
 ENDED = timedelta(days=14)
-"""How long after its end a window is still compared: by other data it may end later, and so be open again."""
+"""How long after its end a window is still compared: by other data it may end later, and contacts are entered late."""
 
 RECENT = timedelta(days=14)
 """How long agents are told of changed data."""
@@ -225,17 +225,14 @@ class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
-        self._policies, self._now = uow.policies, micros(uow.now)
+        self._policies = uow.policies
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows whose order has another end by today's data, or is told another.
-
-        Those of windows that have ended all the same are left out.
-        """
+        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
         for row in rows:
-            if (ends := self._ends(row)) and ends[1] > self._now:
+            if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:

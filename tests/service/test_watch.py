@@ -134,11 +134,11 @@ def test_a_window_that_has_ended_is_open_again_if_the_other_data_end_it_later(st
     assert told(store, "A-1") == promised(store, "A-1") == LATER
 
 
-def test_a_window_that_has_ended_by_the_other_data_too_is_not_watched(store, clock):
+def test_a_window_that_has_ended_two_weeks_ago_is_not_watched(store, clock):
     register(store, "A-1")
-    clock.move_to(LATER)
-    for data in ({"added": [GAINED]}, {"lost": [LOST]}):
-        with other_holidays("9.1", **data):
+    clock.move_to(TOLD + watch.ENDED)
+    for number, data in (("9.1", {"added": [GAINED]}), ("9.2", {"lost": [LOST]})):
+        with other_holidays(number, **data):
             watched = watch.watch(store)
             assert (watched.longer, watched.kept) == (0, 0)
     assert promised(store, "A-1") == TOLD

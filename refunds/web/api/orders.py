@@ -294,5 +294,7 @@ def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
         raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match: * names none."))
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
     if not any(seen):
-        raise PreconditionFailed(Message("The If-Match is not an ETag of the order."))
+        raise PreconditionFailed(
+            Message("If-Match is no ETag of the order: read the order, and send its ETag with the quotes.")
+        )
     return orders.correct(uow, facts, reason, {int(tag[1]) for tag in seen if tag})
