@@ -235,7 +235,7 @@ def decide(
     """
     terms = version.terms
     requested_at = facts.received_at
-    if terms.timely_by is TimelyBy.SENT and facts.sent_at is not None:
+    if facts.sent_at is not None and (facts.withdrawal or terms.timely_by is TimelyBy.SENT):
         requested_at = facts.sent_at
     window = deadline = None
     known, kept = calendar, False
@@ -297,6 +297,8 @@ def _already_cancelled(case: Decision) -> bool:
 
 
 def _channel_not_accepted(case: Decision) -> bool:
+    if case.facts.withdrawal:
+        return False
     channels = Channel if case.facts.channel is None else (case.facts.channel,)
     return not any(case.version.terms.channel(channel).accepted for channel in channels)
 
@@ -304,7 +306,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 def _unofficial_contact_point(case: Decision) -> bool:
     """Whether the contact point is none of the vendor's official ones, and no supervisor accepted it."""
     point = case.facts.contact_point
-    if point is None or case.facts.contact_point_accepted:
+    if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
     return bool(case.official_points) and point not in case.official_points
 
@@ -314,7 +316,19 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    return not case.provided and not (case.provided_when_recorded and _late_entry(case))
+    doubtful = _late_entry(case) or _unproven(case)
+    return not case.provided and not (case.provided_when_recorded and doubtful)
+
+
+def _unproven(case: Decision) -> bool:
+    """Whether it is a withdrawal without the ticket that a request, made and entered at the same times, would need."""
+    return case.facts.without_ticket and case.version.terms.evidence_after_deadline and case.backdated
+
+
+def _withdrawn_late(case: Decision) -> bool:
+    """Whether it is a withdrawal that the contractual window does not settle: whether the law does, people decide."""
+    doubts = (_elapsed, _calendar_unknown, _late_entry, _unproven)
+    return case.facts.withdrawal and any(applies(case) for applies in doubts)
 
 
 def _elapsed(case: Decision) -> bool:
@@ -374,6 +388,7 @@ _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
     (Reason.CHANNEL_NOT_ACCEPTED, _channel_not_accepted),
     (Reason.UNOFFICIAL_CONTACT_POINT, _unofficial_contact_point),
     (Reason.SERVICE_NOT_YET_PROVIDED, _not_yet_provided),
+    (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, _withdrawn_late),
     (Reason.WINDOW_ELAPSED, _elapsed),
     (Reason.CALENDAR_UNKNOWN, _calendar_unknown),
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, _late_entry),

@@ -79,12 +79,12 @@ class Contacts(OfOrders[Contact]):
         self._tx.run(sql, order_id=order_id)
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the contacts that ask to cancel an order back on the open list, once it is no longer cancelled.
+        """Put the requests and withdrawals about an order back on the open list, once it is no longer cancelled.
 
         Resolved and superseded ones stay off it. The journal has no event of it. The order's state is not checked.
         """
         self._tx.run(
-            "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
+            "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",
             order_id=order_id,
         )
@@ -92,12 +92,13 @@ class Contacts(OfOrders[Contact]):
     def judged_by(self, policy: str) -> Iterator[Row]:
         """The row of every contact that is not superseded, of the orders under a policy, order by order.
 
-        Questions and resolved contacts are included. A row has `order_id`, `contact_id`, `decision` as it is stored,
-        and the `region` of the order.
+        Questions and resolved contacts are included; withdrawals are not, as no policy refuses them. A row has
+        `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
-            " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
+            " WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal'"
+            " ORDER BY contacts.order_id, contact_id",
             policy=policy,
         )
 

@@ -204,7 +204,7 @@ def test_the_examples_of_records_work_in_sequence(app, now):
         ("Refusal", 409, refused),
         ("Cancellation", 201, supervised),
         ("Contact", 200, resolved),
-        ("Decision", 200, desk.get("/v1/orders/A-1001/eligibility")),
+        ("OrderDecision", 200, desk.get("/v1/orders/A-1001/eligibility")),
         ("Order", 200, desk.get("/v1/orders/A-1001")),
         ("Contact", 200, desk.get(contact.headers["Location"])),
         ("Cancellation", 200, desk.get(url)),

@@ -191,10 +191,10 @@ class Life:
 
     def _ask_at_the_end(self, uow, order_id, deadline):
         """Ask at the last moment that was told, also of those who called before the facts were corrected."""
-        asked = orders.eligibility(uow, order_id, deadline - MOMENT)
+        asked = orders.eligibility(uow, uow.orders.get(order_id), deadline - MOMENT)
         assert asked.reason is Reason.WITHIN_WINDOW
         if self.contacts.get(order_id, deadline) > deadline:
-            corrected = orders.eligibility(uow, order_id, self.contacts[order_id] - MOMENT)
+            corrected = orders.eligibility(uow, uow.orders.get(order_id), self.contacts[order_id] - MOMENT)
             if corrected.recorded.outcome.verdict is Verdict.REFUSED:
                 raise WentBack(f"{order_id} was told {self.contacts[order_id]} before its facts were corrected")
 

@@ -73,7 +73,7 @@ class Life:
             }
             for order_id, end in told.items():
                 assert end >= self.ends.get(order_id, end), order_id
-                asked = orders.eligibility(uow, order_id, end - MOMENT)
+                asked = orders.eligibility(uow, uow.orders.get(order_id), end - MOMENT)
                 assert (asked.eligible, asked.reason) == (True, Reason.WITHIN_WINDOW)
         later = {order_id for order_id, end in told.items() if end > self.ends.get(order_id, end)}
         self.ends |= told

@@ -19,6 +19,7 @@ from refunds.web.schemas.contacts import (
     EXAMPLE,
     LINKS,
     RESOLUTION,
+    WITHDRAWAL,
     ContactListSchema,
     ContactQuerySchema,
     ContactRequestSchema,
@@ -39,6 +40,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
     body=ContactRequestSchema,
     body_examples={
         "call": {"summary": "A call", "value": CALL},
+        "withdrawal": {"summary": "A withdrawal by letter", "value": WITHDRAWAL},
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
     },
     path=ORDER_ID_HELP,
@@ -51,8 +53,10 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
     order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
     the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
-    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, a late
-    contact gets the decision by that request.
+    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
+    withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
+    channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
+    It can supersede a request that was refused.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -123,7 +127,8 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
     """Resolve a contact
 
     Closes an open request, and all others about its order, without a cancellation, with a reason. Use it when the
-    customer no longer asks for a cancellation. Sending the same reason again changes nothing. Records the resolution
-    and the event `contact.resolved` of each.
+    customer no longer asks for a cancellation. A withdrawal is closed only by itself, and needs the scope
+    `cancellations:override`. Sending the same reason again changes nothing. Records the resolution and the event
+    `contact.resolved` of each.
     """
     return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"])))

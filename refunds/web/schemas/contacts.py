@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.records import Intent
+from refunds.domain.records import ASKING, Intent
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -15,11 +15,28 @@ from refunds.web.schemas.request_fields import After, Limit, RecordId
 class InlineContactSchema(StrictSchema):
     """A contact that asks for a cancellation and is recorded with it."""
 
-    channel = Choice(Channel, required=True, metadata={"description": "How the customer made contact."})
-    received_at = Instant(
-        metadata={"description": "When the call came or the e-mail arrived, not when it was entered. Default: now."}
+    intent = Choice(
+        ASKING,
+        metadata={
+            "description": "Default `cancel`. `withdrawal`: the customer withdraws from the contract by law, whatever "
+            "the policy says."
+        },
     )
-    sent_at = Instant(allow_none=True, metadata={"description": "When the e-mail was sent, if that is known."})
+    channel = Choice(
+        Channel,
+        required=True,
+        metadata={
+            "description": "How the customer made contact. By `web` and `post`, no policy accepts a request, and only "
+            "withdrawals count."
+        },
+    )
+    received_at = Instant(
+        metadata={"description": "When the call came or the message arrived, not when it was entered. Default: now."}
+    )
+    sent_at = Instant(
+        allow_none=True,
+        metadata={"description": "When it was sent, if that is known. Of a withdrawal, this time counts."},
+    )
     contact_point = Line(
         254, allow_none=True, metadata={"description": "The vendor's number or address that the customer used."}
     )
@@ -43,7 +60,14 @@ class InlineContactSchema(StrictSchema):
 class ContactRequestSchema(InlineContactSchema):
     """A contact about an order."""
 
-    intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
+    intent = Choice(
+        Intent,
+        metadata={
+            "description": "What the customer wants. Default `cancel`. `withdrawal`: to withdraw from the contract by "
+            "law. It is recorded whatever the policy says, and refused by nothing; after the window a supervisor "
+            "decides."
+        },
+    )
 
 
 class ResolutionRequestSchema(StrictSchema):
@@ -67,7 +91,7 @@ class ContactSchema(response_fields.ResponseSchema):
     order_id = response_fields.String("The order that it is about.")
     intent = response_fields.Code(Intent, "What the customer wanted.")
     channel = response_fields.Code(Channel, "How the customer made contact.")
-    sent_at = response_fields.Instant("When the e-mail was sent, if that is known.", allow_none=True)
+    sent_at = response_fields.Instant("When it was sent, if that is known.", allow_none=True)
     received_at = response_fields.Instant("When it was received.")
     recorded_at = response_fields.Instant("When it was entered, by the service's own clock.")
     recorded_by = response_fields.String("Who entered it.")
@@ -112,6 +136,14 @@ class ContactQuerySchema(QuerySchema):
 
 
 CALL = {"channel": "phone", "received_at": "2026-04-08T23:05:00+02:00", "from_detail": "+4989123456"}
+
+WITHDRAWAL = {
+    "channel": "post",
+    "intent": "withdrawal",
+    "sent_at": "2026-04-08T12:00:00+02:00",
+    "received_at": "2026-04-10T09:00:00+02:00",
+    "ticket_ref": "scan-4711",
+}
 
 
 CONTACT = {
