@@ -119,7 +119,7 @@ def operations():
         (path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method in {"get", "post", "put", "delete"}
+        if method in {"get", "post", "put", "patch", "delete"}
     ]
 
 

@@ -136,7 +136,7 @@ def contacts(ask):
     ask("contacts", "GET", "/v1/contacts?open=true")
     ask.screen("open", "open")
     ask.screen("contact", f"contacts/{contact['contact_id']}")
-    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason": "stays"})
+    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason_code": "customer_kept_order"})
 
 
 def cancellations(ask):

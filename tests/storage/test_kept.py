@@ -16,11 +16,12 @@ from sqlite_utils import Database
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.records import Cancellation, State, personal
+from refunds.domain.records import Cancellation, ResolutionReason, State, personal
 from refunds.domain.references import parse_request_number
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
-from refunds.service import contacts, events, publication
+from refunds.service import contacts, events, publication, resolutions
 from refunds.service.replay import Replayed, replay
+from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.storage import migrations
 from refunds.storage.cancellations import CANCELLATIONS
@@ -112,6 +113,9 @@ SINCE = {
     EventType.CANCELLATION_REFUND_BEGUN: "0005_refunds",
     EventType.CANCELLATION_REFUND_FAILED: "0005_refunds",
     EventType.ORDER_PROMISED: "0006_promises",
+    EventType.CONTACT_REOPENED: "0007_answers",
+    EventType.CONTACT_ACKNOWLEDGED: "0007_answers",
+    EventType.CONTACT_COMPLETED: "0007_answers",
 }
 
 
@@ -136,7 +140,9 @@ def test_a_kept_database_can_be_written_to(store):
     with store.write(COMMAND_LINE) as uow:
         contact = next(one for one in uow.contacts.paginate(limit=200, open=True) if one.resolved_at is None)
         together = uow.contacts.open_about([contact.order_id])
-        contacts.resolve(uow, contact.contact_id, "Hat sich erledigt.")
+        resolutions.resolve(
+            uow, contact.contact_id, Resolution(reason_code=ResolutionReason.OTHER, reason="Hat sich erledigt.")
+        )
     assert verified(store).events == before + len(together)
 
 

@@ -15,9 +15,10 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
-from refunds.service import cancellations, contacts, watch
+from refunds.service import cancellations, contacts, resolutions, watch
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
+from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
@@ -250,5 +251,5 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 )
 def resolve(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Resolve an open request, for a reason: close it without a cancellation. Then show it again."""
-    contacts.resolve(uow, contact_id, form.read(ResolutionRequestSchema)["reason"])
+    resolutions.resolve(uow, contact_id, Resolution(**form.read(ResolutionRequestSchema)))
     return to("contact", contact_id=contact_id)
