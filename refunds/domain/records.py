@@ -15,6 +15,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
 from refunds.domain.references import format_request_number
+from refunds.domain.resolutions import ResolutionReason
 
 
 def personal() -> Any:
@@ -88,39 +89,6 @@ class RevocationReason(StrEnum):
 
 REVOCABLE_FOR = (RevocationReason.ENTERED_IN_ERROR, RevocationReason.CUSTOMER_KEPT_ORDER)
 """The reasons that a new revocation can have."""
-
-
-class ResolutionReason(StrEnum):
-    """Why a request was ended without a cancellation."""
-
-    CUSTOMER_KEPT_ORDER = "customer_kept_order"
-    DUPLICATE = "duplicate"
-    """Another contact about the same order asks for the same."""
-    ENTERED_IN_ERROR = "entered_in_error"
-    ANSWERED_IN_WRITING = "answered_in_writing"
-    OTHER = "other"
-    """As its free text says."""
-
-
-ENDS_A_TIMELY_REQUEST = (
-    ResolutionReason.CUSTOMER_KEPT_ORDER,
-    ResolutionReason.DUPLICATE,
-    ResolutionReason.ENTERED_IN_ERROR,
-)
-"""The reasons for which a request that was in time, or needs a supervisor, is resolved without one."""
-
-RESOLVABLE_FOR: Mapping[Intent, tuple[ResolutionReason, ...]] = {
-    Intent.CANCEL: (*ENDS_A_TIMELY_REQUEST, ResolutionReason.OTHER),
-}
-"""The reasons for which contacts are resolved, by the intents of those that can be open."""
-
-
-class ReopeningReason(StrEnum):
-    """Why a resolved request is open again."""
-
-    ENTERED_IN_ERROR = "entered_in_error"
-    """Its resolution was."""
-    CUSTOMER_ASKED_AGAIN = "customer_asked_again"
 
 
 class RefundEndReason(StrEnum):

@@ -1,5 +1,6 @@
 """What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,18 +10,17 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Outcome, Verdict
 from refunds.domain.permissions import Scope
-from refunds.domain.records import (
-    ENDS_A_TIMELY_REQUEST,
-    RESOLVABLE_FOR,
-    Contact,
-    Order,
-    ReopeningReason,
-    ResolutionReason,
-)
+from refunds.domain.records import Contact, Intent
+from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import CallersError, ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
 from refunds.service import contacts, orders
 from refunds.service.orders import AHEAD
 from refunds.storage.unit_of_work import UnitOfWork
+
+RESOLVABLE_FOR: Mapping[Intent, tuple[ResolutionReason, ...]] = {
+    Intent.CANCEL: (*ENDS_A_TIMELY_REQUEST, ResolutionReason.OTHER),
+}
+"""The reasons for which contacts are resolved, by the intents of those that can be open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +96,19 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
     explained and is not, or `duplicate_of` is no contact that it can repeat, and `Forbidden` if one of them was in time
     or needs a supervisor, the reason does not end such a one, and the principal is none.
     """
-    contact = _get_for_update(uow, contact_id)
+    contact, code = _get_for_update(uow, contact_id), given.reason_code
     if not contact.is_open:
         earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
-        if contact.resolved_at is None or earlier != (given.reason_code, given.reason, given.duplicate_of):
+        if contact.resolved_at is None or earlier != (code, given.reason, given.duplicate_of):
             raise ContactStateConflict(_why_closed(contact), contact.state)
         return contact
-    order = uow.orders.get(contact.order_id)
-    _require_fit(uow, order, contact, given)
-    ended = [
-        one for one in uow.contacts.open_about([order.order_id]) if given.reason_code in RESOLVABLE_FOR[one.intent]
-    ]
-    if given.reason_code is ResolutionReason.DUPLICATE:
-        ended = [contact]
-    if given.reason_code not in ENDS_A_TIMELY_REQUEST and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+    _require_fit(uow, contact, given)
+    ended = [contact]
+    if code is not ResolutionReason.DUPLICATE:
+        ended = [one for one in uow.contacts.open_about([contact.order_id]) if code in RESOLVABLE_FOR[one.intent]]
+    if code not in ENDS_A_TIMELY_REQUEST and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         for one in ended:
-            if _is_timely(uow, order, one):
+            if _is_timely(uow, one):
                 raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))
     return {one.contact_id: resolve_locked(uow, one, given) for one in ended}[contact_id]
 
@@ -166,8 +163,7 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
 
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     """The contacts that an open one may be a duplicate of."""
-    order, found = uow.orders.get(contact.order_id), uow.contacts.of_order(contact.order_id)
-    return [one for one in found if _no_original(uow, order, contact, one) is None]
+    return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
 
 
 def _get_for_update(uow: UnitOfWork, contact_id: str) -> Contact:
@@ -188,7 +184,7 @@ def _spelt(uow: UnitOfWork, contact: Contact, channel: Channel, to: str) -> str 
     return None if spelt == contact.from_detail else spelt
 
 
-def _require_fit(uow: UnitOfWork, order: Order, contact: Contact, given: Resolution) -> None:
+def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
     """Raise `InvalidInput` if a resolution does not fit the contact."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
@@ -201,19 +197,19 @@ def _require_fit(uow: UnitOfWork, order: Order, contact: Contact, given: Resolut
         (not is_duplicate and named is not None, "/duplicate_of", Message("is only for duplicates"), "contradiction"),
     ]
     if is_duplicate and named is not None:
-        flaw = _no_original(uow, order, contact, uow.contacts.find(named))
+        flaw = _no_original(uow, contact, uow.contacts.find(named))
         flaws.append((flaw is not None, "/duplicate_of", flaw or unfit, "no_original"))
     errors = [FieldError(pointer, detail, code) for holds, pointer, detail, code in flaws if holds]
     if errors:
         raise InvalidInput(errors)
 
 
-def _no_original(uow: UnitOfWork, order: Order, contact: Contact, other: Contact | None) -> Message | None:
+def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
     """Why a contact cannot be a duplicate of another one; None if it can.
 
     A request that was in time is no duplicate of one that was not: with the other it would be lost.
     """
-    if other is None or other.order_id != order.order_id:
+    if other is None or other.order_id != contact.order_id:
         return Message("must be the id of a contact about this order")
     following, repeated = other.superseded_by, other.duplicate_of
     flaws = (
@@ -222,15 +218,16 @@ def _no_original(uow: UnitOfWork, order: Order, contact: Contact, other: Contact
         (other.intent is not contact.intent, Message("must be a contact that asks for the same")),
         (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
         (
-            _is_timely(uow, order, contact) and not _is_timely(uow, order, other),
+            _is_timely(uow, contact) and not _is_timely(uow, other),
             Message("was too late, and this contact was not: it is the other one that is the duplicate"),
         ),
     )
     return next((flaw for holds, flaw in flaws if holds), None)
 
 
-def _is_timely(uow: UnitOfWork, order: Order, contact: Contact) -> bool:
+def _is_timely(uow: UnitOfWork, contact: Contact) -> bool:
     """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
+    order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
     with suppress(CallersError):  # the order's policy may be another one since, which had no version then
         outcomes.append(orders.decided(uow, order, orders.facts_of(order, contact, cancelled=False)).outcome)

@@ -4,15 +4,8 @@ from datetime import datetime, timedelta
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.domain.records import (
-    UNSETTLED,
-    Cancellation,
-    RefundEndReason,
-    ResolutionReason,
-    RevocationReason,
-    State,
-    UnsettleReason,
-)
+from refunds.domain.records import UNSETTLED, Cancellation, RefundEndReason, RevocationReason, State, UnsettleReason
+from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
 from refunds.service import resolutions
 from refunds.service.orders import AHEAD

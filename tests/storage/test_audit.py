@@ -21,17 +21,8 @@ from psycopg import sql as composed
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import GENESIS, WITHOUT_RECORD, EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
-from refunds.domain.records import (
-    Intent,
-    OverrideKind,
-    RefundEndReason,
-    ReopeningReason,
-    ResolutionReason,
-    RevocationReason,
-    State,
-    UnsettleReason,
-    User,
-)
+from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
@@ -150,7 +141,7 @@ def resolved(uow, i):
 
 
 def answered(uow, i):
-    contact = contacts.record(uow, register(uow, i).order_id, call())
+    contact = contacts.record(uow, register(uow, i).order_id, call(note=None))
     resolutions.acknowledge(uow, contact.contact_id, channel=Channel.EMAIL, to="kim@example.org")
     resolutions.complete(uow, contact.contact_id, ticket_ref="T-1", note="she was told")
 

@@ -16,8 +16,9 @@ from sqlite_utils import Database
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.records import Cancellation, ResolutionReason, State, personal
+from refunds.domain.records import Cancellation, State, personal
 from refunds.domain.references import parse_request_number
+from refunds.domain.resolutions import ResolutionReason
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
 from refunds.service import contacts, events, publication, resolutions
 from refunds.service.replay import Replayed, replay

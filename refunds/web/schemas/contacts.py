@@ -5,8 +5,9 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.records import ENDS_A_TIMELY_REQUEST, Intent, ReopeningReason, ResolutionReason
+from refunds.domain.records import Intent
 from refunds.domain.references import parse_request_number
+from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import any_of
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text, checked
 from refunds.schemas.orders import OrderId

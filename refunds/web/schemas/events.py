@@ -9,16 +9,8 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
-from refunds.domain.records import (
-    Basis,
-    Intent,
-    PromiseCause,
-    RefundEndReason,
-    ReopeningReason,
-    ResolutionReason,
-    RevocationReason,
-    UnsettleReason,
-)
+from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import Message
 from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema, does_not_fit
