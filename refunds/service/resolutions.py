@@ -161,6 +161,14 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
     }[contact_id]
 
 
+def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason]:
+    """The reasons for which the principal can resolve an open contact."""
+    needs_supervisor = not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE) and any(
+        _is_timely(uow, one) for one in uow.contacts.open_about([contact.order_id])
+    )
+    return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
+
+
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     """The contacts that an open one may be a duplicate of."""
     return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
@@ -217,12 +225,11 @@ def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Me
         (following is not None, Message("has been superseded: name %(name)s instead", name=following)),
         (other.intent is not contact.intent, Message("must be a contact that asks for the same")),
         (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
-        (
-            _is_timely(uow, contact) and not _is_timely(uow, other),
-            Message("was too late, and this contact was not: it is the other one that is the duplicate"),
-        ),
     )
-    return next((flaw for holds, flaw in flaws if holds), None)
+    flaw = next((flaw for holds, flaw in flaws if holds), None)
+    if flaw is None and _is_timely(uow, contact) and not _is_timely(uow, other):
+        return Message("was too late, and this contact was not: it is the other one that is the duplicate")
+    return flaw
 
 
 def _is_timely(uow: UnitOfWork, contact: Contact) -> bool:

@@ -105,7 +105,12 @@ SCREENS = (
     Screen(
         "revoke-failed", "anna", lambda s: f"/console/cancellations/{s.cancellation}", sending(".danger", reason="!")
     ),
-    Screen("resolve-failed", "anna", lambda s: f"/console/contacts/{s.open_contact}", sending("details button")),
+    Screen(
+        "resolve-failed",
+        "anna",
+        lambda s: f"/console/contacts/{s.open_contact}",
+        sending("form:has([value=resolve]) button"),
+    ),
     Screen(
         "policy-failed",
         "petra",
