@@ -66,9 +66,11 @@ _EXPECTED: Mapping[str, Message] = {
     "channel": Message("Choose phone or e-mail."),
     "contact_point": _POINT,
     "from_detail": _POINT,
-    "to": Message("Write where it went: a telephone number with + and its country code, or an e-mail address."),
+    "to": Message(
+        "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
+    ),
     "given_at": _MOMENT,
-    "duplicate_of": Message("Choose the other request: it must be about this order, and no worse than this one."),
+    "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
     "reason": Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
