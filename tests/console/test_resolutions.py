@@ -114,9 +114,20 @@ def test_a_resolved_request_is_reopened_and_the_history_tells_why(site, agent):
     page = agent.press(page, "Reopen the request", reason_code="customer_asked_again")
     assert page.h1 == "An open request"
     assert agent.is_open(order)
-    history = agent.get(f"/console/orders/{order}/history").text
-    assert "The customer keeps the order" in history
-    assert "The customer asks for it after all" in history
+    page = agent.press(page, "Record the answer", channel="email", to="kim@example.org")
+    page = agent.press(page, "Add", ticket_ref="T-1", note="Asked twice.")
+    number = site.contact(order).number
+    site.record(order, supersedes=site.contact(order).contact_id)
+    items = list(agent.get(f"/console/orders/{order}/history").root.one("ol", class_="timeline").every("li"))
+    texts = [item.text for item in items]
+    assert [item.text.partition(number)[2] for item in items if item.one("h3").text.startswith("contact re")][1:3] == [
+        ": The customer keeps the order",
+        ": The customer asks for it after all",
+    ]
+    texts = [item.text for item in items]
+    assert any(text.endswith(f"{number}: by e-mail, kim@example.org") for text in texts)
+    assert any(text.endswith(f"{number}: Ticket, Note") for text in texts)
+    assert any("contact superseded" in text for text in texts)
 
 
 def test_a_superseded_contact_leads_to_the_one_that_replaces_it_and_has_no_forms(site, agent):
