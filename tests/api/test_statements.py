@@ -28,7 +28,10 @@ COUNTS = {
     "supersede": 15,
     "contact": 2,
     "contacts": 2,
+    "complete": 8,
+    "acknowledge": 8,
     "resolve": 9,
+    "reopen": 10,
     "cancel": 15,
     "replay": 4,
     "refused": 13,
@@ -137,6 +140,9 @@ def contacts(ask):
     ask.screen("open", "open")
     ask.screen("contact", f"contacts/{contact['contact_id']}")
     ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason_code": "customer_kept_order"})
+    ask("reopen", "DELETE", f"/v1/contacts/{contact['contact_id']}/resolution?reason_code=entered_in_error")
+    ask("complete", "PATCH", f"/v1/contacts/{contact['contact_id']}", {"ticket_ref": "T-1"})
+    ask("acknowledge", "PUT", f"/v1/contacts/{contact['contact_id']}/acknowledgement", {"channel": "phone"})
 
 
 def cancellations(ask):
