@@ -112,6 +112,12 @@ SCREENS = (
         sending("form:has([value=resolve]) button"),
     ),
     Screen(
+        "acknowledge-failed",
+        "samuel",
+        lambda s: f"/console/contacts/{s.open_contact}",
+        sending("form:has([value=acknowledge]) button", to="nowhere"),
+    ),
+    Screen(
         "policy-failed",
         "petra",
         lambda _: "/console/policies/virtual-numbers",
