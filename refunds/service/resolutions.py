@@ -89,7 +89,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
 
 
 def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
-    """Resolve an open contact, and all others of its order that can end for this reason, which takes them off the list.
+    """Resolve an open contact, and all others of its order that ask for the same, which takes them off the open list.
 
     A duplicate is resolved alone: the other one stays. The same again changes nothing. Raises `NotFound` if there is no
     such contact, `ContactStateConflict` if it is not open, `InvalidInput` if the reason does not fit it, is to be
@@ -103,9 +103,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
             raise ContactStateConflict(_why_closed(contact), contact.state)
         return contact
     _require_fit(uow, contact, given)
-    ended = [contact]
-    if code is not ResolutionReason.DUPLICATE:
-        ended = [one for one in uow.contacts.open_about([contact.order_id]) if code in RESOLVABLE_FOR[one.intent]]
+    ended = [contact] if code is ResolutionReason.DUPLICATE else _together(uow, contact)
     if code not in ENDS_A_TIMELY_REQUEST and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         for one in ended:
             if _is_timely(uow, one):
@@ -164,7 +162,7 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
 def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason]:
     """The reasons for which the principal can resolve an open contact."""
     needs_supervisor = not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE) and any(
-        _is_timely(uow, one) for one in uow.contacts.open_about([contact.order_id])
+        _is_timely(uow, one) for one in _together(uow, contact)
     )
     return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
 
@@ -178,6 +176,11 @@ def _get_for_update(uow: UnitOfWork, contact_id: str) -> Contact:
     """A contact, with its order locked until this write ends; raises `NotFound` if there is none."""
     uow.orders.lock(uow.contacts.get(contact_id).order_id)
     return uow.contacts.get(contact_id)  # read again, now that nobody else can change it
+
+
+def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
+    """The open contacts of an order that ask for the same as this one, which is one of them."""
+    return [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
 
 
 def _spelt(uow: UnitOfWork, contact: Contact, channel: Channel, to: str) -> str | None:

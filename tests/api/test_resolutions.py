@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from refunds.storage import contacts as stored_contacts
 from tests.api.conftest import IN_TIME, LATE, places, slug
 
 SOON = "2026-04-08T21:04:00Z"
@@ -52,6 +53,13 @@ def test_every_contact_has_a_request_number_of_its_own_by_which_it_is_found(agen
     digits = first["request_number"].replace("-", "")
     for spelt in (first["request_number"], digits, f"{digits[:4]}%20{digits[4:]}"):
         assert agent.get(f"/v1/contacts?request_number={spelt}").json["items"] == [first]
+
+
+def test_a_request_number_that_is_taken_is_not_given_again(agent, monkeypatch):
+    taken = contact(agent)["request_number"].replace("-", "")
+    drawn = iter([taken, taken, "00000000"])
+    monkeypatch.setattr(stored_contacts, "new_request_number", lambda: next(drawn))
+    assert contact(agent)["request_number"] == "0000-0000"
 
 
 def test_a_request_number_and_a_reference_are_told_apart(agent):

@@ -1,7 +1,5 @@
 """Schemas of contacts."""
 
-from typing import Any
-
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
@@ -9,12 +7,12 @@ from refunds.domain.records import Intent
 from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import any_of
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text, checked
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.request_fields import After, Limit, RecordId
+from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
 class InlineContactSchema(StrictSchema):
@@ -178,22 +176,11 @@ class ContactListSchema(response_fields.ResponseSchema):
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-class RequestNumber(Text):
-    """A request number as the customer gives it, with or without dashes; read as its eight digits."""
-
-    def __init__(self) -> None:
-        text = "The request number as the customer reads it out, with or without dashes."
-        super().__init__(20, metadata={"description": text})
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(parse_request_number, super()._deserialize(value, *args, **kwargs)))
-
-
 class ContactQuerySchema(QuerySchema):
     """The filters of a list of contacts."""
 
     order_id = OrderId()
-    request_number = RequestNumber()
+    request_number = Spoken("request number", parse_request_number)
     open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
     backdated = FlagText(
         metadata={
