@@ -19,6 +19,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, State, personal
 from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ResolutionReason
+from refunds.presentation.serializers import contact_data
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
 from refunds.service import contacts, events, publication, resolutions
 from refunds.service.replay import Replayed, replay
@@ -129,6 +130,10 @@ def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
         assert {one.outcome.reason for one in recorded} > {"within_window", "window_elapsed", "order_already_cancelled"}
         assert {one.from_detail for one in recorded} >= {"+49891234567", "kim@example.org"}
         assert all(uow.orders.get(one.order_id).customer_ref for one in recorded)
+        by_text = [one for one in recorded if one.resolved_at is not None and one.resolution_code is None]
+        assert {contact_data(one)["resolution"]["reason"] for one in by_text} >= (
+            {"Bleibt doch."} if step < "0007_answers" else set()
+        )
         assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
         assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
         assert len(list(uow.users.iter_all())) == (0 if step in STEPS[:2] else 1)
