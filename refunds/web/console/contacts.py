@@ -29,7 +29,7 @@ from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, ListSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import ContactPatchSchema, ReopenQuerySchema, ResolutionRequestSchema
+from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
@@ -279,7 +279,7 @@ def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
 
 _DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], None]]] = {
     "acknowledge": (AnsweredSchema, _acknowledge),
-    "complete": (ContactPatchSchema, _complete),
+    "complete": (CompletionRequestSchema, _complete),
     "resolve": (ResolutionRequestSchema, _resolve),
     "reopen": (ReopenQuerySchema, _reopen),
 }

@@ -49,7 +49,7 @@ class ContactRequestSchema(InlineContactSchema):
     intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
 
 
-class ContactPatchSchema(StrictSchema):
+class CompletionRequestSchema(StrictSchema):
     """What a contact was recorded without; null, or left out: nothing is added."""
 
     ticket_ref = Line(
