@@ -21,7 +21,7 @@ from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, RefundsError
-from refunds.service import clients, users
+from refunds.service import clients, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
@@ -71,9 +71,11 @@ def command() -> None:
 
 
 def prepare(store: Store) -> None:
-    """Open the records, build the calendars and watch the data, and print what that has changed."""
+    """Open the records, build the calendars, number contacts and watch the data, and print what that has changed."""
     store.prepare()
     with progress() as shown:
+        if numbered := contacts.number_all(store, shown):
+            _say(f"{numbered} contacts of an earlier version got their request numbers.")
         _show_watched(watch(store, shown))
 
 
@@ -95,7 +97,8 @@ def _show_watched(watched: Watched) -> None:
     elif watched.longer or watched.kept or watched.before not in {None, watched.now}:
         _say(
             f"Windows were counted by {watched.before or 'earlier data'} and are now by {watched.now}: "
-            f"{watched.longer} end later, {watched.kept} keep a later end than would be counted now. See flask calendar changes"
+            f"{watched.longer} end later, {watched.kept} keep a later end than would be counted now. "
+            "See flask calendar changes"
         )
 
 

@@ -10,16 +10,20 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts
-from refunds.domain.permissions import Scope
+from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.domain.records import ASKING, Contact, Intent, Order, PromiseCause
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
-from refunds.service import orders, promises
+from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
+from refunds.service.store import Store
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
 BEFORE_ORDERED, BEFORE_KNOWN = timedelta(days=1), timedelta(days=365)
 """A contact from longer before the order was placed, or before anything known of it, is a typing error."""
+
+BATCH = 500
+"""Contacts that get a request number in one transaction."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -78,6 +82,21 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
     return contact, decision
 
 
+def number_all(store: Store, progress: ProgressCallback = silently) -> int:
+    """Give the contacts of older versions of the service their request numbers; how many had none.
+
+    Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
+    """
+    done = 0
+    while True:
+        with store.write(COMMAND_LINE, exclusive=True) as uow:
+            numbered = uow.contacts.number_some(BATCH)
+        if not numbered:
+            return done
+        done += numbered
+        progress("contacts without a number", done, done)
+
+
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
     """The decision on a contact about an order if it were entered now, and what `orders.answered` makes of it.
 
@@ -95,44 +114,6 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     one. Without it a withdrawal is recorded all the same, but only a supervisor can cancel on it.
     """
     return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
-
-
-def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
-    """Resolve an open contact, and all others of its order, with a reason, which takes them off the open list.
-
-    A withdrawal is resolved only by itself, by a supervisor, and leaves the others open. The same reason again changes
-    nothing. Raises `NotFound` if there is no such contact, `Forbidden` if it is a withdrawal and the principal may not
-    override, and `ContactStateConflict` if it is not open.
-    """
-    contact = uow.contacts.get(contact_id)
-    if contact.intent is Intent.WITHDRAWAL:
-        uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    uow.orders.lock(contact.order_id)
-    found = uow.contacts.open_about([contact.order_id])
-    if contact_id in (one.contact_id for one in found):
-        together = [one for one in found if contact_id == one.contact_id or _are_requests(one, contact)]
-        return {one.contact_id: resolve_locked(uow, one, reason) for one in together}[contact_id]
-    contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
-    if contact.resolved_at is None or contact.resolution_reason != reason:
-        raise ContactStateConflict(_why_closed(contact), contact.state)
-    return contact
-
-
-def _are_requests(*found: Contact) -> bool:
-    """Whether all of these contacts are mere requests, which are resolved together."""
-    return all(contact.intent is Intent.CANCEL for contact in found)
-
-
-def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
-    """Resolve a contact whose order is locked; one that is not open is resolved too, with this reason."""
-    return uow.contacts.update(
-        contact,
-        EventType.CONTACT_RESOLVED,
-        is_open=False,
-        resolution_reason=reason,
-        resolved_at=uow.now,
-        resolved_by=uow.principal.actor,
-    )
 
 
 def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
@@ -196,6 +177,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
+        request_number=uow.contacts.new_number(),
     )
 
 
@@ -299,17 +281,3 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
         is_open=False,
         superseded_by=contact.contact_id,
     )
-
-
-def _why_closed(contact: Contact) -> Message:
-    """Why a contact is not open."""
-    name, following = contact.contact_id, contact.superseded_by
-    if not contact.intent.asks:
-        return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)
-    if following is not None:
-        return Message(
-            "The contact %(name)s is not open: it has been superseded by %(following)s.", name=name, following=following
-        )
-    if contact.resolved_at is not None:
-        return Message("The contact %(name)s is not open: it has been resolved for another reason.", name=name)
-    return Message("The contact %(name)s is not open: its order is cancelled.", name=name)

@@ -13,9 +13,11 @@ from refunds.domain.records import (
     State,
     UnsettleReason,
 )
+from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
-from refunds.service import contacts
+from refunds.service import resolutions
 from refunds.service.orders import AHEAD
+from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 
 OWN_REVOCATION = timedelta(minutes=15)
@@ -164,7 +166,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     if code is RevocationReason.CUSTOMER_KEPT_ORDER:
         for contact in uow.contacts.of_order(cancellation.order_id):
             if contact.is_open and contact.intent is not Intent.WITHDRAWAL:
-                contacts.resolve_locked(uow, contact, code)
+                resolutions.resolve_locked(uow, contact, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
     return revoked
 
 

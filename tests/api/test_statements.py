@@ -24,14 +24,17 @@ COUNTS = {
     "batch": 17,
     "eligibility": 5,
     "look up": 4,
-    "record": 12,
-    "supersede": 14,
+    "record": 13,
+    "supersede": 15,
     "contact": 2,
     "contacts": 2,
-    "resolve": 8,
-    "cancel": 14,
+    "complete": 8,
+    "acknowledge": 8,
+    "resolve": 9,
+    "reopen": 10,
+    "cancel": 15,
     "replay": 4,
-    "refused": 12,
+    "refused": 13,
     "cancellation": 2,
     "cancellations": 2,
     "table of cancellations": 3,
@@ -136,7 +139,10 @@ def contacts(ask):
     ask("contacts", "GET", "/v1/contacts?open=true")
     ask.screen("open", "open")
     ask.screen("contact", f"contacts/{contact['contact_id']}")
-    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason": "stays"})
+    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason_code": "customer_kept_order"})
+    ask("reopen", "DELETE", f"/v1/contacts/{contact['contact_id']}/resolution?reason_code=entered_in_error")
+    ask("complete", "PATCH", f"/v1/contacts/{contact['contact_id']}", {"ticket_ref": "T-1"})
+    ask("acknowledge", "PUT", f"/v1/contacts/{contact['contact_id']}/acknowledgement", {"channel": "phone"})
 
 
 def cancellations(ask):

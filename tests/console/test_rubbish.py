@@ -109,6 +109,10 @@ TYPED = (
     "ticket_ref",
     "reason",
     "reason_code",
+    "doing",
+    "to",
+    "given_at",
+    "duplicate_of",
     "contact_point",
     "from_detail",
     "idempotency_key",
@@ -163,6 +167,7 @@ def send_forms_with(site, records, text):
         "channel": "phone",
         "intent": "question",
         "reason_code": "entered_in_error",
+        "doing": "resolve",
     }
     for endpoint, path in forms(site, records):
         if endpoint == "console.sign_out":

@@ -22,13 +22,15 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import GENESIS, WITHOUT_RECORD, EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
-from refunds.service import cancellations, clients, contacts, orders, publication, settlements, users
+from refunds.service import cancellations, clients, contacts, orders, publication, resolutions, settlements, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.service.watch import watch
 from refunds.storage import audit, tables
@@ -131,8 +133,18 @@ def superseded(uow, i):
 
 
 def resolved(uow, i):
-    contact = contacts.record(uow, register(uow, i).order_id, call())
-    contacts.resolve(uow, contact.contact_id, "he keeps it")
+    """Resolve a contact, and sometimes reopen it; the customer is answered, and a ticket and a note are added."""
+    contact = contacts.record(uow, register(uow, i).order_id, call(note=None, ticket_ref=None))
+    resolutions.acknowledge(uow, contact.contact_id, channel=Channel.EMAIL, to="kim@example.org")
+    resolutions.complete(uow, contact.contact_id, ticket_ref="T-1")
+    resolutions.complete(uow, contact.contact_id, note="she was told")
+    kept = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="he keeps it")
+    resolutions.resolve(uow, contact.contact_id, kept)
+    if i % 2:
+        resolutions.reopen(uow, contact.contact_id, ReopeningReason.ENTERED_IN_ERROR)
+        again = contacts.record(uow, contact.order_id, call()).contact_id
+        repeats = Resolution(reason_code=ResolutionReason.DUPLICATE, duplicate_of=contact.contact_id)
+        resolutions.resolve(uow, again, repeats)
 
 
 def backdated(uow, i):
@@ -345,8 +357,11 @@ TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
 DELETIONS, INSERTIONS = scaled(4, 9), scaled(4, 8)
 """Four edits of each of the 104 columns, and the others in ten tables: more than 500."""
 
-UNVOUCHED = {("users", "name"), ("users", "epoch"), ("journal_head", "journal_id")}
-"""The columns that the journal does not cover: names are erased, sessions end, and a restore renames the journal."""
+UNVOUCHED = {("users", "name"), ("users", "epoch"), ("journal_head", "journal_id"), ("contacts", "request_number")}
+"""The columns that the journal does not cover.
+
+Names are erased, sessions end, a restore renames the journal, and contacts of older versions get their numbers later.
+"""
 
 
 class Tampered(NamedTuple):
@@ -431,7 +446,9 @@ class Intruder:
         row = dict(zip(self.columns, held, strict=True))
         row[column] = self.other(row[column], column)
         row[self.key] = self.random.choice([0, self.count + 1]) if self.table == "events" else self._text(key)
-        for unique in {"reference", "name", "digest", "version", "date"} & set(self.columns) - {self.key}:
+        for unique in {"reference", "request_number", "name", "digest", "version", "date"} & set(self.columns) - {
+            self.key
+        }:
             row[unique] = self.other(row[unique], unique)
         marks = ", ".join("?" * len(row))
         self.raw.execute(f"INSERT INTO {self.table} ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
