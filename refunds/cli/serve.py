@@ -21,7 +21,7 @@ from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, RefundsError
-from refunds.service import clients, users
+from refunds.service import clients, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
@@ -51,6 +51,8 @@ def command() -> None:
     store = loaded_store()
     store.prepare()
     with progress() as shown:
+        if numbered := contacts.number_all(store, shown):
+            _say(f"{numbered} contacts of an earlier version got their request numbers.")
         _show_watched(watch(store, shown))
     _say(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"

@@ -44,11 +44,33 @@ def format_reference(reference: str) -> str:
 def parse_reference(text: str) -> str:
     """The ten digits of a reference, which may be typed with dashes and spaces.
 
-    Raises `Unfit` if there are not exactly ten digits and nothing else, or if the check digit is wrong.
+    Raises `Unfit` if there are not exactly ten digits and nothing else, if the check digit is wrong, or if it is the
+    number of a request.
     """
+    shape = Message("must be a reference of ten digits, such as 123-456-7894")
+    request = Message("is the number of a request: a cancellation's reference has ten digits, such as 123-456-7894")
+    return _parsed(text, _RANDOM_DIGITS, shape, _RANDOM_DIGITS_OF_REQUESTS, request)
+
+
+def parse_request_number(text: str) -> str:
+    """The eight digits of the number of a request, which may be typed with dashes and spaces.
+
+    Raises `Unfit` if there are not exactly eight digits and nothing else, if the check digit is wrong, or if it is the
+    reference of a cancellation.
+    """
+    shape = Message("must be the number of a request, of eight digits, such as 1234-5671")
+    reference = Message("is the reference of a cancellation: the number of a request has eight digits, as in 1234-5671")
+    return _parsed(text, _RANDOM_DIGITS_OF_REQUESTS, shape, _RANDOM_DIGITS, reference)
+
+
+def _parsed(text: str, random_digits: int, shape: Message, others: int, other: Message) -> str:
+    """The digits of a number with this many random ones; raises `Unfit` with `other` if it is one of `others`."""
     digits = text.replace("-", "").replace(" ", "")
-    if len(digits) != _RANDOM_DIGITS + 1 or not digits.isascii() or not digits.isdigit():
-        raise Unfit(Message("must be a reference of ten digits, such as 123-456-7894"))
+    is_number = digits.isascii() and digits.isdigit()
+    if is_number and len(digits) == others + 1 and damm.is_valid(digits):
+        raise Unfit(other)
+    if not is_number or len(digits) != random_digits + 1:
+        raise Unfit(shape)
     if not damm.is_valid(digits):
         raise Unfit(Message("the check digit is wrong: compare the digits one by one"))
     return digits

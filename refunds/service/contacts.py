@@ -10,16 +10,20 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts
-from refunds.domain.permissions import Scope
+from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.domain.records import Contact, Intent, Order, PromiseCause
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
-from refunds.service import orders, promises
+from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
+from refunds.service.store import Store
 from refunds.storage.orders import LockedOrder
 from refunds.storage.unit_of_work import UnitOfWork
 
 BEFORE_ORDERED, BEFORE_KNOWN = timedelta(days=1), timedelta(days=365)
 """A contact from longer before the order was placed, or before anything known of it, is a typing error."""
+
+BATCH = 500
+"""Contacts that get a request number in one transaction."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -76,6 +80,21 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
         supersedes=contact.supersedes,
     )
     return contact, decision
+
+
+def number_all(store: Store, progress: ProgressCallback = silently) -> int:
+    """Give the contacts of older versions of the service their request numbers; how many had none.
+
+    Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
+    """
+    done = 0
+    while True:
+        with store.write(COMMAND_LINE, exclusive=True) as uow:
+            numbered = uow.contacts.number_some(BATCH)
+        if not numbered:
+            return done
+        done += numbered
+        progress("contacts without a number", done, done)
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
@@ -185,6 +204,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
+        request_number=uow.contacts.new_number(),
     )
 
 

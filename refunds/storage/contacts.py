@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 from refunds.domain.records import Contact
+from refunds.domain.references import new_request_number
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
@@ -40,6 +41,7 @@ class Contacts(OfOrders[Contact]):
     dated: ClassVar[str] = "recorded"
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         "order_id": "contacts.order_id = :order_id",
+        "request_number": "request_number = :request_number",
         # Literals, so that the partial indexes are used.
         "open": {True: "is_open = 1", False: "is_open = 0"},
         "earliest_of_order": {
@@ -66,6 +68,26 @@ class Contacts(OfOrders[Contact]):
     def of_order(self, order_id: str) -> list[Contact]:
         """Every contact about an order, in the order in which they were recorded; also resolved and superseded ones."""
         return self._load_all(of_order(self._tx, order_id))
+
+    def new_number(self) -> str:
+        """A request number that no contact has, whether its order is known or not; unique indexes enforce that."""
+        sql = " UNION ALL ".join(
+            f"SELECT 1 FROM {table} WHERE request_number = :number"  # noqa: S608
+            for table in ("contacts", "unmatched_contacts")
+        )
+        while self._tx.one(sql, number=(number := new_request_number())):
+            pass
+        return number
+
+    def number_some(self, most: int) -> int:
+        """Give up to `most` contacts that have no request number one each; returns how many got one."""
+        rows = self._tx.all(
+            "SELECT contact_id FROM contacts WHERE request_number IS NULL ORDER BY contact_id LIMIT :most", most=most
+        )
+        for row in rows:
+            sql = "UPDATE contacts SET request_number = :number WHERE contact_id = :contact_id"
+            self._tx.run(sql, number=self.new_number(), contact_id=row["contact_id"])
+        return len(rows)
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""

@@ -234,6 +234,7 @@ ALTER TABLE contacts ADD COLUMN acknowledged_by TEXT;
 ALTER TABLE contacts ADD COLUMN acknowledged_through TEXT;
 ALTER TABLE contacts ADD COLUMN acknowledged_to {bytes};
 CREATE UNIQUE INDEX contacts_by_number ON contacts (request_number) WHERE request_number IS NOT NULL;
+CREATE INDEX contacts_without_number ON contacts (contact_id) WHERE request_number IS NULL;
 CREATE TABLE unmatched_contacts (
   unmatched_id {key} PRIMARY KEY,
   request_number {key} NOT NULL UNIQUE,

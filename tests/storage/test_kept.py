@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, State, personal
+from refunds.domain.references import parse_request_number
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
 from refunds.service import contacts, events, publication
 from refunds.service.replay import Replayed, replay
@@ -137,6 +138,20 @@ def test_a_kept_database_can_be_written_to(store):
         together = uow.contacts.open_about([contact.order_id])
         contacts.resolve(uow, contact.contact_id, "Hat sich erledigt.")
     assert verified(store).events == before + len(together)
+
+
+def test_contacts_of_a_kept_database_get_request_numbers_even_if_that_is_interrupted(store, monkeypatch):
+    before = verified(store).events
+    monkeypatch.setattr(contacts, "BATCH", 4)
+    with store.write(COMMAND_LINE) as uow:
+        without = uow.contacts.count() - len(uow.tx.all("SELECT 1 FROM contacts WHERE request_number IS NOT NULL"))
+        some = uow.contacts.number_some(2)
+    assert some + contacts.number_all(store) == without
+    assert contacts.number_all(store) == 0
+    with store.read(COMMAND_LINE) as uow:
+        numbers = [parse_request_number(one.request_number) for one in uow.contacts.paginate(limit=200)]
+    assert len(set(numbers)) == len(numbers) > 10
+    assert verified(store).events == before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
