@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from refunds.domain.instants import format_instant
-from refunds.domain.records import Cancellation, Contact, Order
+from refunds.domain.records import Cancellation, Contact, Order, UnmatchedContact
 from refunds.domain.references import format_reference
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -56,6 +56,12 @@ TABLES = {
         | {"open": "is_open", "backdated": "backdated"}
         | _named("resolution_reason", "resolved_at", "resolved_by")
         | _DECISION
+    ),
+    UnmatchedContact: Table(
+        _named("unmatched_id", "request_number", "order_hint", "intent", "channel", "sent_at", "received_at")
+        | _named("recorded_at", "recorded_by", "contact_point", "from_detail", "ticket_ref", "note")
+        | {"open": "is_open", "contact_id": "contact_id"}
+        | {"resolution_reason": "closed_reason", "resolved_at": "closed_at", "resolved_by": "closed_by"}
     ),
     Cancellation: Table(
         {

@@ -15,6 +15,7 @@ from refunds.domain.records import (
     Promise,
     RegisteredVersion,
     Standing,
+    UnmatchedContact,
     id_within,
 )
 from refunds.errors import NoPolicyInForce
@@ -25,11 +26,15 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything stored about an order; `broken` lists what is not as it was written."""
+    """Everything stored about an order; `broken` lists what is not as it was written.
+
+    `unmatched` are those of its contacts that were recorded before their order was known, emptied.
+    """
 
     standing: Standing
     promises: list[Promise]
     contacts: list[Contact]
+    unmatched: list[UnmatchedContact]
     cancellations: list[Cancellation]
     versions: list[RegisteredVersion]
     closures: list[Closure]
@@ -53,7 +58,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     promise = next((one for one in found.promises if one.is_current), None)
     active = next((one.state for one in found.cancellations if one.state in ACTIVE), None)
     standing = Standing(found.order, promise, uow.now, active, any(one.is_open for one in found.contacts))
-    records = found.promises, found.contacts, found.cancellations, versions, closures
+    records = found.promises, found.contacts, found.unmatched, found.cancellations, versions, closures
     return Evidence(standing, *records, journal, broken, uow.now)
 
 

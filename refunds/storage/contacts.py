@@ -75,7 +75,7 @@ class Contacts(OfOrders[Contact]):
             f"SELECT 1 FROM {table} WHERE request_number = :number"  # noqa: S608
             for table in ("contacts", "unmatched_contacts")
         )
-        while self._tx.one(sql, number=(number := new_request_number())):
+        while self._tx.one(f"{sql} LIMIT 1", number=(number := new_request_number())):
             pass
         return number
 

@@ -12,8 +12,8 @@ from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.request_fields import After, Limit, RecordId
 
 
-class InlineContactSchema(StrictSchema):
-    """A contact that asks for a cancellation and is recorded with it."""
+class ContactDetailsSchema(StrictSchema):
+    """How and when a customer made contact, and what was noted."""
 
     channel = Choice(Channel, required=True, metadata={"description": "How the customer made contact."})
     received_at = Instant(
@@ -37,6 +37,11 @@ class InlineContactSchema(StrictSchema):
         },
     )
     note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it matters. Personal."})
+
+
+class InlineContactSchema(ContactDetailsSchema):
+    """A contact that asks for a cancellation and is recorded with it."""
+
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
 
 
