@@ -176,8 +176,6 @@ def _check_unmatched(context: Context, row: Row) -> None:
     found = UNMATCHED.load(row, unmatched.cipher(context, row["unmatched_id"], row["wrapped_key"]))
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered("its key is missing, or was not destroyed when it was matched")
-    if found.contact_id is not None and found.request_number != row["number_of_contact"]:
-        raise Tampered("its request number is not that of its contact")
 
 
 def _check_promise(_: Context, row: Row) -> None:

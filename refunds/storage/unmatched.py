@@ -90,8 +90,5 @@ def of_order(tx: Transaction, order_id: str) -> list[Row]:
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every unmatched contact, with the number of the contact that it became, as `number_of_contact`."""
-    return tx.each(
-        f"SELECT {UNMATCHED.columns}, contacts.request_number AS number_of_contact"  # noqa: S608
-        " FROM unmatched_contacts LEFT JOIN contacts USING (contact_id) ORDER BY unmatched_id"
-    )
+    """The row of every unmatched contact."""
+    return tx.each(f"{_ALL} ORDER BY unmatched_id")

@@ -24,14 +24,22 @@ COUNTS = {
     "batch": 17,
     "eligibility": 5,
     "look up": 4,
-    "record": 12,
-    "supersede": 14,
+    "record": 13,
+    "supersede": 15,
     "contact": 2,
     "contacts": 2,
     "resolve": 8,
-    "cancel": 14,
+    "keep": 9,
+    "keep again": 3,
+    "keep another": 9,
+    "unmatched": 2,
+    "all unmatched": 2,
+    "match": 14,
+    "match again": 6,
+    "give up": 6,
+    "cancel": 15,
     "replay": 4,
-    "refused": 12,
+    "refused": 13,
     "cancellation": 2,
     "cancellations": 2,
     "table of cancellations": 3,
@@ -39,7 +47,7 @@ COUNTS = {
     "settle": 8,
     "unsettle": 8,
     "revoke": 12,
-    "evidence": 13,
+    "evidence": 14,
     "events": 3,
     "policies": 1,
     "publish": 14,
@@ -137,6 +145,15 @@ def contacts(ask):
     ask.screen("open", "open")
     ask.screen("contact", f"contacts/{contact['contact_id']}")
     ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason": "stays"})
+    unknown = {"order_hint": "A-?", "channel": "phone"}
+    one = ask("keep", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("keep again", "POST", "/v1/contacts", unknown, again=True)
+    ask("unmatched", "GET", f"/v1/contacts/unmatched/{one}")
+    ask("all unmatched", "GET", "/v1/contacts/unmatched?open=true")
+    ask("match", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
+    ask("match again", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
+    one = ask("keep another", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("give up", "PUT", f"/v1/contacts/unmatched/{one}/resolution", {"reason": "nobody's"})
 
 
 def cancellations(ask):
