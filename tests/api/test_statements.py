@@ -62,7 +62,7 @@ COUNTS = {
     "screen: confirm": 5,
     "screen: contact": 11,
     "screen: cancellation": 6,
-    "screen: open": 6,
+    "screen: open": 7,
     "screen: recent": 2,
     "screen: history": 7,
     "screen: policy": 5,
