@@ -18,9 +18,9 @@ from refunds.domain.records import (
     Promise,
     RegisteredVersion,
     Standing,
-    UnmatchedContact,
 )
 from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.presentation.texts.decisions import reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence

@@ -8,8 +8,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from refunds.domain.instants import format_instant
-from refunds.domain.records import Cancellation, Contact, Order, UnmatchedContact
+from refunds.domain.records import Cancellation, Contact, Order
 from refunds.domain.references import format_reference
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.storage.unit_of_work import UnitOfWork
 
 

@@ -15,9 +15,9 @@ from refunds.domain.records import (
     Promise,
     RegisteredVersion,
     Standing,
-    UnmatchedContact,
     id_within,
 )
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link

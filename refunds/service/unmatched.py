@@ -6,7 +6,8 @@ from ulid import ULID
 
 from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
-from refunds.domain.records import Contact, UnmatchedContact
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.service import contacts
 from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact

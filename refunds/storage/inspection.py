@@ -14,8 +14,8 @@ from refunds.domain.records import (
     Order,
     Promise,
     RegisteredVersion,
-    UnmatchedContact,
 )
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies, promises, unmatched

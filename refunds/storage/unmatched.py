@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Contact, UnmatchedContact
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, idempotency, keys

@@ -112,6 +112,9 @@ SINCE = {
     EventType.CANCELLATION_REFUND_BEGUN: "0005_refunds",
     EventType.CANCELLATION_REFUND_FAILED: "0005_refunds",
     EventType.ORDER_PROMISED: "0006_promises",
+    EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
+    EventType.CONTACT_MATCHED: "0007_answers",
 }
 
 

@@ -9,6 +9,7 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.request_fields import After, Limit, RecordId
 
 
@@ -148,7 +149,7 @@ RESOLUTION = {
 }
 
 
-EXAMPLE = {"contact": {"summary": "A call in time", "value": CONTACT}}
+EXAMPLE = shared({"contact": {"summary": "A call in time", "value": CONTACT}})
 
 
 CONTACT_ID_HELP = {"contact_id": "The contact."}

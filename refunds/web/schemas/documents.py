@@ -145,6 +145,7 @@ EVIDENCE = shared(
                 "order": ORDER,
                 "promises": [PROMISE],
                 "contacts": [CONTACT],
+                "unmatched_contacts": [],
                 "cancellations": [CANCELLATION],
                 "policy_versions": [VERSION],
                 "closures": [],

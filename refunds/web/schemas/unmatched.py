@@ -9,6 +9,7 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, RESOLUTION, ContactDetailsSchema, ContactResolutionSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.request_fields import After, Limit
 
 
@@ -104,7 +105,7 @@ UNMATCHED = {
 }
 
 
-UNMATCHED_EXAMPLE = {"unmatched": {"summary": "A call about an unknown order", "value": UNMATCHED}}
+UNMATCHED_EXAMPLE = shared({"unmatched": {"summary": "A call about an unknown order", "value": UNMATCHED}})
 
 
 CLOSED = {
