@@ -19,7 +19,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, contacts, orders, publication, settlements, users
+from refunds.service import cancellations, contacts, orders, publication, settlements, unmatched, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -53,6 +53,8 @@ class Scene(NamedTuple):
     cancellation: str
     revoked: str
     customer: str
+    unmatched: str
+    matched: str
     app: Flask
 
 
@@ -106,6 +108,9 @@ def _fill(store, clock, text) -> dict:
         contacts.record(uow, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
         refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
         contacts.record(uow, "A-1008", replace(call, received_at=NOW - timedelta(hours=24), ticket_ref="T-4712"))
+        kept = unmatched.record(uow, text("The number that ends in 77, ordered on Tuesday"), call)
+        became = unmatched.record(uow, text("A-1001, or so"), replace(call, intent=Intent.QUESTION, note=None))
+        unmatched.match(uow, became.unmatched_id, "A-1001")
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
         wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
@@ -127,6 +132,8 @@ def _fill(store, clock, text) -> dict:
         "cancellation": done.cancellation_id,
         "revoked": wrong.cancellation_id,
         "customer": customer,
+        "unmatched": kept.unmatched_id,
+        "matched": became.unmatched_id,
     }
 
 
