@@ -148,12 +148,12 @@ def contacts(ask):
     unknown = {"order_hint": "A-?", "channel": "phone"}
     one = ask("keep", "POST", "/v1/contacts", unknown)["unmatched_id"]
     ask("keep again", "POST", "/v1/contacts", unknown, again=True)
-    ask("unmatched", "GET", f"/v1/contacts/unmatched/{one}")
-    ask("all unmatched", "GET", "/v1/contacts/unmatched?open=true")
+    ask("unmatched", "GET", f"/v1/unmatched-contacts/{one}")
+    ask("all unmatched", "GET", "/v1/unmatched-contacts?open=true")
     ask("match", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     ask("match again", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     one = ask("keep another", "POST", "/v1/contacts", unknown)["unmatched_id"]
-    ask("give up", "PUT", f"/v1/contacts/unmatched/{one}/resolution", {"reason": "nobody's"})
+    ask("give up", "PUT", f"/v1/unmatched-contacts/{one}/resolution", {"reason": "nobody's"})
 
 
 def cancellations(ask):

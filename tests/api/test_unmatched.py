@@ -29,7 +29,7 @@ def match(desk, unmatched_id, order_id, **more):
 
 def resolve(desk, unmatched_id, reason):
     """Close an unmatched contact without an order."""
-    return desk.put(f"/v1/contacts/unmatched/{unmatched_id}/resolution", json={"reason": reason})
+    return desk.put(f"/v1/unmatched-contacts/{unmatched_id}/resolution", json={"reason": reason})
 
 
 def all_events(desk):
@@ -99,17 +99,17 @@ def test_a_key_is_required_and_a_role(agent, auditor):
     answer = agent.client.post("/v1/contacts", json={"order_hint": "4711", "channel": "phone"})
     assert slug(answer) == "idempotency-key-missing"
     kept = keep(agent, **PERSONAL).json
-    path = f"/v1/contacts/unmatched/{kept['unmatched_id']}"
+    path = f"/v1/unmatched-contacts/{kept['unmatched_id']}"
     assert keep(auditor).status_code == match(auditor, kept["unmatched_id"], "A").status_code == 403
     assert resolve(auditor, kept["unmatched_id"], "no").status_code == 403
     assert auditor.get(path).json == kept | dict.fromkeys(PERSONAL)
-    assert agent.get("/v1/contacts/unmatched/unm_01KAN3Y7M0V5Q4T8Z2B6C9D1EF").status_code == 404
+    assert agent.get("/v1/unmatched-contacts/unm_01KAN3Y7M0V5Q4T8Z2B6C9D1EF").status_code == 404
 
 
 def test_unmatched_contacts_are_listed(agent, auditor):
     ids = [keep(agent, order_hint=f"list {number}").json["unmatched_id"] for number in range(3)]
     resolve(agent, ids[1], "found by hand")
-    found, path = [], "/v1/contacts/unmatched?open=true&limit=1"
+    found, path = [], "/v1/unmatched-contacts?open=true&limit=1"
     page = agent.get(path).json
     while page["next"]:
         found += page["items"]
@@ -117,12 +117,12 @@ def test_unmatched_contacts_are_listed(agent, auditor):
     found += page["items"]
     assert [one["unmatched_id"] for one in found][-2:] == [ids[0], ids[2]]
     assert all(one["open"] for one in found)
-    closed = agent.get("/v1/contacts/unmatched?open=false&limit=200").json["items"]
+    closed = agent.get("/v1/unmatched-contacts?open=false&limit=200").json["items"]
     assert ids[1] in [one["unmatched_id"] for one in closed]
-    table = agent.get("/v1/contacts/unmatched?open=true&limit=200", headers={"Accept": "text/csv"})
+    table = agent.get("/v1/unmatched-contacts?open=true&limit=200", headers={"Accept": "text/csv"})
     assert table.text.splitlines()[0].startswith("unmatched_id,request_number,order_hint")
     assert "list 2" in table.text
-    assert "list 2" not in auditor.get("/v1/contacts/unmatched?open=true&limit=200").text
+    assert "list 2" not in auditor.get("/v1/unmatched-contacts?open=true&limit=200").text
 
 
 def test_matching_makes_it_a_contact_with_its_own_times(agent, supervisor, billing, now):
@@ -152,7 +152,7 @@ def test_matching_empties_what_was_kept_and_destroys_its_key(app, agent):
     contact = match(agent, kept["unmatched_id"], agent.register()).json
     after = row_of(app, kept["unmatched_id"])
     assert [after[name] for name in ("wrapped_key", "closed_reason", *PERSONAL)] == [None] * 6
-    shown = agent.get(f"/v1/contacts/unmatched/{kept['unmatched_id']}").json
+    shown = agent.get(f"/v1/unmatched-contacts/{kept['unmatched_id']}").json
     assert shown == kept | dict.fromkeys(PERSONAL) | {"open": False, "contact_id": contact["contact_id"]}
     verify(app)
 
@@ -176,7 +176,7 @@ def test_what_does_not_exist_cannot_be_matched(agent):
     contact_id = agent.record(order_id).json["contact_id"]
     answer = match(agent, contact_id, order_id)
     assert (answer.status_code, slug(answer)) == (404, "not-found")
-    assert agent.get(f"/v1/contacts/unmatched/{unmatched_id}").json["open"]
+    assert agent.get(f"/v1/unmatched-contacts/{unmatched_id}").json["open"]
 
 
 def test_an_order_that_is_cancelled_already_gets_the_contact_too(agent, app):
@@ -223,7 +223,7 @@ def test_it_is_closed_without_an_order_for_a_reason(agent, billing, auditor, app
             "contact-state-conflict",
             "resolved",
         )
-    assert auditor.get(f"/v1/contacts/unmatched/{unmatched_id}").json["resolution"]["reason"] is None
+    assert auditor.get(f"/v1/unmatched-contacts/{unmatched_id}").json["resolution"]["reason"] is None
     assert [
         (event["type"], event["order_id"]) for event in all_events(billing) if event["subject"] == unmatched_id
     ] == [

@@ -50,11 +50,11 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     contact under a key of its own, and the event `contact.unmatched_recorded`, which has no order.
     """
     kept = unmatched.record(uow, body.pop("order_hint"), NewContact(**body))
-    return reply(unmatched_data(kept), status=201, location=f"/v1/contacts/unmatched/{kept.unmatched_id}")
+    return reply(unmatched_data(kept), status=201, location=f"/v1/unmatched-contacts/{kept.unmatched_id}")
 
 
 @tag.operation(
-    "/v1/contacts/unmatched/<string:unmatched_id>",
+    "/v1/unmatched-contacts/<string:unmatched_id>",
     Answer("The unmatched contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
     transaction=Transaction.READ,
@@ -71,7 +71,7 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts/unmatched",
+    "/v1/unmatched-contacts",
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
         UnmatchedContactListSchema,
@@ -120,7 +120,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/contacts/unmatched/<string:unmatched_id>/resolution",
+    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
     Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.WRITE,

@@ -66,11 +66,9 @@ class ContactResolutionSchema(response_fields.ResponseSchema):
     resolved_by = response_fields.String("Who resolved it.")
 
 
-class ContactSchema(response_fields.ResponseSchema):
-    """A contact, with the decision made when it was recorded."""
+class RecordedDetailsSchema(response_fields.ResponseSchema):
+    """How and when a customer made contact, when it was recorded, and what was noted."""
 
-    contact_id = response_fields.String("The contact.")
-    order_id = response_fields.String("The order that it is about.")
     intent = response_fields.Code(Intent, "What the customer wanted.")
     channel = response_fields.Code(Channel, "How the customer made contact.")
     sent_at = response_fields.Instant("When the e-mail was sent, if that is known.", allow_none=True)
@@ -83,6 +81,13 @@ class ContactSchema(response_fields.ResponseSchema):
     from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
     ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
     note = response_fields.String("The note, if given and not hidden.", allow_none=True)
+
+
+class ContactSchema(RecordedDetailsSchema):
+    """A contact, with the decision made when it was recorded."""
+
+    contact_id = response_fields.String("The contact.")
+    order_id = response_fields.String("The order that it is about.")
     supersedes = response_fields.String("The contact that this one corrects.", allow_none=True)
     superseded_by = response_fields.String("The contact that corrects this one.", allow_none=True)
     open = response_fields.Boolean(

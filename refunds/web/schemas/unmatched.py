@@ -2,13 +2,12 @@
 
 import marshmallow as ma
 
-from refunds.domain.contact_points import Channel
 from refunds.domain.records import Intent
 from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.contacts import CONTACT, RESOLUTION, ContactDetailsSchema, ContactResolutionSchema
+from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.request_fields import After, Limit
 
@@ -39,7 +38,15 @@ class UnmatchedResolutionRequestSchema(StrictSchema):
     reason = FreeText(500, required=True, metadata={"description": "Why, in a sentence. Personal: stored encrypted."})
 
 
-class UnmatchedContactSchema(response_fields.ResponseSchema):
+class UnmatchedResolutionSchema(response_fields.ResponseSchema):
+    """The resolution of an unmatched contact: why it was closed without an order, and who closed it."""
+
+    reason = response_fields.String("The reason; null if hidden.", allow_none=True)
+    resolved_at = response_fields.Instant("When it was resolved.")
+    resolved_by = response_fields.String("Who resolved it.")
+
+
+class UnmatchedContactSchema(RecordedDetailsSchema):
     """A contact that was recorded before its order was known; once matched, nothing personal is left in it."""
 
     unmatched_id = response_fields.String("The unmatched contact.")
@@ -47,24 +54,12 @@ class UnmatchedContactSchema(response_fields.ResponseSchema):
     order_hint = response_fields.String(
         "What the customer said of the order; null if hidden or matched.", allow_none=True
     )
-    intent = response_fields.Code(Intent, "What the customer wanted.")
-    channel = response_fields.Code(Channel, "How the customer made contact.")
-    sent_at = response_fields.Instant("When the e-mail was sent, if that is known.", allow_none=True)
-    received_at = response_fields.Instant("When it was received.")
-    recorded_at = response_fields.Instant("When it was entered, by the service's own clock.")
-    recorded_by = response_fields.String("Who entered it.")
-    contact_point = response_fields.String(
-        "The vendor's number or address that the customer used, in its standard form.", allow_none=True
-    )
-    from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
-    ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
-    note = response_fields.String("The note, if given and not hidden.", allow_none=True)
     open = response_fields.Boolean("Whether it is neither matched nor resolved.")
     contact_id = response_fields.String(
         "The contact that it became when it was matched; null: not matched.", allow_none=True
     )
     resolution = ma.fields.Nested(
-        ContactResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
+        UnmatchedResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
     )
 
 
@@ -108,10 +103,17 @@ UNMATCHED = {
 UNMATCHED_EXAMPLE = shared({"unmatched": {"summary": "A call about an unknown order", "value": UNMATCHED}})
 
 
+_RESOLUTION = {
+    "reason": "The number is another shop's.",
+    "resolved_at": "2026-04-09T07:12:20.004112Z",
+    "resolved_by": UNMATCHED["recorded_by"],
+}
+
+
 CLOSED = {
     "closed": {
         "summary": "A call for another shop",
-        "value": UNMATCHED | {"open": False, "resolution": RESOLUTION | {"reason": "The number is another shop's."}},
+        "value": UNMATCHED | {"open": False, "resolution": _RESOLUTION},
     }
 }
 
