@@ -12,8 +12,9 @@ from refunds.domain.instants import format_instant, format_known, format_local, 
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
-from refunds.domain.references import format_reference
+from refunds.domain.references import format_reference, format_request_number
 from refunds.domain.standings import Standing
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
 from refunds.presentation.texts.decisions import information_text, reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
@@ -57,6 +58,41 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
     }
 
 
+def _details(contact: Contact | UnmatchedContact) -> dict[str, Any]:
+    """How and when a customer made contact, and what was noted."""
+    return {
+        "intent": contact.intent,
+        "channel": contact.channel,
+        "sent_at": format_known(contact.sent_at),
+        "received_at": format_known(contact.received_at),
+        "recorded_at": format_known(contact.recorded_at),
+        "recorded_by": contact.recorded_by,
+        "contact_point": contact.contact_point,
+        "from_detail": contact.from_detail,
+        "ticket_ref": contact.ticket_ref,
+        "note": contact.note,
+    }
+
+
+def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
+    """An unmatched contact as the API returns it."""
+    return {
+        "unmatched_id": contact.unmatched_id,
+        "request_number": format_request_number(contact.request_number),
+        "order_hint": contact.order_hint,
+        **_details(contact),
+        "open": contact.is_open,
+        "contact_id": contact.contact_id,
+        "resolution": None
+        if contact.closed_at is None
+        else {
+            "reason": contact.closed_reason,
+            "resolved_at": format_known(contact.closed_at),
+            "resolved_by": contact.closed_by,
+        },
+    }
+
+
 def contact_data(contact: Contact) -> dict[str, Any]:
     """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language.
 
@@ -81,16 +117,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
     return {
         "contact_id": contact.contact_id,
         "order_id": contact.order_id,
-        "intent": contact.intent,
-        "channel": contact.channel,
-        "sent_at": format_known(contact.sent_at),
-        "received_at": format_known(contact.received_at),
-        "recorded_at": format_known(contact.recorded_at),
-        "recorded_by": contact.recorded_by,
-        "contact_point": contact.contact_point,
-        "from_detail": contact.from_detail,
-        "ticket_ref": contact.ticket_ref,
-        "note": contact.note,
+        **_details(contact),
         "supersedes": contact.supersedes,
         "superseded_by": contact.superseded_by,
         "open": contact.is_open,
@@ -285,6 +312,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
         "order": order_data(evidence.standing),
         "promises": [_kept_data(promise) for promise in evidence.promises],
         "contacts": [contact_data(contact) for contact in evidence.contacts],
+        "unmatched_contacts": [unmatched_data(contact) for contact in evidence.unmatched],
         "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],
         "policy_versions": [registered_data(version) for version in evidence.versions],
         "closures": [closure_data(closure) for closure in evidence.closures],

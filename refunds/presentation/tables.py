@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from refunds.domain.instants import format_instant
 from refunds.domain.records import Cancellation, Contact, Order
 from refunds.domain.references import format_reference
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -58,6 +59,12 @@ TABLES = {
         | _DECISION
         | {"request_number": "number", "resolution_code": "resolution_code", "duplicate_of": "duplicate_of"}
         | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
+    ),
+    UnmatchedContact: Table(
+        _named("unmatched_id", "request_number", "order_hint", "intent", "channel", "sent_at", "received_at")
+        | _named("recorded_at", "recorded_by", "contact_point", "from_detail", "ticket_ref", "note")
+        | {"open": "is_open", "contact_id": "contact_id"}
+        | {"resolution_reason": "closed_reason", "resolved_at": "closed_at", "resolved_by": "closed_by"}
     ),
     Cancellation: Table(
         {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ulid import ULID
 
@@ -28,9 +29,17 @@ BATCH = 500
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
+class Entry(NamedTuple):
+    """When and by whom a contact was first entered, and its request number."""
+
+    recorded_at: datetime
+    recorded_by: str
+    request_number: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewContact:
-    """A contact as it is entered; `received_at` None is now.
+    """A contact as it is entered; `received_at` None is now, and `first` None: it is entered now for the first time.
 
     `contact_point` is the vendor's number or address, `from_detail` the customer's.
     """
@@ -44,6 +53,7 @@ class NewContact:
     ticket_ref: str | None = None
     note: str | None = None
     supersedes: str | None = None
+    first: Entry | None = None
 
 
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
@@ -134,12 +144,12 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
     Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
     """
     received_at, withdrawal = new.received_at or uow.now, new.intent is Intent.WITHDRAWAL
-    _require_possible_times(order, new.sent_at, received_at, uow.now)
+    require_possible_times(_earliest(order), new.sent_at, received_at, uow.now)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
         sent_at=new.sent_at,
-        recorded_at=uow.now,
+        recorded_at=new.first.recorded_at if new.first else uow.now,
         channel=new.channel,
         contact_point=new.contact_point,
         cancelled=cancelled,
@@ -155,6 +165,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
 
     Raises `InvalidInput` if `from_detail` is not a telephone number or an address.
     """
+    entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
         country = own.version.terms.country
@@ -166,8 +177,8 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         channel=new.channel,
         sent_at=new.sent_at,
         received_at=own.facts.received_at,
-        recorded_at=uow.now,
-        recorded_by=uow.principal.actor,
+        recorded_at=entry.recorded_at,
+        recorded_by=entry.recorded_by,
         contact_point=own.facts.contact_point,
         from_detail=from_detail,
         ticket_ref=new.ticket_ref,
@@ -177,16 +188,19 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
-        request_number=uow.contacts.new_number(),
+        request_number=entry.request_number,
     )
 
 
-def _require_possible_times(order: Order, sent_at: datetime | None, received_at: datetime, now: datetime) -> None:
+def require_possible_times(
+    earliest: tuple[datetime, Message], sent_at: datetime | None, received_at: datetime, now: datetime
+) -> None:
     """Raise `InvalidInput` if the times of a contact are not possible.
 
-    That is: the receipt over a minute in the future, the sending after the receipt, or either before `_earliest`.
+    That is: the receipt over a minute in the future, the sending after the receipt, or either before the earliest time,
+    which comes with what is wrong with an earlier one.
     """
-    first, too_early = _earliest(order)
+    first, too_early = earliest
     errors = {}
     if received_at > now + AHEAD:
         errors["/received_at"] = Message("must not be more than a minute in the future")

@@ -8,6 +8,7 @@ from datetime import datetime
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, Promise, RegisteredVersion, id_within
 from refunds.domain.standings import Standing
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link
@@ -16,11 +17,15 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything stored about an order; `broken` lists what is not as it was written."""
+    """Everything stored about an order; `broken` lists what is not as it was written.
+
+    `unmatched` are those of its contacts that were recorded before their order was known, emptied.
+    """
 
     standing: Standing
     promises: list[Promise]
     contacts: list[Contact]
+    unmatched: list[UnmatchedContact]
     cancellations: list[Cancellation]
     versions: list[RegisteredVersion]
     closures: list[Closure]
@@ -44,7 +49,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     promise = next((one for one in found.promises if one.is_current), None)
     active = next((one.state for one in found.cancellations if one.state in ACTIVE), None)
     standing = Standing(found.order, promise, uow.now, active, any(one.is_open for one in found.contacts))
-    records = found.promises, found.contacts, found.cancellations, versions, closures
+    records = found.promises, found.contacts, found.unmatched, found.cancellations, versions, closures
     return Evidence(standing, *records, journal, broken, uow.now)
 
 

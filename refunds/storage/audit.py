@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from refunds.domain.journal import WITHOUT_RECORD, Event, is_sound
 from refunds.errors import RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, customers, events, keys, orders
+from refunds.storage import Row, customers, events, keys, orders, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
@@ -23,6 +23,7 @@ from refunds.storage.policies import CLOSURES
 from refunds.storage.promises import PROMISES
 from refunds.storage.repository import Context
 from refunds.storage.tables import records, table_of
+from refunds.storage.unmatched import UNMATCHED
 
 
 class Broken(RefundsError):
@@ -170,6 +171,12 @@ def _check_contact(context: Context, row: Row) -> None:
         raise Tampered("it is wrongly on the open list, or wrongly missing from it")
 
 
+def _check_unmatched(context: Context, row: Row) -> None:
+    found = UNMATCHED.load(row, unmatched.cipher(context, row["unmatched_id"], row["wrapped_key"]))
+    if (found.wrapped_key is None) != (found.contact_id is not None):
+        raise Tampered("its key is missing, or was not destroyed when it was matched")
+
+
 def _check_promise(_: Context, row: Row) -> None:
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered("it is wrongly the promise of its order, or wrongly not")
@@ -190,6 +197,7 @@ _CHECKS: dict[str, Callable[[Context, Row], None]] = {
     "orders": _check_order,
     "promises": _check_promise,
     "contacts": _check_contact,
+    "unmatched_contacts": _check_unmatched,
     "cancellations": _check_cancellation,
 }
 """Further checks of a record: its personal fields decrypt, and it agrees with other records."""

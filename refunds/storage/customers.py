@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ulid import ULID
 
 from refunds.errors import Conflict
-from refunds.security.encryption import Keyring, associated_data, encrypt, keyed_digest, new_key
+from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.repository import Context
 
@@ -62,13 +62,12 @@ class Customers:
 
     def _found_or_made(self, digest: bytes) -> Row:
         """The locked row of the customer with this digest, who is added if new; raises `Conflict` as `lock` does."""
-        master = self._context.keys.master
         for _ in range(_ATTEMPTS):
             found = self._tx.one(_BY_DIGEST + " {for_update}", digest=digest)
             if found is not None:
                 return found
             customer_id = f"cus_{ULID()}"
-            wrapped = encrypt(master, new_key(), associated_data("customers", "wrapped_key", customer_id))
+            wrapped = keys.wrapped(self._context.keys, "customers", customer_id)
             made = self._tx.run(
                 "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
                 " ON CONFLICT (digest) DO NOTHING",

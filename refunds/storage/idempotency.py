@@ -1,7 +1,7 @@
 """Replies to requests with a key: the same request, sent again, gets the same reply.
 
-A reply may contain personal data: it is encrypted under the key of its order's customer, and lost with that key. A key
-is stored if and only if the transaction leaves a record, so no key is ever stuck.
+A reply may contain personal data: it is encrypted under the key of its order's customer, or of its unmatched contact,
+and lost with that key. A key is stored if and only if the transaction leaves a record, so no key is ever stuck.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from refunds.storage.repository import Context
 KEPT = timedelta(days=30)
 
 _PLACE = ("idempotency", "reply")
+_UNMATCHED = "unmatched_contacts"
 _FORGOTTEN_AT_ONCE = 200
 
 
@@ -36,8 +37,8 @@ class Replies:
         taken = context.tx.run(
             "INSERT INTO idempotency (client_id, key_hash, fingerprint, expires_at)"
             " VALUES (:client_id, :key_hash, :fingerprint, :expires_at) ON CONFLICT (client_id, key_hash) DO UPDATE"
-            " SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, order_id = NULL, reply = NULL"
-            " WHERE idempotency.expires_at <= :now",
+            " SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, order_id = NULL,"
+            " unmatched_id = NULL, reply = NULL WHERE idempotency.expires_at <= :now",
             **self._named(key),
             fingerprint=fingerprint,
             expires_at=micros(context.now + KEPT),
@@ -46,8 +47,10 @@ class Replies:
         if taken:
             return None
         row = context.tx.one(
-            "SELECT key_hash, fingerprint, reply, customer_id, wrapped_key FROM idempotency"
+            "SELECT key_hash, fingerprint, reply, unmatched_id, customer_id,"
+            " coalesce(customers.wrapped_key, u.wrapped_key) AS wrapped_key FROM idempotency"
             " LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
+            " LEFT JOIN unmatched_contacts AS u USING (unmatched_id)"
             " WHERE client_id = :client_id AND key_hash = :key_hash",
             **self._named(key),
         )
@@ -56,22 +59,24 @@ class Replies:
             raise IdempotencyKeyReused(
                 Message("The Idempotency-Key was used with another request: use a new one for a new request.")
             )
-        reply = _opened(row, keys.cipher(keyring, row))
+        of, owner = ("customers", row["customer_id"]) if row["customer_id"] else (_UNMATCHED, row["unmatched_id"])
+        reply = _opened(row, keys.unwrapped(keyring, of, owner, row["wrapped_key"]))
         assert reply is not None
         return reply
 
     def keep(self, key: str, reply: str) -> None:
         """Store the reply with its claimed key, or free the key if this unit of work has written no record.
 
-        The last record that it has written must be of an order.
+        The last record that it has written must be of an order, or an unmatched contact.
         """
         context, named = self._context, self._named(key)
         if not context.entries:
             context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)
             return
-        order_id = context.entries[-1].order_id
-        assert order_id is not None
-        _keep(context.tx, named, order_id, context.orders[order_id], reply)
+        last = context.entries[-1]
+        cipher = context.orders[last.order_id] if last.order_id else context.unmatched[last.subject]
+        owner = (last.order_id, None) if last.order_id else (None, last.subject)
+        _keep(context.tx, named, owner, cipher, reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
         """The columns by which the row of a key is found: the client, and a digest of the key."""
@@ -79,14 +84,18 @@ class Replies:
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
-def _keep(tx: Transaction, named: Row, order_id: str, cipher: CustomerCipher, reply: str) -> None:
-    """Store the reply, encrypted, and its order with a key; the cipher is that of the order's customer."""
+def _keep(
+    tx: Transaction, named: Row, owner: tuple[str | None, str | None], cipher: CustomerCipher, reply: str
+) -> None:
+    """Store the reply, encrypted, with a key; its owner is an order or an unmatched contact, whose cipher it is."""
+    order_id, unmatched_id = owner
     tx.run(
-        "UPDATE idempotency SET order_id = :order_id, reply = :reply"
+        "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, reply = :reply"
         " WHERE client_id = :client_id AND key_hash = :key_hash",
         client_id=named["client_id"],
         key_hash=named["key_hash"],
         order_id=order_id,
+        unmatched_id=unmatched_id,
         reply=cipher.encrypt(reply, *_PLACE, named["key_hash"].hex()),
     )
 
@@ -107,17 +116,27 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
     )
 
 
-def move(tx: Transaction, order_id: str, cipher: CustomerCipher, to: CustomerCipher, now: datetime) -> None:
-    """Encrypt the replies about an order under another customer's key.
+def move(
+    tx: Transaction,
+    order_id: str,
+    cipher: CustomerCipher,
+    to: CustomerCipher,
+    now: datetime,
+    *,
+    unmatched_id: str | None = None,
+) -> None:
+    """Encrypt the replies about an order under another customer's key; those about an unmatched contact, if given.
 
-    Expired replies are left out: a request that uses such a key again locks it, and may be waiting for the order.
+    The latter become replies about the order. Expired replies are left out: a request that uses such a key again locks
+    it, and may be waiting for the order.
     """
+    column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
     rows = tx.all(
-        "SELECT client_id, key_hash, reply FROM idempotency WHERE order_id = :order_id AND expires_at > :now",
-        order_id=order_id,
+        f"SELECT client_id, key_hash, reply FROM idempotency WHERE {column} = :owner AND expires_at > :now",  # noqa: S608
+        owner=owner,
         now=micros(now),
     )
     for row in rows:
         reply = _opened(row, cipher)
         if reply is not None:
-            _keep(tx, row, order_id, to, reply)
+            _keep(tx, row, (order_id, None), to, reply)

@@ -7,10 +7,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
-from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
+from refunds.domain.records import (
+    Cancellation,
+    Closure,
+    Contact,
+    Order,
+    Promise,
+    RegisteredVersion,
+)
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies, promises
+from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies, promises, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
@@ -20,6 +28,7 @@ from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.promises import PROMISES
 from refunds.storage.repository import Context
 from refunds.storage.tables import table_of
+from refunds.storage.unmatched import UNMATCHED
 
 R = TypeVar("R")
 
@@ -46,12 +55,14 @@ class Inspection:
         self._rows: dict[RecordMapper[Any], list[Row]] = {
             ORDERS: [row],
             PROMISES: promises.of_order(context.tx, order_id),
+            UNMATCHED: unmatched.of_order(context.tx, order_id),
             CONTACTS: contacts.of_order(context.tx, order_id),
             CANCELLATIONS: cancellations.of_order(context.tx, order_id),
         }
         self.unreadable: list[str] = []
         self.order = self._order(row)
         self.promises: list[Promise] = self._readable(PROMISES, NO_ACCESS, NO_ACCESS)
+        self.unmatched: list[UnmatchedContact] = self._readable(UNMATCHED, NO_ACCESS, NO_ACCESS)  # emptied when matched
         self.contacts: list[Contact] = self._readable(CONTACTS, self._true, self._shown)
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS, self._true, self._shown)
 

@@ -48,14 +48,22 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
     return Keyring(master, **keys)
 
 
+def wrapped(keys: Keyring, table: str, row_id: str) -> bytes:
+    """A new key of a customer or of an unmatched contact, wrapped for its row in the table."""
+    return encrypt(keys.master, new_key(), associated_data(table, "wrapped_key", row_id))
+
+
+def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
+    """The cipher with the key that `wrapped` made for this row; raises `Tampered` if the key cannot be decrypted."""
+    return CustomerCipher(decrypt(keys.master, wrapped_key, associated_data(table, "wrapped_key", row_id)))
+
+
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     """The cipher of the customer in a row that has `customer_id` and `wrapped_key`.
 
     Raises `Tampered` if the customer's key cannot be decrypted.
     """
-    return CustomerCipher(
-        decrypt(keys.master, row["wrapped_key"], associated_data("customers", "wrapped_key", row["customer_id"]))
-    )
+    return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:

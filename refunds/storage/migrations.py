@@ -257,6 +257,9 @@ CREATE TABLE unmatched_contacts (
   closed_reason {bytes}
 );
 CREATE INDEX open_unmatched ON unmatched_contacts (unmatched_id) WHERE is_open = 1;
+CREATE UNIQUE INDEX one_unmatched_of_contact ON unmatched_contacts (contact_id) WHERE contact_id IS NOT NULL;
+ALTER TABLE idempotency ADD COLUMN unmatched_id {key} REFERENCES unmatched_contacts (unmatched_id);
+CREATE INDEX replies_of_unmatched ON idempotency (unmatched_id) WHERE unmatched_id IS NOT NULL;
 """
 
 MIGRATIONS = (

@@ -32,6 +32,8 @@ class Context:
     """The ciphers of the locked customers, by id."""
     orders: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers for the orders that were read, by order id."""
+    unmatched: dict[str, CustomerCipher] = field(default_factory=dict)
+    """The ciphers of the unmatched contacts that were added, by id."""
 
     def cipher(self, row: Row) -> CustomerCipher:
         """The cipher of a row's customer; `NO_ACCESS` for those who may not see personal fields.
@@ -101,20 +103,15 @@ class Repository(Generic[R]):
         return [self._load(row) for row in rows]
 
 
-class OfOrders(Repository[R]):
-    """Orders and records about them, whose personal fields are encrypted under the key of the order's customer.
-
-    One can be written only if the order, or a record about it, has been read or added in the same unit of work.
-    """
+class Listed(Repository[R]):
+    """Records that are read page by page."""
 
     with_key: ClassVar[str]
-    """The query for records with their customers' keys, without its conditions."""
+    """The query for records with the keys of their personal fields, without its conditions."""
     place: ClassVar[tuple[str, ...]]
     """The columns that say where a record is in a list: those that lists are sorted by."""
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]]
     """The conditions of lists by the names of their values, or one for each value."""
-    dated: ClassVar[str]
-    """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
 
     def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[Any]:
         """Up to `limit` records in the order in which they were entered or, if `newest`, in the opposite order.
@@ -142,17 +139,6 @@ class OfOrders(Repository[R]):
         )
         return self._load_all(rows)
 
-    def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
-        """The stored decision of every record, of these orders or of all, by id.
-
-        Rows of `order_id`, `record_id` and `decision`; superseded and revoked records are included.
-        """
-        listed, named = named_list(order_ids or ())
-        only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
-        key, table = self.mapper.key, self.mapper.name
-        sql = f"SELECT order_id, {key} AS record_id, decision FROM {table}{only} ORDER BY {key}"  # noqa: S608
-        return self._tx.each(sql, **named)
-
     def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
@@ -165,6 +151,27 @@ class OfOrders(Repository[R]):
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns that a list with these filters is sorted by."""
         return self.place
+
+
+class OfOrders(Listed[R]):
+    """Orders and records about them, whose personal fields are encrypted under the key of the order's customer.
+
+    One can be written only if the order, or a record about it, has been read or added in the same unit of work.
+    """
+
+    dated: ClassVar[str]
+    """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
+
+    def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
+        """The stored decision of every record, of these orders or of all, by id.
+
+        Rows of `order_id`, `record_id` and `decision`; superseded and revoked records are included.
+        """
+        listed, named = named_list(order_ids or ())
+        only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
+        key, table = self.mapper.key, self.mapper.name
+        sql = f"SELECT order_id, {key} AS record_id, decision FROM {table}{only} ORDER BY {key}"  # noqa: S608
+        return self._tx.each(sql, **named)
 
     def _cipher(self, record: R) -> CustomerCipher:
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs

@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.storage import Row, Transaction, cancellations, clients, contacts, orders, policies, promises, users
+from refunds.storage import (
+    Row,
+    Transaction,
+    cancellations,
+    clients,
+    contacts,
+    orders,
+    policies,
+    promises,
+    unmatched,
+    users,
+)
 from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
 
@@ -16,7 +27,7 @@ from refunds.storage.mapper import RecordMapper
 class StoredTable:
     """A table, and its key.
 
-    A table of records also has their mapper, all their rows, and the prefix of the types of the events about them.
+    A table of records also has their mapper, all their rows, and the prefixes of the types of the events about them.
     `journalled`: its rows change only with an event, not without a trace as when sessions end or replies expire.
     """
 
@@ -24,12 +35,12 @@ class StoredTable:
     key: tuple[str, ...]
     mapper: RecordMapper[Any] | None = None
     rows: Callable[[Transaction], Iterator[Row]] | None = None
-    events: str | None = None
+    events: tuple[str, ...] = ()
     journalled: bool = True
 
 
 def _of(
-    mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], events: str, *, journalled: bool = True
+    mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], *events: str, journalled: bool = True
 ) -> StoredTable:
     """The table of a kind of record."""
     return StoredTable(
@@ -49,6 +60,7 @@ TABLES = (
     _of(orders.ORDERS, orders.iter_all, "order."),
     _of(promises.PROMISES, promises.iter_all, "order.promised"),
     _of(contacts.CONTACTS, contacts.iter_all, "contact."),
+    _of(unmatched.UNMATCHED, unmatched.iter_all, "contact.unmatched", "contact.matched"),
     _of(cancellations.CANCELLATIONS, cancellations.iter_all, "cancellation."),
     StoredTable(name="events", key=("position",), mapper=EVENTS),
     StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
@@ -66,5 +78,5 @@ def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Itera
 
 def table_of(event: str) -> str | None:
     """The name of the table of the record that an event of this type is about; None if there is none."""
-    fitting = [(len(table.events), table.name) for table in TABLES if table.events and event.startswith(table.events)]
+    fitting = [(len(one), table.name) for table in TABLES for one in table.events if event.startswith(one)]
     return max(fitting)[1] if fitting else None

@@ -24,6 +24,7 @@ from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Policies, Versions, load
 from refunds.storage.promises import Promises
 from refunds.storage.repository import Context
+from refunds.storage.unmatched import Unmatched
 from refunds.storage.users import Users
 
 R = TypeVar("R")
@@ -41,6 +42,7 @@ class UnitOfWork:
     customers, versions, closures = _repository(Customers), _repository(Versions), _repository(ClosureRepository)
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
+    unmatched = _repository(Unmatched)
 
     def __init__(
         self,

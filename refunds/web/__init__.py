@@ -24,6 +24,7 @@ from refunds.web.api import (
     orders,
     policies,
     settlements,
+    unmatched,
 )
 from refunds.web.console import screens as console
 from refunds.web.openapi import Contract
@@ -33,6 +34,7 @@ TAGS = (
     eligibility.tag,
     orders.tag,
     contacts.tag,
+    unmatched.tag,
     cancellations.tag,
     settlements.tag,
     events.tag,

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from refunds.presentation import tables
-from refunds.storage.repository import OfOrders
+from refunds.storage.repository import Listed
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import CSV, JSON
@@ -19,7 +19,7 @@ FORMS = {CSV: {"type": "string"}}
 
 
 def page(
-    uow: UnitOfWork, name: str, query: dict[str, Any], repository: OfOrders[Any], data: Callable[[Any], dict[str, Any]]
+    uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
     """The page of the list `name` that a query asks for, from its repository; `data` shows a record in JSON.
 

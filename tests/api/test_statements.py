@@ -32,6 +32,14 @@ COUNTS = {
     "acknowledge": 8,
     "resolve": 9,
     "reopen": 10,
+    "keep": 9,
+    "keep again": 3,
+    "keep another": 9,
+    "unmatched": 2,
+    "all unmatched": 2,
+    "match": 14,
+    "match again": 6,
+    "give up": 6,
     "cancel": 15,
     "replay": 4,
     "refused": 13,
@@ -42,7 +50,7 @@ COUNTS = {
     "settle": 8,
     "unsettle": 8,
     "revoke": 12,
-    "evidence": 13,
+    "evidence": 14,
     "events": 3,
     "policies": 1,
     "publish": 14,
@@ -57,7 +65,7 @@ COUNTS = {
     "screen: confirm": 5,
     "screen: contact": 11,
     "screen: cancellation": 6,
-    "screen: open": 6,
+    "screen: open": 7,
     "screen: recent": 2,
     "screen: history": 7,
     "screen: policy": 5,
@@ -143,6 +151,15 @@ def contacts(ask):
     ask("reopen", "DELETE", f"/v1/contacts/{contact['contact_id']}/resolution?reason_code=entered_in_error")
     ask("complete", "PATCH", f"/v1/contacts/{contact['contact_id']}", {"ticket_ref": "T-1"})
     ask("acknowledge", "PUT", f"/v1/contacts/{contact['contact_id']}/acknowledgement", {"channel": "phone"})
+    unknown = {"order_hint": "A-?", "channel": "phone"}
+    one = ask("keep", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("keep again", "POST", "/v1/contacts", unknown, again=True)
+    ask("unmatched", "GET", f"/v1/unmatched-contacts/{one}")
+    ask("all unmatched", "GET", "/v1/unmatched-contacts?open=true")
+    ask("match", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
+    ask("match again", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
+    one = ask("keep another", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("give up", "PUT", f"/v1/unmatched-contacts/{one}/resolution", {"reason": "nobody's"})
 
 
 def cancellations(ask):

@@ -100,6 +100,9 @@ SCREENS = (
     Screen("open", "anna", lambda _: "/console/open"),
     Screen("request", "anna", lambda s: f"/console/contacts/{s.open_contact}"),
     Screen("request-refused", "samuel", lambda s: f"/console/contacts/{s.refused_contact}"),
+    Screen("unmatched-new", "anna", lambda _: "/console/unmatched/new"),
+    Screen("unmatched", "anna", lambda s: f"/console/unmatched/{s.unmatched}"),
+    Screen("unmatched-matched", "anna", lambda s: f"/console/unmatched/{s.matched}"),
     Screen("history", "anna", lambda _: "/console/orders/A-1005/history"),
     Screen("customer", "anna", lambda s: f"/console/customers/{s.customer}"),
     Screen("recent", "anna", lambda _: "/console/recent"),
@@ -110,6 +113,10 @@ SCREENS = (
     Screen("not-there", "anna", lambda _: "/console/orders/nothing"),
     Screen("sign-in-failed", None, lambda _: "/console/", sending(".primary", name="anna", password=CARD)),
     Screen("check-failed", "anna", lambda _: "/console/", sending(".primary", q="A-0000", received_at="when?")),
+    Screen("unmatched-new-failed", "anna", lambda _: "/console/unmatched/new", sending(".primary", note=CARD)),
+    Screen(
+        "match-failed", "anna", lambda s: f"/console/unmatched/{s.unmatched}", sending(".primary", order_id="A-0000")
+    ),
     Screen("confirm-failed", "anna", lambda _: "/console/orders/A-1001/cancel", sending(".primary", note=CARD)),
     Screen(
         "goodwill-failed", "samuel", lambda _: "/console/orders/A-1004/cancel?override=goodwill", sending(".primary")

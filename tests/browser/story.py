@@ -19,7 +19,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, contacts, orders, publication, settlements, users
+from refunds.service import cancellations, contacts, orders, publication, settlements, unmatched, users
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -55,6 +55,8 @@ class Scene(NamedTuple):
     customer: str
     withdrawal: str
     statutory: str
+    unmatched: str
+    matched: str
     app: Flask
 
 
@@ -119,6 +121,9 @@ def _fill(store, clock, text) -> dict:
         withdrawal = contacts.record(uow, "A-1009", letter)
         withdrawn = contacts.record(uow, "A-1010", letter)
         contacts.record(uow, "A-1008", replace(call, received_at=NOW - timedelta(hours=24), ticket_ref="T-4712"))
+        kept = unmatched.record(uow, text("The number that ends in 77, ordered on Tuesday"), call)
+        became = unmatched.record(uow, text("A-1001, or so"), replace(call, intent=Intent.QUESTION, note=None))
+        unmatched.match(uow, became.unmatched_id, "A-1001")
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
         wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
@@ -144,6 +149,8 @@ def _fill(store, clock, text) -> dict:
         "customer": customer,
         "withdrawal": withdrawal.contact_id,
         "statutory": statutory.cancellation.cancellation_id,
+        "unmatched": kept.unmatched_id,
+        "matched": became.unmatched_id,
     }
 
 

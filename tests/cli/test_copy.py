@@ -141,6 +141,10 @@ def made(directory, now, engines):  # noqa: F811
         now.shift(timedelta(seconds=60))
         if number % 2:
             desk.cancelled(f"A-{number}", contact_id=superseding, key=f"key-of-{number}")
+        kept = desk.post("/v1/contacts", {"order_hint": f"A-{number}?", "channel": "phone"}).json["unmatched_id"]
+        if number % 2:
+            matched = desk.put(f"/v1/contacts/{kept}/order", json={"order_id": f"A-{number}"})
+            assert matched.status_code == 201
     move.ended = datetime.now(UTC)
     return move
 

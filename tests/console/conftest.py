@@ -9,7 +9,7 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
-from refunds.service import cancellations, contacts, orders, users
+from refunds.service import cancellations, contacts, orders, unmatched, users
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import events
@@ -82,6 +82,12 @@ class Site:
         """Record a contact about an order and return its id."""
         with self.store.write(self.principal(role)) as uow:
             return contacts.record(uow, order_id, NewContact(**{"channel": Channel.PHONE} | contact)).contact_id
+
+    def keep(self, order_hint, role=Role.AGENT, **contact):
+        """Record a contact without its order and return its id."""
+        new = NewContact(**{"channel": Channel.PHONE} | contact)
+        with self.store.write(self.principal(role)) as uow:
+            return unmatched.record(uow, order_hint, new).unmatched_id
 
     def cancel(self, order_id, role=Role.AGENT, **contact):
         """Cancel an order and return its cancellation."""
@@ -208,6 +214,7 @@ def records(site):
     return {
         "order_id": order,
         "contact_id": contact,
+        "unmatched_id": site.keep(f"{SECRETS[0]}, he says", note=SECRETS[1], ticket_ref=SECRETS[2]),
         "cancellation_id": site.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
         "customer_id": site.customer(order),
         "policy_id": "virtual-numbers",

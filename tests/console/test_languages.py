@@ -68,6 +68,7 @@ OF_THE_OTHER = {
 
 DATA = {
     "Wants to keep the old number after all?",
+    "The number that ends in 77, ordered on Tuesday",
     "Asked until when.",
     "Another order was meant.",
     "Our line was down all afternoon.",

@@ -63,6 +63,7 @@ def records_on_engine(site_on_engine):
     return {
         "order_id": order,
         "contact_id": site_on_engine.record(order),
+        "unmatched_id": site_on_engine.keep("the blue one"),
         "cancellation_id": site_on_engine.cancel(site_on_engine.register()).cancellation_id,
         "customer_id": site_on_engine.customer(order),
         "policy_id": "virtual-numbers",
@@ -115,6 +116,8 @@ TYPED = (
     "duplicate_of",
     "contact_point",
     "from_detail",
+    "order_hint",
+    "order_id",
     "idempotency_key",
     "…",
 )

@@ -76,6 +76,7 @@ def fill() -> None:
     _confirmed(clients["agent"], clients["billing"])
     _told(clients["agent"], clients["supervisor"], clients["billing"])
     _contacts(clients["agent"], clients["supervisor"])
+    _unmatched(clients["agent"])
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"])
     _policies(clients["product"])
     _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
@@ -188,6 +189,14 @@ def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
     late = {"channel": "email", "received_at": _at(-29.5), "ticket_ref": "T-99"}
     _send(agent, "POST", "/v1/orders/A-2/contacts", late)
     _send(supervisor, "POST", "/v1/orders/A-2/contacts", late)
+
+
+def _unmatched(agent: FlaskClient) -> None:
+    """Contacts recorded before their orders are known: one is matched, one resolved, and one left open."""
+    call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "089 1234567"}
+    kept = [_send(agent, "POST", "/v1/contacts", call)["unmatched_id"] for _ in range(3)]
+    _send(agent, "PUT", f"/v1/contacts/{kept[0]}/order", {"order_id": "A-1"})
+    _send(agent, "PUT", f"/v1/unmatched-contacts/{kept[1]}/resolution", {"reason": "Ein anderer Shop."})
 
 
 def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient, prefix: str = "A") -> None:

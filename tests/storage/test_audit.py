@@ -26,7 +26,17 @@ from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
-from refunds.service import cancellations, clients, contacts, orders, publication, resolutions, settlements, users
+from refunds.service import (
+    cancellations,
+    clients,
+    contacts,
+    orders,
+    publication,
+    resolutions,
+    settlements,
+    unmatched,
+    users,
+)
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -194,6 +204,16 @@ def provided(uow, i):
     orders.register(uow, OrderFacts(**_facts(register(uow, i, provided=None), service_provided_at=uow.now - HOUR)))
 
 
+def without_an_order(store):
+    """Keep contacts whose order is not known: one is matched, one resolved, and two are left open."""
+    with store.write(STAFF[0]) as uow:
+        kept = [unmatched.record(uow, f"the order of {name}", call(sent_at=uow.now - HOUR)) for name in "abcd"]
+        order_id = register(uow, 2002).order_id
+    with store.write(STAFF[1]) as uow:
+        unmatched.match(uow, kept[0].unmatched_id, order_id)
+        unmatched.resolve(uow, kept[1].unmatched_id, "another shop's order")
+
+
 def _facts(facts, **changed):
     return {name: getattr(facts, name) for name in OrderFacts.__slots__} | changed
 
@@ -306,6 +326,7 @@ def grow(store, done=lambda _: None):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)
     stated_by_an_agent(store)
+    without_an_order(store)
     watch(store)
     for i in range(ORDERS):
         with store.write(STAFF[i % 2]) as uow:
@@ -351,7 +372,7 @@ def content(database):
 
 TABLES = (
     *("events", "journal_head", "orders", "contacts", "cancellations", "customers", "clients", "tokens"),
-    *("policy_versions", "closures", "users", "promises"),
+    *("policy_versions", "closures", "users", "promises", "unmatched_contacts"),
 )
 TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
 DELETIONS, INSERTIONS = scaled(4, 9), scaled(4, 8)
@@ -627,6 +648,9 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL, NULL, NULL, N
         ("UPDATE customers SET wrapped_key = hex(wrapped_key)", "cus_"),
         ("UPDATE customers SET wrapped_key = 5", "cus_"),
         ("UPDATE contacts SET note = 'a note' WHERE note IS NOT NULL", "contacts con_"),
+        ("UPDATE unmatched_contacts SET wrapped_key = NULL WHERE is_open = 1", "unmatched_contacts unm_"),
+        ("UPDATE unmatched_contacts SET wrapped_key = x'00' WHERE contact_id IS NOT NULL", "unmatched_contacts unm_"),
+        ("UPDATE unmatched_contacts SET order_hint = note WHERE is_open = 1", "unmatched_contacts unm_"),
         # Invalid texts.
         ("UPDATE orders SET policy = CAST(x'ff' AS TEXT) WHERE order_id = 'A-0003'", "orders"),
         ("UPDATE events SET data = CAST(x'ff' AS TEXT) WHERE position = 7", "position "),  # the driver reads ahead
@@ -1014,8 +1038,11 @@ def test_every_event_is_about_a_record_that_is_audited():
     about_records = set(EventType) - WITHOUT_RECORD
     assert {table_of(event) for event in about_records} == set(audited)
     assert table_of(EventType.ORDER_PROMISED) == "promises"
-    for event in about_records - {EventType.ORDER_PROMISED}:  # which begins as the events about orders do
-        assert sum(bool(table.events) and event.startswith(table.events) for table in tables.TABLES) == 1, event
+    unmatched = {event for event in EventType if event.startswith(("contact.unmatched_", "contact.matched"))}
+    assert {table_of(event) for event in unmatched} == {"unmatched_contacts"}
+    # These begin as the events about orders and contacts do.
+    for event in about_records - {EventType.ORDER_PROMISED} - unmatched:
+        assert sum(event.startswith(table.events) for table in tables.TABLES) == 1, event
 
 
 def test_the_audit_decrypts_every_personal_field():

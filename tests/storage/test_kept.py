@@ -118,6 +118,9 @@ SINCE = {
     EventType.CONTACT_REOPENED: "0007_answers",
     EventType.CONTACT_ACKNOWLEDGED: "0007_answers",
     EventType.CONTACT_COMPLETED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
+    EventType.CONTACT_MATCHED: "0007_answers",
 }
 
 

@@ -33,10 +33,23 @@ from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.promises import PROMISES
 from refunds.storage.sqlite import SQLite
+from refunds.storage.unmatched import UNMATCHED
 from refunds.storage.users import USERS
 from tests.storage.engines import migrate, opener, python, together, write
 
-TABLES = (ORDERS, PROMISES, CONTACTS, CANCELLATIONS, POLICY_VERSIONS, CLOSURES, CLIENTS, TOKENS, USERS, EVENTS)
+TABLES = (
+    ORDERS,
+    PROMISES,
+    CONTACTS,
+    UNMATCHED,
+    CANCELLATIONS,
+    POLICY_VERSIONS,
+    CLOSURES,
+    CLIENTS,
+    TOKENS,
+    USERS,
+    EVENTS,
+)
 NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency", "sign_in_attempts"}
 NAMES = [table.name for table in TABLES]
 
@@ -205,6 +218,7 @@ def keys_declared():
     made = "CREATE TABLE migrations (\n  name {key} PRIMARY KEY\n);\n" + "".join(sql for _, sql in MIGRATIONS)
     for table, inside in re.findall(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", made, flags=re.DOTALL):
         yield from ((table, name) for name in re.findall(r"^  (\w+) \{key\}", inside, flags=re.MULTILINE))
+    yield from re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+) \{key\}", made)
 
 
 @pytest.mark.parametrize("installed", ["PostgreSQL"], indirect=True)
@@ -328,7 +342,7 @@ def test_a_record_is_read_back_unchanged(installed, table, data):
         assert table.digest(row) == digest
 
 
-@pytest.mark.parametrize("table", [ORDERS, CONTACTS, CANCELLATIONS], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [ORDERS, CONTACTS, UNMATCHED, CANCELLATIONS], ids=lambda table: table.name)
 @given(data=st.data())
 @hypothesis_settings(max_examples=20, deadline=None)
 def test_personal_fields_are_none_without_access(installed, table, data):

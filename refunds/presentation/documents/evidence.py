@@ -1,6 +1,6 @@
 """The evidence on an order, as a page to print."""
 
-from refunds.domain.references import format_reference
+from refunds.domain.references import format_reference, format_request_number
 from refunds.presentation.documents.confirmation import clause_in, source_of
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import language
@@ -16,6 +16,7 @@ def render_html(evidence: Evidence) -> str:
         evidence=evidence,
         order=evidence.standing.order,
         format_reference=format_reference,
+        format_request_number=format_request_number,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language()), source_of(version)) for version in versions],
     )

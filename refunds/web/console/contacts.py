@@ -14,7 +14,7 @@ from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
-from refunds.domain.references import format_reference
+from refunds.domain.references import format_reference, format_request_number
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
@@ -29,7 +29,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, ListSchema
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, OpenSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
@@ -197,14 +197,16 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 orders with open requests: of each, the most urgent one, and how many there are.
 
-    They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Raises
-    `InvalidCursor` if `after` in the address is no cursor of this list.
+    They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Then up to 25
+    contacts whose order is not known. Raises `InvalidCursor` if `after` or `unmatched` in the address is no cursor of
+    its list.
     """
+    asked_for = form.read(OpenSchema)
     items, following = paginate(
         uow,
         "open",
         None,
-        form.read(ListSchema).get("after"),
+        asked_for.get("after"),
         limit=PAGE,
         fetch=partial(uow.contacts.paginate, open=True, earliest_of_order=True),
         place_of=uow.contacts.place_of,
@@ -213,10 +215,26 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     for contact in uow.contacts.open_about(of_order):
         of_order[contact.order_id].append(contact)
     shown = [(min(found, key=_urgency), len(found)) for found in of_order.values()]
-    names = uow.users.names(contact.recorded_by for contact, _ in shown)
-    changed, time_zone = watch.recent_change(uow), time_zone_of(uow, uow.policies.default)
+    without_order, more = paginate(
+        uow,
+        "unmatched",
+        None,
+        asked_for.get("unmatched"),
+        limit=PAGE,
+        fetch=partial(uow.unmatched.paginate, open=True),
+        place_of=uow.unmatched.place_of,
+    )
     return page(
-        "open.html", form, contacts=shown, following=following, names=names, changed=changed, time_zone=time_zone
+        "open.html",
+        form,
+        contacts=shown,
+        following=following,
+        unmatched=without_order,
+        unmatched_following=more,
+        format_request_number=format_request_number,
+        names=uow.users.names(one.recorded_by for one in (*(contact for contact, _ in shown), *without_order)),
+        changed=watch.recent_change(uow),
+        time_zone=time_zone_of(uow, uow.policies.default),
     )
 
 

@@ -100,7 +100,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
-    customer_id, meant = _orders_meant(uow, number)
+    customer_id, meant = orders_meant(uow, number)
     if not meant and (contact_id := _request_meant(uow, number)):
         return to("contact", contact_id=contact_id)
     if not meant and "provided_on" in found:
@@ -140,7 +140,7 @@ def _known(region: str | None) -> str | None:
     return region
 
 
-def _orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
+def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
     """The customer with a number and up to two of their orders; None and the order if the number is an order's.
 
     Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.

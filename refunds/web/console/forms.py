@@ -15,11 +15,12 @@ from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import Choice, FreeText, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.web.console.dates import typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.request_fields import After, RecordId
+from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,37 @@ class AnsweredSchema(AcknowledgementRequestSchema):
     given_at = Moment()  # type: ignore[assignment] # also accepts how people write times
 
 
+class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
+    """A contact whose order is not known, as entered."""
+
+    channel = Choice(Channel)
+    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
+    sent_at = Moment()  # type: ignore[assignment]
+
+
+class BegunSchema(AskedSchema):
+    """What was typed at Check before a contact is recorded without its order."""
+
+    order_hint = Line(200)
+
+
+class MatchSchema(StrictSchema):
+    """The number of the order that a contact is about, and the ticket if the policy needs one."""
+
+    order_id = Text(200, required=True)
+    ticket_ref = Line(100)
+
+
 class ListSchema(StrictSchema):
     """The page of a list to show."""
 
     after = After()
+
+
+class OpenSchema(ListSchema):
+    """The page of the open requests to show, and that of the contacts without an order."""
+
+    unmatched = After()
 
 
 class PrintedSchema(StrictSchema):

@@ -65,6 +65,8 @@ _EXPECTED: Mapping[str, Message] = {
     "received_at": _MOMENT,
     "sent_at": _MOMENT,
     "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
+    "order_hint": Message("Write what the customer said of the order, in one line of at most 200 characters."),
+    "order_id": Message("Write the number of the order, in one line."),
     "region": Message("There is no such region. Write DE for Germany, DE-BY for Bavaria, AT for Austria."),
     "channel": Message("Choose one of the ways."),
     "contact_point": _POINT,
@@ -101,6 +103,11 @@ _WRONG: Mapping[str, Message] = {
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
         "reference or the customer number; or check by the date of the service, below."
     ),
+    "unknown_order": Message(
+        "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
+        "it when it has."
+    ),
+    "other_order": Message("This order was placed long after the customer made contact: it must be another one."),
     "evidence": Message(
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."

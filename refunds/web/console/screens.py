@@ -11,6 +11,7 @@ from refunds.web.console import (
     orders,
     policies,
     sign_in,
+    unmatched,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "orders",
     "policies",
     "sign_in",
+    "unmatched",
 ]

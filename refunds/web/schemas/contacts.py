@@ -12,11 +12,12 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
-class InlineContactSchema(StrictSchema):
-    """A contact that asks for a cancellation and is recorded with it."""
+class ContactDetailsSchema(StrictSchema):
+    """How and when a customer made contact, and what was noted."""
 
     intent = Choice(
         ASKING,
@@ -57,6 +58,11 @@ class InlineContactSchema(StrictSchema):
         },
     )
     note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it matters. Personal."})
+
+
+class InlineContactSchema(ContactDetailsSchema):
+    """A contact that asks for a cancellation and is recorded with it."""
+
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
 
 
@@ -153,11 +159,9 @@ class ContactResolutionSchema(response_fields.ResponseSchema):
     resolved_by = response_fields.String("Who resolved it.")
 
 
-class ContactSchema(response_fields.ResponseSchema):
-    """A contact, with the decision made when it was recorded."""
+class RecordedDetailsSchema(response_fields.ResponseSchema):
+    """How and when a customer made contact, when it was recorded, and what was noted."""
 
-    contact_id = response_fields.String("The contact.")
-    order_id = response_fields.String("The order that it is about.")
     intent = response_fields.Code(Intent, "What the customer wanted.")
     channel = response_fields.Code(Channel, "How the customer made contact.")
     sent_at = response_fields.Instant("When it was sent, if that is known.", allow_none=True)
@@ -170,6 +174,13 @@ class ContactSchema(response_fields.ResponseSchema):
     from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
     ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
     note = response_fields.String("The note, if given and not hidden.", allow_none=True)
+
+
+class ContactSchema(RecordedDetailsSchema):
+    """A contact, with the decision made when it was recorded."""
+
+    contact_id = response_fields.String("The contact.")
+    order_id = response_fields.String("The order that it is about.")
     supersedes = response_fields.String("The contact that this one corrects.", allow_none=True)
     superseded_by = response_fields.String("The contact that corrects this one.", allow_none=True)
     open = response_fields.Boolean(
@@ -268,7 +279,7 @@ RESOLUTION = {
 }
 
 
-EXAMPLE = {"contact": {"summary": "A call in time", "value": CONTACT}}
+EXAMPLE = shared({"contact": {"summary": "A call in time", "value": CONTACT}})
 
 
 CONTACT_ID_HELP = {"contact_id": "The contact."}

@@ -17,6 +17,7 @@ from refunds.web.schemas.events import HAPPENED, EventSchema
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER, OrderPromiseSchema, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
+from refunds.web.schemas.unmatched import UnmatchedContactSchema
 
 HTML, TEXT, JSON = "text/html", "text/plain", "application/json"
 
@@ -99,6 +100,11 @@ class EvidenceSchema(response_fields.ResponseSchema):
         metadata={"description": "The windows that the order was told, from the first."},
     )
     contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
+    unmatched_contacts = ma.fields.List(
+        ma.fields.Nested(UnmatchedContactSchema),
+        required=True,
+        metadata={"description": "What is left of those contacts that were recorded before their order was known."},
+    )
     cancellations = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
     policy_versions = ma.fields.List(
         ma.fields.Nested(PolicyVersionSchema),
@@ -139,6 +145,7 @@ EVIDENCE = shared(
                 "order": ORDER,
                 "promises": [PROMISE],
                 "contacts": [CONTACT],
+                "unmatched_contacts": [],
                 "cancellations": [CANCELLATION],
                 "policy_versions": [VERSION],
                 "closures": [],

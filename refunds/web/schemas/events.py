@@ -21,6 +21,7 @@ from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.policies import CLOSURE, SUMMARY
 from refunds.web.schemas.request_fields import After, Limit
+from refunds.web.schemas.unmatched import UNMATCHED
 
 
 class EventTypes(Text):
@@ -125,6 +126,12 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             response_fields.String("A field."), required=True, metadata={"description": "What was added."}
         )
     },
+    EventType.CONTACT_UNMATCHED_RECORDED: {
+        "intent": response_fields.Code(Intent, "What the customer wanted."),
+        "channel": response_fields.Code(Channel, "The channel."),
+    },
+    EventType.CONTACT_UNMATCHED_RESOLVED: {},
+    EventType.CONTACT_MATCHED: {"contact_id": response_fields.String("The contact that it became.")},
     EventType.CANCELLATION_ISSUED: {
         "reference": response_fields.String("The reference that the customer was told."),
         "contact_id": response_fields.String("The contact that it was issued on."),
@@ -188,6 +195,14 @@ class FeedSchema(response_fields.ResponseSchema):
     )
 
 
+_WITHOUT_ORDER = {
+    *ABOUT_POLICIES,
+    *WITHOUT_RECORD,
+    EventType.CONTACT_UNMATCHED_RECORDED,
+    EventType.CONTACT_UNMATCHED_RESOLVED,
+}
+
+
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
     return {
         "position": position,
@@ -195,7 +210,7 @@ def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict
         "at": CANCELLATION["issued_at"],
         "actor": CANCELLATION["issued_by"],
         "subject": subject,
-        "order_id": None if event in {*ABOUT_POLICIES, *WITHOUT_RECORD} else ORDER["order_id"],
+        "order_id": None if event in _WITHOUT_ORDER else ORDER["order_id"],
         "data": data,
     }
 
@@ -203,7 +218,7 @@ def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict
 _ORDER, _CONTACT, _CANCELLATION = ORDER["order_id"], CONTACT["contact_id"], CANCELLATION["cancellation_id"]
 
 
-_CORRECTED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF"
+_CORRECTED, _UNMATCHED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF", UNMATCHED["unmatched_id"]
 
 
 _REGISTERED = {"effective_from": "2026-12-31T23:00:00Z", "content_hash": SUMMARY["content_hash"]}
@@ -254,6 +269,9 @@ HAPPENED = [
     _example(12, EventType.CONTACT_REOPENED, _CORRECTED, reason_code="customer_asked_again"),
     _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
     _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
+    _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
+    _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
+    _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
     *(
         _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
         for position, event in ((12, EventType.POLICY_IMPORTED), (13, EventType.POLICY_PUBLISHED))

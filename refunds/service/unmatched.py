@@ -1,0 +1,112 @@
+"""Contacts about orders that billing has not sent yet: kept, matched to their orders later, or closed."""
+
+from functools import partial
+
+from ulid import ULID
+
+from refunds.domain import contact_points, judging
+from refunds.domain.journal import EventType
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.service import contacts
+from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContact:
+    """Record a contact whose order is not known; it is open until it is matched or resolved.
+
+    `order_hint` is what the customer said of the order. Numbers are read as in the country of the default policy.
+    Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, or a number or address is
+    not one.
+    """
+    received_at = new.received_at or uow.now
+    too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
+    contacts.require_possible_times(too_early, new.sent_at, received_at, uow.now)
+    country = uow.policies[uow.policies.default].current(uow.now).terms.country
+    at_channel = partial(contact_points.canonical, new.channel)
+    contact = UnmatchedContact(
+        unmatched_id=f"unm_{ULID()}",
+        request_number=uow.contacts.new_number(),
+        wrapped_key=None,
+        intent=new.intent,
+        channel=new.channel,
+        sent_at=new.sent_at,
+        received_at=received_at,
+        recorded_at=uow.now,
+        recorded_by=uow.principal.actor,
+        contact_point=new.contact_point and judging.spelt("/contact_point", at_channel, new.contact_point, country),
+        order_hint=order_hint,
+        from_detail=new.from_detail
+        and judging.spelt("/from_detail", contact_points.customers_detail, new.from_detail, country),
+        ticket_ref=new.ticket_ref,
+        note=new.note,
+        is_open=True,
+    )
+    uow.unmatched.add(contact, EventType.CONTACT_UNMATCHED_RECORDED, intent=contact.intent, channel=contact.channel)
+    return contact
+
+
+def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
+    """Record an unmatched contact as one about an order; the contact that it became, and whether that is new.
+
+    It keeps its times, its first entry and its number, is judged by these, and is emptied; `ticket_ref` replaces its
+    ticket. The same match again changes nothing. Raises `NotFound` if there is no such order or unmatched contact,
+    `ContactStateConflict` if it was matched to another order or resolved, `InvalidInput` if it is too early for the
+    order, and otherwise what `contacts.record` raises.
+    """
+    locked = uow.orders.get_for_update(order_id)
+    found = uow.unmatched.get(unmatched_id, lock=True)
+    if found.contact_id is not None and (known := uow.contacts.get(found.contact_id)).order_id == order_id:
+        return known, False
+    _require_open(found)
+    new = NewContact(
+        channel=found.channel,
+        intent=found.intent,
+        sent_at=found.sent_at,
+        received_at=found.received_at,
+        contact_point=found.contact_point,
+        from_detail=found.from_detail,
+        ticket_ref=ticket_ref or found.ticket_ref,
+        note=found.note,
+        first=Entry(found.recorded_at, found.recorded_by, found.request_number),
+    )
+    try:
+        contact = contacts.add(uow, locked, new)[0]
+    except InvalidInput as error:
+        if any(one.code == "impossible_time" for one in error.errors):
+            detail = Message("must be the contact's order: this one was placed long after the contact")
+            raise InvalidInput([FieldError("/order_id", detail, "other_order")]) from None
+        raise
+    uow.unmatched.match(found, contact)
+    return contact, True
+
+
+def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
+    """Close an open unmatched contact for a reason; the same reason again changes nothing.
+
+    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or resolved for another reason.
+    """
+    found = uow.unmatched.get(unmatched_id, lock=True)
+    if found.closed_at is not None and found.closed_reason == reason:
+        return found
+    _require_open(found)
+    return uow.unmatched.update(
+        found,
+        EventType.CONTACT_UNMATCHED_RESOLVED,
+        is_open=False,
+        closed_at=uow.now,
+        closed_by=uow.principal.actor,
+        closed_reason=reason,
+    )
+
+
+def _require_open(found: UnmatchedContact) -> None:
+    """Raise `ContactStateConflict` if an unmatched contact was matched or resolved."""
+    name, contact = found.unmatched_id, found.contact_id
+    if contact is not None:
+        detail = Message("The contact %(name)s was matched: it is %(contact)s now.", name=name, contact=contact)
+        raise ContactStateConflict(detail, found.state)
+    if not found.is_open:
+        raise ContactStateConflict(Message("The contact %(name)s has been resolved.", name=name), found.state)

@@ -1,0 +1,95 @@
+"""Contacts whose order is not known yet, each encrypted under a key of its own until it is matched."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from refunds.domain.journal import Entry, EventType
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import Message, NotFound
+from refunds.security.encryption import NO_ACCESS, CustomerCipher
+from refunds.storage import Row, Transaction, idempotency, keys
+from refunds.storage.mapper import RecordMapper
+from refunds.storage.repository import Context, Listed
+
+UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts")
+
+_ALL = f"SELECT {UNMATCHED.columns} FROM unmatched_contacts"  # noqa: S608
+
+_EMPTIED = dict.fromkeys(("wrapped_key", "order_hint", "from_detail", "ticket_ref", "note"))
+"""What a contact loses when it is matched."""
+
+
+class Unmatched(Listed[UnmatchedContact]):
+    """The contacts whose order is not known, or was not when they were recorded."""
+
+    mapper: ClassVar[RecordMapper[UnmatchedContact]] = UNMATCHED
+    with_key: ClassVar[str] = _ALL
+    place: ClassVar[tuple[str, ...]] = ("unmatched_id",)
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
+        "open": {True: "is_open = 1", False: "is_open = 0"},
+        "request_number": "request_number = :request_number",
+    }
+
+    def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
+        """The contact with this id; raises `NotFound` if there is none.
+
+        With `lock`, nobody else can change it until this write ends; its order, if any, is locked before it.
+        """
+        sql = f"{_ALL} WHERE unmatched_id = :unmatched_id{' {for_update}' if lock else ''}"
+        row = self._tx.one(sql, unmatched_id=unmatched_id)
+        if row is None:
+            raise NotFound(Message("there is no unmatched contact of this id"))
+        return self._load(row)
+
+    def add(self, record: UnmatchedContact, event: EventType, **data: Any) -> None:
+        """Store a new contact under a new key, and note its event, as for any record."""
+        wrapped = keys.wrapped(self._context.keys, UNMATCHED.name, record.unmatched_id)
+        kept = replace(record, wrapped_key=wrapped)
+        self._context.unmatched[record.unmatched_id] = self._cipher(kept)
+        super().add(kept, event, **data)
+
+    def match(self, found: UnmatchedContact, contact: Contact) -> None:
+        """Note that a locked contact has become this one about an order, which was added in this unit of work.
+
+        What is personal is emptied and its key destroyed. Replies to its requests are encrypted for the order.
+        """
+        cipher, order_id = self._cipher(found), contact.order_id
+        changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}
+        _, digest = UNMATCHED.change(self._tx, found, cipher, **changes)
+        matched, data = EventType.CONTACT_MATCHED, {"contact_id": contact.contact_id}
+        entry = Entry(type=matched, subject=found.unmatched_id, order_id=order_id, digest=digest, data=data)
+        self._context.entries.append(entry)
+        to = self._context.orders[order_id]
+        idempotency.move(self._tx, order_id, cipher, to, self._context.now, unmatched_id=found.unmatched_id)
+
+    def _cipher(self, record: UnmatchedContact) -> CustomerCipher:
+        return cipher(self._context, record.unmatched_id, record.wrapped_key)
+
+    def _load(self, row: Row) -> UnmatchedContact:
+        readable = self._context.principal.may(Scope.PERSONAL_READ)
+        own = cipher(self._context, row["unmatched_id"], row["wrapped_key"]) if readable else NO_ACCESS
+        return UNMATCHED.load(row, own)
+
+
+def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> CustomerCipher:
+    """The cipher of an unmatched contact; `NO_ACCESS` if its key was destroyed.
+
+    Raises `Tampered` if the key cannot be decrypted.
+    """
+    if wrapped_key is None:
+        return NO_ACCESS
+    return keys.unwrapped(context.keys, UNMATCHED.name, unmatched_id, wrapped_key)
+
+
+def of_order(tx: Transaction, order_id: str) -> list[Row]:
+    """The row of every contact that was matched to an order."""
+    matched = "contact_id IN (SELECT contact_id FROM contacts WHERE order_id = :order_id)"
+    return tx.all(f"{_ALL} WHERE {matched} ORDER BY unmatched_id", order_id=order_id)
+
+
+def iter_all(tx: Transaction) -> Iterator[Row]:
+    """The row of every unmatched contact."""
+    return tx.each(f"{_ALL} ORDER BY unmatched_id")

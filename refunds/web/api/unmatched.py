@@ -1,0 +1,139 @@
+"""Contacts whose order is not known, over HTTP: record, read, list, match, and resolve."""
+
+from typing import Any
+
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.presentation.serializers import contact_data, unmatched_data
+from refunds.service import unmatched
+from refunds.service.contacts import NewContact
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import lists, telemetry
+from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.responses import reply
+from refunds.web.schemas.contacts import EXAMPLE, LINKS, ContactSchema
+from refunds.web.schemas.orders import JUDGED
+from refunds.web.schemas.unmatched import (
+    CLOSED,
+    UNKNOWN_CALL,
+    UNMATCHED,
+    UNMATCHED_EXAMPLE,
+    UNMATCHED_ID_HELP,
+    UNMATCHED_LINKS,
+    MatchRequestSchema,
+    UnmatchedContactListSchema,
+    UnmatchedContactQuerySchema,
+    UnmatchedContactRequestSchema,
+    UnmatchedContactSchema,
+    UnmatchedResolutionRequestSchema,
+)
+
+tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not known yet, kept until they are matched.")
+
+
+@tag.operation(
+    "/v1/contacts",
+    Answer("The contact is kept.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, links=UNMATCHED_LINKS, status=201),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    body=UnmatchedContactRequestSchema,
+    body_examples={"call": {"summary": "A call about an unknown order", "value": UNKNOWN_CALL}},
+    problems=("payment-data-refused",),
+)
+def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
+    """Record a contact whose order is not known
+
+    Use it when billing has not sent the order yet, or the customer cannot name it: the request is not lost, and its
+    time counts. It is open until it is matched to its order or resolved. Its number is for the customer. Records the
+    contact under a key of its own, and the event `contact.unmatched_recorded`, which has no order.
+    """
+    kept = unmatched.record(uow, body.pop("order_hint"), NewContact(**body))
+    return reply(unmatched_data(kept), status=201, location=f"/v1/unmatched-contacts/{kept.unmatched_id}")
+
+
+@tag.operation(
+    "/v1/unmatched-contacts/<string:unmatched_id>",
+    Answer("The unmatched contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, etag=True),
+    scopes=(Scope.CONTACTS_READ,),
+    transaction=Transaction.READ,
+    path=UNMATCHED_ID_HELP,
+    problems=("not-found",),
+)
+def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
+    """Get an unmatched contact
+
+    Once it is matched, it names the contact that it became, and nothing personal is left in it. Use it to see what is
+    known of the order.
+    """
+    return reply(unmatched_data(uow.unmatched.get(unmatched_id)), etag=True)
+
+
+@tag.operation(
+    "/v1/unmatched-contacts",
+    Answer(
+        "A page of unmatched contacts, in the order in which they were recorded.",
+        UnmatchedContactListSchema,
+        {"open": {"summary": "One that is open", "value": {"items": [UNMATCHED], "next": None}}},
+        also=lists.FORMS,
+    ),
+    scopes=(Scope.CONTACTS_READ,),
+    transaction=Transaction.READ,
+    query=UnmatchedContactQuerySchema,
+    problems=("invalid-cursor", "not-acceptable"),
+)
+def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
+    """List unmatched contacts
+
+    You can filter by whether they are open. Use it to find the contacts that wait for their order. With `Accept:
+    text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    """
+    return lists.page(uow, "unmatched", query, uow.unmatched, unmatched_data)
+
+
+@tag.operation(
+    "/v1/contacts/<string:unmatched_id>/order",
+    Answer("The contact that it became.", ContactSchema, EXAMPLE, links=LINKS, status=201),
+    Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=MatchRequestSchema,
+    body_examples={"order": {"summary": "Its order", "value": {"order_id": "A-1001"}}},
+    path=UNMATCHED_ID_HELP,
+    problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
+)
+def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
+    """Match a contact to its order
+
+    Use it when the order of an unmatched contact is known. The contact about the order has the times, the first entry
+    and the number of the unmatched one, and is decided by them; if that needs a ticket, send `ticket_ref`. Sending the
+    same match again changes nothing. Records the contact with its decision and the event `contact.recorded`, empties
+    the unmatched one, destroys its key, and records `contact.matched`.
+    """
+    contact, is_new = unmatched.match(uow, unmatched_id, **body)
+    if not is_new:
+        return reply(contact_data(contact))
+    telemetry.count_decisions([contact.outcome.reason])
+    return reply(contact_data(contact), status=201, location=f"/v1/contacts/{contact.contact_id}")
+
+
+@tag.operation(
+    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=UnmatchedResolutionRequestSchema,
+    body_examples={"elsewhere": {"summary": "A wrong number", "value": {"reason": "The number is another shop's."}}},
+    path=UNMATCHED_ID_HELP,
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
+    """Resolve an unmatched contact
+
+    Closes it without an order, with a reason. Use it when its order cannot be found, or it asks for nothing. Sending
+    the same reason again changes nothing. Records the resolution and the event `contact.unmatched_resolved`.
+    """
+    return reply(unmatched_data(unmatched.resolve(uow, unmatched_id, body["reason"])))

@@ -1,0 +1,132 @@
+"""Contacts whose order is not known: recorded from what was typed at Check, shown, matched, or closed for a reason."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from flask import Response, session
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Intent
+from refunds.domain.references import format_request_number
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.presentation.texts.dates import clock_text
+from refunds.service import unmatched
+from refunds.service.contacts import NewContact
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import telemetry
+from refunds.web.console import at, page, screen, to
+from refunds.web.console.contacts import ABOUT_THE_CONTACT
+from refunds.web.console.eligibility import asked, orders_meant, time_zone_of
+from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
+from refunds.web.endpoint import Transaction
+from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
+
+
+@screen("/unmatched/new", scopes=(Scope.CONTACTS_WRITE,))
+def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
+    """The form to record a contact whose order is not known. Nothing is recorded yet."""
+    return _new(uow, form)
+
+
+@screen("/unmatched/begin", scopes=(Scope.CONTACTS_WRITE,), method="POST", form_view=new_unmatched)
+def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
+    """The same form with what was typed at Check, which is personal and therefore in no address."""
+    form.read(BegunSchema)
+    return _new(uow, form)
+
+
+def _new(uow: UnitOfWork, form: Form) -> Response:
+    """The form to record a contact; it was received when this page was opened, unless a time was typed."""
+    time_zone = time_zone_of(uow, uow.policies.default)
+    found = form.read_leniently(UnmatchedEntrySchema)
+    received_at, sent_at = (form.data.get(name, "") for name in ("received_at", "sent_at"))
+    with suppress(InvalidInput):
+        how = asked(found, uow.now, time_zone)
+        received_at = clock_text(how.received_at or uow.now, time_zone)
+        sent_at = clock_text(how.sent_at, time_zone) if how.sent_at else ""
+    return page(
+        "unmatched_new.html",
+        replace(form, address=at("new_unmatched")),
+        intent=found.get("intent", Intent.CANCEL),
+        channel=session.get("channel", Channel.PHONE),
+        received_at=received_at,
+        sent_at=sent_at,
+    )
+
+
+@screen(
+    "/unmatched/new",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    form_view=new_unmatched,
+)
+def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
+    """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
+    found = form.read(UnmatchedEntrySchema)
+    how = asked(found, uow.now, time_zone_of(uow, uow.policies.default))
+    new = NewContact(
+        channel=how.channel,
+        intent=found.get("intent", Intent.CANCEL),
+        received_at=how.received_at,
+        sent_at=how.sent_at,
+        **{name: found[name] for name in ABOUT_THE_CONTACT if name in found},
+    )
+    kept = unmatched.record(uow, found["order_hint"], new)
+    return to("unmatched_contact", unmatched_id=kept.unmatched_id)
+
+
+@screen("/unmatched/<unmatched_id>", scopes=(Scope.CONTACTS_READ,))
+def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it.
+
+    Raises `NotFound` if there is none.
+    """
+    found = uow.unmatched.get(unmatched_id)
+    return page(
+        "unmatched.html",
+        replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
+        contact=found,
+        number=format_request_number(found.request_number),
+        names=uow.users.names([found.recorded_by, found.closed_by or ""]),
+        time_zone=time_zone_of(uow, uow.policies.default),
+    )
+
+
+@screen(
+    "/unmatched/<unmatched_id>/order",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Match a contact to the order with a number, and redirect to the contact that it became.
+
+    The decision is counted. Raises `InvalidInput` if not exactly one order has the number, and what `unmatched.match`
+    raises.
+    """
+    found = form.read(MatchSchema)
+    _, meant = orders_meant(uow, found["order_id"])
+    if len(meant) != 1:
+        raise InvalidInput(
+            [FieldError("/order_id", Message("no order, or several, have this number"), "unknown_order")]
+        )
+    contact, is_new = unmatched.match(uow, unmatched_id, meant[0].order_id, found.get("ticket_ref"))
+    if is_new:
+        telemetry.count_decisions([contact.outcome.reason])
+    return to("contact", contact_id=contact.contact_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Close a contact without an order, for a reason. Then show it again."""
+    unmatched.resolve(uow, unmatched_id, form.read(UnmatchedResolutionRequestSchema)["reason"])
+    return to("unmatched_contact", unmatched_id=unmatched_id)
