@@ -75,16 +75,22 @@ def test_a_date_that_an_agent_fills_in_is_marked(agent, billing):
     assert marked(billing, order_id) == (False, False)
 
 
+def listed_orders(desk, flag):
+    """The ids of all orders that are listed with this `facts_entered_by_agent`."""
+    path, found, after = f"/v1/orders?limit=200&facts_entered_by_agent={flag}", [], ""
+    while after is not None:
+        page = desk.get(path + (f"&after={after}" if after else "")).json
+        found, after = found + [one["order_id"] for one in page["items"]], page["next"]
+    return found
+
+
 def test_a_supervisor_lists_the_orders_whose_facts_billing_has_not_stated(agent, billing, supervisor):
     by_agent, by_billing = agent.register(policy=None), billing.register()
-    path = "/v1/orders?order=newest&limit=200&facts_entered_by_agent"
-    listed = {
-        flag: [one["order_id"] for one in supervisor.get(f"{path}={flag}").json["items"]] for flag in ("true", "false")
-    }
+    listed = {flag: listed_orders(supervisor, flag) for flag in ("true", "false")}
     assert (by_agent in listed["true"], by_agent in listed["false"]) == (True, False)
     assert (by_billing in listed["true"], by_billing in listed["false"]) == (False, True)
     put(billing, by_agent)
-    assert by_agent not in [one["order_id"] for one in supervisor.get(f"{path}=true").json["items"]]
+    assert by_agent not in listed_orders(supervisor, "true")
 
 
 def test_the_evidence_names_facts_that_billing_has_not_confirmed(agent):
