@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
+from refunds.domain.references import format_request_number
+from refunds.domain.resolutions import ResolutionReason
 
 
 def personal() -> Any:
@@ -173,6 +175,10 @@ class Contact:
     `recorded_at` is by the service's clock. `contact_point` is the vendor's number or address, `from_detail` the
     customer's. `backdated`: it asks for a cancellation, was made before the deadline and entered after it. `is_open`:
     it asks for a cancellation, the order is not cancelled, and the contact is not resolved or superseded.
+    `request_number` is what the customer is told; None only until contacts of an older version have theirs. It is
+    resolved for `resolution_code` (None if an older version of the service did it), which `resolution_reason` explains.
+    It is acknowledged once the customer was answered: by telephone or e-mail, at `acknowledged_to` unless that is
+    `from_detail`.
     """
 
     contact_id: str
@@ -196,7 +202,7 @@ class Contact:
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     request_number: str | None = field(default=None, metadata={"not_digested": True})
-    resolution_code: str | None = None
+    resolution_code: ResolutionReason | None = None
     duplicate_of: str | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -211,6 +217,11 @@ class Contact:
         if self.resolved_at is not None:
             return ContactState.RESOLVED
         return ContactState.OPEN if self.is_open else ContactState.CLOSED
+
+    @property
+    def number(self) -> str | None:
+        """The request number, as it is read aloud."""
+        return self.request_number and format_request_number(self.request_number)
 
     @property
     def outcome(self) -> Outcome:

@@ -1,6 +1,7 @@
 """References of cancellations and numbers of requests, as customers read them out."""
 
 import secrets
+from typing import NamedTuple
 
 from stdnum import damm
 
@@ -47,30 +48,44 @@ def parse_reference(text: str) -> str:
     Raises `Unfit` if there are not exactly ten digits and nothing else, if the check digit is wrong, or if it is the
     number of a request.
     """
-    shape = Message("must be a reference of ten digits, such as 123-456-7894")
-    request = Message("is the number of a request: a cancellation's reference has ten digits, such as 123-456-7894")
-    return _parsed(text, _RANDOM_DIGITS, shape, _RANDOM_DIGITS_OF_REQUESTS, request)
+    return _parsed(text, _REFERENCE, _REQUEST_NUMBER)
 
 
 def parse_request_number(text: str) -> str:
-    """The eight digits of the number of a request, which may be typed with dashes and spaces.
+    """The eight digits of the number of a request, typed as a reference may be.
 
-    Raises `Unfit` if there are not exactly eight digits and nothing else, if the check digit is wrong, or if it is the
-    reference of a cancellation.
+    Raises `Unfit` as `parse_reference`, also if it is the reference of a cancellation.
     """
-    shape = Message("must be the number of a request, of eight digits, such as 1234-5671")
-    reference = Message("is the reference of a cancellation: the number of a request has eight digits, as in 1234-5671")
-    return _parsed(text, _RANDOM_DIGITS_OF_REQUESTS, shape, _RANDOM_DIGITS, reference)
+    return _parsed(text, _REQUEST_NUMBER, _REFERENCE)
 
 
-def _parsed(text: str, random_digits: int, shape: Message, others: int, other: Message) -> str:
-    """The digits of a number with this many random ones; raises `Unfit` with `other` if it is one of `others`."""
+class _Form(NamedTuple):
+    """How many digits a kind of number has, what it must look like, and what to say where another kind is expected."""
+
+    digits: int
+    shape: Message
+    instead: Message
+
+
+_REFERENCE = _Form(
+    _RANDOM_DIGITS + 1,
+    Message("must be a reference of ten digits, such as 123-456-7894"),
+    Message("is the reference of a cancellation: the number of a request has eight digits, as in 1234-5671"),
+)
+_REQUEST_NUMBER = _Form(
+    _RANDOM_DIGITS_OF_REQUESTS + 1,
+    Message("must be the number of a request, of eight digits, such as 1234-5671"),
+    Message("is the number of a request: a cancellation's reference has ten digits, such as 123-456-7894"),
+)
+
+
+def _parsed(text: str, form: _Form, other: _Form) -> str:
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
-    if is_number and len(digits) == others + 1 and damm.is_valid(digits):
-        raise Unfit(other)
-    if not is_number or len(digits) != random_digits + 1:
-        raise Unfit(shape)
+    if is_number and len(digits) == other.digits and damm.is_valid(digits):
+        raise Unfit(other.instead)
+    if not is_number or len(digits) != form.digits:
+        raise Unfit(form.shape)
     if not damm.is_valid(digits):
         raise Unfit(Message("the check digit is wrong: compare the digits one by one"))
     return digits

@@ -99,7 +99,26 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
 
 
 def contact_data(contact: Contact) -> dict[str, Any]:
-    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language."""
+    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language.
+
+    Without an acknowledgement or a resolution, each of these is None.
+    """
+    acknowledgement = resolution = None
+    if contact.acknowledged_at is not None:
+        acknowledgement = {
+            "given_at": format_known(contact.acknowledged_at),
+            "given_by": contact.acknowledged_by,
+            "channel": contact.acknowledged_through,
+            "to": contact.acknowledged_to,
+        }
+    if contact.resolved_at is not None:
+        resolution = {
+            "reason_code": contact.resolution_code,
+            "reason": contact.resolution_reason,
+            "duplicate_of": contact.duplicate_of,
+            "resolved_at": format_known(contact.resolved_at),
+            "resolved_by": contact.resolved_by,
+        }
     return {
         "contact_id": contact.contact_id,
         "order_id": contact.order_id,
@@ -108,13 +127,9 @@ def contact_data(contact: Contact) -> dict[str, Any]:
         "superseded_by": contact.superseded_by,
         "open": contact.is_open,
         "backdated": contact.backdated,
-        "resolution": None
-        if contact.resolved_at is None
-        else {
-            "reason": contact.resolution_reason,
-            "resolved_at": format_known(contact.resolved_at),
-            "resolved_by": contact.resolved_by,
-        },
+        "request_number": contact.number,
+        "acknowledgement": acknowledgement,
+        "resolution": resolution,
         "decision": decision_data(contact.outcome, contact.decision.facts.request),
     }
 

@@ -57,6 +57,8 @@ TABLES = {
         | {"open": "is_open", "backdated": "backdated"}
         | _named("resolution_reason", "resolved_at", "resolved_by")
         | _DECISION
+        | {"request_number": "number", "resolution_code": "resolution_code", "duplicate_of": "duplicate_of"}
+        | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
     ),
     UnmatchedContact: Table(
         _named("unmatched_id", "request_number", "order_hint", "intent", "channel", "sent_at", "received_at")

@@ -126,35 +126,6 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
 
 
-def resolve(uow: UnitOfWork, contact_id: str, reason: str) -> Contact:
-    """Resolve an open contact, and all others of its order, with a reason, which takes them off the open list.
-
-    The same reason again changes nothing. Raises `NotFound` if there is no such contact, and `ContactStateConflict` if
-    it is not open.
-    """
-    order_id = uow.contacts.get(contact_id).order_id
-    uow.orders.lock(order_id)
-    found = uow.contacts.open_about([order_id])
-    if contact_id in (one.contact_id for one in found):
-        return {one.contact_id: resolve_locked(uow, one, reason) for one in found}[contact_id]
-    contact = uow.contacts.get(contact_id)  # read again, now that nobody else can change it
-    if contact.resolved_at is None or contact.resolution_reason != reason:
-        raise ContactStateConflict(_why_closed(contact), contact.state)
-    return contact
-
-
-def resolve_locked(uow: UnitOfWork, contact: Contact, reason: str) -> Contact:
-    """Resolve a contact whose order is locked; one that is not open is resolved too, with this reason."""
-    return uow.contacts.update(
-        contact,
-        EventType.CONTACT_RESOLVED,
-        is_open=False,
-        resolution_reason=reason,
-        resolved_at=uow.now,
-        resolved_by=uow.principal.actor,
-    )
-
-
 def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
     """The decision on a contact that is entered now.
 
@@ -313,17 +284,3 @@ def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
         is_open=False,
         superseded_by=contact.contact_id,
     )
-
-
-def _why_closed(contact: Contact) -> Message:
-    """Why a contact is not open."""
-    name, following = contact.contact_id, contact.superseded_by
-    if contact.intent is not Intent.CANCEL:
-        return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)
-    if following is not None:
-        return Message(
-            "The contact %(name)s is not open: it has been superseded by %(following)s.", name=name, following=following
-        )
-    if contact.resolved_at is not None:
-        return Message("The contact %(name)s is not open: it has been resolved for another reason.", name=name)
-    return Message("The contact %(name)s is not open: its order is cancelled.", name=name)

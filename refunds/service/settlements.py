@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import UNSETTLED, Cancellation, RefundEndReason, RevocationReason, State, UnsettleReason
+from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
-from refunds.service import contacts
+from refunds.service import resolutions
 from refunds.service.orders import AHEAD
+from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 
 OWN_REVOCATION = timedelta(minutes=15)
@@ -156,7 +158,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     if code is RevocationReason.CUSTOMER_KEPT_ORDER:
         for contact in uow.contacts.of_order(cancellation.order_id):
             if contact.is_open:
-                contacts.resolve_locked(uow, contact, code)
+                resolutions.resolve_locked(uow, contact, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
     return revoked
 
 

@@ -159,8 +159,8 @@ PROBLEMS = {
         409,
         Message("The state of the contact does not allow this"),
         Message(
-            "The contact was superseded or resolved, it does not ask for a cancellation, or a cancellation is based "
-            "on it. Nothing was changed."
+            "The contact was superseded or resolved, it does not ask for a cancellation, a cancellation is based on "
+            "it, or what is to be added to it is on record in another form. Nothing was changed."
         ),
         Message("Read the contact again. The detail names the reason."),
     ),

@@ -381,7 +381,7 @@ def test_a_revocation_because_the_customer_keeps_the_order_resolves_the_request(
     issued = supervisor.cancelled()
     revoke(supervisor, issued, "customer_kept_order")
     contact = supervisor.get(f"/v1/contacts/{issued['contact_id']}").json
-    assert (contact["open"], contact["resolution"]["reason"]) == (False, "customer_kept_order")
+    assert (contact["open"], contact["resolution"]["reason_code"]) == (False, "customer_kept_order")
     assert types(billing, issued["order_id"])[-2:] == ["cancellation.revoked", "contact.resolved"]
 
 
@@ -389,7 +389,7 @@ def test_a_revocation_because_the_customer_keeps_the_order_resolves_every_reques
     order_id = supervisor.register()
     first = supervisor.record(order_id).json["contact_id"]
     revoke(supervisor, supervisor.cancelled(order_id), "customer_kept_order")
-    assert supervisor.get(f"/v1/contacts/{first}").json["resolution"]["reason"] == "customer_kept_order"
+    assert supervisor.get(f"/v1/contacts/{first}").json["resolution"]["reason_code"] == "customer_kept_order"
     assert supervisor.get(f"/v1/contacts?order_id={order_id}&open=true").json["items"] == []
 
 

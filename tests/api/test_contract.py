@@ -119,7 +119,7 @@ def operations():
         (path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method in {"get", "post", "put", "delete"}
+        if method in {"get", "post", "put", "patch", "delete"}
     ]
 
 
@@ -193,9 +193,17 @@ def test_the_examples_of_records_work_in_sequence(app, now):
     late = desk.register("A-1002", service_provided_at="2026-03-02T16:20:00+01:00")
     resolution = body("/v1/contacts/{contact_id}/resolution", "put", "stays")
     resolved = desk.put(f"/v1/contacts/{desk.record(late).json['contact_id']}/resolution", json=resolution)
+    of_contact = f"/v1/contacts/{contact.json['contact_id']}"
+    answers = body("/v1/contacts/{contact_id}/acknowledgement", "put", "said")
+    acknowledged = desk.put(f"{of_contact}/acknowledgement", json=answers)
+    completed = desk.client.patch(of_contact, json=body("/v1/contacts/{contact_id}", "patch", "ticket"))
+    reopened = desk.delete(f"/v1/contacts/{resolved.json['contact_id']}/resolution?reason_code=entered_in_error")
     for name, status, answer in (
         ("Order", 201, order),
         ("Contact", 201, contact),
+        ("Contact", 200, acknowledged),
+        ("Contact", 200, completed),
+        ("Contact", 200, reopened),
         ("Cancellation", 201, issued),
         ("Refusal", 409, again),
         ("Cancellation", 200, settled),

@@ -124,7 +124,7 @@ def test_what_the_records_do_not_allow_is_explained_in_german(admin):
         admin.put(f"/v1/orders/{order}", json=facts, headers=german),
         admin.put(f"/v1/orders/{order}", json=facts | {"correction_reason": "typo"}, **correction),
         admin.put(f"/v1/orders/{order}", json=facts, **correction),
-        admin.put(f"/v1/contacts/{asked}/resolution", json={"reason": "told"}, headers=german),
+        admin.put(f"/v1/contacts/{asked}/resolution", json={"reason_code": "entered_in_error"}, headers=german),
         admin.put(settlement, json={"billing_ref": "R-1", "settled_at": "2026-01-01T00:00:00Z"}, headers=german),
         admin.delete(settlement, headers=german),
     ]

@@ -58,7 +58,7 @@ def test_without_an_open_request_it_is_too_late(agent, now):
     order_id = agent.register()
     agent.record(order_id, intent="question")
     resolved = agent.record(order_id).json["contact_id"]
-    agent.put(f"/v1/contacts/{resolved}/resolution", json={"reason": "stays"})
+    agent.put(f"/v1/contacts/{resolved}/resolution", json={"reason_code": "customer_kept_order"})
     now.move_to(LATER)
     agent.record(order_id)
     assert said(eligibility(agent, order_id)) == ("refused", "window_elapsed", None)
@@ -191,12 +191,14 @@ def test_the_open_requests_of_an_order_are_resolved_together(agent, billing, now
     ids = [agent.record(order_id).json["contact_id"] for _ in range(3)]
     other = agent.record(agent.register()).json["contact_id"]
     url = f"/v1/contacts/{ids[1]}/resolution"
-    resolved = agent.put(url, json={"reason": "stays"}).json
+    resolved = agent.put(url, json={"reason_code": "customer_kept_order"}).json
     assert resolved["contact_id"] == ids[1]
     assert open_ids(agent, order_id) == []
-    assert {agent.get(f"/v1/contacts/{one}").json["resolution"]["reason"] for one in ids} == {"stays"}
+    assert {agent.get(f"/v1/contacts/{one}").json["resolution"]["reason_code"] for one in ids} == {
+        "customer_kept_order"
+    }
     assert sorted(e["subject"] for e in billing.feed(order_id) if e["type"] == "contact.resolved") == sorted(ids)
-    assert agent.put(url, json={"reason": "stays"}).json == resolved
+    assert agent.put(url, json={"reason_code": "customer_kept_order"}).json == resolved
     assert agent.get(f"/v1/contacts/{other}").json["open"] is True
 
 

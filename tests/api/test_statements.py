@@ -28,7 +28,10 @@ COUNTS = {
     "supersede": 15,
     "contact": 2,
     "contacts": 2,
-    "resolve": 8,
+    "complete": 8,
+    "acknowledge": 8,
+    "resolve": 9,
+    "reopen": 10,
     "keep": 9,
     "keep again": 3,
     "keep another": 9,
@@ -144,7 +147,10 @@ def contacts(ask):
     ask("contacts", "GET", "/v1/contacts?open=true")
     ask.screen("open", "open")
     ask.screen("contact", f"contacts/{contact['contact_id']}")
-    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason": "stays"})
+    ask("resolve", "PUT", f"/v1/contacts/{contact['contact_id']}/resolution", {"reason_code": "customer_kept_order"})
+    ask("reopen", "DELETE", f"/v1/contacts/{contact['contact_id']}/resolution?reason_code=entered_in_error")
+    ask("complete", "PATCH", f"/v1/contacts/{contact['contact_id']}", {"ticket_ref": "T-1"})
+    ask("acknowledge", "PUT", f"/v1/contacts/{contact['contact_id']}/acknowledgement", {"channel": "phone"})
     unknown = {"order_hint": "A-?", "channel": "phone"}
     one = ask("keep", "POST", "/v1/contacts", unknown)["unmatched_id"]
     ask("keep again", "POST", "/v1/contacts", unknown, again=True)

@@ -112,7 +112,18 @@ SCREENS = (
     Screen(
         "revoke-failed", "anna", lambda s: f"/console/cancellations/{s.cancellation}", sending(".danger", reason="!")
     ),
-    Screen("resolve-failed", "anna", lambda s: f"/console/contacts/{s.open_contact}", sending("details button")),
+    Screen(
+        "resolve-failed",
+        "anna",
+        lambda s: f"/console/contacts/{s.open_contact}",
+        sending("form:has([value=resolve]) button"),
+    ),
+    Screen(
+        "acknowledge-failed",
+        "samuel",
+        lambda s: f"/console/contacts/{s.open_contact}",
+        sending("form:has([value=acknowledge]) button", to="nowhere"),
+    ),
     Screen(
         "policy-failed",
         "petra",

@@ -50,7 +50,7 @@ def test_a_reference_with_a_wrong_check_digit_is_reported(site, agent):
     wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
     page = asked(agent, q=format_reference(wrong))
     assert (page.status, page.form("Check").fields["q"]) == (422, format_reference(wrong))
-    assert page.errors["q"].startswith("The check digit of this reference does not fit")
+    assert page.errors["q"].startswith("The check digit of this number does not fit")
 
 
 def test_a_customer_is_found_by_their_number_which_appears_in_no_address(site, agent):

@@ -15,6 +15,7 @@ FILLED = {
     "note": "A note that was typed.",
     "reason": "A reason that was typed.",
     "reason_code": "entered_in_error",
+    "doing": "resolve",
     "idempotency_key": "one-time-id-0001",
     "intent": "cancel",
 }

@@ -123,7 +123,9 @@ def test_the_open_list_has_one_row_for_each_order(official, now):
     assert "3 requests" in rows[order].text
     assert "request" not in rows[other].text
     assert rows[order].one("a")["href"].endswith(in_time)
-    page = agent.press(agent.follow(page, order), "Resolve the request", reason="He keeps it.")
+    page = agent.press(
+        agent.follow(page, order), "Resolve the request", reason_code="customer_kept_order", reason="He keeps it."
+    )
     assert not agent.is_open(order)
     assert {one.resolution_reason for one in official.contacts(order)} == {"He keeps it."}
 

@@ -110,14 +110,14 @@ def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(site, age
 def test_a_request_is_resolved_with_a_reason_and_leaves_the_open_list(site, agent):
     order = site.register()
     page = agent.press(answer(agent, order), "Record, cancel later")
-    refused = agent.press(page, "Resolve the request", reason="")
-    assert (refused.status, refused.errors) == (422, {"reason": "Fill this in."})
-    refused = agent.press(page, "Resolve the request", reason="...")
+    refused = agent.press(page, "Resolve the request", reason="He keeps it.")
+    assert (refused.status, refused.errors) == (422, {"reason_code": "Fill this in."})
+    refused = agent.press(page, "Resolve the request", reason_code="customer_kept_order", reason="...")
     assert refused.status == 422
     assert refused.form("Resolve the request").fields["reason"] == "..."
     page = agent.press(refused, "Resolve the request", reason="He keeps it.")
     assert page.h1 == "A resolved request"
-    assert page.facts["Resolved"].endswith(", you: He keeps it.")
+    assert page.facts["Resolved"].endswith(", you: The customer keeps the order: He keeps it.")
     assert not agent.is_open(order)
 
 
@@ -441,7 +441,9 @@ def test_a_request_that_was_resolved_meanwhile_is_a_conflict(site, agent, superv
     order = site.register()
     contact = site.record(order)
     page = agent.press(agent.get(f"/console/contacts/{contact}"), "Cancel this order")
-    supervisor.press(supervisor.get(f"/console/contacts/{contact}"), "Resolve the request", reason="Keeps it.")
+    supervisor.press(
+        supervisor.get(f"/console/contacts/{contact}"), "Resolve the request", reason_code="customer_kept_order"
+    )
     page = agent.press(page, "Cancel the order now")
     assert (page.status, page.h1, site.active(order)) == (409, "The request is no longer what you saw", None)
 

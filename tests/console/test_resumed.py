@@ -42,7 +42,17 @@ def record(site):
 
 
 def resolve(site):
-    return f"/console/contacts/{site.record(site.register())}", "Resolve the request", {"reason": "Keeps the number."}
+    keeps = {"reason_code": "customer_kept_order", "reason": "Keeps the number."}
+    return f"/console/contacts/{site.record(site.register())}", "Resolve the request", keeps
+
+
+def answer(site):
+    answered = {"channel": "email", "to": "kim@example.org"}
+    return f"/console/contacts/{site.record(site.register())}", "Record the answer", answered
+
+
+def complete(site):
+    return f"/console/contacts/{site.record(site.register())}", "Add", {"ticket_ref": "T-1", "note": "Asked twice."}
 
 
 def revoke(site):
@@ -54,8 +64,8 @@ def revoke(site):
     )
 
 
-FORMS = (check, by_date, cancel, goodwill, cancel_a_stored_request, record, resolve, revoke)
-RECORDING = {cancel, goodwill, cancel_a_stored_request, record, resolve, revoke}
+FORMS = (check, by_date, cancel, goodwill, cancel_a_stored_request, record, resolve, answer, complete, revoke)
+RECORDING = {cancel, goodwill, cancel_a_stored_request, record, resolve, answer, complete, revoke}
 """The forms that leave something on record."""
 
 

@@ -110,6 +110,10 @@ TYPED = (
     "ticket_ref",
     "reason",
     "reason_code",
+    "doing",
+    "to",
+    "given_at",
+    "duplicate_of",
     "contact_point",
     "from_detail",
     "order_hint",
@@ -166,6 +170,7 @@ def send_forms_with(site, records, text):
         "channel": "phone",
         "intent": "question",
         "reason_code": "entered_in_error",
+        "doing": "resolve",
     }
     for endpoint, path in forms(site, records):
         if endpoint == "console.sign_out":

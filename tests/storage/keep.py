@@ -178,7 +178,13 @@ def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
     _send(agent, "POST", "/v1/orders/A-0/contacts", better)
     _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "intent": "question", "note": "Bis wann?"})
     stays = _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "ticket_ref": "T-17"})
-    _send(agent, "PUT", f"/v1/contacts/{stays['contact_id']}/resolution", {"reason": "Bleibt doch."})
+    resolution, keeps = f"/v1/contacts/{stays['contact_id']}/resolution", {"reason_code": "customer_kept_order"}
+    _send(agent, "PUT", resolution, keeps)
+    _send(agent, "DELETE", f"{resolution}?reason_code=entered_in_error")
+    _send(agent, "PUT", resolution, keeps | {"reason": "Bleibt doch."})
+    answer = {"channel": "email", "to": "kim@example.com"}
+    _send(agent, "PUT", f"/v1/contacts/{stays['contact_id']}/acknowledgement", answer)
+    _send(agent, "PATCH", f"/v1/contacts/{stays['contact_id']}", {"note": "Hatte sich verrechnet."})
     _send(agent, "POST", "/v1/orders/A-2/contacts", email)
     late = {"channel": "email", "received_at": _at(-29.5), "ticket_ref": "T-99"}
     _send(agent, "POST", "/v1/orders/A-2/contacts", late)

@@ -22,13 +22,25 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import GENESIS, WITHOUT_RECORD, EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import Keyring
-from refunds.service import cancellations, clients, contacts, orders, publication, settlements, unmatched, users
+from refunds.service import (
+    cancellations,
+    clients,
+    contacts,
+    orders,
+    publication,
+    resolutions,
+    settlements,
+    unmatched,
+    users,
+)
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.service.watch import watch
 from refunds.storage import audit, tables
@@ -132,7 +144,16 @@ def superseded(uow, i):
 
 def resolved(uow, i):
     contact = contacts.record(uow, register(uow, i).order_id, call())
-    contacts.resolve(uow, contact.contact_id, "he keeps it")
+    kept = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="he keeps it")
+    resolutions.resolve(uow, contact.contact_id, kept)
+    if i % 2:
+        resolutions.reopen(uow, contact.contact_id, ReopeningReason.ENTERED_IN_ERROR)
+
+
+def answered(uow, i):
+    contact = contacts.record(uow, register(uow, i).order_id, call(note=None))
+    resolutions.acknowledge(uow, contact.contact_id, channel=Channel.EMAIL, to="kim@example.org")
+    resolutions.complete(uow, contact.contact_id, ticket_ref="T-1", note="she was told")
 
 
 def backdated(uow, i):
@@ -205,6 +226,7 @@ HAPPENS = (
     overridden,
     superseded,
     resolved,
+    answered,
     backdated,
     corrected,
     corrected_after_a_refusal,

@@ -18,9 +18,12 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, State, personal
 from refunds.domain.references import parse_request_number
+from refunds.domain.resolutions import ResolutionReason
+from refunds.presentation.serializers import contact_data
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
-from refunds.service import contacts, events, publication
+from refunds.service import contacts, events, publication, resolutions
 from refunds.service.replay import Replayed, replay
+from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.storage import migrations
 from refunds.storage.cancellations import CANCELLATIONS
@@ -112,6 +115,9 @@ SINCE = {
     EventType.CANCELLATION_REFUND_BEGUN: "0005_refunds",
     EventType.CANCELLATION_REFUND_FAILED: "0005_refunds",
     EventType.ORDER_PROMISED: "0006_promises",
+    EventType.CONTACT_REOPENED: "0007_answers",
+    EventType.CONTACT_ACKNOWLEDGED: "0007_answers",
+    EventType.CONTACT_COMPLETED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
@@ -127,6 +133,10 @@ def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
         assert {one.outcome.reason for one in recorded} > {"within_window", "window_elapsed", "order_already_cancelled"}
         assert {one.from_detail for one in recorded} >= {"+49891234567", "kim@example.org"}
         assert all(uow.orders.get(one.order_id).customer_ref for one in recorded)
+        by_text = [one for one in recorded if one.resolved_at is not None and one.resolution_code is None]
+        assert {contact_data(one)["resolution"]["reason"] for one in by_text} >= (
+            {"Bleibt doch."} if step < "0007_answers" else set()
+        )
         assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
         assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
         assert len(list(uow.users.iter_all())) == (0 if step in STEPS[:2] else 1)
@@ -139,7 +149,9 @@ def test_a_kept_database_can_be_written_to(store):
     with store.write(COMMAND_LINE) as uow:
         contact = next(one for one in uow.contacts.paginate(limit=200, open=True) if one.resolved_at is None)
         together = uow.contacts.open_about([contact.order_id])
-        contacts.resolve(uow, contact.contact_id, "Hat sich erledigt.")
+        resolutions.resolve(
+            uow, contact.contact_id, Resolution(reason_code=ResolutionReason.OTHER, reason="Hat sich erledigt.")
+        )
     assert verified(store).events == before + len(together)
 
 

@@ -21,7 +21,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.domain.records import Cancellation
+from refunds.domain.records import Cancellation, Contact
 from refunds.errors import ConfigurationError, Conflict, StorageUnavailable
 from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
@@ -98,8 +98,9 @@ def shown(tx, setting):
 
 
 def row(table, *values):
-    """The statement that inserts a row, by position; into cancellations by name, as they have a generated column."""
-    names = f" ({', '.join(field.name for field in fields(Cancellation))})" if table == "cancellations" else ""
+    """The statement that inserts a row, by position; by name where there is a generated column, the rest NULL."""
+    record = {"cancellations": Cancellation, "contacts": Contact}.get(table)
+    names = f" ({', '.join(field.name for field in fields(record)[: len(values)])})" if record else ""
     return f"INSERT INTO {table}{names} VALUES ({', '.join(values)})"  # noqa: S608
 
 
@@ -158,6 +159,7 @@ CONFLICTS = {
     "promises.order_id": row("promises", "'prm_2'", "'A-1'", *PROMISED),
     "contacts.contact_id": row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     "contacts.supersedes": row("contacts", "'con_3'", *CONTACT, "'con_1'", *JUDGED),
+    "contacts.request_number": "UPDATE contacts SET request_number = '1'",
     "cancellations.cancellation_id": row(
         "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
     ),

@@ -38,6 +38,7 @@ PERSONAL = {
     "ticket_ref": "zq-ticket-44180",
     "note": "zq-note: sie rief wegen Öl an; 77120",
     "inline_note": "zq-inline-note 66281",
+    "answered_at": "zq.answered.3307@example.com",
     "resolution": "zq-resolution 30417",
     "override": "zq-override 58220",
     "revocation": "zq-revocation 19934",
@@ -169,7 +170,11 @@ def send_everything(service):
     for i, provided in enumerate((RECENTLY, LONG_AGO, RECENTLY, RECENTLY)):
         service.put(f"/v1/orders/A-{i}", facts(PERSONAL["customer_ref"], provided), 201)
     resolved = service.post("/v1/orders/A-0/contacts", by_mail)["contact_id"]
-    service.put(f"/v1/contacts/{resolved}/resolution", {"reason": PERSONAL["resolution"]})
+    answer = {"channel": "email", "to": PERSONAL["answered_at"]}
+    service.put(f"/v1/contacts/{resolved}/acknowledgement", answer)
+    service.put(
+        f"/v1/contacts/{resolved}/resolution", {"reason_code": "customer_kept_order", "reason": PERSONAL["resolution"]}
+    )
     revoked = cancel(service, "A-0", note=PERSONAL["inline_note"])
     service.put(f"{revoked}/revocation", {"reason_code": "entered_in_error", "reason": PERSONAL["revocation"]})
     request = {"order_id": "A-1", "contact": by_mail}
@@ -361,6 +366,7 @@ def seen(answers, name, *path):
         ("resolved", ("from_detail",), "address"),
         ("resolved", ("ticket_ref",), "ticket_ref"),
         ("resolved", ("note",), "note"),
+        ("resolved", ("acknowledgement", "to"), "answered_at"),
         ("resolved", ("resolution", "reason"), "resolution"),
         ("revoked", ("revocation", "reason"), "revocation"),
         ("contacts", ("items", 0, "from_detail"), "address"),

@@ -23,6 +23,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.replay import Replayed, replay
 from refunds.service.store import Store
+from refunds.storage.contacts import CONTACTS
 from tests import PROOFS, scaled
 from tests.changed_data import few_years, holiday_data
 from tests.moved_windows import YEARS, data_of, moved
@@ -42,6 +43,10 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "DROP TABLE unmatched_contacts",
+    "DROP INDEX contacts_by_number",
+    "DROP INDEX contacts_without_number",
+    *(f"ALTER TABLE contacts DROP COLUMN {name}" for name in CONTACTS.added),
     "DROP TABLE promises",
     "ALTER TABLE orders DROP COLUMN told_until",
     "DELETE FROM migrations WHERE name > '0005_refunds'",

@@ -1,4 +1,4 @@
-"""Contacts over HTTP: record, read, list, and resolve."""
+"""Contacts over HTTP: record, read, list, complete, acknowledge, resolve and reopen."""
 
 from typing import Any
 
@@ -6,23 +6,28 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
-from refunds.service import contacts
+from refunds.service import contacts, resolutions
 from refunds.service.contacts import NewContact
+from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import (
+    ACKNOWLEDGEMENT,
     CALL,
     CONTACT,
     CONTACT_ID_HELP,
     EXAMPLE,
     LINKS,
     RESOLUTION,
+    AcknowledgementRequestSchema,
     ContactListSchema,
+    ContactPatchSchema,
     ContactQuerySchema,
     ContactRequestSchema,
     ContactSchema,
+    ReopenQuerySchema,
     ResolutionRequestSchema,
 )
 from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
@@ -92,11 +97,73 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
-    You can filter by order, by whether they are open, and by whether they were received before the deadline and entered
-    after it. Use it to find the requests that wait for an answer. With `Accept: text/csv`, the page is a table; the
-    header `Link` then has the address of the next page.
+    You can filter by order, by the request number that the customer reads out, by whether they are open, and by whether
+    they were received before the deadline and entered after it. Use it to find the requests that wait for an answer.
+    With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "contacts", query, uow.contacts, contact_data)
+
+
+@tag.operation(
+    "/v1/contacts/<string:contact_id>",
+    Answer(
+        "The completed contact.",
+        ContactSchema,
+        {"completed": {"summary": "With its ticket", "value": CONTACT | {"ticket_ref": "T-20391"}}},
+    ),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PATCH",
+    body=ContactPatchSchema,
+    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
+    path=CONTACT_ID_HELP,
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
+    """Complete a contact
+
+    Adds a ticket or a note to a contact that was recorded without it. What is on record stays: another ticket or note
+    is a conflict, and to correct one, record a contact that supersedes this one. The same again changes nothing. The
+    decision stays as it is. Records the ticket or note, and the event `contact.completed`, which names the fields.
+    """
+    return reply(contact_data(resolutions.complete(uow, contact_id, **body)))
+
+
+@tag.operation(
+    "/v1/contacts/<string:contact_id>/acknowledgement",
+    Answer(
+        "The acknowledged contact.",
+        ContactSchema,
+        {
+            "acknowledged": {
+                "summary": "Answered by e-mail",
+                "value": CONTACT | {"acknowledgement": ACKNOWLEDGEMENT},
+            }
+        },
+    ),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=AcknowledgementRequestSchema,
+    body_examples={
+        "said": {"summary": "Said on the telephone", "value": {"channel": "phone"}},
+        "sent": {
+            "summary": "An e-mail to another address",
+            "value": {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
+        },
+    },
+    path=CONTACT_ID_HELP,
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
+    """Acknowledge a contact
+
+    Records that the customer was answered: when, how, and where if it was not the number or address that they used. The
+    service itself sends nothing. Sending the same again changes nothing; another acknowledgement is a conflict, and so
+    is one of a contact that was superseded: acknowledge the one that supersedes it. Records the acknowledgement and the
+    event `contact.acknowledged`.
+    """
+    return reply(contact_data(resolutions.acknowledge(uow, contact_id, **body)))
 
 
 @tag.operation(
@@ -115,15 +182,42 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     transaction=Transaction.WRITE,
     method="PUT",
     body=ResolutionRequestSchema,
-    body_examples={"stays": {"summary": "A customer who stays", "value": {"reason": RESOLUTION["reason"]}}},
+    body_examples={
+        "stays": {
+            "summary": "A customer who stays",
+            "value": {name: RESOLUTION[name] for name in ("reason_code", "reason")},
+        }
+    },
     path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Closes an open request, and all others about its order, without a cancellation, with a reason. Use it when the
-    customer no longer asks for a cancellation. Sending the same reason again changes nothing. Records the resolution
-    and the event `contact.resolved` of each.
+    Closes an open request, and all others about its order, without a cancellation, with a reason; a `duplicate` is
+    closed alone, and the other one stays open. Use it when the customer no longer asks for a cancellation. A request
+    that was in time, or needs a supervisor, is closed for any other reason than `customer_kept_order`, `duplicate` or
+    `entered_in_error` only with the scope `cancellations:override`. Sending the same again changes nothing. Records the
+    resolution and the event `contact.resolved` of each.
     """
-    return reply(contact_data(contacts.resolve(uow, contact_id, body["reason"])))
+    return reply(contact_data(resolutions.resolve(uow, contact_id, Resolution(**body))))
+
+
+@tag.operation(
+    "/v1/contacts/<string:contact_id>/resolution",
+    Answer("The contact, open again.", ContactSchema, EXAMPLE),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    query=ReopenQuerySchema,
+    path=CONTACT_ID_HELP,
+    problems=("not-found", "contact-state-conflict"),
+)
+def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
+    """Reopen a contact
+
+    Use it for a request that was resolved in error, or whose customer asks for the cancellation after all. It, and what
+    was resolved with it, is open again; if it is open already, nothing changes. The order must not be cancelled.
+    Records the event `contact.reopened` of each, with the reason; the contact no longer shows the resolution.
+    """
+    return reply(contact_data(resolutions.reopen(uow, contact_id, query["reason_code"])))

@@ -1,5 +1,6 @@
-"""Contacts: confirmed and recorded, cancelled, kept on the Open list, resolved."""
+"""Contacts: confirmed and recorded, cancelled, kept on the Open list, answered, completed, resolved, reopened."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,18 +15,21 @@ from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
-from refunds.service import cancellations, contacts, watch
+from refunds.schemas.strict import StrictSchema
+from refunds.service import cancellations, contacts, resolutions, watch
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
+from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
-from refunds.web.console.forms import EntrySchema, Form, OpenSchema
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, OpenSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import ResolutionRequestSchema
+from refunds.web.schemas.contacts import ContactPatchSchema, ReopenQuerySchema, ResolutionRequestSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
@@ -239,9 +243,14 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
+    choices: dict[str, Any] = {"reasons": [], "originals": []}
     if found.is_open:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
             decision = cancellations.preview(uow, contact_id)[2]
+        choices = {
+            "reasons": resolutions.possible_reasons(uow, found),
+            "originals": resolutions.possible_originals(uow, found),
+        }
     preview = decision.outcome
     active = uow.cancellations.active(found.order_id)
     return page(
@@ -254,9 +263,45 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
         override=cancellations.fitting_override(preview),
-        names=uow.users.names([found.recorded_by, found.resolved_by or ""]),
+        lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
+        reopening=list(ReopeningReason),
+        **choices,
+        names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
         format_reference=format_reference,
     )
+
+
+def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    given_at = found.pop("given_at", None)
+    if given_at is not None:
+        then = uow.contacts.get(contact_id).outcome
+        found["given_at"] = given_at.instant("given_at", uow.now, then.time_zone)
+    resolutions.acknowledge(uow, contact_id, **found)
+
+
+def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    if not found:
+        raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
+    resolutions.complete(uow, contact_id, **found)
+
+
+def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    if found["reason_code"] is not ResolutionReason.DUPLICATE:
+        found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason
+    resolutions.resolve(uow, contact_id, Resolution(**found))
+
+
+def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    resolutions.reopen(uow, contact_id, found["reason_code"])
+
+
+_DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], None]]] = {
+    "acknowledge": (AnsweredSchema, _acknowledge),
+    "complete": (ContactPatchSchema, _complete),
+    "resolve": (ResolutionRequestSchema, _resolve),
+    "reopen": (ReopenQuerySchema, _reopen),
+}
+"""What the forms of the page of a contact do, and their fields, by the value of `doing`."""
 
 
 @screen(
@@ -266,7 +311,12 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     method="POST",
     form_view=contact,
 )
-def resolve(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Resolve an open request, for a reason: close it without a cancellation. Then show it again."""
-    contacts.resolve(uow, contact_id, form.read(ResolutionRequestSchema)["reason"])
+def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
+    """Acknowledge, complete, resolve or reopen a contact, by the form that was sent. Then show it again."""
+    data = dict(form.data)
+    doing = data.pop("doing", "")
+    if doing not in _DOING:
+        raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
+    schema, do = _DOING[doing]
+    do(uow, contact_id, replace(form, data=data).read(schema))
     return to("contact", contact_id=contact_id)

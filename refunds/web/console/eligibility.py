@@ -16,7 +16,7 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
-from refunds.domain.references import format_reference, parse_reference
+from refunds.domain.references import format_reference, parse_reference, parse_request_number
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
@@ -89,7 +89,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
 @screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the answer for the order with a number, to the orders of a customer, or to the answer for a day.
+    """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
 
     The day counts if it is asked for, if there is no number or nothing has it, or if the user may not read orders.
     Nothing is recorded or counted. Raises `InvalidInput` if nothing has the number and no day is given, or if what was
@@ -100,6 +100,8 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
     customer_id, meant = orders_meant(uow, number)
+    if not meant and (request := _request_meant(uow, number)):
+        return request
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
@@ -153,15 +155,31 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
 
+def _request_meant(uow: UnitOfWork, number: str) -> Response | None:
+    """The redirect to the contact with a request number, whether its order is known or not.
+
+    None if none has it, or the user may not read contacts.
+    """
+    if g.principal.may(Scope.CONTACTS_READ):
+        with suppress(ValueError):
+            read = parse_request_number(number)
+            if found := uow.contacts.paginate(limit=1, request_number=read):
+                return to("contact", contact_id=found[0].contact_id)
+            if kept := uow.unmatched.paginate(limit=1, request_number=read):
+                return to("unmatched_contact", unmatched_id=kept[0].unmatched_id)
+    return None
+
+
 def _is_misheard(number: str) -> bool:
-    """Whether a number has the ten digits of a reference, spaces and hyphens aside, but a wrong check digit."""
-    digits = number.replace("-", "").replace(" ", "")
-    if not re.fullmatch(r"[0-9]{10}", digits):
-        return False
-    try:
-        parse_reference(digits)
-    except ValueError:
-        return True
+    """Whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
+    digits = number.replace(" ", "").replace("-", "")
+    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
+    for form, (written, read) in reads.items():
+        if re.fullmatch(form, written):
+            try:
+                read(written)
+            except ValueError:
+                return True
     return False
 
 

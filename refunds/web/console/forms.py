@@ -18,7 +18,7 @@ from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.web.console.dates import typed_time
-from refunds.web.schemas.contacts import InlineContactSchema
+from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.request_fields import After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
@@ -142,6 +142,12 @@ class EntrySchema(InlineContactSchema):
     intent = Choice(Intent)
     override = Choice(OverrideKind)
     reason = FreeText(500)
+
+
+class AnsweredSchema(AcknowledgementRequestSchema):
+    """How and when the customer was answered."""
+
+    given_at = Moment()  # type: ignore[assignment] # also accepts how people write times
 
 
 class UnmatchedEntrySchema(UnmatchedContactRequestSchema):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
 from refunds.domain.records import Basis, Intent, RevocationReason, State
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
 from refunds.presentation.language import translate
@@ -32,6 +33,10 @@ NAMES: Mapping[str, Message] = {
     RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
     RevocationReason.CUSTOMER_KEPT_ORDER: Message("The customer keeps the order"),
     RevocationReason.CUSTOMER_WITHDREW: Message("The customer keeps the order"),
+    ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
+    ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
+    ResolutionReason.OTHER: Message("Another reason"),
+    ReopeningReason.CUSTOMER_ASKED_AGAIN: Message("The customer asks for it after all"),
     TimelyBy.RECEIVED: Message("when it was received"),
     TimelyBy.SENT: Message("when it was sent"),
     Role.BILLING: Message("Billing"),
@@ -53,7 +58,7 @@ NAMES: Mapping[str, Message] = {
 _MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, yesterday 17:40, or 14:05 for today.")
 _POINT = Message("Write a telephone number with + and its country code, or an e-mail address.")
 _EXPECTED: Mapping[str, Message] = {
-    "q": Message("Write an order number, a cancellation reference or a customer number: one line."),
+    "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
     "received_at": _MOMENT,
     "sent_at": _MOMENT,
     "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
@@ -63,6 +68,11 @@ _EXPECTED: Mapping[str, Message] = {
     "channel": Message("Choose phone or e-mail."),
     "contact_point": _POINT,
     "from_detail": _POINT,
+    "to": Message(
+        "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
+    ),
+    "given_at": _MOMENT,
+    "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
     "reason": Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
@@ -83,6 +93,7 @@ _WRONG: Mapping[str, Message] = {
     "impossible_time": Message(
         "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
     ),
+    "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
@@ -99,7 +110,7 @@ _WRONG: Mapping[str, Message] = {
         "e-mail that shows it."
     ),
     "ambiguous_region": Message("That could be a country, or a part of this one: write a part as in DE-BY."),
-    "misheard": Message("The check digit of this reference does not fit: one of its digits was misheard or mistyped."),
+    "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
     "unchanged": Message("That is what the policy says already: choose something else."),

@@ -29,6 +29,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
+    said = {event.position: orjson.loads(event.data) for event in events}
     return page(
         "history.html",
         form,
@@ -37,10 +38,11 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         contacts={one.contact_id: one for one in uow.contacts.of_order(order_id)},
         cancellations={one.cancellation_id: one for one in uow.cancellations.of_order(order_id)},
         promised={
-            event.subject: date.fromisoformat(orjson.loads(event.data)["last_day"])
+            event.subject: date.fromisoformat(said[event.position]["last_day"])
             for event in events
             if event.type == EventType.ORDER_PROMISED
         },
+        said=said,
         names=uow.users.names(event.actor for event in events),
         format_reference=format_reference,
         time_zone=time_zone_of(uow, order.policy),

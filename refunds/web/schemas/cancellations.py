@@ -17,7 +17,7 @@ from refunds.domain.records import (
 )
 from refunds.domain.references import parse_reference
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text, checked
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -34,6 +34,7 @@ from refunds.web.schemas.request_fields import (
     ListQuerySchema,
     RecordId,
     SortOrder,
+    Spoken,
     backwards,
 )
 
@@ -155,17 +156,6 @@ class RefusalSchema(ProblemSchema):
     cancellation = ma.fields.Nested(ActiveCancellationSchema)
 
 
-class CancellationReference(Text):
-    """A reference as the customer gives it, with or without dashes; read as its ten digits."""
-
-    def __init__(self) -> None:
-        text = "The reference as the customer reads it out, with or without dashes."
-        super().__init__(20, metadata={"description": text})
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(parse_reference, super()._deserialize(value, *args, **kwargs)))
-
-
 def _asks_for_settled(query: Mapping[str, Any]) -> bool:
     return not query.keys().isdisjoint(("settled_from", "settled_to"))
 
@@ -174,7 +164,7 @@ class CancellationQuerySchema(ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = CancellationReference()
+    reference = Spoken("reference", parse_reference)
     state = Choice(State, metadata={"description": "Only those in this state."})
     basis = Choice(Basis, metadata={"description": "Only those on this basis."})
     policy = PolicyId("Only those that were decided by this policy.")

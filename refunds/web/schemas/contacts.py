@@ -4,13 +4,16 @@ import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import Intent
+from refunds.domain.references import parse_request_number
+from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
+from refunds.errors import any_of
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.examples import shared
-from refunds.web.schemas.request_fields import After, Limit, RecordId
+from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
 class ContactDetailsSchema(StrictSchema):
@@ -52,16 +55,82 @@ class ContactRequestSchema(InlineContactSchema):
     intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
 
 
-class ResolutionRequestSchema(StrictSchema):
-    """The reason for resolving a contact."""
+class ContactPatchSchema(StrictSchema):
+    """What a contact was recorded without; null, or left out: nothing is added."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why, in a sentence. Personal: stored encrypted."})
+    ticket_ref = Line(
+        100, allow_none=True, metadata={"description": "The ticket of the call or e-mail, if it has none. Personal."}
+    )
+    note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it has no note. Personal."})
+
+
+class AcknowledgementRequestSchema(StrictSchema):
+    """How the customer was answered."""
+
+    channel = Choice(Channel, required=True, metadata={"description": "How the customer was answered."})
+    to = Line(
+        254,
+        allow_none=True,
+        metadata={
+            "description": "The telephone number or e-mail address, if it is not the contact's `from_detail`. "
+            "Personal: stored encrypted."
+        },
+    )
+    given_at = Instant(allow_none=True, metadata={"description": "When, not before the contact. Default: now."})
+
+
+class ResolutionRequestSchema(StrictSchema):
+    """Why a contact is resolved."""
+
+    reason_code = Choice(
+        ResolutionReason,
+        required=True,
+        metadata={
+            "description": "Why. A request that was in time, or needs a supervisor, is ended by "
+            f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)}; any other reason then needs the scope "
+            "`cancellations:override`."
+        },
+    )
+    reason = FreeText(
+        500,
+        allow_none=True,
+        metadata={"description": "Why, in a sentence. Required with `other`. Personal: stored encrypted."},
+    )
+    duplicate_of = RecordId(
+        "con",
+        "Only with `duplicate`, and required there: the contact about the same order that asks for the same. It stays "
+        "open.",
+        allow_none=True,
+    )
+
+
+class ReopenQuerySchema(QuerySchema):
+    """Why a contact is open again."""
+
+    reason_code = Choice(
+        ReopeningReason,
+        required=True,
+        metadata={"description": "Why: its resolution was entered in error, or the customer asked again."},
+    )
+
+
+class ContactAcknowledgementSchema(response_fields.ResponseSchema):
+    """The acknowledgement of a contact: when and how the customer was answered, and by whom."""
+
+    given_at = response_fields.Instant("When the customer was answered.")
+    given_by = response_fields.String("Who recorded it.")
+    channel = response_fields.Code(Channel, "How.")
+    to = response_fields.String("Where, if not at `from_detail`; null also if hidden.", allow_none=True)
 
 
 class ContactResolutionSchema(response_fields.ResponseSchema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
-    reason = response_fields.String("The reason; null if hidden.", allow_none=True)
+    reason_code = response_fields.Code(
+        ResolutionReason, "Why; null: it was resolved before there were codes.", allow_none=True
+    )
+    reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
+    duplicate_of = response_fields.String("The contact that asks for the same.", allow_none=True)
     resolved_at = response_fields.Instant("When it was resolved.")
     resolved_by = response_fields.String("Who resolved it.")
 
@@ -94,6 +163,17 @@ class ContactSchema(RecordedDetailsSchema):
         "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled."
     )
     backdated = response_fields.Boolean("Whether it was received before the deadline and entered after it.")
+    request_number = response_fields.String(
+        "The eight digits to tell the customer; the last is a check digit. A cancellation's reference has ten. Null "
+        "only while the service is being updated.",
+        allow_none=True,
+    )
+    acknowledgement = ma.fields.Nested(
+        ContactAcknowledgementSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null: no answer is on record."},
+    )
     resolution = ma.fields.Nested(
         ContactResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
     )
@@ -111,6 +191,7 @@ class ContactQuerySchema(QuerySchema):
     """The filters of a list of contacts."""
 
     order_id = OrderId()
+    request_number = Spoken("request number", parse_request_number)
     open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
     backdated = FlagText(
         metadata={
@@ -142,13 +223,25 @@ CONTACT = {
     "superseded_by": None,
     "open": True,
     "backdated": False,
+    "request_number": "3140-9261",
+    "acknowledgement": None,
     "resolution": None,
     "decision": DECISION,
 }
 
 
+ACKNOWLEDGEMENT = {
+    "given_at": "2026-04-08T21:40:00Z",
+    "given_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
+    "channel": "email",
+    "to": "kim@example.org",
+}
+
+
 RESOLUTION = {
+    "reason_code": "customer_kept_order",
     "reason": "The customer has decided to keep the number.",
+    "duplicate_of": None,
     "resolved_at": "2026-04-09T07:12:20.004112Z",
     "resolved_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
 }

@@ -10,6 +10,7 @@ from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import Message
 from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema, does_not_fit
@@ -110,7 +111,21 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "supersedes": response_fields.String("The contact that it corrects; null: none.", allow_none=True),
     },
     EventType.CONTACT_SUPERSEDED: {"superseded_by": response_fields.String("The contact that corrects it.")},
-    EventType.CONTACT_RESOLVED: {},
+    EventType.CONTACT_RESOLVED: {
+        "reason_code": response_fields.Code(
+            ResolutionReason, "Why. Events of earlier versions of the service have no reason.", required=False
+        ),
+        "duplicate_of": response_fields.String(
+            "The contact that asks for the same; null: it is no duplicate.", required=False, allow_none=True
+        ),
+    },
+    EventType.CONTACT_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
+    EventType.CONTACT_ACKNOWLEDGED: {"channel": response_fields.Code(Channel, "How the customer was answered.")},
+    EventType.CONTACT_COMPLETED: {
+        "fields": ma.fields.List(
+            response_fields.String("A field."), required=True, metadata={"description": "What was added."}
+        )
+    },
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
@@ -250,7 +265,10 @@ HAPPENED = [
     _example(8, EventType.CANCELLATION_SETTLED, _CANCELLATION),
     _example(9, EventType.CANCELLATION_UNSETTLED, _CANCELLATION, reason_code="refund_failed"),
     _example(10, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_kept_order"),
-    _example(11, EventType.CONTACT_RESOLVED, _CORRECTED),
+    _example(11, EventType.CONTACT_RESOLVED, _CORRECTED, reason_code="customer_kept_order", duplicate_of=None),
+    _example(12, EventType.CONTACT_REOPENED, _CORRECTED, reason_code="customer_asked_again"),
+    _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
+    _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),

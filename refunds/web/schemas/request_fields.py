@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.schemas.fields import Choice, Text, WholeText
+from refunds.schemas.fields import Choice, Text, WholeText, checked
 from refunds.schemas.strict import QuerySchema
 
 PAGE, MOST = 50, 200
@@ -20,6 +20,18 @@ class RecordId(Text):
         shape = Message("must be an id such as %(example)s", example=example)
         pattern = rf"{prefix}_[0-9A-HJKMNP-TV-Z]{{26}}"
         super().__init__(30, pattern, shape, metadata={"description": description}, **kwargs)
+
+
+class Spoken(Text):
+    """A number that a customer reads out, with or without dashes; `read` makes its digits of it, or raises `Unfit`."""
+
+    def __init__(self, name: str, read: Callable[[str], str]) -> None:
+        self._read = read
+        text = f"The {name} as the customer reads it out, with or without dashes."
+        super().__init__(20, metadata={"description": text})
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
 
 
 class Limit(WholeText):

@@ -40,10 +40,12 @@ Date = _described(ma.fields.Date)
 Instant = _described(ma.fields.DateTime)
 
 
-def Code(members: Iterable[str], description: str, *, required: bool = True) -> ma.fields.String:  # noqa: N802
+def Code(  # noqa: N802
+    members: Iterable[str], description: str, *, required: bool = True, allow_none: bool = False
+) -> ma.fields.String:
     """A field for a stable code; `members` are those known now, and clients must expect more."""
-    known = [str(member) for member in members]
-    return ma.fields.String(required=required, metadata={"description": description, "x-extensible-enum": known})
+    metadata = {"description": description, "x-extensible-enum": [str(member) for member in members]}
+    return ma.fields.String(required=required, allow_none=allow_none, metadata=metadata)
 
 
 class Constant(ma.fields.String):

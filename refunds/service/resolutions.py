@@ -1,0 +1,264 @@
+"""What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from refunds.domain import contact_points, judging
+from refunds.domain.contact_points import Channel
+from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Outcome, Verdict
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Contact, Intent
+from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
+from refunds.errors import CallersError, ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
+from refunds.service import contacts, orders
+from refunds.service.orders import AHEAD
+from refunds.storage.unit_of_work import UnitOfWork
+
+RESOLVABLE_FOR: Mapping[Intent, tuple[ResolutionReason, ...]] = {
+    Intent.CANCEL: (*ENDS_A_TIMELY_REQUEST, ResolutionReason.OTHER),
+}
+"""The reasons for which contacts are resolved, by the intents of those that can be open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Why a request ends without a cancellation; `reason` in words, `duplicate_of` the contact that it repeats."""
+
+    reason_code: ResolutionReason
+    reason: str | None = None
+    duplicate_of: str | None = None
+
+
+def acknowledge(
+    uow: UnitOfWork, contact_id: str, *, channel: Channel, to: str | None = None, given_at: datetime | None = None
+) -> Contact:
+    """Record that the customer was answered: by a channel, by default now, and `to` another detail than their own.
+
+    The same again changes nothing. Raises `NotFound` if there is no such contact, `InvalidInput` if the answer is
+    earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to, and
+    `ContactStateConflict` if the contact has been superseded or has another acknowledgement.
+    """
+    contact = _get_for_update(uow, contact_id)
+    contacts.require_present(contact)
+    to = None if to is None else _spelt(uow, contact, channel, to)
+    if contact.acknowledged_at is not None:
+        given = contact.acknowledged_through, contact.acknowledged_to
+        if given == (channel, to) and given_at in (None, contact.acknowledged_at):
+            return contact
+        detail = Message("The contact %(name)s has another acknowledgement, which stands.", name=contact_id)
+        raise ContactStateConflict(detail, contact.state)
+    at = given_at or max(uow.now, contact.received_at)  # by the caller's clock, it may be received a minute from now
+    if not contact.received_at <= at <= uow.now + AHEAD:
+        detail = Message("must lie between the receipt of the contact and now")
+        raise InvalidInput([FieldError("/given_at", detail, "impossible_answer")])
+    return uow.contacts.update(
+        contact,
+        EventType.CONTACT_ACKNOWLEDGED,
+        {"channel": channel},
+        acknowledged_at=at,
+        acknowledged_by=uow.principal.actor,
+        acknowledged_through=channel,
+        acknowledged_to=to,
+    )
+
+
+def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None, note: str | None = None) -> Contact:
+    """Add the ticket and the note that a contact was recorded without; the same again changes nothing.
+
+    The event names what was added, so that it is seen what was on record from the beginning. Raises `NotFound` if there
+    is no such contact, and `ContactStateConflict` if it has been superseded, or has another ticket or note.
+    """
+    contact = _get_for_update(uow, contact_id)
+    contacts.require_present(contact)
+    given = {"ticket_ref": ticket_ref, "note": note}
+    added = {name: value for name, value in given.items() if value not in (None, getattr(contact, name))}
+    for name in added:
+        if getattr(contact, name) is not None:
+            detail = Message(
+                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
+                name=contact_id,
+                field=name,
+            )
+            raise ContactStateConflict(detail, contact.state)
+    if not added:
+        return contact
+    return uow.contacts.update(contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
+
+
+def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
+    """Resolve an open contact, and all others of its order that ask for the same, which takes them off the open list.
+
+    A duplicate is resolved alone: the other one stays. The same again changes nothing. Raises `NotFound` if there is no
+    such contact, `ContactStateConflict` if it is not open, `InvalidInput` if the reason does not fit it, is to be
+    explained and is not, or `duplicate_of` is no contact that it can repeat, and `Forbidden` if one of them was in time
+    or needs a supervisor, the reason does not end such a one, and the principal is none.
+    """
+    contact, code = _get_for_update(uow, contact_id), given.reason_code
+    if not contact.is_open:
+        earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
+        if contact.resolved_at is None or earlier != (code, given.reason, given.duplicate_of):
+            raise ContactStateConflict(_why_closed(contact), contact.state)
+        return contact
+    _require_fit(uow, contact, given)
+    ended = [contact] if code is ResolutionReason.DUPLICATE else _together(uow, contact)
+    if code not in ENDS_A_TIMELY_REQUEST and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        for one in ended:
+            if _is_timely(uow, one):
+                raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))
+    return {one.contact_id: resolve_locked(uow, one, given) for one in ended}[contact_id]
+
+
+def resolve_locked(uow: UnitOfWork, contact: Contact, given: Resolution) -> Contact:
+    """Resolve a contact whose order is locked, whatever its state."""
+    return uow.contacts.update(
+        contact,
+        EventType.CONTACT_RESOLVED,
+        {"reason_code": given.reason_code, "duplicate_of": given.duplicate_of},
+        is_open=False,
+        resolution_code=given.reason_code,
+        resolution_reason=given.reason,
+        duplicate_of=given.duplicate_of,
+        resolved_at=uow.now,
+        resolved_by=uow.principal.actor,
+    )
+
+
+_NOT_RESOLVED = dict.fromkeys(
+    ("resolution_code", "resolution_reason", "duplicate_of", "resolved_at", "resolved_by"), None
+)
+
+
+def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact:
+    """Undo a resolution: the contact, and those that were resolved with it, are open again. An open one stays as it is.
+
+    Raises `NotFound` if there is no such contact, and `ContactStateConflict` if it is neither open nor resolved, if it
+    has been superseded, or if its order is cancelled.
+    """
+    contact = _get_for_update(uow, contact_id)
+    if contact.is_open:
+        return contact
+    contacts.require_present(contact)
+    if contact.resolved_at is None:
+        raise ContactStateConflict(_why_closed(contact), contact.state)
+    active = uow.cancellations.active(contact.order_id)
+    if active is not None:
+        detail = Message("Its order is cancelled by %(name)s: revoke that first.", name=active.cancellation_id)
+        raise ContactStateConflict(detail, contact.state)
+    together = [
+        one
+        for one in uow.contacts.of_order(contact.order_id)
+        if one.resolved_at == contact.resolved_at and one.superseded_by is None
+    ]
+    data = {"reason_code": reason}
+    return {
+        one.contact_id: uow.contacts.update(one, EventType.CONTACT_REOPENED, data, is_open=True, **_NOT_RESOLVED)
+        for one in together
+    }[contact_id]
+
+
+def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason]:
+    """The reasons for which the principal can resolve an open contact."""
+    needs_supervisor = not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE) and any(
+        _is_timely(uow, one) for one in _together(uow, contact)
+    )
+    return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
+
+
+def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
+    """The contacts that an open one may be a duplicate of."""
+    return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
+
+
+def _get_for_update(uow: UnitOfWork, contact_id: str) -> Contact:
+    """A contact, with its order locked until this write ends; raises `NotFound` if there is none."""
+    uow.orders.lock(uow.contacts.get(contact_id).order_id)
+    return uow.contacts.get(contact_id)  # read again, now that nobody else can change it
+
+
+def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
+    """The open contacts of an order that ask for the same as this one, which is one of them."""
+    return [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
+
+
+def _spelt(uow: UnitOfWork, contact: Contact, channel: Channel, to: str) -> str | None:
+    """Where a customer was answered, in its one spelling; None if that is their own detail.
+
+    Raises `InvalidInput` if it is nothing that the channel leads to.
+    """
+    then = contact.outcome
+    country = uow.policies[then.policy].version(then.version).terms.country
+    spelt = judging.spelt("/to", contact_points.customers_detail, to, country)
+    judging.spelt("/to", contact_points.canonical, channel, spelt)
+    return None if spelt == contact.from_detail else spelt
+
+
+def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
+    """Raise `InvalidInput` if a resolution does not fit the contact."""
+    reason, named = given.reason_code, given.duplicate_of
+    is_duplicate = reason is ResolutionReason.DUPLICATE
+    unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
+    required = Message("is required with this reason_code")
+    flaws = [
+        (reason not in RESOLVABLE_FOR[contact.intent], "/reason_code", unfit, "unfit_reason"),
+        (reason is ResolutionReason.OTHER and given.reason is None, "/reason", required, "required"),
+        (is_duplicate and named is None, "/duplicate_of", required, "required"),
+        (not is_duplicate and named is not None, "/duplicate_of", Message("is only for duplicates"), "contradiction"),
+    ]
+    if is_duplicate and named is not None:
+        flaw = _no_original(uow, contact, uow.contacts.find(named))
+        flaws.append((flaw is not None, "/duplicate_of", flaw or unfit, "no_original"))
+    errors = [FieldError(pointer, detail, code) for holds, pointer, detail, code in flaws if holds]
+    if errors:
+        raise InvalidInput(errors)
+
+
+def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
+    """Why a contact cannot be a duplicate of another one; None if it can.
+
+    A request that was in time is no duplicate of one that was not: with the other it would be lost.
+    """
+    if other is None or other.order_id != contact.order_id:
+        return Message("must be the id of a contact about this order")
+    following, repeated = other.superseded_by, other.duplicate_of
+    flaws = (
+        (other.contact_id == contact.contact_id, Message("must be another contact than this one")),
+        (following is not None, Message("has been superseded: name %(name)s instead", name=following)),
+        (other.intent is not contact.intent, Message("must be a contact that asks for the same")),
+        (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
+    )
+    flaw = next((flaw for holds, flaw in flaws if holds), None)
+    if flaw is None and _is_timely(uow, contact) and not _is_timely(uow, other):
+        return Message("was too late, and this contact was not: it is the other one that is the duplicate")
+    return flaw
+
+
+def _is_timely(uow: UnitOfWork, contact: Contact) -> bool:
+    """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
+    order = uow.orders.get(contact.order_id)
+    outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
+    with suppress(CallersError):  # the order's policy may be another one since, which had no version then
+        outcomes.append(orders.decided(uow, order, orders.facts_of(order, contact, cancelled=False)).outcome)
+    return any(outcome.verdict is not Verdict.REFUSED for outcome in outcomes)
+
+
+_FOR_SUPERVISORS = Message(
+    "The request %(name)s was in time, or a supervisor has to decide on it. Only a supervisor can end it for this "
+    "reason; you can if the customer keeps the order, or if it is a duplicate or was entered in error."
+)
+
+
+def _why_closed(contact: Contact) -> Message:
+    """Why a contact is not open."""
+    name, following = contact.contact_id, contact.superseded_by
+    if contact.intent not in RESOLVABLE_FOR:
+        return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)
+    if following is not None:
+        return Message(
+            "The contact %(name)s is not open: it has been superseded by %(following)s.", name=name, following=following
+        )
+    if contact.resolved_at is not None:
+        return Message("The contact %(name)s is not open: it has been resolved for another reason.", name=name)
+    return Message("The contact %(name)s is not open: its order is cancelled.", name=name)
