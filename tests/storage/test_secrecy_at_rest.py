@@ -48,6 +48,8 @@ PERSONAL = {
     "closure_de": "zq-Schließung 52903",
     "closure_en": "zq-closure 60148",
     "typed_name": "zq-typed-name 20957",
+    "order_hint": "zq-order-hint 47110",
+    "given_up": "zq-given-up 88120",
 }
 """Personal data, each with an unmistakable value."""
 
@@ -164,6 +166,11 @@ def cancel(service, order_id, **changed):
     return f"/v1/cancellations/{issued['cancellation_id']}"
 
 
+def keep(service):
+    """Record a contact without its order, and return its id."""
+    return service.post("/v1/contacts", contact(order_hint=PERSONAL["order_hint"]))["unmatched_id"]
+
+
 def send_everything(service):
     """Send all personal data to the service, and return the paths at which it can be read."""
     by_mail = contact(channel="email", from_detail=PERSONAL["address"])
@@ -195,8 +202,12 @@ def send_everything(service):
     assert service.sign_in("zq-user", service.password).name == "zq-user"
     for typed in (PERSONAL["typed_name"], service.password):  # one in the field of the other
         assert service.sign_in(typed, PERSONAL["typed_name"]) is None
+    given_up = f"/v1/unmatched-contacts/{keep(service)}"
+    service.put(f"{given_up}/resolution", {"reason": PERSONAL["given_up"]})
+    service.put(f"/v1/contacts/{keep(service)}/order", {"order_id": "A-3"}, 201)
     send_invalid_requests(service)
     return {
+        "given up": given_up,
         "order": "/v1/orders/A-0",
         "other order": "/v1/orders/A-2",
         "resolved": f"/v1/contacts/{resolved}",
@@ -374,6 +385,9 @@ def seen(answers, name, *path):
         ("contacts", ("items", 1, "note"), "inline_note"),
         ("overridden", ("override", "reason"), "override"),
         ("settled", ("settlement", "billing_ref"), "billing_ref"),
+        ("given up", ("order_hint",), "order_hint"),
+        ("given up", ("note",), "note"),
+        ("given up", ("resolution", "reason"), "given_up"),
         ("closures", ("items", 0, "reason", "de"), "closure_de"),
         ("closures", ("items", 0, "reason", "en"), "closure_en"),
     ],
