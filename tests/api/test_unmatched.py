@@ -13,7 +13,7 @@ PERSONAL = {
     "order_hint": "the blue one, order 4711?",
     "from_detail": "089 123456",
     "note": "furious",
-    "ticket_ref": "T",
+    "ticket_ref": "T-471147",
 }
 
 
