@@ -20,13 +20,15 @@ Run it in the directory of the service, with the settings of the service; docs/o
 
 
 def serving() -> Flask:
-    """The app, ready to serve: with its records opened and its calendars built.
+    """The app, ready to serve: with its records opened, its calendars built and its data watched.
 
     If they cannot be, prints why on standard error and ends the process with the exit code of the error: that is to
     fail the start, and not a request.
     """
+    from refunds.cli.serve import prepare  # noqa: PLC0415 - other commands do not need the server
+
     try:
-        app.extensions["refunds.store"].prepare()
+        prepare(app.extensions["refunds.store"])
     except RefundsError as error:
         _refuse(error)
     return app

@@ -24,6 +24,7 @@ from refunds.presentation.texts.policies import (
     compared_text,
     difference_text,
     registration_text,
+    warnings_data,
 )
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
@@ -99,7 +100,8 @@ def _draft(file: Path) -> PolicyVersion:
 def diff(file: Path) -> None:
     """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy.
 
-    If no version is in force yet, it is compared with the first that will be. Nothing is stored.
+    If no version is in force yet, it is compared with the first that will be. Warns where the clause differs from the
+    terms. Nothing is stored.
     """
     draft = _draft(file)
     with loaded_store().read(COMMAND_LINE) as uow:
@@ -108,11 +110,17 @@ def diff(file: Path) -> None:
     found = differences(before.terms if before else None, draft.terms)
     click.echo(compared_text(draft, before.version if before else None, same=not found))
     _print_differences(found, draft)
+    _print_warnings(draft)
 
 
 def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> None:
     for difference in found:
         click.echo(f"  {difference_text(difference, version.terms.time_zone)}")
+
+
+def _print_warnings(version: PolicyVersion) -> None:
+    for warning in warnings_data(version.terms):
+        click.echo("  " + translate("Warning: %(text)s", text=warning["text"]))
 
 
 @command.command("publish", cls=Command)
@@ -125,7 +133,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from, which must not be in the past.
 
     Give --now if, and only if, the file has no effective_from. The same version again changes nothing. Until it takes
-    effect, it can be withdrawn.
+    effect, it can be withdrawn. Warns where the clause differs from the terms, and publishes it all the same.
     """
     draft = _draft(file)
     if draft.effective_from is None and not now:
@@ -144,7 +152,7 @@ def _changing() -> Iterator[UnitOfWork]:
     with store.write(COMMAND_LINE) as uow:
         yield uow
     with progress() as shown:
-        watch.extend(store, shown)
+        watch.extend(store, progress=shown)
 
 
 def _unclear(file: Path, detail: Message) -> InvalidInput:
@@ -175,6 +183,7 @@ def _print_result(result: PublishResult, done: str) -> None:
         done = "known"
     click.echo(registration_text(version, follows.version if follows else None, done))
     _print_differences(result.differences, version)
+    _print_warnings(version)
 
 
 @command.command("withdraw", cls=Command)

@@ -49,11 +49,7 @@ def command() -> None:
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
     store = loaded_store()
-    store.prepare()
-    with progress() as shown:
-        if numbered := contacts.number_all(store, shown):
-            _say(f"{numbered} contacts of an earlier version got their request numbers.")
-        _show_watched(watch(store, shown))
+    prepare(store)
     _say(
         f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
         f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
@@ -74,6 +70,15 @@ def command() -> None:
         _end_unfinished()
 
 
+def prepare(store: Store) -> None:
+    """Open the records, build the calendars, number contacts and watch the data, and print what that has changed."""
+    store.prepare()
+    with progress() as shown:
+        if numbered := contacts.number_all(store, shown):
+            _say(f"{numbered} contacts of an earlier version got their request numbers.")
+        _show_watched(watch(store, shown))
+
+
 def _say(text: str) -> None:
     """Print a text that is not essential. Errors are ignored: the service also starts if nobody can read the output."""
     with suppress(OSError):
@@ -83,16 +88,17 @@ def _say(text: str) -> None:
 def _show_watched(watched: Watched) -> None:
     """Print what the watch has done, if anything; that the data is older than before, as a warning."""
     if watched.filled:
-        _say(f"{watched.filled} orders that had no promise were promised the window that they were told.")
+        _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
         _say(
             f"Warning: this instance counts by {watched.now}, and the records by {watched.before}: update it. Promises "
             "are kept, but new orders may be told an earlier end than other instances would."
         )
-    elif watched.before not in {None, watched.now}:
+    elif watched.longer or watched.kept or watched.before not in {None, watched.now}:
         _say(
-            f"Windows were counted by {watched.before} and are now by {watched.now}: {watched.longer} open windows end "
-            f"later, {watched.kept} keep a later end than would be counted now. See flask calendar changes"
+            f"Windows were counted by {watched.before or 'earlier data'} and are now by {watched.now}: "
+            f"{watched.longer} end later, {watched.kept} keep a later end than would be counted now. "
+            "See flask calendar changes"
         )
 
 

@@ -19,6 +19,9 @@ class Channel(StrEnum):
 
     PHONE = "phone"
     EMAIL = "email"
+    WEB = "web"
+    """A form or button on the vendor's website."""
+    POST = "post"
 
 
 def canonical(channel: Channel, text: str, country: str | None = None) -> str:
@@ -26,13 +29,15 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
 
     A number is spelt in E.164; an address in lower case, its domain in Unicode. A number without a country code is read
     as one of `country` (two letters), if given. Raises `Unfit`, with what is expected, if the text is not one: no
-    number is guessed out of a longer text. A number need not be one that can exist.
+    number is guessed out of a longer text, and other channels have none. A number need not be one that can exist.
     """
     match channel:
         case Channel.PHONE:
             return _number(text, country)
         case Channel.EMAIL:
             return _address(text)
+        case Channel.WEB | Channel.POST:
+            raise Unfit(Message("must be left out: this channel has no official numbers or addresses"))
 
 
 def _address(text: str) -> str:

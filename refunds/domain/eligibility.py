@@ -8,11 +8,11 @@ the notices) is computed with the outcome.
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from refunds.domain.business_days import BusinessCalendar, Window, days_ahead
+from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
@@ -89,8 +89,15 @@ class Decision(NamedTuple):
         """The window as whoever reads the decision is told it; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
-        zone_name, region = self.version.terms.time_zone, self.calendar.region.region
-        return ToldWindow(self.window, self.day_codes, self.deadline, zone_name, region, self._names)
+        return ToldWindow(self.window, self.day_codes, self.deadline, *self._place, self._names)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        """The time zone and the region of the window: those that the customer was told, if it is as they were told."""
+        told = self.promise
+        if self.kept and told and (self.window, self.deadline) == (told.window, told.deadline):
+            return told.time_zone, told.region
+        return self.version.terms.time_zone, self.calendar.region.region
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -166,11 +173,12 @@ class Decision(NamedTuple):
     def outcome(self) -> Outcome:
         """What the decision says, without its policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
+        time_zone, place = self._place
         left = fingerprint = None
         if window is not None:
             fingerprint = sha256(f"{window.service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
             if not _elapsed(self):
-                today = local_date(self.requested_at, zone(version.terms.time_zone))
+                today = local_date(self.requested_at, zone(time_zone))
                 left = days_ahead(window.service_day, day_codes, today)
         return Outcome(
             self.reason,
@@ -180,8 +188,8 @@ class Decision(NamedTuple):
             version.version,
             version.overridden,
             version.terms.late_entry_days,
-            version.terms.time_zone,
-            region.region,
+            time_zone,
+            place,
             region.data_version,
             TZDATA_VERSION,
             fingerprint,
@@ -227,7 +235,7 @@ def decide(
     """
     terms = version.terms
     requested_at = facts.received_at
-    if terms.timely_by is TimelyBy.SENT and facts.sent_at is not None:
+    if facts.sent_at is not None and (facts.withdrawal or terms.timely_by is TimelyBy.SENT):
         requested_at = facts.sent_at
     window = deadline = None
     known, kept = calendar, False
@@ -249,7 +257,11 @@ def decide(
             and calendar.day_codes(window) == promise.day_codes
         ):
             laid = _kept(promise, version, known)
-            if kept := deadline is None or deadline < laid[2]:
+            if window is None or deadline is None or deadline < laid[2]:
+                kept = True
+            elif deadline == laid[2]:  # only `end_week` or another service day can make up for a told date
+                kept = _counts_told_date(promise, window, calendar)
+            if kept:
                 calendar, window, deadline = laid
     at_contact = contact_version or version
     return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
@@ -273,11 +285,20 @@ def _kept(
     return known, told, promise.deadline
 
 
+def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCalendar) -> bool:
+    """Whether a date counts in a window of which the order was told that it does not count."""
+    told = {day.date for day in promise.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
+    days = explained(window.service_day, calendar.day_codes(window))
+    return any(day.date in told for day in days if day.status is DayStatus.COUNTED)
+
+
 def _already_cancelled(case: Decision) -> bool:
     return case.facts.cancelled
 
 
 def _channel_not_accepted(case: Decision) -> bool:
+    if case.facts.withdrawal:
+        return False
     channels = Channel if case.facts.channel is None else (case.facts.channel,)
     return not any(case.version.terms.channel(channel).accepted for channel in channels)
 
@@ -285,7 +306,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 def _unofficial_contact_point(case: Decision) -> bool:
     """Whether the contact point is none of the vendor's official ones, and no supervisor accepted it."""
     point = case.facts.contact_point
-    if point is None or case.facts.contact_point_accepted:
+    if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
     return bool(case.official_points) and point not in case.official_points
 
@@ -295,7 +316,19 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    return not case.provided and not (case.provided_when_recorded and _late_entry(case))
+    doubtful = _late_entry(case) or _unproven(case)
+    return not case.provided and not (case.provided_when_recorded and doubtful)
+
+
+def _unproven(case: Decision) -> bool:
+    """Whether it is a withdrawal without the ticket that a request, made and entered at the same times, would need."""
+    return case.facts.without_ticket and case.version.terms.evidence_after_deadline and case.backdated
+
+
+def _withdrawn_late(case: Decision) -> bool:
+    """Whether it is a withdrawal that the contractual window does not settle: whether the law does, people decide."""
+    doubts = (_elapsed, _calendar_unknown, _late_entry, _unproven)
+    return case.facts.withdrawal and any(applies(case) for applies in doubts)
 
 
 def _elapsed(case: Decision) -> bool:
@@ -313,8 +346,16 @@ def _calendar_unknown(case: Decision) -> bool:
     """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
     if case.facts.deadline_accepted:
         return False
-    entered = case.facts.recorded_at is not None and not case.facts.entered_by_supervisor
-    return (case.provided and case.window is None) or (entered and _last_day_to_enter(case) is None)
+    return (case.provided and case.window is None) or (_may_be_late(case) and _last_day_to_enter(case) is None)
+
+
+def _may_be_late(case: Decision) -> bool:
+    """Whether the contact was entered so late that it matters which days are business days, and not by a supervisor."""
+    facts, terms = case.facts, case.version.terms
+    if facts.recorded_at is None or facts.entered_by_supervisor:
+        return False
+    received, recorded = (local_date(at, zone(terms.time_zone)) for at in (facts.received_at, facts.recorded_at))
+    return recorded > received + timedelta(days=terms.late_entry_days)
 
 
 def _late_entry(case: Decision) -> bool:
@@ -347,6 +388,7 @@ _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
     (Reason.CHANNEL_NOT_ACCEPTED, _channel_not_accepted),
     (Reason.UNOFFICIAL_CONTACT_POINT, _unofficial_contact_point),
     (Reason.SERVICE_NOT_YET_PROVIDED, _not_yet_provided),
+    (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, _withdrawn_late),
     (Reason.WINDOW_ELAPSED, _elapsed),
     (Reason.CALENDAR_UNKNOWN, _calendar_unknown),
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, _late_entry),

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CHANNEL_NOT_ACCEPTED = "channel_not_accepted"
     UNOFFICIAL_CONTACT_POINT = "unofficial_contact_point"
     SERVICE_NOT_YET_PROVIDED = "service_not_yet_provided"
+    WITHDRAWAL_NEEDS_SUPERVISOR = "withdrawal_needs_supervisor"
     WINDOW_ELAPSED = "window_elapsed"
     CALENDAR_UNKNOWN = "calendar_unknown"
     LATE_ENTRY_NEEDS_SUPERVISOR = "late_entry_needs_supervisor"
@@ -50,6 +51,7 @@ ELIGIBLE = (Reason.WITHIN_WINDOW, Reason.SERVICE_NOT_YET_PROVIDED)
 
 _FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
     (Reason.UNOFFICIAL_CONTACT_POINT, None),
+    (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, None),
     (Reason.WINDOW_ELAPSED, Notice.TOLD_BEFORE_CORRECTION),
     (Reason.CALENDAR_UNKNOWN, None),
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, None),
@@ -72,7 +74,8 @@ class Facts:
     facts of the order were corrected after a request was refused. `told_until`: the deadline that a recorded contact
     was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
     `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
-    judged by it.
+    judged by it. `withdrawal`: the customer declares a statutory withdrawal; `without_ticket`: nothing shows when that
+    was, which matters only for a withdrawal, because a request is not recorded then.
     """
 
     service_provided_at: datetime | None
@@ -88,6 +91,8 @@ class Facts:
     told_until: datetime | None = None
     deadline_accepted: bool = False
     request: str | None = None
+    withdrawal: bool = False
+    without_ticket: bool = False
 
 
 class ToldWindow(NamedTuple):

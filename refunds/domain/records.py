@@ -36,6 +36,17 @@ class Intent(StrEnum):
 
     CANCEL = "cancel"
     QUESTION = "question"
+    WITHDRAWAL = "withdrawal"
+    """To withdraw from the contract by law, whatever the policy says."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for the end of the order, so that the contact is open until that is dealt with."""
+        return self in ASKING
+
+
+ASKING = (Intent.CANCEL, Intent.WITHDRAWAL)
+"""The intents that ask for a cancellation."""
 
 
 class ContactState(StrEnum):
@@ -68,6 +79,7 @@ class Basis(StrEnum):
 
     POLICY = "policy"
     GOODWILL = "goodwill"
+    STATUTORY = "statutory"
 
 
 class OverrideKind(StrEnum):
@@ -76,6 +88,7 @@ class OverrideKind(StrEnum):
     GOODWILL = "goodwill"
     CONTACT_POINT_ACCEPTED = "contact_point_accepted"
     DEADLINE_ACCEPTED = "deadline_accepted"
+    STATUTORY = "statutory"
 
 
 class RevocationReason(StrEnum):
@@ -170,7 +183,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A customer's telephone call or e-mail about an order, and the decision on it.
+    """A customer's call, e-mail, letter or form about an order, and the decision on it.
 
     `recorded_at` is by the service's clock. `contact_point` is the vendor's number or address, `from_detail` the
     customer's. `backdated`: it asks for a cancellation, was made before the deadline and entered after it. `is_open`:
@@ -233,8 +246,8 @@ class Contact:
 class Cancellation:
     """The cancellation of an order, for billing to refund.
 
-    `refund_due_by` is the date by which billing means to refund, `overdue_at` the end of that date. `revocation_code`
-    is the reason for its revocation, `revocation_reason` the explanation in free text.
+    `refund_due_by` is the date by which billing means to refund, or has to by law, `overdue_at` the end of that date.
+    `revocation_code` is the reason for its revocation, `revocation_reason` the explanation in free text.
     """
 
     cancellation_id: str

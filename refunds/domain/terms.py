@@ -36,6 +36,10 @@ class ContactChannel:
     points: tuple[str, ...] = ()
 
 
+_NEVER_ACCEPTED = ContactChannel(accepted=False)
+"""A channel that no policy accepts: only withdrawals count by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """The clause as customers read it, and what an agent may say."""
@@ -135,6 +139,8 @@ class Terms:
                 return self.phone
             case Channel.EMAIL:
                 return self.email
+            case Channel.WEB | Channel.POST:
+                return _NEVER_ACCEPTED
 
 
 TERM_NAMES = tuple(f.name for f in fields(Terms))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -11,17 +11,11 @@ from refunds.domain.business_days import BUSINESS, Day
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
-from refunds.domain.records import (
-    Cancellation,
-    Closure,
-    Contact,
-    Promise,
-    RegisteredVersion,
-    Standing,
-)
+from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion, Standing
 from refunds.domain.references import format_reference, format_request_number
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.presentation.texts.decisions import reason_text, why_data
+from refunds.domain.withdrawals import InformationPeriod
+from refunds.presentation.texts.decisions import information_text, reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence
 from refunds.service.simulation import Example, Flip, Simulation, Tally
@@ -252,6 +246,14 @@ def decision_data(outcome: Outcome, request: str | None = None, *, with_days: bo
         "notices": outcome.notices,
         "judged_by_contact": request,
     }
+
+
+def information_data(period: InformationPeriod | None, at: datetime) -> dict[str, Any] | None:
+    """The information period as the API returns it at an instant; None if it is not known."""
+    if period is None:
+        return None
+    last_day = period.last_day.isoformat()
+    return {"last_day": last_day, "has_ended": period.has_ended(at), "text": information_text(period)}
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from ulid import ULID
 
-from refunds.domain import judging
+from refunds.domain import judging, withdrawals
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.journal import EventType
@@ -16,9 +16,9 @@ from refunds.domain.records import (
     Basis,
     Cancellation,
     Contact,
-    Intent,
     Order,
     OverrideKind,
+    PromiseCause,
     State,
 )
 from refunds.domain.references import format_reference, new_reference
@@ -30,7 +30,7 @@ from refunds.errors import (
     Message,
     OrderFactsConflict,
 )
-from refunds.service import contacts, orders
+from refunds.service import contacts, orders, promises
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.orders import LockedOrder
@@ -76,15 +76,16 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     The decision is made again, on the present facts and the contact's own times; if it refuses, an open request that
     was in time decides, and the cancellation is based on it. An override that is not needed, or
     would change nothing, is ignored; yet any raises `Forbidden` if the principal may not override. Raises `NotFound` if
-    a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order,
-    `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded, and what
-    `orders.register`, `contacts.record` and `orders.decided` raise.
+    a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order, or
+    if goodwill is to override while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for
+    a cancellation or was resolved or superseded, and what `orders.register`, `contacts.record` and `orders.decided`
+    raise.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     locked = _locked(uow, request.order)
     if isinstance(request.contact, NewContact):
-        if request.contact.intent is not Intent.CANCEL:
+        if not request.contact.intent.asks:
             detail = Message("must be cancel: a question does not ask for a cancellation")
             raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
         try:
@@ -104,10 +105,23 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 
 def fitting_override(outcome: Outcome) -> OverrideKind:
     """The override with which a supervisor can cancel after a refusal: what they would accept, else goodwill."""
-    if outcome.reason is Reason.UNOFFICIAL_CONTACT_POINT:
-        return OverrideKind.CONTACT_POINT_ACCEPTED
+    if outcome.reason in _FITTING:
+        return _FITTING[outcome.reason]
     undecided = outcome.reason is Reason.CALENDAR_UNKNOWN or Notice.TOLD_BEFORE_CORRECTION in outcome.notices
     return OverrideKind.DEADLINE_ACCEPTED if undecided else OverrideKind.GOODWILL
+
+
+def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
+    """The overrides to offer a supervisor after a refusal, the fitting one first; only one fits a withdrawal."""
+    fitting = fitting_override(outcome)
+    alone = fitting in (OverrideKind.STATUTORY, OverrideKind.GOODWILL)
+    return (fitting,) if alone else (fitting, OverrideKind.GOODWILL)
+
+
+_FITTING = {
+    Reason.UNOFFICIAL_CONTACT_POINT: OverrideKind.CONTACT_POINT_ACCEPTED,
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: OverrideKind.STATUTORY,
+}
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
@@ -160,7 +174,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
     contacts.require_present(contact)
-    if contact.intent is not Intent.CANCEL:
+    if not contact.intent.asks:
         raise ContactStateConflict(
             Message("The contact does not ask for a cancellation: record one that supersedes it."), contact.state
         )
@@ -177,18 +191,23 @@ def _overridden(
 ) -> tuple[Decision, Override | None]:
     """The decision with an override, and the override, or None if it makes no difference.
 
-    Goodwill leaves a refusal as it is. Accepting the contact point or the deadline counts only if the rest allows it;
-    the decision is made again with it.
+    Goodwill leaves a refusal as it is; if a withdrawal is open, it is no goodwill: raises `InvalidInput`. `STATUTORY`
+    takes also a mere request for a withdrawal. Accepting the contact point or the deadline counts only if the rest
+    allows it; the decision is made again with it.
     """
     if override.kind is OverrideKind.GOODWILL:
+        if decision.facts.withdrawal:
+            detail = Message("must be statutory: the customer has declared a withdrawal")
+            raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
         return decision, override
     facts = replace(
         decision.facts,
         contact_point_accepted=override.kind is OverrideKind.CONTACT_POINT_ACCEPTED,
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
+        withdrawal=decision.facts.withdrawal or override.kind is OverrideKind.STATUTORY,
     )
     accepted = orders.decided(uow, locked.order, facts)
-    return accepted, override if accepted.eligible else None
+    return accepted, override if accepted.eligible or override.kind is OverrideKind.STATUTORY else None
 
 
 def _issue(
@@ -198,18 +217,20 @@ def _issue(
 
     It is based on the contact or, if the decision was made by another one on record, on that.
     """
-    goodwill = override is not None and override.kind is OverrideKind.GOODWILL
+    basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms, recorded = decision.version.terms, judging.recorded(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
+    if basis is Basis.STATUTORY:
+        due_by = local_date(decision.facts.received_at, tz) + withdrawals.DAYS
     cancellation = Cancellation(
         cancellation_id=f"can_{ULID()}",
         reference=_free_reference(uow),
         order_id=locked.order.order_id,
         contact_id=contact_id,
         decision=recorded,
-        basis=Basis.GOODWILL if goodwill else Basis.POLICY,
+        basis=basis,
         state=State.ISSUED,
         issued_at=uow.now,
         issued_by=uow.principal.actor,
@@ -219,6 +240,7 @@ def _issue(
         override_reason=override.reason if override else None,
         override_by=uow.principal.actor if override else None,
     )
+    promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,
@@ -231,6 +253,10 @@ def _issue(
     )
     uow.contacts.close_all(cancellation.order_id)
     return cancellation
+
+
+_BASIS = {OverrideKind.GOODWILL: Basis.GOODWILL, OverrideKind.STATUTORY: Basis.STATUTORY}
+"""What a cancellation is based on with an override; the others accept a detail, and leave the policy as its basis."""
 
 
 def _free_reference(uow: UnitOfWork) -> str:

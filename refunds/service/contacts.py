@@ -12,7 +12,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import COMMAND_LINE, Scope
-from refunds.domain.records import Contact, Intent, Order, PromiseCause
+from refunds.domain.records import ASKING, Contact, Intent, Order, PromiseCause
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
@@ -62,7 +62,7 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
     Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
     long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
     if it needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded already, is
-    what a cancellation is based on, or is an open request and this is a question, and what `orders.decided` raises.
+    what a cancellation is based on, or is open and this asks for less, and what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
@@ -121,9 +121,9 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     """Whether a contact, by the decision on itself, needs a ticket reference as evidence.
 
     It does if it asks for a cancellation, was made before the deadline and is entered after it, and the policy asks for
-    one.
+    one. Without it a withdrawal is recorded all the same, but only a supervisor can cancel on it.
     """
-    return decision.backdated and intent is Intent.CANCEL and decision.version.terms.evidence_after_deadline
+    return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
 
 
 def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
@@ -132,7 +132,7 @@ def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
     Raises `EvidenceRequired` if a ticket reference is needed and missing, and what `_judged` raises.
     """
     decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
-    if needs_evidence(decision, new.intent) and new.ticket_ref is None:
+    if needs_evidence(decision, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
@@ -143,7 +143,7 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
 
     Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
     """
-    received_at = new.received_at or uow.now
+    received_at, withdrawal = new.received_at or uow.now, new.intent is Intent.WITHDRAWAL
     require_possible_times(_earliest(order), new.sent_at, received_at, uow.now)
     facts = Facts(
         service_provided_at=order.service_provided_at,
@@ -154,6 +154,8 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
         contact_point=new.contact_point,
         cancelled=cancelled,
         entered_by_supervisor=uow.principal.may(Scope.CONTACTS_LATE_ENTRY),
+        withdrawal=withdrawal,
+        without_ticket=withdrawal and new.ticket_ref is None,
     )
     return orders.decided(uow, order, facts)
 
@@ -164,7 +166,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
     Raises `InvalidInput` if `from_detail` is not a telephone number or an address.
     """
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
-    asks, from_detail = new.intent is Intent.CANCEL, new.from_detail
+    asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
         country = own.version.terms.country
         from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
@@ -230,7 +232,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
     """The contact to be superseded, or None if none is named.
 
     Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it is superseded already, if a
-    cancellation is based on it, or if it is an open request and the new contact is a question.
+    cancellation is based on it, or if it is open and the new contact asks for less.
     """
     contact_id = new.supersedes
     if contact_id is None:
@@ -239,10 +241,8 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
     if earlier is None or earlier.order_id != locked.order.order_id:
         raise unknown("/supersedes")
     require_present(earlier)
-    if earlier.is_open and new.intent is not Intent.CANCEL:
-        raise ContactStateConflict(
-            Message("A question does not take a request off the open list: resolve it with a reason."), earlier.state
-        )
+    if earlier.is_open and new.intent not in _SUPERSEDED_BY[earlier.intent]:
+        raise ContactStateConflict(_ASKS_FOR_LESS[earlier.intent], earlier.state)
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
         raise ContactStateConflict(
@@ -253,6 +253,17 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
             earlier.state,
         )
     return earlier
+
+
+_SUPERSEDED_BY = {Intent.CANCEL: ASKING, Intent.WITHDRAWAL: (Intent.WITHDRAWAL,)}
+"""What can take the place of an open contact of an intent."""
+
+_ASKS_FOR_LESS = {
+    Intent.CANCEL: Message("A question does not take a request off the open list: resolve it with a reason."),
+    Intent.WITHDRAWAL: Message(
+        "Only a withdrawal takes the place of an open withdrawal: a supervisor resolves it with a reason."
+    ),
+}
 
 
 def unknown(pointer: str) -> InvalidInput:

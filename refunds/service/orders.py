@@ -82,10 +82,12 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
 
     def promised() -> Mapping[str, Any]:
         decisions.append(_judgeable(uow, order, None))
-        return {"promise": promises.told_data(decisions[0].told)}
+        told = decisions[0].told
+        return {"promise": told and promises.told_data(told)}
 
     if uow.orders.add_new(order, promised):
-        promises.keep(uow, order, decisions[0], PromiseCause.REGISTERED)
+        if (told := decisions[0].told) is not None:
+            promises.put(uow, order, told, PromiseCause.REGISTERED, first=True)
         return LockedOrder(order, None), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
@@ -171,19 +173,17 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 
 
 def eligibility(
-    uow: UnitOfWork, order_id: str, requested_at: datetime | None = None, channel: Channel | None = None
+    uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
     """Whether a stored order can be cancelled, if requested now or at another instant; nothing is recorded.
 
-    An open request that was in time counts, as in `answered`. Raises `NotFound` if there is no such order, and what
-    `decided` raises.
+    An open request that was in time counts, as in `answered`. Raises what `decided` raises.
     """
-    order = uow.orders.get(order_id)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
         channel=channel,
-        cancelled=uow.cancellations.active(order_id) is not None,
+        cancelled=uow.cancellations.active(order.order_id) is not None,
     )
     return answered(uow, order, decided(uow, order, facts))
 
@@ -209,19 +209,22 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None
 def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
     """The decision that answers a question about an order: the one on it or, if that refuses, an open request's.
 
-    A request that was in time is not too late because the customer asks again; see `request_in_time`.
+    A request that was in time is not too late because the customer asks again, and a withdrawal that waits for a
+    supervisor is not forgotten; see `request_on_record`. A withdrawal itself is answered by no other one that waits.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
-    return request_in_time(uow, order, decision.facts.received_at, besides) or decision
+    found = request_on_record(uow, order, decision.facts.received_at, besides)
+    return found if found and (found.eligible or not decision.facts.withdrawal) else decision
 
 
-def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """The decision on the earliest open request about an order that was in time; None if there is none.
+def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
+    """The decision on the earliest open request about an order that was in time, or else on the earliest withdrawal.
 
-    The order must not be cancelled. Each request that was received by `at` is judged anew, on the present facts and
-    its own times, but for the contact `besides`, which is about to be superseded.
+    None if there is none. The order must not be cancelled. Each request that was received by `at` is judged anew, on
+    the present facts and its own times, but for the contact `besides`, which is about to be superseded.
     """
+    waiting = None
     for contact in uow.contacts.open_about([order.order_id]):
         if contact.received_at > at or contact.contact_id == besides:
             continue
@@ -230,12 +233,14 @@ def request_in_time(uow: UnitOfWork, order: Order, at: datetime, besides: str | 
             decision = decided(uow, order, facts)
             if decision.eligible:
                 return decision
-    return None
+            waiting = waiting or (decision if decision.facts.withdrawal else None)
+    return waiting
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
     """The present facts of an order and of a stored contact about it, with the contact's own times."""
-    then = contact.decision.facts
+    then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
+    own = then.request is None  # if it was judged by another request, it is that one's entry that these facts tell of
     return Facts(
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
@@ -244,8 +249,10 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         channel=contact.channel,
         contact_point=contact.contact_point,
         cancelled=cancelled,
-        # If it was judged by another request, it is that one's entry that these facts tell of.
-        entered_by_supervisor=then.entered_by_supervisor and then.request is None,
+        entered_by_supervisor=then.entered_by_supervisor and own,
+        withdrawal=withdrawal,
+        # A ticket that was named counts, even if the reader may not see it.
+        without_ticket=withdrawal and contact.ticket_ref is None and (then.without_ticket or not own),
     )
 
 
@@ -260,7 +267,7 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
     Those of earlier corrections are included; each is None if there is none.
     """
     contacts = uow.contacts.of_order(order.order_id)
-    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent is Intent.CANCEL)
+    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
     return {
         "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,

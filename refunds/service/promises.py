@@ -13,21 +13,16 @@ from refunds.domain.records import Order, Promise, PromiseCause
 from refunds.storage.unit_of_work import UnitOfWork
 
 
-def told_data(told: ToldWindow | None) -> dict[str, Any] | None:
-    """A told window as events have it; None if there is none."""
-    if told is None:
-        return None
+def told_data(told: ToldWindow) -> dict[str, Any]:
+    """A told window as events have it."""
     service_day, _, last_day = told.window
     days = {"service_day": service_day.isoformat(), "last_day": last_day.isoformat()}
     return days | {"deadline": format_instant(told.deadline)}
 
 
 def keep(uow: UnitOfWork, order: Order, decision: Decision, cause: PromiseCause) -> None:
-    """Promise the window that a decision tells of a locked order, if it ends later than what was promised.
-
-    The decision must have been made with the current promise.
-    """
-    told, before = decision.told, decision.promise
+    """Promise the window that a decision tells of a locked order, if it ends later than what was promised."""
+    told, before = decision.told, uow.promises.current(order.order_id)
     if told is not None and (before is None or before.deadline < told.deadline):
         put(uow, order, told, cause, first=before is None)
 
@@ -51,4 +46,4 @@ def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *,
         promised_by=uow.principal.actor,
         is_current=True,
     )
-    uow.promises.put(promise, told_data(told) or {}, first=first)
+    uow.promises.put(promise, told_data(told), first=first)

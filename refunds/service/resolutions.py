@@ -19,6 +19,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 RESOLVABLE_FOR: Mapping[Intent, tuple[ResolutionReason, ...]] = {
     Intent.CANCEL: (*ENDS_A_TIMELY_REQUEST, ResolutionReason.OTHER),
+    Intent.WITHDRAWAL: (*ENDS_A_TIMELY_REQUEST, ResolutionReason.ANSWERED_IN_WRITING),
 }
 """The reasons for which contacts are resolved, by the intents of those that can be open."""
 
@@ -93,8 +94,8 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
 
     A duplicate is resolved alone: the other one stays. The same again changes nothing. Raises `NotFound` if there is no
     such contact, `ContactStateConflict` if it is not open, `InvalidInput` if the reason does not fit it, is to be
-    explained and is not, or `duplicate_of` is no contact that it can repeat, and `Forbidden` if one of them was in time
-    or needs a supervisor, the reason does not end such a one, and the principal is none.
+    explained and is not, or `duplicate_of` is no contact that it can repeat, and `Forbidden` if the principal is no
+    supervisor and it is a withdrawal, or one of them was in time or needs a supervisor and the reason does not end it.
     """
     contact, code = _get_for_update(uow, contact_id), given.reason_code
     if not contact.is_open:
@@ -104,9 +105,11 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
         return contact
     _require_fit(uow, contact, given)
     ended = [contact] if code is ResolutionReason.DUPLICATE else _together(uow, contact)
-    if code not in ENDS_A_TIMELY_REQUEST and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+    if not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        if contact.intent is Intent.WITHDRAWAL:
+            raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=contact_id))
         for one in ended:
-            if _is_timely(uow, one):
+            if code not in ENDS_A_TIMELY_REQUEST and _is_timely(uow, one):
                 raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))
     return {one.contact_id: resolve_locked(uow, one, given) for one in ended}[contact_id]
 
@@ -161,9 +164,10 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
 
 def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason]:
     """The reasons for which the principal can resolve an open contact."""
-    needs_supervisor = not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE) and any(
-        _is_timely(uow, one) for one in _together(uow, contact)
-    )
+    is_supervisor = uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
+    if contact.intent is Intent.WITHDRAWAL and not is_supervisor:
+        return []
+    needs_supervisor = not is_supervisor and any(_is_timely(uow, one) for one in _together(uow, contact))
     return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
 
 

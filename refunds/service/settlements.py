@@ -4,7 +4,15 @@ from datetime import datetime, timedelta
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.domain.records import UNSETTLED, Cancellation, RefundEndReason, RevocationReason, State, UnsettleReason
+from refunds.domain.records import (
+    UNSETTLED,
+    Cancellation,
+    Intent,
+    RefundEndReason,
+    RevocationReason,
+    State,
+    UnsettleReason,
+)
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
 from refunds.service import resolutions
@@ -132,10 +140,10 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
-    If the customer keeps the order, their contacts that ask for a cancellation are resolved; otherwise they are open
-    again. Raises `NotFound` if there is no such cancellation, `Forbidden` unless the principal has the scope, or issued
-    it at most 15 minutes ago, and `CancellationStateConflict` if its refund is begun or settled, or if it was revoked
-    for another reason.
+    If the customer keeps the order, their requests are resolved; otherwise they are open again, as their withdrawals
+    are in either case. Raises `NotFound` if there is no such cancellation, `Forbidden` unless the principal has the
+    scope, or issued it at most 15 minutes ago, and `CancellationStateConflict` if its refund is begun or settled, or if
+    it was revoked for another reason.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
@@ -157,7 +165,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     uow.contacts.reopen_all(cancellation.order_id)
     if code is RevocationReason.CUSTOMER_KEPT_ORDER:
         for contact in uow.contacts.of_order(cancellation.order_id):
-            if contact.is_open:
+            if contact.is_open and contact.intent is not Intent.WITHDRAWAL:
                 resolutions.resolve_locked(uow, contact, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
     return revoked
 

@@ -97,9 +97,9 @@ class Simulation:
 def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
     """What a draft would change for the stored orders and contacts of its policy; nothing is stored.
 
-    The draft is judged with the policy's closures; superseded contacts are left out. What it cannot judge is counted as
-    undecided. Raises `NotFound` if there is no such policy, and `UnknownRegion` if there is no such region as the
-    draft's.
+    The draft is judged with the policy's closures; superseded contacts and withdrawals are left out. What it cannot
+    judge is counted as undecided. Raises `NotFound` if there is no such policy, and `UnknownRegion` if there is no such
+    region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -170,6 +170,8 @@ class _Judging:
                 progress(done)
             record = orjson.loads(row["decision"])
             facts = FACTS.load(record["facts"])
+            if facts.withdrawal:  # by which a question was judged: no draft refuses it
+                continue
             try:
                 after = self._decide(facts, row["region"])
                 reason = after.reason

@@ -5,13 +5,13 @@ before there were promises get theirs first.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -19,18 +19,20 @@ from refunds.domain import judging
 from refunds.domain.eligibility import EDITION
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION
-from refunds.domain.journal import ABOUT_POLICIES, EventType
+from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts, ToldWindow
-from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.domain.records import Contact, Order, PromiseCause
-from refunds.errors import RefundsError
+from refunds.errors import RefundsError, StorageUnavailable
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
-from refunds.storage import Row
+from refunds.storage import Row, events
 from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
 
 STEP = 5_000
 """Promises that are compared in one read."""
@@ -38,11 +40,14 @@ STEP = 5_000
 BATCH = 500
 """Orders that get a promise in one transaction."""
 
+TRIES = 5
+"""How often a batch is tried."""
+
 KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
 
 ENDED = timedelta(days=14)
-"""How long after its end a window is still compared: by other data it may end later, and so be open again."""
+"""How long after its end a window is still compared: by other data it may end later, and contacts are entered late."""
 
 RECENT = timedelta(days=14)
 """How long agents are told of changed data."""
@@ -55,8 +60,7 @@ class Change(NamedTuple):
     """An order whose open window ends at another time by today's data than it was promised.
 
     `today` is the end by today's data, None if that does not cover the window or the order cannot be judged any more;
-    `stands` the one that the order is told from now on. `promised_at` is when it was told the earlier end, which was
-    promised until `until`, or still is if that is None.
+    `stands` the one that the order is told from now on. `promised_at` is when it was promised the earlier end.
     """
 
     order_id: str
@@ -65,7 +69,6 @@ class Change(NamedTuple):
     stands: datetime
     time_zone: str
     promised_at: datetime
-    until: datetime | None = None
 
     @property
     def is_longer(self) -> bool:
@@ -126,13 +129,16 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
     """
     filled, now = _fill(store, progress), data_now()
     with store.read(COMMAND_LINE) as uow:
-        last = last_change(uow)
-        rules = max((event.position for type_ in ABOUT_POLICIES if (event := uow.events.last_of(type_))), default=0)
+        last, policies_at = last_change(uow), events.head(uow.tx).policies_at
+        # By an instance with older data that was still running.
+        otherwise = last is not None and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION)
     if last and (last.now == now or last.is_newer):
-        if rules > last.position:  # the process may have been killed before it extended the windows
-            extend(store, progress)
+        if otherwise and not last.is_newer:
+            _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
+        elif policies_at > last.position:  # the process may have been killed before it extended the windows
+            extend(store, progress=progress)
         return Watched(last.now, now, filled, older=last.is_newer)
-    kept = _lengthen(store, PromiseCause.CALENDAR_CHANGED, progress)
+    kept = _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         # Counted in the records, because an interrupted watch may have made some of them.
         longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
@@ -144,9 +150,9 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
     return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
 
 
-def extend(store: Store, progress: ProgressCallback = silently) -> None:
-    """Promise every open window that ends later since a version of a policy was registered or a closure entered."""
-    _lengthen(store, PromiseCause.POLICY_CHANGED, progress)
+def extend(store: Store, principal: Principal = COMMAND_LINE, progress: ProgressCallback = silently) -> None:
+    """Promise every open window that ends later since a principal registered a version or entered a closure."""
+    _lengthen(store, principal, PromiseCause.POLICY_CHANGED, progress)
 
 
 def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
@@ -169,19 +175,25 @@ def lengthened(uow: UnitOfWork) -> Iterator[Change]:
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
-        yield _change(row, row["today"], row["today"], instant(row["until"]))
+        yield _change(row, row["today"], row["today"])
 
 
 def told(uow: UnitOfWork, change: Change) -> list[Contact]:
-    """The contacts about an order that were recorded while the earlier end of a change was promised."""
-    since, until = change.promised_at, change.until or uow.now
-    return [one for one in uow.contacts.of_order(change.order_id) if since <= one.recorded_at <= until]
+    """The contacts about an order that were told the earlier end of a change."""
+    return [one for one in uow.contacts.of_order(change.order_id) if one.outcome.deadline == change.promised]
 
 
-def _change(row: Row, today: int | None, stands: int, until: datetime | None = None) -> Change:
+def _change(row: Row, today: int | None, stands: int) -> Change:
     """The change of the order in the row of its promise; the ends are as stored."""
-    ends = instant(row["deadline"]), None if today is None else instant(today), instant(stands)
-    return Change(row["order_id"], *ends, load_told(row["told"]).time_zone, instant(row["promised_at"]), until)
+    ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
+    return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
+
+
+def _told(row: Row) -> ToldWindow | None:
+    """The window in the row of a promise; None if it was tampered with, which is for the audit to find."""
+    with suppress(ValueError, LookupError, TypeError):
+        return load_told(row["told"])
+    return None
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
@@ -197,7 +209,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
         progress("open windows", done, done)
 
 
-def _lengthen(store: Store, cause: PromiseCause, progress: ProgressCallback) -> int:
+def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
     """Promise every open window that ends later now, for a cause; the number of those that keep what was told."""
     kept = done = 0
     place: list[Any] = []
@@ -211,31 +223,41 @@ def _lengthen(store: Store, cause: PromiseCause, progress: ProgressCallback) -> 
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
-            with store.write(COMMAND_LINE, exclusive=True) as uow:
-                for order_id in longer[start : start + BATCH]:
-                    order = uow.orders.get_for_update(order_id).order
-                    promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
+            _write(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
         again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
         kept += sum(change.is_kept and change.order_id not in again for change in found)
         place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
         progress("open windows", done, done)
 
 
+def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
+    """Promise orders, for a cause, the windows that they have now, where those end later."""
+    for order_id in order_ids:
+        order = uow.orders.get_for_update(order_id).order
+        promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
+
+
+def _write(store: Store, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
+    """What a batch returns; it is tried again if another write, such as an import or a publication, is in its way."""
+    for _ in range(TRIES - 1):
+        with suppress(StorageUnavailable), store.write(principal, exclusive=True) as uow:
+            return work(uow)
+    with store.write(principal, exclusive=True) as uow:
+        return work(uow)
+
+
 class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
-        self._policies, self._now = uow.policies, micros(uow.now)
+        self._policies = uow.policies
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows whose order has another end by today's data, or is told another.
-
-        Those of windows that have ended all the same are left out.
-        """
+        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
         for row in rows:
-            if (ends := self._ends(row)) and ends[1] > self._now:
+            if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
@@ -251,13 +273,15 @@ class _Comparison:
         return self._known[case]
 
     def _counted(self, row: Row) -> tuple[int | None, int] | None:
-        provided, ordered = instant(row["service_provided_at"]), row["ordered_at"]
+        provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
+        if told is None:
+            return None
         facts = Facts(service_provided_at=provided, received_at=provided)
         try:
             policy, at = self._policies[row["policy"]], None if ordered is None else instant(ordered)
             today, stands = (
                 judging.judge(policy, facts, at, row["region"], promise=promise, of_order=True).deadline
-                for promise in (None, load_told(row["told"]))
+                for promise in (None, told)
             )
         except RefundsError:
             return None, row["deadline"]
@@ -274,24 +298,34 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
     """
     filled, after = 0, ""
     while True:
-        with store.write(COMMAND_LINE, exclusive=True) as uow:
-            found = uow.orders.without_promise(after, BATCH)
-            on_record = _on_record(uow, found)
-            for order in found:
-                told = on_record.get(order.order_id)
-                with suppress(RefundsError):  # such an order cannot be judged any more
-                    told = orders.judged_when_provided(uow, order, told).told
-                if told is not None:
-                    promises.put(uow, order, told, PromiseCause.BEFORE_PROMISES, first=True)
-                    filled += 1
+        found, promised = _write(store, COMMAND_LINE, partial(_fill_batch, after=after))
+        filled += promised
         if not found:
             return filled
         after = found[-1].order_id
         progress("orders without a promise", filled, filled)
 
 
+def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
+    """The next orders after an id that have a service date and no promise, and how many of them have got one.
+
+    After the first watch they are those that no calendar covered before.
+    """
+    cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
+    found, promised = uow.orders.without_promise(after, BATCH), 0
+    on_record = _on_record(uow, found)
+    for order in found:
+        told = on_record.get(order.order_id)
+        with suppress(RefundsError):  # such an order cannot be judged any more
+            told = orders.judged_when_provided(uow, order, told).told
+        if told is not None:
+            promises.put(uow, order, told, cause, first=True)
+            promised += 1
+    return found, promised
+
+
 def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """The window that decisions on record have told of an order for its present facts, by order id.
+    """The window that decisions on record have told of an order for its policy and service date, by order id.
 
     If they have told several, it is the one that ends last.
     """

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from refunds.domain.journal import WITHOUT_RECORD, Event, is_sound
-from refunds.domain.records import Intent
 from refunds.errors import RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, customers, events, keys, orders, unmatched
@@ -165,7 +164,7 @@ def _check_order(context: Context, row: Row) -> None:
 
 def _check_contact(context: Context, row: Row) -> None:
     contact = CONTACTS.load(row, keys.cipher(context.keys, row))
-    asks = contact.intent is Intent.CANCEL and contact.resolved_at is None and contact.superseded_by is None
+    asks = contact.intent.asks and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered("it does not name the contact that supersedes it")
     if row["is_open"] != int(asks and not row["order_cancelled"]):

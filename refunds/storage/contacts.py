@@ -10,7 +10,7 @@ from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.keys import with_key
 from refunds.storage.mapper import RecordMapper
-from refunds.storage.repository import OfOrders
+from refunds.storage.repository import OfOrders, named_list
 
 CONTACTS = RecordMapper(
     Contact,
@@ -91,14 +91,9 @@ class Contacts(OfOrders[Contact]):
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""
-        if not order_ids:
-            return []
-        named = {f"id_{number}": order_id for number, order_id in enumerate(order_ids)}
-        sql = (
-            f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({', '.join(f':{name}' for name in named)})"
-            " ORDER BY received_at, contact_id"
-        )
-        return self._load_all(self._tx.all(sql, **named))
+        listed, named = named_list(order_ids)
+        sql = f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({listed}) ORDER BY received_at, contact_id"
+        return self._load_all(self._tx.all(sql, **named) if named else [])
 
     def close_all(self, order_id: str) -> None:
         """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""
@@ -106,12 +101,12 @@ class Contacts(OfOrders[Contact]):
         self._tx.run(sql, order_id=order_id)
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the contacts that ask to cancel an order back on the open list, once it is no longer cancelled.
+        """Put the requests and withdrawals about an order back on the open list, once it is no longer cancelled.
 
         Resolved and superseded ones stay off it. The journal has no event of it. The order's state is not checked.
         """
         self._tx.run(
-            "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent = 'cancel'"
+            "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",
             order_id=order_id,
         )
@@ -119,12 +114,13 @@ class Contacts(OfOrders[Contact]):
     def judged_by(self, policy: str) -> Iterator[Row]:
         """The row of every contact that is not superseded, of the orders under a policy, order by order.
 
-        Questions and resolved contacts are included. A row has `order_id`, `contact_id`, `decision` as it is stored,
-        and the `region` of the order.
+        Questions and resolved contacts are included; withdrawals are not, as no policy refuses them. A row has
+        `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
-            " WHERE policy = :policy AND superseded_by IS NULL ORDER BY contacts.order_id, contact_id",
+            " WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal'"
+            " ORDER BY contacts.order_id, contact_id",
             policy=policy,
         )
 

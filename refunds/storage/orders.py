@@ -1,6 +1,7 @@
 """Orders, each with its customer's key."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
@@ -27,12 +28,22 @@ ORDERS = RecordMapper(
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
 
-# `IN` finds what few orders are by its index; `EXISTS` excludes what most orders are not, row by row.
 _CANCELLED = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE})"  # noqa: S608
 _REQUESTED = "EXISTS (SELECT 1 FROM contacts AS c WHERE c.order_id = orders.order_id AND c.is_open = 1)"
-_ASKED = "order_id IN (SELECT order_id FROM contacts WHERE is_open = 1)"
-_IN_STATE = "order_id IN (SELECT order_id FROM cancellations WHERE state = '{}')"
+_IN_STATE = f"{_CANCELLED[:-1]} AND c.state = '{{}}')"
 _RUNNING = "(deadline IS NULL OR deadline > :now)"
+
+_OF_CANCELLATIONS = "SELECT order_id FROM cancellations WHERE state = '{}'"
+_INDEXED = {
+    OrderState.REQUESTED: "SELECT order_id FROM contacts WHERE is_open = 1",
+    OrderState.CANCELLED: _OF_CANCELLATIONS.format(State.ISSUED),
+    OrderState.REFUNDING: _OF_CANCELLATIONS.format(State.REFUNDING),
+    OrderState.SETTLED: _OF_CANCELLATIONS.format(State.SETTLED),
+}
+"""The orders in the states that an index finds them by."""
+
+_FEW = 500
+"""Fewer orders in such a state are all found and sorted for each page; more are sought in the order of the page."""
 
 _STANDING = (
     f"SELECT orders.order_id AS asked, {PROMISES.columns}, {_REQUESTED} AS requested,"  # noqa: S608
@@ -71,7 +82,7 @@ class Orders(OfOrders[Order]):
             OrderState.OPEN: f"NOT {_CANCELLED} AND NOT {_REQUESTED} AND {_RUNNING}",
             # Negated, or SQLite would sort all elapsed orders for each page.
             OrderState.ELAPSED: f"NOT {_CANCELLED} AND NOT {_REQUESTED} AND NOT {_RUNNING}",
-            OrderState.REQUESTED: f"{_ASKED} AND NOT {_CANCELLED}",
+            OrderState.REQUESTED: f"{_REQUESTED} AND NOT {_CANCELLED}",
             OrderState.CANCELLED: _IN_STATE.format(State.ISSUED),
             OrderState.REFUNDING: _IN_STATE.format(State.REFUNDING),
             OrderState.SETTLED: _IN_STATE.format(State.SETTLED),
@@ -159,7 +170,23 @@ class Orders(OfOrders[Order]):
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """A page of orders as they stand; those asked for by a deadline are sorted by it, then by their ids."""
-        return self.standings(super().paginate(*after, **query))
+        return self.standings(super().paginate(*after, **query | self._range(query)))
+
+    def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
+        """The deadline at which the state of a query by deadlines begins or ends, so that no others are read."""
+        since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
+        next_instant = self._context.now + timedelta(microseconds=1)
+        if (since or until) and state is OrderState.OPEN:
+            return {"deadline_from": max(since or next_instant, next_instant)}
+        if (since or until) and state is OrderState.ELAPSED:
+            return {"deadline_to": min(until or next_instant, next_instant)}
+        return {}
+
+    def _condition(self, name: str, value: Any) -> str:
+        condition, found = super()._condition(name, value), _INDEXED.get(value) if name == "state" else None
+        if found and len(self._tx.all(f"{found} LIMIT {_FEW}")) < _FEW:
+            return f"order_id IN ({found}) AND {condition}"
+        return condition
 
     def place_of(self, record: Standing) -> tuple[Any, ...]:
         """The place of an order in a list, as `paginate` takes it."""

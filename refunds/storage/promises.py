@@ -1,6 +1,6 @@
 """Promises: the windows that orders were told, which no later data shortens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.records import Promise, PromiseCause
 from refunds.storage import Row, Transaction
 from refunds.storage.mapper import RecordMapper, micros
-from refunds.storage.repository import Context, Repository, named_list
+from refunds.storage.repository import Context, Repository
 
 PROMISES = RecordMapper(Promise, "promises")
 
@@ -49,20 +49,12 @@ class Promises(Repository[Promise]):
             self._known[order_id] = None if row is None else self._load(row)
         return self._known[order_id]
 
-    def of_orders(self, order_ids: Sequence[str]) -> dict[str, Promise]:
-        """The current promises of these orders, by the orders' ids."""
-        listed, named = named_list(order_ids)
-        sql = f"{_SELECT} WHERE is_current = 1 AND order_id IN ({listed})"
-        return {promise.order_id: promise for promise in self._load_all(self._tx.all(sql, **named) if named else [])}
-
     def follow(self, order_id: str) -> Promise | None:
         """The current promise of an order whose facts have changed: the one that ends last of those for its facts.
 
         None if there is none for them.
         """
-        self._tx.run(
-            "UPDATE promises SET is_current = 0 WHERE order_id = :order_id AND is_current = 1", order_id=order_id
-        )
+        self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"SELECT {PROMISES.columns} FROM promises JOIN orders USING (order_id) WHERE order_id = :order_id"  # noqa: S608
         row = self._tx.one(f"{best} AND {_SAME_FACTS} {_BEST}", order_id=order_id)
         if row is not None:
@@ -76,9 +68,7 @@ class Promises(Repository[Promise]):
         `first`: the order has no current promise.
         """
         if not first:
-            self._tx.run(
-                "UPDATE promises SET is_current = 0 WHERE order_id = :id AND is_current = 1", id=promise.order_id
-            )
+            self._tx.run(_SUPERSEDE, order_id=promise.order_id)
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)
         self._known[promise.order_id] = promise
 
@@ -101,17 +91,23 @@ class Promises(Repository[Promise]):
         made: int = row["made"]
         return made
 
+    def is_any_by_other_data(self, since: datetime, holidays_version: str, tzdata_version: str) -> bool:
+        """Whether a current promise was made after an instant by other data than of these versions."""
+        others = "(holidays_version <> :holidays OR tzdata_version <> :tzdata)"
+        sql = f"SELECT 1 AS found FROM promises WHERE is_current = 1 AND promised_at > :since AND {others} LIMIT 1"  # noqa: S608
+        return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
+
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
         """The rows of the promises before those that were made for a cause since an instant, or ever.
 
-        Each also has the deadline of that later promise, as `today`, and when it was made, as `until`.
+        Each also has the deadline of that later promise, as `today`.
         """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608
             f" AND promises.promise_id < later.promise_id AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
         )
         sql = (
-            f"SELECT {_COMPARED}, later.deadline AS today, later.promised_at AS until"  # noqa: S608
+            f"SELECT {_COMPARED}, later.deadline AS today"  # noqa: S608
             f" FROM promises AS later JOIN promises ON promises.promise_id = ({before})"
             " WHERE later.cause = :cause AND later.promised_at >= :since ORDER BY later.promise_id"
         )

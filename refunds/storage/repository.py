@@ -120,11 +120,12 @@ class Listed(Repository[R]):
         those of the class; None does not limit the records.
         """
         asked = {name: value for name, value in filters.items() if value is not None}
-        conditions = [
-            found if isinstance(found := self.filters[name], str) else found[value] for name, value in asked.items()
-        ]
         columns = self._sorted_by(asked)
         places = {f"after_{column}": value for column, value in zip(self.place, after, strict=False)}
+        bound = f"{columns[0].removesuffix('_at')}_{'to' if newest else 'from'}"
+        if after and bound in asked:  # SQLite would begin each page there, and not at the place
+            asked[bound] = places[f"after_{columns[0]}"] + newest
+        conditions = [self._condition(name, value) for name, value in asked.items()]
         if after:
             named = ", ".join(f":after_{column}" for column in columns)
             conditions.append(f"({', '.join(columns)}) {'<' if newest else '>'} ({named})")
@@ -141,6 +142,11 @@ class Listed(Repository[R]):
     def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
+
+    def _condition(self, name: str, value: Any) -> str:
+        """The condition of a filter with this value."""
+        found = self.filters[name]
+        return found if isinstance(found, str) else found[value]
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns that a list with these filters is sorted by."""

@@ -15,6 +15,7 @@ import marshmallow as ma
 from flask import Flask, Response, after_this_request, g, request
 from werkzeug.http import http_date
 
+from refunds.domain.permissions import Principal
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.store import Store
 from refunds.web import auth, idempotency, intake
@@ -60,7 +61,7 @@ class Operation:
     `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
     schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
     those of every operation of its kind. Responses tell since when it is `deprecated`, and when its `sunset` ends it.
-    `then` is done after what the view changed is stored, and before the answer.
+    `then` is done after what the view changed is stored, and before the answer; not for a dry run.
     """
 
     view: View
@@ -79,7 +80,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     deprecated: datetime | None = None
     sunset: datetime | None = None
-    then: Callable[[Store], object] | None = None
+    then: Callable[[Store, Principal], object] | None = None
 
 
 class Tag:
@@ -130,8 +131,8 @@ def _serving(operation: Operation) -> View:
             sent = intake.json_body(request, operation.most_bytes)
             arguments["body"] = read_body(sent)
         answer = call(partial(operation.view, **arguments), operation.transaction, key, sent)
-        if operation.then:
-            operation.then(auth.store())
+        if operation.then and not arguments.get("query", {}).get("dry_run"):
+            operation.then(auth.store(), g.principal)
         return answer
 
     serve.scopes = operation.scopes  # type: ignore[attr-defined] # read where requests are admitted

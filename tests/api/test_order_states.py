@@ -223,6 +223,29 @@ def test_filters_that_do_not_fit_are_refused(billing, query, place):
     assert (answer.status_code, slug(answer), places(answer)) == (422, "validation-error", [place])
 
 
+@pytest.mark.parametrize("few", [1, 500])
+@pytest.mark.parametrize(("made", "state"), [(requested, "requested"), (cancelled, "cancelled"), (settled, "settled")])
+def test_a_state_lists_the_same_whether_it_has_few_orders_or_many(admin, region, monkeypatch, few, made, state):
+    monkeypatch.setattr("refunds.storage.orders._FEW", few)
+    facts = {"service_provided_at": TUESDAY, "region": region}
+    first, second = (made(admin, facts) for _ in range(2))
+    open_order(admin, facts)
+    for more in ("", f"&deadline_from={TUESDAY}", f"&deadline_to={ENDS[THURSDAY]}"):
+        path = f"/v1/orders?region={region}&state={state}{more}"
+        assert ids(admin.get(path)) == [first, second]
+        page = admin.get(f"{path}&limit=1&order=newest")
+        following = admin.get(f"{path}&limit=1&order=newest&after={page.json['next']}")
+        assert ids(page) + ids(following) == [second, first]
+
+
+def test_a_window_that_ends_between_two_pages_is_no_longer_listed_as_open(billing, three, region):
+    path = f"/v1/orders?region={region}&state=open&deadline_to=2026-05-01T00:00:00Z&limit=1"
+    page = billing.get(path)
+    assert ids(page) == [three[2]]
+    billing.clock.move_to(ENDS[WEDNESDAY])
+    assert ids(billing.get(f"{path}&after={page.json['next']}")) == [three[0]]
+
+
 def test_a_cursor_of_other_filters_is_refused(billing, three, region):
     path = f"/v1/orders?region={region}&limit=1"
     cursors = [billing.get(f"{path}{more}").json["next"] for more in ("", f"&deadline_from={TUESDAY}", "&state=open")]
@@ -265,11 +288,13 @@ def test_an_etag_changes_when_billing_confirms_the_facts_of_an_agent(agent, bill
     assert confirmed.headers["ETag"] != before.headers["ETag"]
 
 
-@pytest.mark.parametrize("tag", ['"1-"', '"1-x"', '"-1"', '"1-00000000"x', 'W/"1-00000000"'])
+@pytest.mark.parametrize("tag", ["1", '"1-"', '"1-x"', '"-1"', '"1-00000000"x', 'W/"1-00000000"'])
 def test_what_is_no_etag_of_an_order_is_refused(billing, tag):
     order_id = billing.register()
     other = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "correction_reason": "x"}
-    assert billing.put(f"/v1/orders/{order_id}", json=other, headers={"If-Match": tag}).status_code == 412
+    refused = billing.put(f"/v1/orders/{order_id}", json=other, headers={"If-Match": tag})
+    assert (refused.status_code, slug(refused)) == (412, "precondition-failed")
+    assert "send its ETag with the quotes" in refused.json["detail"]
 
 
 def test_the_table_of_orders_has_state_and_window(agent, billing, region):

@@ -214,7 +214,7 @@ def test_records_from_before_policies_were_stored_can_be_opened(tmp_path):
     store.close()
     opened = Store(settings(tmp_path))
     with opened.read(COMMAND_LINE) as uow:
-        assert orders.eligibility(uow, "A-1", None, None).eligible
+        assert orders.eligibility(uow, uow.orders.get("A-1"), None, None).eligible
         assert list(replay(uow, Replayed())) == []
     opened.close()
 

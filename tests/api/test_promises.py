@@ -195,6 +195,15 @@ def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(a
     assert ends(asked(billing, order_id)) == ("2027-01-01", True)
 
 
+def test_a_cancellation_on_a_stored_contact_promises_the_end_that_it_tells(billing, agent):
+    order_id = billing.register()
+    contact = agent.record(order_id).json["contact_id"]
+    with other_holidays("9.1", added=[(EVERYWHERE, date(2026, 4, 7))]):
+        issued = agent.issue(order_id, contact_id=contact).json
+        assert issued["decision"]["window"]["last_day"] == "2026-04-09"
+    assert promised(billing, order_id) == [LAST_DAY, "2026-04-09"]
+
+
 @pytest.fixture
 def drops(monkeypatch):
     """Makes the holiday data lose regions."""

@@ -114,7 +114,7 @@ def test_a_version_is_published_and_its_location_returned(brand):
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"{brand.url}/versions/2"
     published = answer.json
-    only_then = {"follows": 1, "differences": published["differences"]}
+    only_then = {name: published[name] for name in ("follows", "differences", "warnings")}
     assert brand.product.get(answer.headers["Location"]).json | only_then == published
     assert (published["registered_at"], published["effective_from"], published["imported"]) == (TODAY, CHANGE, False)
     me = brand.product.get("/v1/me").json["client_id"]
@@ -756,6 +756,79 @@ def test_a_policy_refuses_instants_outside_1970_to_2199(brand, at):
 def test_a_vendor_may_have_any_name(brand):
     (difference,) = brand.publish(2, CHANGE, vendor_name="new").json["differences"]
     assert difference == {"term": "vendor_name", "text": "Vendor: new (was: none)"}
+
+
+def test_a_clause_that_differs_from_its_terms_is_published_with_warnings(brand):
+    """The dry run warns, too, and the same version again; in the reader's language."""
+    terms = {
+        "window_business_days": 2,
+        "phone": {"accepted": False},
+        "email": {"points": ["help@example.com"]},
+        "texts": {
+            "de": "Stornieren Sie binnen 3 Werktagen telefonisch oder per E-Mail an info@example.com.",
+            "en": "Cancel within 48 hours by e-mail.",
+        },
+    }
+    answers = [brand.publish(2, CHANGE, query, **terms) for query in ("?dry_run=true", "", "")]
+    assert [answer.status_code for answer in answers] == [200, 201, 200]
+    first, *others = [answer.json["warnings"] for answer in answers]
+    assert others == [first, first]
+    assert first == [
+        {
+            "code": code,
+            "language": language,
+            "said": said,
+            "term": term,
+            "text": f'The {clause} clause says "{said}"; the term {term} says: {value}.',
+        }
+        for code, language, clause, said, term, value in (
+            ("other_number", "de", "German", "3 Werktagen", "window_business_days", "2 business days"),
+            ("channel_not_accepted", "de", "German", "telefonisch", "phone", "does not count"),
+            ("unofficial_contact_point", "de", "German", "info@example.com", "email", "counts by help@example.com"),
+            ("other_unit", "en", "English", "48 hours", "window_business_days", "2 business days"),
+        )
+    ]
+    in_german = brand.publish(2, CHANGE, "", "de", **terms).json["warnings"]
+    assert in_german[0] == first[0] | {
+        "text": "Die deutsche Klausel sagt „3 Werktagen“; die Bestimmung window_business_days lautet: 2 Werktage."
+    }
+
+
+def test_a_clause_is_warned_of_if_it_lacks_an_accepted_channel(brand):
+    published = brand.publish(2, None, texts={"en": "Call us within 2 business days."})
+    assert published.json["warnings"] == [
+        {
+            "code": "channel_not_named",
+            "language": "en",
+            "said": "",
+            "term": "email",
+            "text": "The English clause names another channel, but not this one; the term email says: counts, by "
+            "whatever number or address.",
+        }
+    ]
+
+
+def test_a_clause_that_says_what_its_terms_say_is_published_without_warnings(brand):
+    texts = {"de": "Sie können binnen drei Werktagen stornieren.", "en": "Cancel within 3 business days."}
+    assert brand.publish(2, CHANGE, window_business_days=3, texts=texts).json["warnings"] == []
+
+
+def test_a_policy_without_dates_was_last_updated_when_its_version_was_registered(service):
+    (packaged,) = client_of(service, "agent").get("/v1/policies/virtual-numbers").json["versions"]
+    assert (packaged["effective_from"], packaged["page_published_at"]) == (None, None)
+    last_updated = client_of(service, "agent").get("/v1/policies/virtual-numbers").json["last_updated"]
+    assert last_updated == packaged["registered_at"]
+
+
+def test_a_policy_that_is_not_in_force_yet_was_last_updated_when_it_was_registered(brand, now):
+    """Or whose only version is withdrawn."""
+    other = Brand.__new__(Brand)
+    other.__dict__ |= brand.__dict__ | {"id": f"{brand.id}-soon", "url": f"{brand.url}-soon"}
+    last_updated = lambda: brand.agent.get(other.url).json["last_updated"]  # noqa: E731
+    assert other.publish(1, "2026-06-01T00:00:00Z").status_code == 201
+    assert last_updated() == TODAY
+    assert other.withdraw(1).status_code == 200
+    assert last_updated() == TODAY
 
 
 def test_a_policy_was_last_updated_when_its_current_version_took_effect(brand, now):

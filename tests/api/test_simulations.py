@@ -52,6 +52,13 @@ def by(answer, group):
     return {row[group]: numbers(row, "contacts", TO_ELIGIBLE, TO_REFUSED) for row in answer[f"by_{group}"]}
 
 
+def test_withdrawals_are_left_out(brand, now):
+    before = simulate(brand, window_business_days=3).json
+    contact = brand.agent.record(brand.orders["late"], intent="withdrawal", channel="post")
+    assert contact.status_code == 201, contact.text
+    assert simulate(brand, window_business_days=3).json == before
+
+
 def test_a_longer_window_makes_late_requests_eligible(brand):
     answer = simulate(brand, window_business_days=3)
     found = answer.json

@@ -53,6 +53,8 @@ class Scene(NamedTuple):
     cancellation: str
     revoked: str
     customer: str
+    withdrawal: str
+    statutory: str
     unmatched: str
     matched: str
     app: Flask
@@ -95,9 +97,17 @@ def _fill(store, clock, text) -> dict:
     for number, (at, region) in enumerate(PROVIDED, 1001):
         clock.move_to(max(NOW - timedelta(days=6), at + timedelta(minutes=1)) if at else NOW - timedelta(days=2))
         with store.write(COMMAND_LINE) as uow:
+            ordered = at - timedelta(hours=1) if at and number > LAST_UNDATED else None
             ref = f"K-{20391 + number % 7}" if number % 7 else text("K-20391")
             orders.register(
-                uow, OrderFacts(order_id=f"A-{number}", customer_ref=ref, service_provided_at=at, region=region)
+                uow,
+                OrderFacts(
+                    order_id=f"A-{number}",
+                    customer_ref=ref,
+                    ordered_at=ordered,
+                    service_provided_at=at,
+                    region=region,
+                ),
             )
     clock.move_to(NOW - timedelta(hours=2))
     call = NewContact(
@@ -107,6 +117,9 @@ def _fill(store, clock, text) -> dict:
         later = contacts.record(uow, "A-1002", call)
         contacts.record(uow, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
         refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
+        letter = replace(call, intent=Intent.WITHDRAWAL, channel=Channel.POST, sent_at=NOW - timedelta(days=2))
+        withdrawal = contacts.record(uow, "A-1009", letter)
+        withdrawn = contacts.record(uow, "A-1010", letter)
         contacts.record(uow, "A-1008", replace(call, received_at=NOW - timedelta(hours=24), ticket_ref="T-4712"))
         kept = unmatched.record(uow, text("The number that ends in 77, ordered on Tuesday"), call)
         became = unmatched.record(uow, text("A-1001, or so"), replace(call, intent=Intent.QUESTION, note=None))
@@ -124,6 +137,8 @@ def _fill(store, clock, text) -> dict:
     with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
         cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
+        override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
+        statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
     clock.move_to(NOW)
     return {
         "passwords": {one.user.name: one.password for one in made.values()},
@@ -132,6 +147,8 @@ def _fill(store, clock, text) -> dict:
         "cancellation": done.cancellation_id,
         "revoked": wrong.cancellation_id,
         "customer": customer,
+        "withdrawal": withdrawal.contact_id,
+        "statutory": statutory.cancellation.cancellation_id,
         "unmatched": kept.unmatched_id,
         "matched": became.unmatched_id,
     }
@@ -148,7 +165,12 @@ PROVIDED = [
     (datetime(2026, 3, 27, 11, 0, tzinfo=UTC), "DE-HH"),
     (None, "DE-BY"),
     (datetime(2026, 4, 1, 10, 0, tzinfo=UTC), "DE-BY"),
+    (datetime(2026, 3, 30, 9, 0, tzinfo=UTC), "DE-BY"),
+    (datetime(2026, 3, 30, 9, 30, tzinfo=UTC), "DE-BY"),
+    (datetime(2026, 3, 30, 9, 45, tzinfo=UTC), "DE-BY"),
 ]
+LAST_UNDATED = 1008
+"""The last order of which it is not known when it was placed."""
 
 
 def _publish(uow, text) -> None:

@@ -238,6 +238,17 @@ def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, o
     assert len(service.cancellations(number)) == 1
 
 
+def test_going_back_again_before_the_page_is_complete_shows_the_page_of_the_address(visit, order):
+    agent, number = visit("agent"), order()
+    cancel(agent, number)
+    agent.page.route(
+        "**/htmx.min.js", lambda script: (agent.page.go_back(wait_until="commit"), script.continue_()), times=1
+    )
+    agent.page.go_back()
+    expect(agent.page).to_have_url(re.compile(rf"/orders/{number}(\?|$)"))
+    agent.reads("Already cancelled")
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_a_form_that_is_sent_twice_cancels_once(visit, service, order, scripts):
     agent, number = visit("agent", java_script_enabled=scripts), order()

@@ -195,6 +195,21 @@ def test_a_version_is_published_and_the_difference_printed(brand):
     assert position() == before
 
 
+def test_a_clause_that_differs_from_its_terms_is_warned_of_by_every_command_that_reads_it(brand):
+    clause = {"texts.de": "Sie können binnen drei Werktagen stornieren."}
+    warning = 'Warning: The German clause says "drei Werktagen"; the term window_business_days says: 2 business days.'
+    first = brand.file(1, "2026-01-01T00:00:00Z", **clause)
+    second = brand.file(2, CHANGE, late_entry_days=4, **clause)
+    for arguments in (("diff", first), ("import", first), ("diff", second), ("publish", second, "--dry-run")):
+        assert warning in succeed("policy", *arguments).splitlines()[-1], arguments
+    assert warning in succeed("policy", "publish", second)
+    assert succeed("policy", "publish", second, "--lang", "de").splitlines()[-1] == (
+        "  Warnung: Die deutsche Klausel sagt „drei Werktagen“; die Bestimmung window_business_days lautet: 2 Werktage."
+    )
+    right = brand.file(3, CHANGE, window_business_days=3, **clause)
+    assert "Warning" not in succeed("policy", "diff", right)
+
+
 def test_an_invalid_version_is_reported_with_its_exit_code(brand):
     brand.begin()
     for changed, message in (

@@ -14,6 +14,7 @@ BIN = Path(sys.executable).parent
 
 HAPPENED = [
     "order.registered",
+    "order.promised",
     "contact.recorded",
     "cancellation.issued",
     "cancellation.refund_begun",

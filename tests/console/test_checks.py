@@ -282,7 +282,7 @@ def test_a_late_request_shows_when_the_window_ended(site, agent):
 
 def test_an_order_can_be_cancelled_before_its_service_is_provided(site, agent):
     page = asked(agent, q=site.register(service_provided_at=None))
-    assert page.h1 == "Refundable: the service has not been provided yet"
+    assert page.h1 == "Refundable: no date of provision is on record"
     assert "Cancel this order" in [button for form in page.forms for button in form.buttons]
 
 

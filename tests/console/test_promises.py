@@ -74,7 +74,7 @@ def test_a_supervisor_accepts_from_the_answer_that_a_request_was_in_time(site, r
     page = browser.submit(page.form(), reason="Mr Li, 4711.")
     done = site.active(order)
     assert (done.basis, done.override_kind) == (Basis.POLICY, OverrideKind.DEADLINE_ACCEPTED)
-    rests = {"en": "the policy, approved by you", "de": "den Bedingungen, genehmigt von Ihnen"}
+    rests = {"en": "the policy, approved by you", "de": "Stornobedingungen, genehmigt von Ihnen"}
     assert f"{rests[language]}: Mr Li, 4711." in page.text
     page = browser.get(f"/console/contacts/{done.contact_id}")
     assert page.main.one("div", class_="verdict").one("p", class_="lead").text in {

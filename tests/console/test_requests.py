@@ -301,7 +301,7 @@ def test_a_supervisor_needs_a_reason_to_cancel_as_goodwill(site, supervisor):
         OverrideKind.GOODWILL,
         "Our line was down.",
     )
-    assert page.facts["Rests on"] == "goodwill, approved by you: Our line was down."
+    assert page.facts["Basis"] == "goodwill, approved by you: Our line was down."
 
 
 def test_a_supervisor_cancels_an_open_request_as_goodwill(site, agent, supervisor):

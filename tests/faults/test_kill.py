@@ -22,6 +22,7 @@ MOMENTS = [
     ("after", "INSERT INTO idempotency"),
     ("after", "INSERT INTO customers"),
     ("after", "INSERT INTO orders"),
+    ("after", "INSERT INTO promises"),
     ("after", "INSERT INTO contacts"),
     ("after", "INSERT INTO cancellations"),
     ("after", "INSERT INTO events"),
@@ -31,7 +32,7 @@ MOMENTS = [
 ]
 DEATHS_A_MOMENT = scaled(2, 5)
 NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "events": 0}
-ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
+ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 
 # Children are forked from a process without threads, which has imported the service once and opened nothing.
 PROCESSES = multiprocessing.get_context("forkserver")

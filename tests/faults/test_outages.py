@@ -45,7 +45,7 @@ CROWD = 32
 
 QUEUE = CROWD + 8
 
-ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 3}
+ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 NOTHING = dict.fromkeys(ALL, 0)
 FACTS = {"customer_ref": "K-20391", "service_provided_at": None}
 
@@ -128,7 +128,7 @@ class Service:
             events = feed(auditor)
         assert [event["position"] for event in events] == list(range(1, len(events) + 1))
         kinds = Counter((event["type"], event["order_id"]) for event in events if self.is_own(event["order_id"]))
-        types = ("order.registered", "contact.recorded", "cancellation.issued")
+        types = ("order.registered", "order.promised", "contact.recorded", "cancellation.issued")
         assert kinds == {(kind, order_id): 1 for kind in types for order_id in order_ids}
         self.installation.require_sound()
 

@@ -272,7 +272,9 @@ def test_an_auditor_who_follows_the_feed_sees_every_position_once_and_in_order(a
     cancelled, again = len(RACED + aftermath.once), len(RACED)
     assert kinds.pop("order.confirmed") <= len(RACED), "billing states what the agent was the first to state"
     assert kinds == {
+        "calendar.changed": 1,
         "order.registered": cancelled,
+        "order.promised": cancelled,
         "contact.recorded": cancelled + again,
         "cancellation.issued": cancelled,
     }

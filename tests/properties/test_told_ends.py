@@ -1,5 +1,7 @@
 """Whatever happens, in whatever order, the end that an order was told for its facts never goes back.
 
+Two weeks after that end nobody asks any more.
+
 Two controls show that this finds what it should: the service without promises fails, and so does one that keeps only
 the dates that it told do not count.
 """
@@ -176,10 +178,12 @@ class Life:
             for order_id, facts in self.facts.items():
                 told = orders.judged_when_provided(uow, uow.orders.get(order_id)).told
                 key = order_id, facts
+                if uow.now - self.ends.get(key, told.deadline) >= watch.ENDED:
+                    continue
                 if told.deadline < self.ends.get(key, told.deadline):
                     raise WentBack(f"{order_id} was told {self.ends[key]}, and now {told.deadline}")
                 counted = {day.date for day in told.days if day.status is DayStatus.COUNTED}
-                idle = {day.date for day in told.days} - counted
+                idle = {day.date for day in told.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
                 if wrong := counted & self.idle.get(key, set()):
                     raise WentBack(f"{order_id} was told that {wrong} do not count")
                 self.ends[key], self.idle[key] = told.deadline, idle | self.idle.get(key, set())
@@ -187,10 +191,10 @@ class Life:
 
     def _ask_at_the_end(self, uow, order_id, deadline):
         """Ask at the last moment that was told, also of those who called before the facts were corrected."""
-        asked = orders.eligibility(uow, order_id, deadline - MOMENT)
+        asked = orders.eligibility(uow, uow.orders.get(order_id), deadline - MOMENT)
         assert asked.reason is Reason.WITHIN_WINDOW
         if self.contacts.get(order_id, deadline) > deadline:
-            corrected = orders.eligibility(uow, order_id, self.contacts[order_id] - MOMENT)
+            corrected = orders.eligibility(uow, uow.orders.get(order_id), self.contacts[order_id] - MOMENT)
             if corrected.recorded.outcome.verdict is Verdict.REFUSED:
                 raise WentBack(f"{order_id} was told {self.contacts[order_id]} before its facts were corrected")
 

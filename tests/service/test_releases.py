@@ -66,7 +66,7 @@ def answers(store, windows):
     """The decision on a request for each order as soon as its service is provided, by order id."""
     with store.read(COMMAND_LINE) as uow:
         return {
-            order_id: orders.eligibility(uow, order_id, datetime.combine(window.service_day, NOON))
+            order_id: orders.eligibility(uow, uow.orders.get(order_id), datetime.combine(window.service_day, NOON))
             for order_id, window in windows.items()
         }
 
@@ -79,7 +79,7 @@ def require_told(store, windows, last_days):
     with store.read(COMMAND_LINE) as uow:
         for order_id in windows:
             end = end_of_day(last_days[order_id], BERLIN)
-            in_time, late = (orders.eligibility(uow, order_id, at) for at in (end - MOMENT, end))
+            in_time, late = (orders.eligibility(uow, uow.orders.get(order_id), at) for at in (end - MOMENT, end))
             assert (in_time.eligible, in_time.reason) == (True, Reason.WITHIN_WINDOW)
             assert (late.eligible, late.reason) == (False, Reason.WINDOW_ELAPSED)
 

@@ -12,11 +12,13 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Role
+from refunds.errors import StorageUnavailable
 from refunds.service import contacts, orders, publication, watch
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
 from refunds.service.watch import Watched
+from refunds.storage.audit import Broken
 from tests.changed_data import other_holidays, zone_data
 from tests.conftest import settings
 
@@ -95,7 +97,6 @@ def test_a_window_that_ends_later_is_promised_so_and_listed_with_who_was_told_be
         with store.read(ADMIN) as uow:
             (change,) = watch.lengthened(uow)
             assert (change.order_id, change.promised, change.today, change.promised_at) == ("A-1", TOLD, LATER, at)
-            assert change.until == at + timedelta(seconds=60)
             assert [contact.contact_id for contact in watch.told(uow, change)] == [recorded.contact_id]
         assert watch.watch(store) == Watched(watch.data_now(), watch.data_now())
     assert changed(store)[1:] == [{"from": watch.data_now(), "to": watched.now, "longer": 1, "kept": 0}]
@@ -134,11 +135,11 @@ def test_a_window_that_has_ended_is_open_again_if_the_other_data_end_it_later(st
     assert told(store, "A-1") == promised(store, "A-1") == LATER
 
 
-def test_a_window_that_has_ended_by_the_other_data_too_is_not_watched(store, clock):
+def test_a_window_that_has_ended_two_weeks_ago_is_not_watched(store, clock):
     register(store, "A-1")
-    clock.move_to(LATER)
-    for data in ({"added": [GAINED]}, {"lost": [LOST]}):
-        with other_holidays("9.1", **data):
+    clock.move_to(TOLD + watch.ENDED)
+    for number, data in (("9.1", {"added": [GAINED]}), ("9.2", {"lost": [LOST]})):
+        with other_holidays(number, **data):
             watched = watch.watch(store)
             assert (watched.longer, watched.kept) == (0, 0)
     assert promised(store, "A-1") == TOLD
@@ -258,3 +259,53 @@ def test_a_start_extends_what_a_closure_should_have(store):
     watch.watch(store)
     assert promised(store, "A-1") == LATER
     assert [data["to"] for data in changed(store)] == [watch.data_now()], "the data has not changed"
+
+
+def test_what_an_instance_with_older_data_promised_meanwhile_is_watched_at_the_next_start(store, clock):
+    with other_holidays("9.1", added=[GAINED]):
+        watch.watch(store)
+    clock.shift(60)
+    register(store, "A-1")
+    with other_holidays("9.1", added=[GAINED]):
+        assert (promised(store, "A-1"), told(store, "A-1")) == (TOLD, LATER)
+        watch.watch(store)
+        assert promised(store, "A-1") == LATER
+    assert told(store, "A-1") == LATER
+
+
+def test_a_promise_edited_by_hand_is_found_by_the_audit_and_does_not_stop_the_watch(store, clock):
+    register(store, "A-1", "A-2")
+    with store.write(ADMIN) as uow:
+        uow.tx.run("UPDATE promises SET told = '[]' WHERE order_id = 'A-1'")
+    with store.read(ADMIN) as uow, pytest.raises(Broken, match="prm_"):
+        uow.verify([])
+    with other_holidays("9.1", added=[GAINED]):
+        assert watch.watch(store).longer == 1
+        assert promised(store, "A-2") == LATER
+
+
+def test_a_batch_that_another_write_is_in_the_way_of_is_tried_again(store, monkeypatch):
+    register(store, "A-1")
+    anew, failures = watch._promise_anew, iter([StorageUnavailable, StorageUnavailable])
+
+    def in_the_way(*arguments, **named):
+        anew(*arguments, **named)
+        for failure in failures:
+            raise failure("busy")
+
+    monkeypatch.setattr(watch, "_promise_anew", in_the_way)
+    with other_holidays("9.1", added=[GAINED]):
+        assert watch.watch(store).longer == 1
+    assert promised(store, "A-1") == LATER
+
+
+def test_an_order_that_no_calendar_covered_is_promised_because_of_the_new_data(store, clock):
+    provided = datetime(2026, 12, 30, 10, tzinfo=PROVIDED.tzinfo)
+    register(store, "A-1", region="LK", provided=provided)
+    with store.read(ADMIN) as uow:
+        assert uow.promises.current("A-1") is None
+    with other_holidays("9.1", more_years=1):
+        watched = watch.watch(store)
+        assert (watched.filled, watched.longer) == (1, 1)
+        with store.read(ADMIN) as uow:
+            assert uow.promises.current("A-1").cause == "calendar_changed"

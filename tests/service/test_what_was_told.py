@@ -73,7 +73,7 @@ class Life:
             }
             for order_id, end in told.items():
                 assert end >= self.ends.get(order_id, end), order_id
-                asked = orders.eligibility(uow, order_id, end - MOMENT)
+                asked = orders.eligibility(uow, uow.orders.get(order_id), end - MOMENT)
                 assert (asked.eligible, asked.reason) == (True, Reason.WITHIN_WINDOW)
         later = {order_id for order_id, end in told.items() if end > self.ends.get(order_id, end)}
         self.ends |= told
@@ -149,7 +149,7 @@ def policies_changed(life, clock, every):
     watch.extend(life.store)
     clock.shift(HOUR)
     later = {"a shorter term": life.tell(every)}
-    for ahead in (1, 2, 4):
+    for ahead in (3, 5):
         with life.store.write(ADMIN) as uow:
             day = datetime.now(BERLIN).date() + ahead * DAY
             publication.close(uow, uow.policies.default, day)

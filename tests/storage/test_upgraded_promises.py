@@ -121,7 +121,7 @@ def test_orders_from_before_promises_keep_what_was_told(engine, tmp_path, record
                     order_id: orders.judged_when_provided(uow, uow.orders.get(order_id)).told for order_id in present
                 }
                 for order_id, answer in answers.items():
-                    asked = orders.eligibility(uow, order_id, answer.deadline - MOMENT)
+                    asked = orders.eligibility(uow, uow.orders.get(order_id), answer.deadline - MOMENT)
                     assert (asked.eligible, asked.reason) == (True, Reason.WITHIN_WINDOW)
                 uow.verify(list(store.checkpoints))
                 assert {difference.order_id for difference in replay(uow, Replayed())} <= told.keys()

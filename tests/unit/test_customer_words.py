@@ -44,6 +44,7 @@ OUTCOMES = {
     Reason.CHANNEL_NOT_ACCEPTED: outcome({"phone": ContactChannel(accepted=False)}),
     Reason.UNOFFICIAL_CONTACT_POINT: outcome({"phone": ContactChannel(points=(OFFICIAL,))}, contact_point=OTHER),
     Reason.SERVICE_NOT_YET_PROVIDED: outcome(service_provided_at=None),
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: outcome(received_at=LATE, withdrawal=True),
     Reason.WINDOW_ELAPSED: outcome(received_at=LATE),
     Reason.CALENDAR_UNKNOWN: outcome(service_provided_at=UNKNOWN, received_at=UNKNOWN, of_order=True),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: outcome(recorded_at=MUCH_LATER),

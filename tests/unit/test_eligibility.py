@@ -72,6 +72,7 @@ UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
 """Beyond the holiday data."""
 LAST = parse_instant("2100-12-28T10:00:00+01:00")
 """So near to the end of the data that the window ends within it, but not the days to enter a contact."""
+WITHDRAWN = {"withdrawal": True}
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
 """The first instant after the fifth business day after 8 April."""
 
@@ -99,12 +100,26 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN}, {}),
-        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(5)}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(6)}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST}, {}),
         (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE + timedelta(1)}, {}),
         (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE, "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"received_at": LATE, "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
+        (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "received_at": LATE}, {}),
+        (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
+        (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "recorded_at": RECORDED_LATE}, {}),
+        (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "recorded_at": LATE, "without_ticket": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "recorded_at": IN_TIME, "without_ticket": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "recorded_at": LATE, "without_ticket": True}, {"evidence_after_deadline": False}),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "received_at": LATE, "sent_at": IN_TIME}, {}),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "channel": Channel.POST}, NOTHING),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "channel": Channel.PHONE, "contact_point": OTHER}, PHONE),
+        (Reason.SERVICE_NOT_YET_PROVIDED, True, {**WITHDRAWN, "service_provided_at": None, "without_ticket": True}, {}),
+        (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "received_at": PROVIDED - MICROSECOND, "recorded_at": LATE, "without_ticket": True}, {}),
+        (Reason.ORDER_ALREADY_CANCELLED, False, {**WITHDRAWN, "cancelled": True, "received_at": LATE}, {}),
+        (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.POST}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
         # precedence: each pair of neighbours together
@@ -134,7 +149,8 @@ def test_every_reason_has_a_row():
 @pytest.mark.parametrize("reason", Reason)
 def test_a_verdict_follows_from_the_reason(reason):
     supervisors = {
-        Reason.UNOFFICIAL_CONTACT_POINT, Reason.CALENDAR_UNKNOWN, Reason.LATE_ENTRY_NEEDS_SUPERVISOR
+        Reason.UNOFFICIAL_CONTACT_POINT, Reason.CALENDAR_UNKNOWN, Reason.LATE_ENTRY_NEEDS_SUPERVISOR,
+        Reason.WITHDRAWAL_NEEDS_SUPERVISOR,
     }  # fmt: skip
     outcome = judged().outcome._replace(reason=reason)
     assert outcome.eligible is (outcome.verdict is Verdict.CANCELLABLE)

@@ -4,7 +4,8 @@ import ast
 import re
 
 from refunds.domain.journal import EventType
-from refunds.presentation.texts.events import event_text
+from refunds.domain.records import PromiseCause
+from refunds.presentation.texts.events import cause_text, event_text
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "refunds"
@@ -40,3 +41,7 @@ def test_what_does_not_fit_carries_a_message():
 
 def test_every_event_has_words():
     assert [event for event in EventType if event_text(event) == event] == []
+
+
+def test_each_cause_of_a_promise_has_its_words():
+    assert len({cause_text(cause) for cause in PromiseCause}) == len(PromiseCause)

@@ -98,3 +98,13 @@ def test_closures_only_extend_what_a_kept_promise_answers(before, after, closure
     told = decided(before).told
     ends = [last(decided(after, closures[:known], told)) for known in range(len(closures) + 1)]
     assert ends == sorted(ends)
+
+
+def test_a_window_that_is_kept_is_told_in_the_time_zone_in_which_it_was_told():
+    told = decided(set()).told
+    elsewhere = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Asia/Tokyo", window_business_days=1))
+    facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
+    kept = decide(facts, elsewhere, calendar(set()), promise=told, of_order=True)
+    assert kept.kept
+    assert kept.told == told
+    assert (kept.outcome.time_zone, kept.outcome.deadline) == ("Europe/Berlin", told.deadline)

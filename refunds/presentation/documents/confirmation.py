@@ -13,8 +13,9 @@ from refunds.domain.terms import Terms
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import language, translate
+from refunds.presentation.texts.customer import withdrawal_of, withdrawn_words
 from refunds.presentation.texts.dates import date_text, instant_text
-from refunds.presentation.texts.decisions import channel_text
+from refunds.presentation.texts.decisions import basis_text, channel_text
 
 
 def render_html(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> str:
@@ -28,30 +29,57 @@ def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVer
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:
-    terms = version.terms
+    terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)
+    words = {name: translate(text, order=order) for name, text in _WORDS[withdrawn].items()}
     if contact.contact_point:
         way = translate("%(channel)s, at %(point)s", channel=way, point=contact.contact_point)
     facts = (
-        (translate("Your request"), translate("cancellation of the order %(order)s", order=order)),
+        (translate("Your request"), words["request"]),
         (translate("Sent"), contact.sent_at and instant_text(contact.sent_at, terms.time_zone)),
         (translate("Received"), instant_text(contact.received_at, terms.time_zone)),
         (translate("Channel"), way),
-        (translate("Cancelled"), instant_text(cancellation.issued_at, terms.time_zone)),
+        (words["ended"], instant_text(cancellation.issued_at, terms.time_zone)),
+        (translate("Basis"), basis_text(cancellation.basis)),
     )
-    outcome = Message("The order %(order)s is cancelled.", order=order)
-    if cancellation.basis is Basis.GOODWILL:
-        outcome = Message("The order %(order)s is cancelled as a gesture of goodwill.", order=order)
     return {
         "vendor": terms.vendor_name,
         "reference": format_reference(cancellation.reference),
-        "outcome": translate(outcome),
+        "words": words,
+        "outcome": withdrawn_words(contact) if withdrawn else translate(_OUTCOME[cancellation.basis], order=order),
         "facts": [(label, value) for label, value in facts if value],
-        "clause": clause,
+        # What the law asks for does not rest on the clause.
+        "clause": None if cancellation.basis is Basis.STATUTORY else clause,
         "clause_language": clause_language,
         "clause_source": source_of(version),
     }
+
+
+_OUTCOME = {
+    Basis.POLICY: Message("The order %(order)s is cancelled."),
+    Basis.GOODWILL: Message("The order %(order)s is cancelled as a gesture of goodwill."),
+}
+
+_WORDS = {
+    False: {
+        "request": Message("cancellation of the order %(order)s"),
+        "ended": Message("Cancelled"),
+        "title": Message("Confirmation of your cancellation"),
+        "heading": Message("Your cancellation has been received"),
+        "next": Message("The cancellation has been passed on to the vendor's billing, which deals with the refund."),
+        "footer": Message("This confirms that your cancellation was received. Your statutory rights are not affected."),
+    },
+    True: {
+        "request": Message("withdrawal from the contract on the order %(order)s"),
+        "ended": Message("Ended"),
+        "title": Message("Confirmation of your withdrawal"),
+        "heading": Message("Your withdrawal has been received"),
+        "next": Message("The withdrawal has been passed on to the vendor's billing, which deals with the refund."),
+        "footer": Message("This confirms that your withdrawal was received. Your statutory rights are not affected."),
+    },
+}
+"""What is said of a cancellation, or else of a withdrawal."""
 
 
 def clause_in(terms: Terms, name: str) -> tuple[str | None, str]:

@@ -16,9 +16,11 @@ from jinja2.nodes import EvalContext
 from refunds.presentation.language import catalogue, language
 from refunds.presentation.texts import dates
 from refunds.presentation.texts.decisions import (
+    basis_text,
     channel_text,
     day_text,
     headline,
+    information_text,
     left_text,
     notice_text,
     reason_text,
@@ -62,6 +64,7 @@ def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
 
 
 _TEXTS = (
+    basis_text,
     cause_text,
     channel_text,
     dates.clock_text,
@@ -71,6 +74,7 @@ _TEXTS = (
     day_text,
     event_text,
     headline,
+    information_text,
     dates.instant_text,
     language,
     left_text,

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.outcomes import Notice, Outcome, Reason
+from refunds.domain.records import Basis, Cancellation, Contact, Intent
 from refunds.errors import Message
 from refunds.presentation.language import translate
-from refunds.presentation.texts.dates import date_text
-from refunds.presentation.texts.decisions import Texts, answered_by, outcome_words, why_text
+from refunds.presentation.texts.dates import date_text, moment_text, zone_text
+from refunds.presentation.texts.decisions import Texts, answered_by, channel_text, outcome_words, why_text
 
 _SPOKEN: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message(
@@ -29,6 +30,9 @@ _SPOKEN: Texts = {
     ),
     Notice.NO_SERVICE_DATE: Message(
         "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?"
+    ),
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
+        "We have received your withdrawal. A colleague is dealing with it, and you will hear from us."
     ),
     Reason.WINDOW_ELAPSED: Message(
         "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
@@ -66,6 +70,10 @@ _WRITTEN: Texts = {
     Notice.NO_SERVICE_DATE: Message(
         "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
         "you want, please tell us."
+    ),
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
+        "We have received your withdrawal from your order%(number)s. A colleague is dealing with it, and you will hear "
+        "from us."
     ),
     Reason.WINDOW_ELAPSED: Message(
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
@@ -159,8 +167,50 @@ def _passed_over(outcome: Outcome) -> Iterator[str]:
             yield f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
 
 
-def cancelled_words(order_id: str, reference: str) -> str:
-    """What an agent says when an order is cancelled; they read the reference digit by digit."""
+def receipt_words(contact: Contact) -> tuple[str, str]:
+    """What an agent says about a withdrawal that has been received, and writes: what was declared, and when it came."""
+    zone = contact.outcome.time_zone
+    words = {
+        "order": contact.order_id,
+        "at": moment_text(contact.received_at, zone),
+        "zone": zone_text(zone),
+        "channel": channel_text(contact.channel),
+    }
+    spoken = translate(
+        "We received your withdrawal from the order %(order)s on %(at)s. I will send you a confirmation of receipt.",
+        **words,
+    )
+    written = translate(
+        "Confirmation of receipt: we received your withdrawal on %(at)s (%(zone)s), %(channel)s. You declare in it "
+        "that you withdraw from the contract on the order %(order)s.",
+        **words,
+    )
+    following = translate("We are dealing with your withdrawal, and you will hear from us.") if contact.is_open else ""
+    return spoken, f"{written} {following}".rstrip()
+
+
+def withdrawn_words(contact: Contact) -> str:
+    """The sentence that a withdrawal has ended the order."""
+    return translate(
+        "We received your withdrawal on %(at)s. The order %(order)s has ended as a result.",
+        at=moment_text(contact.received_at, contact.outcome.time_zone),
+        order=contact.order_id,
+    )
+
+
+def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | None:
+    """The contact of a cancellation if the order ended because it is a withdrawal, by law or in time; else None."""
+    return contact if cancellation.basis is Basis.STATUTORY or contact.intent is Intent.WITHDRAWAL else None
+
+
+def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
+    """What an agent says when an order is cancelled, or has ended because of a withdrawal.
+
+    They read the reference digit by digit.
+    """
+    if withdrawal is not None:
+        noted = translate("Please note the reference: %(reference)s.", reference=reference)
+        return f"{withdrawn_words(withdrawal)} {noted}"
     return translate(
         "Your order %(order)s is cancelled. Please note the reference: %(reference)s.",
         order=order_id,

@@ -3,6 +3,7 @@
 Codes do not depend on the language; texts are made when someone reads them. Only the names of holidays are stored.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -10,13 +11,26 @@ from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, ToldWindow, Verdict
+from refunds.domain.records import Basis
+from refunds.domain.withdrawals import InformationPeriod
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, zone_text
 
 Texts = dict[Reason | Notice, Message]
 
-_CHANNEL = {Channel.PHONE: Message("by telephone"), Channel.EMAIL: Message("by e-mail")}
+_CHANNEL = {
+    Channel.PHONE: Message("by telephone"),
+    Channel.EMAIL: Message("by e-mail"),
+    Channel.WEB: Message("through the website"),
+    Channel.POST: Message("by post"),
+}
+
+BASIS: Mapping[str, Message] = {
+    Basis.POLICY: Message("the policy"),
+    Basis.GOODWILL: Message("goodwill"),
+    Basis.STATUTORY: Message("statutory withdrawal"),
+}
 
 _REASON: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("The order has already been cancelled."),
@@ -29,6 +43,10 @@ _REASON: Texts = {
         "The service had not been provided when the customer asked, so the order can be cancelled."
     ),
     Notice.NO_SERVICE_DATE: Message("No date of provision is on record, so the order can be cancelled."),
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
+        "The customer declares a statutory withdrawal, which does not depend on the contractual window: a supervisor "
+        "decides."
+    ),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
     Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known yet."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
@@ -44,6 +62,7 @@ _HEADLINE: Texts = {
     Reason.UNOFFICIAL_CONTACT_POINT: Message("A supervisor must accept the contact point first"),
     Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the service has not been provided yet"),
     Notice.NO_SERVICE_DATE: Message("Refundable: no date of provision is on record"),
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message("A withdrawal: a supervisor must decide"),
     Reason.WINDOW_ELAPSED: Message(
         "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
     ),
@@ -153,6 +172,21 @@ def outcome_words(outcome: Outcome) -> dict[str, Any]:
 def channel_text(channel: Channel) -> str:
     """The channel of a contact, as in "by telephone"."""
     return translate(_CHANNEL[channel])
+
+
+def basis_text(basis: Basis) -> str:
+    """What a cancellation is based on, in a few words."""
+    return translate(BASIS[basis])
+
+
+def information_text(period: InformationPeriod) -> str:
+    """The information period as a sentence, marked as information."""
+    return translate(
+        "For information only: 14 calendar days after the order end at the end of %(last_day)s (%(zone)s). Whether "
+        "there is a statutory right of withdrawal was not assessed.",
+        last_day=date_text(period.last_day),
+        zone=zone_text(period.time_zone),
+    )
 
 
 def verdict(outcome: Outcome) -> str:

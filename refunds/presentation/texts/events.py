@@ -41,6 +41,7 @@ _CAUSE = {
     PromiseCause.REGISTERED: _EVENT["order.registered"],
     PromiseCause.CORRECTED: _EVENT["order.corrected"],
     PromiseCause.RECORDED: _EVENT["contact.recorded"],
+    PromiseCause.POLICY_CHANGED: Message("version or closure that makes the window longer"),
     PromiseCause.CALENDAR_CHANGED: _EVENT["calendar.changed"],
     PromiseCause.BEFORE_PROMISES: Message("order registered before windows were promised"),
 }

@@ -7,8 +7,9 @@ from typing import Any
 from babel.dates import get_day_names
 
 from refunds.domain.business_days import WEEKDAYS, Week
+from refunds.domain.clauses import Mismatch, MismatchKind, mismatches
 from refunds.domain.policy import Difference, PolicyVersion
-from refunds.domain.terms import ContactChannel, JudgedBy, Texts, TimelyBy
+from refunds.domain.terms import ContactChannel, JudgedBy, Terms, Texts, TimelyBy
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, instant_text
@@ -125,6 +126,32 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "email": _channel,
 }
 _CHANGES: dict[str, Callable[[Any, Any], str]] = {"closures": _closures_changed, "texts": _texts_changed}
+
+_CLAUSE = {"de": Message("The German clause"), "en": Message("The English clause")}
+
+
+def warnings_data(terms: Terms) -> list[dict[str, str]]:
+    """Where the clause differs from its terms, as the API returns it: codes, and the warning in words."""
+    return [
+        {
+            "code": found.kind.value,
+            "language": found.language,
+            "said": found.said,
+            "term": found.term,
+            "text": _warning_text(found, terms),
+        }
+        for found in mismatches(terms)
+    ]
+
+
+def _warning_text(found: Mismatch, terms: Terms) -> str:
+    if found.kind is MismatchKind.CHANNEL_NOT_NAMED:
+        text = Message("%(clause)s names another channel, but not this one; the term %(term)s says: %(value)s.")
+    else:
+        text = Message('%(clause)s says "%(said)s"; the term %(term)s says: %(value)s.')
+    value = _SHOWN[found.term](getattr(terms, found.term))
+    return translate(text, clause=_CLAUSE[found.language], said=found.said, term=found.term, value=value)
+
 
 _CLOSURE = {
     "in_the_past": Message(

@@ -59,6 +59,14 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
                 "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
             },
         },
+        "statutory": {
+            "summary": "A withdrawal after the window",
+            "value": {
+                "order_id": "A-1001",
+                "contact_id": CONTACT["contact_id"],
+                "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
+            },
+        },
     },
     refusal=RefusalSchema,
     problems=(

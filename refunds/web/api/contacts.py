@@ -21,9 +21,10 @@ from refunds.web.schemas.contacts import (
     EXAMPLE,
     LINKS,
     RESOLUTION,
+    WITHDRAWAL,
     AcknowledgementRequestSchema,
+    CompletionRequestSchema,
     ContactListSchema,
-    ContactPatchSchema,
     ContactQuerySchema,
     ContactRequestSchema,
     ContactSchema,
@@ -44,6 +45,7 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
     body=ContactRequestSchema,
     body_examples={
         "call": {"summary": "A call", "value": CALL},
+        "withdrawal": {"summary": "A withdrawal by letter", "value": WITHDRAWAL},
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
     },
     path=ORDER_ID_HELP,
@@ -56,8 +58,10 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
     order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
     the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
-    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, a late
-    contact gets the decision by that request.
+    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
+    withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
+    channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
+    It can supersede a request that was refused.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -114,7 +118,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     scopes=(Scope.CONTACTS_WRITE,),
     transaction=Transaction.WRITE,
     method="PATCH",
-    body=ContactPatchSchema,
+    body=CompletionRequestSchema,
     body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
     path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
@@ -197,8 +201,8 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
     Closes an open request, and all others about its order, without a cancellation, with a reason; a `duplicate` is
     closed alone, and the other one stays open. Use it when the customer no longer asks for a cancellation. A request
     that was in time, or needs a supervisor, is closed for any other reason than `customer_kept_order`, `duplicate` or
-    `entered_in_error` only with the scope `cancellations:override`. Sending the same again changes nothing. Records the
-    resolution and the event `contact.resolved` of each.
+    `entered_in_error` only with the scope `cancellations:override`; so is a withdrawal for any reason, without the
+    requests. Sending the same again changes nothing. Records the resolution and the event `contact.resolved` of each.
     """
     return reply(contact_data(resolutions.resolve(uow, contact_id, Resolution(**body))))
 

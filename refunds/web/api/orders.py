@@ -11,6 +11,7 @@ from flask import Response, g, request
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order, Standing
+from refunds.domain.withdrawals import information_period
 from refunds.errors import (
     CallersError,
     FieldError,
@@ -19,7 +20,7 @@ from refunds.errors import (
     PreconditionFailed,
     PreconditionRequired,
 )
-from refunds.presentation.serializers import decision_data, order_data
+from refunds.presentation.serializers import decision_data, information_data, order_data
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import orders
@@ -30,7 +31,7 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.decisions import DECISION
 from refunds.web.schemas.orders import (
     EXAMPLE,
     FACTS,
@@ -39,11 +40,13 @@ from refunds.web.schemas.orders import (
     LINKS,
     ORDER,
     ORDER_ID_HELP,
+    PERIOD,
     CustomerSchema,
     EligibilityQuerySchema,
     LookupRequestSchema,
     OrderBatchResultSchema,
     OrderBatchSchema,
+    OrderDecisionSchema,
     OrderListSchema,
     OrderQuerySchema,
     OrderRequestSchema,
@@ -176,7 +179,11 @@ def import_orders(body: dict[str, Any]) -> Response:
 
 @tag.operation(
     "/v1/orders/<order:order_id>/eligibility",
-    Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
+    Answer(
+        "The decision.",
+        OrderDecisionSchema,
+        {"in_time": {"summary": "In time, over Easter", "value": DECISION | {"information_period": PERIOD}}},
+    ),
     scopes=(Scope.ORDERS_READ,),
     transaction=Transaction.READ,
     query=EligibilityQuerySchema,
@@ -187,11 +194,14 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     """Decide whether a registered order can be cancelled
 
     Uses the registered facts and whether the order is already cancelled. Use it to answer a customer whose contact need
-    not be recorded. If the request would be refused and an open one is on record that was in time, the decision is that
-    request's, which `judged_by_contact` names. Records nothing.
+    not be recorded. If the request would be refused and an open one is on record that was in time, or a withdrawal, the
+    decision is that one's, which `judged_by_contact` names. The `information_period` says when 14 days after the order
+    end; nothing is decided by it. Records nothing.
     """
-    decision = orders.eligibility(uow, order_id, query.get("requested_at"), query.get("channel"))
+    order = uow.orders.get(order_id)
+    decision = orders.eligibility(uow, order, query.get("requested_at"), query.get("channel"))
     data = decision_data(decision.outcome, decision.facts.request)
+    data["information_period"] = information_data(information_period(order.ordered_at, decision.outcome), uow.now)
     telemetry.count_decisions([data["reason"]])
     return reply(data)
 
@@ -284,5 +294,7 @@ def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
         raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match: * names none."))
     seen = [_REVISIONS.fullmatch(tag.strip()) for tag in given.split(",")]
     if not any(seen):
-        raise PreconditionFailed(Message("The If-Match is not an ETag of the order."))
+        raise PreconditionFailed(
+            Message("If-Match is no ETag of the order: read the order, and send its ETag with the quotes.")
+        )
     return orders.correct(uow, facts, reason, {int(tag[1]) for tag in seen if tag})

@@ -5,14 +5,14 @@ from typing import Any
 
 from flask import Response
 
-from refunds.domain.instants import format_known
+from refunds.domain.instants import format_instant, format_known
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import RegisteredVersion
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import closure_data, registered_data
-from refunds.presentation.texts.policies import closure_text, differences_data
+from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation, watch
@@ -132,10 +132,13 @@ def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
 def _policy_data(policy_id: str) -> dict[str, Any]:
     """A policy as the API returns it, with its versions but not their terms. Raises `NotFound` if there is none."""
     records = present_policies().records(policy_id)
-    newest = next((record for record in reversed(records) if _has_begun(record)), None)
+    updated = format_instant(records[-1].registered_at)
+    for record in filter(_has_begun, records):
+        known = record.terms["page_published_at"] or format_known(record.effective_from)
+        updated = known or format_instant(record.registered_at)
     return {
         "id": policy_id,
-        "last_updated": newest and (newest.terms["page_published_at"] or format_known(newest.effective_from)),
+        "last_updated": updated,
         "default": policy_id == present_policies().default,
         "versions": [_summary(record) for record in records],
     }
@@ -180,7 +183,8 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     The version replaces the previous one completely: a term that is left out takes its default. It applies only from
     when it takes effect; decisions made before then do not change. Use it after a simulation of the same draft. Sending
     the same version again changes nothing, so a retry is safe. With `dry_run`, the response describes the differences
-    in words, and nothing is published. Version 1 begins a new policy. Records the version and the event
+    in words, and nothing is published. Where the clause differs from the terms, `warnings` says so; the version is
+    published all the same. Version 1 begins a new policy. Records the version and the event
     `policy.published`, and `order.promised` for each order with a later service whose window it makes longer; with
     `dry_run`, records nothing.
     """
@@ -205,7 +209,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
     Use it when a version must not take effect. Possible before it does; the version before it then stays in force.
     Withdrawing it again changes nothing. Its number is not used again. Records the withdrawal and the event
-    `policy.withdrawn`.
+    `policy.withdrawn`, and `order.promised` for each order with a later service whose window that makes longer.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
@@ -253,6 +257,7 @@ def _registration_data(result: PublishResult) -> dict[str, Any]:
     return registered_data(record) | {
         "follows": follows.version if follows else None,
         "differences": differences_data(result.differences, record.terms["time_zone"]),
+        "warnings": warnings_data(result.version.terms),
     }
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, render_template, request, session, url_for
 from werkzeug.urls import iri_to_uri
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
 from refunds.errors import InvalidInput, Message, StorageUnavailable
@@ -163,6 +164,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
+        "channels": [*Channel],
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)

@@ -13,10 +13,13 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Contact, Intent, Order
+from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference, format_request_number
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.presentation.language import each_language
+from refunds.presentation.texts.customer import receipt_words
 from refunds.schemas.strict import StrictSchema
 from refunds.service import cancellations, contacts, resolutions, watch
 from refunds.service.cancellations import Issued, Override, Request
@@ -29,7 +32,7 @@ from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, OpenSchema
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import ContactPatchSchema, ReopenQuerySchema, ResolutionRequestSchema
+from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
@@ -54,10 +57,11 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
     """
     form = _taken_over(uow, form)
     found = form.read_leniently(EntrySchema)
-    override, intent = found.get("override"), found.get("intent", Intent.CANCEL)
+    override = found.get("override")
     if override is not None:
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     order, contact, own, decision, errors = _foreseen(uow, order_id, found)
+    intent = contact.intent if contact else found.get("intent", Intent.CANCEL)
     time_zone, how = time_zone_of(uow, order.policy), _how(uow, order, found)
     return page(
         "confirm.html",
@@ -70,7 +74,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         # The time that is shown is the time that is recorded, even if the agent waits before sending.
         entry=how and replace(how, received_at=how.received_at or uow.now),
         outcome=decision.outcome if decision else None,
-        on_record=decision and decision.facts.request,
+        on_record=decision and decision.eligible and decision.facts.request,
         override=override,
         needs_evidence=bool(own and contact is None and contacts.needs_evidence(own, intent)),
         points=own.official_points if own else (),
@@ -191,7 +195,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 orders with open requests: of each, the earliest that was in time, and how many there are.
+    """A page of up to 25 orders with open requests: of each, the most urgent one, and how many there are.
 
     They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Then up to 25
     contacts whose order is not known. Raises `InvalidCursor` if `after` or `unmatched` in the address is no cursor of
@@ -210,7 +214,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     of_order: dict[str, list[Contact]] = {contact.order_id: [] for contact in items}
     for contact in uow.contacts.open_about(of_order):
         of_order[contact.order_id].append(contact)
-    shown = [(min(found, key=lambda one: not one.outcome.eligible), len(found)) for found in of_order.values()]
+    shown = [(min(found, key=_urgency), len(found)) for found in of_order.values()]
     without_order, more = paginate(
         uow,
         "unmatched",
@@ -234,6 +238,11 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
+def _urgency(contact: Contact) -> tuple[bool, bool]:
+    """The place of an open contact among those of its order: first what was in time, then withdrawals."""
+    return not contact.outcome.eligible, contact.intent is not Intent.WITHDRAWAL
+
+
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
@@ -243,15 +252,16 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
+    order = None
     choices: dict[str, Any] = {"reasons": [], "originals": []}
     if found.is_open:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
-            decision = cancellations.preview(uow, contact_id)[2]
+            _, order, decision = cancellations.preview(uow, contact_id)
         choices = {
             "reasons": resolutions.possible_reasons(uow, found),
             "originals": resolutions.possible_originals(uow, found),
         }
-    preview = decision.outcome
+    preview, order = decision.outcome, order or uow.orders.get(found.order_id)
     active = uow.cancellations.active(found.order_id)
     return page(
         "contact.html",
@@ -259,16 +269,30 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         contact=found,
         outcome=found.outcome,
         preview=preview,
-        on_record=decision.facts.request,
+        on_record=decision.facts.request if preview.eligible else None,
+        waiting=None if preview.eligible else decision.facts.request,
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
-        override=cancellations.fitting_override(preview),
+        overrides=cancellations.fitting_overrides(preview),
+        period=information_period(order.ordered_at, preview),
+        now=uow.now,
+        words=_receipt(found, active),
         lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
         reopening=list(ReopeningReason),
         **choices,
         names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
         format_reference=format_reference,
     )
+
+
+def _receipt(found: Contact, active: Cancellation | None) -> dict[str, tuple[str, str]]:
+    """What to say and to write about the receipt of a withdrawal, by the code of the language.
+
+    Nothing for another contact, or once the order is cancelled on it: then there is the confirmation of that.
+    """
+    if found.intent is not Intent.WITHDRAWAL or (active and active.contact_id == found.contact_id):
+        return {}
+    return {name: receipt_words(found) for name in each_language()}
 
 
 def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
@@ -297,7 +321,7 @@ def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
 
 _DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], None]]] = {
     "acknowledge": (AnsweredSchema, _acknowledge),
-    "complete": (ContactPatchSchema, _complete),
+    "complete": (CompletionRequestSchema, _complete),
     "resolve": (ResolutionRequestSchema, _resolve),
     "reopen": (ReopenQuerySchema, _reopen),
 }

@@ -17,6 +17,7 @@ from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference, parse_request_number
+from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import spoken_words, written_words
@@ -286,9 +287,9 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
     """The decision on an open request that was in time, to be shown first; None if there is none."""
-    if decision.facts.request:
-        return decision
-    return orders.request_in_time(uow, order, decision.facts.received_at) if decision.eligible else None
+    if decision.eligible and not decision.facts.request:
+        decision = orders.request_on_record(uow, order, decision.facts.received_at) or decision
+    return decision if decision.eligible and decision.facts.request else None
 
 
 def _answer(
@@ -324,6 +325,9 @@ def _answer(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
+        period=information_period(order.ordered_at, outcome) if order else None,
+        now=uow.now,
+        waiting=None if outcome.eligible else decision.facts.request,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 

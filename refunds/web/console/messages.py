@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
-from refunds.domain.records import Basis, Intent, RevocationReason, State
+from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
 from refunds.presentation.language import translate
+from refunds.presentation.texts.decisions import BASIS
 from refunds.service.demonstration import Shows
 
 NAMES: Mapping[str, Message] = {
@@ -22,14 +23,16 @@ NAMES: Mapping[str, Message] = {
     "console.journal": Message("Journal"),
     Channel.PHONE: Message("Phone"),
     Channel.EMAIL: Message("E-mail"),
+    Channel.WEB: Message("Website"),
+    Channel.POST: Message("Post"),
     Intent.CANCEL: Message("Cancellation"),
     Intent.QUESTION: Message("Question"),
+    Intent.WITHDRAWAL: Message("Withdrawal"),
     State.ISSUED: Message("issued"),
     State.REFUNDING: Message("refund begun"),
     State.SETTLED: Message("refunded"),
     State.REVOKED: Message("revoked"),
-    Basis.POLICY: Message("the policy"),
-    Basis.GOODWILL: Message("goodwill"),
+    **BASIS,
     RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
     RevocationReason.CUSTOMER_KEPT_ORDER: Message("The customer keeps the order"),
     RevocationReason.CUSTOMER_WITHDREW: Message("The customer keeps the order"),
@@ -65,7 +68,7 @@ _EXPECTED: Mapping[str, Message] = {
     "order_hint": Message("Write what the customer said of the order, in one line of at most 200 characters."),
     "order_id": Message("Write the number of the order, in one line."),
     "region": Message("There is no such region. Write DE for Germany, DE-BY for Bavaria, AT for Austria."),
-    "channel": Message("Choose phone or e-mail."),
+    "channel": Message("Choose one of the ways."),
     "contact_point": _POINT,
     "from_detail": _POINT,
     "to": Message(

@@ -46,10 +46,11 @@ class OverrideRequestSchema(StrictSchema):
         OverrideKind,
         required=True,
         metadata={
-            "description": "`goodwill`: cancel although the policy does not require it. `contact_point_accepted`: "
-            "accept as official the number or address that the customer used. `deadline_accepted`: accept that the "
-            "request was in time, where the calendar is unknown or the customer was told a later end before a "
-            "correction."
+            "description": "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of "
+            "a withdrawal, or of a request that is one by law; while a withdrawal is open, nothing is goodwill. "
+            "`contact_point_accepted`: accept as official the number or address that the customer used. "
+            "`deadline_accepted`: accept that the request was in time, where the calendar is unknown or the customer "
+            "was told a later end before a correction."
         },
     )
     reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
@@ -123,10 +124,13 @@ class CancellationSchema(response_fields.ResponseSchema):
     state = response_fields.Code(
         State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`."
     )
-    basis = response_fields.Code(Basis, "Whether it was issued under the policy or as goodwill.")
+    basis = response_fields.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.")
     issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
     issued_by = response_fields.String("Who issued it.")
-    refund_due_by = response_fields.Date("The day by which billing intends to refund: an internal target.")
+    refund_due_by = response_fields.Date(
+        "The day by which billing intends to refund: an internal target. With the basis `statutory`, the day by which "
+        "it has to: 14 days after receipt."
+    )
     override = _part(CancellationOverrideSchema, "Null: none was needed.")
     refund = _part(CancellationRefundSchema, "Null: not begun, or not recorded.")
     settlement = _part(CancellationSettlementSchema, "Null: not settled.")

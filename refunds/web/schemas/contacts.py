@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.records import Intent
+from refunds.domain.records import ASKING, Intent
 from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import any_of
@@ -19,11 +19,28 @@ from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 class ContactDetailsSchema(StrictSchema):
     """How and when a customer made contact, and what was noted."""
 
-    channel = Choice(Channel, required=True, metadata={"description": "How the customer made contact."})
-    received_at = Instant(
-        metadata={"description": "When the call came or the e-mail arrived, not when it was entered. Default: now."}
+    intent = Choice(
+        ASKING,
+        metadata={
+            "description": "Default `cancel`. `withdrawal`: the customer withdraws from the contract by law, whatever "
+            "the policy says."
+        },
     )
-    sent_at = Instant(allow_none=True, metadata={"description": "When the e-mail was sent, if that is known."})
+    channel = Choice(
+        Channel,
+        required=True,
+        metadata={
+            "description": "How the customer made contact. By `web` and `post`, no policy accepts a request, and only "
+            "withdrawals count."
+        },
+    )
+    received_at = Instant(
+        metadata={"description": "When the call came or the message arrived, not when it was entered. Default: now."}
+    )
+    sent_at = Instant(
+        allow_none=True,
+        metadata={"description": "When it was sent, if that is known. Of a withdrawal, this time counts."},
+    )
     contact_point = Line(
         254, allow_none=True, metadata={"description": "The vendor's number or address that the customer used."}
     )
@@ -52,10 +69,17 @@ class InlineContactSchema(ContactDetailsSchema):
 class ContactRequestSchema(InlineContactSchema):
     """A contact about an order."""
 
-    intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
+    intent = Choice(
+        Intent,
+        metadata={
+            "description": "What the customer wants. Default `cancel`. `withdrawal`: to withdraw from the contract by "
+            "law. It is recorded whatever the policy says, and refused by nothing; after the window a supervisor "
+            "decides."
+        },
+    )
 
 
-class ContactPatchSchema(StrictSchema):
+class CompletionRequestSchema(StrictSchema):
     """What a contact was recorded without; null, or left out: nothing is added."""
 
     ticket_ref = Line(
@@ -140,7 +164,7 @@ class RecordedDetailsSchema(response_fields.ResponseSchema):
 
     intent = response_fields.Code(Intent, "What the customer wanted.")
     channel = response_fields.Code(Channel, "How the customer made contact.")
-    sent_at = response_fields.Instant("When the e-mail was sent, if that is known.", allow_none=True)
+    sent_at = response_fields.Instant("When it was sent, if that is known.", allow_none=True)
     received_at = response_fields.Instant("When it was received.")
     recorded_at = response_fields.Instant("When it was entered, by the service's own clock.")
     recorded_by = response_fields.String("Who entered it.")
@@ -204,6 +228,14 @@ class ContactQuerySchema(QuerySchema):
 
 
 CALL = {"channel": "phone", "received_at": "2026-04-08T23:05:00+02:00", "from_detail": "+4989123456"}
+
+WITHDRAWAL = {
+    "channel": "post",
+    "intent": "withdrawal",
+    "sent_at": "2026-04-08T12:00:00+02:00",
+    "received_at": "2026-04-10T09:00:00+02:00",
+    "ticket_ref": "scan-4711",
+}
 
 
 CONTACT = {

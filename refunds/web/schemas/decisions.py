@@ -154,7 +154,8 @@ class DecisionSchema(response_fields.ResponseSchema):
     policy = ma.fields.Nested(JudgingPolicySchema, required=True)
     notices = ma.fields.List(response_fields.Code(Notice, "A stable code."), required=True)
     judged_by_contact = response_fields.String(
-        "The open request on record by which it was decided, as it was in time. Null: by the question itself.",
+        "The open request on record by which it was decided: one that was in time, or else a withdrawal, which waits "
+        "for a supervisor. Null: by the question itself.",
         allow_none=True,
     )
 

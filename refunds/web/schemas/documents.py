@@ -77,7 +77,7 @@ class ProofSchema(response_fields.ResponseSchema):
     checked_at = response_fields.Instant("When this was checked.")
 
 
-class PromiseSchema(OrderPromiseSchema):
+class PromiseOnRecordSchema(OrderPromiseSchema):
     """A window that an order was told, whole, and why."""
 
     promise_id = response_fields.String("The service's id of the promise.")
@@ -95,7 +95,7 @@ class EvidenceSchema(response_fields.ResponseSchema):
 
     order = ma.fields.Nested(OrderSchema, required=True)
     promises = ma.fields.List(
-        ma.fields.Nested(PromiseSchema),
+        ma.fields.Nested(PromiseOnRecordSchema),
         required=True,
         metadata={"description": "The windows that the order was told, from the first."},
     )

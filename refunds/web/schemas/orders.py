@@ -12,6 +12,7 @@ from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
@@ -178,11 +179,40 @@ class EligibilityQuerySchema(QuerySchema):
     )
 
 
+class InformationPeriodSchema(response_fields.ResponseSchema):
+    """The 14 calendar days after the order in which the law lets most consumers withdraw: for information only."""
+
+    last_day = response_fields.Date(
+        "The last of them or, if that is a Saturday, a Sunday or a public holiday of the region, the next working day."
+    )
+    has_ended = response_fields.Boolean("Whether that day is over.")
+    text = response_fields.String("The same as a sentence in the reader's language, marked as information.")
+
+
+class OrderDecisionSchema(DecisionSchema):
+    """The decision on an order, and what may be of use beside it."""
+
+    information_period = ma.fields.Nested(
+        InformationPeriodSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null: it is not known when the order was placed, or its days are beyond the data."},
+    )
+
+
 FACTS = {
     "customer_ref": "K-20391",
     "ordered_at": "2026-04-02T15:58:00+02:00",
     "service_provided_at": "2026-04-02T16:20:00+02:00",
     "region": "DE-BY",
+}
+
+
+PERIOD = {
+    "last_day": "2026-04-16",
+    "has_ended": False,
+    "text": "For information only: 14 calendar days after the order end at the end of Thursday, 16 April 2026 (Berlin "
+    "time). Whether there is a statutory right of withdrawal was not assessed.",
 }
 
 

@@ -4,6 +4,7 @@ from datetime import date
 
 import marshmallow as ma
 
+from refunds.domain.clauses import MismatchKind
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
 from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, Whole
@@ -35,8 +36,8 @@ class PolicySchema(response_fields.ResponseSchema):
     id = response_fields.String("The policy.")
     last_updated = response_fields.Instant(
         "For the newest version that has taken effect: from when the vendor's page shows it; if that is not known, "
-        "when it took effect. Null: neither is known, or no version has taken effect.",
-        allow_none=True,
+        "when it took effect; if it is in force from the beginning, when it was registered. If no version has taken "
+        "effect, when the newest was registered."
     )
     default = response_fields.Boolean("Whether it applies if an HTTP request names no policy.")
     versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
@@ -121,7 +122,7 @@ SUMMARY = {
     "page_published_at": None,
     "registered_at": "2026-01-07T08:30:00.250112Z",
     "withdrawn_at": None,
-    "content_hash": "2c62a3e12679c4859de13c8aad322de867c3c4252490bbb7c170179d217b49c3",
+    "content_hash": "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
 }
 
 
@@ -152,7 +153,7 @@ VERSION = {
 VERSION_EXAMPLE = {"second": {"summary": "A second version", "value": VERSION}}
 
 
-POLICY = {"id": "virtual-numbers", "last_updated": None, "default": True, "versions": [SUMMARY]}
+POLICY = {"id": "virtual-numbers", "last_updated": SUMMARY["registered_at"], "default": True, "versions": [SUMMARY]}
 
 
 VERSION_LINK = {
@@ -174,11 +175,22 @@ class DifferenceSchema(response_fields.ResponseSchema):
     text = response_fields.String("What it says, and what it said before, in words.")
 
 
+class ClauseWarningSchema(response_fields.ResponseSchema):
+    """A difference between the clause and its terms. It is found by words and may be a false alarm."""
+
+    code = response_fields.Code(MismatchKind, "A stable code.")
+    language = response_fields.String("The language of the clause: `de` or `en`.")
+    said = response_fields.String("What the clause says; empty if it lacks a channel.")
+    term = response_fields.String("The name of the term.")
+    text = response_fields.String("What the clause and what the term says, in words.")
+
+
 class PublishedVersionSchema(PolicyVersionSchema):
-    """A version that is or would be published, and how it differs from the one before it."""
+    """A version that is or would be published, how it differs from the one before it, and its clause from its terms."""
 
     follows = response_fields.Integer("The version in force before it; null: it is the first.", allow_none=True)
     differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
+    warnings = ma.fields.List(ma.fields.Nested(ClauseWarningSchema), required=True)
 
 
 class DraftSchema(StrictSchema):
@@ -258,6 +270,7 @@ PUBLISHED = shared(
                 "differences": [
                     {"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}
                 ],
+                "warnings": [],
             },
         }
     }

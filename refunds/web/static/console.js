@@ -32,5 +32,11 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// Going back before htmx listens changes only the address: load the page of that address.
+document.addEventListener("DOMContentLoaded", () => {
+  const page = (entry) => entry.url.split("#")[0], { activation, currentEntry } = window.navigation ?? {};
+  if (activation && page(activation.entry) !== page(currentEntry)) location.reload();
+});
+
 document.addEventListener("htmx:afterSettle", showButtons);
 showButtons();

@@ -1,0 +1,40 @@
+"""The information period: 14 days after the order, shown beside a decision; nothing is judged by it."""
+
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from refunds.domain.business_days import WEEKDAYS
+from refunds.domain.holidays_data import business_calendar
+from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.outcomes import Outcome
+from refunds.errors import CalendarNotCovered
+
+DAYS = timedelta(days=14)
+"""Calendar days, of the period and for the refund. Source: Directive 2011/83/EU, articles 9 and 13."""
+
+
+class InformationPeriod(NamedTuple):
+    """The period after the order, in the time zone of its policy."""
+
+    last_day: date
+    time_zone: str
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether an instant is after its last day."""
+        return end_of_day(self.last_day, zone(self.time_zone)) <= at
+
+
+def information_period(ordered_at: datetime | None, outcome: Outcome) -> InformationPeriod | None:
+    """The period of an order with this decision; None if it is not known when it was ordered, or beyond the calendar.
+
+    The day of the order is not counted. If the last day is a Saturday, a Sunday or a public holiday of the region, the
+    period ends with the next working day. Source: Regulation (EEC, Euratom) 1182/71, article 3.
+    """
+    if ordered_at is None:
+        return None
+    before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)
+    with suppress(CalendarNotCovered):
+        calendar = business_calendar(outcome.region, WEEKDAYS[:5])
+        return InformationPeriod(calendar.nth_business_day_after(before_last, 1), outcome.time_zone)
+    return None
