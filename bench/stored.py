@@ -105,7 +105,7 @@ def _store_order(uow: UnitOfWork, kinds: Kinds, number: int, order: Order) -> No
 
 
 def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) -> str:
-    contact = replace(like, contact_id=f"con_{ULID()}", order_id=name, is_open=is_open)
+    contact = replace(like, contact_id=f"con_{ULID()}", order_id=name, is_open=is_open, request_number=None)
     uow.contacts.add(
         contact,
         EventType.CONTACT_RECORDED,

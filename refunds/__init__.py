@@ -7,8 +7,8 @@ use case asks repositories, lets the domain judge and records what happened; the
     config           every setting with its help; from the environment
     security/        encryption, the master key, tokens, passwords
     domain/          instants, business days, holiday data, contact points, payment data, terms, clauses, policies,
-                     outcomes, eligibility (`decide()`), judging, records, unmatched contacts, references, resolutions,
-                     withdrawals, journal, permissions; no I/O, no web, no schema library
+                     outcomes, eligibility (`decide()`), judging, records, standings, unmatched contacts, references,
+                     resolutions, withdrawals, journal, permissions; no I/O, no web, no schema library
     schemas/         how anything from outside becomes a value: strict fields; orders and policies, and their files
     storage/         engines and transactions, migrations, how records become rows, one repository per record, the
                      unit of work, the audit, copies

@@ -11,8 +11,9 @@ from refunds.domain.business_days import BUSINESS, Day
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
-from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion, Standing
+from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
 from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
 from refunds.presentation.texts.decisions import information_text, reason_text, why_data

@@ -107,12 +107,17 @@ def fitting_override(outcome: Outcome) -> OverrideKind:
     """The override with which a supervisor can cancel after a refusal: what they would accept, else goodwill."""
     if outcome.reason in _FITTING:
         return _FITTING[outcome.reason]
-    undecided = outcome.reason is Reason.CALENDAR_UNKNOWN or Notice.TOLD_BEFORE_CORRECTION in outcome.notices
-    return OverrideKind.DEADLINE_ACCEPTED if undecided else OverrideKind.GOODWILL
+    told_otherwise = outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
+    return OverrideKind.DEADLINE_ACCEPTED if told_otherwise else OverrideKind.GOODWILL
 
 
 def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
-    """The overrides to offer a supervisor after a refusal, the fitting one first; only one fits a withdrawal."""
+    """The overrides to offer a supervisor after a refusal, the fitting one first; only one fits a withdrawal.
+
+    None fits a late entry: a supervisor enters it again.
+    """
+    if outcome.reason is Reason.LATE_ENTRY_NEEDS_SUPERVISOR:
+        return ()
     fitting = fitting_override(outcome)
     alone = fitting in (OverrideKind.STATUTORY, OverrideKind.GOODWILL)
     return (fitting,) if alone else (fitting, OverrideKind.GOODWILL)
@@ -120,6 +125,7 @@ def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
 
 _FITTING = {
     Reason.UNOFFICIAL_CONTACT_POINT: OverrideKind.CONTACT_POINT_ACCEPTED,
+    Reason.CALENDAR_UNKNOWN: OverrideKind.DEADLINE_ACCEPTED,
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: OverrideKind.STATUTORY,
 }
 
@@ -192,8 +198,8 @@ def _overridden(
     """The decision with an override, and the override, or None if it makes no difference.
 
     Goodwill leaves a refusal as it is; if a withdrawal is open, it is no goodwill: raises `InvalidInput`. `STATUTORY`
-    takes also a mere request for a withdrawal. Accepting the contact point or the deadline counts only if the rest
-    allows it; the decision is made again with it.
+    takes also a mere request for a withdrawal. Accepting the contact point or the deadline, and with it the point,
+    counts only if the rest allows it; the decision is made again with it.
     """
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:
@@ -202,7 +208,7 @@ def _overridden(
         return decision, override
     facts = replace(
         decision.facts,
-        contact_point_accepted=override.kind is OverrideKind.CONTACT_POINT_ACCEPTED,
+        contact_point_accepted=override.kind in (OverrideKind.CONTACT_POINT_ACCEPTED, OverrideKind.DEADLINE_ACCEPTED),
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
         withdrawal=decision.facts.withdrawal or override.kind is OverrideKind.STATUTORY,
     )

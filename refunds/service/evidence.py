@@ -6,17 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from refunds.domain.outcomes import RecordedDecision
-from refunds.domain.records import (
-    ACTIVE,
-    Cancellation,
-    Closure,
-    Contact,
-    Order,
-    Promise,
-    RegisteredVersion,
-    Standing,
-    id_within,
-)
+from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, Promise, RegisteredVersion, id_within
+from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import NoPolicyInForce
 from refunds.storage.checkpoints import Checkpoint

@@ -13,7 +13,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
-from refunds.domain.outcomes import Facts, ToldWindow
+from refunds.domain.outcomes import Facts, ToldWindow, Verdict
 from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
 from refunds.errors import (
@@ -209,22 +209,25 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None
 def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
     """The decision that answers a question about an order: the one on it or, if that refuses, an open request's.
 
-    A request that was in time is not too late because the customer asks again, and a withdrawal that waits for a
-    supervisor is not forgotten; see `request_on_record`. A withdrawal itself is answered by no other one that waits.
+    A request that was in time is not too late because the customer asks again, and one that waits for a supervisor is
+    not forgotten; see `request_on_record`. What waits itself is answered by nothing that waits but a withdrawal.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
     found = request_on_record(uow, order, decision.facts.received_at, besides)
-    return found if found and (found.eligible or not decision.facts.withdrawal) else decision
+    if found is None or found.eligible or decision.outcome.verdict is Verdict.REFUSED:
+        return found or decision
+    return found if found.facts.withdrawal and not decision.facts.withdrawal else decision
 
 
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """The decision on the earliest open request about an order that was in time, or else on the earliest withdrawal.
+    """The decision on the earliest open request about an order that was in time, or else that waits for a supervisor.
 
-    None if there is none. The order must not be cancelled. Each request that was received by `at` is judged anew, on
-    the present facts and its own times, but for the contact `besides`, which is about to be superseded.
+    Of those that wait, a withdrawal comes first. None if there is none. The order must not be cancelled. Each request
+    that was received by `at` is judged anew, on the present facts and its own times, but for the contact `besides`,
+    which is about to be superseded.
     """
-    waiting = None
+    waits: list[Decision] = []
     for contact in uow.contacts.open_about([order.order_id]):
         if contact.received_at > at or contact.contact_id == besides:
             continue
@@ -233,8 +236,9 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
             decision = decided(uow, order, facts)
             if decision.eligible:
                 return decision
-            waiting = waiting or (decision if decision.facts.withdrawal else None)
-    return waiting
+            if decision.outcome.verdict is Verdict.NEEDS_SUPERVISOR:
+                waits.append(decision)
+    return max(waits, key=lambda decision: decision.facts.withdrawal, default=None)  # of equal ones, the first
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
-from refunds.domain.records import Cancellation, Order, OrderState, Standing, State
+from refunds.domain.records import Cancellation, Order, State
+from refunds.domain.standings import OrderState, Standing
 from refunds.errors import OrderNotFound
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency

@@ -98,7 +98,19 @@ def test_what_needs_a_supervisor_is_not_taken_for_a_refusal(official, now):
     now.move_to("2026-04-20T08:00:00Z")
     late_entry = agent.record(order_id, received_at=IN_TIME, ticket_ref="T-1").json["decision"]
     assert said(late_entry) == ("needs_supervisor", "late_entry_needs_supervisor", None)
-    assert said(eligibility(agent, order_id)) == ("refused", "window_elapsed", None)
+
+
+def test_a_request_that_waits_for_a_supervisor_answers_if_the_customer_asks_again(official, billing, now):
+    agent, supervisor = official
+    order_id = agent.register()
+    waits = agent.record(order_id, **UNOFFICIAL).json["contact_id"]
+    now.move_to(LATER)
+    assert said(eligibility(agent, order_id)) == ("needs_supervisor", "unofficial_contact_point", waits)
+    again = agent.record(order_id).json
+    assert (said(again["decision"])[2], again["open"]) == (waits, True)
+    override = {"kind": "contact_point_accepted", "reason": "An old letter names it."}
+    issued = supervisor.issue(order_id, contact_id=again["contact_id"], override=override).json
+    assert (issued["contact_id"], issued["basis"]) == (waits, "policy")
 
 
 def test_a_contact_is_stored_with_the_decision_by_the_request_and_its_own_times(agent, billing, now):

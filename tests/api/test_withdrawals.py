@@ -184,9 +184,9 @@ def test_nothing_less_takes_the_place_of_an_open_withdrawal(agent, order_at, int
     assert withdrawal(agent, order_id, supersedes=contact["contact_id"])["open"]
 
 
-def resolve(desk, contact):
+def resolve(desk, contact, reason_code="customer_kept_order"):
     """Resolve a contact."""
-    return desk.put(f"/v1/contacts/{contact['contact_id']}/resolution", json={"reason": "They have been told."})
+    return desk.put(f"/v1/contacts/{contact['contact_id']}/resolution", json={"reason_code": reason_code})
 
 
 def test_another_contact_that_is_resolved_leaves_a_withdrawal_open(agent, supervisor, order_at):
@@ -195,7 +195,8 @@ def test_another_contact_that_is_resolved_leaves_a_withdrawal_open(agent, superv
     assert resolve(agent, request).status_code == 200
     assert agent.get(f"/v1/contacts/{contact['contact_id']}").json["open"]
     again = agent.record(order_id).json
-    assert (resolve(agent, contact).status_code, resolve(supervisor, contact).status_code) == (403, 200)
+    assert (resolve(agent, contact).status_code, resolve(supervisor, contact, "other").status_code) == (403, 422)
+    assert resolve(supervisor, contact, "answered_in_writing").status_code == 200
     assert agent.get(f"/v1/contacts/{again['contact_id']}").json["open"], "only the withdrawal is resolved"
 
 

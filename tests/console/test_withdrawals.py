@@ -130,7 +130,7 @@ def test_only_a_supervisor_takes_a_withdrawal_off_the_open_list(site, agent, sup
     order = late(site)
     declared(agent, order)
     assert "off the Open list" not in agent.opens(order).text
-    page = supervisor.press(supervisor.opens(order), "Resolve the request", reason="The customer keeps the order.")
+    page = supervisor.press(supervisor.opens(order), "Resolve the request", reason_code="answered_in_writing")
     assert page.h1 == "A withdrawal, on record"
     assert not site.contact(order).is_open
 

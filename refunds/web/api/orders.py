@@ -10,7 +10,8 @@ import orjson
 from flask import Response, g, request
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Order, Standing
+from refunds.domain.records import Order
+from refunds.domain.standings import Standing
 from refunds.domain.withdrawals import information_period
 from refunds.errors import (
     CallersError,

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.records import OrderState
+from refunds.domain.standings import OrderState
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
 from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId

@@ -1,0 +1,58 @@
+"""What has become of an order."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from refunds.domain.records import Order, Promise, State
+
+
+class OrderState(StrEnum):
+    """The state of an order."""
+
+    OPEN = "open"
+    ELAPSED = "elapsed"
+    REQUESTED = "requested"
+    CANCELLED = "cancelled"
+    REFUNDING = "refunding"
+    SETTLED = "settled"
+
+
+class Standing(NamedTuple):
+    """An order and what has become of it at an instant.
+
+    `promise` is the current one, `cancelled` the state of its active cancellation; `requested`: it has an open contact.
+    """
+
+    order: Order
+    promise: Promise | None
+    at: datetime
+    cancelled: State | None = None
+    requested: bool = False
+
+    @property
+    def state(self) -> OrderState:
+        """By the active cancellation; without one, whether a request is open; else whether the window has ended.
+
+        An order without a promise is open.
+        """
+        if self.cancelled is not None:
+            return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
+        if self.requested:
+            return OrderState.REQUESTED
+        return OrderState.ELAPSED if self.deadline and self.deadline <= self.at else OrderState.OPEN
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The promised deadline, or None."""
+        return self.promise.deadline if self.promise else None
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day of the promised window, or None."""
+        return self.promise.told.window.last_day if self.promise else None
+
+    @property
+    def facts_entered_by_agent(self) -> bool:
+        """Whether an agent has stated the facts and billing has not stated the same since."""
+        return bool(self.order.facts_entered_by_agent)
