@@ -117,6 +117,10 @@ def test_unmatched_contacts_are_listed(agent, auditor):
     found += page["items"]
     assert [one["unmatched_id"] for one in found][-2:] == [ids[0], ids[2]]
     assert all(one["open"] for one in found)
+    number = agent.get(f"/v1/unmatched-contacts/{ids[0]}").json["request_number"]
+    for spelt in (number, number.replace("-", "")):
+        named = agent.get(f"/v1/unmatched-contacts?request_number={spelt}").json["items"]
+        assert [one["unmatched_id"] for one in named] == [ids[0]]
     closed = agent.get("/v1/unmatched-contacts?open=false&limit=200").json["items"]
     assert ids[1] in [one["unmatched_id"] for one in closed]
     table = agent.get("/v1/unmatched-contacts?open=true&limit=200", headers={"Accept": "text/csv"})

@@ -90,6 +90,14 @@ def test_the_open_requests_list_it_until_it_is_matched(site, agent):
     site.verify()
 
 
+def test_its_number_leads_to_it_and_later_to_what_it_became(site, agent):
+    page = agent.get(keep(site))
+    path, number = page.path, page.main.one("p", class_="reference").text
+    assert agent.press(agent.get("/console/"), "Check", q=number).path == path
+    became = agent.press(page, "Match", order_id=site.register())
+    assert agent.press(agent.get("/console/"), "Check", q=number.replace("-", "")).path == became.path
+
+
 def test_an_unknown_order_is_asked_for_again(site, agent):
     path = keep(site)
     page = agent.press(agent.get(path), "Match", order_id="B-0000")

@@ -115,7 +115,8 @@ VERSION = ("1", "0", "'a'", "0", "NULL", "'{}'", "'h'", "NULL", "NULL")
 USER = ("'agent'", "'h'", "1", "0", "NULL")
 CLOSURE = ("'2026-12-24'", "NULL", "NULL", "0", "'a'")
 EVENT = row("events", "1", "'t'", "0", "'a'", "'s'", "NULL", "'{}'", "''", "''", "''")
-KEY = row("idempotency", "'cli_1'", ":one", "''", "0", "NULL", "NULL")
+KEY = row("idempotency", "'cli_1'", ":one", "''", "0", *NONE[:3])
+UNMATCHED = ("NULL", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:5], "0")
 
 FILLED = (
     row("keys", "'k'", "''"),
@@ -134,6 +135,7 @@ FILLED = (
     row("promises", "'prm_1'", "'A-1'", *PROMISED),
     row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     row("contacts", "'con_2'", *CONTACT, "'con_1'", *JUDGED),
+    row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, "'con_1'", *NONE[:3]),
     row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
     row("cancellations", "'can_2'", "'2'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     EVENT,
@@ -160,6 +162,9 @@ CONFLICTS = {
     "contacts.contact_id": row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     "contacts.supersedes": row("contacts", "'con_3'", *CONTACT, "'con_1'", *JUDGED),
     "contacts.request_number": "UPDATE contacts SET request_number = '1'",
+    "unmatched_contacts.unmatched_id": row("unmatched_contacts", "'unm_1'", "'2'", *UNMATCHED, *NONE[:4]),
+    "unmatched_contacts.request_number": row("unmatched_contacts", "'unm_2'", "'1'", *UNMATCHED, *NONE[:4]),
+    "unmatched_contacts.contact_id": row("unmatched_contacts", "'unm_2'", "'2'", *UNMATCHED, "'con_1'", *NONE[:3]),
     "cancellations.cancellation_id": row(
         "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
     ),

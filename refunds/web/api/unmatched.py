@@ -86,8 +86,8 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List unmatched contacts
 
-    You can filter by whether they are open. Use it to find the contacts that wait for their order. With `Accept:
-    text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    You can filter by their number and by whether they are open. Use it to find the contacts that wait for their order.
+    With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "unmatched", query, uow.unmatched, unmatched_data)
 

@@ -101,8 +101,8 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
     customer_id, meant = orders_meant(uow, number)
-    if not meant and (contact_id := _request_meant(uow, number)):
-        return to("contact", contact_id=contact_id)
+    if not meant and (request := _request_meant(uow, number)):
+        return request
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
@@ -156,12 +156,18 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
 
-def _request_meant(uow: UnitOfWork, number: str) -> str | None:
-    """The id of the contact with a request number; None if none has it, or the user may not read contacts."""
+def _request_meant(uow: UnitOfWork, number: str) -> Response | None:
+    """The redirect to the contact with a request number, whether its order is known or not.
+
+    None if none has it, or the user may not read contacts.
+    """
     if g.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
-            found = uow.contacts.paginate(limit=1, request_number=parse_request_number(number))
-            return found[0].contact_id if found else None
+            read = parse_request_number(number)
+            if found := uow.contacts.paginate(limit=1, request_number=read):
+                return to("contact", contact_id=found[0].contact_id)
+            if kept := uow.unmatched.paginate(limit=1, request_number=read):
+                return to("unmatched_contact", unmatched_id=kept[0].unmatched_id)
     return None
 
 

@@ -3,13 +3,14 @@
 import marshmallow as ma
 
 from refunds.domain.records import Intent
+from refunds.domain.references import parse_request_number
 from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema
 from refunds.web.schemas.examples import shared
-from refunds.web.schemas.request_fields import After, Limit
+from refunds.web.schemas.request_fields import After, Limit, Spoken
 
 
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
@@ -73,6 +74,7 @@ class UnmatchedContactListSchema(response_fields.ResponseSchema):
 class UnmatchedContactQuerySchema(QuerySchema):
     """The filters of a list of unmatched contacts."""
 
+    request_number = Spoken("request number", parse_request_number)
     open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
     after = After()
     limit = Limit()
