@@ -512,13 +512,27 @@ class Year:
         return [replace(one, **present) for one in sorted(asking, key=lambda one: one.received_at)]
 
     def answered(self, question: Question, besides: str | None = None) -> Question:
-        """The question that is judged: itself, or the first open request that was in time, if it is not."""
-        if question.cancelled or self.oracle.decide(question).eligible:
+        """The question that is judged: itself, or the first open request that was in time, if it is not.
+
+        If neither was, the first open request that waits for a supervisor, unless it waits itself.
+        """
+        own = self.oracle.decide(question)
+        if question.cancelled or own.eligible:
             return question
+        found = {WAITS: question} if own.reason in WAITS else {}
         for request in self.open_requests(question.order.order_id, question.as_of, besides):
-            if request.received_at <= question.received_at and self.oracle.decide(request).eligible:
+            verdict = self.oracle.decide(request)
+            if request.received_at > question.received_at:
+                continue
+            if verdict.eligible:
                 return request
-        return question
+            if verdict.reason in WAITS:
+                found.setdefault(WAITS, request)
+        return found.get(WAITS, question)
+
+
+WAITS = ("unofficial_contact_point", "late_entry_needs_supervisor")
+"""The reasons for which a supervisor decides."""
 
 
 def near(rng: random.Random, at: datetime) -> datetime:
@@ -777,7 +791,7 @@ class Actor:
         if isinstance(result, Issued):
             self._cancelled(order_id, answered, result)
         else:
-            year.refused.append((order_id, question, result.decision.reason))
+            year.refused.append((order_id, answered, result.decision.reason))
 
     def _revoke(self, uow: Any, action: Action) -> None:
         cancellation_id = self._year.active.pop(action.order_id, None)
