@@ -75,6 +75,7 @@ def fill() -> None:
     _orders(clients["billing"])
     _confirmed(clients["agent"], clients["billing"])
     _told(clients["agent"], clients["supervisor"], clients["billing"])
+    _withdrawn(clients["agent"], clients["supervisor"], clients["billing"])
     _contacts(clients["agent"], clients["supervisor"])
     _unmatched(clients["agent"])
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"])
@@ -168,6 +169,17 @@ def _told(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> 
     refused = _send(agent, "POST", "/v1/cancellations", {"order_id": "A-12", "contact": {"channel": "phone"}})
     accepted = {"kind": "deadline_accepted", "reason": "So hatten wir es gesagt."}
     stored = {"order_id": "A-12", "contact_id": refused["contact_id"], "override": accepted}
+    _send(supervisor, "POST", "/v1/cancellations", stored)
+
+
+def _withdrawn(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> None:
+    """Two orders whose customers declare a withdrawal after the window; one of them is cancelled."""
+    for order_id in ("A-13", "A-14"):
+        _send(billing, "PUT", f"/v1/orders/{order_id}", _facts(13, -10, region="DE-BY"))
+        declared = {"channel": "post", "intent": "withdrawal", "sent_at": _at(-3), "received_at": _at(-1)}
+        contact = _send(agent, "POST", f"/v1/orders/{order_id}/contacts", declared)
+    statutory = {"kind": "statutory", "reason": "Innerhalb von 14 Tagen."}
+    stored = {"order_id": "A-14", "contact_id": contact["contact_id"], "override": statutory}
     _send(supervisor, "POST", "/v1/cancellations", stored)
 
 
