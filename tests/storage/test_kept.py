@@ -148,10 +148,9 @@ def test_a_kept_database_can_be_written_to(store):
     before = verified(store).events
     with store.write(COMMAND_LINE) as uow:
         contact = next(one for one in uow.contacts.paginate(limit=200, open=True) if one.resolved_at is None)
-        together = uow.contacts.open_about([contact.order_id])
-        resolutions.resolve(
-            uow, contact.contact_id, Resolution(reason_code=ResolutionReason.OTHER, reason="Hat sich erledigt.")
-        )
+        together = [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
+        given = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="Hat sich erledigt.")
+        resolutions.resolve(uow, contact.contact_id, given)
     assert verified(store).events == before + len(together)
 
 

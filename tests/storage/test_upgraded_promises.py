@@ -43,6 +43,8 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "DROP INDEX replies_of_unmatched",
+    "ALTER TABLE idempotency DROP COLUMN unmatched_id",
     "DROP TABLE unmatched_contacts",
     "DROP INDEX contacts_by_number",
     "DROP INDEX contacts_without_number",
@@ -67,7 +69,7 @@ def services():
 def told_by_the_version_before(store, provided, clock):
     """Register an order for each service, and record a call about every second; the windows that these told."""
     told = {}
-    with mock.patch.object(promises, "keep"):
+    with mock.patch.object(promises, "keep"), mock.patch.object(promises, "put"):
         for number, (at, region) in enumerate(provided):
             clock.move_to(at + HOUR)
             facts = OrderFacts(order_id=f"O-{number}", customer_ref="K", service_provided_at=at, region=region)
