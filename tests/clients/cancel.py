@@ -14,11 +14,11 @@ from refunds_client.api.settlements import begin_refund, settle_cancellation
 from refunds_client.models import (
     Cancellation,
     CancellationRequest,
-    Decision,
     Feed,
     InlineContact,
     InlineContactChannel,
     Order,
+    OrderDecision,
     OrderRequest,
     PolicyVersion,
     RefundRequest,
@@ -41,7 +41,7 @@ def story(client: AuthenticatedClient) -> dict:
     facts = OrderRequest(customer_ref="C-1", service_provided_at=datetime.now(UTC), region="DE-BY")
     order = register_order.sync_detailed(ORDER, client=client, body=facts)
     decision = get_order_eligibility.sync_detailed(ORDER, client=client)
-    judging = checked(decision, Decision)["policy"]
+    judging = checked(decision, OrderDecision)["policy"]
     policy = get_policy_version.sync_detailed(judging["id"], judging["version"], client=client)
     wish = CancellationRequest(order_id=ORDER, contact=InlineContact(channel=InlineContactChannel.PHONE))
     issued = issue_cancellation.sync_detailed(client=client, body=wish, idempotency_key="cancel-A-python")
@@ -53,7 +53,7 @@ def story(client: AuthenticatedClient) -> dict:
     assert checked(policy, PolicyVersion)["version"] == judging["version"]
     return {
         "order": checked(order, Order, HTTPStatus.CREATED),
-        "decision": checked(decision, Decision),
+        "decision": checked(decision, OrderDecision),
         "issued": checked(issued, Cancellation, HTTPStatus.CREATED),
         "read": checked(read, Cancellation),
         "begun": checked(begun, Cancellation),

@@ -161,7 +161,7 @@ def test_pydantic_models_read_answers_and_those_with_more_fields(service, models
     contact = {"channel": "phone", "intent": "question"}
     answers = {
         "Order": answer(service, "/v1/orders/A-pydantic", "PUT", facts),
-        "Decision": answer(service, "/v1/orders/A-pydantic/eligibility"),
+        "OrderDecision": answer(service, "/v1/orders/A-pydantic/eligibility"),
         "Contact": answer(service, "/v1/orders/A-pydantic/contacts", "POST", contact),
         "PolicyVersion": answer(service, "/v1/policies/virtual-numbers/versions/1"),
         "Feed": answer(service, "/v1/events"),
