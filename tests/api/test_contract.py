@@ -150,20 +150,21 @@ def test_the_examples_of_checks_get_the_documented_answers(client):
 
 
 def test_every_example_is_valid_by_its_schema():
-    checked = 0
-    for path, _, operation in operations():
-        contents = [("body", operation.get("requestBody", {})), *operation["responses"].items()]
-        for where, content in [*contents, *document["components"]["responses"].items()]:
-            for media in content.get("content", {}).values():
-                root = media["schema"] | {"components": closed(document["components"])}
-                for name, example in media.get("examples", {}).items():
-                    value = document["components"]["examples"][name] if "$ref" in example else example
-                    errors = [
-                        error.message for error in jsonschema_rs.Draft202012Validator(root).iter_errors(value["value"])
-                    ]
-                    assert not errors, (path, where, name, errors)
-                    checked += 1
-    assert checked > 200
+    contents = [
+        ((path, where), content)
+        for path, _, operation in operations()
+        for where, content in [("body", operation.get("requestBody", {})), *operation["responses"].items()]
+    ]
+    components, checked = closed(document["components"]), 0
+    for place, content in [*contents, *document["components"]["responses"].items()]:
+        for media in content.get("content", {}).values():
+            validator = jsonschema_rs.Draft202012Validator(media["schema"] | {"components": components})
+            for name, example in media.get("examples", {}).items():
+                value = document["components"]["examples"][name] if "$ref" in example else example
+                errors = [error.message for error in validator.iter_errors(value["value"])]
+                assert not errors, (place, name, errors)
+                checked += 1
+    assert checked > 100
 
 
 def test_the_examples_of_records_work_in_sequence(app, now):

@@ -20,7 +20,7 @@ from tests.conftest import settings
 pytestmark = pytest.mark.proof
 
 PROVIDED = parse_instant("2026-04-01T10:00:00+02:00")
-MANY = scaled(800, 5_000)
+MANY = scaled(300, 5_000)
 MORE = 3
 """How many times as many windows the second watch compares."""
 
