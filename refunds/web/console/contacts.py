@@ -136,7 +136,11 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
     The session keeps the channel. Raises `InvalidInput` if a time cannot be read.
     """
-    how = asked(found, uow.now, time_zone_of(uow, order.policy))
+    return new_contact(asked(found, uow.now, time_zone_of(uow, order.policy)), found)
+
+
+def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
+    """The contact in a form that was read, made as asked. Without an intent, it asks for a cancellation."""
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),

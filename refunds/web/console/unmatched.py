@@ -12,11 +12,10 @@ from refunds.domain.references import format_request_number
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.texts.dates import clock_text
 from refunds.service import unmatched
-from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.contacts import ABOUT_THE_CONTACT
+from refunds.web.console.contacts import new_contact
 from refunds.web.console.eligibility import asked, orders_meant, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
@@ -66,14 +65,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
     found = form.read(UnmatchedEntrySchema)
     how = asked(found, uow.now, time_zone_of(uow, uow.policies.default))
-    new = NewContact(
-        channel=how.channel,
-        intent=found.get("intent", Intent.CANCEL),
-        received_at=how.received_at,
-        sent_at=how.sent_at,
-        **{name: found[name] for name in ABOUT_THE_CONTACT if name in found},
-    )
-    kept = unmatched.record(uow, found["order_hint"], new)
+    kept = unmatched.record(uow, found["order_hint"], new_contact(how, found))
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
 
