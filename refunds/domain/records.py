@@ -23,12 +23,12 @@ def personal() -> Any:
     return field(default=None, metadata={"personal": True})
 
 
-def not_digested() -> Any:
+def not_digested(**default: Any) -> Any:
     """A dataclass field that the journal does not vouch for.
 
     It follows from other records and is stored only for look-ups, or it is erased or changed without a trace.
     """
-    return field(metadata={"not_digested": True})
+    return field(metadata={"not_digested": True}, **default)
 
 
 class Intent(StrEnum):
@@ -214,7 +214,7 @@ class Contact:
     resolution_reason: str | None = personal()
     resolved_at: datetime | None = None
     resolved_by: str | None = None
-    request_number: str | None = field(default=None, metadata={"not_digested": True})
+    request_number: str | None = not_digested(default=None)
     resolution_code: ResolutionReason | None = None
     duplicate_of: str | None = None
     acknowledged_at: datetime | None = None

@@ -29,17 +29,24 @@ ORDERS = RecordMapper(
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
 
-_CANCELLED = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE})"  # noqa: S608
+_HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}{{}})"  # noqa: S608
+_CANCELLED = _HAS_ACTIVE.format("")
 _REQUESTED = "EXISTS (SELECT 1 FROM contacts AS c WHERE c.order_id = orders.order_id AND c.is_open = 1)"
-_IN_STATE = f"{_CANCELLED[:-1]} AND c.state = '{{}}')"
 _RUNNING = "(deadline IS NULL OR deadline > :now)"
 
-_OF_CANCELLATIONS = "SELECT order_id FROM cancellations WHERE state = '{}'"
+_BY_CANCELLATION = {
+    OrderState.CANCELLED: State.ISSUED,
+    OrderState.REFUNDING: State.REFUNDING,
+    OrderState.SETTLED: State.SETTLED,
+}
+"""The states of orders that follow from the state of their active cancellation."""
+
 _INDEXED = {
     OrderState.REQUESTED: "SELECT order_id FROM contacts WHERE is_open = 1",
-    OrderState.CANCELLED: _OF_CANCELLATIONS.format(State.ISSUED),
-    OrderState.REFUNDING: _OF_CANCELLATIONS.format(State.REFUNDING),
-    OrderState.SETTLED: _OF_CANCELLATIONS.format(State.SETTLED),
+    **{
+        one: f"SELECT order_id FROM cancellations WHERE state = '{state}'"  # noqa: S608
+        for one, state in _BY_CANCELLATION.items()
+    },
 }
 """The orders in the states that an index finds them by."""
 
@@ -84,9 +91,7 @@ class Orders(OfOrders[Order]):
             # Negated, or SQLite would sort all elapsed orders for each page.
             OrderState.ELAPSED: f"NOT {_CANCELLED} AND NOT {_REQUESTED} AND NOT {_RUNNING}",
             OrderState.REQUESTED: f"{_REQUESTED} AND NOT {_CANCELLED}",
-            OrderState.CANCELLED: _IN_STATE.format(State.ISSUED),
-            OrderState.REFUNDING: _IN_STATE.format(State.REFUNDING),
-            OrderState.SETTLED: _IN_STATE.format(State.SETTLED),
+            **{one: _HAS_ACTIVE.format(f" AND c.state = '{state}'") for one, state in _BY_CANCELLATION.items()},
         },
     }
 
