@@ -31,9 +31,7 @@ from refunds.domain.terms import TimelyBy
 from refunds.errors import CalendarNotCovered
 
 EDITION = 2
-"""The edition of the rules: it grows when a rule changes so that a decision could be another. From 2 on, a decision
-says if no service date is on record.
-"""
+"""The edition of the rules: it grows with a change of decisions. From 2 on, they say if there is no service date."""
 
 
 class Decision(NamedTuple):
@@ -86,7 +84,7 @@ class Decision(NamedTuple):
 
     @property
     def told(self) -> ToldWindow | None:
-        """The window as whoever reads the decision is told it; None if none runs."""
+        """The window that the decision tells; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
         return ToldWindow(self.window, self.day_codes, self.deadline, *self._place, self._names)
@@ -216,6 +214,9 @@ class Decision(NamedTuple):
         )
 
 
+_Counted = tuple[BusinessCalendar, Window, datetime]
+
+
 def decide(
     facts: Facts,
     version: PolicyVersion,
@@ -237,39 +238,42 @@ def decide(
     requested_at = facts.received_at
     if facts.sent_at is not None and (facts.withdrawal or terms.timely_by is TimelyBy.SENT):
         requested_at = facts.sent_at
-    window = deadline = None
-    known, kept = calendar, False
+    counted, kept = None, False
     provided_at = facts.service_provided_at
     if provided_at is not None and provided_at <= requested_at:
         tz = zone(terms.time_zone)
         service_day, length = local_date(provided_at, tz), terms.window_business_days
         try:
-            calendar = known.as_of_window(service_day, length)
-            window = calendar.window(service_day, length)
-            deadline = end_of_day(window.last_day, tz)
+            today = calendar.as_of_window(service_day, length)
+            current = today.window(service_day, length)
+            counted = today, current, end_of_day(current.last_day, tz)
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        # Also if the end is the same: closures that make up for lost holidays would else shorten what others extend.
-        if promise is not None and not (
-            (window, deadline) == (promise.window, promise.deadline)
-            and window is not None
-            and calendar.day_codes(window) == promise.day_codes
-        ):
-            laid = _kept(promise, version, known)
-            if window is None or deadline is None or deadline < laid[2]:
-                kept = True
-            elif deadline == laid[2]:  # only `end_week` or another service day can make up for a told date
-                kept = _counts_told_date(promise, window, calendar)
-            if kept:
-                calendar, window, deadline = laid
-    at_contact = contact_version or version
+        laid = None if promise is None else _laid_over(promise, version, calendar, counted)
+        counted, kept = laid or counted, laid is not None
+    at_contact, known = contact_version or version, calendar
+    calendar, window, deadline = counted or (known, None, None)
     return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
 
 
-def _kept(
-    promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar
-) -> tuple[BusinessCalendar, Window, datetime]:
+def _laid_over(
+    promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar, counted: _Counted | None
+) -> _Counted | None:
+    """What keeps the window that an order was told in place of today's, if any; None if today's stands."""
+    if counted is None:
+        return _kept(promise, version, known)
+    calendar, window, deadline = counted
+    # The days, too: closures that make up for lost holidays would else shorten what others extend.
+    if (window, deadline, calendar.day_codes(window)) == (promise.window, promise.deadline, promise.day_codes):
+        return None
+    laid = _kept(promise, version, known)
+    # If the end is the same, only `end_week` or another service day can make up for a told date.
+    is_shorter = deadline < laid[2] or (deadline == laid[2] and _counts_told_date(promise, window, calendar))
+    return laid if is_shorter else None
+
+
+def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) -> _Counted:
     """The calendar, window and deadline of an order whose window is another one today than it was told.
 
     The service day and the skipped dates that it was told are laid over the calendar, so that closures entered since
