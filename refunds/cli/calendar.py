@@ -75,7 +75,7 @@ def changes() -> None:
     """List the open windows that keep another end than today's data says, and those that the last watch lengthened.
 
     With each: until when it was told to end and until when it does by today's data, and who was told the former: when
-    it was promised, and each contact that was recorded while it was, by its id, its channel and when it was received.
+    it was promised, and each contact that was told it, by its id, its channel and when it was received.
     The service watches its data when it starts. Nothing is stored.
     """
     with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:

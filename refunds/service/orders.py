@@ -224,7 +224,7 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
     """The decision on the earliest open request about an order that was in time, or else that waits for a supervisor.
 
     Of those that wait, a withdrawal comes first. None if there is none. The order must not be cancelled. Each request
-    that was received by `at` is judged anew, on the present facts and its own times, but for the contact `besides`,
+    that was received by `at` is judged again, on the present facts and its own times, but for the contact `besides`,
     which is about to be superseded.
     """
     waits: list[Decision] = []

@@ -205,16 +205,16 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
     required = Message("is required with this reason_code")
-    flaws = [
+    found = [
         (reason not in RESOLVABLE_FOR[contact.intent], "/reason_code", unfit, "unfit_reason"),
         (reason is ResolutionReason.OTHER and given.reason is None, "/reason", required, "required"),
         (is_duplicate and named is None, "/duplicate_of", required, "required"),
         (not is_duplicate and named is not None, "/duplicate_of", Message("is only for duplicates"), "contradiction"),
     ]
     if is_duplicate and named is not None:
-        flaw = _no_original(uow, contact, uow.contacts.find(named))
-        flaws.append((flaw is not None, "/duplicate_of", flaw or unfit, "no_original"))
-    errors = [FieldError(pointer, detail, code) for holds, pointer, detail, code in flaws if holds]
+        detail = _no_original(uow, contact, uow.contacts.find(named))
+        found.append((detail is not None, "/duplicate_of", detail or unfit, "no_original"))
+    errors = [FieldError(pointer, detail, code) for holds, pointer, detail, code in found if holds]
     if errors:
         raise InvalidInput(errors)
 
@@ -227,16 +227,16 @@ def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Me
     if other is None or other.order_id != contact.order_id:
         return Message("must be the id of a contact about this order")
     following, repeated = other.superseded_by, other.duplicate_of
-    flaws = (
+    found = (
         (other.contact_id == contact.contact_id, Message("must be another contact than this one")),
         (following is not None, Message("has been superseded: name %(name)s instead", name=following)),
         (other.intent is not contact.intent, Message("must be a contact that asks for the same")),
         (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
     )
-    flaw = next((flaw for holds, flaw in flaws if holds), None)
-    if flaw is None and _is_timely(uow, contact) and not _is_timely(uow, other):
+    detail = next((detail for holds, detail in found if holds), None)
+    if detail is None and _is_timely(uow, contact) and not _is_timely(uow, other):
         return Message("was too late, and this contact was not: it is the other one that is the duplicate")
-    return flaw
+    return detail
 
 
 def _is_timely(uow: UnitOfWork, contact: Contact) -> bool:
