@@ -15,8 +15,8 @@ from bench.carried import carried
 from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, best_seconds
 from refunds.domain import judging
-from refunds.domain.holidays_data import subdivisions
 from refunds.domain.outcomes import Facts, ToldWindow
+from refunds.domain.regions import subdivisions
 from refunds.service import watch
 from refunds.service.store import Store
 from refunds.storage.decisions import dump_told

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
-from refunds.domain import eligibility, holidays_data, instants, judging
+from refunds.domain import eligibility, holidays_data, instants, judging, regions
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.service import promises, watch
 
@@ -114,7 +114,7 @@ def holidays_of(number: str, years: range, countries: Collection[str] = ()) -> d
 @contextmanager
 def few_years(years: range) -> Iterator[None]:
     """Build calendars of these years alone in the block, because those of every year take half a minute."""
-    covered = dict.fromkeys(holidays_data._countries(), (years[0], years[-1]))
+    covered = dict.fromkeys(regions.countries(), (years[0], years[-1]))
     with mock.patch.object(holidays_data, "_COVERED", covered), _forgotten():
         yield
 
@@ -123,14 +123,13 @@ def few_years(years: range) -> Iterator[None]:
 def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
     """Count by the holidays of another release in the block; regions that it does not know have the present ones."""
 
-    def changed(country: str, subdivision: str | None, language: str | None) -> holidays_data._Holidays:
-        known = genuine(country, subdivision, language)
+    def changed(country: str, subdivision: str | None, *how: Any) -> holidays_data._Holidays:
+        known = genuine(country, subdivision, *how)
         found = data.get(f"{country}-{subdivision}" if subdivision else country)
         return replace(known, names=found.names, working_weekends=found.working_weekends) if found else known
 
-    genuine = holidays_data._holidays
-    changed.cache = genuine.cache
-    with mock.patch.object(holidays_data, "_holidays", changed), _named("HOLIDAYS_VERSION", number):
+    genuine = holidays_data._built
+    with mock.patch.object(holidays_data, "_built", changed), _named("HOLIDAYS_VERSION", number):
         yield
 
 
@@ -147,17 +146,16 @@ def other_holidays(
     It covers more years than the present one, without holidays.
     """
 
-    def changed(country: str, subdivision: str | None, language: str | None) -> holidays_data._Holidays:
-        known = genuine(country, subdivision, language)
+    def changed(country: str, subdivision: str | None, *how: Any) -> holidays_data._Holidays:
+        known = genuine(country, subdivision, *how)
         here = {EVERYWHERE, f"{country}-{subdivision}" if subdivision else country}
         names = known.names | {day: "Another" for place, day in added if place in here}
         gone = {day for place, day in lost if place in here}
         names = MappingProxyType({day: name for day, name in names.items() if day not in gone})
-        return replace(known, names=names, last_year=known.last_year + more_years)
+        return replace(known, names=names, years=range(known.years[0], known.years[-1] + 1 + more_years))
 
-    genuine = holidays_data._holidays
-    changed.cache = genuine.cache
-    with mock.patch.object(holidays_data, "_holidays", changed), _named("HOLIDAYS_VERSION", number):
+    genuine = holidays_data._built
+    with mock.patch.object(holidays_data, "_built", changed), _named("HOLIDAYS_VERSION", number):
         yield
 
 
@@ -207,7 +205,7 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
         kept.cache.clear()
-    for counted in (judging._closed, judging._closed_again, instants.zone):
+    for counted in (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone):
         counted.cache_clear()

@@ -16,9 +16,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from refunds.config import Settings
-from refunds.domain.business_days import WEEKDAYS, Week
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.policy import PolicyVersion
+from refunds.domain.region_days import WEEKDAYS, Week
 from refunds.schemas.policy import read_policy
 from refunds.security import passwords
 from refunds.service import clients, publication

@@ -8,50 +8,14 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate, compress, count
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
+from refunds.domain.region_days import BUSINESS, CLOSED, HOLIDAY, MOVED_END, WEEKEND, RegionDays, Week
 from refunds.errors import CalendarNotCovered
-
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-Week = tuple[str, ...] | Literal["country"]
-"""Names from `WEEKDAYS`, or `"country"`: the statutory week of the region as valid on each date."""
-
-
-class DayFlag(IntEnum):
-    """What the data says about one date of a region, as bits of one byte."""
-
-    HOLIDAY = 1
-    ESTIMATED = 2
-    """A holiday whose date is not yet certain: it depends on a sighting of the moon."""
-    WORKING_WEEKEND = 4
-    """A weekend date on which the country works by decree."""
-    WEEKEND = 8
-    """Not a working day of the statutory week that is valid on this date."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegionDays:
-    """All covered dates of one region: `marks[i]` has the `DayFlag` bits of the date with the ordinal `first + i`.
-
-    `nationwide_only`: it is a whole country that has subdivisions, whose own holidays are left out.
-    """
-
-    region: str
-    first: int
-    marks: bytes
-    nationwide_only: bool
-    data_version: str
-
-    @property
-    def last(self) -> int:
-        """The ordinal of the last covered date."""
-        return self.first + len(self.marks) - 1
 
 
 class DayStatus(StrEnum):
@@ -96,9 +60,6 @@ class Window(NamedTuple):
     length: int
     last_day: date
 
-
-BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
-"""The codes of dates, one letter each; a capital if only `end_week` passes over the date."""
 
 _WHY = {WEEKEND: SkipReason.WEEKEND, HOLIDAY: SkipReason.PUBLIC_HOLIDAY, CLOSED: SkipReason.CLOSURE}
 
@@ -213,10 +174,10 @@ class BusinessCalendar:
 
     def __init__(self, region: RegionDays, week: Week, end_week: Week | None = None) -> None:
         self.region = region
-        self._business = _Table(region.first, _day_codes(region, week))
-        self._ends = _Table(region.first, _day_codes(region, end_week)) if end_week else None
+        self._business = _Table(region.first, region.day_codes(week))
+        self._ends = _Table(region.first, region.day_codes(end_week)) if end_week else None
         self._closures: frozenset[int] = frozenset()
-        self._estimated = list(compress(count(region.first), region.marks.translate(_IS_ESTIMATED)))
+        self._estimated = region.estimated
         self.window = _windows(region, self._business, self._ends)
         self._without: Self | None = None
         self._entered: tuple[tuple[date, date], ...] = ()
@@ -313,6 +274,15 @@ class BusinessCalendar:
         i = bisect_left(self._estimated, window.service_day.toordinal())
         return i < len(self._estimated) and self._estimated[i] <= window.last_day.toordinal() + 1
 
+    def lacks_parts(self, window: Window) -> bool:
+        """Whether the subdivisions of the region differ in a year of a window, so that it lacks some holidays."""
+        years = range(window.service_day.year, window.last_day.year + 1)
+        return not self.region.differ.isdisjoint(years)
+
+    def is_provisional(self, window: Window) -> bool:
+        """Whether decrees that the data does not have (yet) may still change the days of a window."""
+        return self.region.decreed_until is not None and window.last_day.year > self.region.decreed_until
+
     @property
     def closures(self) -> list[date]:
         """The vendor's closed dates in this calendar, in order."""
@@ -364,36 +334,6 @@ def _not_covered(region: RegionDays) -> CalendarNotCovered:
     return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 
-def _day_codes(region: RegionDays, week: Week) -> bytes:
-    """The code of each date of the region in this week, without closures."""
-    if week == "country":
-        return region.marks.translate(_COUNTRY_WEEK)
-    day_codes = bytearray(len(region.marks))
-    for weekday, name in enumerate(WEEKDAYS):
-        start = (weekday + 1 - region.first) % 7  # the ordinal 1 was a Monday
-        day_codes[start::7] = region.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
-    return bytes(day_codes)
-
-
-def _by_byte(made: Callable[[int], int]) -> bytes:
-    """A table for `bytes.translate`: the result for each byte."""
-    return bytes(map(made, range(256)))
-
-
-def _in_week(mark: int) -> int:
-    """The code of a date with this mark whose weekday is in the week."""
-    return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
-
-
-def _off_week(mark: int) -> int:
-    """The code of a date with this mark whose weekday is not in the week."""
-    return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
-
-
-_IN_WEEK = _by_byte(_in_week)
-_OFF_WEEK = _by_byte(_off_week)
-_COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & DayFlag.WEEKEND else _in_week(mark))
-_IS_ESTIMATED = _by_byte(lambda mark: bool(mark & DayFlag.ESTIMATED))
-_IS_BUSINESS = _by_byte(lambda letter: letter == BUSINESS)
+_IS_BUSINESS = bytes(letter == BUSINESS for letter in range(256))
 _SMALL = 0x20
 """The bit that distinguishes a small letter from its capital."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import phonenumbers
 
-from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
+from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.terms import Terms
 
 

@@ -30,8 +30,8 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
 from refunds.errors import CalendarNotCovered
 
-EDITION = 2
-"""The edition of the rules: it grows with a change of decisions. From 2 on, they say if there is no service date."""
+EDITION = 3
+"""The edition of the rules, which grows with a change of decisions: 2 tells missing service dates, 3 has `DayRules`."""
 
 
 class Decision(NamedTuple):
@@ -100,10 +100,13 @@ class Decision(NamedTuple):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What else a reader must know; that statutory rights are not assessed is always among it."""
+        calendar, window = self.calendar, self.window
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
-            Notice.NATIONWIDE_HOLIDAYS_ONLY: self.window is not None and self.calendar.region.nationwide_only,
-            Notice.ESTIMATED_HOLIDAY: self.window is not None and self.calendar.is_estimated(self.window),
+            Notice.REGION_AS_COUNTRY: (self.facts.named_region or "").startswith(f"{calendar.region.region}-"),
+            Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
+            Notice.CALENDAR_PROVISIONAL: window is not None and calendar.is_provisional(window),
+            Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
             Notice.NO_SERVICE_DATE: self.edition > 1 and self.facts.service_provided_at is None,
             Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
             Notice.PROMISE_KEPT: self.kept,
@@ -160,11 +163,9 @@ class Decision(NamedTuple):
         """Those of the closures between the first and the last date that the decision depends on, in order."""
         if not closures:
             return ()
-        tz = zone(self.version.terms.time_zone)
-        received = local_date(self.facts.received_at, tz)
-        dates = [received, *((self.window.service_day, self.window.last_day) if self.window else ())]
-        if (last_day := _last_day_to_enter(self)) is not None:
-            dates.append(last_day)
+        received = local_date(self.facts.received_at, zone(self.version.terms.time_zone))
+        window = (self.window.service_day, self.window.last_day) if self.window else ()
+        dates = [day for day in (received, *window, _last_day_to_enter(self)) if day is not None]
         return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property

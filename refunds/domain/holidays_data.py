@@ -1,4 +1,4 @@
-"""Business calendars from the `holidays` package; only this module imports it.
+"""Business calendars from the `holidays` package.
 
 Its objects grow while they are read, and threads that share one corrupt it. So one thread builds all years of a
 region in one go, copies them out as plain marks, and drops the object. The data differs between releases, so a
@@ -9,17 +9,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from threading import Condition, Lock
 from types import MappingProxyType
+from typing import NamedTuple
 
 import holidays
 from cachetools import LRUCache, cached
-from holidays.registry import COUNTRIES, EntityLoader
 
-from refunds.domain.business_days import BusinessCalendar, DayFlag, RegionDays, Week
-from refunds.errors import Message, UnknownRegion
+from refunds.domain.business_days import BusinessCalendar
+from refunds.domain.national_law import DECREES, PERIOD_LAWS
+from refunds.domain.region_days import DayFlag, RegionDays, Week
+from refunds.domain.regions import Place, place, place_before_iso, still_known, subdivisions
+from refunds.domain.terms import WithoutSubdivision
 
 HOLIDAYS_VERSION = version("holidays")
 
@@ -43,110 +46,199 @@ _ESTIMATED = re.compile(r"\bestimated\)")
 _building = Lock()
 
 
-def business_calendar(region: str, week: Week, end_week: Week | None = None) -> BusinessCalendar:
-    """The calendar of a region (`CC` or `CC-SUBDIVISION`, exactly the package's codes) with these weeks.
+class DayRules(NamedTuple):
+    """What counts as a public holiday besides a region's own: the terms of these names.
+
+    `without_subdivision` None: nothing of what its subdivisions have counts in a country.
+    """
+
+    without_subdivision: WithoutSubdivision | None = WithoutSubdivision.SHARED
+    period_law_days: bool = True
+
+
+DAY_RULES = DayRules()
+"""Those of the terms' defaults."""
+
+FIRST_DAY_RULES = DayRules(None, period_law_days=False)
+"""Those of the first editions of the rules, which did not know of decrees either."""
+
+FIRST_EDITIONS = (1, 2)
+
+
+def business_calendar(
+    region: str, week: Week, end_week: Week | None = None, rules: DayRules = DAY_RULES
+) -> BusinessCalendar:
+    """The calendar by which a region is counted (`regions.place`), with these weeks.
 
     It has no closures yet. It is built at first use and then cached; the least recently used makes room. Raises
     `UnknownRegion` if there is no such region.
     """
-    country, subdivision = region_parts(region)
-    return _calendar(country, subdivision, week, end_week)
-
-
-@lru_cache(maxsize=2048)
-def region_parts(region: str) -> tuple[str, str | None]:
-    """The code of a region's country, and that of its subdivision or None.
-
-    Raises `UnknownRegion` if it is not exactly a known one.
-    """
-    country, dash, subdivision = region.partition("-")
-    if country not in _countries():
-        hint = _country_aliases().get(country.upper())
-        raise UnknownRegion(
-            Message(
-                "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",
-                hint=hint,
-            )
-            if hint
-            else Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
-        )
-    if dash and subdivision not in subdivisions(country):
-        raise UnknownRegion(_unknown_subdivision(country, subdivision))
-    return country, subdivision or None
+    country, subdivision = (place_before_iso if rules == FIRST_DAY_RULES else place)(region)
+    return _calendar(country, subdivision, week, end_week, rules)
 
 
 def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
     """The name of the public holiday on a date in a region, and the two-letter language it is in.
 
-    The name is in `language` if the package knows it, else in English, else in the country's own. None if the package
-    has no holiday on that day (any more), does not cover it or does not know the region (any more).
+    The name is in `language` if the package knows it, else in English, else in the country's own. It may be that of a
+    day of the country's law on periods or, in a country, of a holiday of one of its subdivisions. None if there is no
+    holiday on that day (any more), or if the package does not cover it or does not know the country (any more).
     """
-    try:
-        country, subdivision = region_parts(region)
-    except UnknownRegion:
-        return None
+    country, subdivision = place(still_known(region))
     code, name_language = _language(country, language)
-    name = _holidays(country, subdivision, code).names.get(day)
+    name = _holidays(country, subdivision, code).names.get(day) or _law_days(country, code).get(day)
+    if not name and not subdivision and day in (of := _parts(country).of):
+        name = _holidays(country, of[day][0], code).names.get(day)
     return (name, name_language) if name else None
+
+
+def decreed_until(country: str) -> int | None:
+    """The last year whose decrees on working weekends and moved holidays the data has.
+
+    None if the country has no such decrees (any more).
+    """
+    decrees = DECREES.get(country)
+    return _last_decree(country) if decrees and decrees.ended is None else None
+
+
+def subdivisions_that_differ(country: str, years: range) -> list[str]:
+    """The subdivisions of a country that have other public holidays than its own list in one of these years."""
+    own = _built(country, None, "en", years).names.keys()
+    return [part for part in subdivisions(country) if _built(country, part, "en", years).names.keys() != own]
 
 
 @dataclass(frozen=True, slots=True)
 class _Holidays:
     """What the package says of a region: the names by date, and the weekend dates worked by decree."""
 
-    first_year: int
-    last_year: int
+    years: range
     names: Mapping[date, str]
     working_weekends: frozenset[date]
 
 
+class _Parts(NamedTuple):
+    """What the subdivisions of a country have that its own list lacks.
+
+    `of` has, by date, the first subdivision with a holiday on it and the English name; `shared` the dates of those that
+    all have. In the years `differ` their lists are not all the same; the data of all covers `years`.
+    """
+
+    of: Mapping[date, tuple[str, str]]
+    shared: frozenset[date]
+    differ: frozenset[int]
+    years: range
+
+
 @cached(LRUCache(maxsize=32), condition=Condition())
-def _calendar(country: str, subdivision: str | None, week: Week, end_week: Week | None) -> BusinessCalendar:
-    return BusinessCalendar(_region_days(country, subdivision, "country" in (week, end_week)), week, end_week)
+def _calendar(
+    country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
+) -> BusinessCalendar:
+    return BusinessCalendar(_region_days(country, subdivision, "country" in (week, end_week), rules), week, end_week)
 
 
 @cached(LRUCache(maxsize=64), condition=Condition())
-def _region_days(country: str, subdivision: str | None, with_weekends: bool) -> RegionDays:
+def _region_days(country: str, subdivision: str | None, with_weekends: bool, rules: DayRules) -> RegionDays:
     """The marks of all covered dates; statutory weekends only on request, because they cost most."""
     english, _ = _language(country, "en")
-    known_holidays = _holidays(country, subdivision, english)
-    first = date(known_holidays.first_year, 1, 1).toordinal()
-    marks = bytearray(date(known_holidays.last_year, 12, 31).toordinal() + 1 - first)
-    for day, name in known_holidays.names.items():
-        marks[day.toordinal() - first] |= DayFlag.HOLIDAY | (DayFlag.ESTIMATED if _ESTIMATED.search(name) else 0)
-    for day in known_holidays.working_weekends:
-        marks[day.toordinal() - first] |= DayFlag.WORKING_WEEKEND
+    own = _holidays(country, subdivision, english)
+    names, years, differ = dict(own.names), own.years, frozenset[int]()
+    if rules.period_law_days:
+        names = {**_law_days(country, english), **names}
+    if not subdivision and getattr(holidays, country).subdivisions:
+        differ = frozenset(own.years)
+        if rules.without_subdivision:
+            parts, is_any = _parts(country), rules.without_subdivision is WithoutSubdivision.ANY
+            names |= {day: name for day, (_, name) in parts.of.items() if is_any or day in parts.shared}
+            years, differ = (parts.years, frozenset()) if is_any else (own.years, parts.differ)
+    first = date(years[0], 1, 1).toordinal()
+    marks = bytearray(date(years[-1], 12, 31).toordinal() + 1 - first)
+    for day, name in names.items():
+        if day.year in years:
+            marks[day.toordinal() - first] |= DayFlag.HOLIDAY | (DayFlag.ESTIMATED if _ESTIMATED.search(name) else 0)
+    for day in own.working_weekends:
+        if day.year in years:
+            marks[day.toordinal() - first] |= DayFlag.WORKING_WEEKEND
     if with_weekends:
         for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
             marks[i] |= DayFlag.WEEKEND * is_weekend
-    region = f"{country}-{subdivision}" if subdivision else country
-    nationwide_only = not subdivision and bool(subdivisions(country))
-    return RegionDays(region, first, bytes(marks), nationwide_only, HOLIDAYS_VERSION)
+    until = None if rules == FIRST_DAY_RULES else decreed_until(country)
+    region = Place(country, subdivision).region
+    return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, until)
+
+
+@cached(LRUCache(maxsize=64), condition=Condition())
+def _parts(country: str) -> _Parts:
+    """What the subdivisions of a country have besides; each is built, compared and dropped, as there may be many."""
+    english, _ = _language(country, "en")
+    own = _holidays(country, None, english)
+    of: dict[date, tuple[str, str]] = {}
+    shared: set[date] | None = None
+    differ: set[int] = set()
+    years, first = own.years, None
+    for part in subdivisions(country):
+        built = _built(country, part, english)
+        first = first or built
+        differ.update(day.year for day in first.names.keys() ^ built.names.keys())
+        besides = built.names.keys() - own.names.keys()
+        of = {day: (part, built.names[day]) for day in besides} | of
+        shared = besides if shared is None else {day for day in shared if day in besides or day.year not in built.years}
+        years = range(max(years[0], built.years[0]), min(years[-1], built.years[-1]) + 1)
+    return _Parts(MappingProxyType(of), frozenset(shared or ()), frozenset(differ), years)
 
 
 @cached(LRUCache(maxsize=64), condition=Condition())
 def _holidays(country: str, subdivision: str | None, language: str | None) -> _Holidays:
     """The public holidays of all covered years; `language` is the package's code for that of their names."""
+    return _built(country, subdivision, language)
+
+
+@cache
+def _law_days(country: str, language: str | None) -> Mapping[date, str]:
+    """The days that a country's law on periods adds, with their names; in a subdivision they are the same."""
+    law = PERIOD_LAWS.get(country)
+    if law is None:
+        return {}
+    own, named = (_built(country, None, code, categories=law.categories).names for code in (None, language))
+    return {day: named[day] for day, name in own.items() if not law.names.isdisjoint(name.split("; "))}
+
+
+def _built(
+    country: str,
+    subdivision: str | None,
+    language: str | None,
+    years: range | None = None,
+    categories: tuple[str, ...] = ("public",),
+) -> _Holidays:
+    """What the package says of a region in some years, by default all that it covers; `language` None: its own."""
     entity = getattr(holidays, country)
     known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
     first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
     first, last = max(first, entity.start_year), min(last, entity.end_year)
+    covered = range(first, last + 1)
+    years = covered if years is None else range(max(first, years[0]), min(last, years[-1]) + 1)
     with _building:
         # A language is always passed: without one the package reads the server's locale.
         built = holidays.country_holidays(
             country,
             subdiv=subdivision,
-            years=range(first, last + 1),
+            years=years,
             expand=False,
-            language=language or "en",
-            categories=("public",),
+            language=language or entity.default_language or "en",
+            categories=categories,
         )
     return _Holidays(
-        first,
-        last,
-        MappingProxyType({day: name for day, name in built.items() if first <= day.year <= last}),
-        frozenset(day for day in built.weekend_workdays if first <= day.year <= last),
+        covered,
+        MappingProxyType({day: name for day, name in built.items() if day.year in years}),
+        frozenset(day for day in built.weekend_workdays if day.year in years),
     )
+
+
+@cache
+def _last_decree(country: str) -> int:
+    """The last year for which the package has holidays by decree, in a country that has decrees."""
+    with _building:
+        years: Mapping[int, object] = holidays.country_holidays(country, expand=False).special_public_holidays
+        return max(years)
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> list[bool]:
@@ -167,54 +259,3 @@ def _language(country: str, language: str) -> tuple[str | None, str]:
             return (own if own in codes else min(codes)), name_language
     # If the package names no language at all, its names are English.
     return own, (own or "en").partition("_")[0]
-
-
-@cache
-def _countries() -> frozenset[str]:
-    return frozenset(EntityLoader.get_country_codes(include_aliases=False))
-
-
-@cache
-def subdivisions(country: str) -> tuple[str, ...]:
-    """The codes of a known country's subdivisions, without the country code."""
-    return tuple(getattr(holidays, country).subdivisions)
-
-
-@cache
-def _country_aliases() -> Mapping[str, str]:
-    """Names that the package also accepts, with the code of each: DEU and GERMANY are DE."""
-    return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
-
-
-def region_name(region: str) -> str:
-    """The name of a subdivision in its country if the package knows one, else the region's code."""
-    try:
-        country, subdivision = region_parts(region)
-    except UnknownRegion:  # the data knew it when it was stored
-        return region
-    aliases = getattr(holidays, country).subdivisions_aliases
-    return max((name for name, code in aliases.items() if code == subdivision), key=len, default=region)
-
-
-def _unknown_subdivision(country: str, subdivision: str) -> Message:
-    codes = subdivisions(country)
-    if not codes:
-        return Message("unknown subdivision of %(country)s: it has none here, use %(country)s", country=country)
-    meant = getattr(holidays, country).subdivisions_aliases.get(subdivision)
-    if meant:
-        return Message(
-            "unknown subdivision of %(country)s: did you mean %(country)s-%(meant)s?", country=country, meant=meant
-        )
-    return Message(
-        "unknown subdivision of %(country)s: use %(country)s or one of %(country)s-(%(codes)s)",
-        country=country,
-        codes="|".join(codes),
-    )
-
-
-def require_region(region: str, pointer: str) -> None:
-    """Raise `UnknownRegion` at `pointer` if there is no such region."""
-    try:
-        region_parts(region)
-    except UnknownRegion as error:
-        raise error.under(pointer) from None

@@ -1,7 +1,6 @@
 """Judging: the version, calendar and closures that a decision is made with."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -10,11 +9,13 @@ from typing import Any
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.eligibility import Decision, decide
-from refunds.domain.holidays_data import business_calendar, holiday_name, require_region
+from refunds.domain.holidays_data import FIRST_DAY_RULES, FIRST_EDITIONS, DayRules, business_calendar, holiday_name
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit, UnknownRegion
+from refunds.domain.regions import require_region, still_known
+from refunds.domain.terms import Terms
+from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -46,7 +47,11 @@ def judge(
             "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
         )
         facts = replace(facts, contact_point=point)
-    calendar = (_calendar_of_order if of_order else calendar_of)(version, region)
+    named = _named(version, region)
+    # The data may have lost the region since the order was registered, or the version published.
+    calendar = calendar_in(version, still_known(named)) if of_order else calendar_of(version, region)
+    if named != calendar.region.region:
+        facts = replace(facts, named_region=named)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
@@ -79,7 +84,8 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     policy = policies[outcome.policy]
     version, contact_version = policy.version(outcome.version), policy.version(recorded.contact_version)
     terms = version.terms
-    calendar = business_calendar(_known(outcome.region), terms.business_week, terms.end_week)
+    rules = FIRST_DAY_RULES if recorded.edition in FIRST_EDITIONS else _rules(terms)
+    calendar = business_calendar(still_known(outcome.region), terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
         recorded.facts,
@@ -105,29 +111,15 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
     `UnknownRegion` at `/region` or `/terms/region` if either is unknown, even if it does not count.
     """
-    terms = version.terms
     if order_region is not None:
         require_region(order_region, "/region")
-    require_region(terms.region, "/terms/region")
-    return calendar_in(version, order_region if order_region and terms.follow_order_region else terms.region)
+    require_region(version.terms.region, "/terms/region")
+    return calendar_in(version, _named(version, order_region))
 
 
-def _calendar_of_order(version: PolicyVersion, region: str | None) -> BusinessCalendar:
-    """The calendar by which a registered order is counted.
-
-    It is that of the country if the data does not know its region, or the policy's, any more. Raises `UnknownRegion` if
-    it does not know that either.
-    """
-    terms = version.terms
-    return calendar_in(version, _known(region if region and terms.follow_order_region else terms.region))
-
-
-def _known(region: str) -> str:
-    """A region, or its country if the data has lost the region since it was stored."""
-    with suppress(UnknownRegion):
-        require_region(region, "")
-        return region
-    return region.partition("-")[0]
+def _named(version: PolicyVersion, order_region: str | None) -> str:
+    """The region by which an order is counted: its own if it has one and the terms follow it, else the policy's."""
+    return order_region if order_region and version.terms.follow_order_region else version.terms.region
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
@@ -136,12 +128,16 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
     Raises `UnknownRegion` if there is no such region.
     """
     terms = version.terms
-    calendar = business_calendar(region, terms.business_week, terms.end_week)
+    calendar = business_calendar(region, terms.business_week, terms.end_week, _rules(terms))
     if not terms.closures and not version.closures.entered:
         return calendar
     # Closures of a what-if are not cached, because callers could fill the cache with their inventions.
     close = _closed.__wrapped__ if "closures" in version.overridden else _closed
     return close(calendar, terms.closures, version.closures, terms.time_zone)
+
+
+def _rules(terms: Terms) -> DayRules:
+    return DayRules(terms.without_subdivision, terms.period_law_days)
 
 
 @lru_cache(maxsize=128)

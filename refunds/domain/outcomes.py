@@ -29,7 +29,9 @@ class Notice(StrEnum):
     """What else a reader of a decision must know."""
 
     CONTACT_POINT_UNCHECKED = "contact_point_unchecked"
+    REGION_AS_COUNTRY = "region_as_country"
     NATIONWIDE_HOLIDAYS_ONLY = "nationwide_holidays_only"
+    CALENDAR_PROVISIONAL = "calendar_provisional"
     ESTIMATED_HOLIDAY = "estimated_holiday"
     NO_SERVICE_DATE = "no_service_date"
     FACTS_CORRECTED_AFTER_REFUSAL = "facts_corrected_after_refusal"
@@ -75,7 +77,8 @@ class Facts:
     was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
     `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
     judged by it. `withdrawal`: the customer declares a statutory withdrawal; `without_ticket`: nothing shows when that
-    was, which matters only for a withdrawal, because a request is not recorded then.
+    was, which matters only for a withdrawal, because a request is not recorded then. `named_region`: the region that
+    the order or the policy names, if it is counted by the calendar of another.
     """
 
     service_provided_at: datetime | None
@@ -93,6 +96,7 @@ class Facts:
     request: str | None = None
     withdrawal: bool = False
     without_ticket: bool = False
+    named_region: str | None = None
 
 
 class ToldWindow(NamedTuple):

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from refunds.domain.business_days import WEEKDAYS, Week
 from refunds.domain.contact_points import Channel
+from refunds.domain.region_days import WEEKDAYS, Week
 from refunds.errors import Message
 
 
@@ -26,6 +26,13 @@ class JudgedBy(StrEnum):
 
     PROVIDED = "provided"
     ORDERED = "ordered"
+
+
+class WithoutSubdivision(StrEnum):
+    """Which holidays of its subdivisions count in a country: those that all of them have, or those that any has."""
+
+    SHARED = "shared"
+    ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,16 @@ class Terms:
     )
     page_published_at: datetime | None = term(None, "From when the vendor's page shows this version.")
     texts: Texts = term(Texts(), "The clause as customers read it.")
+    without_subdivision: WithoutSubdivision = term(
+        WithoutSubdivision.SHARED,
+        "Which holidays count if only the country is known: its own and those that all its subdivisions share, or also "
+        "those of any of them. With `any`, the end is never too early for anybody.",
+    )
+    period_law_days: bool = term(
+        True,
+        "Days that the country's law on periods adds to the public holidays do not count either: in the Netherlands "
+        "5 May and Good Friday, in Sweden and Finland the eves.",
+    )
 
     @property
     def country(self) -> str:
@@ -144,3 +161,8 @@ class Terms:
 
 
 TERM_NAMES = tuple(f.name for f in fields(Terms))
+
+LATER_TERMS = ("without_subdivision", "period_law_days")
+"""Terms that versions from before them have at their defaults: a version's hash leaves them out if it has those, too,
+so that the same file is the same version for ever.
+"""

@@ -4,10 +4,11 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.outcomes import Outcome
+from refunds.domain.region_days import WEEKDAYS
+from refunds.domain.regions import still_known
 from refunds.errors import CalendarNotCovered
 
 DAYS = timedelta(days=14)
@@ -35,6 +36,6 @@ def information_period(ordered_at: datetime | None, outcome: Outcome) -> Informa
         return None
     before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)
     with suppress(CalendarNotCovered):
-        calendar = business_calendar(outcome.region, WEEKDAYS[:5])
+        calendar = business_calendar(still_known(outcome.region), WEEKDAYS[:5])
         return InformationPeriod(calendar.nth_business_day_after(before_last, 1), outcome.time_zone)
     return None

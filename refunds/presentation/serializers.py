@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 
-from refunds.domain.business_days import BUSINESS, Day
+from refunds.domain.business_days import Day
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
 from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.region_days import BUSINESS
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod

@@ -16,7 +16,7 @@ import marshmallow as ma
 from marshmallow import ValidationError, fields
 
 from refunds.domain import instants, payment_data
-from refunds.domain.business_days import WEEKDAYS, Week
+from refunds.domain.region_days import WEEKDAYS, Week
 from refunds.errors import PAYMENT_DATA, FieldError, Message, Unfit
 from refunds.schemas.strict import does_not_fit
 

@@ -15,11 +15,11 @@ import tomli_w
 from marshmallow import fields as ma_fields
 from marshmallow import post_load
 
-from refunds.domain.business_days import Week
 from refunds.domain.contact_points import Channel, canonical
-from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_known, zone
 from refunds.domain.policy import PolicyVersion
+from refunds.domain.region_days import Week
+from refunds.domain.regions import require_region
 from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.fields import (

@@ -8,10 +8,10 @@ from typing import Any
 from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
-from refunds.domain.holidays_data import require_region
 from refunds.domain.judging import calendar_in, judge
 from refunds.domain.outcomes import Facts
 from refunds.domain.policy import Policy, PolicyVersion
+from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
 

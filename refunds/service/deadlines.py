@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from itertools import zip_longest
 
 from refunds.domain import judging
-from refunds.domain.holidays_data import subdivisions
 from refunds.domain.instants import end_of_day, first_instant, local_date, zone
 from refunds.domain.policy import Policy, PolicyVersion
+from refunds.domain.regions import subdivisions
 from refunds.domain.terms import JudgedBy
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork

@@ -10,12 +10,12 @@ from typing import Any
 from refunds.domain import judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
-from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts, ToldWindow, Verdict
 from refunds.domain.permissions import Principal, Scope
 from refunds.domain.records import Contact, Intent, Order, Promise, PromiseCause
+from refunds.domain.regions import require_region
 from refunds.errors import (
     CallersError,
     Conflict,

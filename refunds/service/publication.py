@@ -13,11 +13,12 @@ import orjson
 
 from refunds.domain import judging
 from refunds.domain.business_days import SkipReason
-from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.journal import ABOUT_POLICIES, EventType
 from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.records import Closure, RegisteredVersion, id_within
+from refunds.domain.regions import require_region
+from refunds.domain.terms import LATER_TERMS, Terms
 from refunds.errors import EffectiveTooEarly, FieldError, InvalidInput, Message, PolicyVersionConflict
 from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
 from refunds.service import checks
@@ -300,4 +301,8 @@ def _version_id(version: PolicyVersion) -> str:
 
 def _hash(version: PolicyVersion) -> str:
     """A digest of the whole content of a version: equal content, equal hash."""
-    return sha256(orjson.dumps(version_data(version), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    data, defaults = version_data(version), terms_data(Terms())
+    for name in LATER_TERMS:
+        if data["terms"][name] == defaults[name]:
+            del data["terms"][name]
+    return sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()

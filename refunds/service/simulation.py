@@ -16,10 +16,10 @@ import orjson
 
 from refunds.domain import judging
 from refunds.domain.eligibility import Decision, decide
-from refunds.domain.holidays_data import require_region
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
+from refunds.domain.regions import require_region
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.service.cases import Case, Cases

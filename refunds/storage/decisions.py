@@ -111,8 +111,8 @@ _CONVERTERS[ToldWindow] = (_TOLD.dump, _TOLD.load)
 _FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise", "edition")
 """Stored among the facts, because they belong to the policy and the calendar that judged."""
 
-_ONLY_IF_TRUE = ("withdrawal", "without_ticket")
-"""Left out if they do not apply, as in decisions from before withdrawals."""
+_ONLY_IF_SET = ("withdrawal", "without_ticket", "named_region")
+"""Left out if they do not apply, as in decisions from before there were any."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 
@@ -122,7 +122,7 @@ def dump_decision(decision: RecordedDecision) -> str:
     facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
     if decision.promise is None:
         del facts["promise"]  # as in decisions from before promises
-    for name in _ONLY_IF_TRUE:
+    for name in _ONLY_IF_SET:
         if not facts[name]:
             del facts[name]
     if decision.edition == 1:

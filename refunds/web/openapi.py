@@ -15,7 +15,7 @@ import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from refunds.domain.business_days import WEEKDAYS
+from refunds.domain.region_days import WEEKDAYS
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.web import idempotency
 from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction

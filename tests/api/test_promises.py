@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from refunds.domain import holidays_data
+from refunds.domain import regions
 from refunds.service.watch import watch
 from tests.api.conftest import LATE, PROVIDED, slug
 from tests.changed_data import EVERYWHERE, other_holidays
@@ -208,16 +208,16 @@ def test_a_cancellation_on_a_stored_contact_promises_the_end_that_it_tells(billi
 def drops(monkeypatch):
     """Makes the holiday data lose regions."""
 
-    def drop(*regions):
-        known = holidays_data.subdivisions
+    def drop(*lost):
+        known = regions.subdivisions
         kept = {
-            country: tuple(code for code in known(country) if f"{country}-{code}" not in regions) for country in ["DE"]
+            country: tuple(code for code in known(country) if f"{country}-{code}" not in lost) for country in ["DE"]
         }
-        monkeypatch.setattr(holidays_data, "subdivisions", lambda country: kept.get(country) or known(country))
-        holidays_data.region_parts.cache_clear()
+        monkeypatch.setattr(regions, "subdivisions", lambda country: kept.get(country) or known(country))
+        regions.place.cache_clear()
 
     yield drop
-    holidays_data.region_parts.cache_clear()
+    regions.place.cache_clear()
 
 
 def test_an_order_in_a_region_that_the_data_loses_is_counted_by_its_country(billing, agent, supervisor, drops):

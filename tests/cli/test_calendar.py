@@ -9,11 +9,11 @@ import pytest
 
 from refunds.cli import Commands
 from refunds.cli.serve import _show_watched
-from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, format_local, local_date, zone
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.region_days import WEEKDAYS
 from refunds.service import contacts, orders, watch
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.domain.business_days import (
-    WEEKDAYS,
-    BusinessCalendar,
-    DayFlag,
-    DayStatus,
-    RegionDays,
-    days_ahead,
-    explained,
-)
+from refunds.domain.business_days import BusinessCalendar, DayStatus, days_ahead, explained
 from refunds.domain.holidays_data import business_calendar
+from refunds.domain.region_days import WEEKDAYS, DayFlag, RegionDays
 from refunds.errors import CalendarNotCovered
 from tests import scaled
 
@@ -43,7 +36,7 @@ days = offsets.map(lambda n: FIRST + n * DAY)
 
 
 def made(data, week, end_week, closures):
-    region = RegionDays("XX", FIRST.toordinal(), data, False, "test")
+    region = RegionDays("XX", FIRST.toordinal(), data, "test")
     return BusinessCalendar(region, week, end_week).closed_on(closures)
 
 

@@ -21,11 +21,12 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from refunds.domain import judging
-from refunds.domain.business_days import WEEKDAYS, DayStatus
+from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
 from refunds.domain.outcomes import Reason, Verdict
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.region_days import WEEKDAYS
 from refunds.service import contacts, copies, orders, publication, silently, watch
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts

@@ -1040,10 +1040,10 @@ LOST, GAINED = ("DE-BY", date(2026, 6, 4)), ("FR", date(2026, 9, 16))
 @pytest.fixture
 def other_holidays(monkeypatch):
     """Holiday data in which Bavaria has lost a holiday and France has gained one."""
-    genuine = holidays_data._holidays
+    genuine = holidays_data._built
 
-    def changed(country: str, subdivision: str | None, language: str | None) -> Any:
-        known = genuine(country, subdivision, language)
+    def changed(country: str, subdivision: str | None, *how: Any) -> Any:
+        known = genuine(country, subdivision, *how)
         names, region = dict(known.names), f"{country}-{subdivision}" if subdivision else country
         if region == LOST[0]:
             del names[LOST[1]]
@@ -1051,7 +1051,7 @@ def other_holidays(monkeypatch):
             names[GAINED[1]] = "Nouveau jour"
         return replace(known, names=MappingProxyType(names))
 
-    monkeypatch.setattr(holidays_data, "_holidays", changed)
+    monkeypatch.setattr(holidays_data, "_built", changed)
     forget_calendars()
     yield
     monkeypatch.undo()

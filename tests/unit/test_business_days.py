@@ -4,16 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from refunds.domain.business_days import (
-    WEEKDAYS,
-    BusinessCalendar,
-    DayFlag,
-    DayStatus,
-    RegionDays,
-    SkipReason,
-    days_ahead,
-    explained,
-)
+from refunds.domain.business_days import BusinessCalendar, DayStatus, SkipReason, days_ahead, explained
+from refunds.domain.region_days import WEEKDAYS, DayFlag, RegionDays
 from refunds.errors import CalendarNotCovered
 
 MONDAY = date(2026, 3, 30)
@@ -25,7 +17,7 @@ def calendar(marks=None, week=WEEK, end_week=None, days=60):
     data = bytearray(days)
     for day, mark in (marks or {}).items():
         data[day] |= mark
-    return BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(data), False, "test"), week, end_week)
+    return BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(data), "test"), week, end_week)
 
 
 def day(n):

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, RegionDays, SkipReason
+from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.eligibility import decide
 from refunds.domain.instants import parse_date, parse_instant
 from refunds.domain.judging import calendar_of, decided_again
 from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
+from refunds.domain.region_days import WEEKDAYS, RegionDays
 from refunds.domain.terms import Terms
 from refunds.storage.policies import Policies, PolicyHistory
 
 MONDAY = date(2026, 3, 2)
-PLAIN = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(90), False, "test"), WEEKDAYS[:5])
+PLAIN = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(90), "test"), WEEKDAYS[:5])
 SIX_DAYS = BusinessCalendar(PLAIN.region, WEEKDAYS[:6], WEEKDAYS[:5])
 """Saturdays count, and no window ends on one."""
 

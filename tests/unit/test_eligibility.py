@@ -6,7 +6,6 @@ from datetime import date, timedelta
 import pytest
 
 from refunds.domain import outcomes
-from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
@@ -14,6 +13,7 @@ from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
 from refunds.domain.judging import recorded
 from refunds.domain.outcomes import Facts, Notice, Reason, Verdict
 from refunds.domain.policy import PolicyVersion
+from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.errors import CalendarNotCovered
 from refunds.storage.decisions import OUTCOME, dump_decision, load_decision
@@ -386,9 +386,9 @@ def test_a_decision_says_if_no_service_date_is_on_record():
 
 def test_a_decision_by_an_earlier_edition_of_the_rules_is_made_again_by_that_edition():
     stored = dump_decision(recorded(judged(service_provided_at=None)))
-    assert load_decision(stored).edition == 2
-    assert load_decision(stored.replace('"edition":2', '"edition":1')).edition == 1
-    earlier = stored.replace(',"edition":2', "").replace('"no_service_date",', "")
+    assert load_decision(stored).edition == 3
+    assert load_decision(stored.replace('"edition":3', '"edition":1')).edition == 1
+    earlier = stored.replace(',"edition":3', "").replace('"no_service_date",', "")
     assert load_decision(earlier).edition == 1
     assert dump_decision(load_decision(earlier)) == earlier
     again = decide(load_decision(earlier).facts, judged().version, judged().calendar, edition=1)

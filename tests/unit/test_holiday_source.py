@@ -10,8 +10,10 @@ import holidays
 import pytest
 
 from refunds.domain import holidays_data
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, SkipReason
-from refunds.domain.holidays_data import business_calendar, holiday_name, region_parts
+from refunds.domain.business_days import BusinessCalendar, SkipReason
+from refunds.domain.holidays_data import business_calendar, holiday_name
+from refunds.domain.region_days import WEEKDAYS
+from refunds.domain.regions import place, subdivisions
 from refunds.errors import CalendarNotCovered, UnknownRegion
 from tests import scaled
 from tests.conftest import ROOT
@@ -22,15 +24,15 @@ ALL = holidays.list_supported_countries(include_aliases=False)
 
 def forget():
     """Empty the caches, as in a new process."""
-    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
         cached.cache.clear()
 
 
 def test_every_code_of_the_package_is_known_exactly():
-    for country, subdivisions in ALL.items():
-        assert region_parts(country) == (country, None)
-        for subdivision in subdivisions:
-            assert region_parts(f"{country}-{subdivision}") == (country, subdivision)
+    for country in ALL:
+        assert place(country) == (country, None)
+        for subdivision in subdivisions(country):
+            assert place(f"{country}-{subdivision}") == (country, subdivision)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_every_code_of_the_package_is_known_exactly():
 )  # fmt: skip
 def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
     with pytest.raises(UnknownRegion):
-        region_parts(region)
+        place(region)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
 )  # fmt: skip
 def test_an_unknown_region_is_refused_with_a_hint(region, hint):
     with pytest.raises(UnknownRegion) as error:
-        region_parts(region)
+        place(region)
     assert hint in error.value.errors[0].detail
 
 
@@ -58,7 +60,7 @@ def test_an_unknown_region_is_refused_with_a_hint(region, hint):
 )
 def test_the_calendar_agrees_with_the_package(region):
     """Every date of several years, with the statutory week, against the package's own answer."""
-    country, subdivision = region_parts(region)
+    country, subdivision = place(region)
     years = range(2010, 2027)
     theirs = holidays.country_holidays(country, subdiv=subdivision, years=years, language="en")
     ours = business_calendar(region, "country")
@@ -104,7 +106,7 @@ def test_years_outside_the_data_are_refused(region, first, last):
 @pytest.mark.filterwarnings("ignore:Requested Holidays")
 def test_the_package_lacks_holidays_beyond_our_bounds(region):
     """Holidays are missing after the end of its lunar tables; if a release fixes that, our bound may move."""
-    country, subdivision = region_parts(region)
+    country, subdivision = place(region)
     end = holidays_data._COVERED[region][1]
 
     def names(years):
@@ -219,5 +221,5 @@ def test_the_caches_have_a_maximum_size():
     for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than fit in the cache
         for week in (WEEK, WEEKDAYS[:6], ("mon",)):
             business_calendar(country, week)
-    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays):
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
         assert len(cached.cache) <= 64

@@ -56,6 +56,8 @@ refund_due_days = 30
 vendor_name = "Example"
 page_url = "https://example.com/refunds"
 page_published_at = 2026-04-30T12:00:00Z
+without_subdivision = "any"
+period_law_days = false
 [phone]
 accepted = false
 [email]

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.domain.business_days import WEEKDAYS, BusinessCalendar, DayFlag, DayStatus, RegionDays, explained
+from refunds.domain.business_days import BusinessCalendar, DayStatus, explained
 from refunds.domain.eligibility import decide
 from refunds.domain.outcomes import Facts
 from refunds.domain.policy import PolicyVersion
+from refunds.domain.region_days import WEEKDAYS, DayFlag, RegionDays
 from refunds.domain.terms import Terms
 
 MONDAY = date(2026, 3, 2)
@@ -23,7 +24,7 @@ def day(n):
 def calendar(holidays, closures=()):
     """A calendar from that Monday on with these holidays, and these closures, entered on that Monday; by number."""
     marks = bytes(DayFlag.HOLIDAY if n in holidays else 0 for n in range(90))
-    plain = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), marks, False, "test"), WEEKDAYS[:5])
+    plain = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), marks, "test"), WEEKDAYS[:5])
     return plain.with_entered_closures((day(closed), MONDAY) for closed in closures) if closures else plain
 
 

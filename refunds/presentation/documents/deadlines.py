@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from refunds.domain.holidays_data import subdivisions
 from refunds.domain.instants import zone
+from refunds.domain.regions import subdivisions
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import (

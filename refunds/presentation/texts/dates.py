@@ -8,8 +8,8 @@ from babel import Locale
 from babel.dates import format_date, get_day_names, get_month_names, get_timezone_location
 from babel.numbers import format_decimal
 
-from refunds.domain.holidays_data import region_name
 from refunds.domain.instants import zone
+from refunds.domain.regions import region_name
 from refunds.presentation.language import LANGUAGES, language, translate, translate_number
 from refunds.service.watch import LastChange
 
@@ -59,8 +59,8 @@ def day_and_month_text(day: date) -> str:
 
 
 def region_text(region: str) -> str:
-    """The name of a region, or its code if it has none. The name of a subdivision is in its own language."""
-    return region_name(region) if "-" in region else Locale(language()).territories.get(region, region)
+    """The name of a region, or its code if it has none."""
+    return region_name(region, language()) if "-" in region else Locale(language()).territories.get(region, region)
 
 
 def month_text(month: str, form: str = "MMMM yyyy") -> str:

@@ -84,7 +84,15 @@ _VERDICT = {
 
 _NOTICE = {
     Notice.CONTACT_POINT_UNCHECKED: Message("No official contact point is known to compare with: it was not checked."),
-    Notice.NATIONWIDE_HOLIDAYS_ONLY: Message("Only nationwide holidays were counted, as no subdivision was given."),
+    Notice.REGION_AS_COUNTRY: Message(
+        "The holiday data has nothing on the named region itself: its country was counted."
+    ),
+    Notice.NATIONWIDE_HOLIDAYS_ONLY: Message(
+        "Only nationwide holidays were counted: parts of the country have others, too."
+    ),
+    Notice.CALENDAR_PROVISIONAL: Message(
+        "Part of this window is in a year whose holidays and working weekends are not decreed yet: its end may move."
+    ),
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
     Notice.NO_SERVICE_DATE: Message("No date of provision is on record."),
     Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from babel.dates import get_day_names
 
-from refunds.domain.business_days import WEEKDAYS, Week
 from refunds.domain.clauses import Mismatch, MismatchKind, mismatches
 from refunds.domain.policy import Difference, PolicyVersion
-from refunds.domain.terms import ContactChannel, JudgedBy, Terms, Texts, TimelyBy
+from refunds.domain.region_days import WEEKDAYS, Week
+from refunds.domain.terms import ContactChannel, JudgedBy, Terms, Texts, TimelyBy, WithoutSubdivision
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
 from refunds.presentation.texts.dates import business_days_text, date_text, instant_text
@@ -33,6 +34,8 @@ _LABEL = {
     "page_url": Message("Page"),
     "page_published_at": Message("Page published"),
     "texts": Message("Clause"),
+    "without_subdivision": Message("If only the country is known, the holidays count"),
+    "period_law_days": Message("Days that the law on periods adds do not count"),
 }
 _WORD: dict[Any, Message] = {
     None: Message("none"),
@@ -43,6 +46,8 @@ _WORD: dict[Any, Message] = {
     TimelyBy.SENT: Message("the time of sending"),
     JudgedBy.PROVIDED: Message("the service was provided"),
     JudgedBy.ORDERED: Message("the order was placed"),
+    WithoutSubdivision.SHARED: Message("that all its subdivisions share"),
+    WithoutSubdivision.ANY: Message("of any of its subdivisions"),
 }
 
 
@@ -74,7 +79,7 @@ def differences_data(found: Iterable[Difference], time_zone: str) -> list[dict[s
 
 
 def _plain(value: Any) -> str:
-    return translate(_WORD[value]) if isinstance(value, bool | TimelyBy | JudgedBy) else str(value)
+    return translate(_WORD[value]) if isinstance(value, StrEnum | bool) else str(value)
 
 
 def _calendar_days(number: int) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from flask import Response
 
-from refunds.domain.holidays_data import require_region
 from refunds.domain.permissions import Scope
+from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
 from refunds.presentation.serializers import decision_data
 from refunds.service import checks

@@ -11,12 +11,12 @@ from flask import Response, current_app, g, session
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
-from refunds.domain.holidays_data import require_region, subdivisions
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference, parse_request_number
+from refunds.domain.regions import require_region, subdivisions
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language

@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Response
 
-from refunds.domain.business_days import WEEKDAYS
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion, differences
+from refunds.domain.region_days import WEEKDAYS
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in

@@ -1,0 +1,84 @@
+"""The public holidays and weekends of a region as plain marks on dates, whatever their source."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import compress, count
+from typing import Literal
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+Week = tuple[str, ...] | Literal["country"]
+"""Names from `WEEKDAYS`, or `"country"`: the statutory week of the region as valid on each date."""
+
+BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
+"""The codes of dates, one letter each; a capital if only `end_week` passes over the date."""
+
+
+class DayFlag(IntEnum):
+    """What the data says about one date of a region, as bits of one byte."""
+
+    HOLIDAY = 1
+    ESTIMATED = 2
+    """A holiday whose date is not yet certain: it depends on a sighting of the moon."""
+    WORKING_WEEKEND = 4
+    """A weekend date on which the country works by decree."""
+    WEEKEND = 8
+    """Not a working day of the statutory week that is valid on this date."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDays:
+    """All covered dates of one region: `marks[i]` has the `DayFlag` bits of the date with the ordinal `first + i`.
+
+    In the years `differ` the subdivisions of the region do not all have the same public holidays. `decreed_until` is
+    the last year whose decrees on working weekends and moved holidays the data has; None if the country has none.
+    """
+
+    region: str
+    first: int
+    marks: bytes
+    data_version: str
+    differ: frozenset[int] = frozenset()
+    decreed_until: int | None = None
+
+    @property
+    def last(self) -> int:
+        """The ordinal of the last covered date."""
+        return self.first + len(self.marks) - 1
+
+    @property
+    def estimated(self) -> list[int]:
+        """The ordinals of the holidays whose dates are not yet certain, in order."""
+        return list(compress(count(self.first), self.marks.translate(_IS_ESTIMATED)))
+
+    def day_codes(self, week: Week) -> bytes:
+        """The code of each date of the region in a week, without closures."""
+        if week == "country":
+            return self.marks.translate(_COUNTRY_WEEK)
+        day_codes = bytearray(len(self.marks))
+        for weekday, name in enumerate(WEEKDAYS):
+            start = (weekday + 1 - self.first) % 7  # the ordinal 1 was a Monday
+            day_codes[start::7] = self.marks[start::7].translate(_IN_WEEK if name in week else _OFF_WEEK)
+        return bytes(day_codes)
+
+
+def _by_byte(made: Callable[[int], int]) -> bytes:
+    """A table for `bytes.translate`: the result for each byte."""
+    return bytes(map(made, range(256)))
+
+
+def _in_week(mark: int) -> int:
+    """The code of a date with this mark whose weekday is in the week."""
+    return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
+
+
+def _off_week(mark: int) -> int:
+    """The code of a date with this mark whose weekday is not in the week."""
+    return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
+
+
+_IN_WEEK = _by_byte(_in_week)
+_OFF_WEEK = _by_byte(_off_week)
+_COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & DayFlag.WEEKEND else _in_week(mark))
+_IS_ESTIMATED = _by_byte(lambda mark: bool(mark & DayFlag.ESTIMATED))

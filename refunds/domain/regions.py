@@ -1,0 +1,182 @@
+"""Regions: the codes of places, their names, and by which calendar of the `holidays` package each is counted.
+
+A region is a country (`CC`) or a part of one (`CC-PART`). Its part is the package's own code or that of ISO 3166-2.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from gettext import NullTranslations, translation
+from typing import Any, NamedTuple
+
+import holidays
+import pycountry
+from holidays.registry import COUNTRIES, EntityLoader
+
+from refunds.errors import Message, UnknownRegion
+
+_SUBDIVISIONS: Any = pycountry.subdivisions  # it carries no types
+
+
+class Place(NamedTuple):
+    """A country and the code of its subdivision, or None, exactly as the package has them."""
+
+    country: str
+    subdivision: str | None
+
+    @property
+    def region(self) -> str:
+        """The code of the region."""
+        return f"{self.country}-{self.subdivision}" if self.subdivision else self.country
+
+
+_NO_PLACES = {
+    "BE": frozenset({"Flemish", "French", "German"}),
+    "FR": frozenset({"Zone A", "Zone B", "Zone C"}),
+    "NL": frozenset({"Midden", "Noord", "Zuid"}),
+}
+"""What the package has among subdivisions that is none: communities of a language and zones of school holidays."""
+
+_SAME_PLACE = {
+    "BQ-BO": "BQ-BON",
+    "BQ-SA": "BQ-SAB",
+    "BQ-SE": "BQ-STA",
+    "CN-HK": "HK",
+    "CN-MO": "MO",
+    "CN-TW": "TW",
+    "IT-23": "IT-AO",
+    "NL-AW": "AW",
+    "NL-BQ1": "BQ-BON",
+    "NL-BQ2": "BQ-SAB",
+    "NL-BQ3": "BQ-STA",
+    "NL-CW": "CW",
+    "NL-SX": "SX",
+}
+"""Codes of ISO 3166-2 for places that the package has under another code, because ISO 3166-1 has them as countries."""
+
+
+@lru_cache(maxsize=8192)
+def place(region: str) -> Place:
+    """The place by whose calendar a region is counted.
+
+    That is its own if the package has one, else that of the larger part that it belongs to, else that of its country.
+    Raises `UnknownRegion` if it is none, or not spelt exactly.
+    """
+    country, dash, part = region.partition("-")
+    if country in countries() and not dash:
+        return Place(country, None)
+    if country in countries():
+        if part in subdivisions(country):
+            return Place(country, part)
+        if iso := _iso(region):
+            return place(_SAME_PLACE.get(region) or iso.parent_code or country)
+    raise UnknownRegion(_unknown(country, _meant(region)))
+
+
+def place_before_iso(region: str) -> Place:
+    """The place of a region in decisions by the first editions of the rules, which knew the package's codes alone.
+
+    It is the country if the package does not know the region any more. Raises `UnknownRegion` if it does not know that.
+    """
+    country, _, part = region.partition("-")
+    if country not in countries():
+        raise UnknownRegion(_unknown(country, _meant(region)))
+    return Place(country, part if part in _entity(country).subdivisions else None)
+
+
+def still_known(region: str) -> str:
+    """A region, or its country if the region is not known any more since it was stored."""
+    try:
+        place(region)
+    except UnknownRegion:
+        return region.partition("-")[0]
+    return region
+
+
+def require_region(region: str, pointer: str) -> None:
+    """Raise `UnknownRegion` at `pointer` if there is no such region."""
+    try:
+        place(region)
+    except UnknownRegion as error:
+        raise error.under(pointer) from None
+
+
+@cache
+def countries() -> frozenset[str]:
+    """The codes of all countries that the package has."""
+    return frozenset(EntityLoader.get_country_codes(include_aliases=False))
+
+
+@cache
+def subdivisions(country: str) -> tuple[str, ...]:
+    """The codes of a known country's subdivisions that have a calendar, without the country's code."""
+    return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))
+
+
+def region_name(region: str, language: str) -> str:
+    """The name of a subdivision in a language if it is known, else in the country's own; else the region's code."""
+    country, _, part = region.partition("-")
+    if iso := _iso(region):
+        return _translations(language).gettext(iso.name).partition(" [")[0]
+    aliases = _entity(country).subdivisions_aliases if country in countries() else {}
+    return max((name for name, code in aliases.items() if code == part), key=len, default=part or region)
+
+
+def _entity(country: str) -> Any:
+    return getattr(holidays, country)
+
+
+def _iso(region: str) -> Any:
+    """The entry of a subdivision in ISO 3166-2; None if there is none."""
+    found = _SUBDIVISIONS.get(code=region)
+    return found if found and found.code == region else None  # it takes small letters, too
+
+
+@cache
+def _translations(language: str) -> NullTranslations:
+    return translation("iso3166-2", pycountry.LOCALES_DIR, [language], fallback=True)
+
+
+@cache
+def _country_aliases() -> Mapping[str, str]:
+    """Names that the package also accepts, with the code of each: DEU and GERMANY are DE."""
+    return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
+
+
+def _meant(region: str) -> str | None:
+    """The region that was probably meant: it is spelt otherwise, or called by its name."""
+    named, _, part = region.replace("_", "-").partition("-")
+    country = _country_aliases().get(named.strip().upper())
+    if country is None or not part:
+        return country
+    return next((f"{country}-{code}" for code, name in _spellings(country) if name.casefold() == part.casefold()), None)
+
+
+def _spellings(country: str) -> Iterator[tuple[str, str]]:
+    """The codes of a country's parts, each with itself and with each of its names."""
+    parts = subdivisions(country)
+    yield from zip(parts, parts, strict=True)
+    yield from ((code, name) for name, code in _entity(country).subdivisions_aliases.items() if code in parts)
+    for iso in _SUBDIVISIONS.get(country_code=country) or ():
+        code = iso.code.partition("-")[2]
+        yield from ((code, code), (code, iso.name))
+
+
+def _unknown(country: str, meant: str | None) -> Message:
+    """What is wrong with a region, and what to write."""
+    if country not in countries() and meant:
+        return Message(
+            "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",
+            hint=meant,
+        )
+    if country not in countries():
+        return Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
+    if meant and meant != country:
+        return Message("unknown subdivision of %(country)s: did you mean %(meant)s?", country=country, meant=meant)
+    codes = "|".join(subdivisions(country))
+    if not codes:
+        return Message("unknown subdivision of %(country)s: use %(country)s or its code of ISO 3166-2", country=country)
+    return Message(
+        "unknown subdivision of %(country)s: use %(country)s, one of %(country)s-(%(codes)s) or its code of ISO 3166-2",
+        country=country,
+        codes=codes,
+    )
