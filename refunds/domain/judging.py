@@ -42,9 +42,8 @@ def judge(
     contact_version = policy.in_force(facts.received_at).what_if(terms)
     if facts.contact_point is not None:
         assert facts.channel
-        point = spelt(
-            "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
-        )
+        country = contact_points.country_of(version.terms.region)
+        point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
         facts = replace(facts, contact_point=point)
     calendar = (_calendar_of_order if of_order else calendar_of)(version, region)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
@@ -161,4 +160,4 @@ def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     try:
         return spell(*arguments)
     except Unfit as error:
-        raise InvalidInput([FieldError(pointer, error.detail)]) from None
+        raise InvalidInput([FieldError(pointer, error.detail, error.code)]) from None
