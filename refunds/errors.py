@@ -43,10 +43,10 @@ def any_of(names: Iterable[str]) -> str:
 
 
 class Unfit(ValueError):
-    """A text is not what is expected; `detail` says what that is."""
+    """A text is not what is expected; `detail` says what that is, and `code` is that of its field error."""
 
-    def __init__(self, detail: Message) -> None:
-        self.detail = detail
+    def __init__(self, detail: Message, code: str = "invalid") -> None:
+        self.detail, self.code = detail, code
         super().__init__(detail)
 
 

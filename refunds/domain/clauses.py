@@ -14,6 +14,7 @@ import phonenumbers
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.region_days import WEEKDAYS
+from refunds.domain.regions import country_of
 from refunds.domain.terms import Terms
 
 
@@ -188,7 +189,7 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)
     points = {
-        Channel.PHONE: _numbers(text, terms.country),
+        Channel.PHONE: _numbers(text, country_of(terms.region)),
         Channel.EMAIL: {a: a.lower() for a in _ADDRESS.findall(text)},
     }
     words = {channel: mention.search(text) for channel, mention in _MENTION.items()}

@@ -1,6 +1,7 @@
 """Channels, and the one spelling of each telephone number and e-mail address."""
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 
 import phonenumbers
@@ -8,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from refunds.errors import Message, Unfit
 
-_DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}|\(0[0-9 ()./-]{1,30}")
+_DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{0,30}|\([0-9 ()./-]{1,31}")
 
 LONGEST_NUMBER = len("+") + 15
 """Source: ITU-T E.164, section 6."""
@@ -57,19 +58,36 @@ def _number(text: str, country: str | None) -> str:
             spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
             if len(spelt) <= LONGEST_NUMBER:
                 return spelt
-    raise Unfit(Message("must be a telephone number, such as +493012345678"))
+    raise Unfit(Message("must be a telephone number with its country code, such as +493012345678"))
 
 
 def customers_detail(text: str, country: str | None = None) -> str:
     """A customer's telephone number or e-mail address in its one spelling; `country` as in `canonical`.
 
-    Raises `Unfit` if it is neither, or if no such number can exist.
+    Raises `Unfit` if it is neither, or if no such number can exist. Its detail then names the country that a number
+    without a country code was read for; without a `country`, such a number is always refused.
     """
     channel = Channel.EMAIL if "@" in text else Channel.PHONE
-    try:
+    is_national = channel is Channel.PHONE and not text.startswith("+")
+    with suppress(Unfit):
         spelt = canonical(channel, text, country)
-    except Unfit:
-        spelt = ""
-    if not spelt or (channel is Channel.PHONE and not phonenumbers.is_possible_number(phonenumbers.parse(spelt))):
-        raise Unfit(Message("must be a telephone number with its country code, or an e-mail address"))
-    return spelt
+        if channel is Channel.EMAIL or _can_exist(spelt, whole=is_national):
+            return spelt
+    if country and is_national and _DIALLED.fullmatch(text):
+        detail = Message(
+            "must be a telephone number that can exist in %(country)s, or be written with its country code, as in "
+            "+43 664 1234567",
+            country=country,
+        )
+        raise Unfit(detail, "impossible_number")
+    raise Unfit(
+        Message("must be a telephone number with its country code, as in +43 664 1234567, or an e-mail address")
+    )
+
+
+def _can_exist(spelt: str, *, whole: bool) -> bool:
+    """Whether there can be a number; `whole`: not if it can only be dialled nearby, for want of its area code."""
+    number = phonenumbers.parse(spelt)
+    if whole:
+        return phonenumbers.is_possible_number_with_reason(number) is phonenumbers.ValidationResult.IS_POSSIBLE
+    return phonenumbers.is_possible_number(number)

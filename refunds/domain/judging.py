@@ -13,7 +13,7 @@ from refunds.domain.holidays_data import FIRST_DAY_RULES, FIRST_EDITIONS, DayRul
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.domain.regions import require_region, still_known
+from refunds.domain.regions import country_of, require_region, still_known
 from refunds.domain.terms import Terms
 from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
 
@@ -43,9 +43,8 @@ def judge(
     contact_version = policy.in_force(facts.received_at).what_if(terms)
     if facts.contact_point is not None:
         assert facts.channel
-        point = spelt(
-            "/contact_point", contact_points.canonical, facts.channel, facts.contact_point, version.terms.country
-        )
+        country = country_of(version.terms.region)
+        point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
         facts = replace(facts, contact_point=point)
     named = _named(version, region)
     # The data may have lost the region since the order was registered, or the version published.
@@ -157,4 +156,4 @@ def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     try:
         return spell(*arguments)
     except Unfit as error:
-        raise InvalidInput([FieldError(pointer, error.detail)]) from None
+        raise InvalidInput([FieldError(pointer, error.detail, error.code)]) from None

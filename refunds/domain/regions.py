@@ -36,22 +36,40 @@ _NO_PLACES = {
 }
 """What the package has among subdivisions that is none: communities of a language and zones of school holidays."""
 
-_SAME_PLACE = {
+_ALSO_COUNTRIES = {
+    f"{country}-{part}": part
+    for country, parts in (
+        ("CN", ("HK", "MO", "TW")),
+        ("FR", ("BL", "MF", "NC", "PF", "PM", "TF", "WF")),
+        ("NL", ("AW", "CW", "SX")),
+        ("US", ("AS", "GU", "MP", "PR", "UM", "VI")),
+    )
+    for part in parts
+} | {
+    "FI-01": "AX",
+    "FR-971": "GP",
+    "FR-972": "MQ",
+    "FR-973": "GF",
+    "FR-974": "RE",
+    "FR-976": "YT",
+    "NL-BQ1": "BQ",
+    "NL-BQ2": "BQ",
+    "NL-BQ3": "BQ",
+    "NO-21": "SJ",
+    "NO-22": "SJ",
+}
+"""Parts of a country in ISO 3166-2 that have an entry of their own in ISO 3166-1."""
+
+_OTHER_CODES = {
     "BQ-BO": "BQ-BON",
     "BQ-SA": "BQ-SAB",
     "BQ-SE": "BQ-STA",
-    "CN-HK": "HK",
-    "CN-MO": "MO",
-    "CN-TW": "TW",
     "IT-23": "IT-AO",
-    "NL-AW": "AW",
     "NL-BQ1": "BQ-BON",
     "NL-BQ2": "BQ-SAB",
     "NL-BQ3": "BQ-STA",
-    "NL-CW": "CW",
-    "NL-SX": "SX",
 }
-"""Codes of ISO 3166-2 for places that the package has under another code, because ISO 3166-1 has them as countries."""
+"""Codes of ISO 3166-2 for places that the package has under another code."""
 
 
 @lru_cache(maxsize=8192)
@@ -68,8 +86,13 @@ def place(region: str) -> Place:
         if part in subdivisions(country):
             return Place(country, part)
         if iso := _iso(region):
-            return place(_SAME_PLACE.get(region) or iso.parent_code or country)
+            return place(_OTHER_CODES.get(region) or _ALSO_COUNTRIES.get(region) or iso.parent_code or country)
     raise UnknownRegion(_unknown(country, _meant(region)))
+
+
+def country_of(region: str) -> str:
+    """The code of a region's country, or of the region if that has its own: its telephone numbers are dialled so."""
+    return _ALSO_COUNTRIES.get(region) or region.partition("-")[0]
 
 
 def place_before_iso(region: str) -> Place:

@@ -146,7 +146,7 @@ class Terms:
 
     @property
     def country(self) -> str:
-        """The country of the policy's region, in two letters; its telephone numbers need no country code."""
+        """The country of the policy's region, in two letters."""
         return self.region[:2]
 
     def channel(self, channel: Channel) -> ContactChannel:

@@ -50,7 +50,7 @@ def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> A
     try:
         return read(value)
     except Unfit as error:
-        raise does_not_fit(error.detail) from None
+        raise does_not_fit(error.detail, error.code) from None
 
 
 class Instant(_Strict, fields.DateTime):

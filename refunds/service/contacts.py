@@ -13,6 +13,8 @@ from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.domain.records import ASKING, Contact, Intent, Order, PromiseCause
+from refunds.domain.regions import country_of
+from refunds.domain.terms import Terms
 from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
@@ -168,8 +170,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
-        country = own.version.terms.country
-        from_detail = judging.spelt("/from_detail", contact_points.customers_detail, from_detail, country)
+        from_detail = customers_detail("/from_detail", from_detail, locked.order, own.version.terms)
     return Contact(
         contact_id=f"con_{ULID()}",
         order_id=locked.order.order_id,
@@ -190,6 +191,16 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         superseded_by=None,
         request_number=entry.request_number,
     )
+
+
+def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str:
+    """The number or address of an order's customer in its one spelling.
+
+    A number without a country code is one of the country of the order's region, also if the policy does not follow
+    that, or else of the policy's. Raises `InvalidInput` at `pointer` if it is neither, or no such number can exist.
+    """
+    country = country_of(order.region or terms.region)
+    return judging.spelt(pointer, contact_points.customers_detail, text, country)
 
 
 def require_possible_times(

@@ -193,8 +193,8 @@ def _spelt(uow: UnitOfWork, contact: Contact, channel: Channel, to: str) -> str 
     Raises `InvalidInput` if it is nothing that the channel leads to.
     """
     then = contact.outcome
-    country = uow.policies[then.policy].version(then.version).terms.country
-    spelt = judging.spelt("/to", contact_points.customers_detail, to, country)
+    terms = uow.policies[then.policy].version(then.version).terms
+    spelt = contacts.customers_detail("/to", to, uow.orders.get(contact.order_id), terms)
     judging.spelt("/to", contact_points.canonical, channel, spelt)
     return None if spelt == contact.from_detail else spelt
 

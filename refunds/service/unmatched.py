@@ -7,6 +7,7 @@ from ulid import ULID
 from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
 from refunds.domain.records import Contact
+from refunds.domain.regions import country_of
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.service import contacts
@@ -17,14 +18,14 @@ from refunds.storage.unit_of_work import UnitOfWork
 def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContact:
     """Record a contact whose order is not known; it is open until it is matched or resolved.
 
-    `order_hint` is what the customer said of the order. Numbers are read as in the country of the default policy.
-    Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, or a number or address is
-    not one.
+    `order_hint` is what the customer said of the order. It is not known where the customer is, so their number needs
+    its country code; the vendor's is read as in the country of the default policy. Raises `InvalidInput` if a time is
+    in the future, in the wrong order or over a year ago, or a number or address is not one.
     """
     received_at = new.received_at or uow.now
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
     contacts.require_possible_times(too_early, new.sent_at, received_at, uow.now)
-    country = uow.policies[uow.policies.default].current(uow.now).terms.country
+    country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
     contact = UnmatchedContact(
         unmatched_id=f"unm_{ULID()}",
@@ -38,8 +39,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
         recorded_by=uow.principal.actor,
         contact_point=new.contact_point and judging.spelt("/contact_point", at_channel, new.contact_point, country),
         order_hint=order_hint,
-        from_detail=new.from_detail
-        and judging.spelt("/from_detail", contact_points.customers_detail, new.from_detail, country),
+        from_detail=new.from_detail and judging.spelt("/from_detail", contact_points.customers_detail, new.from_detail),
         ticket_ref=new.ticket_ref,
         note=new.note,
         is_open=True,

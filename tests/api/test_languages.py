@@ -44,7 +44,7 @@ REQUESTS = {
     "channel": ("POST", CHECKS, {"json": {"service_provided_at": None, "channel": "fax"}}),
     "region": ("POST", CHECKS, {"json": {"service_provided_at": None, "region": "DEU"}}),
     "subdivision": ("POST", CHECKS, {"json": {"service_provided_at": None, "region": "DE-XX"}}),
-    "no subdivisions": ("POST", CHECKS, {"json": {"service_provided_at": None, "region": "MT-01"}}),
+    "no subdivisions": ("POST", CHECKS, {"json": {"service_provided_at": None, "region": "MT-XX"}}),
     "policy": ("POST", CHECKS, {"json": {"service_provided_at": None, "policy": "other"}}),
     "terms": (
         "POST",

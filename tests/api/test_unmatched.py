@@ -11,7 +11,7 @@ from tests.api.conftest import IN_TIME, LATE, places, slug
 CARD = "4111 1111 1111 1111"
 PERSONAL = {
     "order_hint": "the blue one, order 4711?",
-    "from_detail": "089 123456",
+    "from_detail": "+49 89 123456",
     "note": "furious",
     "ticket_ref": "T-471147",
 }

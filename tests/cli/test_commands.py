@@ -110,7 +110,10 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         (f"{BRAND}version 1", ["not a TOML file"]),
         (f"{BRAND}closures = {'[' * 20_000}", ["not a TOML file"]),
         (f"{BRAND}effective_from = 0001-01-01T00:00:00+23:59", ["effective_from: no such instant"]),
-        (f"{BRAND}[phone]\npoints = ['030 123456']", ["phone/points/0: must be a telephone number"]),
+        (
+            f"{BRAND}[phone]\npoints = ['030 123456']",
+            ["phone/points/0: must be a telephone number with its country code"],
+        ),
         ("\udcff", ["is not UTF-8 text"]),
         ("x = 1", ["policy: ", "version: ", "x: unknown term"]),
         ('policy = "virtual-numbers"\nversion = 2', ["effective_from: is required"]),

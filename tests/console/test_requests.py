@@ -246,6 +246,27 @@ def test_an_invalid_detail_is_kept_and_explained(site, agent, field, typed, mess
     assert site.active(order) is None
 
 
+def test_a_number_without_a_country_code_is_one_of_the_orders_country_and_shown_as_it_was_read(site, agent):
+    order = site.register(region="AT", service_provided_at=None)
+    page = agent.press(answer(agent, order), "Cancel this order")
+    agent.press(page, "Cancel the order now", from_detail="0664 1234567")
+    assert agent.get(f"/console/contacts/{site.contact(order).contact_id}").facts["From"] == "+436641234567"
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [("en", "one of this country: Austria."), ("de", "Nummer dieses Landes gelesen: Österreich.")],
+)
+def test_a_number_that_cannot_exist_there_is_explained_with_the_name_of_the_country(site, language, message):
+    browser = site.browser(Role.AGENT, language)
+    page = browser.get(f"/console/orders/{site.register(region='AT')}/record")
+    form = next(one for one in page.forms if "from_detail" in one.names)
+    page = browser.submit(form, from_detail="1")
+    assert (page.status, page.errors.keys()) == (422, {"from_detail"})
+    assert message in page.errors["from_detail"]
+    assert "+43 664 1234567" in page.errors["from_detail"]
+
+
 @pytest.mark.parametrize("number", [CARD, CARD.replace(" ", "-"), "\uff14" + CARD[1:], IBAN])
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_payment_data_is_refused_with_an_explanation_and_shown_only_in_its_field(site, number, language):

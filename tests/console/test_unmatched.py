@@ -54,6 +54,15 @@ def test_a_form_that_does_not_fit_keeps_what_was_typed(site, agent):
     assert agent.press(page, "Record", received_at="8:05").facts["Received"].endswith("08:05 (Berlin time)")
 
 
+def test_a_number_needs_its_country_code_because_no_order_says_where_the_customer_is(site, agent):
+    page = begun(agent)
+    assert "with + and its country code" in page.text
+    page = agent.press(page, "Record", from_detail="0171 1234567")
+    assert page.errors["from_detail"].startswith("Write a telephone number with + and its country code")
+    page = agent.press(page, "Record", from_detail="+49 171 1234567")
+    assert page.facts["From"] == "+491711234567"
+
+
 def test_it_is_recorded_once_however_often_the_form_is_sent(agent):
     page = begun(agent)
     first, second = (agent.press(page, "Record", note="once") for _ in range(2))

@@ -205,7 +205,7 @@ def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
 
 def _unmatched(agent: FlaskClient) -> None:
     """Contacts recorded before their orders are known: one is matched, one resolved, and one left open."""
-    call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "089 1234567"}
+    call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "+49891234567"}
     kept = [_send(agent, "POST", "/v1/contacts", call)["unmatched_id"] for _ in range(3)]
     _send(agent, "PUT", f"/v1/contacts/{kept[0]}/order", {"order_id": "A-1"})
     _send(agent, "PUT", f"/v1/unmatched-contacts/{kept[1]}/resolution", {"reason": "Ein anderer Shop."})

@@ -12,6 +12,7 @@ from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
 from refunds.presentation.language import translate
+from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
 from refunds.service.demonstration import Shows
 
@@ -59,7 +60,7 @@ NAMES: Mapping[str, Message] = {
 """The names of codes."""
 
 _MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, yesterday 17:40, or 14:05 for today.")
-_POINT = Message("Write a telephone number with + and its country code, or an e-mail address.")
+_POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
 _EXPECTED: Mapping[str, Message] = {
     "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
     "received_at": _MOMENT,
@@ -113,6 +114,10 @@ _WRONG: Mapping[str, Message] = {
         "e-mail that shows it."
     ),
     "ambiguous_region": Message("That could be a country, or a part of this one: write a part as in DE-BY."),
+    "impossible_number": Message(
+        "There is no such number. Without a country code it is read as one of this country: %(country)s. Write it with "
+        "+ and its country code, as in +43 664 1234567."
+    ),
     "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
@@ -124,11 +129,14 @@ _WRONG: Mapping[str, Message] = {
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
 
-    If neither is known, general advice. The name is the last step of its pointer.
+    If neither is known, general advice. The name is the last step of its pointer. A country in its detail is named.
     """
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
-    return translate(_WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW)
+    text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
+    if code == "impossible_number":
+        return translate(text, country=region_text(str(field_error.detail.values["country"])))
+    return translate(text)
 
 
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")

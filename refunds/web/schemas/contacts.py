@@ -42,12 +42,21 @@ class ContactDetailsSchema(StrictSchema):
         metadata={"description": "When it was sent, if that is known. Of a withdrawal, this time counts."},
     )
     contact_point = Line(
-        254, allow_none=True, metadata={"description": "The vendor's number or address that the customer used."}
+        254,
+        allow_none=True,
+        metadata={
+            "description": "The vendor's number or address that the customer used. A number without its country code "
+            "is read as one of the country of the policy's region."
+        },
     )
     from_detail = Line(
         254,
         allow_none=True,
-        metadata={"description": "The customer's telephone number or e-mail address. Personal: stored encrypted."},
+        metadata={
+            "description": "The customer's telephone number or e-mail address. A number without its country code is "
+            "read as one of the country of the order's region or, if it names none, of the policy's. Personal: stored "
+            "encrypted."
+        },
     )
     ticket_ref = Line(
         100,
@@ -96,8 +105,8 @@ class AcknowledgementRequestSchema(StrictSchema):
         254,
         allow_none=True,
         metadata={
-            "description": "The telephone number or e-mail address, if it is not the contact's `from_detail`. "
-            "Personal: stored encrypted."
+            "description": "The telephone number or e-mail address, if it is not the contact's `from_detail`. It is "
+            "read as that is. Personal: stored encrypted."
         },
     )
     given_at = Instant(allow_none=True, metadata={"description": "When, not before the contact. Default: now."})

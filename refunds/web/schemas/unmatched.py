@@ -20,6 +20,14 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
         200, required=True, metadata={"description": "What the customer said of the order, as it was said. Personal."}
     )
     intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
+    from_detail = Line(
+        254,
+        allow_none=True,
+        metadata={
+            "description": "The customer's telephone number, with its country code because no order says where they "
+            "are, or e-mail address. Personal: stored encrypted."
+        },
+    )
 
 
 class MatchRequestSchema(StrictSchema):
