@@ -136,7 +136,10 @@ def subdivisions(country: str) -> tuple[str, ...]:
 
 
 def region_name(region: str, language: str) -> str:
-    """The name of a subdivision in a language if it is known, else in the country's own; else the region's code."""
+    """The name of a subdivision in German if it has one, and `language` is that, else in the country's own.
+
+    It is the code of the region if neither is known.
+    """
     country, _, part = region.partition("-")
     if iso := _iso(region):
         return _translations(language).gettext(iso.name).partition(" [")[0]
@@ -156,7 +159,8 @@ def _iso(region: str) -> Any:
 
 @cache
 def _translations(language: str) -> NullTranslations:
-    return translation("iso3166-2", pycountry.LOCALES_DIR, [language], fallback=True)
+    # Only a few names are translated to English, so that one country would have both.
+    return translation("iso3166-2", pycountry.LOCALES_DIR, [language] if language != "en" else (), fallback=True)
 
 
 @cache

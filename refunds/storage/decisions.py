@@ -123,7 +123,7 @@ def dump_decision(decision: RecordedDecision) -> str:
     if decision.promise is None:
         del facts["promise"]  # as in decisions from before promises
     for name in _ONLY_IF_SET:
-        if not facts[name]:
+        if facts[name] in (False, None):
             del facts[name]
     if decision.edition == 1:
         del facts["edition"]

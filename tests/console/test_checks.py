@@ -96,7 +96,7 @@ def test_an_unknown_number_is_kept_and_a_check_by_date_is_offered(site, agent):
 def test_an_order_without_a_number_is_checked_by_date_and_region(agent):
     page = agent.press(agent.get("/console/"), "Check by date", provided_on="2.4.2026", region="DE-BY")
     assert (page.status, page.h1, page.path) == (200, UNTIL, "/console/days")
-    assert "Without an order number · Bavaria" in page.text
+    assert "Without an order number · Bayern" in page.text
     buttons = {button for form in page.forms for button in form.buttons}
     assert "An order can be cancelled once billing has registered it." in page.text
     assert "Record it without its order" in buttons
