@@ -83,8 +83,10 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     policy = policies[outcome.policy]
     version, contact_version = policy.version(outcome.version), policy.version(recorded.contact_version)
     terms = version.terms
-    rules = FIRST_DAY_RULES if recorded.edition in FIRST_EDITIONS else _rules(terms)
-    calendar = business_calendar(still_known(outcome.region), terms.business_week, terms.end_week, rules)
+    region, rules = outcome.region, FIRST_DAY_RULES
+    if recorded.edition not in FIRST_EDITIONS:
+        region, rules = still_known(region), _rules(terms)
+    calendar = business_calendar(region, terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
         recorded.facts,
