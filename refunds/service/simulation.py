@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import orjson
@@ -19,7 +19,7 @@ from refunds.domain.eligibility import Decision, decide
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
-from refunds.domain.regions import require_region
+from refunds.domain.regions import require_region, still_known
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.service.cases import Case, Cases
@@ -118,7 +118,7 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._calendars = cache(partial(judging.calendar_of, found.draft))
+        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
@@ -141,7 +141,7 @@ class _Judging:
 
     def _compare(self, row: Row, count: int) -> None:
         """Compare the windows of `count` orders like this one; they are undecided if either cannot be judged."""
-        provided, ordered, region = row["service_provided_at"], row["ordered_at"], row["region"]
+        provided, ordered, region = row["service_provided_at"], row["ordered_at"], _known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
             before = judging.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
@@ -205,6 +205,11 @@ class _Orders:
 
     row: Row
     count: int
+
+
+def _known(region: str | None) -> str | None:
+    """The region of an order, or its country if the data has lost it since the order was registered."""
+    return region and still_known(region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
