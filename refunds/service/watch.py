@@ -121,12 +121,18 @@ def data_now() -> str:
     return f"holidays {HOLIDAYS_VERSION}, tzdata {TZDATA_VERSION}, rules {EDITION}"
 
 
-def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
+def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
     """Fill in missing promises; then, if the data is not what the journal last saw, compare all open promises with it.
 
-    Each batch is an exclusive write, so that instances that start at once do not do it twice; it can be interrupted and
-    repeated. Older data than the journal's is not compared, because what it knows less of is not longer.
+    One instance at a time does so; one that waits for another calls `waits` once, and mostly finds it done. It can be
+    interrupted and repeated, and each batch is an exclusive write, so that nothing is done twice even if a turn is
+    lost. Older data than the journal's is not compared, because what it knows less of is not longer.
     """
+    with store.one_at_a_time(waits):
+        return _watch(store, progress)
+
+
+def _watch(store: Store, progress: ProgressCallback) -> Watched:
     filled, now = _fill(store, progress), data_now()
     with store.read(COMMAND_LINE) as uow:
         last, policies_at = last_change(uow), events.head(uow.tx).policies_at
