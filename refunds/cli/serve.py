@@ -34,6 +34,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 30
 """Seconds that a request under way gets to finish when the service stops."""
 
+WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
+
 
 @click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
@@ -76,7 +78,7 @@ def prepare(store: Store) -> None:
     with progress() as shown:
         if numbered := contacts.number_all(store, shown):
             _say(f"{numbered} contacts of an earlier version got their request numbers.")
-        _show_watched(watch(store, shown))
+        _show_watched(watch(store, shown, lambda: _say(WAITS)))
 
 
 def _say(text: str) -> None:

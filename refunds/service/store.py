@@ -5,7 +5,7 @@ about them.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -105,6 +105,10 @@ class Store:
             self._write_checkpoint(checkpoint)
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is committed, even if this fails
                 idempotency.forget_expired(tx, uow.now)
+
+    def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
+        """A block that one instance at a time is in, as `Engine.one_at_a_time` has it; opens the store."""
+        return self.open()[0].one_at_a_time(waits)
 
     def checkpoint(self) -> None:
         """Write a checkpoint of the journal as it is now, unless the journal is empty.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -27,7 +27,7 @@ from refunds.errors import RefundsError, StorageUnavailable
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
-from refunds.storage import Row, events
+from refunds.storage import Row
 from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
@@ -121,22 +121,27 @@ def data_now() -> str:
     return f"holidays {HOLIDAYS_VERSION}, tzdata {TZDATA_VERSION}, rules {EDITION}"
 
 
-def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
+def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
     """Fill in missing promises; then, if the data is not what the journal last saw, compare all open promises with it.
 
-    Each batch is an exclusive write, so that instances that start at once do not do it twice; it can be interrupted and
-    repeated. Older data than the journal's is not compared, because what it knows less of is not longer.
+    One instance at a time does so; one that waits for another calls `waits` once, and mostly finds it done. It can be
+    interrupted and repeated, and each batch is an exclusive write, so that nothing is done twice even if a turn is
+    lost. Older data than the journal's is not compared, because what it knows less of is not longer.
     """
-    filled, now = _fill(store, progress), data_now()
+    with store.one_at_a_time(waits):
+        return _watch(store, progress)
+
+
+def _watch(store: Store, progress: ProgressCallback) -> Watched:
+    now = data_now()
     with store.read(COMMAND_LINE) as uow:
-        last, policies_at = last_change(uow), events.head(uow.tx).policies_at
-        # By an instance with older data that was still running.
-        otherwise = last is not None and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION)
-    if last and (last.now == now or last.is_newer):
-        if otherwise and not last.is_newer:
-            _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
-        elif policies_at > last.position:  # the process may have been killed before it extended the windows
-            extend(store, progress=progress)
+        last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
+        is_known = last is not None and (last.now == now or last.is_newer)
+        cause = _cause(uow, last) if last and is_known else None
+    filled = _fill(store, progress) if is_any_unpromised else 0
+    if last and is_known:
+        if cause:
+            _lengthen(store, COMMAND_LINE, cause, progress)
         return Watched(last.now, now, filled, older=last.is_newer)
     kept = _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
@@ -148,6 +153,17 @@ def watch(store: Store, progress: ProgressCallback = silently) -> Watched:
             data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
             uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
     return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
+
+
+def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
+    """Why open windows are to be compared although the journal has seen data like this, or newer; None if they are not.
+
+    An instance with older data that was still running may have promised since; the process that changed policies may
+    have been killed before it extended the windows.
+    """
+    if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
+        return PromiseCause.CALENDAR_CHANGED
+    return PromiseCause.POLICY_CHANGED if uow.policies.position > last.position else None
 
 
 def extend(store: Store, principal: Principal = COMMAND_LINE, progress: ProgressCallback = silently) -> None:
@@ -201,33 +217,40 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
     Nothing is stored.
     """
-    comparison, done = _Comparison(uow), 0
-    place: list[Any] = []
-    while rows := uow.promises.open_after(uow.now - ENDED, *place, limit=STEP):
+    comparison, done, rows = _Comparison(uow), 0, _open(uow, uow.now)
+    while rows:
         yield from comparison.changes(rows)
-        place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
+        done += len(rows)
         progress("open windows", done, done)
+        rows = _open(uow, uow.now, rows[-1])
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
     """Promise every open window that ends later now, for a cause; the number of those that keep what was told."""
     kept = done = 0
-    place: list[Any] = []
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
-    while True:
-        with store.read(COMMAND_LINE) as uow:
-            rows = uow.promises.open_after(now - ENDED, *place, limit=STEP)
-        if not rows:
-            return kept
+        rows = _open(uow, now)
+    while rows:
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
             _write(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
         again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
         kept += sum(change.is_kept and change.order_id not in again for change in found)
-        place, done = [rows[-1]["deadline"], rows[-1]["order_id"]], done + len(rows)
+        done += len(rows)
         progress("open windows", done, done)
+        if len(rows) < STEP:
+            break
+        with store.read(COMMAND_LINE) as uow:
+            rows = _open(uow, now, rows[-1])
+    return kept
+
+
+def _open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
+    """The next open promises after that of a row, or the first; fewer than `STEP` are the last."""
+    place = (after["deadline"], after["order_id"]) if after else ()
+    return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
@@ -279,10 +302,10 @@ class _Comparison:
         facts = Facts(service_provided_at=provided, received_at=provided)
         try:
             policy, at = self._policies[row["policy"]], None if ordered is None else instant(ordered)
-            today, stands = (
-                judging.judge(policy, facts, at, row["region"], promise=promise, of_order=True).deadline
-                for promise in (None, told)
-            )
+            decide = partial(judging.judge, policy, facts, at, row["region"], of_order=True)
+            decision = decide(promise=told)
+            # If nothing is laid over today's window, that is the one that stands.
+            today, stands = (decide() if decision.kept else decision).deadline, decision.deadline
         except RefundsError:
             return None, row["deadline"]
         assert stands

@@ -9,7 +9,7 @@ unmatched contact, sign-in attempts by name, a user, the head of the journal. A 
 by customer, in the order of the customers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -62,6 +62,12 @@ class Engine(Protocol):
 
         Raises `RuntimeError` instead of committing if a statement failed in the block. Only one `exclusive` write runs
         at a time, across all processes.
+        """
+
+    def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
+        """A block that one instance at a time is in, if the database is one of several; ordinary writes go on.
+
+        If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
         """
 
     def close(self) -> None:

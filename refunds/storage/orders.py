@@ -53,6 +53,11 @@ _INDEXED = {
 _FEW = 500
 """Fewer orders in such a state are all found and sorted for each page; more are sought in the order of the page."""
 
+_UNPROMISED = (
+    "service_provided_at IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM promises WHERE promises.order_id = orders.order_id AND is_current = 1)"
+)
+
 _STANDING = (
     f"SELECT orders.order_id AS asked, {PROMISES.columns}, {_REQUESTED} AS requested,"  # noqa: S608
     f" (SELECT state FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}) AS cancelled"
@@ -202,11 +207,14 @@ class Orders(OfOrders[Order]):
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
+    def is_any_without_promise(self) -> bool:
+        """Whether `without_promise` finds any order; unlike that, it needs no write."""
+        return bool(self._tx.one(f"SELECT 1 AS found FROM orders WHERE {_UNPROMISED} LIMIT 1"))  # noqa: S608
+
     def without_promise(self, after: str, limit: int) -> list[Order]:
         """Up to `limit` orders after an id that have a service date and no promise, locked, without personal fields."""
         sql = (
-            f"SELECT {ORDERS.columns} FROM orders WHERE order_id > :after AND service_provided_at IS NOT NULL"  # noqa: S608
-            " AND NOT EXISTS (SELECT 1 FROM promises WHERE promises.order_id = orders.order_id AND is_current = 1)"
+            f"SELECT {ORDERS.columns} FROM orders WHERE order_id > :after AND {_UNPROMISED}"  # noqa: S608
             " ORDER BY order_id LIMIT :limit {for_update}"
         )
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]

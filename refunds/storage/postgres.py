@@ -6,12 +6,12 @@ it was done.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
 from threading import Event, Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -39,8 +39,20 @@ _RECONNECTING = 1.0
 _ROWS = 1000
 """Rows fetched at a time when they are read one by one."""
 
-_EXCLUSIVE = 0x726566756E6473
-"""The number of the lock of exclusive writes: any number that nothing else uses."""
+_EXCLUSIVE, _TURN = 0x726566756E6473, 0x726566756E6474
+"""The numbers of the locks of exclusive writes and of turns: any numbers that nothing else uses."""
+
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+# One round trip. It waits for the write before it, which may take long.
+_WRITE_EXCLUSIVELY = f"{_WRITE}; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({_EXCLUSIVE})"
+
+# It is silent for as long as the turn takes, so the server must notice by itself if the other machine is gone.
+_TAKE_TURN = """BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3"""
+
+_LOOKING = 0.5
+"""Seconds between two looks at a turn that another instance has."""
 
 _DIALECT = {
     "bigint": "BIGINT",
@@ -135,12 +147,24 @@ class PostgreSQL:
         and for the exclusive write before it, however long that takes. Other writes go on beside it. Raises
         `RuntimeError` instead of committing if a statement failed in the block.
         """
-        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as tx:
-            if exclusive:
-                tx.run("SET LOCAL lock_timeout = 0")  # the write before it may take long
-                tx.one("SELECT pg_advisory_xact_lock(:exclusive)", exclusive=_EXCLUSIVE)
+        with self._transaction(_WRITE_EXCLUSIVELY if exclusive else _WRITE) as tx:
             yield tx
             tx.commit()
+
+    @contextmanager
+    def one_at_a_time(self, waits: Callable[[], None]) -> Iterator[None]:
+        """A block that one instance at a time is in; if it has to wait for another, it calls `waits` once.
+
+        Its lock is that of a transaction on a connection of its own, which ends with the process. If the connection is
+        lost, the block goes on, and another instance may begin.
+        """
+        with self._transaction(_TAKE_TURN) as tx:
+            if not tx.try_lock(_TURN):
+                waits()
+                while not tx.try_lock(_TURN):
+                    sleep(_LOOKING)
+            yield
+            tx.end("END")
 
     def close(self) -> None:
         """Close every connection, those in use at the end of their transaction; they open again when needed."""
@@ -194,7 +218,7 @@ class PostgreSQL:
         while True:
             connection = self._taken(pool, deadline)
             try:
-                connection.execute(begin)
+                connection.execute(begin, prepare=False)  # it may be several statements
             except BaseException as error:
                 pool.putconn(connection)
                 lost = isinstance(error, psycopg.OperationalError) and connection.closed
@@ -283,6 +307,15 @@ class _Transaction:
     def many(self, sql: str, rows: Iterable[Row]) -> None:
         with self._noted(), self._require_open().cursor() as cursor:
             cursor.executemany(_rendered(sql), rows)
+
+    def try_lock(self, number: int) -> bool:
+        """Lock a number until the transaction ends, unless another has locked it; returns whether it did.
+
+        The transaction keeps no snapshot from it, so that rows which are updated meanwhile can be cleaned up.
+        """
+        # Without parameters and results in binary, the driver uses the protocol that leaves no portal open.
+        locked = f"SELECT 1 WHERE pg_try_advisory_xact_lock({number:d})"
+        return self._require_open().execute(locked, prepare=False).fetchone() is not None
 
     def commit(self) -> None:
         """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""

@@ -7,8 +7,8 @@ ticket: a lock within the process, then a lock on a file beside the database for
 import fcntl
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -99,6 +99,10 @@ class SQLite:
             except BaseException:
                 writer.rollback()
                 raise
+
+    def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
+        """A block like any other: a file is served by one instance."""
+        return nullcontext()
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process."""

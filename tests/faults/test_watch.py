@@ -1,23 +1,29 @@
-"""A watch that is killed harms nothing, and of instances that start at once with other data one notes the change."""
+"""A watch that is killed harms nothing, and of instances that start at once with other data one notes the change.
+
+On PostgreSQL, one watches and the others wait.
+"""
 
 import multiprocessing
 import os
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
 
+from refunds.cli.serve import WAITS
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.service import orders, watch
+from refunds.service import orders, silently, watch
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
 from refunds.storage import sqlite
+from refunds.storage.promises import Promises
 from tests import scaled
 from tests.changed_data import other_holidays
 from tests.conftest import settings
+from tests.faults.harness import PATIENCE, Installation, free_port, is_alive, until
 
 pytestmark = pytest.mark.proof
 
@@ -138,3 +144,65 @@ def test_of_instances_that_start_at_once_with_other_data_one_notes_the_change(tm
         with store.read(COMMAND_LINE) as uow:
             assert uow.promises.count() == 2 * MANY
         require_sound(store)
+
+
+def watch_half(home, halfway, waits, dies):
+    """Watch with other data in small steps, and stay half way until another instance waits; perhaps be killed then."""
+
+    def progress(step, *_):
+        if step == "open windows" and not halfway.is_set():
+            halfway.set()
+            assert waits.wait(PATIENCE)
+            if dies:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    watch.STEP = MANY // 4
+    with other_holidays("9.1", added=GAINED), closing(Store(home)) as store:
+        watch.watch(store, progress)
+
+
+def watch_late(home, halfway, waits, compared):
+    """Watch with the same data once another instance is half way, and count the windows that are compared here."""
+    read = Promises.open_after
+
+    def counted(*arguments, **named):
+        rows = read(*arguments, **named)
+        compared.value += len(rows)
+        return rows
+
+    Promises.open_after = counted
+    with other_holidays("9.1", added=GAINED), closing(Store(home)) as store:
+        assert halfway.wait(PATIENCE)
+        watch.watch(store, silently, waits.set)
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["ends", "is killed"])
+def test_one_instance_watches_and_the_next_compares_only_if_that_one_is_killed(tmp_path, dies):
+    home = settings(tmp_path, engine="postgresql")
+    before = filled(home)
+    halfway, waits, compared = PROCESSES.Event(), PROCESSES.Event(), PROCESSES.Value("i")
+    first = PROCESSES.Process(target=watch_half, args=(home, halfway, waits, dies))
+    next_one = PROCESSES.Process(target=watch_late, args=(home, halfway, waits, compared))
+    for process in (first, next_one):
+        process.start()
+    for process in (first, next_one):
+        process.join(2 * PATIENCE)
+    assert (first.exitcode, next_one.exitcode) == (-signal.SIGKILL if dies else 0, 0)
+    assert compared.value == (MANY if dies else 0)
+    with closing(Store(home)) as store:
+        assert changed(store) == [0, MANY]
+        assert all(end > before[order] for order, end in told(store).items())
+        require_sound(store)
+
+
+def test_a_service_that_waits_says_so_once_and_does_not_listen_before_its_turn(tmp_path):
+    installation = Installation(tmp_path, "postgresql")
+    port = free_port()
+    with installation.store() as store, ExitStack() as started:
+        with store.one_at_a_time(lambda: pytest.fail("nobody watches")):
+            started.enter_context(installation._started(port))
+            until(lambda: WAITS in installation.log.read_text())
+            with pytest.raises(ConnectionRefusedError):
+                is_alive(port)
+        until(lambda: is_alive(port))
+    assert installation.log.read_text().count(WAITS) == 1

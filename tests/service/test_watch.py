@@ -1,8 +1,10 @@
 """The watch: with other data, open windows that end later are promised so, and no other promise is touched."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from threading import Event
 
 import orjson
 import pytest
@@ -13,7 +15,7 @@ from refunds.domain.instants import parse_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Role
 from refunds.errors import StorageUnavailable
-from refunds.service import contacts, orders, publication, watch
+from refunds.service import contacts, orders, publication, silently, watch
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
@@ -27,6 +29,9 @@ PROVIDED = parse_instant("2026-04-01T10:00:00+02:00")
 """Two days before Good Friday: the window ends with 7 April."""
 BAVARIA, FRANCE = "DE-BY", "FR"
 GAINED, LOST = (BAVARIA, date(2026, 4, 2)), (BAVARIA, date(2026, 4, 6))
+PATIENCE = 60
+"""Generous timeout in seconds: the machine may be busy."""
+
 LATER, TOLD, EARLIER = (parse_instant(f"2026-04-{day}T00:00:00+02:00") for day in ("09", "08", "07"))
 
 
@@ -221,14 +226,14 @@ def test_a_watch_that_is_interrupted_and_started_with_yet_other_data_shortens_no
 
 
 def test_a_watch_that_ends_after_one_with_newer_data_leaves_the_journal_at_the_newer(store, monkeypatch):
-    """Both have begun when the journal knew neither."""
+    """Both have begun when the journal knew neither, because the connection that held the turn was lost."""
     register(store, "A-1")
     lengthen = watch._lengthen
 
     def overtaken(*arguments):
         monkeypatch.setattr(watch, "_lengthen", lengthen)
         with other_holidays("9.2", added=[GAINED]):
-            watch.watch(store)
+            watch._watch(store, silently)
         return lengthen(*arguments)
 
     monkeypatch.setattr(watch, "_lengthen", overtaken)
@@ -236,6 +241,52 @@ def test_a_watch_that_ends_after_one_with_newer_data_leaves_the_journal_at_the_n
         assert watch.watch(store).older
     assert [data["to"].split(",")[0] for data in changed(store)[1:]] == ["holidays 9.2"]
     assert told(store, "A-1") == LATER
+
+
+def test_an_instance_waits_for_the_one_that_watches_and_finds_it_done(tmp_path, clock, monkeypatch):
+    """Meanwhile, an instance that serves goes on to write, and to extend windows."""
+    home, others = settings(tmp_path, engine="postgresql"), ThreadPoolExecutor(1)
+    waits, said, compared, waiting = Event(), [], [], None
+    comparison = watch._Comparison
+
+    def counted(uow):
+        compared.append(uow.principal)
+        return comparison(uow)
+
+    def say():
+        said.append("waits")
+        waits.set()
+
+    def meanwhile(step, *_):
+        nonlocal waiting
+        if step == "open windows" and waiting is None:
+            waiting = others.submit(watch.watch, late, waits=say)
+            assert waits.wait(PATIENCE)
+            register(serving, "A-2")
+            watch.extend(serving, ADMIN)
+
+    with closing(Store(home)) as one, closing(Store(home)) as late, closing(Store(home)) as serving, others:
+        watch.watch(one)
+        clock.shift(60)
+        register(one, "A-1")
+        monkeypatch.setattr(watch, "_Comparison", counted)
+        with other_holidays("9.1", added=[GAINED]):
+            assert watch.watch(one, meanwhile).longer == 1
+            assert waiting.result(PATIENCE) == Watched(watch.data_now(), watch.data_now())
+        assert (said, compared) == (["waits"], [watch.COMMAND_LINE] * 2), "one watch, one `extend`"
+        assert [data["longer"] for data in changed(one)] == [0, 1]
+
+
+def test_an_instance_whose_turn_ends_with_an_error_lets_the_next_one_watch(tmp_path, clock):
+    home = settings(tmp_path, engine="postgresql")
+    with closing(Store(home)) as one, closing(Store(home)) as other:
+        watch.watch(one)
+        clock.shift(60)
+        register(one, "A-1")
+        with other_holidays("9.1", added=[GAINED]):
+            interrupted(one, 1)
+            clock.shift(60)
+            assert watch.watch(other, waits=lambda: pytest.fail("nobody watches")).longer == 1
 
 
 def test_a_published_version_with_a_shorter_window_keeps_what_orders_to_come_were_told(store):

@@ -267,6 +267,28 @@ def test_an_exclusive_write_only_waits_for_another_exclusive_write(make, exclusi
     assert amounts(holder) == (69, 31)
 
 
+def test_a_turn_is_taken_by_one_at_a_time_and_keeps_no_snapshot_meanwhile(make):
+    """Neither that of the holder nor that of the one that waits, whose updated rows could then not be cleaned up."""
+    holder, engine = with_tables(make()), make()
+    waits = threading.Event()
+
+    def late():
+        with engine.one_at_a_time(waits.set):
+            return amounts(engine)
+
+    with ThreadPoolExecutor(1) as others:
+        with holder.one_at_a_time(lambda: pytest.fail("there is nobody else")):
+            waiting = others.submit(late)
+            assert waits.wait(PATIENCE)
+            with psycopg.connect(make.url, autocommit=True) as spy:
+                idle = "FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+                until(lambda: spy.execute(f"SELECT count(*) {idle} AND backend_xmin IS NULL").fetchone() == (2,))
+            with holder.write(exclusive=True) as tx:
+                spend(tx, 1)
+            assert not waiting.done()
+        assert waiting.result(PATIENCE) == (99, 1)
+
+
 def test_more_threads_than_connections_all_finish(engine):
     with engine.read() as tx:
         before = backend(tx)
