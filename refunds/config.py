@@ -1,6 +1,7 @@
 """Every setting, with its help; read from the environment, all that is wrong told at once."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def load_settings() -> Settings:
         "port": env.str(name["port"], "8000", validate=_port),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
         "env": env.str(name["env"], "development", validate=validate.OneOf(["development", "production"])),
-        "database": env.str(name["database"], "sqlite:///instance/refunds.db", validate=some),
+        "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
@@ -92,12 +93,25 @@ def load_settings() -> Settings:
         lines = [f"{variable}: {' '.join(messages)}" for variable, messages in errors.items()]
         raise ConfigurationError("\n".join(lines)) from None
     if read["env"] == "development":
-        read["master_key_file"] = read["master_key_file"] or "instance/master.key"
+        beside = _beside(read["database"])
+        read["master_key_file"] = read["master_key_file"] or beside("master.key")
         if not read["database"].startswith("postgres"):  # several machines would each have an own one
-            read["ledger_dir"] = read["ledger_dir"] or "instance/ledger"
+            read["ledger_dir"] = read["ledger_dir"] or beside("ledger")
     for path in ("master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
     return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
+
+
+def _beside(database: str) -> Callable[[str], Path]:
+    """Where the master key and the ledger of a database are in development: beside its file, and with its name.
+
+    The default one, and a server's, keep the plain names in `instance`, as they always had them.
+    """
+    path = Path(database.partition(":///")[2]) if database.startswith("sqlite") else _DEFAULT
+    return lambda name: path.with_name(name if path == _DEFAULT else f"{path.name}.{name}")
+
+
+_DEFAULT = Path("instance/refunds.db")
 
 
 def _port(text: str) -> None:

@@ -337,6 +337,12 @@ class StorageUnavailable(RefundsError):
         super().__init__(detail)
 
 
+class AnotherJournal(StorageUnavailable):
+    """The database is not the one that was seen or checkpointed before, or has lost events; an operator must act."""
+
+    exit_code = 23
+
+
 class Unreadable(RefundsError):
     """Stored data is not in the form that the service writes."""
 

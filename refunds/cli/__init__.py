@@ -20,7 +20,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.service import ProgressCallback
-from refunds.service.store import Store
+from refunds.service.store import Opening, Store
 from refunds.storage.policies import Policies
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Commands(AppGroup):
         "demo",
         "evidence",
         "export",
+        "init",
+        "migrate",
         "openapi",
         "orders",
         "policy",
@@ -96,15 +98,15 @@ class Command(click.Command):
             sys.exit(error.exit_code)
 
 
-def loaded_store() -> Store:
-    """The store of this app, opened now and closed when the command ends.
+def loaded_store(to: Opening = Opening.USE) -> Store:
+    """The store of this app, opened now for what that says, and closed when the command ends.
 
-    Opening it brings its schema up to date, and makes what a new one needs; a message on standard error says if that
-    was a master key. Raises `ConfigurationError` if it cannot be opened as configured.
+    A message on standard error says if that made a master key. Raises `ConfigurationError` if it cannot be opened as
+    configured.
     """
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
-    found.open()
+    found.open(to)
     if found.created_key:
         path = current_app.extensions["refunds.settings"].master_key_file
         click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
@@ -136,5 +138,5 @@ def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
 
 def present_policies() -> Policies:
     """The policies as they are now, from the opened store."""
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         return uow.policies

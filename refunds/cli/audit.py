@@ -10,8 +10,11 @@ from refunds.cli import Command, loaded_store, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.presentation.language import translate
+from refunds.service import acceptance
 from refunds.service import replay as service
 from refunds.service.replay import Difference, Replayed
+from refunds.service.store import Opening
 
 
 @click.group("audit")
@@ -26,12 +29,32 @@ def verify() -> None:
 
     Exits with 0 if all is sound, with 20 and the first place that is not, or with 21 if the journal was cut short.
     """
-    store = loaded_store()
+    store = loaded_store(Opening.READ)
     checkpoints = list(store.checkpoints)  # read before the journal, which only grows
     with store.read(COMMAND_LINE) as uow:
         report = uow.verify(checkpoints)
     click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
     click.echo(f"Not yet in a checkpoint: {report.events - report.checkpointed} events.")
+
+
+@command.command("accept", cls=Command)
+@click.option("--reason", required=True, help="Why, in one line without personal data. It is entered in the journal.")
+@with_appcontext
+def accept(reason: str) -> None:
+    """Accept that the database is not as it was at its last checkpoint, as after a restore of an older state.
+
+    The service refuses such a database until then. Stop every instance first. What was recorded after the restored
+    state is lost: the command prints the time that billing must send again. The journal gets a new id and an event with
+    the reason, and from then on the audit says what was accepted, by whom and when.
+    """
+    store = loaded_store(Opening.ACCEPT)
+    lost = acceptance.accept(store, reason)
+    click.echo(f"Accepted: {translate(lost.how)}.")
+    since = "the beginning" if lost.since is None else format_instant(lost.since)
+    click.echo(
+        f"What was recorded from {since} to {format_instant(lost.until)}, and after, may be lost: "
+        "billing must send the orders of that time again, and read the feed from its beginning."
+    )
 
 
 @command.command("replay", cls=Command)
@@ -43,7 +66,7 @@ def replay() -> None:
     otherwise.
     """
     found = Replayed()
-    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
         for difference in service.replay(uow, found, shown):
             click.echo(f"{difference.order_id} {difference.record_id}: {_summary(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")

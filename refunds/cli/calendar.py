@@ -23,6 +23,7 @@ from refunds.presentation.texts.dates import business_days_text, date_text
 from refunds.presentation.texts.decisions import why_text
 from refunds.service import watch
 from refunds.service.checks import calendar_days, named_policy
+from refunds.service.store import Opening
 from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -78,7 +79,7 @@ def changes() -> None:
     it was promised, and each contact that was told it, by its id, its channel and when it was received.
     The service watches its data when it starts. Nothing is stored.
     """
-    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
         last = watch.last_change(uow)
         _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
         longer, kept = _sorted(watch.changes(uow, shown))

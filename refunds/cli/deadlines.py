@@ -14,6 +14,7 @@ from refunds.presentation.texts.dates import short_date_text
 from refunds.schemas.fields import LocalDate
 from refunds.schemas.strict import StrictSchema
 from refunds.service import deadlines
+from refunds.service.store import Opening
 
 
 class _WeekSchema(StrictSchema):
@@ -35,7 +36,7 @@ def command(week: str | None, regions: tuple[str, ...], policy: str | None, *, a
     It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
     """
     read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         sheet = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
         click.echo(documents.render_html(sheet))

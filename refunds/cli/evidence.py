@@ -9,6 +9,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
+from refunds.service.store import Opening
 
 
 @click.command("evidence", cls=Command, short_help="Print everything stored about an order.")
@@ -21,7 +22,7 @@ def command(order: str, *, as_page: bool) -> None:
 
     What is not is listed in the proof; the exit code is 0 all the same.
     """
-    store = loaded_store()
+    store = loaded_store(Opening.READ)
     with store.read(COMMAND_LINE) as uow:
         found = evidence.gather(uow, order, store.checkpoints)
     if as_page:

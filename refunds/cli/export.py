@@ -17,7 +17,7 @@ from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import StrictSchema
-from refunds.service.store import Store
+from refunds.service.store import Opening, Store
 
 PAGE = 500
 """Records read at once."""
@@ -46,7 +46,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The
     file is complete if it is there: it gets its name at the end.
     """
-    store = loaded_store()
+    store = loaded_store(Opening.READ)
     lines = (line.encode() for line in _lines(store, kind, *_range(store, first, last)))
     if output is None:
         sys.stdout.buffer.writelines(lines)

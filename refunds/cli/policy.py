@@ -32,6 +32,7 @@ from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
+from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -51,7 +52,7 @@ def show(policy: str | None, version: int | None) -> None:
 
     With VERSION, print that version as a policy file, as the basis of a draft.
     """
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         if policy is not None and version is not None:
             click.echo(policy_file(uow.policies[policy].version(version)), nl=False)
             return
@@ -104,7 +105,7 @@ def diff(file: Path) -> None:
     terms. Nothing is stored.
     """
     draft = _draft(file)
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         known = draft.policy_id in uow.policies
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
@@ -140,7 +141,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
         raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
     if draft.effective_from is not None and now:
         raise _unclear(file, Message("remove it, or leave out --now"))
-    with loaded_store().read(COMMAND_LINE) if dry_run else _changing() as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
 
@@ -236,7 +237,7 @@ def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     Nothing is stored. With --html, no summary is printed, and an existing file is replaced.
     """
     draft = _draft(file)
-    with loaded_store().read(COMMAND_LINE) as uow, progress() as shown:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
         html.write_text(documents.render_html(found), encoding="utf-8")

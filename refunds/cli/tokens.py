@@ -7,6 +7,7 @@ from rich.table import Table
 from refunds.cli import ROLE, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
+from refunds.service.store import Opening
 
 DAYS = 365
 
@@ -35,7 +36,7 @@ def create(role: str, client: str | None, days: int) -> None:
 @with_appcontext
 def list_() -> None:
     """List the tokens, also those revoked or expired, without their secrets."""
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         table = Table("token", "client", "role", "client id", "expires", "state", box=None, pad_edge=False)
         for client, token in uow.tokens.with_clients():
             state = "revoked" if token.revoked_at else "expired" if token.expires_at <= uow.now else "active"

@@ -7,6 +7,7 @@ from rich.table import Table
 from refunds.cli import ROLE, Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
+from refunds.service.store import Opening
 
 
 @click.group("users")
@@ -36,7 +37,7 @@ def list_() -> None:
     Those who are disabled are listed, too.
     """
     table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
-    with loaded_store().read(COMMAND_LINE) as uow:
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
         for user in uow.users.iter_all():
             state = "disabled" if user.disabled_at else "active"
             table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)

@@ -52,15 +52,16 @@ class EventType(StrEnum):
     USER_CREATED = "access.user_created"
     USER_RESET = "access.user_reset"
     USER_DISABLED = "access.user_disabled"
+    AUDIT_ACCEPTED = "audit.accepted"
 
 
-FOR_AUDITORS = tuple(event for event in EventType if event.startswith("access."))
+FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.")))
 """Events that only auditors may read in the feed."""
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
 """Events after which decisions may differ."""
 
-WITHOUT_RECORD = {EventType.CALENDAR_CHANGED}
+WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED}
 """Events about no record: what they say is in their data alone."""
 
 GENESIS = bytes(32)

@@ -35,7 +35,7 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
         found = uow.tokens.holder(token.token_id)
         if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
             raise Unauthenticated(Message("The token is unknown."))
-        policies = uow.policies_at(found.policies_at)
+        policies = uow.policies_at(found.head)
     client, stored = found.client, found.token
     if stored.revoked_at is not None:
         raise Unauthenticated(Message("The token has been revoked: use the client's other one, or ask for a new one."))

@@ -1,27 +1,44 @@
 """The store: the records, their journal, and the units of work on them.
 
-`write()` and `read()` give a unit of work. Only the policies are kept in memory, with the position of the last event
-about them.
+`write()` and `read()` give a unit of work. Only the policies are kept in memory, with the hash of the last event about
+them, and the head of the journal that was seen last: a database that does not have it is another one, or an older one.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
 
 from refunds.config import Settings
 from refunds.domain import judging
+from refunds.domain.instants import format_instant
+from refunds.domain.journal import GENESIS
 from refunds.domain.permissions import COMMAND_LINE, Principal
-from refunds.errors import ConfigurationError, StorageUnavailable
+from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable
 from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.service import publication
-from refunds.storage import Engine, Transaction, idempotency, keys, open_engine
+from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
-from refunds.storage.migrations import up_to_date
+from refunds.storage.events import Head
+from refunds.storage.migrations import require_up_to_date, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
+
+
+class Opening(Enum):
+    """What a database is opened for."""
+
+    USE = auto()
+    """To work with its records; its schema is brought up to date."""
+    READ = auto()
+    """To read its records only: nothing is changed, not even its schema, and its journal is not compared."""
+    INIT = auto()
+    """To make a new installation, also in production."""
+    ACCEPT = auto()
+    """To accept a journal that is not the one that was checkpointed last."""
 
 
 class Store:
@@ -37,18 +54,20 @@ class Store:
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
         self._policies: Policies | None = None
+        self._seen: Head | None = None
+        self._refused = False
 
-    def open(self) -> tuple[Engine, Keyring]:
-        """The database and the keys, opened at the first call.
+    def open(self, to: Opening = Opening.USE) -> tuple[Engine, Keyring]:
+        """The database and the keys, opened at the first call, for what that says.
 
-        That makes the file of checkpoints, brings the schema up to date and, if missing, makes the service's keys and
-        registers the packaged policy; in development it also makes a master key. Raises `ConfigurationError` with
-        everything that is wrong.
+        Except to read, that makes the file of checkpoints, brings the schema up to date and, if missing, registers the
+        packaged policy; it makes the service's keys for a new installation, and in development a master key. Raises
+        `ConfigurationError` with everything that is wrong, also if the journal is not the one that was checkpointed.
         """
         if self._opened is None:
             with self._opening:
                 if self._opened is None:
-                    self._opened = self._open()
+                    self._opened = self._open(to)
         return self._opened
 
     def prepare(self) -> None:
@@ -77,7 +96,7 @@ class Store:
         """Close the database; the next use opens it again."""
         if self._opened is not None:
             self._opened[0].close()
-            self._opened = None
+            self._opened = self._seen = None
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
@@ -119,17 +138,37 @@ class Store:
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()
         if head.position:
-            self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC)))
+            self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
-    def policies_as_of(self, tx: Transaction, position: int) -> Policies:
-        """The policies after the event at `position`, which must be the last about policies that the transaction sees.
+    def policies_as_of(self, tx: Transaction, head: Head) -> Policies:
+        """The policies as of the head of the journal, which must be the one that the transaction sees.
 
-        They are kept, and read again only for another position.
+        They are kept, and read again only after another event about policies. Raises `AnotherJournal` if the journal
+        does not have the last head that this store has seen, and no operator has accepted that.
         """
+        self._require_same_journal(head)
         kept = self._policies
-        if kept is None or kept.position != position:
-            kept = self._policies = load(tx, self._settings.policy, position)
+        if kept is None or kept.as_of != head.policies_hash:
+            kept = self._policies = load(tx, self._settings.policy, head.policies_hash)
         return kept
+
+    def _require_same_journal(self, head: Head) -> None:
+        """Raise `AnotherJournal` if the journal is not the one that was seen before, or has lost events since."""
+        seen = self._seen
+        if seen is None or (head.position > seen.position and head.journal_id == seen.journal_id):
+            self._seen = head
+        elif head[:2] != seen[:2] or head.journal_id != seen.journal_id:
+            last = Checkpoint(seen.position, seen.hash, datetime.now(UTC), seen.journal_id)
+            with self.open()[0].read() as tx:  # the transaction with that head may only be older than the last one
+                present = events.head(tx)
+                differs = lineage.difference(tx, present, last)
+            if differs is not None:
+                if not self._refused:  # so that the next start refuses it as well
+                    self._write_checkpoint(last)
+                    self._refused = True
+                detail = Message("The database is not the one that was used before: %(how)s.", how=differs)
+                raise AnotherJournal(detail)
+            self._seen, self._refused = present, False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
@@ -146,25 +185,29 @@ class Store:
             failure = error
         self.on_checkpoint(checkpoint, failure)
 
-    def _open(self) -> tuple[Engine, Keyring]:
+    def _open(self, to: Opening) -> tuple[Engine, Keyring]:
         """Open the database and the keys.
 
         Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the database's
         URL; only if they are in order, for what is wrong in the database.
         """
         wrong: list[str] = []
+        reads = to is Opening.READ
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
             if self._settings.ledger_dir is None:
                 raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
-            self.checkpoints.require_writable()
+            if not reads:
+                self.checkpoints.require_writable()
         with _collected_in(wrong):
-            engine = open_engine(self._settings.database)
+            engine = open_engine(self._settings.database, readonly=reads)
         if wrong:
             raise ConfigurationError("\n".join(wrong))
         try:
-            return engine, self._keyring(engine, path)
+            if reads or (self._settings.production and to is not Opening.INIT):
+                engine.require_there()
+            return engine, self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
         except BaseException:
             engine.close()
             raise
@@ -181,30 +224,73 @@ class Store:
             read_master_key(path)  # fail before anything is created
         return path
 
-    def _keyring(self, engine: Engine, path: Path) -> Keyring:
-        """The keys of a database, after its schema is brought up to date; missing service keys are made.
+    def _keyring_to_read(self, engine: Engine, path: Path) -> Keyring:
+        """The keys of a database that is only read.
 
-        A new database in development gets a master key file, and every one the packaged policy if it never had it.
-        Raises `ConfigurationError` if the database is an unfinished copy, or if the master key is missing, cannot be
-        made or is not that of the database.
+        Raises `ConfigurationError` if it is none of this version's, or if the master key is missing or another one.
         """
-        production = self._settings.production
+        with engine.read() as tx:
+            require_up_to_date(tx, f"REFUNDS_DATABASE: {engine.name}")
+            if not keys.any_stored(tx):
+                raise ConfigurationError(f"REFUNDS_DATABASE: {engine.name} has no records: name the right database")
+            return keys.open_keyring(tx, read_master_key(path))
+
+    def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
+        """The keys of a database, after its schema is brought up to date and its journal is compared.
+
+        A new database gets the service's keys, in development also a master key file, and every one the packaged policy
+        if it never had it. Raises `ConfigurationError` if the database is an unfinished copy, if it is a new one or has
+        another journal where that is not asked for, or if the master key is missing, cannot be made or is another one.
+        """
+        database = f"REFUNDS_DATABASE: {engine.name}"
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
             if copy_under_way:
-                message = f"REFUNDS_DATABASE: {engine.name} is an unfinished copy"
-                raise ConfigurationError(f"{message}: finish it with the command that began it")
-            if not (production or path.exists() or keys.any_stored(tx)):
-                try:
-                    create_master_key(path)
-                except OSError as error:
-                    message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
-                    raise ConfigurationError(message) from None
-                self.created_key = True
+                raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
+            is_new, head, last = not keys.any_stored(tx), events.head(tx), self.checkpoints.last()
+            if is_new:
+                self._begin(path, head, last, database, to)
+            elif to is Opening.INIT:
+                raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
+            elif to is not Opening.ACCEPT and last and (differs := lineage.difference(tx, head, last)):
+                raise ConfigurationError(
+                    f"{database} is not the one of the last checkpoint in {self.checkpoints.file}: {differs}.\n"
+                    "Name the right database. If an older state was restored on purpose, accept it: "
+                    "flask audit accept --reason TEXT"
+                )
             keyring = keys.open_keyring(tx, read_master_key(path))
             uow = self._unit(tx, keyring, COMMAND_LINE)
             publication.first_policy(uow, self._settings.policy)
             uow.write_journal()
             return keyring
+
+    def _begin(self, path: Path, head: Head, last: Checkpoint | None, database: str, to: Opening) -> None:
+        """Begin a new journal with its first checkpoint; in development also make a master key file if there is none.
+
+        Raises `ConfigurationError` if none is to be begun, or if a file cannot be written.
+        """
+        if self._settings.production:
+            if to is not Opening.INIT:
+                raise ConfigurationError(
+                    f"{database} has no records. Name the right database, or restore its backup; "
+                    "make a new installation with flask init"
+                )
+            if last:
+                raise ConfigurationError(
+                    f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} is of another journal, with a checkpoint of "
+                    f"{format_instant(last.at)}: name a directory of its own, or the database of that journal"
+                )
+        elif not path.exists():
+            try:
+                create_master_key(path)
+            except OSError as error:
+                message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
+                raise ConfigurationError(message) from None
+            self.created_key = True
+        try:
+            self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
+        except OSError as error:
+            message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
+            raise ConfigurationError(message) from None
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Polici
         found = uow.users.for_request(user_id)
         if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
             raise Unauthenticated(Message("The session has ended: sign in again."))
-        policies = uow.policies_at(found.policies_at)
+        policies = uow.policies_at(found.head)
     return Principal(user_id, found.user.name or user_id, found.user.role), policies
 
 

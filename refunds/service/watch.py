@@ -163,7 +163,7 @@ def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED
-    return PromiseCause.POLICY_CHANGED if uow.policies.position > last.position else None
+    return PromiseCause.POLICY_CHANGED if uow.events.head().policies_at > last.position else None
 
 
 def extend(store: Store, principal: Principal = COMMAND_LINE, progress: ProgressCallback = silently) -> None:

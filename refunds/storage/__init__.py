@@ -70,22 +70,26 @@ class Engine(Protocol):
         If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
         """
 
+    def require_there(self) -> None:
+        """Raise `ConfigurationError` if there is no such file, with the ways on; a server is there."""
+
     def close(self) -> None:
         """Close every connection; they open again when needed."""
 
 
-def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE") -> Engine:
+def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool = False) -> Engine:
     """The engine for the URL in this setting: `sqlite:///PATH`, without `?` and `#`, or `postgresql://…`.
 
-    A file is opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming the
-    setting, if the URL has another form, or if the server cannot be reached or used.
+    With `readonly`, it changes no byte of a file, nor anything beside it. A file is opened when it is first used; a
+    server is connected to at once. Raises `ConfigurationError`, naming the setting, if the URL has another form, or if
+    the server cannot be reached or used.
     """
     # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and path and "?" not in path and "#" not in path:
         from refunds.storage.sqlite import SQLite  # noqa: PLC0415
 
-        return SQLite(path)
+        return SQLite(path, readonly=readonly)
     if url.startswith(("postgresql://", "postgres://")):
         from refunds.storage.postgres import PostgreSQL  # noqa: PLC0415
 

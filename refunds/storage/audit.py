@@ -17,6 +17,7 @@ from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
+from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES
@@ -57,12 +58,7 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     Raises `Shortened` if the journal is sound but ends before its last checkpoint, and `Broken`, naming the first
     place, if anything else is not sound. Two different checkpoints at one position are `Broken`, too.
     """
-    checkpointed: dict[int, bytes] = {}
-    for checkpoint in checkpoints:
-        if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
-            raise Broken(
-                f"position {checkpoint.position}: two checkpoints differ: the journal was cut short and grew again"
-            )
+    checkpointed = _checkpointed(context, checkpoints)
     last, digests = _sound_journal(context, checkpointed)
     # Each record by itself first, then against others, so that the error names the record that was changed.
     seen = {found for table, rows in records() for found in _as_vouched_for(table, rows(context.tx), digests)}
@@ -75,6 +71,29 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
                 with _named(f"{table.name} {row[table.key]}"):
                     check(context, row)
     return Report(last, len(seen), max(checkpointed, default=0))
+
+
+def _checkpointed(context: Context, checkpoints: Iterable[Checkpoint]) -> dict[int, bytes]:
+    """The hash of each position of this journal that has a checkpoint.
+
+    Raises `Broken` if two of its checkpoints differ, or if the last of all is of another journal.
+    """
+    try:
+        of_journal = lineage(context.tx, events.head(context.tx))
+    except _NO_VALUE:
+        raise Broken("position 1: the journal does not end where its head says") from None
+    checkpointed: dict[int, bytes] = {}
+    written = list(checkpoints)
+    if written and not of_journal.includes(written[-1]):
+        raise Broken(
+            "the journal's head names another journal than the last checkpoint: this is not the database that was used"
+        )
+    for checkpoint in of_journal.own(written):
+        if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
+            raise Broken(
+                f"position {checkpoint.position}: two checkpoints differ: the journal was cut short and grew again"
+            )
+    return checkpointed
 
 
 def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple[int, Digests]:

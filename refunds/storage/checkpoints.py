@@ -6,6 +6,7 @@ To hide that the end of the journal was cut off, someone would have to cut it of
 import errno
 import fcntl
 import os
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +22,17 @@ EVERY = 100
 
 
 class Checkpoint(NamedTuple):
-    """The head of the journal at an instant."""
+    """The head of a journal at an instant.
+
+    `journal` is the id of the journal, None in lines from before they named it. `accepted` is the reason for which an
+    operator accepted this journal in place of the one that was checkpointed before.
+    """
 
     position: int
     hash: bytes
     at: datetime
+    journal: str | None = None
+    accepted: str | None = None
 
 
 class Checkpoints:
@@ -47,9 +54,8 @@ class Checkpoints:
 
     def append(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint to disk, in a file that is made if needed; raises `OSError` if that fails."""
-        line = orjson.dumps(
-            {"position": checkpoint.position, "hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
-        )
+        written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
+        line = orjson.dumps({name: value for name, value in written.items() if value is not None})
         file = self._open()
         try:
             # Without the lock, machines that share a file system could each see another end of the file.
@@ -60,6 +66,10 @@ class Checkpoints:
             os.fsync(file)
         finally:
             os.close(file)
+
+    def last(self) -> Checkpoint | None:
+        """The checkpoint that was written last; None if there is none."""
+        return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +83,12 @@ class Checkpoints:
                 continue
             try:
                 data = orjson.loads(line)
-                yield Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), parse_instant(data["at"]))
+                yield Checkpoint(
+                    int(data["position"]),
+                    bytes.fromhex(data["hash"]),
+                    parse_instant(data["at"]),
+                    data.get("journal"),
+                    data.get("accepted"),
+                )
             except (ValueError, KeyError, TypeError):
                 raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction
+from refunds.storage.events import HEAD, Head, head_in
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
 
@@ -14,11 +15,11 @@ TOKENS = RecordMapper(ClientToken, "tokens")
 
 
 class Holder(NamedTuple):
-    """A client, its token, and the position of the last event about policies, which every request needs too."""
+    """A client, its token, and the head of the journal, which every request needs too."""
 
     client: Client
     token: ClientToken
-    policies_at: int
+    head: Head
 
 
 class Clients(Repository[Client]):
@@ -38,16 +39,16 @@ class Tokens(Repository[ClientToken]):
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
     def holder(self, token_id: str) -> Holder | None:
-        """The token with this id, its client, and the position of the last event about policies; None if there is none.
+        """The token with this id, its client, and the head of the journal; None if there is none.
 
         This one indexed read is all that a request with a token needs; whether the token is valid is not checked.
         """
         row = self._tx.one(
-            f"SELECT {CLIENTS.columns}, {TOKENS.columns}, policies_at"  # noqa: S608
+            f"SELECT {CLIENTS.columns}, {TOKENS.columns}, {HEAD}"  # noqa: S608
             " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
             token_id=token_id,
         )
-        return None if row is None else Holder(*_pair(row), row["policies_at"])
+        return None if row is None else Holder(*_pair(row), head_in(row))
 
     def lock(self, token_id: str) -> None:
         """Lock a token, if there is one of this id, until this write ends."""

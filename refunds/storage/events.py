@@ -14,15 +14,25 @@ EVENTS = RecordMapper(Event, "events")
 
 
 class Head(NamedTuple):
-    """The position and the hash of the last event, the position of the last about policies, and the journal's id."""
+    """The position and the hash of the last event and of the last about policies, and the journal's id.
+
+    `policies_hash` is None if there is no event about policies.
+    """
 
     position: int
     hash: bytes
     policies_at: int
     journal_id: str | None
+    policies_hash: bytes | None = None
 
 
 NO_EVENT = Head(0, GENESIS, 0, None)
+
+HEAD = (
+    "position, hash, policies_at, journal_id,"
+    " (SELECT hash FROM events WHERE events.position = policies_at) AS policies_hash"
+)
+"""The columns of `journal_head` that make a `Head`."""
 
 
 class Events(Repository[Event]):
@@ -36,10 +46,7 @@ class Events(Repository[Event]):
 
     def hash_at(self, position: int) -> bytes | None:
         """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
-        if position == 0:
-            return GENESIS
-        row = self._tx.one("SELECT hash FROM events WHERE position = :position", position=position)
-        return None if row is None else bytes(row["hash"])
+        return hash_at(self._tx, position)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
         """Up to `limit` events after a position, in order; of these types, or of all if that is None.
@@ -111,7 +118,7 @@ def readable(row: Row) -> Event | None:
 
 def head(tx: Transaction) -> Head:
     """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
-    return _head(tx.one(_HEAD))
+    return head_in(tx.one(_HEAD))
 
 
 def lock_head(tx: Transaction) -> Head:
@@ -119,17 +126,25 @@ def lock_head(tx: Transaction) -> Head:
 
     Raises `Unreadable` if it is not stored as it should be.
     """
-    return _head(tx.one(_HEAD + " {for_update}"))
+    return head_in(tx.one(_HEAD + " {for_update}"))
 
 
-_HEAD = "SELECT position, hash, policies_at, journal_id FROM journal_head WHERE id = 1"
+_HEAD = f"SELECT {HEAD} FROM journal_head WHERE id = 1"  # noqa: S608 - ours
 
 
-def _head(row: Row | None) -> Head:
-    """The head in its row; raises `Unreadable` if it is missing or not what the service has written."""
+def head_in(row: Row | None) -> Head:
+    """The head in a row with its columns; raises `Unreadable` if it is missing or not what the service has written."""
     if row is None or not isinstance(row["hash"], bytes):
         raise Unreadable("the journal has no head")
-    return Head(**row)
+    return Head(*(row[name] for name in Head._fields))
+
+
+def hash_at(tx: Transaction, position: int) -> bytes | None:
+    """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
+    if position == 0:
+        return GENESIS
+    row = tx.one("SELECT hash FROM events WHERE position = :position", position=position)
+    return None if row is None else bytes(row["hash"])
 
 
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
@@ -141,10 +156,16 @@ def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
 
 def moved(head: Head, events: Sequence[Event]) -> Head:
     """The head after these events, at least one, that follow it; nothing is stored."""
-    last = events[-1]
-    about_policies = (event.position for event in events if event.type in ABOUT_POLICIES)
-    policies_at = max(about_policies, default=head.policies_at)
-    return head._replace(position=last.position, hash=last.hash, policies_at=policies_at)
+    head = head._replace(position=events[-1].position, hash=events[-1].hash)
+    for event in events:
+        if event.type in ABOUT_POLICIES:
+            head = head._replace(policies_at=event.position, policies_hash=event.hash)
+    return head
+
+
+def set_journal_id(tx: Transaction, journal_id: str) -> None:
+    """Give the journal another id."""
+    tx.run("UPDATE journal_head SET journal_id = :journal_id WHERE id = 1", journal_id=journal_id)
 
 
 def set_head(tx: Transaction, head: Head) -> None:
@@ -153,7 +174,7 @@ def set_head(tx: Transaction, head: Head) -> None:
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"
     )
-    tx.run(moving, **head._asdict())
+    tx.run(moving, **{name: value for name, value in head._asdict().items() if name != "policies_hash"})
 
 
 def count_from(tx: Transaction, position: int) -> int:
@@ -164,14 +185,14 @@ def count_from(tx: Transaction, position: int) -> int:
     return counted
 
 
-def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str]) -> list[Row]:
-    """The rows of the events of these types about one of these subjects.
+def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
+    """The rows of the events of these types about one of these subjects, or about any if that is None; in order.
 
     All events of the types are read, so they must be rare.
     """
     named = ", ".join(map(repr, map(str, types)))
     sql = f"SELECT {EVENTS.columns} FROM events WHERE type IN ({named}) ORDER BY position"  # noqa: S608 - ours
-    return [row for row in tx.each(sql) if row["subject"] in subjects]
+    return [row for row in tx.each(sql) if subjects is None or row["subject"] in subjects]
 
 
 def of_order(tx: Transaction, order_id: str) -> list[Row]:

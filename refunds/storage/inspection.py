@@ -22,6 +22,7 @@ from refunds.storage import Row, cancellations, contacts, events, keys, orders, 
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
+from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
@@ -88,7 +89,8 @@ class Inspection:
         rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
         self.unreadable += [_break_at(row["position"]) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
-        journal, broken = _followed(self._context, found, checkpoints)
+        own = lineage(tx, events.head(tx)).own(checkpoints)
+        journal, broken = _followed(self._context, found, own)
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
 
     def _order(self, row: Row) -> Order:

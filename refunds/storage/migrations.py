@@ -305,6 +305,23 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
         raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
 
 
+def require_up_to_date(tx: Transaction, database: str) -> None:
+    """Raise `ConfigurationError`, which begins with the name of the database, unless its schema is this version's."""
+    try:
+        taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
+    except Unreadable:
+        taken = set()
+    if not taken:
+        raise ConfigurationError(f"{database} has no records: name the right database")
+    if any(step.startswith(COPY_OF) for step in taken):
+        raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
+    known = {step for step, _ in MIGRATIONS}
+    if taken - known:
+        raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+    if known - taken:
+        raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+
+
 def _take(tx: Transaction, step: str, statements: str) -> None:
     """Run the statements of a step, each of which ends with `;` and a line end, and note the step as taken."""
     for statement in filter(str.strip, statements.split(";\n")):

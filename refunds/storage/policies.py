@@ -27,14 +27,15 @@ class PolicyHistory:
 
 
 class Policies(Mapping[str, Policy]):
-    """Policies by id, as of the event at `position` or later; `default` is the id that is used if none is named.
+    """Policies by id; `default` is the id that is used if none is named.
 
-    A write that relies on them fails at its end with `Conflict` if the last event about policies is then another one.
+    They are as of the event with the hash `as_of`, the last about policies; None if there is none. A write that relies
+    on them fails at its end with `Conflict` if that is then another one.
     """
 
-    def __init__(self, known: Iterable[PolicyHistory], default: str, position: int) -> None:
+    def __init__(self, known: Iterable[PolicyHistory], default: str, as_of: bytes | None) -> None:
         self._by_id = {one.policy.policy_id: one for one in known}
-        self.default, self.position = default, position
+        self.default, self.as_of = default, as_of
 
     def __getitem__(self, policy_id: str) -> Policy:
         """The policy with this id; raises `NotFound`, naming the known ones, if there is none."""
@@ -66,10 +67,10 @@ class Policies(Mapping[str, Policy]):
             raise NotFound(Message("there is no such policy; known: %(known)s", known=known)) from None
 
 
-def load(tx: Transaction, default: str, position: int) -> Policies:
-    """The policies as a transaction sees them, with `position`: that of the last event about policies.
+def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
+    """The policies as a transaction sees them, with `as_of`: the hash of the last event about policies.
 
-    The position is taken as it is given. Raises `Unreadable`, naming the policy, if one is not what the service has
+    The hash is taken as it is given. Raises `Unreadable`, naming the policy, if one is not what the service has
     written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
@@ -78,7 +79,7 @@ def load(tx: Transaction, default: str, position: int) -> Policies:
     entered: dict[str, list[Row]] = defaultdict(list)
     for row in iter_closures(tx):
         entered[row["policy"]].append(row)
-    return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, position)
+    return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, as_of)
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:

@@ -166,6 +166,9 @@ class PostgreSQL:
             yield
             tx.end("END")
 
+    def require_there(self) -> None:
+        """Nothing: a server that can be connected to is there."""
+
     def close(self) -> None:
         """Close every connection, those in use at the end of their transaction; they open again when needed."""
         with self._opening:

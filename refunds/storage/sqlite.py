@@ -17,7 +17,7 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import Conflict, Message, StorageUnavailable, Unreadable
+from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable, Unreadable
 from refunds.storage import FAILED, PATIENCE, Row
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
@@ -25,6 +25,9 @@ _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
 
 _CHECKPOINT = 4000
 """Pages of the log before SQLite moves them into the database: many, so the pages at the journal's end move once."""
+_LOGGED = b"\x02\x02"
+"""The bytes 18 and 19 of a file whose changes are in a log beside it. Source: SQLite, Database File Format."""
+
 _DIALECT = {
     "bigint": "INTEGER",
     "bytes": "BLOB",
@@ -55,8 +58,11 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 class SQLite:
     """A database in one file."""
 
-    def __init__(self, path: str, *, patience: float = PATIENCE, sound: bool | None = None) -> None:
+    def __init__(
+        self, path: str, *, patience: float = PATIENCE, sound: bool | None = None, readonly: bool = False
+    ) -> None:
         self.name = path
+        self._readonly = readonly
         self._path = Path(path)
         self._patience = patience
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
@@ -73,7 +79,7 @@ class SQLite:
             try:
                 reader = self._readers.pop()
             except IndexError:
-                reader = self._connect(readonly=True)
+                reader = self._connect_to_file() if self._readonly else self._connect(readonly=True)
             try:
                 reader.execute("BEGIN")
                 yield reader
@@ -103,6 +109,14 @@ class SQLite:
     def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
         """A block like any other: a file is served by one instance."""
         return nullcontext()
+
+    def require_there(self) -> None:
+        """Raise `ConfigurationError` if there is no such file, with the ways on."""
+        if not self._path.exists():
+            raise ConfigurationError(
+                f"REFUNDS_DATABASE: there is no file {self.name}. Name the right database, or restore its backup; "
+                "make a new installation with flask init"
+            )
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process."""
@@ -142,6 +156,29 @@ class SQLite:
             return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _cannot_open(error) from error
+
+    def _connect_to_file(self) -> "_Connection":
+        """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too.
+
+        Raises `StorageUnavailable` if the file cannot be read, and an error of the driver if it is no database.
+        """
+        try:
+            with self._path.open("rb") as file:
+                has_log = file.read(20)[18:] == _LOGGED
+        except OSError as error:
+            raise _cannot_open(error) from error
+        # Without its log no process uses the file, and the driver would make the log's files to read it.
+        mode = "immutable=1" if has_log and not Path(f"{self._path}-wal").exists() else "mode=ro"
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._patience,
+        )
+        opened = _Connection(Database(connection, execute_plugins=False))
+        opened.execute("PRAGMA trusted_schema = OFF")
+        return opened
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
         """A new connection; creates the file if there is none.

@@ -17,7 +17,7 @@ from refunds.storage.checkpoints import EVERY, Checkpoint
 from refunds.storage.clients import Clients, Tokens
 from refunds.storage.contacts import Contacts
 from refunds.storage.customers import Customers
-from refunds.storage.events import Events
+from refunds.storage.events import Events, Head
 from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
@@ -49,7 +49,7 @@ class UnitOfWork:
         tx: Transaction,
         keyring: Keyring,
         principal: Principal,
-        policies_as_of: Callable[[Transaction, int], Policies],
+        policies_as_of: Callable[[Transaction, Head], Policies],
     ) -> None:
         self._context = Context(tx, keyring, principal, datetime.now(UTC))
         self.principal, self._policies_as_of = principal, policies_as_of
@@ -74,15 +74,15 @@ class UnitOfWork:
         From here on the use case relies on them: if they change before its end, `write_journal` raises `Conflict`.
         """
         if self.policies_seen is None:
-            self.policies_seen = self.policies_at(self.events.head().policies_at)
+            self.policies_seen = self.policies_at(self.events.head())
         return self.policies_seen
 
-    def policies_at(self, position: int) -> Policies:
-        """The policies after the event at a position, which must be the last about policies that this transaction sees.
+    def policies_at(self, head: Head) -> Policies:
+        """The policies as of the head of the journal, which must be as this transaction sees it.
 
-        Unlike with `policies`, the use case does not come to rely on them.
+        Unlike with `policies`, the use case does not come to rely on them. Raises `AnotherJournal` as the store does.
         """
-        return self._policies_as_of(self.tx, position)
+        return self._policies_as_of(self.tx, head)
 
     def lock_journal(self) -> None:
         """Lock the journal until this use case ends, so that a change of policies has one place in time.
@@ -97,7 +97,7 @@ class UnitOfWork:
     def see_own_policies(self) -> None:
         """Read the policies again and rely on them, once this use case has changed them itself."""
         seen = self.policies
-        self.policies_seen = load(self.tx, seen.default, seen.position)
+        self.policies_seen = load(self.tx, seen.default, seen.as_of)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -156,7 +156,7 @@ class UnitOfWork:
         if not context.entries:
             return None
         before = events.lock_head(self.tx)
-        if self.policies_seen is not None and self.policies_seen.position != before.policies_at:
+        if self.policies_seen is not None and self.policies_seen.as_of != before.policies_hash:
             raise Conflict("policies")
         entered: list[Event] = []
         previous = before.hash
@@ -169,4 +169,4 @@ class UnitOfWork:
         events.append(self.tx, entered, before)
         last = entered[-1]
         is_due = last.position // EVERY > before.position // EVERY
-        return Checkpoint(last.position, last.hash, context.now) if is_due else None
+        return Checkpoint(last.position, last.hash, context.now, before.journal_id) if is_due else None

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 from refunds.domain.records import User
 from refunds.security.encryption import keyed_digest
 from refunds.storage import Row, Transaction
+from refunds.storage.events import HEAD, Head, head_in
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
 
@@ -17,10 +18,10 @@ WITHIN = timedelta(minutes=15)
 
 
 class UserForRequest(NamedTuple):
-    """A user, and the position of the last event about policies, which every request needs too."""
+    """A user, and the head of the journal, which every request needs too."""
 
     user: User
-    policies_at: int
+    head: Head
 
 
 class Users(Repository[User]):
@@ -29,15 +30,15 @@ class Users(Repository[User]):
     mapper: ClassVar[RecordMapper[User]] = USERS
 
     def for_request(self, user_id: str) -> UserForRequest | None:
-        """The user with this id, and the position of the last event about policies; None if there is no such user.
+        """The user with this id, and the head of the journal; None if there is no such user.
 
         This one indexed read is all that a request of a session needs; whether the session is valid is not checked.
         """
         row = self._tx.one(
-            f"SELECT {USERS.columns}, policies_at FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
+            f"SELECT {USERS.columns}, {HEAD} FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
             user_id=user_id,
         )
-        return None if row is None else UserForRequest(self._load(row), row["policies_at"])
+        return None if row is None else UserForRequest(self._load(row), head_in(row))
 
     def by_name(self, name: str) -> User | None:
         """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""

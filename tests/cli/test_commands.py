@@ -32,6 +32,12 @@ def run(*arguments):
     return result.stdout, result.stderr, result.exit_code
 
 
+@pytest.fixture(autouse=True)
+def installation():
+    """A new installation, as commands that only read make none."""
+    run("init")
+
+
 def test_a_check_shows_the_verdict_and_the_days():
     out, _, code = run("check", *IN_TIME, "--channel", "phone")
     assert code == 0

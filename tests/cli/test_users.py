@@ -232,7 +232,8 @@ def test_development_prints_no_user_if_one_was_added_before(start, engine, tmp_p
     assert list(commands.listed()) == ["anna"]
 
 
-def test_production_creates_no_user(start):
+def test_production_creates_no_user(start, engine, tmp_path):
+    Commands(tmp_path, engine).run("init")
     commands, output = start(REFUNDS_ENV="production")
     assert (shown(output), ADD in output) == ({}, True)
     with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:

@@ -1,5 +1,6 @@
 """From a number, or a day and a region, to the answer: what is found, what is not, and how typing errors are reported."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
@@ -9,6 +10,8 @@ import time_machine
 from refunds.domain.permissions import Role
 from refunds.domain.references import format_reference
 from refunds.security.master_key import create_master_key
+from refunds.service.store import Opening, Store
+from tests.conftest import settings
 from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
 
 UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"
@@ -343,6 +346,8 @@ def test_demonstration_orders_are_offered_and_marked():
 
 def test_production_offers_no_demonstration_orders(tmp_path):
     create_master_key(tmp_path / "master.key")
+    with closing(Store(settings(tmp_path, env="production"))) as store:
+        store.open(Opening.INIT)
     site = opened(env="production", directory=tmp_path)
     browser = site.browser(Role.ADMIN)
     page = browser.get("/console/")

@@ -35,6 +35,7 @@ _EVENT = {
     "access.user_created": Message("user added"),
     "access.user_reset": Message("password reset"),
     "access.user_disabled": Message("user disabled"),
+    "audit.accepted": Message("another state of the records accepted"),
 }
 
 _CAUSE = {

@@ -164,6 +164,12 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.USER_CREATED: _ROLE,
     EventType.USER_RESET: {},
     EventType.USER_DISABLED: {},
+    EventType.AUDIT_ACCEPTED: {
+        "from": response_fields.String("The id of the journal before."),
+        "reason": response_fields.String("Why it was accepted, in the operator's words."),
+        "checkpoint": response_fields.Integer("The position of the last checkpoint, which the journal does not have."),
+        "at": response_fields.Instant("When that was written."),
+    },
 }
 """The further data of each type of event."""
 

@@ -1,0 +1,18 @@
+"""`flask init`: make a new installation."""
+
+import click
+from flask.cli import with_appcontext
+
+from refunds.cli import Command, loaded_store
+from refunds.service.store import Opening
+
+
+@click.command("init", cls=Command, short_help="Make a new installation in an empty database.")
+@with_appcontext
+def command() -> None:
+    """Make a new installation in an empty database, with a journal of its own and its first checkpoint.
+
+    In production nothing else makes one, so that a misspelt or lost database is noticed. The master key must exist.
+    """
+    store = loaded_store(Opening.INIT)
+    click.echo(f"Made a new installation in {store.name}, with its checkpoints in {store.checkpoints.file}.")

@@ -1,0 +1,57 @@
+"""Accept a journal in place of the one that was checkpointed, as after a restore: an operator's decision, on record."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from ulid import ULID
+
+from refunds.domain.instants import format_instant
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.schemas.fields import Line
+from refunds.schemas.strict import StrictSchema
+from refunds.service.store import Store
+from refunds.storage import events, lineage
+from refunds.storage.checkpoints import Checkpoint
+
+
+class ReasonSchema(StrictSchema):
+    """Why a journal is accepted."""
+
+    reason = Line(200, required=True)
+
+
+class Lost(NamedTuple):
+    """What an accepted journal lacks of the one that was checkpointed: how it differs, and when that may have been.
+
+    `since` is the time of the last event that the journal has, None if it has none; `until` that of the checkpoint.
+    """
+
+    how: Message
+    since: datetime | None
+    until: datetime
+
+
+def accept(store: Store, reason: str) -> Lost:
+    """Accept the journal of the database in place of the one that was checkpointed last; returns what may be lost.
+
+    The journal gets a new id, an event with the reason, and a checkpoint with it. Raises `InvalidInput` if the reason
+    is not a line of 1 to 200 characters, or if there is nothing to accept.
+    """
+    reason = ReasonSchema().read({"reason": reason})["reason"]
+    last = store.checkpoints.last()
+    with store.write(COMMAND_LINE, exclusive=True) as uow:
+        head = uow.events.head()
+        how = last and lineage.difference(uow.tx, head, last)
+        if last is None or how is None:
+            raise InvalidInput([FieldError("", Message("the journal is the one of the last checkpoint"))])
+        newest = uow.events.newest(None, 1)
+        journal = f"jrn_{ULID()}"
+        events.set_journal_id(uow.tx, journal)
+        data = {"from": head.journal_id, "reason": reason, "checkpoint": last.position, "at": format_instant(last.at)}
+        uow.events.note(EventType.AUDIT_ACCEPTED, journal, data)
+    with store.read(COMMAND_LINE) as uow:
+        end = uow.events.head()
+    store.checkpoints.append(Checkpoint(end.position, end.hash, uow.now, journal, reason))
+    return Lost(how, newest[0][0].at if newest else None, last.at)
