@@ -44,6 +44,7 @@ class Commands(AppGroup):
 
     NAMES = (
         "audit",
+        "backup",
         "calendar",
         "check",
         "copy",
@@ -56,6 +57,7 @@ class Commands(AppGroup):
         "openapi",
         "orders",
         "policy",
+        "restore",
         "serve",
         "tokens",
         "users",

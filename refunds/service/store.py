@@ -196,8 +196,7 @@ class Store:
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
-            if self._settings.ledger_dir is None:
-                raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+            require_ledger(self._settings)
             if not reads:
                 self.checkpoints.require_writable()
         with _collected_in(wrong):
@@ -229,8 +228,8 @@ class Store:
 
         Raises `ConfigurationError` if it is none of this version's, or if the master key is missing or another one.
         """
+        require_up_to_date(engine, f"REFUNDS_DATABASE: {engine.name}")
         with engine.read() as tx:
-            require_up_to_date(tx, f"REFUNDS_DATABASE: {engine.name}")
             if not keys.any_stored(tx):
                 raise ConfigurationError(f"REFUNDS_DATABASE: {engine.name} has no records: name the right database")
             return keys.open_keyring(tx, read_master_key(path))
@@ -291,6 +290,13 @@ class Store:
         except OSError as error:
             message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
             raise ConfigurationError(message) from None
+
+
+def require_ledger(settings: Settings) -> Path:
+    """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
+    if settings.ledger_dir is None:
+        raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+    return settings.ledger_dir
 
 
 @contextmanager

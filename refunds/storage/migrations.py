@@ -1,7 +1,7 @@
 """The schema, as a list of steps. Never change a released step: add one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ulid import ULID
 
@@ -305,12 +305,21 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
         raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
 
 
-def require_up_to_date(tx: Transaction, database: str) -> None:
+def require_up_to_date(engine: Engine, database: str) -> None:
     """Raise `ConfigurationError`, which begins with the name of the database, unless its schema is this version's."""
-    try:
+    if require_known(engine, database):
+        raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+
+
+def require_known(engine: Engine, database: str) -> set[str]:
+    """The steps that a database's schema lacks.
+
+    Raises `ConfigurationError`, which begins with the name of the database, if it has no records, has steps that this
+    version does not know, or is an unfinished copy.
+    """
+    taken: set[str] = set()
+    with suppress(Unreadable), engine.read() as tx:  # there is no such table
         taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
-    except Unreadable:
-        taken = set()
     if not taken:
         raise ConfigurationError(f"{database} has no records: name the right database")
     if any(step.startswith(COPY_OF) for step in taken):
@@ -318,8 +327,7 @@ def require_up_to_date(tx: Transaction, database: str) -> None:
     known = {step for step, _ in MIGRATIONS}
     if taken - known:
         raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
-    if known - taken:
-        raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+    return known - taken
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:

@@ -1,14 +1,15 @@
 """The SQLite engine: one file, many readers, and writers in a queue of their own.
 
 SQLite lets one transaction write at a time and picks the next waiting one by chance. So every write first takes a
-ticket: a lock within the process, then a lock on a file beside the database for all processes.
+ticket: a lock within the process, then a lock on a file beside the database for all processes. A second file there is
+locked for as long as a process that writes has the database open.
 """
 
 import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -69,6 +70,7 @@ class SQLite:
         self._journal_mode = "WAL" if sound else "TRUNCATE"
         self._ticket = threading.Lock()
         self._ticket_file: int | None = None
+        self._in_use: int | None = None
         self._writer: _Connection | None = None
         self._readers: list[_Connection] = []
 
@@ -126,9 +128,40 @@ class SQLite:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-            if self._ticket_file is not None:
-                os.close(self._ticket_file)
-                self._ticket_file = None
+            for file in (self._ticket_file, self._in_use):
+                if file is not None:
+                    os.close(file)
+            self._ticket_file = self._in_use = None
+
+    @contextmanager
+    def unused(self) -> Iterator[None]:
+        """Hold the database in the block, so that no process begins to use it, except to read.
+
+        Raises `ConfigurationError` if one uses it already.
+        """
+        file = self._open_beside("in-use")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = "is in use: stop every instance of the service, and every other command"
+                raise ConfigurationError(f"REFUNDS_DATABASE: {self.name} {message}") from None
+            yield
+        finally:
+            os.close(file)
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
+
+        Raises `OSError`, naming the file, if the database cannot be read or the file cannot be written.
+        """
+        # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
+        try:
+            with closing(self._connect_to_file() if self._readonly else self._connect()) as connection:
+                connection.execute("VACUUM INTO :file", {"file": str(file)})
+        except sqlite3.Error as error:
+            raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
+        sync(file)
 
     @contextmanager
     def _queue(self) -> Iterator[None]:
@@ -141,7 +174,8 @@ class SQLite:
             raise StorageUnavailable(Message("Too many writes are waiting."))
         try:
             if self._ticket_file is None:
-                self._ticket_file = self._open_ticket()
+                self._use()
+                self._ticket_file = self._open_beside("lock")
             _lock_file(self._ticket_file, deadline)
             try:
                 yield
@@ -150,10 +184,23 @@ class SQLite:
         finally:
             self._ticket.release()
 
-    def _open_ticket(self) -> int:
+    def _use(self) -> None:
+        """Note for other processes that this one uses the database, until `close`.
+
+        Raises `StorageUnavailable` if another one holds it unused, or if the note's file cannot be opened.
+        """
+        if self._in_use is None:
+            self._in_use = self._open_beside("in-use")
+        try:
+            fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageUnavailable(Message("A backup is being restored.")) from None
+
+    def _open_beside(self, name: str) -> int:
+        """Open a file beside the database that is only locked; raises `StorageUnavailable` if that fails."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _cannot_open(error) from error
 
@@ -214,6 +261,15 @@ class SQLite:
             opened.close()
             raise
         return opened
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to disk; no database in the file may be open in this process."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class _Connection:
