@@ -29,13 +29,15 @@ class Site:
         self.directory, self.settings = directory, settings(directory, engine="sqlite", **changed)
         self.database, self.ledger = directory / "refunds.db", directory / "ledger/anchors.jsonl"
         self.file = directory / "backups/monday.db"
-        self.file.parent.mkdir()
+        self.file.parent.mkdir(exist_ok=True)
+        self.tokens = {}
         self.begin()
 
     def begin(self):
         """Start the service in this process."""
         self.app = create_app(self.settings)
         self.store = self.app.extensions["refunds.store"]
+        self.app.extensions["refunds.tests.tokens"] = self.tokens
 
     def cancel(self, *orders):
         """Cancel orders, and stop the service without a checkpoint."""
@@ -83,13 +85,23 @@ class Site:
         return list(Checkpoints(self.ledger.parent))
 
 
-@pytest.fixture
-def site(tmp_path):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
     """An installation with a backup: two cancellations are in it, two came later."""
-    site = Site(tmp_path / "site")
+    site = Site(tmp_path_factory.mktemp("prepared"))
     site.cancel("A-1", "A-2")
     site.backed_up = site.done("backup", site.file)
     site.cancel("A-3", "A-4")
+    return site
+
+
+@pytest.fixture
+def site(prepared, tmp_path):
+    """A copy of that installation."""
+    shutil.copytree(prepared.directory, tmp_path / "site")
+    site = Site(tmp_path / "site")
+    site.backed_up = prepared.backed_up.replace(str(prepared.directory), str(site.directory))
+    site.tokens |= prepared.tokens
     return site
 
 
