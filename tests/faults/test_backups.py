@@ -3,11 +3,13 @@
 import multiprocessing
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,8 @@ from refunds.storage.sqlite import sqlite3
 from tests import scaled
 from tests.cli.test_backups import Site, beside
 from tests.conftest import client_of
-from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, run_and_die
+from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, run_and_die, until
+from tests.postgres import newest_binaries, run
 
 pytestmark = pytest.mark.proof
 
@@ -239,3 +242,63 @@ def every_cancellation(client):
         page = client.get("/v1/cancellations", query_string={"limit": 200} | after).json
         yield from page["items"]
         after = page["next"] and {"after": page["next"]}
+
+
+# On PostgreSQL: as docs/operating.md shows, with its own programs.
+
+
+def program(name, *words):
+    """Run one of the server's programs; it must succeed."""
+    done = run(newest_binaries() / name, *words)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def directory():
+    """A directory that the server's programs can write to, as another user too."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def test_instances_on_postgresql_refuse_an_older_dump_until_it_is_accepted(directory):
+    if not (newest_binaries() / "pg_dump").exists():
+        pytest.skip("this PostgreSQL has no pg_dump")
+    installation = Installation(directory, "postgresql")
+    database, dump = installation.records["REFUNDS_DATABASE"], directory / "refunds.dump"
+    with installation.instances(2) as servers:
+        token = installation.tokens()["admin"]
+        first, second = (Client(server.port, token) for server in servers)
+        with first, second:
+            for number in range(3):
+                assert first.cancel(cancellation_of(f"A-{number}"), f"a-{number}").status == 201
+            program("pg_dump", "--format=custom", f"--file={dump}", database)
+            for number in range(3):
+                assert second.cancel(cancellation_of(f"B-{number}"), f"b-{number}").status == 201
+            seen = feed_of(first)
+            program("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={database}", dump)
+            for client in (first, second):
+                until(lambda client=client: client.cancel(cancellation_of("C-1"), "c-1").status == 503)
+                assert client.send("GET", "/v1/orders/A-0").status == 503
+            code, out, err = accepted(installation)
+            assert (code, err) == (0, "")
+            assert "billing must send the orders of that time again" in out
+            assert first.send("GET", f"/v1/events?after={seen}").json["type"].endswith("/feed-rewound")
+            for number, client in enumerate((first, second)):
+                reply = client.cancel(cancellation_of(f"D-{number}"), f"d-{number}")
+                assert reply.status == 201, reply.body
+            assert {one["order_id"] for one in first.every("/v1/cancellations")} == {"A-0", "A-1", "A-2", "D-0", "D-1"}
+    installation.require_sound()
+
+
+def feed_of(client):
+    """The place after the last event of the feed."""
+    page = client.send("GET", "/v1/events").json
+    while page["items"]:
+        page = client.send("GET", f"/v1/events?after={page['next']}").json
+    return page["next"]
+
+
+def accepted(installation):
+    """The result of accepting the journal at the command line."""
+    done = installation.flask("audit", "accept", "--reason", "the server's disk failed")
+    return done.returncode, done.stdout, done.stderr
