@@ -305,21 +305,28 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
         raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
 
 
-def require_up_to_date(tx: Transaction, database: str) -> None:
-    """Raise `ConfigurationError`, which begins with the name of the database, unless its schema is this version's."""
+@contextmanager
+def read_as_it_is(engine: Engine, setting: str) -> Iterator[Transaction]:
+    """A read of a database that has the schema of this version.
+
+    Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
+    """
+    database = f"{setting}: {engine.name}"
     try:
-        taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
+        with engine.read() as tx:
+            taken, known = (
+                {row["name"] for row in tx.all("SELECT name FROM migrations")},
+                {step for step, _ in MIGRATIONS},
+            )
+            if any(step.startswith(COPY_OF) for step in taken):
+                raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
+            if taken - known:
+                raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+            if known - taken:
+                raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+            yield tx
     except Unreadable:
-        taken = set()
-    if not taken:
-        raise ConfigurationError(f"{database} has no records: name the right database")
-    if any(step.startswith(COPY_OF) for step in taken):
-        raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
-    known = {step for step, _ in MIGRATIONS}
-    if taken - known:
-        raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
-    if known - taken:
-        raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+        raise ConfigurationError(f"{database} has no records: name the right database") from None
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:

@@ -41,6 +41,7 @@ def is_ready() -> Response:
     """
     with auth.store().read(COMMAND_LINE) as uow:
         events.read(uow, None, 1, None)
+        assert uow.policies  # whose reading compares the journal with the one that was seen before
     return reply({"status": "ok"})
 
 
