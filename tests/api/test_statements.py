@@ -59,6 +59,7 @@ COUNTS = {
     "closures": 3,
     "simulate": 6,
     "calendar": 1,
+    "regions": 1,
     "ready": 2,
     "screen: check": 7,
     "screen: answer": 6,
@@ -191,6 +192,7 @@ def policies(ask):
     ask("closures", "GET", f"{one}/closures")
     ask("simulate", "POST", f"{one}/simulations", draft | {"version": 3})
     ask("calendar", "GET", "/v1/calendars/DE-BY/days?from=2026-04-01&to=2026-04-10")
+    ask("regions", "GET", "/v1/calendars?country=AT")
 
 
 def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
