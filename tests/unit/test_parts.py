@@ -11,7 +11,7 @@ from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import countries, subdivisions
 from refunds.domain.terms import WithoutSubdivision
-from tests.changed_data import few_years
+from tests.changed_data import few_years, other_holidays
 
 WEEK = WEEKDAYS[:5]
 YEARS = range(2025, 2029)
@@ -46,6 +46,16 @@ def test_nationwide_holidays_only_is_said_exactly_in_years_in_which_the_parts_di
         if year + 1 in YEARS:
             either = len(lists) > 1 or len({listed(country, part, year + 1) for part in subdivisions(country)}) > 1
             assert bool(subdivisions_that_differ(country, year)) is either
+
+
+def test_a_part_differs_from_what_is_counted_and_not_from_the_countrys_own_list():
+    """A holiday that all parts share counts in the country, too."""
+    shared, one = date(2026, 6, 1), date(2027, 6, 2)
+    added = [(f"AT-{part}", shared) for part in subdivisions("AT")]
+    with other_holidays("9.1", added):
+        assert subdivisions_that_differ("AT", 2026) == ()
+    with other_holidays("9.2", [*added, ("AT-9", one)]):
+        assert subdivisions_that_differ("AT", 2026) == ("9",)
 
 
 def ends(region, length, rules=DAY_RULES):
