@@ -18,7 +18,7 @@ from flask.cli import AppGroup
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
-from refunds.presentation.language import LANGUAGES, speaking, translate
+from refunds.presentation.language import LANGUAGES, speaking
 from refunds.service import ProgressCallback
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -90,9 +90,9 @@ class Command(click.Command):
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:
-                click.echo(f"{field_error.pointer.strip('/') or 'input'}: {translate(field_error.detail)}", err=True)
+                click.echo(f"{field_error.pointer.strip('/') or 'input'}: {field_error.detail}", err=True)
             if not error.errors:
-                click.echo(translate(error.detail), err=True)
+                click.echo(str(error), err=True)
             sys.exit(error.exit_code)
 
 

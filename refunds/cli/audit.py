@@ -38,10 +38,10 @@ def verify(*, first: bool) -> None:
     report, codes = Report(), Counter[int]()
     with store.read(COMMAND_LINE) as uow:
         for fault in uow.faults(checkpoints, report):
+            click.echo(translate(fault.detail), err=first)
             if first:
-                raise fault
+                sys.exit(fault.exit_code)
             codes[fault.exit_code] += 1
-            click.echo(translate(fault.detail))
     found = Message("Sound: %(events)s events, %(records)s records in %(database)s.")
     if codes:
         click.echo(translate_number("%(num)s fault.", "%(num)s faults.", codes.total()))

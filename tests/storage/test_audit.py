@@ -323,6 +323,7 @@ def grow(store, done=lambda _: None):
         people(uow)
     with store.write(COMMAND_LINE) as uow:
         users.disable(uow, "dora")
+        uow.users.end_sessions(uow.users.by_name("anna").user_id)
     for i, happens in enumerate(POLICIES):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)

@@ -35,6 +35,7 @@ _EVENT = {
     "access.user_created": Message("user added"),
     "access.user_reset": Message("password reset"),
     "access.user_disabled": Message("user disabled"),
+    "access.user_signed_out": Message("user signed out"),
 }
 
 _CAUSE = {

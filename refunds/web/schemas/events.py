@@ -164,6 +164,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.USER_CREATED: _ROLE,
     EventType.USER_RESET: {},
     EventType.USER_DISABLED: {},
+    EventType.USER_SIGNED_OUT: {},
 }
 """The further data of each type of event."""
 
