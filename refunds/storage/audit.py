@@ -213,7 +213,7 @@ class _Records:
 
     def __init__(self, context: Context, digests: dict[Place, bytes], report: Report) -> None:
         self._context, self._digests, self._report = context, digests, report
-        self._named: set[Place] = set()
+        self._named: set[tuple[str, Any]] = {("customers", None)}  # the id of one who is missing, and named as such
         """The records that have a fault."""
 
     def faults(self) -> Iterator[Broken]:
@@ -264,7 +264,7 @@ class _Records:
         Not if it has one already, or if its customer has: without their key nothing of theirs can be decrypted.
         """
         place = table.name, row[table.key]
-        if place in self._named or ("customers", row.get("customer_id")) in self._named:
+        if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
             return None
         try:
             check(self._context, row)

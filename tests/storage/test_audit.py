@@ -997,7 +997,14 @@ def test_an_event_of_another_history_is_listed_where_the_chain_leaves_it(install
     assert listed(installation, engine)[0] == [f"position {head.position}: the journal is broken here"]
 
 
-def test_a_key_of_a_customer_that_does_not_decrypt_is_listed_once(installation, tmp_path):
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE customers SET wrapped_key = x'00'", "not an encrypted value: 1|customers|wrapped_key|{}"),
+        ("DELETE FROM customers", "the record is missing"),
+    ],
+)
+def test_a_customer_whose_key_is_gone_is_listed_once(installation, tmp_path, statement, fault):
     """Nothing of theirs can be decrypted then; what the journal vouches for is compared all the same."""
     with closing(sqlite3.connect(installation.database)) as raw:
         sql = "SELECT customer_id, min(order_id), count(*) FROM orders GROUP BY customer_id ORDER BY 3 DESC LIMIT 1"
@@ -1006,12 +1013,12 @@ def test_a_key_of_a_customer_that_does_not_decrypt_is_listed_once(installation, 
     lines = listed_after(
         installation,
         tmp_path / "refunds.db",
-        f"UPDATE customers SET wrapped_key = x'00' WHERE customer_id = '{customer_id}'",  # noqa: S608
+        f"{statement} WHERE customer_id = '{customer_id}'",
         f"UPDATE orders SET revision = 9 WHERE order_id = '{order_id}'",  # noqa: S608
     )
     assert lines == [
         f"orders {order_id}: differs from the journal",
-        f"customers {customer_id}: not an encrypted value: 1|customers|wrapped_key|{customer_id}",
+        f"customers {customer_id}: {fault.format(customer_id)}",
     ]
 
 
