@@ -911,7 +911,8 @@ def test_each_of_several_independent_changes_is_listed_with_its_place(installati
         if (at - named) if one.how.endswith("swapped") else not (at & named):
             missed.append(f"{table}: {one.how}")
     assert not missed, "\n".join([*missed, "listed:", *lines])
-    assert len(lines) == len(set(lines))
+    once = [line for line in lines if " None: " not in line]  # several rows can have lost their keys
+    assert len(once) == len(set(once))
 
 
 def test_hundreds_of_faults_are_all_listed(installation, tmp_path):
