@@ -95,8 +95,9 @@ class Counting:
         with self.app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
             user = users.add(uow, name, Role.SUPERVISOR).user
         self.browser = self.app.test_client()
+        began = users.session_for(self.app.extensions["refunds.store"], user)._asdict()
         with self.browser.session_transaction() as session:
-            session.update(user=user.user_id, epoch=user.epoch, since=int(NOW.timestamp()))
+            session.update(began, since=int(NOW.timestamp()))
 
     def screen(self, name, path):
         """Request a screen."""
