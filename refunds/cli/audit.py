@@ -1,20 +1,24 @@
 """`flask audit`: check whether the records are unchanged."""
 
 import sys
+from collections import Counter
 from datetime import datetime
 
 import click
+import orjson
 from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import LANG, Command, loaded_store, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.presentation.language import translate
+from refunds.errors import Message
+from refunds.presentation.language import translate, translate_number
 from refunds.service import acceptance
 from refunds.service import replay as service
 from refunds.service.replay import Difference, Replayed
 from refunds.service.store import Opening
+from refunds.storage.audit import Report
 
 
 @click.group("audit")
@@ -23,18 +27,37 @@ def command() -> None:
 
 
 @command.command("verify", cls=Command)
+@click.option("--first", is_flag=True, help="Stop at the first fault, and print it on standard error.")
+@LANG
 @with_appcontext
-def verify() -> None:
+def verify(*, first: bool) -> None:
     """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
 
-    Exits with 0 if all is sound, with 20 and the first place that is not, or with 21 if the journal was cut short.
+    Lists every fault with its place. Exits with 0 if there is none, with 21 if the journal is shorter than its last
+    checkpoint and nothing else is wrong, and with 20 otherwise.
     """
     store = loaded_store(Opening.READ)
     checkpoints = list(store.checkpoints)  # read before the journal, which only grows
+    report, codes = Report(), Counter[int]()
     with store.read(COMMAND_LINE) as uow:
-        report = uow.verify(checkpoints)
-    click.echo(f"Sound: {report.events} events, {report.records} records in {store.name}.")
-    click.echo(f"Not yet in a checkpoint: {report.events - report.checkpointed} events.")
+        for fault in uow.faults(checkpoints, report):
+            click.echo(translate(fault.detail), err=first)
+            if first:
+                sys.exit(fault.exit_code)
+            codes[fault.exit_code] += 1
+    found = Message("Sound: %(events)s events, %(records)s records in %(database)s.")
+    if codes:
+        click.echo(translate_number("%(num)s fault.", "%(num)s faults.", codes.total()))
+        found = Message("Compared: %(events)s events, %(records)s records in %(database)s.")
+    click.echo(translate(found, events=report.events, records=report.records, database=store.name))
+    for event in report.accepted:
+        accepted = Message("Accepted by %(actor)s, %(at)s: %(reason)s")
+        reason = orjson.loads(event.data)["reason"]
+        click.echo(translate(accepted, actor=event.actor, at=format_instant(event.at), reason=reason))
+    if codes:
+        sys.exit(min(codes))
+    uncovered = report.events - report.checkpointed
+    click.echo(translate("Not yet in a checkpoint: %(events)s events.", events=uncovered))
 
 
 @command.command("accept", cls=Command)

@@ -1,4 +1,4 @@
-"""`flask calendar`: the business days of a year, and what other holiday data changes."""
+"""`flask calendar`: the business days of a year, the regions, and what other holiday data changes."""
 
 import os
 import subprocess
@@ -18,11 +18,12 @@ from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.presentation.language import language
-from refunds.presentation.texts.dates import business_days_text, date_text
-from refunds.presentation.texts.decisions import why_text
-from refunds.service import watch
-from refunds.service.checks import calendar_days, named_policy
+from refunds.presentation.language import language, translate
+from refunds.presentation.texts.dates import business_days_text, date_text, region_text
+from refunds.presentation.texts.decisions import calendar_notice_text, why_text
+from refunds.service import calendars, watch
+from refunds.service.calendars import calendar_days
+from refunds.service.checks import named_policy
 from refunds.service.store import Opening
 from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
@@ -37,9 +38,9 @@ class _Calendar(click.Group):
         return super().parse_args(context, args if named else ["days", *args])
 
 
-@click.group("calendar", cls=_Calendar, short_help="List business days, and what other holiday data changes.")
+@click.group("calendar", cls=_Calendar, short_help="List business days, regions, and what other data changes.")
 def command() -> None:
-    """List the business days of a year, and the open windows that other holiday data moves."""
+    """List the business days of a year, the regions, and the open windows that other holiday data moves."""
 
 
 @command.command("days", cls=Command)
@@ -57,10 +58,10 @@ def days(region: str, year: int | None, policy: str | None) -> None:
     now = datetime.now(UTC)
     year = year or now.year
     version = named_policy(present_policies(), policy).in_force(now)
-    _, found = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
+    calendar, found, notices = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in found:
-        named = holiday_name(region, day, language())
+        named = holiday_name(region, day, language()) if calendar.region.is_holiday(day) else None
         if why is SkipReason.WEEKEND and named:
             table.add_row(date_text(day), f"{named[0]} ({why_text(day, why, region)})", style="dim")
         elif why and why is not SkipReason.WEEKEND:
@@ -68,6 +69,39 @@ def days(region: str, year: int | None, policy: str | None) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{region} {year}: {business_days_text(sum(why is None for _, why in found))}")
+    counted = calendar.region.region
+    if counted != region:
+        shown = f"{region_text(counted)} ({counted})"
+        console.print(translate("Counted by: %(region)s", region=shown), soft_wrap=True)
+    for notice in notices:
+        console.print(calendar_notice_text(notice), style="dim", soft_wrap=True)
+
+
+@command.command("regions", cls=Command)
+@click.argument("country", required=False)
+@click.option("--used", is_flag=True, help="Only those by which policies and orders with an open window are counted.")
+@LANG
+@with_appcontext
+def regions(country: str | None, *, used: bool) -> None:
+    """List the regions that have a calendar of their own, by default of all countries.
+
+    With each: its name; the years that the holiday data covers; the first date whose working weekends and moved
+    holidays are not decreed yet, in countries that have such decrees; and the parts of a country with other public
+    holidays, this year or next, than are counted if only the country is named.
+
+    Every other code of ISO 3166-2 is understood, too: flask calendar NL-NH says what it is counted by.
+    """
+    wanted = None
+    if used:
+        with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+            wanted = calendars.in_use(uow)
+    table = Table("region", "name", "covered", "provisional from", "parts that differ", box=None, pad_edge=False)
+    for one in calendars.regions(datetime.now(UTC).year, country):
+        if wanted is None or one.code in wanted:
+            covered = f"{one.covered_from.year}-{one.covered_until.year}"
+            provisional = one.provisional_from.isoformat() if one.provisional_from else ""
+            table.add_row(one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ))
+    wide_console().print(table)
 
 
 @command.command("changes", cls=Command)

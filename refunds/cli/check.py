@@ -38,7 +38,7 @@ _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yel
 @click.option("--provided", required=True, metavar="INSTANT", help="When the service was provided, with its offset.")
 @click.option("--requested", metavar="INSTANT", help="When the customer asked. Default: now.")
 @click.option("--channel", type=click.Choice([channel.value for channel in Channel]), help="How the customer asked.")
-@click.option("--region", help="The customer's place, as in DE or DE-BY. Default: the policy's.")
+@click.option("--region", help="As in DE-BY: see flask calendar regions. Default: the policy's.")
 @click.option("--policy", help="The policy that judges. Default: the configured one.")
 @LANG
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as the API returns it.")

@@ -25,6 +25,7 @@ from refunds.domain.outcomes import (
     Reason,
     RecordedDecision,
     ToldWindow,
+    calendar_notices,
 )
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
@@ -100,13 +101,9 @@ class Decision(NamedTuple):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What else a reader must know; that statutory rights are not assessed is always among it."""
-        calendar, window = self.calendar, self.window
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
-            Notice.REGION_AS_COUNTRY: (self.facts.named_region or "").startswith(f"{calendar.region.region}-"),
-            Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
-            Notice.CALENDAR_PROVISIONAL: window is not None and calendar.is_provisional(window),
-            Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
+            **calendar_notices(self.calendar, self.facts.named_region or "", self.window),
             Notice.NO_SERVICE_DATE: self.edition > 1 and self.facts.service_provided_at is None,
             Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
             Notice.PROMISE_KEPT: self.kept,

@@ -101,10 +101,35 @@ def decreed_until(country: str) -> int | None:
     return _last_decree(country) if decrees and decrees.ended is None else None
 
 
-def subdivisions_that_differ(country: str, years: range) -> list[str]:
-    """The subdivisions of a country that have other public holidays than its own list in one of these years."""
-    own = _built(country, None, "en", years).names.keys()
-    return [part for part in subdivisions(country) if _built(country, part, "en", years).names.keys() != own]
+def provisional_from(region: str) -> date | None:
+    """The first date whose decrees on working weekends and moved holidays the data does not have (yet).
+
+    None if the region's country has no such decrees (any more). Raises `UnknownRegion` if there is no such region.
+    """
+    until = decreed_until(place(region).country)
+    return None if until is None else date(until + 1, 1, 1)
+
+
+def covered_years(region: str) -> range:
+    """The years for which the data has the public holidays of a region.
+
+    Raises `UnknownRegion` if there is no such region.
+    """
+    return _covered(*place(region))
+
+
+@cached(LRUCache(maxsize=512), condition=Condition())
+def subdivisions_that_differ(country: str, year: int) -> tuple[str, ...]:
+    """The subdivisions of a country with other public holidays, in a year or the next, than are counted in it.
+
+    These are its own and those that all of them share. There is none exactly if the subdivisions are all the same.
+    """
+    years = range(year, year + 2)
+    of = {part: set(_built(country, part, "en", years).names) for part in subdivisions(country)}
+    if not of:
+        return ()
+    counted = _built(country, None, "en", years).names.keys() | set.intersection(*of.values())
+    return tuple(part for part, days in of.items() if days != counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +235,8 @@ def _built(
     categories: tuple[str, ...] = ("public",),
 ) -> _Holidays:
     """What the package says of a region in some years, by default all that it covers; `language` None: its own."""
-    entity = getattr(holidays, country)
-    known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
-    first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
-    first, last = max(first, entity.start_year), min(last, entity.end_year)
-    covered = range(first, last + 1)
-    years = covered if years is None else range(max(first, years[0]), min(last, years[-1]) + 1)
+    entity, covered = getattr(holidays, country), _covered(country, subdivision)
+    years = covered if years is None else range(max(covered[0], years[0]), min(covered[-1], years[-1]) + 1)
     with _building:
         # A language is always passed: without one the package reads the server's locale.
         built = holidays.country_holidays(
@@ -231,6 +252,13 @@ def _built(
         MappingProxyType({day: name for day, name in built.items() if day.year in years}),
         frozenset(day for day in built.weekend_workdays if day.year in years),
     )
+
+
+def _covered(country: str, subdivision: str | None) -> range:
+    entity = getattr(holidays, country)
+    known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
+    first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
+    return range(max(first, entity.start_year), min(last, entity.end_year) + 1)
 
 
 @cache

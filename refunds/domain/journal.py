@@ -52,6 +52,7 @@ class EventType(StrEnum):
     USER_CREATED = "access.user_created"
     USER_RESET = "access.user_reset"
     USER_DISABLED = "access.user_disabled"
+    USER_SIGNED_OUT = "access.user_signed_out"
     AUDIT_ACCEPTED = "audit.accepted"
 
 
@@ -60,6 +61,9 @@ FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access."
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
 """Events after which decisions may differ."""
+
+ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER_SIGNED_OUT)
+"""Events after which no earlier session of the user is valid."""
 
 WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED}
 """Events about no record: what they say is in their data alone."""

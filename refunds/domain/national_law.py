@@ -66,4 +66,4 @@ PERIOD_LAWS = {
         frozenset({"Midsommarafton", "Julafton", "Nyårsafton"}),
     ),
 }
-"""By country; each day is one in every year that the data covers."""
+"""By country; each day is one in every year that the data covers, in the Netherlands 5 May from 1982 on."""

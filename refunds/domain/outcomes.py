@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from refunds.domain.business_days import Day, Window, explained
+from refunds.domain.business_days import BusinessCalendar, Day, Window, explained
 from refunds.domain.contact_points import Channel
 
 
@@ -39,6 +39,16 @@ class Notice(StrEnum):
     TOLD_BEFORE_CORRECTION = "told_before_correction"
     DEADLINE_ACCEPTED = "deadline_accepted"
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
+
+
+def calendar_notices(calendar: BusinessCalendar, named: str, window: Window | None) -> dict[Notice, bool]:
+    """Whether each of the notices about a calendar applies in a window; `named` is the region that was asked for."""
+    return {
+        Notice.REGION_AS_COUNTRY: named.startswith(f"{calendar.region.region}-"),
+        Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
+        Notice.CALENDAR_PROVISIONAL: window is not None and calendar.is_provisional(window),
+        Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
+    }
 
 
 class Verdict(StrEnum):

@@ -344,7 +344,7 @@ class ClientToken:
 class User:
     """A person who signs in to the console. Other records have only the id, so that the name can be erased.
 
-    A session is valid while its `epoch` equals the user's; raising the user's by one ends all their sessions.
+    Raising the user's `epoch` by one ends all their sessions, with an event in the journal.
     """
 
     user_id: str

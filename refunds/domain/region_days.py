@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
 from itertools import compress, count
 from typing import Literal
@@ -51,6 +52,10 @@ class RegionDays:
     def estimated(self) -> list[int]:
         """The ordinals of the holidays whose dates are not yet certain, in order."""
         return list(compress(count(self.first), self.marks.translate(_IS_ESTIMATED)))
+
+    def is_holiday(self, day: date) -> bool:
+        """Whether a covered date is a public holiday, on whatever weekday."""
+        return bool(self.marks[day.toordinal() - self.first] & DayFlag.HOLIDAY)
 
     def day_codes(self, week: Week) -> bytes:
         """The code of each date of the region in a week, without closures."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from refunds.errors import RefundsError
+from refunds.errors import Message, RefundsError
 
 _FORMAT = b"\x01"
 _NONCE = 12
@@ -45,11 +45,11 @@ def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
     Raises `Tampered` if the value, its place or the key is not as it was then, or if this is no encrypted value at all.
     """
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
-        raise Tampered(f"not an encrypted value: {where.decode()}")
+        raise Tampered(Message("not an encrypted value: %(place)s", place=where.decode()))
     try:
         return AESGCM(key).decrypt(encrypted[1 : 1 + _NONCE], encrypted[1 + _NONCE :], where)
     except (InvalidTag, ValueError):
-        raise Tampered(f"cannot be decrypted: {where.decode()}") from None
+        raise Tampered(Message("cannot be decrypted: %(place)s", place=where.decode())) from None
 
 
 def keyed_digest(key: bytes, *parts: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, Message, RefundsError
+from refunds.errors import ConfigurationError, Message, RefundsError, StorageUnavailable
 from refunds.service import acceptance
 from refunds.service.store import Opening, Store, require_ledger
 from refunds.storage import Engine, Transaction, events, keys, open_engine
@@ -24,7 +24,7 @@ from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.events import Head
 from refunds.storage.lineage import Lineage, difference, lineage
 from refunds.storage.mapper import instant
-from refunds.storage.migrations import require_known
+from refunds.storage.migrations import read_as_it_is
 from refunds.storage.sqlite import SQLite, sync
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -103,7 +103,7 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
             copied = work / "records.db"
             _copy(file, path, copied)
             with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
-                report, known = _audited(copy, copied, file, live)
+                report, known = _audited(copy, file, live)
                 if live.last() is None:
                     live.append(*beside(file))
                 at_end = _checkpoint_end(database, live)
@@ -185,18 +185,22 @@ def _directory_beside(path: Path) -> Iterator[Path]:
 def _copy(file: Path, path: Path, to: Path) -> None:
     """Copy a backup to a new file.
 
-    Raises `ConfigurationError` if it is the database itself or none of SQLite's, and `OSError` if it cannot be copied.
+    Raises `ConfigurationError` if it is the database itself or no backup, and `OSError` if it cannot be copied.
     """
     if path.exists() and file.samefile(path):
         raise ConfigurationError(f"{file} is the database itself: name a backup of it")
-    with file.open("rb") as opened:
-        if opened.read(16) != b"SQLite format 3\0":
-            raise ConfigurationError(f"{file} is no backup: it is not a database of SQLite")
-    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    SQLite(str(file), readonly=True).copy_to(to)
+    with closing(SQLite(str(file), readonly=True)) as backup:
+        try:
+            with read_as_it_is(backup, "FILE", earlier=True) as tx:
+                if not keys.any_stored(tx):
+                    raise ConfigurationError(f"FILE: {file} has no records: name the right file")
+        except StorageUnavailable:
+            raise ConfigurationError(f"FILE: {file} is not a database of SQLite, or is damaged") from None
+        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        backup.copy_to(to)
 
 
-def _audited(copy: Store, copied: Path, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
+def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
     """Bring the copy of a backup up to date and audit it; returns the report, and the ids of its journal.
 
     It must agree with the installation's checkpoints as far as it reaches, and with all that are beside it. Raises
@@ -206,11 +210,6 @@ def _audited(copy: Store, copied: Path, file: Path, live: Checkpoints) -> tuple[
     if not of_installation and not of_backup:
         message = f"put its {beside(file).file.name} beside it, or the installation's own checkpoints in {live.file}"
         raise ConfigurationError(f"{file} cannot be checked without checkpoints: {message}")
-    with closing(SQLite(str(copied), readonly=True)) as engine:
-        require_known(engine, str(file))
-        with engine.read() as tx:
-            if not keys.any_stored(tx):
-                raise ConfigurationError(f"{file} has no records: name the right file")
     copy.open(Opening.ACCEPT)
     with copy.read(COMMAND_LINE) as uow:
         head = uow.events.head()

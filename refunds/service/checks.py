@@ -1,21 +1,17 @@
-"""Checks: decisions without side effects, and why a date does or does not count."""
+"""Checks: decisions without side effects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
-from refunds.domain.judging import calendar_in, judge
+from refunds.domain.judging import judge
 from refunds.domain.outcomes import Facts
-from refunds.domain.policy import Policy, PolicyVersion
-from refunds.domain.regions import require_region
+from refunds.domain.policy import Policy
 from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
-
-MOST_CALENDAR_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +54,6 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
         return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
         raise InvalidInput([FieldError("/policy", error.detail, "unknown_policy")]) from None
-
-
-def calendar_days(
-    version: PolicyVersion, region: str, first: date, last: date
-) -> tuple[BusinessCalendar, list[tuple[date, SkipReason | None]]]:
-    """A region's calendar under a policy version, and why each date from first to last does not count (None: it does).
-
-    Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
-    region, and `CalendarNotCovered` if the holiday data does not cover them all.
-    """
-    length = (last - first).days + 1
-    if not 1 <= length <= MOST_CALENDAR_DAYS:
-        detail = Message("must be 0 to %(most)s days after from", most=MOST_CALENDAR_DAYS - 1)
-        raise InvalidInput([FieldError("/to", detail, "out_of_range")])
-    require_region(region, "/region")
-    calendar = calendar_in(version, region)
-    days = (first + timedelta(days=i) for i in range(length))
-    return calendar, [(day, calendar.why_not(day)) for day in days]
 
 
 _FARTHEST = timedelta(days=5 * 366)

@@ -23,7 +23,7 @@ from refunds.service import publication
 from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.events import Head
-from refunds.storage.migrations import require_up_to_date, up_to_date
+from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -228,8 +228,7 @@ class Store:
 
         Raises `ConfigurationError` if it is none of this version's, or if the master key is missing or another one.
         """
-        require_up_to_date(engine, f"REFUNDS_DATABASE: {engine.name}")
-        with engine.read() as tx:
+        with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise ConfigurationError(f"REFUNDS_DATABASE: {engine.name} has no records: name the right database")
             return keys.open_keyring(tx, read_master_key(path))

@@ -11,6 +11,7 @@ from refunds.domain.records import User
 from refunds.errors import FieldError, InvalidInput, Message, NotFound, TooManyAttempts, Unauthenticated
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.store import Store
+from refunds.storage.events import Head
 from refunds.storage.policies import Policies
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.storage.users import WITHIN
@@ -29,6 +30,23 @@ class Credentials(NamedTuple):
 
     user: User
     password: str
+
+
+class Session(NamedTuple):
+    """Whose session it is, and the user's epoch, the journal and its last position when it began.
+
+    The journal has an event of each end of a user's sessions, so an epoch that is set back revives none.
+    """
+
+    user_id: str
+    epoch: int
+    journal_id: str | None
+    position: int
+
+    def fits(self, user: User, journal: Head) -> bool:
+        """Whether it began in this journal, and the user as they are now may go on with it."""
+        began_here = self.journal_id == journal.journal_id and self.position <= journal.position
+        return began_here and self.epoch == user.epoch and user.disabled_at is None
 
 
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
@@ -114,17 +132,25 @@ def sign_in(store: Store, name: str, password: str) -> User:
     return user
 
 
-def signed_in(store: Store, user_id: str, epoch: int) -> tuple[Principal, Policies]:
+def session_for(store: Store, user: User) -> Session:
+    """A session that begins now, for a user who has just signed in."""
+    with store.read(COMMAND_LINE) as uow:
+        head = uow.events.head()
+    return Session(user.user_id, user.epoch, head.journal_id, head.position)
+
+
+def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
     """The principal of a session, and the current policies.
 
-    Raises `Unauthenticated` if the session was ended, or if its user is disabled or unknown; its age is not checked.
+    Raises `Unauthenticated` if the session was ended, if its user is disabled or unknown, or if an older database was
+    restored since; its age is not checked.
     """
     with store.read(COMMAND_LINE) as uow:
-        found = uow.users.for_request(user_id)
-        if found is None or found.user.epoch != epoch or found.user.disabled_at is not None:
+        found = uow.users.for_request(session.user_id, session.position)
+        if found is None or found.ended or not session.fits(found.user, found.head):
             raise Unauthenticated(Message("The session has ended: sign in again."))
         policies = uow.policies_at(found.head)
-    return Principal(user_id, found.user.name or user_id, found.user.role), policies
+    return Principal(found.user.user_id, found.user.name or found.user.user_id, found.user.role), policies
 
 
 def _spelt(name: str) -> str | None:

@@ -4,15 +4,14 @@ The chain shows an edited, removed, swapped or inserted event; the digest in the
 edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from refunds.domain.journal import WITHOUT_RECORD, Event, is_sound
-from refunds.errors import RefundsError, Unreadable
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, is_sound
+from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, customers, events, keys, orders, unmatched
+from refunds.storage import Row, Transaction, customers, events, keys, orders, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
@@ -28,7 +27,7 @@ from refunds.storage.unmatched import UNMATCHED
 
 
 class Broken(RefundsError):
-    """The journal or a record is not as it was written; the message names the first place."""
+    """The journal or a record is not as it was written; the message names the place."""
 
     exit_code = 20
 
@@ -39,168 +38,292 @@ class Shortened(Broken):
     exit_code: ClassVar[int] = 21
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
-    """How much was found sound; `checkpointed` is the position of the last checkpoint, 0 if there is none."""
+    """How much was compared; `checkpointed` is the position of the last checkpoint, 0 if there is none.
 
-    events: int
-    records: int
-    checkpointed: int
+    `accepted` are the events with which operators accepted another state of the records.
+    """
+
+    events: int = 0
+    records: int = 0
+    checkpointed: int = 0
+    accepted: Sequence[Event] = ()
 
 
-Digests = dict[tuple[str, str], bytes]
-"""What the journal vouches for: the last digest of each record, by table and id."""
+Place = tuple[str, str]
+"""A record: its table and its id."""
 
 
 def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
     """Check the journal against itself, the records and the checkpoints; returns how much was checked.
 
-    Raises `Shortened` if the journal is sound but ends before its last checkpoint, and `Broken`, naming the first
-    place, if anything else is not sound. Two different checkpoints at one position are `Broken`, too.
+    Raises the first of the `faults`.
     """
-    checkpointed = _checkpointed(context, checkpoints)
-    last, digests = _sound_journal(context, checkpointed)
-    # Each record by itself first, then against others, so that the error names the record that was changed.
-    seen = {found for table, rows in records() for found in _as_vouched_for(table, rows(context.tx), digests)}
-    for name, row_id in digests.keys() - seen:
-        raise Broken(f"{name} {row_id}: the record is missing")
-    _check_customers(context)
-    for table, rows in records():
-        if check := _CHECKS.get(table.name):
-            for row in rows(context.tx):
-                with _named(f"{table.name} {row[table.key]}"):
-                    check(context, row)
-    return Report(last, len(seen), max(checkpointed, default=0))
+    report = Report()
+    for fault in faults(context, checkpoints, report):
+        raise fault
+    return report
 
 
-def _checkpointed(context: Context, checkpoints: Iterable[Checkpoint]) -> dict[int, bytes]:
-    """The hash of each position of this journal that has a checkpoint.
+def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
+    """Everything in the journal and the records that is not as it was written; `report` is filled meanwhile.
 
-    Raises `Broken` if two of its checkpoints differ, or if the last of all is of another journal.
+    Each is a `Broken` that names its place; one is `Shortened` if the journal ends before its last checkpoint. Two
+    different checkpoints at one position are a fault, too. What follows from a fault in the journal is not listed
+    again, except that a record differs from the journal if the last sound event about it is not its last one.
+    """
+    checkpointed: dict[int, bytes] = {}
+    yield from _collect(context, checkpoints, checkpointed)
+    report.checkpointed = max(checkpointed, default=0)
+    journal = _Journal(context, checkpointed)
+    yield from journal.faults()
+    report.events, report.accepted = journal.end.position, journal.accepted
+    yield from _Records(context, journal.digests, report).faults()
+
+
+def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
+    """Fill `found` with the hash of the first checkpoint of this journal at each position.
+
+    Others that differ are faults, and so is a last checkpoint of another journal.
     """
     try:
         of_journal = lineage(context.tx, events.head(context.tx))
-    except _NO_VALUE:
-        raise Broken("position 1: the journal does not end where its head says") from None
-    checkpointed: dict[int, bytes] = {}
+    except _NO_VALUE:  # the end of the journal is a fault then
+        return
     written = list(checkpoints)
     if written and not of_journal.includes(written[-1]):
-        raise Broken(
-            "the journal's head names another journal than the last checkpoint: this is not the database that was used"
-        )
+        yield Broken(Message("the journal's head names another journal than the last checkpoint"))
     for checkpoint in of_journal.own(written):
-        if checkpointed.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
-            raise Broken(
-                f"position {checkpoint.position}: two checkpoints differ: the journal was cut short and grew again"
-            )
-    return checkpointed
+        if found.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
+            yield _at(checkpoint.position, Message("two checkpoints differ: the journal was cut short and grew again"))
 
 
-def _sound_journal(context: Context, checkpointed: Mapping[int, bytes]) -> tuple[int, Digests]:
-    """The position of the last event, and what the journal vouches for.
+def _at(position: int, fault: str) -> Broken:
+    """A fault of the event at a position."""
+    return Broken(_placed(Message("position %(position)s", position=position), fault))
 
-    Raises `Shortened` if it ends before its last checkpoint, and `Broken` if an event is not sound, or not that of its
-    checkpoint, or if the head is not the last event.
+
+def _placed(place: str, fault: str) -> Message:
+    return Message("%(place)s: %(fault)s", place=place, fault=fault)
+
+
+def _missing(count: int) -> Message:
+    if count == 1:
+        return Message("the event is missing")
+    return Message("%(count)s events are missing from here on", count=count)
+
+
+class _Lenient:
+    """Reads every row of a query with these columns, also one with a text that is not UTF-8: its texts are then bytes.
+
+    Only SQLite can hold such a text.
     """
-    end, digests = events.NO_EVENT, Digests()
-    for event in _read_events(context):
-        position = end.position + 1
-        if not is_sound(event, context.keys.audit, position, end.hash):
-            raise Broken(f"position {position}: the journal is broken here")
-        if checkpointed.get(position, event.hash) != event.hash:
-            raise Broken(f"position {position}: this is not the event of the checkpoint")
+
+    def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
+        self._tx, self._columns = tx, columns
+        self.one, self.all, self.run, self.many = tx.one, tx.all, tx.run, tx.many
+
+    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        """Every row, one at a time; the query must have an order."""
+        rows, done = self._tx.each(sql, **parameters), 0
+        while True:
+            try:
+                for row in rows:
+                    yield row
+                    done += 1
+            except Unreadable:  # this row or the next, because the driver reads ahead
+                yield self._row(f"{sql} LIMIT 1 OFFSET {done}", parameters)
+                done += 1
+                rows = self._tx.each(f"{sql} LIMIT {2**62} OFFSET {done}", **parameters)
+            else:
+                return
+
+    def _row(self, sql: str, parameters: Mapping[str, Any]) -> Row:
+        """The row of a query that has one."""
+        try:
+            return next(self._tx.each(sql, **parameters))
+        except Unreadable:
+            as_bytes = (
+                f"CASE typeof({one}) WHEN 'text' THEN CAST({one} AS BLOB) ELSE {one} END AS {one}"
+                for one in self._columns
+            )
+            return next(self._tx.each(f"SELECT {', '.join(as_bytes)} FROM ({sql}) AS found", **parameters))  # noqa: S608
+
+
+class _Journal:
+    """The journal from its first event to its last; `digests` are what its sound events vouch for.
+
+    Each event is chained to the one before it, but its hash covers that one's hash as it names it. So one can be sound
+    after another that is not, and the walk goes on from there.
+    """
+
+    def __init__(self, context: Context, checkpointed: Mapping[int, bytes]) -> None:
+        self._context, self._checkpointed = context, checkpointed
+        self.end = self._sound = events.NO_EVENT
+        """After the last event that is in its place, and after the last sound one."""
+        self.digests: dict[Place, bytes] = {}
+        self.accepted: list[Event] = []
+
+    def faults(self) -> Iterator[Broken]:
+        """Every fault of the journal, in its order."""
+        chained_to: bytes | None = self.end.hash
+        expected, agrees = 1, True
+        for row in events.iter_all(_Lenient(self._context.tx, EVENTS.names)):
+            position = row["position"]
+            if position < expected:  # the service has never written one before the first
+                yield _at(expected, _BROKEN)
+                continue
+            if position > expected:
+                yield _at(expected, _missing(position - expected))
+            event = events.readable(row)
+            if event is None or not is_sound(event, self._context.keys.audit, position, event.previous):
+                yield _at(position, _BROKEN)
+                if position == expected:
+                    self._pass_over(row)
+                expected, chained_to = position + 1, None
+                continue
+            if position == expected and chained_to not in (None, event.previous):
+                yield _at(position, _BROKEN)
+            expected, chained_to = position + 1, event.hash
+            if (due := self._checkpointed.get(position)) is not None:
+                if agrees and due != event.hash:
+                    yield _at(position, Message("this is not the event of the checkpoint"))
+                agrees = due == event.hash
+            self._take(event)
+        yield from self._ending()
+
+    def _take(self, event: Event) -> None:
+        """Move the end over a sound event, and keep what it vouches for."""
+        if event.type == EventType.AUDIT_ACCEPTED:
+            self.accepted.append(event)
         if event.type not in WITHOUT_RECORD:
-            digests[table_of(event.type) or event.type, event.subject] = event.digest
-        end = events.moved(end, [event])
-    position = end.position
-    if position < max(checkpointed, default=0):
-        raise Shortened(f"position {position}: the journal ends here, but has a checkpoint at {max(checkpointed)}")
-    try:
-        head = events.head(context.tx)
-    except _NO_VALUE:
-        head = None
-    if head is None or head._replace(journal_id=None) != end:  # the id is not part of the chain
-        raise Broken(f"position {position + 1}: the journal does not end where its head says")
-    return position, digests
+            self.digests[table_of(event.type) or event.type, event.subject] = event.digest
+        self.end = self._sound = events.moved(self.end, [event])
+
+    def _pass_over(self, row: Row) -> None:
+        """Move the end over an event that is not sound, as it is stored: the head may be right all the same."""
+        position = row["position"]
+        self.end = self.end._replace(position=position, hash=row["hash"])
+        if row["type"] in ABOUT_POLICIES:
+            self.end = self.end._replace(policies_at=position, policies_hash=row["hash"])
+
+    def _ending(self) -> Iterator[Broken]:
+        """The faults of where the journal ends."""
+        position, last = self.end.position, max(self._checkpointed, default=0)
+        if position < last:
+            text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=last)
+            yield Shortened(_placed(Message("position %(position)s", position=position), text))
+        try:
+            head = events.head(self._context.tx)._replace(journal_id=None)  # the id is not part of the chain
+        except _NO_VALUE:
+            head = None
+        if head not in (self.end, self._sound):
+            yield _at(position + 1, Message("the journal does not end where its head says"))
 
 
-def _read_events(context: Context) -> Iterator[Event]:
-    """Every event, from the first; raises `Broken` if the service cannot have written one."""
-    position = 1
-    try:
-        for row in events.iter_all(context.tx):
-            if not EVENTS.fits(row):
-                raise Broken(f"position {position}: the journal is broken here")
-            yield EVENTS.load(row, NO_ACCESS)
-            position += 1
-    except _NO_VALUE:
-        raise Broken(f"position {position}: the journal is broken here") from None
+_BROKEN = Message("the journal is broken here")
+_MISSING = Message("the record is missing")
+_DIFFERS = Message("differs from the journal")
+_UNREADABLE = Message("cannot be read as it is stored")
 
-
-_NO_VALUE = (ValueError, TypeError, OverflowError, MemoryError, Unreadable)
+_NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unreadable)
 """The errors of reading a value that the service has not written."""
 
 
-def _as_vouched_for(table: RecordMapper[Any], rows: Iterable[Row], digests: Digests) -> Iterator[tuple[str, str]]:
-    """The table and id of every record; raises `Broken` if one is not what the journal's last event about it says."""
-    try:
-        for row in rows:
-            found = table.name, row[table.key]
-            if not table.fits(row) or digests.get(found) != table.digest(row):
-                raise Broken(f"{table.name} {row[table.key]}: differs from the journal")
-            yield found
-    except Unreadable as error:
-        raise Broken(f"{table.name}: {error}") from None
+class _Records:
+    """The records, each compared with the digest that the journal vouches for, and then with the others."""
 
+    def __init__(self, context: Context, digests: dict[Place, bytes], report: Report) -> None:
+        self._context, self._digests, self._report = context, digests, report
+        self._named: set[tuple[str, Any]] = {("customers", None)}  # the id of one who is missing, and named as such
+        """The records that have a fault."""
 
-@contextmanager
-def _named(place: str) -> Iterator[None]:
-    """Turn a `Tampered` that leaves the block into a `Broken` that names the place; other errors pass."""
-    try:
-        yield
-    except Tampered as error:
-        raise Broken(f"{place}: {error}") from None
+    def faults(self) -> Iterator[Broken]:
+        """Every fault of a record.
 
+        Each record by itself first, then against others, so that the record that was changed is named first; it is
+        named once.
+        """
+        for table, rows in records():
+            for row in rows(_Lenient(self._context.tx, table.names)):
+                self._report.records += 1
+                place = table.name, row[table.key]
+                vouched_for = self._digests.pop(place, None)
+                if not table.fits(row) or vouched_for != table.digest(row):
+                    yield self._fault(place, _DIFFERS)
+        for place in sorted(self._digests):
+            yield self._fault(place, _MISSING)
+        yield from self._customers()
+        for table, rows in records():
+            if check := _CHECKS.get(table.name):
+                for row in rows(_Lenient(self._context.tx, table.names)):
+                    if (fault := self._checked(check, table, row)) is not None:
+                        yield fault
 
-def _check_customers(context: Context) -> None:
-    """Raise `Broken` unless exactly the customers of the orders exist, and their keys decrypt."""
-    owners = orders.owners(context.tx)
-    for row in customers.iter_all(context.tx):
-        with _named(f"customers {row['customer_id']}"):
-            keys.cipher(context.keys, row)
+    def _fault(self, place: Place, fault: str) -> Broken:
+        self._named.add(place)
+        return Broken(_placed(f"{place[0]} {place[1]}", fault))
+
+    def _customers(self) -> Iterator[Broken]:
+        """The faults of the customers: exactly those of the orders must exist, and their keys decrypt."""
+        tx = self._context.tx
+        owners = orders.owners(_Lenient(tx, ["customer_id"]))
+        for row in customers.iter_all(_Lenient(tx, ["customer_id", "wrapped_key"])):
+            place = "customers", row["customer_id"]
+            try:
+                keys.cipher(self._context.keys, row)
+            except Tampered as error:
+                yield self._fault(place, error.detail)
             if row["customer_id"] not in owners:
-                raise Tampered("the customer has no order")
-        owners.remove(row["customer_id"])
-    for customer_id in owners:
-        raise Broken(f"customers {customer_id}: the record is missing")
+                yield self._fault(place, Message("the customer has no order"))
+            owners.discard(row["customer_id"])
+        for customer_id in sorted(map(str, owners)):
+            yield self._fault(("customers", customer_id), _MISSING)
+
+    def _checked(self, check: Callable[[Context, Row], None], table: RecordMapper[Any], row: Row) -> Broken | None:
+        """The fault that a further check of a record finds.
+
+        Not if it has one already, or if its customer has: without their key nothing of theirs can be decrypted.
+        """
+        place = table.name, row[table.key]
+        if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
+            return None
+        try:
+            check(self._context, row)
+        except Tampered as error:
+            return self._fault(place, error.detail)
+        except _NO_VALUE:
+            return self._fault(place, _UNREADABLE)
+        return None
 
 
 def _check_order(context: Context, row: Row) -> None:
     order = ORDERS.load(row, keys.cipher(context.keys, row))
     if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
-        raise Tampered("its reference is not its customer's")
+        raise Tampered(Message("its reference is not its customer's"))
 
 
 def _check_contact(context: Context, row: Row) -> None:
     contact = CONTACTS.load(row, keys.cipher(context.keys, row))
     asks = contact.intent.asks and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
-        raise Tampered("it does not name the contact that supersedes it")
+        raise Tampered(Message("it does not name the contact that supersedes it"))
     if row["is_open"] != int(asks and not row["order_cancelled"]):
-        raise Tampered("it is wrongly on the open list, or wrongly missing from it")
+        raise Tampered(Message("it is wrongly on the open list, or wrongly missing from it"))
 
 
 def _check_unmatched(context: Context, row: Row) -> None:
     found = UNMATCHED.load(row, unmatched.cipher(context, row["unmatched_id"], row["wrapped_key"]))
     if (found.wrapped_key is None) != (found.contact_id is not None):
-        raise Tampered("its key is missing, or was not destroyed when it was matched")
+        raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 
 
 def _check_promise(_: Context, row: Row) -> None:
     if row["is_current"] != int(row["best"] == row["promise_id"]):
-        raise Tampered("it is wrongly the promise of its order, or wrongly not")
+        raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
     if PROMISES.load(row, NO_ACCESS).told.deadline != instant(row["deadline"]):
-        raise Tampered("its deadline is not that of its window")
+        raise Tampered(Message("its deadline is not that of its window"))
 
 
 def _check_closure(context: Context, row: Row) -> None:

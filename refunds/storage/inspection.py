@@ -89,8 +89,8 @@ class Inspection:
         rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
         self.unreadable += [_break_at(row["position"]) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
-        own = lineage(tx, events.head(tx)).own(checkpoints)
-        journal, broken = _followed(self._context, found, own)
+        head = events.head(tx)
+        journal, broken = _followed(self._context, found, head.position, lineage(tx, head).own(checkpoints))
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
 
     def _order(self, row: Row) -> Order:
@@ -120,9 +120,10 @@ class Inspection:
         return found
 
 
-def _followed(context: Context, found: list[Event], checkpoints: Sequence[Checkpoint]) -> tuple[list[Link], list[str]]:
-    """Each event with its checkpoint, and where the journal is broken between them."""
-    end = events.head(context.tx).position
+def _followed(
+    context: Context, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
+) -> tuple[list[Link], list[str]]:
+    """Each event with its checkpoint, and where the journal, which ends at `end`, is broken between them."""
     journal: list[Link] = []
     broken: list[str] = []
     if checkpoints and checkpoints[-1].position > end:

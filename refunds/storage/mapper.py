@@ -113,10 +113,10 @@ class RecordMapper(Generic[R]):
         ]
         self._stored = {column.field: column for column in self._columns}
         self.key = self._columns[0].name
-        names = [column.name for column in self._columns]
-        self.columns = ", ".join(f"{name}.{column}" for column in names)
-        values = ", ".join(f":{column}" for column in names)
-        self.insertion = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({values})"  # noqa: S608
+        self.names = [column.name for column in self._columns]
+        self.columns = ", ".join(f"{name}.{column}" for column in self.names)
+        values = ", ".join(f":{column}" for column in self.names)
+        self.insertion = f"INSERT INTO {name} ({', '.join(self.names)}) VALUES ({values})"  # noqa: S608
 
     def id_of(self, record: R) -> str:
         """The key of a record."""

@@ -1,7 +1,7 @@
 """The schema, as a list of steps. Never change a released step: add one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from ulid import ULID
 
@@ -305,29 +305,28 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
         raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
 
 
-def require_up_to_date(engine: Engine, database: str) -> None:
-    """Raise `ConfigurationError`, which begins with the name of the database, unless its schema is this version's."""
-    if require_known(engine, database):
-        raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+@contextmanager
+def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Iterator[Transaction]:
+    """A read of a database that has the schema of this version, or of an `earlier` one if that is allowed.
 
-
-def require_known(engine: Engine, database: str) -> set[str]:
-    """The steps that a database's schema lacks.
-
-    Raises `ConfigurationError`, which begins with the name of the database, if it has no records, has steps that this
-    version does not know, or is an unfinished copy.
+    Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
     """
-    taken: set[str] = set()
-    with suppress(Unreadable), engine.read() as tx:  # there is no such table
-        taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
-    if not taken:
-        raise ConfigurationError(f"{database} has no records: name the right database")
-    if any(step.startswith(COPY_OF) for step in taken):
-        raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
-    known = {step for step, _ in MIGRATIONS}
-    if taken - known:
-        raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
-    return known - taken
+    database = f"{setting}: {engine.name}"
+    try:
+        with engine.read() as tx:
+            taken, known = (
+                {row["name"] for row in tx.all("SELECT name FROM migrations")},
+                {step for step, _ in MIGRATIONS},
+            )
+            if any(step.startswith(COPY_OF) for step in taken):
+                raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
+            if taken - known:
+                raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+            if known - taken and not earlier:
+                raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+            yield tx
+    except Unreadable:
+        raise ConfigurationError(f"{database} has no records: name the right database") from None
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:

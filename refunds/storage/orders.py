@@ -232,7 +232,7 @@ def by_id(tx: Transaction, order_id: str) -> Row | None:
 
 def owners(tx: Transaction) -> set[str]:
     """The customers who have orders."""
-    return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders")}
+    return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders ORDER BY customer_id")}
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:

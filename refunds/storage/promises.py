@@ -83,6 +83,11 @@ class Promises(Repository[Promise]):
         sql += " ORDER BY deadline, order_id LIMIT :limit"
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
 
+    def open_regions(self, now: datetime) -> set[str]:
+        """The regions that the orders with an open window name."""
+        sql = "SELECT DISTINCT region FROM promises WHERE is_current = 1 AND deadline > :now AND region IS NOT NULL"
+        return {row["region"] for row in self._tx.each(sql, now=micros(now))}
+
     def count_made(self, cause: PromiseCause, since: datetime | None) -> int:
         """How many orders have got a promise for a cause since an instant, or ever."""
         sql = "SELECT count(DISTINCT order_id) AS made FROM promises WHERE cause = :cause AND promised_at >= :since"

@@ -317,9 +317,9 @@ class _Connection:
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        cursor = self.execute(_rendered(sql), parameters)
-        self._half_way.add(cursor)
         with _translated():
+            cursor = self.execute(_rendered(sql), parameters)
+            self._half_way.add(cursor)
             while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection
                 yield row
         self._half_way.discard(cursor)

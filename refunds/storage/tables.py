@@ -28,7 +28,7 @@ class StoredTable:
     """A table, and its key.
 
     A table of records also has their mapper, all their rows, and the prefixes of the types of the events about them.
-    `journalled`: its rows change only with an event, not without a trace as when sessions end or replies expire.
+    `journalled`: its rows change only with an event, not without a trace as when replies expire.
     """
 
     name: str
@@ -39,20 +39,16 @@ class StoredTable:
     journalled: bool = True
 
 
-def _of(
-    mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], *events: str, journalled: bool = True
-) -> StoredTable:
+def _of(mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], *events: str) -> StoredTable:
     """The table of a kind of record."""
-    return StoredTable(
-        name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events, journalled=journalled
-    )
+    return StoredTable(name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events)
 
 
 TABLES = (
     StoredTable(name="keys", key=("name",)),
     _of(clients.CLIENTS, clients.iter_clients, "access.client"),
     _of(clients.TOKENS, clients.iter_tokens, "access.token"),
-    _of(users.USERS, users.iter_all, "access.user", journalled=False),
+    _of(users.USERS, users.iter_all, "access.user"),
     StoredTable(name="sign_in_attempts", key=("name_digest",), journalled=False),
     _of(policies.POLICY_VERSIONS, policies.iter_versions, "policy."),
     _of(policies.CLOSURES, policies.iter_closures, "closure."),

@@ -11,7 +11,7 @@ from refunds.domain.permissions import Principal
 from refunds.errors import CallersError, Conflict
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Transaction, audit, events, keys
-from refunds.storage.audit import Report
+from refunds.storage.audit import Broken, Report
 from refunds.storage.cancellations import Cancellations
 from refunds.storage.checkpoints import EVERY, Checkpoint
 from refunds.storage.clients import Clients, Tokens
@@ -132,10 +132,13 @@ class UnitOfWork:
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
         """Check the journal against itself, the records and the checkpoints; returns how much was checked.
 
-        Raises `Shortened` if the journal is sound but ends before its last checkpoint, and `Broken`, naming the first
-        place, if anything else is not sound.
+        Raises the first of the `faults`.
         """
         return audit.verify(self._context, checkpoints)
+
+    def faults(self, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
+        """Everything in the journal and the records that is not as it was written; `report` is filled meanwhile."""
+        return audit.faults(self._context, checkpoints, report)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
         """A unit of work of the same principal in a copy of the database.

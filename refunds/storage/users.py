@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import ClassVar, NamedTuple
 
+from refunds.domain.journal import ENDING_SESSIONS, EventType
 from refunds.domain.records import User
 from refunds.security.encryption import keyed_digest
 from refunds.storage import Row, Transaction
@@ -13,15 +14,18 @@ from refunds.storage.repository import Repository
 
 USERS = RecordMapper(User, "users")
 
+_ENDING = ", ".join(map(repr, map(str, ENDING_SESSIONS)))
+
 WITHIN = timedelta(minutes=15)
 """How long attempts are counted, from the first one."""
 
 
 class UserForRequest(NamedTuple):
-    """A user, and the head of the journal, which every request needs too."""
+    """A user, the head of the journal, and whether it has an event that ended their sessions after a position."""
 
     user: User
     head: Head
+    ended: bool
 
 
 class Users(Repository[User]):
@@ -29,16 +33,21 @@ class Users(Repository[User]):
 
     mapper: ClassVar[RecordMapper[User]] = USERS
 
-    def for_request(self, user_id: str) -> UserForRequest | None:
-        """The user with this id, and the head of the journal; None if there is no such user.
+    def for_request(self, user_id: str, since: int) -> UserForRequest | None:
+        """The user with this id, the journal's head, and whether their sessions were ended after the position `since`.
 
-        This one indexed read is all that a request of a session needs; whether the session is valid is not checked.
+        None if there is no such user. This one indexed read is all that a request of a session needs, with the position
+        of the last event about policies; whether the session is valid is not checked.
         """
         row = self._tx.one(
-            f"SELECT {USERS.columns}, {HEAD} FROM users CROSS JOIN journal_head WHERE user_id = :user_id",  # noqa: S608
+            f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
+            f" EXISTS (SELECT 1 FROM events WHERE type IN ({_ENDING}) AND events.position > :since"
+            " AND subject = :user_id) AS ended"
+            " FROM users CROSS JOIN journal_head WHERE user_id = :user_id",
             user_id=user_id,
+            since=since,
         )
-        return None if row is None else UserForRequest(self._load(row), head_in(row))
+        return None if row is None else UserForRequest(self._load(row), head_in(row), bool(row["ended"]))
 
     def by_name(self, name: str) -> User | None:
         """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
@@ -65,8 +74,10 @@ class Users(Repository[User]):
         return found
 
     def end_sessions(self, user_id: str) -> None:
-        """End every session of a user; the journal has no event of it."""
-        self._tx.run("UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id", user_id=user_id)
+        """End every session of a user, if there is one of this id; the journal has the event."""
+        sql = f"UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id RETURNING {USERS.columns}"  # noqa: S608
+        if (row := self._tx.one(sql, user_id=user_id)) is not None:
+            self._record_event(EventType.USER_SIGNED_OUT, self._load(row), USERS.digest(row), {})
 
     def count_attempt(self, name: str) -> int:
         """Count an attempt to sign in with a name, which need not be a user's, and return the count.

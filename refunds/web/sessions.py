@@ -1,7 +1,7 @@
 """Sessions of the console: a signed cookie that names the user, and forms that only the console's pages can send.
 
-The cookie has no personal data. It is invalid once the user's epoch has changed, so sign-out ends the sessions in all
-browsers. Only the console has sessions; the API uses only tokens.
+The cookie has no personal data. It is invalid once the user's epoch has changed or the journal has an event that ended
+their sessions, so sign-out ends the sessions in all browsers. Only the console has sessions; the API uses only tokens.
 """
 
 from datetime import timedelta
@@ -16,11 +16,11 @@ from itsdangerous import URLSafeTimedSerializer
 from wtforms import ValidationError
 
 from refunds.domain.permissions import Principal
-from refunds.domain.records import User
 from refunds.errors import Message, RefundsError, Unauthenticated
 from refunds.security.encryption import Keyring
 from refunds.service import users
 from refunds.service.store import Store
+from refunds.service.users import Session
 from refunds.storage.policies import Policies
 from refunds.web import intake
 from refunds.web.problems import Rejected
@@ -93,15 +93,15 @@ def caller(store: Store) -> tuple[Principal, Policies]:
     user is disabled; and `Rejected` if the request is a form from another site.
     """
     require_same_site()
-    if "user" not in session or time() - session["since"] > WORKDAY.total_seconds():
+    if not session.keys() >= set(Session._fields) or time() - session["since"] > WORKDAY.total_seconds():
         raise Unauthenticated(Message("Sign in first."))
-    return users.signed_in(store, session["user"], session["epoch"])
+    return users.signed_in(store, Session(*(session[name] for name in Session._fields)))
 
 
-def begin(user: User) -> None:
-    """Begin a session for a user. From the one before, it keeps only the language and the channel."""
+def begin(begun: Session) -> None:
+    """Begin a session in this browser. From the one before, it keeps only the language and the channel."""
     end()
-    session.update(user=user.user_id, epoch=user.epoch, since=int(time()))
+    session.update(begun._asdict(), since=int(time()))
 
 
 def end() -> None:

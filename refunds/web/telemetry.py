@@ -20,8 +20,9 @@ from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from refunds.config import RELEASE
-from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.domain.holidays_data import HOLIDAYS_VERSION, decreed_until
 from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.national_law import DECREES
 from refunds.domain.payment_data import holds_payment_data
 from refunds.domain.permissions import Principal
 from refunds.storage.checkpoints import Checkpoint
@@ -88,6 +89,15 @@ class Metrics:
             ["end"],
             registry=self.registry,
         )
+        decreed = Gauge(
+            "refunds_calendar_decreed_until_year",
+            "The last year whose decrees on working weekends and moved holidays the data has, in countries with such.",
+            ["country"],
+            registry=self.registry,
+        )
+        for country in DECREES:
+            if (until := decreed_until(country)) is not None:
+                decreed.labels(country).set(until)
         self.dropped_lines = Counter(
             "refunds_log_lines_dropped", "Log lines that could not be written.", registry=self.registry
         )

@@ -241,10 +241,13 @@ def test_the_examples_of_answers_are_correct(client):
         operation = document["paths"][path.replace("virtual-numbers", "{policy_id}")]["get"]
         (example,) = operation["responses"]["200"]["content"]["application/json"]["examples"].values()
         assert timeless(client.get(path).json) == timeless(example["value"])
-    (example,) = document["paths"]["/v1/calendars/{region}/days"]["get"]["responses"]["200"]["content"][
-        "application/json"
-    ]["examples"].values()
-    assert client.get("/v1/calendars/DE-BY/days?from=2026-04-02&to=2026-04-04").json == example["value"]
+    for path, asked in (
+        ("/v1/calendars", "?country=CN"),
+        ("/v1/calendars/{region}/days", "?from=2026-04-02&to=2026-04-04"),
+    ):
+        response = document["paths"][path]["get"]["responses"]["200"]
+        (example,) = response["content"]["application/json"]["examples"].values()
+        assert client.get(path.replace("{region}", "DE-BY") + asked).json == example["value"]
 
 
 def test_answers_contain_no_undocumented_fields(client):
@@ -259,6 +262,7 @@ def test_answers_contain_no_undocumented_fields(client):
         ("PolicyList", client.get("/v1/policies")),
         ("PolicyVersion", client.get("/v1/policies/virtual-numbers/versions/1")),
         ("CalendarDays", client.get("/v1/calendars/DE/days?from=2026-04-01&to=2026-04-09")),
+        ("RegionList", client.get("/v1/calendars?country=DE")),
     ):
         validator(documented).validate(answer.json)
 

@@ -67,6 +67,7 @@ REQUESTS = {
         },
     ),
     "not covered": ("GET", "/v1/calendars/IN/days?from=2036-01-01&to=2036-01-05", {}),
+    "country": ("GET", "/v1/calendars?country=de", {}),
     "query": ("GET", "/v1/contacts?limit=0&open=maybe", {}),
     "repeated": ("GET", "/v1/contacts?limit=1&limit=2", {}),
     "cursor": ("GET", "/v1/contacts?after=zzz", {}),

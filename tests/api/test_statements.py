@@ -50,7 +50,7 @@ COUNTS = {
     "settle": 8,
     "unsettle": 8,
     "revoke": 12,
-    "evidence": 14,
+    "evidence": 15,
     "events": 3,
     "policies": 1,
     "publish": 13,
@@ -59,7 +59,8 @@ COUNTS = {
     "closures": 3,
     "simulate": 6,
     "calendar": 1,
-    "ready": 2,
+    "regions": 1,
+    "ready": 1,
     "screen: check": 7,
     "screen: answer": 6,
     "screen: confirm": 5,
@@ -94,8 +95,9 @@ class Counting:
         with self.app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
             user = users.add(uow, name, Role.SUPERVISOR).user
         self.browser = self.app.test_client()
+        began = users.session_for(self.app.extensions["refunds.store"], user)._asdict()
         with self.browser.session_transaction() as session:
-            session.update(user=user.user_id, epoch=user.epoch, since=int(NOW.timestamp()))
+            session.update(began, since=int(NOW.timestamp()))
 
     def screen(self, name, path):
         """Request a screen."""
@@ -191,6 +193,7 @@ def policies(ask):
     ask("closures", "GET", f"{one}/closures")
     ask("simulate", "POST", f"{one}/simulations", draft | {"version": 3})
     ask("calendar", "GET", "/v1/calendars/DE-BY/days?from=2026-04-01&to=2026-04-10")
+    ask("regions", "GET", "/v1/calendars?country=AT")
 
 
 def test_no_operation_sends_more_statements_than_it_needs(tmp_path):

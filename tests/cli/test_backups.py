@@ -437,11 +437,21 @@ def cut_short(site):
     os.truncate(site.file, 8192)
 
 
+def damaged(site):
+    """A page of its journal is lost."""
+    with closing(sqlite3.connect(site.file)) as raw:
+        ((page,),) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchall()
+    with site.file.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+
+
 @pytest.mark.parametrize(
     ("spoil", "words", "expected"),
     [
-        (no_database, "{file} is no backup: it is not a database of SQLite", 4),
-        (cut_short, "{file} cannot be copied: database disk image is malformed", 1),
+        (no_database, "FILE: {file} is not a database of SQLite, or is damaged", 4),
+        (cut_short, "FILE: {file} is not a database of SQLite, or is damaged", 4),
+        (damaged, "{file} cannot be copied: database disk image is malformed", 1),
         (of_another_program, "{file} has no records: name the right database", 4),
         (empty, "{file} has no records: name the right file", 4),
         (newer, "{file} was made by a newer version of the service: use that version", 4),

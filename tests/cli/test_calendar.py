@@ -92,6 +92,22 @@ def test_the_measurements_have_the_windows_that_the_last_change_has_moved(app):
     assert {'refunds_open_windows{end="longer"} 1.0', 'refunds_open_windows{end="kept"} 0.0'} <= set(text.splitlines())
 
 
+def test_only_the_regions_that_policies_and_open_windows_are_counted_by_are_listed(app):
+    long_ago = NOW - timedelta(days=60)
+    with app.extensions["refunds.store"].write(ADMIN) as uow:
+        for order_id, region, provided in (
+            ("A-1", "NL-NH", NOW),
+            ("A-2", "CN", NOW),
+            ("A-3", "FR", long_ago),
+            ("A-4", None, NOW),
+        ):
+            facts = OrderFacts(order_id=order_id, customer_ref="K", service_provided_at=provided, region=region)
+            orders.register(uow, facts)
+    listed = [line.split()[:2] for line in run(app, "regions", "--used")[1:]]
+    assert listed == [["CN", "China"], ["DE", "Germany"], ["NL", "Netherlands"]]
+    assert [line.split()[0] for line in run(app, "regions", "CN", "--used")[1:]] == ["CN"]
+
+
 @pytest.mark.parametrize("folder", ["empty", "missing"])
 def test_a_folder_without_a_release_is_refused_with_what_to_do(app, tmp_path, folder):
     (tmp_path / "empty").mkdir()

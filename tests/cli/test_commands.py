@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import app
+from refunds.domain.holidays_data import decreed_until
 from tests import records_in
 from tests.conftest import ROOT
 
@@ -78,6 +79,50 @@ def test_a_calendar_lists_the_holidays_of_a_year():
     assert lines[-1] == "DE-BY 2026: 252 Werktage"
 
 
+def printed(*arguments):
+    """The lines that a command prints, without layout; it must succeed."""
+    out, errors, code = run(*arguments)
+    assert code == 0, errors
+    return [" ".join(line.split()) for line in out.splitlines()]
+
+
+def test_a_calendar_says_what_it_was_counted_by_and_what_may_change():
+    assert printed("calendar", "NL-NH", "--year", "2026")[-2:] == [
+        "Counted by: Netherlands (NL)",
+        "The holiday data has nothing on the named region itself: its country was counted.",
+    ]
+    assert printed("calendar", "ES-B", "--year", "2026")[-1].startswith("Counted by: Catal")
+    assert printed("calendar", "US", "--year", "2026")[-1].startswith("Only nationwide holidays were counted")
+    assert not any("Diwali" in line for line in printed("calendar", "US", "--year", "2026")), (
+        "a holiday of Pennsylvania"
+    )
+    beyond = str(decreed_until("CN") + 1)
+    assert printed("calendar", "CN", "--year", beyond, "--lang", "de")[-1].startswith(
+        "Freie Tage und Arbeitswochenenden dieses Zeitraums sind noch nicht alle amtlich festgelegt"
+    )
+    assert "decreed" not in printed("calendar", "CN", "--year", "2026")[-1]
+
+
+@pytest.mark.parametrize("country", ["CN", "HU", "LV", "BY", "UZ"])
+def test_a_check_beyond_the_last_decree_says_that_its_end_may_move(country):
+    for year, provisional in ((decreed_until(country), False), (decreed_until(country) + 1, True)):
+        asked = ["--provided", f"{year}-06-01T09:00:00Z", "--requested", f"{year}-06-02T09:00:00Z", "--region", country]
+        said = any("not decreed yet: its end may move" in line for line in printed("check", *asked))
+        assert said is provisional, year
+
+
+def test_the_regions_are_listed_with_what_they_cover_and_from_when_they_are_provisional():
+    heading, *rows = printed("calendar", "regions")
+    assert heading == "region name covered provisional from parts that differ"
+    assert len(rows) > 850
+    assert f"CN China 1950-2100 {decreed_until('CN') + 1}-01-01" in rows
+    assert "AT-9 Wien 1934-2100" in rows
+    assert printed("calendar", "regions", "AT", "--lang", "de")[1] == "AT Österreich 1934-2100"
+    assert printed("calendar", "regions", "NL-NH")[1:] == ["NL Netherlands 1966-2100"]
+    (britain,) = (row for row in rows if row.startswith("GB "))
+    assert britain.endswith("GB-ENG, GB-NIR, GB-SCT, GB-WLS")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -89,6 +134,21 @@ def test_a_calendar_lists_the_holidays_of_a_year():
         (["check", "--provided", PROVIDED, "--policy", "nobodys"], 3, "policy: there is no such policy"),
         (["check", "--provided", "1980-01-01T00:00:00Z"], 3, "covers 1991-01-01 to 2100-12-31"),
         (["calendar", "XX"], 3, "region: unknown country"),
+        (["calendar", "NL-Zuid"], 3, "region: unknown subdivision of NL: use NL or its code of ISO 3166-2"),
+        (["calendar", "DE_BY"], 3, "region: unknown country: use the two capital letters of ISO 3166-1"),
+        (["calendar", "DE-Bayern"], 3, "region: unknown subdivision of DE: did you mean DE-BY?"),
+        (["calendar", "regions", "XX"], 3, "country: unknown country"),
+        (
+            ["check", "--provided", PROVIDED, "--region", "FR-Zone A"],
+            3,
+            "region: unknown subdivision of FR: use FR, one of",
+        ),
+        (
+            ["check", "--provided", PROVIDED, "--region", "NO-02"],
+            3,
+            "region: unknown subdivision of NO: use NO, one of",
+        ),
+        (["check", "--provided", PROVIDED, "--region", "D" * 200], 3, "region: unknown country"),
         (["calendar", "DE", "--year", "1950"], 3, "covers 1991-01-01 to 2100-12-31"),
         (["calendar", "DE", "--year", "0"], 2, "not in the range"),
     ],

@@ -389,15 +389,15 @@ def test_replies_that_expire_between_two_attempts_are_missing_in_the_copy_too(mo
 def test_a_session_that_ends_between_two_attempts_has_ended_in_the_copy(move):
     almost_copied(move)
     anna, ben = move.users
+    session, of_ben = (users.session_for(move.store, user) for user in (anna, ben))
     with move.store.write(Principal(anna.user_id, "anna", Role.AGENT)) as uow:
         uow.users.end_sessions(uow.principal.actor)
     move.run()
     assert rows(move.to) == rows(move.settings.database)
     with closing(Store(move.moved())) as store:
         with pytest.raises(Unauthenticated):
-            users.signed_in(store, anna.user_id, anna.epoch)
-        users.signed_in(store, anna.user_id, anna.epoch + 1)
-        users.signed_in(store, ben.user_id, ben.epoch)
+            users.signed_in(store, session)
+        users.signed_in(store, of_ben)
 
 
 def test_failed_sign_ins_between_two_attempts_count_in_the_copy(move):

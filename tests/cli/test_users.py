@@ -62,7 +62,7 @@ class Commands:
         """Whether the session of a user is still valid."""
         with closing(Store(self.app.extensions["refunds.settings"])) as store:
             try:
-                return users.signed_in(store, user.user_id, user.epoch)[0].actor == user.user_id
+                return users.signed_in(store, users.session_for(store, user))[0].actor == user.user_id
             except Unauthenticated:
                 return False
 

@@ -38,7 +38,7 @@ def signed_in(app, user, language=None):
     """The browser of a user who has signed in; it skips the password, whose hash is slow."""
     browser = Browser(app, language)
     with app.test_request_context("/console/", base_url=HOST) as context:
-        sessions.begin(user)
+        sessions.begin(users.session_for(app.extensions["refunds.store"], user))
         signed = app.session_interface.get_signing_serializer(app).dumps(dict(context.session))
     browser.client.set_cookie("__Host-refunds", signed, secure=True, path="/", domain="localhost")
     return browser

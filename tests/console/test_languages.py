@@ -73,8 +73,9 @@ DATA = {
     "Another order was meant.",
     "Our line was down all afternoon.",
     "Entered in error, Another order was meant.",
+    "Isle of Man",
 }
-"""Texts that users wrote, in any language."""
+"""Texts that users wrote, in any language, and a name that is the same in each."""
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)

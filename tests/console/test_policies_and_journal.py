@@ -182,3 +182,38 @@ def test_a_change_behind_the_services_back_is_found(tmp_path, what):
     if what.startswith("an event"):
         assert "broken" in seals(page)
     site.store.close()
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "differs from the journal"), ("de", "weicht vom Journal ab")])
+def test_every_change_is_listed_up_to_a_hundred_in_the_readers_language(tmp_path, language, said):
+    site = opened(directory=tmp_path, engine="sqlite")
+    ids = sorted(site.register() for _ in range(103))
+    with closing(sqlite3.connect(tmp_path / "refunds.db")) as database:
+        database.execute("UPDATE orders SET revision = 9")
+        database.commit()
+    browser = site.browser(Role.AUDITOR, language)
+    page = browser.press(browser.get("/console/journal"), {"en": "Verify all of it", "de": "Alles prüfen"}[language])
+    (verdict,) = page.main.every("div", class_="verdict")
+    assert [line.text for line in verdict.every("li")] == [f"orders {order}: {said}" for order in ids[:100]]
+    assert {"en": "and 3 more", "de": "und 3 weitere"}[language] in verdict.text
+    site.store.close()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_pages_that_show_names_say_that_the_journal_does_not_vouch_for_them(site, language):
+    """The name of a user can be erased, so it is stored only beside the id."""
+    order = site.register()
+    said = {
+        f"/console/orders/{order}/history": {
+            "en": "Names of users are shown as they are stored now; the journal vouches only for their ids.",
+            "de": "Namen von Benutzern werden so gezeigt, wie sie jetzt gespeichert sind",
+        },
+        "/console/journal": {
+            "en": "The seals cover the ids of users, but not their names.",
+            "de": "Die Siegel umfassen die IDs der Benutzer, nicht aber ihre Namen.",
+        },
+    }
+    admin = site.browser(Role.ADMIN, language)
+    for path, words in said.items():
+        assert words[language] in admin.get(path).text
+    assert said["/console/journal"][language] not in site.browser(Role.AUDITOR, language).get("/console/journal").text

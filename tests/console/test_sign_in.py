@@ -159,6 +159,24 @@ def test_signing_out_ends_every_session_of_the_user_in_every_browser(site, newco
     assert signing_in(site, second, name, password).status == 200
 
 
+@pytest.mark.parametrize("end", ["reset", "sign-out"])
+def test_no_session_is_revived_by_setting_the_epoch_of_its_user_back(site, newcomer, end):
+    name, password = newcomer
+    browser = site.browser()
+    assert signing_in(site, browser, name, password).status == 200
+    kept, before = cookie(browser), site.user(name)
+    if end == "reset":
+        with site.store.write(COMMAND_LINE) as uow:
+            users.reset(uow, name)
+    else:
+        browser.post("/console/sign-out", {"csrf_token": browser.token})
+    with site.store.write(COMMAND_LINE) as uow:
+        set_back = "UPDATE users SET epoch = :epoch WHERE user_id = :user_id"
+        assert uow.tx.run(set_back, epoch=before.epoch, user_id=before.user_id) == 1
+    assert with_cookie(site, kept).get("/console/").status == 401
+    site.verify()
+
+
 @pytest.mark.parametrize("end", [users.disable, users.reset])
 def test_a_user_who_is_disabled_or_reset_is_signed_out_at_the_next_request(site, newcomer, end):
     name, password = newcomer
@@ -217,7 +235,7 @@ def test_a_cookie_of_another_installation_is_refused(site, agent):
     with other.app.test_request_context("/console/"):
         signer = other.app.session_interface.get_signing_serializer(other.app)
     user = site.user("agent-1")
-    session = {"user": user.user_id, "epoch": user.epoch, "since": int(time())}
+    session = users.session_for(site.store, user)._asdict() | {"since": int(time())}
     assert with_cookie(site, signer.dumps(session)).get("/console/").status == 401
     own = site.app.session_interface.get_signing_serializer(site.app)
     assert with_cookie(site, own.dumps(session)).get("/console/").status == 200
@@ -228,12 +246,28 @@ def test_a_cookie_of_another_installation_is_refused(site, agent):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"user": "usr_nobody"}, {"epoch": 0}, {"epoch": 10**30}, {"user": "\0"}, {"user": ""}]
+    "changed",
+    [
+        {"user_id": "usr_nobody"},
+        {"epoch": 0},
+        {"epoch": 10**30},
+        {"user_id": "\0"},
+        {"user_id": ""},
+        {"journal_id": "jrn_other"},
+        {"position": 2**62},
+    ],
 )
 def test_a_signed_session_with_wrong_contents_is_refused(site, changed):
     """Even though its signature is valid."""
     user = site.user("agent-1")
-    session = {"user": user.user_id, "epoch": user.epoch, "since": int(time())} | changed
+    session = users.session_for(site.store, user)._asdict() | {"since": int(time())} | changed
+    signer = site.app.session_interface.get_signing_serializer(site.app)
+    assert with_cookie(site, signer.dumps(session)).get("/console/").status == 401
+
+
+def test_a_cookie_of_an_earlier_version_asks_for_a_sign_in(site):
+    user = site.user("agent-1")
+    session = {"user": user.user_id, "epoch": user.epoch, "since": int(time())}
     signer = site.app.session_interface.get_signing_serializer(site.app)
     assert with_cookie(site, signer.dumps(session)).get("/console/").status == 401
 

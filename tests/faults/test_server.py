@@ -177,7 +177,7 @@ def test_signals_after_the_first_change_nothing(tmp_path):
             _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, "Traceback" in err) == (0, False)
         checkpoints = (Path(known["REFUNDS_LEDGER_DIR"]) / "anchors.jsonl").read_text().split()
-        assert len(checkpoints) == 2 * (stopped + 1), "one of each start, one of each stop"
+        assert len(checkpoints) == 1 + 2 * (stopped + 1), "that of the beginning, one of each start, one of each stop"
 
 
 STARTS_A_THREAD = """

@@ -232,7 +232,7 @@ def test_users_and_clients_have_names_until_they_are_erased(store):
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.names([anna.user_id, ben.user_id, client.client_id, "command-line", anna.user_id])
     assert found == {anna.user_id: anna.name, client.client_id: client.name}
-    assert users.signed_in(store, ben.user_id, 1)[0].name == ben.user_id
+    assert users.signed_in(store, users.session_for(store, ben))[0].name == ben.user_id
 
 
 # Signing in.
@@ -414,7 +414,7 @@ def test_a_reset_does_not_deadlock_with_a_running_attempt(store, other_store, mo
         assert counted.wait(5)
         again = run(other_store, users.reset, user.name)
         assert attempt.result() == user
-    require_ended((user.user_id, user.epoch), store)
+    require_ended(users.session_for(store, user), store)
     assert users.sign_in(store, user.name, again.password).user_id == user.user_id
 
 
@@ -425,20 +425,20 @@ def require_ended(session, *stores):
     """Assert that a session has ended in each of the stores."""
     for store in stores:
         with pytest.raises(Unauthenticated, match="The session has ended: sign in again"):
-            users.signed_in(store, *session)
+            users.signed_in(store, session)
 
 
 @pytest.mark.parametrize("end", [users.disable, users.reset, None], ids=["disabled", "reset", "signed out"])
 def test_every_session_ends_with_the_next_request_in_every_process(store, other_store, end):
     user, password = added(store)
     (session,) = {
-        (found.user_id, found.epoch)
+        users.session_for(store, found)
         for found in (sign_in_outcome(own_store, user.name, password) for own_store in (store, other_store))
     }
     for own_store in (store, other_store):
-        assert users.signed_in(own_store, *session)[0].actor == session[0]
+        assert users.signed_in(own_store, session)[0].actor == user.user_id
     if end is None:
-        signed_out(store, session[0])
+        signed_out(store, user.user_id)
     else:
         run(store, end, user.name)
     require_ended(session, other_store, store)
@@ -447,7 +447,7 @@ def test_every_session_ends_with_the_next_request_in_every_process(store, other_
 def test_a_session_acts_as_its_user(store):
     user, password = added(store, role=Role.PRODUCT)
     found = users.sign_in(store, user.name, password)
-    principal, _ = users.signed_in(store, found.user_id, found.epoch)
+    principal, _ = users.signed_in(store, users.session_for(store, found))
     assert (principal.actor, principal.name, principal.role) == (user.user_id, user.name, Role.PRODUCT)
     assert (principal.token_id, principal.expires_at) == (None, None)
     with store.write(principal) as uow:
@@ -458,16 +458,19 @@ def test_a_session_acts_as_its_user(store):
 def test_signing_in_again_starts_another_session_and_the_old_one_stays_ended(store):
     user, password = added(store)
     for epoch in range(1, 4):
-        assert users.sign_in(store, user.name, password).epoch == epoch
-        users.signed_in(store, user.user_id, epoch)
+        found = users.sign_in(store, user.name, password)
+        assert found.epoch == epoch
+        session = users.session_for(store, found)
+        users.signed_in(store, session)
         signed_out(store, user.user_id)
-        require_ended((user.user_id, epoch), store)
+        require_ended(session, store)
 
 
 def test_the_sessions_of_other_users_continue(store):
     user, other = added(store).user, added(store).user
+    session = users.session_for(store, other)
     run(store, users.disable, user.name)
-    assert users.signed_in(store, other.user_id, 1)[0].name == other.name
+    assert users.signed_in(store, session)[0].name == other.name
 
 
 def test_disabling_a_user_twice_changes_nothing(store):
@@ -486,24 +489,78 @@ def test_disable_and_reset_return_the_updated_user(store):
             (user,) = [found for found in uow.users.iter_all() if found.name == name]
         assert user in {result, getattr(result, "user", None)}
     assert user.epoch == 4
-    users.signed_in(store, user.user_id, user.epoch)
+    users.signed_in(store, users.session_for(store, user))
 
 
-def test_a_session_of_an_unknown_user_or_epoch_is_refused(store):
+def test_a_session_of_an_unknown_user_epoch_or_journal_is_refused(store):
+    session = users.session_for(store, added(store).user)
+    users.signed_in(store, session)
+    for changed in ({"user_id": "usr_nobody"}, {"epoch": 0}, {"epoch": 2}, {"journal_id": "jrn_other"}):
+        require_ended(session._replace(**changed), store)
+    require_ended(session._replace(position=session.position + 1), store)
+
+
+@pytest.mark.parametrize("end", [users.disable, users.reset, None], ids=["disabled", "reset", "signed out"])
+def test_an_epoch_that_is_set_back_revives_no_session(store, other_store, end):
+    """By hand, in the database; the journal knows that the session has ended."""
+    user, password = added(store)
+    session = users.session_for(store, users.sign_in(store, user.name, password))
+    run(store, publication.import_version, read_policy(f'policy = "brand-{next(_numbers)}"\nversion = 1'))
+    users.signed_in(store, session)
+    if end is None:
+        signed_out(store, user.user_id)
+    else:
+        run(store, end, user.name)
+    with store.write(COMMAND_LINE) as uow:
+        back = "UPDATE users SET epoch = :epoch, disabled_at = NULL, password_hash = :hash WHERE user_id = :user_id"
+        assert uow.tx.run(back, epoch=user.epoch, hash=user.password_hash, user_id=user.user_id) == 1
+    require_ended(session, store, other_store)
+    again = users.sign_in(store, user.name, password)
+    assert again.epoch == session.epoch
+    users.signed_in(other_store, users.session_for(store, again))
+
+
+def test_a_restored_database_revives_no_session(config, store):
+    """A restore gives the journal another id, and undoes the event that ended the session."""
+    user, password = added(store)
+    session = users.session_for(store, users.sign_in(store, user.name, password))
+    signed_out(store, user.user_id)
+    with store.write(COMMAND_LINE) as uow:
+        head, last = uow.events.head(), "SELECT hash FROM events WHERE position = :position"
+        row = uow.tx.one(last, position=head.position - 1)
+        uow.tx.run("DELETE FROM events WHERE position = :position", position=head.position)
+        uow.tx.run("UPDATE users SET epoch = :epoch WHERE user_id = :user_id", epoch=user.epoch, user_id=user.user_id)
+        restored = head._replace(position=head.position - 1, hash=row["hash"], journal_id="jrn_restored")
+        events.set_head(uow.tx, restored)
+    require_ended(session, store)
+    with store.write(COMMAND_LINE) as uow:
+        events.set_head(uow.tx, restored._replace(journal_id=head.journal_id))
+    users.signed_in(store, session)
+
+
+def test_signing_out_is_in_the_journal_and_the_records_agree_with_it(store):
     user, _ = added(store)
-    require_ended(("usr_nobody", 1), store)
-    require_ended((user.user_id, 0), store)
-    require_ended((user.user_id, 2), store)
+    signed_out(store, user.user_id)
+    last = journal(store)[-1]
+    assert (last["type"], last["actor"], last["subject"], last["data"]) == (
+        EventType.USER_SIGNED_OUT,
+        user.user_id,
+        user.user_id,
+        "{}",
+    )
+    signed_out(store, "usr_nobody")
+    assert journal(store)[-1] == last
 
 
 def test_a_session_sees_the_current_policies(store, other_store):
     user, _ = added(store)
     for own_store in (store, other_store):
         brand = f"brand-{next(_numbers)}"
-        assert brand not in users.signed_in(other_store, user.user_id, 1)[1]
+        session = users.session_for(own_store, user)
+        assert brand not in users.signed_in(other_store, session)[1]
         run(own_store, publication.import_version, read_policy(f'policy = "{brand}"\nversion = 1'))
         for seen_by in (store, other_store):
-            assert brand in users.signed_in(seen_by, user.user_id, 1)[1]
+            assert brand in users.signed_in(seen_by, session)[1]
 
 
 # Storage.
@@ -520,6 +577,7 @@ def test_the_journal_records_changes_of_a_user_without_the_name(store):
     assert [(event["type"], event["subject"], event["data"], event["actor"]) for event in entered] == [
         (EventType.USER_CREATED, user.user_id, '{"role":"auditor"}', "command-line"),
         (EventType.USER_RESET, user.user_id, "{}", "command-line"),
+        (EventType.USER_SIGNED_OUT, user.user_id, "{}", user.user_id),
         (EventType.USER_DISABLED, user.user_id, "{}", "command-line"),
     ]
     for secret in ("petra", password, user.password_hash):

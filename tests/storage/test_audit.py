@@ -19,13 +19,14 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.journal import GENESIS, WITHOUT_RECORD, EventType
+from refunds.domain.journal import GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
+from refunds.presentation.language import speaking, translate
 from refunds.schemas.policy import read_policy
-from refunds.security.encryption import Keyring
+from refunds.security.encryption import NO_ACCESS, Keyring
 from refunds.service import (
     backups,
     cancellations,
@@ -44,8 +45,8 @@ from refunds.service.orders import OrderFacts
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.service.watch import watch
-from refunds.storage import audit, tables
-from refunds.storage.audit import Broken, Shortened
+from refunds.storage import audit, events, tables
+from refunds.storage.audit import Broken, Report, Shortened
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
@@ -323,6 +324,7 @@ def grow(store, done=lambda _: None):
         people(uow)
     with store.write(COMMAND_LINE) as uow:
         users.disable(uow, "dora")
+        uow.users.end_sessions(uow.users.by_name("anna").user_id)
     for i, happens in enumerate(POLICIES):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)
@@ -799,10 +801,10 @@ def test_checkpoints_are_written_every_hundred_positions(installation):
 # The command.
 
 
-def audit_command(directory, database=None):
+def audit_command(directory, database=None, *options):
     """Run `flask audit verify` on the records in a directory or database; its exit code and output."""
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("flask")), "audit", "verify"],
+        [str(Path(sys.executable).with_name("flask")), "audit", "verify", *options],
         cwd=ROOT,
         env=os.environ
         | {
@@ -853,20 +855,297 @@ def test_the_command_exits_with_20_if_a_record_was_changed(copied, sql, finding)
     with closing(sqlite3.connect(copied / "refunds.db")) as raw:
         raw.execute(sql)
         raw.commit()
-    code, out, err = audit_command(copied)
+    code, out, err = audit_command(copied, None, "--first")
     assert (code, out) == (20, "")
     assert finding in err
     assert "Traceback" not in err
+    code, listed, err_of_list = audit_command(copied)
+    assert (code, err_of_list) == (20, "")
+    assert listed.startswith(err), "the first fault is the same"
 
 
 def test_the_command_exits_with_21_if_the_journal_was_truncated(installation, copied):
     cut(copied / "refunds.db", 50, move_head=True)
     checkpointed = installation.checkpoints[-1].position
-    assert audit_command(copied) == (
+    assert audit_command(copied, None, "--first") == (
         21,
         "",
         f"position 50: the journal ends here, but has a checkpoint at {checkpointed}\n",
     )
+
+
+# The list of faults.
+
+
+def listed(installation, engine, checkpoints=None):
+    """Every fault that the audit lists, as text, and its report; the engine is closed then."""
+    report = Report()
+    try:
+        with engine.read() as tx:
+            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
+            found = uow.faults(installation.checkpoints if checkpoints is None else checkpoints, report)
+            return [str(fault) for fault in found], report
+    finally:
+        engine.close()
+
+
+def listed_after(installation, database, *statements):
+    """The faults of a copy in which these statements were run."""
+    shutil.copy(installation.database, database)
+    with closing(sqlite3.connect(database)) as raw:
+        for sql in statements:
+            assert raw.execute(sql).rowcount > 0, sql
+        raw.commit()
+    return listed(installation, SQLite(str(database)))[0]
+
+
+def places(lines):
+    """The places that faults name; a position for each event that is missing."""
+    found = set()
+    for line in lines:
+        place, _, text = line.partition(": ")
+        missing = re.match(r"(\d+) events are missing", text)
+        found.add(place)
+        if missing:
+            first = int(place.removeprefix("position "))
+            found |= {f"position {position}" for position in range(first, first + min(int(missing[1]), 1000))}
+    return found
+
+
+DERIVED = {
+    (mapper.name, field.name)
+    for mapper, _ in records()
+    for field in fields(mapper.record)
+    if field.metadata.get("not_digested")
+}
+"""Columns that are compared with other records, so that two changes can agree with each other."""
+
+
+def changed_at_random(installation, database, seed, many):
+    """Make independent changes to different rows of one copy, and return each with its table."""
+    shutil.copy(installation.database, database)
+    chance, done, taken = random.Random(seed), [], set()  # noqa: S311 - it is to be repeatable
+    with closing(sqlite3.connect(database)) as raw:
+        raw.isolation_level = None
+        raw.execute("PRAGMA foreign_keys = OFF")
+        while len(done) < many:
+            table = chance.choice([table for table in TABLES if table not in {"customers", "journal_head"}])
+            how, column = chance.choice(work_on(installation, table)[1])
+            if (table, column) in DERIVED | UNVOUCHED and how in {"edit", "swap"}:
+                continue
+            intruder = Intruder(raw, table, f"{seed} {chance.random()}")
+            before = raw.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - ours
+            raw.execute("SAVEPOINT one")
+            try:
+                one = getattr(intruder, how)(column)
+                rows = {(table, key) for key in one.keys if key is not None}
+            except (sqlite3.IntegrityError, AssertionError):  # refused, or a key that another change has emptied
+                rows = taken
+            if rows & taken or raw.execute(f"SELECT * FROM {table}").fetchall() == before:  # noqa: S608 - ours
+                raw.execute("ROLLBACK TO one")
+                raw.execute("RELEASE one")
+                continue
+            raw.execute("RELEASE one")
+            taken |= rows
+            done.append((table, one, rows))
+    return done
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", range(scaled(12, 60)))
+def test_each_of_several_independent_changes_is_listed_with_its_place(installation, tmp_path, seed):
+    """Deleted, inserted, swapped and edited rows of records and events, twelve at once."""
+    database = tmp_path / "refunds.db"
+    done = changed_at_random(installation, database, seed, 12)
+    lines, _ = listed(installation, SQLite(str(database)))
+    named, missed = places(lines), []
+    for table, one, rows in done:
+        at = {f"position {max(1, key)}" if table == "events" else f"{table} {key}" for _, key in rows}
+        if (at - named) if one.how.endswith("swapped") else not (at & named):
+            missed.append(f"{table}: {one.how}")
+    assert not missed, "\n".join([*missed, "listed:", *lines])
+    once = [line for line in lines if " None: " not in line]  # several rows can have lost their keys
+    assert len(once) == len(set(once))
+
+
+def test_hundreds_of_faults_are_all_listed(installation, tmp_path):
+    held = content(installation.database)
+    lines = listed_after(
+        installation,
+        tmp_path / "refunds.db",
+        "UPDATE events SET actor = 'cli_nobody' WHERE position % 2 = 1",
+        "UPDATE contacts SET received_at = received_at + 1",
+        "UPDATE orders SET revision = revision + 1",
+    )
+    broken = [f"position {row[0]}: the journal is broken here" for row in held["events"] if row[0] % 2]
+    assert lines[: len(broken)] == broken
+    for table in ("contacts", "orders"):
+        ids = sorted(row[0] for row in held[table])
+        assert [line for line in lines if line.startswith(f"{table} ")] == [
+            f"{table} {one}: differs from the journal" for one in ids
+        ]
+    assert len(lines) > 300
+
+
+KEPT_LAST = "(SELECT max(position) FROM events WHERE type = 'calendar.changed')"
+"""An event about no record, so that its loss changes no record."""
+
+
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (["UPDATE events SET hash = randomblob(32) WHERE position = {at}"], ["{at}: the journal is broken here"]),
+        (["UPDATE events SET previous = randomblob(32) WHERE position = {at}"], ["{at}: the journal is broken here"]),
+        (["UPDATE events SET data = CAST(x'ff' AS TEXT) WHERE position = {at}"], ["{at}: the journal is broken here"]),
+        (["DELETE FROM events WHERE position = {at}"], ["{at}: the event is missing"]),
+        (
+            ["UPDATE events SET position = 9000 WHERE position = {at}"],
+            [
+                "{at}: the event is missing",
+                "{next}: {far} events are missing from here on",
+                "9000: the journal is broken here",
+            ],
+        ),
+        (
+            [
+                "INSERT INTO events SELECT -5, type, at, actor, subject, order_id, data, digest, previous, hash FROM events WHERE position = {at}"
+            ],
+            ["1: the journal is broken here"],
+        ),
+        (
+            [
+                "INSERT INTO events SELECT {next}, type, at, actor, subject, order_id, data, digest, previous, hash FROM events WHERE position = {at}"
+            ],
+            ["{next}: the journal is broken here"],
+        ),
+    ],
+)
+def test_a_fault_of_the_journal_is_said_once_and_the_rest_is_compared(installation, tmp_path, statements, named):
+    """Another fault before it and one after it are found as well."""
+    with closing(sqlite3.connect(installation.database)) as raw:
+        (at,), (last,) = raw.execute(f"SELECT {KEPT_LAST}"), raw.execute("SELECT max(position) FROM events")
+    values = {"at": at[0], "next": last[0] + 1, "far": 9000 - last[0] - 1}
+    statements = [sql.format(**values) for sql in statements]
+    expected = [f"position {one}".format(**values) for one in named]
+    assert listed_after(installation, tmp_path / "refunds.db", *statements) == expected
+    others = [
+        "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'",
+        "UPDATE clients SET name = 'x' WHERE name = 'agent'",
+    ]
+    more = listed_after(installation, tmp_path / "refunds.db", *statements, *others)
+    assert more[: len(expected)] == expected
+    assert [line.split()[0] for line in more[len(expected) :]] == ["clients", "orders"]
+
+
+def test_an_event_of_another_history_is_listed_where_the_chain_leaves_it(installation, tmp_path):
+    """It is sound by itself, because the service wrote it, but not after the event before it."""
+    shutil.copy(installation.database, tmp_path / "refunds.db")
+    engine = SQLite(str(tmp_path / "refunds.db"))
+    with engine.write() as tx:
+        head = events.head(tx)
+        row = events.EVENTS.load(tx.one("SELECT * FROM events WHERE position = :at", at=head.position), NO_ACCESS)
+        entry = Entry(type=row.type, subject=row.subject, order_id=row.order_id, digest=row.digest, data={})
+        other = chained(entry, installation.keys.audit, row.at, row.actor, position=head.position, previous=bytes(32))
+        tx.run("DELETE FROM events WHERE position = :at", at=head.position)
+        events.append(tx, [other], head)
+    assert listed(installation, engine)[0] == [f"position {head.position}: the journal is broken here"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE customers SET wrapped_key = x'00'", "not an encrypted value: 1|customers|wrapped_key|{}"),
+        ("DELETE FROM customers", "the record is missing"),
+    ],
+)
+def test_a_customer_whose_key_is_gone_is_listed_once(installation, tmp_path, statement, fault):
+    """Nothing of theirs can be decrypted then; what the journal vouches for is compared all the same."""
+    with closing(sqlite3.connect(installation.database)) as raw:
+        sql = "SELECT customer_id, min(order_id), count(*) FROM orders GROUP BY customer_id ORDER BY 3 DESC LIMIT 1"
+        customer_id, order_id, count = raw.execute(sql).fetchone()
+    assert count > 1
+    lines = listed_after(
+        installation,
+        tmp_path / "refunds.db",
+        f"{statement} WHERE customer_id = '{customer_id}'",
+        f"UPDATE orders SET revision = 9 WHERE order_id = '{order_id}'",  # noqa: S608
+    )
+    assert lines == [
+        f"orders {order_id}: differs from the journal",
+        f"customers {customer_id}: {fault.format(customer_id)}",
+    ]
+
+
+@pytest.mark.parametrize("column", ["policy", "order_id"])
+def test_a_text_that_is_not_utf_8_does_not_end_the_list(installation, tmp_path, column):
+    lines = listed_after(
+        installation,
+        tmp_path / "refunds.db",
+        f"UPDATE orders SET {column} = CAST(x'ff' AS TEXT) WHERE order_id = 'A-0003'",  # noqa: S608
+        "UPDATE orders SET revision = 9 WHERE order_id IN ('A-0002', 'A-0004', 'A-0050')",
+        "UPDATE tokens SET created_at = 1 WHERE token_id = (SELECT min(token_id) FROM tokens)",
+    )
+    named = places(lines)
+    assert named >= {f"orders {order_id}" for order_id in ("A-0002", "A-0003", "A-0004", "A-0050")}
+    assert any(place.startswith("tokens ") for place in named)
+
+
+def test_a_journal_that_was_cut_short_is_listed_with_the_records_that_outlived_their_events(installation, tmp_path):
+    shutil.copy(installation.database, tmp_path / "refunds.db")
+    cut(tmp_path / "refunds.db", 50, move_head=False)
+    lines, report = listed(installation, SQLite(str(tmp_path / "refunds.db")))
+    checkpointed = installation.checkpoints[-1].position
+    assert lines[:2] == [
+        f"position 50: the journal ends here, but has a checkpoint at {checkpointed}",
+        "position 51: the journal does not end where its head says",
+    ]
+    with closing(sqlite3.connect(installation.database)) as raw:
+        sql = "SELECT DISTINCT subject FROM events WHERE position > 50 AND type <> 'calendar.changed'"
+        later = {subject for (subject,) in raw.execute(sql)}
+    assert {line.split()[1].rstrip(":") for line in lines[2:]} == later
+    assert (report.events, report.checkpointed) == (50, checkpointed)
+
+
+def test_the_command_exits_with_21_if_the_journal_is_only_shorter(installation, copied):
+    """An earlier copy is sound but for that; with a record edited it is not."""
+    shutil.copy(installation.earlier, copied / "refunds.db")
+    report = audited(installation, installation.earlier, [])
+    short = f"the journal ends here, but has a checkpoint at {installation.checkpoints[-1].position}"
+    ending = f"Compared: {report.events} events, {report.records} records in {copied}/refunds.db.\n"
+    lines = f"position {report.events}: {short}\n1 fault.\n{ending}"
+    assert audit_command(copied) == (21, lines, "")
+    with closing(sqlite3.connect(copied / "refunds.db")) as raw:
+        raw.execute("UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'")
+        raw.commit()
+    lines = f"position {report.events}: {short}\norders A-0003: differs from the journal\n2 faults.\n{ending}"
+    assert audit_command(copied) == (20, lines, "")
+
+
+def test_the_command_speaks_german(installation, copied):
+    report = audited(installation, installation.database)
+    count = f"{report.events} Ereignisse, {report.records} Datensätze in {copied}/refunds.db."
+    left = f"Noch in keinem Prüfpunkt: {report.events - report.checkpointed} Ereignisse."
+    assert audit_command(copied, None, "--lang", "de") == (0, f"Unverändert: {count}\n{left}\n", "")
+    with closing(sqlite3.connect(copied / "refunds.db")) as raw:
+        raw.execute("UPDATE events SET actor = 'cli_nobody' WHERE position = 42")
+        raw.execute("DELETE FROM users WHERE name = 'anna'")
+        raw.execute("UPDATE closures SET reason_de = reason_en")
+        raw.commit()
+    code, out, err = audit_command(copied, None, "--lang", "de")
+    assert (code, err) == (20, "")
+    assert "Position 42: hier ist das Journal beschädigt\n" in out
+    assert re.search(r"^users usr_\w+: der Datensatz fehlt$", out, re.MULTILINE)
+    assert re.search(r"^closures .*: lässt sich nicht entschlüsseln: 1\|closures\|reason_de\|", out, re.MULTILINE)
+    assert f"Verglichen: {count.replace(str(report.records), str(report.records - 1))}" in out
+    assert audit_command(copied, None, "--lang", "de", "--first")[2] == "Position 42: hier ist das Journal beschädigt\n"
+
+
+def test_every_sentence_of_the_audit_is_in_both_languages():
+    texts = re.findall(r'Message\("([^"]+)"', Path(audit.__file__).read_text(encoding="utf-8"))
+    assert len(texts) >= 15
+    with speaking("de"):
+        same = [text for text in texts if translate(text) == text and text != "%(place)s: %(fault)s"]
+    assert not same
 
 
 # On PostgreSQL: fewer of the same cases, as the audit is the same.
@@ -1026,6 +1305,23 @@ def test_every_change_on_a_server_is_found_and_named(on_server, another, stateme
     assert named in str(broken.value)
 
 
+def test_every_change_on_a_server_is_listed(on_server, another):
+    statements = [
+        "DELETE FROM events WHERE position = 42",
+        "UPDATE events SET actor = 'cli_nobody' WHERE position = 77",
+        "UPDATE orders SET policy = 'another' WHERE order_id = 'A-0003'",
+        "UPDATE contacts SET note = flipped(note) WHERE note IS NOT NULL",
+        "UPDATE customers SET wrapped_key = flipped(wrapped_key) WHERE customer_id = (SELECT min(customer_id) FROM customers)",
+        "DELETE FROM closures WHERE policy = 'brand'",
+        "UPDATE journal_head SET hash = flipped(hash)",
+    ]
+    lines, report = listed(on_server, tampered_with(another, *statements))
+    named = places(lines)
+    assert named >= {"position 42", "position 77", "orders A-0003", f"position {report.events + 1}"}
+    assert {place.split()[0] for place in named} >= {"contacts", "customers", "closures"}
+    assert lines[:2] == ["position 42: the event is missing", "position 77: the journal is broken here"]
+
+
 def test_erased_names_and_ended_sessions_on_a_server_are_not_reported(on_server, another):
     sound = verified(on_server, PostgreSQL(another))
     assert verified(on_server, tampered_with(another, "UPDATE users SET name = NULL, epoch = epoch + 1")) == sound
@@ -1057,10 +1353,12 @@ def test_the_command_behaves_the_same_for_a_server_and_a_file(on_server, another
     assert audit_command(on_server.directory, another) == (0, f"{found}\n{left}\n", "")
     tampered_with(another, "UPDATE orders SET revision = 9 WHERE order_id = 'A-0003'").close()
     finding = "orders A-0003: differs from the journal\n"
-    assert audit_command(on_server.directory, another) == (20, "", finding)
+    assert audit_command(on_server.directory, another, "--first") == (20, "", finding)
+    listed = f"{finding}1 fault.\nCompared: {found.removeprefix('Sound: ')}\n"
+    assert audit_command(on_server.directory, another) == (20, listed, "")
     cut_on_server(another, 50, move_head=True).close()
     finding = f"position 50: the journal ends here, but has a checkpoint at {on_server.checkpoints[-1].position}\n"
-    assert audit_command(on_server.directory, another) == (21, "", finding)
+    assert audit_command(on_server.directory, another, "--first") == (21, "", finding)
 
 
 def test_both_findings_are_errors_of_the_service_with_their_own_exit_codes():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache, lru_cache
+from unicodedata import combining, normalize
 
 from babel import Locale
 from babel.dates import format_date, get_day_names, get_month_names, get_timezone_location
@@ -61,6 +62,11 @@ def day_and_month_text(day: date) -> str:
 def region_text(region: str) -> str:
     """The name of a region, or its code if it has none."""
     return region_name(region, language()) if "-" in region else Locale(language()).territories.get(region, region)
+
+
+def sortable(name: str) -> str:
+    """A name as it is sorted: without accents and in small letters."""
+    return "".join(letter for letter in normalize("NFKD", name) if not combining(letter)).casefold()
 
 
 def month_text(month: str, form: str = "MMMM yyyy") -> str:

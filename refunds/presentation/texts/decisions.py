@@ -104,6 +104,14 @@ _NOTICE = {
     Notice.STATUTORY_RIGHTS_NOT_ASSESSED: Message("Statutory rights were not assessed."),
 }
 
+_OF_A_CALENDAR: Texts = {
+    Notice.CALENDAR_PROVISIONAL: Message(
+        "The holidays and working weekends of these dates are not all decreed yet: they may change."
+    ),
+    Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to these dates is an estimate."),
+}
+"""Notices in other words if they are about dates, and not about a window."""
+
 _DAY = {
     DayStatus.SERVICE_DAY: Message("service provided, does not count"),
     DayStatus.LAST_DAY: Message("the window ends"),
@@ -220,6 +228,11 @@ def left_text(outcome: Outcome, *, then: bool = False) -> str:
 def notice_text(notice: Notice) -> str:
     """A notice as a sentence."""
     return translate(_NOTICE[notice])
+
+
+def calendar_notice_text(notice: Notice) -> str:
+    """A notice about dates of a calendar as a sentence."""
+    return translate((_NOTICE | _OF_A_CALENDAR)[notice])
 
 
 def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:

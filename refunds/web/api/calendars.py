@@ -1,18 +1,65 @@
-"""Calendars over HTTP: which dates count in a region, and why the others do not."""
+"""Calendars over HTTP: the regions that have one; which dates count in one, and why the others do not."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
 
+from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.permissions import Scope
+from refunds.presentation.language import each_language
+from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import why_data
-from refunds.service import checks
+from refunds.service import calendars, checks
+from refunds.service.calendars import Region
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import present_policies, reply
-from refunds.web.schemas.calendars import EASTER, CalendarDaysSchema, DaysQuerySchema
+from refunds.web.schemas.calendars import (
+    CHINA,
+    EASTER,
+    CalendarDaysSchema,
+    DaysQuerySchema,
+    RegionListSchema,
+    RegionQuerySchema,
+)
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
+
+
+@tag.operation(
+    "/v1/calendars",
+    Answer(
+        "The regions, each country before its parts.",
+        RegionListSchema,
+        {"china": {"summary": "China, whose next year is not decreed yet", "value": CHINA}},
+        etag=True,
+    ),
+    scopes=(Scope.POLICIES_READ,),
+    query=RegionQuerySchema,
+    problems=("unknown-region",),
+)
+def list_calendars(query: dict[str, Any]) -> Response:
+    """List the regions
+
+    Every region that has a calendar of its own, on one page: what it is called, which years are covered, from when it
+    is provisional, and which parts of a country differ. Use it to let people choose a region, and to see which ones are
+    provisional. Every other code of ISO 3166-2 is understood, too: it is counted by the larger part or the country that
+    it belongs to.
+    """
+    items = [_region_data(one) for one in calendars.regions(datetime.now(UTC).year, query.get("country"))]
+    return reply({"holidays_version": HOLIDAYS_VERSION, "items": items, "next": None}, etag=True, cacheable=True)
+
+
+def _region_data(region: Region) -> dict[str, Any]:
+    return {
+        "region": region.code,
+        "country": region.country,
+        "names": {language: region_text(region.code) for language in each_language()},
+        "covered_from": region.covered_from,
+        "covered_until": region.covered_until,
+        "provisional_from": region.provisional_from,
+        "parts_that_differ": region.parts_that_differ,
+    }
 
 
 @tag.operation(
@@ -34,9 +81,18 @@ def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     calendar; to decide about an order, use a check.
     """
     version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
-    calendar, days = checks.calendar_days(version, region, query["first"], query["last"])
+    calendar, days, notices = calendars.calendar_days(version, region, query["first"], query["last"])
     items = [
         {"date": day.isoformat(), "business_day": why is None} | (why_data(day, why, region) if why else {})
         for day, why in days
     ]
-    return reply({"region": region, "holidays_version": calendar.region.data_version, "items": items, "next": None})
+    return reply(
+        {
+            "region": calendar.region.region,
+            "named_region": region,
+            "holidays_version": calendar.region.data_version,
+            "notices": notices,
+            "items": items,
+            "next": None,
+        }
+    )

@@ -16,7 +16,6 @@ from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent, Order
 from refunds.domain.references import format_reference, parse_reference, parse_request_number
-from refunds.domain.regions import require_region, subdivisions
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
@@ -26,7 +25,7 @@ from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, forms, page, screen, to
+from refunds.web.console import at, forms, page, regions, screen, to
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
@@ -82,7 +81,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
         form,
         q=form.data.get("q", order_id),
         channel=form.data.get("channel") or session.get("channel", Channel.PHONE),
-        regions=_regions(),
+        regions=regions.suggested(),
         demonstrations=demonstration.registered(uow) if not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )
@@ -125,19 +124,6 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
-
-
-def _known(region: str | None) -> str | None:
-    """The region as it is; None stays None. Raises `InvalidInput` if it is not known, or is ambiguous.
-
-    It is ambiguous if it is also the code of a part of the default policy's country, without the country.
-    """
-    if region is not None:
-        require_region(region, "/region")
-        if any(part.endswith(f"-{region}") for part in _regions()):
-            detail = Message("a country, but also a part of this one")
-            raise InvalidInput([FieldError("/region", detail, "ambiguous_region")])
-    return region
 
 
 def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
@@ -266,7 +252,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     provided, how, region = forms.all_of(
         lambda: found["provided_on"].begin("provided_on", uow.now, time_zone),
         lambda: asked(found, uow.now, time_zone),
-        lambda: _known(found.get("region")),
+        lambda: regions.meant(found.get("region")),
     )
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
@@ -363,10 +349,3 @@ def time_zone_of(uow: UnitOfWork, policy: str) -> str:
 def _in_production() -> bool:
     """Whether this is production, where no demonstration orders are allowed."""
     return bool(current_app.extensions["refunds.settings"].production)
-
-
-def _regions() -> list[str]:
-    """The code of the country of the default policy, by its latest version, and those of the country's subdivisions."""
-    policies = present_policies()
-    country = policies[policies.default].versions[-1].terms.country
-    return [country, *(f"{country}-{code}" for code in subdivisions(country))]

@@ -116,14 +116,14 @@ class FindSchema(AskedSchema):
     q = Text(200)
     by_date = Text(1)
     provided_on = Moment()
-    region = Text(40)
+    region = Text(80)
 
 
 class ByDateSchema(AskedSchema):
     """A service of which only the day and the region are known, and how and when the customer asks."""
 
     provided_on = Moment()
-    region = Text(40)
+    region = Text(80)
 
 
 class CustomerSchema(AskedSchema):

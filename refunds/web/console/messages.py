@@ -113,7 +113,9 @@ _WRONG: Mapping[str, Message] = {
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."
     ),
-    "ambiguous_region": Message("That could be a country, or a part of this one: write a part as in DE-BY."),
+    "ambiguous_region": Message(
+        "That could be a country, or a part of this one: write a part as in DE-BY, and a country as in Belgium (BE)."
+    ),
     "impossible_number": Message(
         "There is no such number. Without a country code it is read as one of this country: %(country)s. Write it with "
         "+ and its country code, as in +43 664 1234567."

@@ -40,12 +40,13 @@ def sign_in(rest: str) -> Response:
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
         user = users.sign_in(store, name, form.get("password", ""))
-        principal, policies = users.signed_in(store, user.user_id, user.epoch)
+        begun = users.session_for(store, user)
+        principal, policies = users.signed_in(store, begun)
     except (Unauthenticated, TooManyAttempts) as error:
         telemetry.count_sign_in("refused")
         return _page(rest, kept, error.code, PROBLEMS[error.code].status, name)
     telemetry.count_sign_in("done")
-    sessions.begin(user)
+    sessions.begin(begun)
     if kept:
         g.principal, g.policies = principal, policies
         return _resumed(rest, kept)

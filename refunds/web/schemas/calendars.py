@@ -3,10 +3,12 @@
 import marshmallow as ma
 
 from refunds.domain.business_days import SkipReason
-from refunds.schemas.fields import LocalDate
+from refunds.domain.outcomes import Notice
+from refunds.errors import Message
+from refunds.schemas.fields import LocalDate, Text
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema
-from refunds.service import checks
+from refunds.service import calendars
 from refunds.web.schemas import response_fields
 
 
@@ -17,7 +19,7 @@ class DaysQuerySchema(QuerySchema):
     last = LocalDate(
         required=True,
         data_key="to",
-        metadata={"description": f"The last date, at most {checks.MOST_CALENDAR_DAYS - 1} days after the first."},
+        metadata={"description": f"The last date, at most {calendars.MOST_DAYS - 1} days after the first."},
     )
     policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
 
@@ -40,14 +42,96 @@ class CalendarDaysSchema(response_fields.ResponseSchema):
     """The dates of a region."""
 
     region = response_fields.String("The region whose holidays count.")
+    named_region = response_fields.String(
+        "The region that was asked for. It is counted by another if it has no calendar of its own."
+    )
     holidays_version = response_fields.String("The version of the holiday data.")
+    notices = ma.fields.List(
+        response_fields.Code(
+            [
+                Notice.REGION_AS_COUNTRY,
+                Notice.NATIONWIDE_HOLIDAYS_ONLY,
+                Notice.CALENDAR_PROVISIONAL,
+                Notice.ESTIMATED_HOLIDAY,
+            ],
+            "What else to know of the calendar in these dates.",
+        ),
+        required=True,
+    )
     items = ma.fields.List(ma.fields.Nested(CalendarDaySchema), required=True)
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
+class RegionQuerySchema(QuerySchema):
+    """Which regions to list."""
+
+    country = Text(
+        2,
+        "[A-Z]{2}",
+        Message("must be the two capital letters of a country, such as DE"),
+        metadata={"description": "Only this country and its parts. Default: all."},
+    )
+
+
+class RegionNamesSchema(response_fields.ResponseSchema):
+    """The name of a region in each language; in the country's own, or the code, if there is none in a language."""
+
+    de = response_fields.String("In German.")
+    en = response_fields.String("In English.")
+
+
+class RegionSchema(response_fields.ResponseSchema):
+    """A region that has a calendar of its own."""
+
+    region = response_fields.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.")
+    country = response_fields.String("The code of its country.")
+    names = ma.fields.Nested(RegionNamesSchema, required=True)
+    covered_from = response_fields.Date("The first date that the holiday data covers.")
+    covered_until = response_fields.Date("The last date that the holiday data covers.")
+    provisional_from = response_fields.Date(
+        "The first date whose working weekends and moved holidays are not decreed yet, so that it may still change; "
+        "null: the country has no such decrees.",
+        allow_none=True,
+    )
+    parts_that_differ = ma.fields.List(
+        response_fields.String("The code of a part."),
+        required=True,
+        metadata={
+            "description": "The parts of a country with other public holidays, this year or next, than are counted if "
+            "only the country is named. Empty: none, or the region is itself a part."
+        },
+    )
+
+
+class RegionListSchema(response_fields.ResponseSchema):
+    """Regions, each country before its parts."""
+
+    holidays_version = response_fields.String("The version of the holiday data.")
+    items = ma.fields.List(ma.fields.Nested(RegionSchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+CHINA = {
+    "holidays_version": "0.109",
+    "items": [
+        {
+            "region": "CN",
+            "country": "CN",
+            "names": {"de": "China", "en": "China"},
+            "covered_from": "1950-01-01",
+            "covered_until": "2100-12-31",
+            "provisional_from": "2027-01-01",
+            "parts_that_differ": [],
+        }
+    ],
+    "next": None,
+}
+
 EASTER = {
     "region": "DE-BY",
+    "named_region": "DE-BY",
     "holidays_version": "0.109",
+    "notices": [],
     "items": [
         {"date": "2026-04-02", "business_day": True},
         {

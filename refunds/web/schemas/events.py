@@ -170,6 +170,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "checkpoint": response_fields.Integer("The position of the last checkpoint, which the journal does not have."),
         "at": response_fields.Instant("When that was written."),
     },
+    EventType.USER_SIGNED_OUT: {},
 }
 """The further data of each type of event."""
 

@@ -1,0 +1,81 @@
+"""Calendars: the regions that have one, and why a date does or does not count in one."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from refunds.domain.business_days import BusinessCalendar, SkipReason, Window
+from refunds.domain.holidays_data import covered_years, provisional_from, subdivisions_that_differ
+from refunds.domain.judging import calendar_in
+from refunds.domain.outcomes import Notice, calendar_notices
+from refunds.domain.policy import PolicyVersion
+from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.storage.unit_of_work import UnitOfWork
+
+MOST_DAYS = 400
+
+
+class Region(NamedTuple):
+    """A region that has a calendar of its own.
+
+    `parts_that_differ` are the parts of a country with other public holidays than it, this year or next.
+    """
+
+    code: str
+    country: str
+    covered_from: date
+    covered_until: date
+    provisional_from: date | None
+    parts_that_differ: tuple[str, ...]
+
+
+def regions(year: int, country: str | None = None) -> Iterator[Region]:
+    """The regions that have a calendar of their own, each country before its parts; `year` is the present one.
+
+    With `country`, those of the country of this region: raises `UnknownRegion` at `/country` if there is no such
+    region.
+    """
+    if country is not None:
+        require_region(country, "/country")
+    for one in sorted(countries()) if country is None else [place(country).country]:
+        yield _region(one, one, tuple(f"{one}-{part}" for part in subdivisions_that_differ(one, year)))
+        yield from (_region(f"{one}-{part}", one, ()) for part in subdivisions(one))
+
+
+def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
+    years = covered_years(code)
+    first, last = date(years[0], 1, 1), date(years[-1], 12, 31)
+    return Region(code, country, first, last, provisional_from(code), differ)
+
+
+def in_use(uow: UnitOfWork) -> frozenset[str]:
+    """The regions by whose calendars the policies and the orders with an open window are counted."""
+    named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
+    return frozenset(place(still_known(region)).region for region in named | uow.promises.open_regions(uow.now))
+
+
+class CalendarDays(NamedTuple):
+    """Dates of a calendar, each with why it does not count (None: it does), and the notices about the calendar."""
+
+    calendar: BusinessCalendar
+    days: list[tuple[date, SkipReason | None]]
+    notices: list[Notice]
+
+
+def calendar_days(version: PolicyVersion, region: str, first: date, last: date) -> CalendarDays:
+    """The dates from first to last in a region, under a policy version.
+
+    Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
+    region, and `CalendarNotCovered` if the holiday data does not cover them all.
+    """
+    length = (last - first).days + 1
+    if not 1 <= length <= MOST_DAYS:
+        detail = Message("must be 0 to %(most)s days after from", most=MOST_DAYS - 1)
+        raise InvalidInput([FieldError("/to", detail, "out_of_range")])
+    require_region(region, "/region")
+    calendar = calendar_in(version, region)
+    dates = (first + timedelta(days=i) for i in range(length))
+    days = [(day, calendar.why_not(day)) for day in dates]
+    found = calendar_notices(calendar, region, Window(first, length, last))
+    return CalendarDays(calendar, days, [notice for notice, applies in found.items() if applies])

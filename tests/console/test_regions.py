@@ -1,0 +1,94 @@
+"""Regions at the console: which ones are suggested, what is refused, and the notices about a calendar."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from refunds.domain.holidays_data import decreed_until
+from refunds.domain.permissions import Role
+from refunds.domain.regions import countries, subdivisions
+
+COUNTED = {
+    "en": "its country was counted",
+    "de": "Gezählt wurde nach den Feiertagen des Landes",
+}
+PROVISIONAL = {"en": "whose holidays and working weekends are not decreed yet", "de": "noch nicht amtlich festgelegt"}
+NATIONWIDE = {"en": "Only nationwide holidays were counted", "de": "Nur landesweite"}
+
+
+def suggestions(browser):
+    """What is suggested for a region, with the names."""
+    page = browser.get("/console/")
+    return {one["value"]: one.text for one in page.main.one("datalist", id="regions").every("option")}
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_the_policys_country_and_its_parts_are_suggested_first_and_then_the_others_by_name(site, lang):
+    options = suggestions(site.browser(Role.AGENT, lang))
+    of_germany = ["DE", *(f"DE-{part}" for part in subdivisions("DE"))]
+    assert list(options)[: len(of_germany)] == of_germany
+    others = dict(list(options.items())[len(of_germany) :])
+    assert {code for code in others if len(code) == 2} == countries() - {"DE", *subdivisions("DE")}
+    assert len(others) == len(countries()) - 1
+    assert options["AT"] == {"de": "Österreich", "en": "Austria"}[lang]
+    names = [name or code for code, name in others.items()]
+    assert {"de": ["Ägypten", "Albanien", "Algerien"], "en": ["Albania", "Algeria", "American Samoa"]}[lang] == [
+        name for name in names if name.startswith(("Ä", "Al", "Am"))
+    ][:3]
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_what_is_suggested_is_understood_also_where_a_part_has_the_same_code(site, lang):
+    browser = site.browser(Role.AGENT, lang)
+    chosen = [one for one in suggestions(browser) if " (" in one]
+    assert sorted(one[-3:-1] for one in chosen) == sorted({*subdivisions("DE")} & countries())
+    for one, name in (
+        ("Belgien (BE)", ("Belgien", "Belgium")),
+        ("Belgium (BE)", ("Belgien", "Belgium")),
+        ("AT", ("Österreich", "Austria")),
+    ):
+        page = by_date(browser, one, "2.4.2026")
+        assert (page.status, f"· {name[lang == 'en']} ·" in page.text) == (200, True)
+    for one in ("BE", "Berlin (BE)", "Belgium (BY)", "Belgium", "(BE)"):
+        assert by_date(browser, one, "2.4.2026").errors.keys() == {"region"}
+    assert "Bel" in by_date(browser, "BE", "2.4.2026").errors["region"], "how to write the country"
+
+
+def by_date(browser, region, provided):
+    """The page after a check by date in a region."""
+    page = browser.get("/console/")
+    (button,) = (one for one in page.forms[0].buttons if "date" in one or "Datum" in one)
+    return browser.press(page, button, provided_on=provided, region=region)
+
+
+@pytest.mark.parametrize(
+    "region", ["XX", "DE-XX", "DE_BY", "DE-Bayern", "FR-Zone A", "NL-Zuid", "BE-Flemish", "NO-02", "AT-BY", "D" * 200]
+)
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_what_is_no_region_is_refused_with_what_to_write(site, lang, region):
+    page = by_date(site.browser(Role.AGENT, lang), region, "2.4.2026")
+    assert (page.status, page.errors.keys()) == (422, {"region"})
+    assert "DE-BY" in page.errors["region"]
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+@pytest.mark.parametrize("country", ["CN", "HU", "LV", "BY", "UZ"])
+def test_a_window_beyond_the_last_decree_is_said_to_be_provisional(site, now, country, lang):
+    for year, provisional in ((decreed_until(country), False), (decreed_until(country) + 1, True)):
+        now.move_to(datetime(year, 6, 2, 8, tzinfo=UTC))
+        typed = "Belarus (BY)" if country == "BY" else country  # without its name it could be Bavaria
+        page = by_date(site.browser(Role.AGENT, lang), typed, f"1.6.{year}")
+        assert page.status == 200
+        assert (PROVISIONAL[lang] in page.text) is provisional, year
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [("NL-NH", COUNTED), ("NL", None), ("ES-B", None), ("DE", NATIONWIDE), ("DE-BY", None), ("AT-9", None)],
+)
+def test_it_is_said_what_a_region_was_counted_by(site, region, said, lang):
+    page = by_date(site.browser(Role.AGENT, lang), region, "2.4.2026")
+    assert page.status == 200
+    for text in (COUNTED, NATIONWIDE):
+        assert (text[lang] in page.text) is (text is said), text
