@@ -38,10 +38,10 @@ def _lost(restored: Restored) -> list[str]:
     if restored.all_known and not restored.events:
         return ["Nothing is lost: the database that was there had no other events."]
     if restored.all_known:
-        lost = f"Lost: {restored.events} events, from {since} to {format_instant(restored.until)}."
+        lost = f"Lost events: {restored.events}, from {since} to {format_instant(restored.until)}."
     elif restored.events:
         lost = (
-            f"Lost: at least {restored.events} events, from {since} to {format_instant(restored.until)}, and all after."
+            f"Lost events: at least {restored.events}, from {since} to {format_instant(restored.until)}, and all after."
         )
     else:
         lost = f"Lost: everything that was recorded after {since}, if anything was; no checkpoint shows it."

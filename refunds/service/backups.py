@@ -133,7 +133,7 @@ def _part_of(file: Path) -> Iterator[Path]:
 
     Raises `ConfigurationError` if there is a file of that name, or if another process is writing it.
     """
-    part = file.with_name(f"{file.name}.part")
+    part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -143,10 +143,11 @@ def _part_of(file: Path) -> Iterator[Path]:
         try:
             _require_new(file)
             os.ftruncate(opened, 0)  # what a backup that was killed has left
-            Path(f"{part}-journal").unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)
             yield part
         except BaseException:
             part.unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)
             raise
     finally:
         os.close(opened)

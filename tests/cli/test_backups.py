@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import secrets
 import shutil
 from collections import Counter
@@ -208,15 +209,26 @@ def test_a_backup_to_where_nothing_can_be_written_says_so(site):
     assert (err, code) == (f"{site.directory}/nowhere/monday.db.part: No such file or directory", 1)
 
 
-def test_a_full_disk_leaves_nothing(site, monkeypatch):
+def test_a_full_disk_leaves_nothing(site):
+    tuesday, limits = site.file.with_name("tuesday.db"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        err, code = site.refused("backup", tuesday)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1
+    assert err.startswith(f"{tuesday}.part: {site.database} cannot be copied: ")
+    assert not list(tuesday.parent.glob("tues*"))
+
+
+def test_a_large_copy_that_fails_leaves_no_journal_of_its_own(site, monkeypatch):
     def full(_, file):
-        file.write_bytes(b"half")
-        raise OSError(0, "the database cannot be copied: database or disk is full", str(file))
+        file.with_name(f"{file.name}-journal").write_bytes(b"as SQLite does once its cache is full")
+        raise OSError(0, "no room", str(file))
 
     monkeypatch.setattr(SQLite, "copy_to", full)
-    err, code = site.refused("backup", tuesday := site.file.with_name("tuesday.db"))
-    assert (err, code) == (f"{tuesday}.part: the database cannot be copied: database or disk is full", 1)
-    assert not list(tuesday.parent.glob("tues*"))
+    assert site.refused("backup", site.file.with_name("tuesday.db"))[1] == 1
+    assert not list(site.file.parent.glob("tues*"))
 
 
 # The restore.
@@ -232,7 +244,7 @@ def test_a_restore_puts_the_backup_in_place_and_says_what_is_lost(site):
     last, *_ = [event for event, _ in there]
     since = next(event for event, _ in there if event.position == events)
     stamps = [event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") for event in (since, last)]
-    lost = re.search(r"Lost: (\d+) events, from (\S+) to (\S+)\.\n", out)
+    lost = re.search(r"Lost events: (\d+), from (\S+) to (\S+)\.\n", out)
     assert int(lost[1]) == last.position - events == 8
     assert [lost[2][:19], lost[3][:19]] == stamps
     assert f"a reader that was further than position {events} gets feed-rewound" in out
@@ -266,7 +278,7 @@ def test_a_backup_can_be_restored_twice_and_what_was_replaced_too(site):
     site.cancel("A-5")
     out = site.done("restore", site.file)
     assert site.orders() == {"A-1", "A-2"}
-    assert "Lost: at least " in out
+    assert "Lost events: at least " in out
     first = min(site.database.parent.glob("refunds.db.replaced-*Z"))
     assert "audit" not in site.done("restore", first)
     assert site.orders() == {"A-1", "A-2", "A-3", "A-4"}
@@ -314,7 +326,7 @@ def test_what_is_lost_is_known_from_the_checkpoints_if_the_database_is_gone(site
     site.store.close()
     site.database.unlink()
     out = site.done("restore", site.file)
-    assert re.search(r"Lost: at least 8 events, from \S+Z to \S+Z, and all after\.", out)
+    assert re.search(r"Lost events: at least 8, from \S+Z to \S+Z, and all after\.", out)
 
 
 def test_after_the_loss_of_the_machine_the_checkpoints_beside_the_backup_are_put_in_place(site, tmp_path):

@@ -162,7 +162,7 @@ def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(prepared
             went_on = copied_as_is(site, tmp_path / f"after-{steps}")
             out = went_on.done("restore", went_on.file)
             assert went_on.orders() == {"A-1", "A-2"}
-            assert "Lost: " in out
+            assert "Lost" in out
             assert went_on.done("audit", "verify").startswith("Sound")
             assert not went_on.database.with_name("refunds.db.restoring").exists()
         shutil.rmtree(site.directory)
