@@ -28,7 +28,7 @@ from refunds.service.store import Store
 from refunds.storage import sqlite
 from refunds.storage.audit import Report
 from refunds.web import create_app
-from tests import records_in
+from tests import records_in, scaled
 
 ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
@@ -281,7 +281,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
         if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
             step()
         if sql.startswith("VACUUM"):
-            connection.database.conn.set_progress_handler(step, 1000)
+            connection.database.conn.set_progress_handler(step, scaled(150, 50))
         return execute(connection, sql, parameters)
 
     sqlite._Connection.execute = stepwise
