@@ -103,7 +103,7 @@ def test_the_last_day_cannot_be_a_holiday_or_closure_either():
 
 def test_closures_accumulate_and_do_not_change_the_original_calendar():
     cal = calendar()
-    both = cal.closed_on([day(1)]).closed_on([day(2)])
+    both = cal.closed_on([day(1)]).closed_on([day(1), day(2)])
     assert both.closures == [day(1), day(2)]
     assert both.window(day(0), 1).last_day == day(3)
     assert cal.window(day(0), 1).last_day == day(1)
@@ -111,7 +111,8 @@ def test_closures_accumulate_and_do_not_change_the_original_calendar():
 
 def test_a_closure_outside_the_data_or_on_a_weekend_changes_nothing():
     cal = calendar()
-    assert cal.closed_on([date(1900, 1, 1), date(2200, 1, 1), day(5)]).window(day(0), 7) == cal.window(day(0), 7)
+    outside = [date(1900, 1, 1), day(-1), day(60), date(2200, 1, 1)]
+    assert cal.closed_on([*outside, day(5)]).window(day(0), 7) == cal.window(day(0), 7)
 
 
 def test_days_left_counts_down_over_a_weekend():
@@ -123,7 +124,7 @@ def test_days_left_counts_down_over_a_weekend():
 def test_dates_outside_the_data_are_refused():
     cal = calendar()
     assert cal.why_not(MONDAY) is None
-    for outside in (day(-1), day(60)):
+    for outside in (day(-1), day(60), day(61), day(600)):
         with pytest.raises(CalendarNotCovered):
             cal.window(outside, 1)
         with pytest.raises(CalendarNotCovered):
@@ -214,7 +215,7 @@ def test_a_date_that_was_told_as_a_holiday_or_closure_is_no_end_either(before, w
     window = before.window(day(2), 2)
     kept = calendar(end_week=("fri",)).with_told(window, before.day_codes(window))
     assert kept.why_not(day(4)) is why
-    assert kept.window(day(2), 1).last_day == day(11)
+    assert shape(kept, kept.window(day(2), 1)) == "scxxxxxxxe", "it ends on the Friday after"
 
 
 def test_a_date_that_was_told_as_a_weekend_may_be_an_end():
