@@ -57,8 +57,8 @@ TESTS = (
 
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 WORKERS = 2
-PATIENCE = 120
-"""Seconds until a mutant that does not end counts as killed."""
+PATIENCE = 90
+"""Seconds of the processor after which a mutant that does not end counts as killed."""
 
 MEMORY = 4 * 2**30
 
@@ -178,8 +178,8 @@ def forked(mutant, modules=None):
         atexit._clear()  # what is of the parent
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        signal.signal(signal.SIGALRM, late)
-        signal.alarm(PATIENCE)
+        signal.signal(signal.SIGPROF, late)
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         if mutant:
             sys.meta_path.insert(0, Mutated(mutant))

@@ -112,7 +112,9 @@ def test_closures_accumulate_and_do_not_change_the_original_calendar():
 def test_a_closure_outside_the_data_or_on_a_weekend_changes_nothing():
     cal = calendar()
     outside = [date(1900, 1, 1), day(-1), day(60), date(2200, 1, 1)]
-    assert cal.closed_on([*outside, day(5)]).window(day(0), 7) == cal.window(day(0), 7)
+    closed = cal.closed_on([*outside, day(5)])
+    assert closed.window(day(0), 7) == cal.window(day(0), 7)
+    assert closed.why_not(day(59)) is None, "the last date of the data"
 
 
 def test_days_left_counts_down_over_a_weekend():
