@@ -22,7 +22,7 @@ from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, FileReplaced, RefundsError, StorageUnavailable
-from refunds.service import clients, contacts, users
+from refunds.service import clients, clock, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
@@ -61,7 +61,8 @@ def command() -> None:
     )
     _show_how_to_sign_in(store, settings)
     _say("  stop it with Ctrl-C")
-    store.checkpoint()
+    _warn_of_clock(store)
+    clock.checkpoint(store)
     lookout = _Lookout(store)
     lookout.start()
     try:
@@ -69,7 +70,7 @@ def command() -> None:
     finally:
         lookout.stop()
         try:
-            store.checkpoint()
+            clock.checkpoint(store)
         except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
@@ -84,6 +85,12 @@ def prepare(store: Store) -> None:
         if numbered := contacts.number_all(store, shown):
             _say(f"{numbered} contacts of an earlier version got their request numbers.")
         _show_watched(watch(store, shown, lambda: _say(WAITS)))
+
+
+def _warn_of_clock(store: Store) -> None:
+    """Print a warning if the clock is in doubt."""
+    if (doubt := clock.doubt(store)) is not None:
+        _say(f"Warning: {doubt} Until then /readyz answers 503.")
 
 
 def _say(text: str) -> None:

@@ -53,6 +53,7 @@ class EventType(StrEnum):
     USER_RESET = "access.user_reset"
     USER_DISABLED = "access.user_disabled"
     AUDIT_ACCEPTED = "audit.accepted"
+    AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
 
 
 FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.")))
@@ -61,7 +62,7 @@ FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access."
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
 """Events after which decisions may differ."""
 
-WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED}
+WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED, EventType.AUDIT_CLOCK_CONFIRMED}
 """Events about no record: what they say is in their data alone."""
 
 GENESIS = bytes(32)

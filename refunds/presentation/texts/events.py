@@ -36,6 +36,7 @@ _EVENT = {
     "access.user_reset": Message("password reset"),
     "access.user_disabled": Message("user disabled"),
     "audit.accepted": Message("another state of the records accepted"),
+    "audit.clock_confirmed": Message("clock confirmed"),
 }
 
 _CAUSE = {

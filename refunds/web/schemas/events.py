@@ -170,6 +170,9 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "checkpoint": response_fields.Integer("The position of the last checkpoint, which the journal does not have."),
         "at": response_fields.Instant("When that was written."),
     },
+    EventType.AUDIT_CLOCK_CONFIRMED: {
+        "last": response_fields.Instant("When the event before was recorded, to which the clock did not fit.")
+    },
 }
 """The further data of each type of event."""
 
