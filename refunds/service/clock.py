@@ -89,7 +89,12 @@ def confirm(store: Store) -> None:
 
 
 def _last_event(store: Store) -> datetime | None:
-    """When the last event of the journal was recorded; None if there is none."""
+    """When the last event of the journal was recorded; None if there is none.
+
+    Raises `AnotherJournal` if the journal is not the one that was seen before.
+    """
     with store.read(COMMAND_LINE) as uow:
-        newest = uow.events.newest(None, 1)
+        head = uow.events.head()
+        uow.policies_at(head)  # compares the journal
+        newest = uow.events.newest(head.position + 1, 1)
     return newest[0][0].at if newest else None
