@@ -46,6 +46,7 @@ class Commands(AppGroup):
         "audit",
         "calendar",
         "check",
+        "clock",
         "copy",
         "deadlines",
         "demo",

@@ -1,0 +1,78 @@
+"""The queue of the writers of a SQLite file.
+
+SQLite lets one transaction write at a time and picks the next waiting one by chance. So every write first takes a
+ticket: a lock within the process, then a lock on a file beside the database for all processes.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from refunds.errors import Message, StorageUnavailable
+from refunds.storage.sqlite_errors import cannot_open
+
+_SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
+"""Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
+
+
+class Ticket:
+    """The ticket of the database in the file at this path; a write waits for it for `patience` seconds."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self._path = path
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._file: int | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the ticket, so that no other thread or process writes.
+
+        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
+        """
+        deadline = monotonic() + self._patience
+        if not self._lock.acquire(timeout=self._patience):
+            raise StorageUnavailable(Message("Too many writes are waiting."))
+        try:
+            if self._file is None:
+                self._file = self._open()
+            _lock_file(self._file, deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Let no thread of this process write during the block, then close the file of the ticket."""
+        with self._lock:
+            yield
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def _open(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise cannot_open(str(self._path), error) from error
+
+
+def _lock_file(file: int, deadline: float) -> None:
+    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
+    nap = _LONGEST_NAP
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if monotonic() > deadline:
+            raise StorageUnavailable(Message("Another process has been writing for too long."))
+        sleep(nap)
+        nap = max(nap / 2, _SHORTEST_NAP)
