@@ -44,6 +44,7 @@ class Commands(AppGroup):
 
     NAMES = (
         "audit",
+        "backup",
         "calendar",
         "check",
         "clock",
@@ -57,6 +58,7 @@ class Commands(AppGroup):
         "openapi",
         "orders",
         "policy",
+        "restore",
         "serve",
         "tokens",
         "users",

@@ -22,6 +22,12 @@ class ReasonSchema(StrictSchema):
     reason = Line(200, required=True)
 
 
+def checked(reason: str) -> str:
+    """A reason as it is entered in the journal; raises `InvalidInput` if it is not a line of 1 to 200 characters."""
+    line: str = ReasonSchema().read({"reason": reason})["reason"]
+    return line
+
+
 class Lost(NamedTuple):
     """What an accepted journal lacks of the one that was checkpointed: how it differs, and when that may have been.
 
@@ -33,17 +39,18 @@ class Lost(NamedTuple):
     until: datetime
 
 
-def accept(store: Store, reason: str) -> Lost:
+def accept(store: Store, reason: str, how: Message | None = None) -> Lost:
     """Accept the journal of the database in place of the one that was checkpointed last; returns what may be lost.
 
-    The journal gets a new id, an event with the reason, and a checkpoint with it. Raises `InvalidInput` if the reason
-    is not a line of 1 to 200 characters, or if there is nothing to accept.
+    `how` says how it differs if the checkpoints need not show it. The journal gets a new id, an event with the reason,
+    and a checkpoint with it. Raises `InvalidInput` if the reason is not a line of 1 to 200 characters, or if there is
+    nothing to accept.
     """
-    reason = ReasonSchema().read({"reason": reason})["reason"]
+    reason = checked(reason)
     last = store.checkpoints.last()
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         head = uow.events.head()
-        how = last and lineage.difference(uow.tx, head, last)
+        how = (last and lineage.difference(uow.tx, head, last)) or how
         if last is None or how is None:
             raise InvalidInput([FieldError("", Message("the journal is the one of the last checkpoint"))])
         newest = uow.events.newest(None, 1)

@@ -201,8 +201,7 @@ class Store:
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
-            if self._settings.ledger_dir is None:
-                raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+            require_ledger(self._settings)
             if not reads:
                 self.checkpoints.require_writable()
         with _collected_in(wrong):
@@ -295,6 +294,13 @@ class Store:
         except OSError as error:
             message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
             raise ConfigurationError(message) from None
+
+
+def require_ledger(settings: Settings) -> Path:
+    """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
+    if settings.ledger_dir is None:
+        raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+    return settings.ledger_dir
 
 
 @contextmanager

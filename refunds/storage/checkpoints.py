@@ -36,13 +36,13 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in a file of this directory, one per line, in the order in which they were written.
+    """The checkpoints in a file of a directory, one per line, in the order in which they were written.
 
     Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is not a checkpoint.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.file = directory / "anchors.jsonl"
+    def __init__(self, directory: Path, name: str = "anchors.jsonl") -> None:
+        self.file = directory / name
 
     def require_writable(self) -> None:
         """Create the file, and its directory, if there is none; raise `ConfigurationError` if it cannot be written."""
@@ -52,16 +52,15 @@ class Checkpoints:
             message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
-    def append(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint to disk, in a file that is made if needed; raises `OSError` if that fails."""
-        written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
-        line = orjson.dumps({name: value for name, value in written.items() if value is not None})
+    def append(self, *checkpoints: Checkpoint) -> None:
+        """Write checkpoints to disk, in a file that is made if needed; raises `OSError` if that fails."""
+        lines = b"\n".join(map(_line, checkpoints))
         file = self._open()
         try:
             # Without the lock, machines that share a file system could each see another end of the file.
             fcntl.flock(file, fcntl.LOCK_EX)
             # One write, so that lines of several processes do not mix. It begins a new line: the last may be torn.
-            if os.write(file, b"\n" + line + b"\n") <= len(line):
+            if os.write(file, b"\n" + lines + b"\n") <= len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
@@ -92,3 +91,8 @@ class Checkpoints:
                 )
             except (ValueError, KeyError, TypeError):
                 raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None
+
+
+def _line(checkpoint: Checkpoint) -> bytes:
+    written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
+    return orjson.dumps({name: value for name, value in written.items() if value is not None})

@@ -306,8 +306,8 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 
 @contextmanager
-def read_as_it_is(engine: Engine, setting: str) -> Iterator[Transaction]:
-    """A read of a database that has the schema of this version.
+def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Iterator[Transaction]:
+    """A read of a database that has the schema of this version, or of an `earlier` one if that is allowed.
 
     Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
     """
@@ -322,7 +322,7 @@ def read_as_it_is(engine: Engine, setting: str) -> Iterator[Transaction]:
                 raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
             if taken - known:
                 raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
-            if known - taken:
+            if known - taken and not earlier:
                 raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
             yield tx
     except Unreadable:

@@ -6,7 +6,7 @@ removed or replaced would be lost.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,26 @@ class SQLite:
                 keeper.close()
             self._files, self._has_written = None, False
 
+    def unused(self) -> AbstractContextManager[None]:
+        """A block in which no process begins to use the database, except to read.
+
+        Raises `ConfigurationError` if one uses it already.
+        """
+        return self._ticket.unused()
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
+
+        Raises `OSError`, naming the file, if the database cannot be read or the file cannot be written.
+        """
+        # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
+        try:
+            with closing(self._connect_to_file() if self._readonly else self._connect()) as connection:
+                connection.execute("VACUUM INTO :file", {"file": str(file)})
+        except sqlite3.Error as error:
+            raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
+        sync(file)
+
     def _keeper(self) -> "_Connection | None":
         """A connection that only reads, for as long as others close: the last that can write moves the log to the file.
 
@@ -241,6 +261,15 @@ class SQLite:
             return tuple(map(_file_id, self._names))
         except OSError as error:
             raise cannot_open(self.name, error) from error
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to disk; no database in the file may be open in this process."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class _Connection:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from refunds.cli import Commands
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
@@ -250,3 +251,40 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
     sqlite._Connection.execute = deadly
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
     app.test_client().post("/v1/cancellations", json=body, headers=headers)
+
+
+STEPS = ("fsync", "ftruncate", "link", "mkdir", "replace", "unlink")
+"""The calls of the system that change what is on disk, or its names."""
+
+
+def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
+    """Run a command, and be killed before its nth step, which may be in the middle of a copy; else exit with its code."""
+    app = create_app(settings)
+    app.cli = Commands(app.name)
+    left = [nth]
+
+    def step(*_):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(function):
+        def call(*given, **named):
+            step()
+            return function(*given, **named)
+
+        return call
+
+    execute = sqlite._Connection.execute
+
+    def stepwise(connection, sql, parameters=None):
+        if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
+            step()
+        if sql.startswith("VACUUM"):
+            connection.database.conn.set_progress_handler(step, 1000)
+        return execute(connection, sql, parameters)
+
+    sqlite._Connection.execute = stepwise
+    for name in STEPS:
+        setattr(os, name, counted(getattr(os, name)))
+    sys.exit(app.test_cli_runner().invoke(args=words).exit_code)

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -241,7 +240,7 @@ def world(tmp_path_factory):
         with world.serving() as billing:
             held = world.cancel([*EARLY, FAILING, HELD])[HELD]
             assert billing.send("PUT", f"/v1/cancellations/{held}/refund", {"billing_ref": "by hand"}).status == 200
-        shutil.copytree(directory / "data", directory / "backup")
+        assert world.installation.flask("backup", str(directory / "backup")).returncode == 0
         world.provider.failing.add(FAILING)
         with world.serving() as billing, ThreadPoolExecutor(1) as cancelling:
             made = cancelling.submit(world.cancel, ORDERS)
@@ -278,8 +277,8 @@ def test_four_calls_of_ten_were_lost(world, record_property):
 def test_after_a_restore_nothing_is_paid_again(world):
     """It runs last: the cancellations since the backup are gone."""
     paid, read = Counter(world.provider.paid), world.place.read_text()
-    shutil.rmtree(world.directory / "data")
-    shutil.copytree(world.directory / "backup", world.directory / "data")
+    restored = world.installation.flask("restore", str(world.directory / "backup"))
+    assert restored.returncode == 0, restored.stderr
     with world.serving() as billing:
         world.work(billing, EARLY, 0)
     assert world.states == dict.fromkeys(EARLY, "settled") | LEFT

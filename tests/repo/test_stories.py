@@ -212,6 +212,7 @@ def test_a_page_that_can_be_run_again_leaves_no_file(ran, page):
     assert {path.name for path in (directory / "instance").iterdir()} - {"refunds.db-wal", "refunds.db-shm"} == {
         "refunds.db",
         "refunds.db.lock",
+        "refunds.db.in-use",
         "master.key",
         "tokens.env",
         "ledger",

@@ -28,6 +28,7 @@ from refunds.presentation.language import speaking, translate
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import NO_ACCESS, Keyring
 from refunds.service import (
+    backups,
     cancellations,
     clients,
     contacts,
@@ -609,6 +610,60 @@ def test_every_change_to_a_table_is_found_and_named(installation, tmp_path, tabl
 def test_hundreds_of_changes_are_tried(installation):
     done = [(table, *what) for table in TABLES for what in work_on(installation, table)[1]]
     assert sum(not is_not_covered(*what) for what in done) >= scaled(300, 500)
+
+
+@pytest.fixture(scope="module")
+def after_a_restore(installation, tmp_path_factory):
+    """The installation after its state from half-way through was restored, and more happened."""
+    directory = tmp_path_factory.mktemp("restored")
+    shutil.copytree(installation.directory / "ledger", directory / "ledger")
+    for name in ("refunds.db", "master.key"):
+        shutil.copy(installation.directory / name, directory / name)
+    backups.restore(settings(directory), installation.earlier, "the disk failed")
+    store = Store(settings(directory))
+    _, keys = store.open()
+    for i, happens in enumerate(HAPPENS):
+        with store.write(STAFF[i % 2]) as uow:
+            happens(uow, 3000 + i)
+    store.checkpoint()
+    store.close()
+    return installation._replace(
+        directory=directory, database=directory / "refunds.db", keys=keys, checkpoints=list(store.checkpoints)
+    )
+
+
+def missed_in(installation, database, table, how, column, seed):
+    """What was done to a copy if the audit does not find and name it, else None."""
+    if how == "cut":
+        shutil.copy(installation.database, database)
+        position = random.Random(seed).randrange(installation.checkpoints[-1].position)  # noqa: S311
+        cut(database, position, move_head=seed % 2 == 0)
+        if seed % 4 == 0:  # and the end is to look as it did before the restore
+            with closing(sqlite3.connect(database)) as raw:
+                raw.execute("UPDATE journal_head SET journal_id = ?", (installation.checkpoints[0].journal,))
+                raw.commit()
+        return None if isinstance(finding(installation, database), Broken) else f"cut at {position}"
+    done = tampered(installation, database, table, how, column, seed)
+    error = finding(installation, database)
+    found = isinstance(error, Broken) and names_place(installation, table, done, error)
+    return None if found else f"{done.how}: {error!r}"
+
+
+@pytest.mark.proof
+def test_after_an_accepted_restore_every_change_is_found_still(after_a_restore, tmp_path, record_property):
+    report = audited(after_a_restore, after_a_restore.database)
+    assert report.checkpointed == report.events
+    assert {one.accepted for one in after_a_restore.checkpoints} == {None, "restored earlier.db: the disk failed"}
+    changes = [(table, *what) for table in TABLES for what in work_on(after_a_restore, table)[1]]
+    changes = [what for what in changes if not is_not_covered(*what)] + [("events", "cut", "")] * 60
+    tried = random.Random(7).sample(changes, scaled(40, 500))  # noqa: S311
+    lost = [
+        missed
+        for seed, what in enumerate(tried)
+        if (missed := missed_in(after_a_restore, tmp_path / "refunds.db", *what, seed))
+    ]
+    assert not lost, "\n".join([f"{len(lost)} of {len(tried)} not found or not named:", *lost])
+    record_property("measured", f"{len(tried)} changes after a restore, all found")
 
 
 def test_the_journal_covers_everything_about_a_user_except_name_and_epoch():

@@ -1,0 +1,29 @@
+"""`flask backup`: copy the database while the service runs."""
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from refunds.cli import Command, loaded_store
+from refunds.domain.instants import format_instant
+from refunds.service import backups
+from refunds.service.store import Opening
+
+
+@click.command("backup", cls=Command, short_help="Copy the database to a file, while the service runs.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@with_appcontext
+def command(file: Path) -> None:
+    """Copy a SQLite database to a file that does not exist yet, while the service runs, and audit the copy.
+
+    The file gets its name at the end, so it is complete if it is there; until then it is FILE.part. The checkpoints of
+    that time are in FILE.anchors.jsonl: keep both together, and the master key apart from them. For PostgreSQL, use
+    pg_dump.
+    """
+    made = backups.back_up(loaded_store(Opening.READ), file)
+    until = "" if made.at is None else f" of {format_instant(made.at)}"
+    click.echo(f"Sound: {made.report.events} events, {made.report.records} records in {file}.")
+    click.echo(
+        f"It has everything up to position {made.report.events}{until}; its checkpoints are in {made.checkpoints}."
+    )

@@ -1,0 +1,51 @@
+"""`flask restore`: put a backup in the place of the database."""
+
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from refunds.cli import Command
+from refunds.domain.instants import format_instant
+from refunds.service import backups
+from refunds.service.backups import Restored
+
+
+@click.command("restore", cls=Command, short_help="Put a backup in the place of the database.")
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", default="", help="Why, in one line without personal data. It is entered in the journal.")
+@with_appcontext
+def command(file: Path, reason: str) -> None:
+    """Put a backup in the place of a SQLite database, and print what is lost.
+
+    Stop every instance first. The backup is audited: it must agree with the checkpoints of the installation, and with
+    FILE.anchors.jsonl beside it, which becomes the file of checkpoints if there is none. A copy of it is brought up to
+    date and takes the place of the database, which is kept beside it. The journal gets a new id and an event with the
+    reason. If the command is interrupted, run it again.
+    """
+    restored = backups.restore(current_app.extensions["refunds.settings"], file, reason)
+    click.echo(f"Sound: {restored.report.events} events, {restored.report.records} records restored from {file}.")
+    if restored.kept:
+        click.echo(f"The database that was there is kept as {restored.kept}.")
+    for line in _lost(restored):
+        click.echo(line)
+
+
+def _lost(restored: Restored) -> list[str]:
+    """What is lost, and what billing has to do, in lines."""
+    since = "the beginning" if restored.since is None else format_instant(restored.since)
+    if restored.all_known and not restored.events:
+        return ["Nothing is lost: the database that was there had no other events."]
+    if restored.all_known:
+        lost = f"Lost events: {restored.events}, from {since} to {format_instant(restored.until)}."
+    elif restored.events:
+        lost = (
+            f"Lost events: at least {restored.events}, from {since} to {format_instant(restored.until)}, and all after."
+        )
+    else:
+        lost = f"Lost: everything that was recorded after {since}, if anything was; no checkpoint shows it."
+    then = (
+        "Billing must send the orders of that time again, and read the feed as docs/billing.md says: a reader that was"
+    )
+    return [lost, f"{then} further than position {restored.report.events} gets feed-rewound."]

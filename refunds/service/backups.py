@@ -1,0 +1,255 @@
+"""Backups of an installation on SQLite: a copy of its database, with its checkpoints beside it, and the way back.
+
+What has its final name is whole: a copy is written under another name, brought to disk and audited first.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from refunds.config import Settings
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import ConfigurationError, Message, RefundsError, StorageUnavailable
+from refunds.service import acceptance
+from refunds.service.store import Opening, Store, require_ledger
+from refunds.storage import Engine, Transaction, events, keys, open_engine
+from refunds.storage.audit import Broken, Report
+from refunds.storage.checkpoints import Checkpoint, Checkpoints
+from refunds.storage.events import Head
+from refunds.storage.lineage import Lineage, difference, lineage
+from refunds.storage.mapper import instant
+from refunds.storage.migrations import read_as_it_is
+from refunds.storage.sqlite import SQLite, sync
+from refunds.storage.unit_of_work import UnitOfWork
+
+_BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database; beside another one, it would be taken for a part of that."""
+
+
+class Backup(NamedTuple):
+    """A backup: what its audit found, the time of its last event, and the file with its checkpoints."""
+
+    report: Report
+    at: datetime | None
+    checkpoints: Path
+
+
+class Restored(NamedTuple):
+    """A restored database: what its audit found, and what is lost.
+
+    `since` is the time of its last event, None if it has none. `until` is the last time at which the installation is
+    known to have been further, and `events` how many more events it is known to have had; it may have had others if not
+    `all_known`. `kept` is the database that was replaced, None if there was none.
+    """
+
+    report: Report
+    since: datetime | None
+    until: datetime
+    events: int
+    all_known: bool
+    kept: Path | None
+
+
+def beside(file: Path) -> Checkpoints:
+    """The checkpoints of a backup, in a file beside it."""
+    return Checkpoints(file.parent, f"{file.name}.anchors.jsonl")
+
+
+def back_up(store: Store, file: Path) -> Backup:
+    """Write a backup to a file that does not exist, with its checkpoints beside it; the service may run meanwhile.
+
+    Everything that was acknowledged before the call is in it. Raises `ConfigurationError` if the database is not
+    SQLite's or the file exists, `Broken` if the records are not sound, and `OSError` if a file cannot be written.
+    """
+    engine, keyring = store.open(Opening.READ)
+    database = _sqlite(engine)
+    written = list(store.checkpoints)  # before the journal is read: it only grows
+    with _part_of(file) as part:
+        SQLite(database.name).copy_to(part)
+        with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:
+            uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of)
+            report = _verified(uow, written, f"no backup was made, because {store.name} is not sound")
+            head = events.head(tx)
+            at = _at(tx, head)
+        unfinished = Checkpoints(file.parent, f"{beside(file).file.name}.part")
+        unfinished.file.unlink(missing_ok=True)
+        unfinished.append(*written, Checkpoint(head.position, head.hash, uow.now, head.journal_id))
+        unfinished.file.replace(beside(file).file)
+        part.replace(file)
+        sync(file.parent)
+    return Backup(report, at, beside(file).file)
+
+
+def restore(settings: Settings, file: Path, reason: str) -> Restored:
+    """Put a backup in the place of the database, which is kept under another name.
+
+    The copy that takes the place is made beside the database. It is brought up to date and audited, then its journal is
+    accepted; what must not come back with a backup has to be removed from it between the two. The copy gets the
+    database's name last: killed before, the database is still there, and the same call can be made again. Raises
+    `ConfigurationError` if the database is in use, or if the file is no backup of this installation that this version
+    can use, `Broken` if the backup is not sound, and `InvalidInput` if the reason is too long or not a line.
+    """
+    live = Checkpoints(require_ledger(settings))
+    why = acceptance.checked(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
+    with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
+        path = Path(database.name)
+        with _directory_beside(path) as work:
+            copied = work / "records.db"
+            _copy(file, path, copied)
+            with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
+                report, known = _audited(copy, file, live)
+                if live.last() is None:
+                    live.append(*beside(file))
+                at_end = _checkpoint_end(database, live)
+                copy.checkpoints.append(*live)
+                lost = acceptance.accept(copy, why, Message("an older state was restored"))
+            kept = _put_in_place(copied, path)
+            *before, accepted = copy.checkpoints
+            live.append(accepted)
+    more = max((one.position for one in known.own(before)), default=0) - report.events
+    return Restored(report, lost.since, lost.until, max(0, more), at_end and known.includes(before[-1]), kept)
+
+
+def _sqlite(engine: Engine) -> SQLite:
+    """The engine, if it is SQLite's; else it is closed, and `ConfigurationError` raised."""
+    if not isinstance(engine, SQLite):
+        engine.close()
+        message = (
+            "flask backup and flask restore are for SQLite: use pg_dump and pg_restore, as docs/operating.md shows"
+        )
+        raise ConfigurationError(f"REFUNDS_DATABASE: {message}")
+    return engine
+
+
+@contextmanager
+def _part_of(file: Path) -> Iterator[Path]:
+    """An empty file for what is to get the name of another one; it is deleted if an error leaves the block.
+
+    Raises `ConfigurationError` if there is a file of that name, or if another process is writing it.
+    """
+    part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
+    opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"{file} is being written by another backup") from None
+        try:
+            _require_new(file)
+            os.ftruncate(opened, 0)  # what a backup that was killed has left
+            journal.unlink(missing_ok=True)
+            yield part
+        except BaseException:
+            part.unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)
+            raise
+    finally:
+        os.close(opened)
+
+
+def _require_new(file: Path) -> None:
+    if file.exists():
+        raise ConfigurationError(f"{file} exists: a backup replaces no file, so name another")
+
+
+def _verified(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
+    """The report of an audit; raises `Broken` with a text before what was found."""
+    try:
+        return uow.verify(checkpoints)
+    except Broken as error:
+        raise type(error)(f"{failed}: {error}") from None
+
+
+def _at(tx: Transaction, head: Head) -> datetime | None:
+    """The time of the last event; None if there is none."""
+    return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
+
+
+@contextmanager
+def _directory_beside(path: Path) -> Iterator[Path]:
+    """An empty directory beside a file, which is deleted afterwards."""
+    work = path.with_name(f"{path.name}.restoring")
+    shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
+    work.mkdir(mode=0o700)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _copy(file: Path, path: Path, to: Path) -> None:
+    """Copy a backup to a new file.
+
+    Raises `ConfigurationError` if it is the database itself or no backup, and `OSError` if it cannot be copied.
+    """
+    if path.exists() and file.samefile(path):
+        raise ConfigurationError(f"{file} is the database itself: name a backup of it")
+    with closing(SQLite(str(file), readonly=True)) as backup:
+        try:
+            with read_as_it_is(backup, "FILE", earlier=True) as tx:
+                if not keys.any_stored(tx):
+                    raise ConfigurationError(f"FILE: {file} has no records: name the right file")
+        except StorageUnavailable:
+            raise ConfigurationError(f"FILE: {file} is not a database of SQLite, or is damaged") from None
+        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        backup.copy_to(to)
+
+
+def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
+    """Bring the copy of a backup up to date and audit it; returns the report, and the ids of its journal.
+
+    It must agree with the installation's checkpoints as far as it reaches, and with all that are beside it. Raises
+    `ConfigurationError` if it is none of this installation or there are no checkpoints, and `Broken` if it does not.
+    """
+    of_installation, of_backup = list(live), list(beside(file))
+    if not of_installation and not of_backup:
+        message = f"put its {beside(file).file.name} beside it, or the installation's own checkpoints in {live.file}"
+        raise ConfigurationError(f"{file} cannot be checked without checkpoints: {message}")
+    copy.open(Opening.ACCEPT)
+    with copy.read(COMMAND_LINE) as uow:
+        head = uow.events.head()
+        known = lineage(uow.tx, head)
+        if of_installation and not known.own(of_installation):
+            message = f"no checkpoint in {live.file} is of its journal {head.journal_id}"
+            raise ConfigurationError(f"{file} is a backup of another installation: {message}")
+        reached = [one for one in of_installation if one.position <= head.position]
+        return _verified(uow, known.own([*reached, *of_backup]), f"{file} is not sound"), known
+
+
+def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
+    """Write a checkpoint at the end of the journal that is to be replaced, so that it is known what it had.
+
+    Returns whether that could be read, and goes on from the last checkpoint.
+    """
+    last = live.last()
+    assert last is not None
+    with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
+        head = events.head(tx)
+        if difference(tx, head, last) is None:
+            if (at := _at(tx, head)) and (head.position, head.journal_id) != (last.position, last.journal):
+                live.append(Checkpoint(head.position, head.hash, at, head.journal_id))
+            return True
+    return False
+
+
+def _put_in_place(copied: Path, path: Path) -> Path | None:
+    """Give a copy the name of the database; returns the new name of the one that had it, None if there was none."""
+    if Path(f"{copied}-wal").exists():  # SQLite does not say if it could not empty it
+        raise OSError(0, "it could not be written to disk", str(copied))
+    sync(copied)
+    kept = path.with_name(f"{path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    there = path.exists()
+    if there:
+        os.link(path, kept)  # not renamed: at no moment is there no database
+    for suffix in _BESIDE:
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{kept}{suffix}")
+    copied.replace(path)
+    sync(path.parent)
+    return kept if there else None
