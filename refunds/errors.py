@@ -327,20 +327,46 @@ class Forbidden(CallersError):
 
 
 class StorageUnavailable(RefundsError):
-    """The storage is not available now; nothing was changed, or it is not known whether; try again."""
+    """The storage is not available now; nothing was changed, or it is not known whether; try again.
+
+    Its text is `told`, for the operator, if there is one; the `detail` is for everyone, and names no files.
+    """
 
     code = "storage-unavailable"
     retry_after: ClassVar[int] = 1
     """Seconds."""
 
-    def __init__(self, detail: Message) -> None:
+    def __init__(self, detail: Message, told: str = "") -> None:
+        self.told = told
         super().__init__(detail)
+
+    def __str__(self) -> str:
+        return self.told or str(self.detail)
 
 
 class AnotherJournal(StorageUnavailable):
     """The database is not the one that was seen or checkpointed before, or has lost events; an operator must act."""
 
     exit_code = 23
+
+
+class FileReplaced(StorageUnavailable):
+    """The file of the database was removed or replaced while it was in use; an operator must act."""
+
+    exit_code = 23
+
+
+class DamagedDatabase(StorageUnavailable):
+    """The file of the database is damaged, or no database; an operator must act."""
+
+    exit_code = 23
+
+
+class ClockInDoubt(RefundsError):
+    """The clock does not fit the journal, so what depends on the time must wait for an operator."""
+
+    code = "clock-in-doubt"
+    exit_code = 24
 
 
 class Unreadable(RefundsError):

@@ -31,6 +31,11 @@ RELEASES = {
 }
 """The SHA-256 of the wheel of each release."""
 
+BEFORE = {"0.108": "5a08fdccd0b8737093d483ba0d0d9696560396d99d3fa6ef9264fd2ac48749c7"}
+"""The same of the release before the installed one, with which `make calendar-diff` compares it."""
+
+HASHES = RELEASES | BEFORE
+
 EVERYWHERE = "everywhere"
 """Every region, as a place where holidays are other ones."""
 
@@ -66,7 +71,7 @@ class Holidays(NamedTuple):
 @cache
 def release(number: str) -> Path:
     """The directory of a release of the holiday data; brought at first use, and kept for later runs."""
-    place = CACHE / f"holidays-{number}-{RELEASES[number][:12]}"
+    place = CACHE / f"holidays-{number}-{HASHES[number][:12]}"
     if not (place / "holidays").is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as above:
@@ -81,7 +86,7 @@ def release(number: str) -> Path:
 def _bring(number: str, above: Path) -> None:
     """Install a release into `unpacked` in a directory, with pip of a Python that has it."""
     pinned = above / "pinned.txt"
-    pinned.write_text(f"holidays=={number} --hash=sha256:{RELEASES[number]}\n")
+    pinned.write_text(f"holidays=={number} --hash=sha256:{HASHES[number]}\n")
     options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
     installing = ["-m", "pip", "install", *options, "--target", str(above / "unpacked"), "-r", str(pinned)]
     tried = []

@@ -47,6 +47,7 @@ class Commands(AppGroup):
         "backup",
         "calendar",
         "check",
+        "clock",
         "copy",
         "deadlines",
         "demo",

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +21,8 @@ from refunds.cli import Command, loaded_store, progress
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.errors import ConfigurationError, RefundsError
-from refunds.service import clients, contacts, users
+from refunds.errors import ConfigurationError, FileReplaced, RefundsError, StorageUnavailable
+from refunds.service import clients, clock, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
@@ -60,16 +61,21 @@ def command() -> None:
     )
     _show_how_to_sign_in(store, settings)
     _say("  stop it with Ctrl-C")
-    store.checkpoint()
+    _warn_of_clock(store)
+    clock.checkpoint(store)
+    lookout = _Lookout(store)
+    lookout.start()
     try:
         Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
+        lookout.stop()
         try:
-            store.checkpoint()
+            clock.checkpoint(store)
         except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
-        _end_unfinished()
+        _end_unfinished(lookout.code)
+    sys.exit(lookout.code)
 
 
 def prepare(store: Store) -> None:
@@ -79,6 +85,12 @@ def prepare(store: Store) -> None:
         if numbered := contacts.number_all(store, shown):
             _say(f"{numbered} contacts of an earlier version got their request numbers.")
         _show_watched(watch(store, shown, lambda: _say(WAITS)))
+
+
+def _warn_of_clock(store: Store) -> None:
+    """Print a warning if the clock is in doubt."""
+    if (doubt := clock.doubt(store)) is not None:
+        _say(f"Warning: {doubt} Until then /readyz answers 503.")
 
 
 def _say(text: str) -> None:
@@ -104,10 +116,44 @@ def _show_watched(watched: Watched) -> None:
         )
 
 
-def _end_unfinished() -> None:
-    """End the process, with 0, if requests were not answered in time: it would wait for their threads forever."""
+def _end_unfinished(code: int) -> None:
+    """End the process if requests were not answered in time: it would wait for their threads forever."""
     if any(thread.name == "granian-worker" for thread in threading.enumerate()):
-        os._exit(0)
+        os._exit(code)
+
+
+class _Lookout(threading.Thread):
+    """Looks every second whether the file of the database is still there; if not, it says why and stops the service.
+
+    `code` is the exit code of the service: 0 unless that has happened.
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(daemon=True)
+        self.code = 0
+        self._store = store
+        self._log = current_app.extensions["refunds.log"]()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self._over.wait(1):
+            try:
+                self._store.require_there()
+            except FileReplaced as error:
+                self.code = error.exit_code
+                self._log.error("database", detail=str(error))
+                with suppress(OSError):
+                    click.echo(str(error), err=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except StorageUnavailable:  # the requests say so
+                continue
+
+    def stop(self) -> None:
+        """Stop looking, once a look under way has ended."""
+        self._over.set()
+        self.join()
 
 
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:

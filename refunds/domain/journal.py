@@ -54,6 +54,7 @@ class EventType(StrEnum):
     USER_DISABLED = "access.user_disabled"
     USER_SIGNED_OUT = "access.user_signed_out"
     AUDIT_ACCEPTED = "audit.accepted"
+    AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
 
 
 FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.")))
@@ -65,7 +66,7 @@ ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy
 ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER_SIGNED_OUT)
 """Events after which no earlier session of the user is valid."""
 
-WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED}
+WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED, EventType.AUDIT_CLOCK_CONFIRMED}
 """Events about no record: what they say is in their data alone."""
 
 GENESIS = bytes(32)

@@ -125,6 +125,11 @@ class Store:
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is committed, even if this fails
                 idempotency.forget_expired(tx, uow.now)
 
+    def require_there(self) -> None:
+        """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""
+        if self._opened is not None:
+            self._opened[0].require_there()
+
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
         """A block that one instance at a time is in, as `Engine.one_at_a_time` has it; opens the store."""
         return self.open()[0].one_at_a_time(waits)

@@ -71,7 +71,10 @@ class Engine(Protocol):
         """
 
     def require_there(self) -> None:
-        """Raise `ConfigurationError` if there is no such file, with the ways on; a server is there."""
+        """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on; a server is there.
+
+        Once it is open, raise `FileReplaced` if it was removed or replaced since.
+        """
 
     def close(self) -> None:
         """Close every connection; they open again when needed."""

@@ -1,28 +1,23 @@
 """The SQLite engine: one file, many readers, and writers in a queue of their own.
 
-SQLite lets one transaction write at a time and picks the next waiting one by chance. So every write first takes a
-ticket: a lock within the process, then a lock on a file beside the database for all processes. A second file there is
-locked for as long as a process that writes has the database open.
+Every transaction looks whether the file and its log are those that were opened: what is written into a file that was
+removed or replaced would be lost.
 """
 
-import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable, Unreadable
+from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
-
-_SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
-"""Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
+from refunds.storage.sqlite_errors import cannot_open, replaced, translated
+from refunds.storage.ticket import Ticket
 
 _CHECKPOINT = 4000
 """Pages of the log before SQLite moves them into the database: many, so the pages at the journal's end move once."""
@@ -40,12 +35,6 @@ _DIALECT = {
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
 }
-
-# A stale snapshot, a full disk, a locked, missing or unreadable file: not the caller's fault.
-_OUT_OF_ORDER = frozenset(
-    {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CORRUPT"}
-    | {"SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL", "SQLITE_NOTADB"}
-)
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:
@@ -68,21 +57,24 @@ class SQLite:
         self._patience = patience
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
         self._journal_mode = "WAL" if sound else "TRUNCATE"
-        self._ticket = threading.Lock()
-        self._ticket_file: int | None = None
-        self._in_use: int | None = None
+        self._ticket = Ticket(self._path, patience)
         self._writer: _Connection | None = None
         self._readers: list[_Connection] = []
+        self._names = [f"{path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
+        self._files: _Files | None = None
+        """The file and its log as they were when they were opened; None while they are closed."""
+        self._has_written = False
 
     @contextmanager
     def read(self) -> Iterator["_Connection"]:
         """A transaction that sees one state of the records and changes nothing."""
-        with _translated():
+        with translated(self.name):
             try:
                 reader = self._readers.pop()
             except IndexError:
                 reader = self._connect_to_file() if self._readonly else self._connect(readonly=True)
             try:
+                self._require_same_files()
                 reader.execute("BEGIN")
                 yield reader
             finally:
@@ -94,18 +86,24 @@ class SQLite:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
-        Raises `RuntimeError` instead of committing if a statement failed in the block.
+        Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
+        is another one at its end: then it is not known whether the file that was opened has the write.
         """
-        with _translated(), self._queue():
+        with translated(self.name), self._ticket.held():
             if self._writer is None:
                 self._writer = self._connect()
             writer = self._writer
+            self._require_same_files()
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
+                self._require_same_files()
                 writer.commit()
+                self._has_written = True
+                self._require_same_files()  # what is acknowledged was written before the file was moved
             except BaseException:
                 writer.rollback()
+                self._require_same_files()  # SQLite calls a moved file one that is only read
                 raise
 
     def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
@@ -113,42 +111,44 @@ class SQLite:
         return nullcontext()
 
     def require_there(self) -> None:
-        """Raise `ConfigurationError` if there is no such file, with the ways on."""
-        if not self._path.exists():
+        """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on.
+
+        Once it is open, raise `FileReplaced` if it was removed or replaced since.
+        """
+        self._require_same_files()
+        if self._files is None and not (self._path.is_file() and self._path.stat().st_size):
+            found = "is empty" if self._path.is_file() else "is no file" if self._path.exists() else "does not exist"
             raise ConfigurationError(
-                f"REFUNDS_DATABASE: there is no file {self.name}. Name the right database, or restore its backup; "
+                f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
                 "make a new installation with flask init"
             )
 
     def close(self) -> None:
-        """Close every connection that is not in use; they open again when needed. Waits for a write of this process."""
-        with self._ticket:
+        """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
+
+        If nothing was written, a log that was found beside the file stays as it is: it may be another database's.
+        """
+        with self._ticket.closing():
+            keeper = self._keeper()
             while self._readers:
                 self._readers.pop().close()
             if self._writer is not None:
+                # A file that was moved gets what is in its log, which stays behind and would damage another database.
+                with suppress(StorageUnavailable, sqlite3.Error):
+                    if self._has_written and self._present_files() != self._files:
+                        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._writer.close()
                 self._writer = None
-            for file in (self._ticket_file, self._in_use):
-                if file is not None:
-                    os.close(file)
-            self._ticket_file = self._in_use = None
+            if keeper is not None:
+                keeper.close()
+            self._files, self._has_written = None, False
 
-    @contextmanager
-    def unused(self) -> Iterator[None]:
-        """Hold the database in the block, so that no process begins to use it, except to read.
+    def unused(self) -> AbstractContextManager[None]:
+        """A block in which no process begins to use the database, except to read.
 
         Raises `ConfigurationError` if one uses it already.
         """
-        file = self._open_beside("in-use")
-        try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = "is in use: stop every instance of the service, and every other command"
-                raise ConfigurationError(f"REFUNDS_DATABASE: {self.name} {message}") from None
-            yield
-        finally:
-            os.close(file)
+        return self._ticket.unused()
 
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
@@ -163,46 +163,17 @@ class SQLite:
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
 
-    @contextmanager
-    def _queue(self) -> Iterator[None]:
-        """Hold the ticket, so that no other thread or process writes.
+    def _keeper(self) -> "_Connection | None":
+        """A connection that only reads, for as long as others close: the last that can write moves the log to the file.
 
-        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
+        None if the log may be moved.
         """
-        deadline = monotonic() + self._patience
-        if not self._ticket.acquire(timeout=self._patience):
-            raise StorageUnavailable(Message("Too many writes are waiting."))
-        try:
-            if self._ticket_file is None:
-                self._use()
-                self._ticket_file = self._open_beside("lock")
-            _lock_file(self._ticket_file, deadline)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._ticket_file, fcntl.LOCK_UN)
-        finally:
-            self._ticket.release()
-
-    def _use(self) -> None:
-        """Note for other processes that this one uses the database, until `close`.
-
-        Raises `StorageUnavailable` if another one holds it unused, or if the note's file cannot be opened.
-        """
-        if self._in_use is None:
-            self._in_use = self._open_beside("in-use")
-        try:
-            fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageUnavailable(Message("A backup is being restored.")) from None
-
-    def _open_beside(self, name: str) -> int:
-        """Open a file beside the database that is only locked; raises `StorageUnavailable` if that fails."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _cannot_open(error) from error
+        with suppress(OSError, StorageUnavailable, sqlite3.Error):
+            if not self._has_written and Path(f"{self.name}-wal").stat().st_size:
+                keeper = self._connect_to_file()
+                keeper.execute("PRAGMA schema_version")  # opens the log
+                return keeper
+        return None
 
     def _connect_to_file(self) -> "_Connection":
         """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too.
@@ -213,7 +184,7 @@ class SQLite:
             with self._path.open("rb") as file:
                 has_log = file.read(20)[18:] == _LOGGED
         except OSError as error:
-            raise _cannot_open(error) from error
+            raise cannot_open(self.name, error) from error
         # Without its log no process uses the file, and the driver would make the log's files to read it.
         mode = "immutable=1" if has_log and not Path(f"{self._path}-wal").exists() else "mode=ro"
         connection = sqlite3.connect(
@@ -223,7 +194,7 @@ class SQLite:
             check_same_thread=False,
             timeout=self._patience,
         )
-        opened = _Connection(Database(connection, execute_plugins=False))
+        opened = _Connection(Database(connection, execute_plugins=False), self.name)
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
 
@@ -232,18 +203,26 @@ class SQLite:
 
         Raises `StorageUnavailable` if it cannot, and an error of the driver if the file cannot be used as a database.
         """
-        # Only the owner may read the file. An existing file is not opened here: closing it would release all locks
-        # that this process has on it, and other processes' writes could be lost.
-        try:
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise _cannot_open(error) from error
+        self._require_same_files()
+        if self._files is None:
+            # Only the owner may read the file. An existing one is not opened here: closing it would release all locks
+            # that this process has on it, and other processes' writes could be lost.
+            try:
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise cannot_open(self.name, error) from error
+        file = self._present_files()[0]
         connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=self._patience, cached_statements=256
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._patience,
+            cached_statements=256,
         )
-        opened = _Connection(Database(connection, execute_plugins=False))
+        opened = _Connection(Database(connection, execute_plugins=False), self.name)
         # FULL: with NORMAL, a power cut loses acknowledged commits. secure_delete: deleted data is overwritten.
         pragmas = (
             f"journal_mode = {self._journal_mode}",
@@ -257,10 +236,31 @@ class SQLite:
         try:
             for pragma in pragmas:
                 opened.execute(f"PRAGMA {pragma}")
+            opened.execute("PRAGMA schema_version")  # opens the log
+            present = self._present_files()
+            self._require((file, *present[1:]), present)
+            self._require(self._files or present, present)
         except BaseException:
             opened.close()
             raise
+        self._files = present
         return opened
+
+    def _require_same_files(self) -> None:
+        """Raise `FileReplaced` if the file, or its log, is not the one that was opened."""
+        if self._files is not None:
+            self._require(self._files, self._present_files())
+
+    def _require(self, opened: "_Files", present: "_Files") -> None:
+        if opened != present:
+            raise replaced(self.name)
+
+    def _present_files(self) -> "_Files":
+        """Which files the database and its log are now; raises `StorageUnavailable` if that cannot be seen."""
+        try:
+            return tuple(map(_file_id, self._names))
+        except OSError as error:
+            raise cannot_open(self.name, error) from error
 
 
 def sync(path: Path) -> None:
@@ -275,8 +275,8 @@ def sync(path: Path) -> None:
 class _Connection:
     """A connection, and the transaction that is under way on it."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, name: str) -> None:
+        self.database, self._name = database, name
         self.close = database.conn.close
         self._half_way: set[Any] = set()
         self._failed = False
@@ -317,7 +317,7 @@ class _Connection:
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        with _translated():
+        with translated(self._name):
             cursor = self.execute(_rendered(sql), parameters)
             self._half_way.add(cursor)
             while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection
@@ -342,43 +342,14 @@ def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
-def _cannot_open(error: OSError) -> StorageUnavailable:
-    return StorageUnavailable(Message("The database cannot be opened: %(reason)s.", reason=error.strerror))
+_FileId = tuple[int, int] | None
+_Files = tuple[_FileId, ...]
 
 
-def _lock_file(file: int, deadline: float) -> None:
-    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
-    nap = _LONGEST_NAP
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if monotonic() > deadline:
-            raise StorageUnavailable(Message("Another process has been writing for too long."))
-        sleep(nap)
-        nap = max(nap / 2, _SHORTEST_NAP)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn errors of the driver in the block into errors of the service.
-
-    Raises `Conflict` for a broken unique or foreign key, `StorageUnavailable` if the database is locked, full, damaged
-    or cannot be opened, and `Unreadable` if SQL does not fit the schema or a text is not UTF-8. All others stay errors
-    of the driver.
-    """
+def _file_id(path: str) -> _FileId:
+    """The device and the inode of a file; None if there is none."""
     try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if str(error).startswith(("UNIQUE", "FOREIGN KEY")):
-            raise Conflict(str(error).rpartition(": ")[2]) from error
-        raise
-    except sqlite3.Error as error:
-        if str(error).startswith("Could not decode"):
-            raise Unreadable("a text is not UTF-8") from error
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(tuple(_OUT_OF_ORDER)):
-            raise StorageUnavailable(Message("The database cannot serve at the moment.")) from error
-        if name == "SQLITE_ERROR":
-            raise Unreadable(str(error)) from error
-        raise
+        found = os.stat(path)  # noqa: PTH116 - for every transaction, so it has to be quick
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino

@@ -323,4 +323,10 @@ PROBLEMS = {
             "Send the same request again after as many seconds as Retry-After says, with the same Idempotency-Key."
         ),
     ),
+    "clock-in-doubt": Problem(
+        503,
+        Message("The clock of this instance is in doubt"),
+        Message("The clock is behind the last event of the journal, or far ahead of the last sign of life."),
+        Message("Tell the operator. They correct the clock, or confirm it; the detail says how."),
+    ),
 }

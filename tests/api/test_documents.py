@@ -362,6 +362,10 @@ def test_a_truncated_journal_is_reported(store):
     store.tamper("DELETE FROM contacts")
     store.tamper("DELETE FROM events WHERE position > :kept", kept=kept)
     store.tamper("UPDATE journal_head SET position = :kept, hash = :last", kept=kept, last=last)
+    assert evidence(store.desk, store.order_id).status_code == 503, (
+        "this process has seen the journal when it was longer"
+    )
+    store.store._seen = None
     assert store.evidence()["proof"]["broken"] == [
         f"position {kept}: the journal ends here, but has a checkpoint at {checkpoint.position}"
     ]

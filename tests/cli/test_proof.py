@@ -448,7 +448,6 @@ def test_demonstration_orders_are_registered_once_a_day(place, now):  # noqa: F8
 
 def test_production_creates_no_demonstration_orders(engine, tmp_path, now):  # noqa: F811
     development = Place(tmp_path, engine)
-    development.succeed("init")
     before = development.position()
     with mock.patch.dict(os.environ, {"REFUNDS_ENV": "production"}):
         place = Place(tmp_path, engine)

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from refunds.domain.business_days import BusinessCalendar, DayStatus, SkipReason, days_ahead, explained
+from refunds.domain.business_days import BusinessCalendar, DayStatus, SkipReason, Window, days_ahead, explained
 from refunds.domain.region_days import WEEKDAYS, DayFlag, RegionDays
 from refunds.errors import CalendarNotCovered
 
@@ -103,7 +103,7 @@ def test_the_last_day_cannot_be_a_holiday_or_closure_either():
 
 def test_closures_accumulate_and_do_not_change_the_original_calendar():
     cal = calendar()
-    both = cal.closed_on([day(1)]).closed_on([day(2)])
+    both = cal.closed_on([day(1)]).closed_on([day(1), day(2)])
     assert both.closures == [day(1), day(2)]
     assert both.window(day(0), 1).last_day == day(3)
     assert cal.window(day(0), 1).last_day == day(1)
@@ -111,7 +111,10 @@ def test_closures_accumulate_and_do_not_change_the_original_calendar():
 
 def test_a_closure_outside_the_data_or_on_a_weekend_changes_nothing():
     cal = calendar()
-    assert cal.closed_on([date(1900, 1, 1), date(2200, 1, 1), day(5)]).window(day(0), 7) == cal.window(day(0), 7)
+    outside = [date(1900, 1, 1), day(-1), day(60), date(2200, 1, 1)]
+    closed = cal.closed_on([*outside, day(5)])
+    assert closed.window(day(0), 7) == cal.window(day(0), 7)
+    assert closed.why_not(day(59)) is None, "the last date of the data"
 
 
 def test_days_left_counts_down_over_a_weekend():
@@ -123,7 +126,7 @@ def test_days_left_counts_down_over_a_weekend():
 def test_dates_outside_the_data_are_refused():
     cal = calendar()
     assert cal.why_not(MONDAY) is None
-    for outside in (day(-1), day(60)):
+    for outside in (day(-1), day(60), day(61), day(600)):
         with pytest.raises(CalendarNotCovered):
             cal.window(outside, 1)
         with pytest.raises(CalendarNotCovered):
@@ -145,3 +148,80 @@ def test_a_window_is_estimated_if_an_estimated_holiday_may_move_its_end():
     assert cal.is_estimated(cal.window(day(7), 2))
     assert cal.is_estimated(cal.window(day(9), 2)), "on the service day, it may move into the window"
     assert not cal.is_estimated(cal.window(day(10), 2))
+
+
+def test_a_calendar_may_begin_with_the_first_date_of_all():
+    """Its distance from any other date is then not what is left of a division, as it is in this millennium."""
+    first = date.min
+    cal = BusinessCalendar(RegionDays("XX", first.toordinal(), bytes(40), "test"), WEEK)
+    assert cal.window(first, 4).last_day == date(1, 1, 5)
+    assert shape(cal, cal.window(first, 5)) == "scccc--c"
+    closed = cal.closed_on([date(1, 1, 3)])
+    assert [closed.why_not(date(1, 1, n)) for n in (2, 3, 4)] == [None, SkipReason.CLOSURE, None]
+    assert shape(closed, closed.window(date(1, 1, 2), 1)) == "s-c"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "differ", "lacks"),
+    [
+        (2026, 2026, {2025, 2027, 2030}, False),
+        (2027, 2027, {2027}, True),
+        (2026, 2027, {2026}, True),
+        (2026, 2027, {2027}, True),
+        (2025, 2027, {2026}, True),
+        (2026, 2026, {}, False),
+    ],
+)
+def test_a_window_lacks_parts_if_they_differ_in_one_of_its_years(first, last, differ, lacks):
+    region = RegionDays("XX", MONDAY.toordinal(), bytes(60), "test", frozenset(differ))
+    window = Window(date(first, 12, 30), 1, date(last, 12, 31))
+    assert BusinessCalendar(region, WEEK).lacks_parts(window) is lacks
+
+
+@pytest.mark.parametrize(("until", "is_provisional"), [(2025, True), (2026, False), (2027, False), (None, False)])
+def test_a_window_is_provisional_if_it_ends_after_the_last_decreed_year(until, is_provisional):
+    region = RegionDays("XX", MONDAY.toordinal(), bytes(60), "test", decreed_until=until)
+    window = Window(date(2025, 12, 30), 1, date(2026, 1, 2))
+    assert BusinessCalendar(region, WEEK).is_provisional(window) is is_provisional
+
+
+def told(marks=None, closures=(), **weeks):
+    """A calendar by which a window was told: Monday to Saturday count, and a window ends from Monday to Friday."""
+    return calendar(marks, **{"week": WEEKDAYS[:6], "end_week": WEEK} | weeks).closed_on(closures)
+
+
+@pytest.mark.parametrize(
+    ("before", "passed_over"),
+    [
+        (told({7: DayFlag.HOLIDAY}), SkipReason.PUBLIC_HOLIDAY),
+        (told(closures=[day(7)]), SkipReason.CLOSURE),
+        (told(end_week=WEEKDAYS[1:5]), SkipReason.WEEKEND),
+    ],
+)
+def test_a_window_does_not_end_on_a_date_that_the_end_was_told_to_pass_over(before, passed_over):
+    window = before.window(day(3), 2)
+    assert window.last_day == day(8)
+    assert told().window(day(3), 2).last_day == day(7)
+    kept = told().with_told(window, before.day_codes(window))
+    assert kept.window(day(3), 2) == window
+    assert shape(kept, window) == "sccxxe"
+    assert explained(day(3), kept.day_codes(window))[4].why is passed_over
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [(told({4: DayFlag.HOLIDAY}), SkipReason.PUBLIC_HOLIDAY), (told(closures=[day(4)]), SkipReason.CLOSURE)],
+)
+def test_a_date_that_was_told_as_a_holiday_or_closure_is_no_end_either(before, why):
+    """That is if fewer days are counted now, and the last of them is none on which a window may end."""
+    window = before.window(day(2), 2)
+    kept = calendar(end_week=("fri",)).with_told(window, before.day_codes(window))
+    assert kept.why_not(day(4)) is why
+    assert shape(kept, kept.window(day(2), 1)) == "scxxxxxxxe", "it ends on the Friday after"
+
+
+def test_a_date_that_was_told_as_a_weekend_may_be_an_end():
+    window = calendar().window(day(3), 2)
+    kept = calendar(week=WEEKDAYS, end_week=("sat",)).with_told(window, calendar().day_codes(window))
+    assert kept.why_not(day(5)) is SkipReason.WEEKEND
+    assert kept.window(day(3), 1).last_day == day(5)

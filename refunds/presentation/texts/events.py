@@ -37,6 +37,7 @@ _EVENT = {
     "access.user_disabled": Message("user disabled"),
     "audit.accepted": Message("another state of the records accepted"),
     "access.user_signed_out": Message("user signed out"),
+    "audit.clock_confirmed": Message("clock confirmed"),
 }
 
 _CAUSE = {

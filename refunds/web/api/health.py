@@ -4,7 +4,7 @@ from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from refunds.domain.permissions import COMMAND_LINE, Scope
-from refunds.service import watch
+from refunds.service import clock, watch
 from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
@@ -32,15 +32,16 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable",))
+@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt"))
 def is_ready() -> Response:
     """Check whether the service can handle requests
 
     Use it for a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read the
-    database. It loads the policies and the calendars of the default policy before it accepts the first request.
+    database, and if its clock fits the journal: no more than a minute behind the last event, and no more than 40 days
+    ahead of the last sign of life. It loads the policies and the calendars of the default policy before it accepts the
+    first request.
     """
-    with auth.store().read(COMMAND_LINE) as uow:
-        assert uow.policies  # whose reading compares the journal with the one that was seen before
+    clock.look(auth.store())
     return reply({"status": "ok"})
 
 

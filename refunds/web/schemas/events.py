@@ -171,6 +171,9 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "at": response_fields.Instant("When that was written."),
     },
     EventType.USER_SIGNED_OUT: {},
+    EventType.AUDIT_CLOCK_CONFIRMED: {
+        "last": response_fields.Instant("When the event before was recorded, to which the clock did not fit.")
+    },
 }
 """The further data of each type of event."""
 

@@ -1,0 +1,28 @@
+"""`flask clock`: compare the clock with the journal, and confirm it."""
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import with_appcontext
+
+from refunds.cli import Command, loaded_store
+from refunds.domain.instants import format_instant
+from refunds.service import clock
+from refunds.service.store import Opening
+
+
+@click.command("clock", cls=Command, short_help="Compare the clock with the journal.")
+@click.option("--confirm", is_flag=True, help="Say that the clock is right; this is entered in the journal.")
+@with_appcontext
+def command(*, confirm: bool) -> None:
+    """Compare the clock with the last event and the last checkpoint of the journal.
+
+    Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of both.
+    Until it is corrected or confirmed, /readyz answers 503.
+    """
+    store = loaded_store(Opening.USE if confirm else Opening.READ)
+    if confirm:
+        clock.confirm(store)
+    else:
+        clock.require_sound(store)
+    click.echo(f"The clock is not in doubt: {format_instant(datetime.now(UTC))}.")

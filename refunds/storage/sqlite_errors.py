@@ -1,0 +1,67 @@
+"""The errors of SQLite and of its file as errors of the service; what names the file is told to the operator alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
+
+from refunds.errors import Conflict, DamagedDatabase, FileReplaced, Message, StorageUnavailable, Unreadable
+
+# A stale snapshot, a full disk, a locked, missing or unreadable file: not the caller's fault.
+_OUT_OF_ORDER = frozenset(
+    {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_READONLY", "SQLITE_IOERR"}
+    | {"SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL"}
+)
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn errors of the driver in the block, about the file at this path, into errors of the service.
+
+    Raises `Conflict` for a broken unique or foreign key, `DamagedDatabase`, `StorageUnavailable` if the database is
+    locked, full or cannot be opened, and `Unreadable` if SQL does not fit the schema or a text is not UTF-8. All others
+    stay errors of the driver.
+    """
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        if str(error).startswith(("UNIQUE", "FOREIGN KEY")):
+            raise Conflict(str(error).rpartition(": ")[2]) from error
+        raise
+    except sqlite3.Error as error:
+        if str(error).startswith("Could not decode"):
+            raise Unreadable("a text is not UTF-8") from error
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(_DAMAGED):
+            raise _damaged(path, error) from error
+        if name.startswith(tuple(_OUT_OF_ORDER)):
+            raise StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {error}") from error
+        if name == "SQLITE_ERROR":
+            raise Unreadable(str(error)) from error
+        raise
+
+
+def cannot_open(path: str, error: OSError) -> StorageUnavailable:
+    """The error that the database at a path cannot be opened."""
+    shown = Message("The database cannot be opened: %(reason)s.", reason=error.strerror)
+    return StorageUnavailable(shown, f"{path} cannot be opened: {error.strerror}")
+
+
+def replaced(path: str) -> FileReplaced:
+    """The error that the file at a path, or its log, is not the one that was opened."""
+    return FileReplaced(
+        Message("The file of the database was removed or replaced while the service ran."),
+        f"The database file {path}, or its -wal or -shm, was removed or replaced while the service ran. Nothing more "
+        "is written. Bring the right file back, or restore its backup with flask restore, and start again.",
+    )
+
+
+def _damaged(path: str, error: sqlite3.Error) -> DamagedDatabase:
+    return DamagedDatabase(
+        Message("The file of the database is damaged."),
+        f"{path} is damaged: SQLite says: {error}. Stop the service, keep a copy of the file and of its -wal, and "
+        "restore the newest backup: flask restore FILE. The last line of anchors.jsonl in REFUNDS_LEDGER_DIR says how "
+        "far the journal came. Without a backup, .recover of the sqlite3 shell may save a part, at your own risk: "
+        "flask audit verify shows what is missing.",
+    )

@@ -1,0 +1,112 @@
+"""The queue of the writers of a SQLite file.
+
+SQLite lets one transaction write at a time and picks the next waiting one by chance. So every write first takes a
+ticket: a lock within the process, then a lock on a file beside the database for all processes. A second file there is
+locked for as long as a process that writes has the database open.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from refunds.errors import ConfigurationError, Message, StorageUnavailable
+from refunds.storage.sqlite_errors import cannot_open
+
+_SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
+"""Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
+
+
+class Ticket:
+    """The ticket of the database in the file at this path; a write waits for it for `patience` seconds."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self._path = path
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._in_use: int | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the ticket, so that no other thread or process writes.
+
+        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
+        """
+        deadline = monotonic() + self._patience
+        if not self._lock.acquire(timeout=self._patience):
+            raise StorageUnavailable(Message("Too many writes are waiting."))
+        try:
+            if self._file is None:
+                self._use()
+                self._file = self._open("lock")
+            _lock_file(self._file, deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Let no thread of this process write during the block, then close the file of the ticket."""
+        with self._lock:
+            yield
+            for file in (self._file, self._in_use):
+                if file is not None:
+                    os.close(file)
+            self._file = self._in_use = None
+
+    @contextmanager
+    def unused(self) -> Iterator[None]:
+        """Hold the database in the block, so that no process begins to use it, except to read.
+
+        Raises `ConfigurationError` if one uses it already.
+        """
+        file = self._open("in-use")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = "is in use: stop every instance of the service, and every other command"
+                raise ConfigurationError(f"REFUNDS_DATABASE: {self._path} {message}") from None
+            yield
+        finally:
+            os.close(file)
+
+    def _use(self) -> None:
+        """Note for other processes that this one uses the database, until `closing`.
+
+        Raises `StorageUnavailable` if another one holds it unused, or if the note's file cannot be opened.
+        """
+        if self._in_use is None:
+            self._in_use = self._open("in-use")
+        try:
+            fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageUnavailable(Message("A backup is being restored.")) from None
+
+    def _open(self, name: str) -> int:
+        """Open a file beside the database that is only locked; raises `StorageUnavailable` if that fails."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise cannot_open(str(self._path), error) from error
+
+
+def _lock_file(file: int, deadline: float) -> None:
+    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
+    nap = _LONGEST_NAP
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if monotonic() > deadline:
+            raise StorageUnavailable(Message("Another process has been writing for too long."))
+        sleep(nap)
+        nap = max(nap / 2, _SHORTEST_NAP)

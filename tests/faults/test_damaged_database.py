@@ -1,0 +1,172 @@
+"""A database file that is damaged, empty, or no file: refused at start, with its path and the way back, and unchanged."""
+
+import os
+import shutil
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import ConfigurationError, DamagedDatabase, RefundsError, StorageUnavailable
+from refunds.service.store import Opening, Store
+from refunds.web import create_app
+from tests.conftest import ROOT, client_of, settings
+from tests.faults.harness import FLASK, PATIENCE, cancellation_of, free_port
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    """The directory of an installation with a few records, closed."""
+    directory = tmp_path_factory.mktemp("sound")
+    app = create_app(settings(directory, engine="sqlite"))
+    with closing(app.extensions["refunds.store"]) as store:
+        record(app, 30)
+        store.checkpoint()
+    return directory
+
+
+def record(app, number):
+    """Cancel orders."""
+    for order in range(number):
+        headers = {"Idempotency-Key": f"the-key-of-{order}"}
+        assert client_of(app).post("/v1/cancellations", json=cancellation_of(f"o-{order}"), headers=headers).json
+
+
+@pytest.fixture
+def directory(installation, tmp_path):
+    """A copy of the installation."""
+    shutil.copytree(installation, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def of(directory, **changed):
+    """Settings for the records in a directory, whose database is always the same file."""
+    return settings(directory, **{"database": f"sqlite:///{directory}/refunds.db"} | changed)
+
+
+def middle(path):
+    """Random bytes in the middle of each page but the first."""
+    content = bytearray(path.read_bytes())
+    for page in range(4096, len(content), 4096):
+        content[page + 100 : page + 4000] = os.urandom(3900)
+    path.write_bytes(content)
+
+
+def first_page(path):
+    """Random bytes in the page that has the schema."""
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + os.urandom(3900) + content[4000:])
+
+
+def cut_short(path):
+    """The first page and a half."""
+    os.truncate(path, 6000)
+
+
+def other_content(path):
+    """No database."""
+    path.write_bytes(b"no database " * 1000)
+
+
+DAMAGES = {each.__name__: each for each in (middle, first_page, cut_short, other_content)}
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+@pytest.mark.parametrize("to", [Opening.USE, Opening.READ], ids=["serve", "read"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_database_is_refused_at_start_and_stays_as_it_is(directory, damage, to, env):
+    path = directory / "refunds.db"
+    damage(path)
+    before = path.read_bytes()
+    with closing(Store(of(directory, env=env))) as store, pytest.raises(DamagedDatabase) as refusal:
+        store.open(to)
+    text = str(refusal.value)
+    assert f"{path} is damaged: SQLite says: " in text
+    assert "flask restore FILE" in text
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_is_damaged_under_the_service_is_named_in_the_log_and_not_to_callers(directory, capfdbinary):
+    app = create_app(of(directory))
+    client = client_of(app)
+    path = directory / "refunds.db"
+    with closing(app.extensions["refunds.store"]) as store:
+        store.close()
+        store.open()
+        middle(path)
+        answer = client.get("/v1/orders?limit=200")
+        assert answer.status_code == 503
+        assert answer.json["detail"] == "The file of the database is damaged."
+        assert client.get("/readyz").status_code == 503
+    assert f"{path} is damaged: SQLite says: database disk image is malformed" in capfdbinary.readouterr().out.decode()
+
+
+def test_an_empty_file_is_no_new_installation_in_production(directory):
+    path = directory / "refunds.db"
+    os.truncate(path, 0)
+    for to in (Opening.USE, Opening.READ):
+        with closing(Store(of(directory, env="production"))) as store, pytest.raises(ConfigurationError) as refusal:
+            store.open(to)
+        assert str(refusal.value).startswith(f"REFUNDS_DATABASE: {path} is empty. Name the right database, or restore")
+    assert path.stat().st_size == 0
+    assert [file.name for file in directory.glob("refunds.db-*")] == []
+
+
+def test_an_empty_file_begins_a_new_journal_in_development(directory):
+    path = directory / "refunds.db"
+    os.truncate(path, 0)
+    with closing(Store(of(directory))) as store:
+        store.open()
+        with store.read(COMMAND_LINE) as uow:
+            assert uow.verify(list(store.checkpoints)).events == 1
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_directory_is_no_database(directory, env):
+    path = directory / "refunds.db"
+    path.unlink()
+    path.mkdir()
+    with closing(Store(of(directory, env=env))) as store, pytest.raises(RefundsError) as refusal:
+        store.open()
+    assert isinstance(refusal.value, ConfigurationError if env == "production" else StorageUnavailable)
+    assert str(path) in str(refusal.value)
+    assert list(path.iterdir()) == []
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_the_log_of_another_database_is_refused_and_not_moved_into_the_file(directory, tmp_path, env):
+    """It was left beside the file when another database was put there; without it, the file is sound."""
+    path, log = directory / "refunds.db", directory / "refunds.db-wal"
+    before = path.read_bytes()
+    app = create_app(of(tmp_path))
+    with closing(app.extensions["refunds.store"]):
+        record(app, 3)
+        shutil.copyfile(tmp_path / "refunds.db-wal", log)
+    for to in (Opening.USE, Opening.INIT):
+        with closing(Store(of(directory, env=env))) as store, pytest.raises(ConfigurationError):
+            store.open(to)
+        assert path.read_bytes() == before
+        assert log.stat().st_size
+    log.unlink()
+    with closing(Store(of(directory, env=env))) as store, store.read(COMMAND_LINE) as uow:
+        assert uow.verify(list(store.checkpoints)).records
+
+
+def test_a_start_with_a_damaged_database_ends_with_its_code_and_no_traceback(directory):
+    other_content(directory / "refunds.db")
+    given = {
+        "PORT": str(free_port()),
+        "REFUNDS_DATABASE": f"sqlite:///{directory}/refunds.db",
+        "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
+        "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
+    }
+    for command in ([FLASK, "serve"], [FLASK, "tokens", "list"], [FLASK, "audit", "verify"]):
+        ran = subprocess.run(
+            command, cwd=ROOT, env=os.environ | given, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert ran.returncode == 23, ran.stderr
+        assert ran.stderr.startswith(f"{directory}/refunds.db is damaged: SQLite says: file is not a database")
+        assert "Traceback" not in ran.stderr
+        assert Path(f"{directory}/refunds.db").read_bytes() == b"no database " * 1000

@@ -1,0 +1,45 @@
+"""Instances on one database of which one has a wrong clock: the balancer passes it over, and the others serve."""
+
+import pytest
+
+from tests.faults.harness import Client, Installation, cancellation_of
+
+MOVED = """
+import os
+if "MOVED_BY" in os.environ:
+    from datetime import datetime, timedelta, UTC
+    import time_machine
+    time_machine.travel(datetime.now(UTC) + timedelta(seconds=int(os.environ["MOVED_BY"]))).start()
+"""
+"""The clock of a process."""
+
+HOUR, TEN_YEARS = 3600, 3653 * 24 * 3600
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    ("moved", "text"),
+    [(-HOUR, "but the last event was recorded at"), (TEN_YEARS, "which is 3653 days after the last sign of life, of")],
+    ids=["an hour behind", "ten years ahead"],
+)
+def test_an_instance_with_a_wrong_clock_is_not_ready_and_the_others_are(tmp_path, engine, moved, text):
+    installation = Installation(tmp_path, engine)
+    (tmp_path / "sitecustomize.py").write_text(MOVED)
+    installation.environment["PYTHONPATH"] = str(tmp_path)
+    with installation.serving() as right:
+        with Client(right.port, installation.tokens()["billing"]) as billing:
+            assert billing.cancel(cancellation_of("first"), "the-first").status == 201
+        installation.environment["MOVED_BY"] = str(moved)
+        for _ in range(2):  # a restart does not heal it
+            with installation.serving() as wrong, Client(wrong.port, "") as balancer:
+                answer = balancer.send("GET", "/readyz")
+                assert (answer.status, answer.json["type"]) == (503, "/problems/clock-in-doubt")
+                assert text in answer.json["detail"]
+            assert wrong.process.returncode == 0
+        with Client(right.port, "") as balancer:
+            assert balancer.send("GET", "/readyz").status == 200
+        assert "Warning: The clock says" in installation.log.read_text()
+        del installation.environment["MOVED_BY"]
+        with installation.serving() as corrected, Client(corrected.port, "") as balancer:
+            assert balancer.send("GET", "/readyz").status == 200
+    installation.require_sound()

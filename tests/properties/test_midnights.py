@@ -1,0 +1,75 @@
+"""The end of every day in every zone, most of all where the clocks skip midnight or show it twice."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+
+from refunds.domain.instants import end_of_day, local_date, zone, zone_names
+from tests import PROOFS
+
+FEW = ("Africa/Cairo", "America/Havana", "America/St_Johns", "Pacific/Apia")
+FIRST, LAST = date(2000, 1, 1), date(2037, 12, 31)
+DAY, MINUTE, MOMENT = timedelta(days=1), timedelta(minutes=1), timedelta(microseconds=1)
+
+EARLIEST, LATEST = timedelta(hours=-14), timedelta(hours=12)
+"""When a date begins in the first zone and in the last, from its midnight in UTC."""
+
+
+def midnights(tz):
+    """Each local midnight of the years: its date, what is odd about it, and the instant if nothing is.
+
+    The offset of a time differs between its two folds only if the clocks skip it or show it twice (PEP 495).
+    """
+    for ordinal in range(FIRST.toordinal(), LAST.toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        midnight = datetime.combine(day, time(), tz)
+        before, after = midnight.utcoffset(), midnight.replace(fold=1).utcoffset()
+        odd = None if before == after else "skipped" if before < after else "twice"
+        yield day, odd, None if odd else midnight.replace(tzinfo=UTC) - before
+
+
+def walked(day, tz):
+    """Each minute from before a date can have begun until after, with the date that the clocks of a zone show."""
+    midnight = datetime.combine(day, time())
+    minute, last = midnight + EARLIEST - DAY, midnight + LATEST + DAY
+    while minute <= last:
+        instant = minute.replace(tzinfo=UTC)
+        yield instant, (minute + instant.astimezone(tz).utcoffset()).date()
+        minute += MINUTE
+
+
+def begins(day, tz):
+    """The first minute of a date or a later one, from a walk in which the service sees the dates of the clocks."""
+    by_clock = list(walked(day, tz))
+    for instant, shown in by_clock:
+        assert local_date(instant, tz) == shown, (tz, instant)
+    return next(instant for instant, shown in by_clock if shown >= day)
+
+
+@pytest.mark.proof
+def test_a_day_ends_with_the_first_minute_of_a_later_one_in_every_zone(record_property):
+    found, zones = Counter(), set()
+    for name in sorted(zone_names()) if PROOFS else FEW:
+        tz = zone(name)
+        for day, odd, instant in midnights(tz):
+            ends = end_of_day(day - DAY, tz)
+            assert ends == (instant or begins(day, tz)), (name, day)
+            if odd:
+                assert local_date(ends - MOMENT, tz) < day <= local_date(ends, tz), (name, day)
+                zones.add(name)
+            found[odd] += 1
+    plain = found.pop(None)
+    record_property("measured", f"midnights: {dict(found)} in {len(zones)} zones; {plain:,} others")
+    # By tzdata 2026f: a release that moves a change of clocks to midnight, or away from it, changes these.
+    assert found == ({"skipped": 675, "twice": 236} if PROOFS else {"skipped": 66, "twice": 46})
+    assert len(zones) == (83 if PROOFS else len(FEW))
+    assert not PROOFS or len(zone_names()) == 597
+
+
+@pytest.mark.parametrize("name", ["America/Toronto", "America/Nassau"])
+def test_a_skip_that_begins_before_midnight_ends_the_day_too(name):
+    """Since 1900 that was in six zones, in one night; where midnight was skipped later, it was the first to be."""
+    tz, day = zone(name), date(1919, 3, 31)
+    ends = end_of_day(day - DAY, tz)
+    assert ends == begins(day, tz) != datetime.combine(day, time(), tz).astimezone(UTC)

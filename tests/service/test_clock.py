@@ -1,0 +1,146 @@
+"""The clock of the machine, compared with the journal: what is not ready, and what heals it."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from refunds.cli import Commands, serve
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import InvalidInput
+from refunds.service import clock
+from refunds.web import create_app
+from tests.conftest import client_of, settings, token
+
+NOW = datetime(2026, 4, 7, 10, tzinfo=UTC)
+YEARS = timedelta(days=3653)
+
+
+@pytest.fixture
+def now():
+    """The time, which tests move."""
+    with time_machine.travel(NOW, tick=False) as moved:
+        yield moved
+
+
+@pytest.fixture
+def app(engine, now, tmp_path):
+    """An installation whose last event is of now, without a checkpoint."""
+    made = create_app(settings(tmp_path, engine=engine))
+    made.cli = Commands(made.name)
+    token(made, "billing")
+    with closing(made.extensions["refunds.store"]):
+        yield made
+
+
+@pytest.fixture
+def store(app):
+    """Its store."""
+    return app.extensions["refunds.store"]
+
+
+def ready(app, **headers):
+    """The status and the detail of /readyz."""
+    answer = app.test_client().get("/readyz", headers=headers)
+    if answer.status_code == 503:
+        assert answer.json["type"] == "/problems/clock-in-doubt"
+    return answer.status_code, answer.json.get("detail")
+
+
+def test_a_clock_one_hour_behind_is_not_ready_and_says_so(app, now):
+    now.shift(timedelta(hours=-1))
+    status, detail = ready(app)
+    assert status == 503
+    assert detail.startswith("The clock says 2026-04-07T09:00:00Z, but the last event was recorded at 2026-04-07T10:00")
+
+
+def test_a_clock_ten_years_ahead_is_not_ready_and_says_so(app, now):
+    now.shift(YEARS)
+    status, detail = ready(app)
+    assert status == 503
+    assert detail.startswith("The clock says 2036-04-07T10:00:00Z, which is 3653 days after the last sign of life, of")
+    assert ready(app)[0] == 503, "that was no sign of life"
+    assert ready(app, **{"Accept-Language": "de"})[1].startswith("Die Uhr zeigt")
+
+
+@pytest.mark.parametrize(
+    ("moved", "status"),
+    [
+        (timedelta(minutes=-1), 200),
+        (timedelta(minutes=-1, microseconds=-1), 503),
+        (timedelta(), 200),
+        (timedelta(days=40), 200),
+        (timedelta(days=40, microseconds=1), 503),
+    ],
+)
+def test_the_limits_are_a_minute_and_40_days(app, now, moved, status):
+    now.shift(moved)
+    assert ready(app)[0] == status
+
+
+@pytest.mark.parametrize("moved", [timedelta(hours=-1), YEARS])
+def test_the_right_clock_is_ready_again_without_a_restart(app, now, moved):
+    now.shift(moved)
+    assert ready(app)[0] == 503
+    now.shift(-moved)
+    assert ready(app)[0] == 200
+
+
+def test_an_idle_service_stays_ready_for_a_year(app, store, now):
+    """Its load balancer asks, and each day a checkpoint is the sign of life."""
+    before = len(list(store.checkpoints))
+    for _ in range(365 * 4):
+        now.shift(timedelta(hours=6))
+        assert ready(app)[0] == 200
+    assert 250 < len(list(store.checkpoints)) - before <= 365
+    store.close()
+    assert ready(app)[0] == 200, "also after a restart, however it ended"
+
+
+def test_a_start_with_a_clock_in_doubt_vouches_for_nothing(app, store, now, capsys):
+    now.shift(YEARS)
+    before = len(list(store.checkpoints))
+    clock.checkpoint(store)
+    assert len(list(store.checkpoints)) == before
+    assert ready(app)[0] == 503
+    serve._warn_of_clock(store)
+    assert capsys.readouterr().out.startswith("Warning: The clock says 2036-04-07T10:00:00Z, which is 3653 days after")
+
+
+@pytest.mark.parametrize("moved", [timedelta(days=90), timedelta(hours=-3)])
+def test_an_operator_confirms_a_clock_that_is_right(app, store, now, moved):
+    """After a long rest, or after a wrong clock has recorded something."""
+    now.shift(moved)
+    assert ready(app)[0] == 503
+    assert app.test_cli_runner().invoke(args=["clock"]).exit_code == 24
+    ran = app.test_cli_runner().invoke(args=["clock", "--confirm"])
+    assert (ran.exit_code, ran.stdout[:29]) == (0, "The clock is not in doubt: 20"), ran.output
+    assert ready(app)[0] == 200
+    with store.read(COMMAND_LINE) as uow:
+        ((event, sound),) = uow.events.newest(None, 1)
+    assert (event.type, event.data, sound) == ("audit.clock_confirmed", '{"last":"2026-04-07T10:00:00Z"}', True)
+    again = app.test_cli_runner().invoke(args=["clock", "--confirm"])
+    assert (again.exit_code, "not in doubt" in again.stderr) == (3, True)
+    feed = client_of(app, "auditor").get("/v1/events?types=audit.clock_confirmed").json["items"]
+    assert [one["data"]["last"] for one in feed] == ["2026-04-07T10:00:00Z"]
+
+
+def test_what_is_not_in_doubt_is_not_confirmed(store):
+    with pytest.raises(InvalidInput):
+        clock.confirm(store)
+
+
+def test_a_new_event_heals_a_clock_that_was_behind(app, now):
+    """So instances with the right clock are ready again after one with a wrong clock has recorded something."""
+    now.shift(timedelta(hours=-1))
+    token(app, "agent")
+    assert ready(app)[0] == 200
+
+
+def test_asking_writes_nothing(app, store, now, tmp_path):
+    now.shift(timedelta(days=10))
+    before = list(store.checkpoints)
+    clock.require_sound(store)
+    assert app.test_cli_runner().invoke(args=["clock"]).exit_code == 0
+    assert list(store.checkpoints) == before
