@@ -111,7 +111,7 @@ def first_change(before, after):
     """The first line of a text that is another one in a later text, and that."""
     matching = difflib.SequenceMatcher(None, (old := before.splitlines()), (new := after.splitlines()), autojunk=False)
     _, start, end, new_start, new_end = next(change for change in matching.get_opcodes() if change[0] != "equal")
-    return " ".join(map(str.strip, old[start:end])), " ".join(map(str.strip, new[new_start:new_end]))
+    return " ".join(" ".join(old[start:end]).split()), " ".join(" ".join(new[new_start:new_end]).split())
 
 
 def place(tree, number, column):

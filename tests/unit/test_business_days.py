@@ -144,6 +144,7 @@ def test_a_last_day_outside_the_data_is_refused():
 def test_a_window_is_estimated_if_an_estimated_holiday_may_move_its_end():
     cal = calendar({9: DayFlag.HOLIDAY | DayFlag.ESTIMATED})
     assert not cal.is_estimated(cal.window(day(3), 1))
+    assert not cal.is_estimated(cal.window(day(6), 1)), "two days after the last"
     assert cal.is_estimated(cal.window(day(4), 2)), "the day after the last, it may move into the window"
     assert cal.is_estimated(cal.window(day(7), 2))
     assert cal.is_estimated(cal.window(day(9), 2)), "on the service day, it may move into the window"

@@ -7,7 +7,7 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
-from refunds.domain.policy import PolicyVersion, policy_of
+from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
 from refunds.errors import InvalidInput, NoPolicyInForce, NotFound
 from refunds.schemas.policy import TermsSchema, policy_file, read_policy, version_data
@@ -226,3 +226,29 @@ def test_the_file_of_a_version_is_read_as_that_version(packaged):
 def test_an_unknown_version_is_not_found():
     with pytest.raises(NotFound):
         policy_of([version(1, FIRST)]).version(2)
+
+
+def test_a_version_differs_in_the_terms_that_have_another_value():
+    before, after = Terms(region="DE", window_business_days=2), Terms(region="AT", window_business_days=2)
+    assert differences(before, after) == [Difference("region", "DE", "AT")]
+    assert differences(before, before) == []
+    assert [(one.term, one.before, one.replaces) for one in differences(None, after)] == [
+        (name, None, False) for name in TERM_NAMES
+    ]
+
+
+def test_the_current_version_is_that_in_force_or_else_the_first():
+    versions = [version(1, FIRST), version(2, SECOND)]
+    policy = policy_of(versions)
+    moment = timedelta(microseconds=1)
+    found = [policy.current(at).version for at in (FIRST - moment, FIRST, FIRST + moment, SECOND - moment, SECOND)]
+    assert found == [1, 1, 1, 1, 2]
+    assert policy.current(SECOND + moment).version == 2
+    assert policy_of(versions, withdrawn={1, 2}).current(SECOND).version == 1
+
+
+@pytest.mark.parametrize("numbers", [(1, 1), (0, 1), (2,), (1, 3)])
+def test_versions_count_from_1_without_gap_or_repeat(numbers):
+    starts = (FIRST, SECOND)
+    with pytest.raises(InvalidInput, match="without gap or repeat"):
+        policy_of([version(number, start) for number, start in zip(numbers, starts, strict=False)])
