@@ -252,3 +252,22 @@ def test_versions_count_from_1_without_gap_or_repeat(numbers):
     starts = (FIRST, SECOND)
     with pytest.raises(InvalidInput, match="without gap or repeat"):
         policy_of([version(number, start) for number, start in zip(numbers, starts, strict=False)])
+
+
+def test_a_service_is_provided_at_the_very_instant_of_a_request():
+    policy = policy_of([version(1, FIRST), version(2, SECOND, judged_by=JudgedBy.ORDERED)])
+    assert policy.applicable(SECOND, SECOND, FIRST).version == 1
+    assert policy.applicable(SECOND, SECOND + timedelta(microseconds=1), FIRST).version == 2
+
+
+def test_before_the_first_version_that_one_is_named():
+    policy = policy_of([version(1, FIRST), version(2, SECOND)])
+    with pytest.raises(NoPolicyInForce) as error:
+        policy.in_force(FIRST - timedelta(microseconds=1))
+    assert error.value.first == FIRST
+
+
+@pytest.mark.parametrize("number", [-1, 0, 3])
+def test_there_is_no_version_of_another_number(number):
+    with pytest.raises(NotFound):
+        policy_of([version(1, FIRST), version(2, SECOND)]).version(number)
