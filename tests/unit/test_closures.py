@@ -229,3 +229,9 @@ def test_a_what_if_includes_the_closures_that_were_entered():
     what_if = entered_too.what_if({"closures": (parse_date("2026-04-08"),), "window_business_days": 1})
     assert deadline(what_if) == datetime.fromisoformat("2026-04-10T00:00:00+02:00")
     assert deadline(entered_too.what_if({"follow_order_region": False}), region="DE-BY") == deadline(entered_too)
+
+
+def test_closures_of_the_terms_alone_extend_a_window():
+    known = version(closures=(parse_date("2026-04-08"),))
+    assert deadline(known) == deadline(version()) + timedelta(days=1)
+    assert deadline(version()) == datetime.fromisoformat("2026-04-09T00:00:00+02:00")
