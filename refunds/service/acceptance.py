@@ -47,15 +47,16 @@ def accept(store: Store, reason: str, how: Message | None = None) -> Lost:
     nothing to accept.
     """
     reason = checked(reason)
-    last = store.checkpoints.last()
+    written = list(store.checkpoints)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         head = uow.events.head()
-        how = (last and lineage.difference(uow.tx, head, last)) or how
-        if last is None or how is None:
+        how = lineage.difference(uow.tx, head, written) or how
+        if how is None:
             raise InvalidInput([FieldError("", Message("the journal is the one of the last checkpoint"))])
         newest = uow.events.newest(None, 1)
         journal = f"jrn_{ULID()}"
         events.set_journal_id(uow.tx, journal)
+        last = written[-1] if written else Checkpoint(0, b"", uow.now)
         data = {"from": head.journal_id, "reason": reason, "checkpoint": last.position, "at": format_instant(last.at)}
         uow.events.note(EventType.AUDIT_ACCEPTED, journal, data)
     with store.read(COMMAND_LINE) as uow:

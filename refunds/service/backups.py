@@ -231,7 +231,7 @@ def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
         head = events.head(tx)
-        if difference(tx, head, last) is None:
+        if difference(tx, head, [*live]) is None:
             if (at := _at(tx, head)) and (head.position, head.journal_id) != (last.position, last.journal):
                 live.append(Checkpoint(head.position, head.hash, at, head.journal_id))
             return True

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from refunds.domain.journal import GENESIS, Event
 from refunds.domain.permissions import Scope
 from refunds.errors import FeedRewound, InvalidCursor, Message
+from refunds.storage.lineage import common
 from refunds.storage.unit_of_work import UnitOfWork
 
 _MARK = 4
@@ -34,7 +35,8 @@ def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | 
     position, mark = (0, GENESIS[:_MARK]) if after is None else _place(after)
     known = head.hash if position == head.position else uow.events.hash_at(position)
     if known is None or known[:_MARK] != mark:
-        raise FeedRewound(place(head.position, head.hash) if position > head.position else place(0, GENESIS))
+        shared = common(uow.tx, head)
+        raise FeedRewound(place(shared, uow.events.hash_at(shared) or GENESIS))
     found = uow.events.after(position, limit, types, audit=uow.principal.may(Scope.AUDIT_READ))
     # A page that is not full reaches the head, past the events that it leaves out.
     last = found[-1] if len(found) == limit else head

@@ -54,7 +54,7 @@ class Store:
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
         self._policies: Policies | None = None
-        self._seen: Head | None = None
+        self._seen: tuple[Head, int] | None = None
         self._refused = False
 
     def open(self, to: Opening = Opening.USE) -> tuple[Engine, Keyring]:
@@ -151,37 +151,44 @@ class Store:
         They are kept, and read again only after another event about policies. Raises `AnotherJournal` if the journal
         does not have the last head that this store has seen, and no operator has accepted that.
         """
-        self._require_same_journal(head)
+        self._require_same_journal(tx, head)
         kept = self._policies
         if kept is None or kept.as_of != head.policies_hash:
             kept = self._policies = load(tx, self._settings.policy, head.policies_hash)
         return kept
 
-    def _require_same_journal(self, head: Head) -> None:
-        """Raise `AnotherJournal` if the journal is not the one that was seen before, or has lost events since."""
-        seen = self._seen
-        if seen is None or (head.position > seen.position and head.journal_id == seen.journal_id):
-            self._seen = head
-        elif head[:2] != seen[:2] or head.journal_id != seen.journal_id:
-            last = Checkpoint(seen.position, seen.hash, datetime.now(UTC), seen.journal_id)
-            with self.open()[0].read() as tx:  # the transaction with that head may only be older than the last one
-                present = events.head(tx)
-                differs = lineage.difference(tx, present, last)
-            if differs is not None:
-                if not self._refused:  # so that the next start refuses it as well
-                    self._write_checkpoint(last)
-                    self._refused = True
-                detail = Message("The database is not the one that was used before: %(how)s.", how=differs)
-                raise AnotherJournal(detail)
-            self._seen, self._refused = present, False
+    def _require_same_journal(self, tx: Transaction, head: Head) -> None:
+        """Raise `AnotherJournal` if the journal is not the one that was seen before, or has lost events since.
+
+        While the store is opened, that compares it. Another database can only be there through another connection.
+        """
+        if self._opened is None:
+            return
+        engine, now = self._opened[0], self._opened[0].connections
+        seen, then = self._seen or (head, now)
+        grown = head.journal_id == seen.journal_id and head.position >= seen.position
+        known = seen.hash if then == now or not grown else events.hash_at(tx, seen.position)
+        if grown and known == seen.hash and (head.position > seen.position or head.hash == seen.hash):
+            self._seen = head, now
+            return
+        last = Checkpoint(seen.position, seen.hash, datetime.now(UTC), seen.journal_id)
+        with engine.read() as fresh:  # the transaction with that head may only be older than the last one
+            present = events.head(fresh)
+            differs = lineage.difference(fresh, present, [last])
+        if differs is not None:
+            # The next start refuses it as well.
+            self._refused = self._refused or self._write_checkpoint(last)
+            raise AnotherJournal(Message("The database is not the one that was used before: %(how)s.", how=differs))
+        if present.journal_id != seen.journal_id:
+            self._seen, self._refused = (present, now), False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of)
 
-    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails.
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails; whether it was written.
 
-        Its events stay committed then, and the next checkpoint covers them.
+        If not, its events stay committed, and the next checkpoint covers them.
         """
         failure = None
         try:
@@ -189,6 +196,7 @@ class Store:
         except OSError as error:
             failure = error
         self.on_checkpoint(checkpoint, failure)
+        return failure is None
 
     def _open(self, to: Opening) -> tuple[Engine, Keyring]:
         """Open the database and the keys.
@@ -249,38 +257,47 @@ class Store:
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
             if copy_under_way:
                 raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
-            is_new, head, last = not keys.any_stored(tx), events.head(tx), self.checkpoints.last()
-            if is_new:
-                self._begin(path, head, last, database, to)
+            head, written = events.head(tx), list(self.checkpoints)
+            # Without a checkpoint of its beginning, which was interrupted then, it has no records yet.
+            begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
+            if not keys.any_stored(tx) or (begins and (to is Opening.INIT or not self._settings.production)):
+                self._require_beginning(path, written, database, to)
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
-            elif to is not Opening.ACCEPT and last and (differs := lineage.difference(tx, head, last)):
+            elif to is Opening.USE and (differs := self._difference(tx, head, written)):
                 raise ConfigurationError(
-                    f"{database} is not the one of the last checkpoint in {self.checkpoints.file}: {differs}.\n"
-                    "Name the right database. If an older state was restored on purpose, accept it: "
-                    "flask audit accept --reason TEXT"
+                    f"{database} is not the one of the checkpoints in {self.checkpoints.file}: {differs}.\n"
+                    "Name the right database and the right REFUNDS_LEDGER_DIR. If an older state was restored on "
+                    "purpose, accept it: flask audit accept --reason TEXT"
                 )
             keyring = keys.open_keyring(tx, read_master_key(path))
             uow = self._unit(tx, keyring, COMMAND_LINE)
             publication.first_policy(uow, self._settings.policy)
             uow.write_journal()
-            return keyring
+        if begins:
+            try:
+                self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
+            except OSError as error:
+                message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
+                raise ConfigurationError(message) from None
+        return keyring
 
-    def _begin(self, path: Path, head: Head, last: Checkpoint | None, database: str, to: Opening) -> None:
-        """Begin a new journal with its first checkpoint; in development also make a master key file if there is none.
+    def _difference(self, tx: Transaction, head: Head, written: list[Checkpoint]) -> Message | None:
+        """How the journal differs from the checkpoints that were written; in development there may be none."""
+        return lineage.difference(tx, head, written) if written or self._settings.production else None
 
-        Raises `ConfigurationError` if none is to be begun, or if a file cannot be written.
-        """
+    def _require_beginning(self, path: Path, written: list[Checkpoint], database: str, to: Opening) -> None:
+        """Raise `ConfigurationError` if no journal is to begin here; in development make a missing master key."""
         if self._settings.production:
             if to is not Opening.INIT:
                 raise ConfigurationError(
                     f"{database} has no records. Name the right database, or restore its backup; "
                     "make a new installation with flask init"
                 )
-            if last:
+            if written:
                 raise ConfigurationError(
                     f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} is of another journal, with a checkpoint of "
-                    f"{format_instant(last.at)}: name a directory of its own, or the database of that journal"
+                    f"{format_instant(written[-1].at)}: name a directory of its own, or the database of that journal"
                 )
         elif not path.exists():
             try:
@@ -289,11 +306,6 @@ class Store:
                 message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
                 raise ConfigurationError(message) from None
             self.created_key = True
-        try:
-            self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
-        except OSError as error:
-            message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
-            raise ConfigurationError(message) from None
 
 
 def require_ledger(settings: Settings) -> Path:

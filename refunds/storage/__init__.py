@@ -53,6 +53,8 @@ class Engine(Protocol):
 
     name: str
     """Where it is, without secrets."""
+    connections: int
+    """How many connections it has made: only through a new one can another database be there."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""

@@ -4,7 +4,7 @@ A journal gets an id when its database is made. When an operator accepts that a 
 checkpointed, as after a restore, it gets a new id, and its event `audit.accepted` says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -38,14 +38,15 @@ class Lineage(NamedTuple):
     def own(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         """Those of the checkpoints that this journal must have, in their order.
 
-        Those without an id are of an earlier journal if the file shows that this one began after them.
+        They begin with the one with which the journal began, or was accepted last: that vouches for all before it.
         """
         found: list[Checkpoint] = []
         for checkpoint in checkpoints:
-            if checkpoint.journal is not None and checkpoint.position == 0 and self.includes(checkpoint):
-                found = [earlier for earlier in found if earlier.journal is not None]
-            if self.includes(checkpoint) and not self.is_lost(checkpoint):
-                found.append(checkpoint)
+            if self.includes(checkpoint):
+                if checkpoint.accepted or (checkpoint.journal is not None and checkpoint.position == 0):
+                    found = []
+                if not self.is_lost(checkpoint):
+                    found.append(checkpoint)
         return found
 
 
@@ -59,24 +60,40 @@ def lineage(tx: Transaction, head: Head) -> Lineage:
     return Lineage(next(iter(ends)), ends)
 
 
-def difference(tx: Transaction, head: Head, last: Checkpoint) -> Message | None:
-    """How the journal with this head differs from the one that was checkpointed last, in words; None if it has it all.
+def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -> Message | None:
+    """How the journal with this head differs from what was checkpointed, in words; None if it has all of that.
 
     It may have more, and it may lack what an operator has accepted to be lost.
     """
-    known = lineage(tx, head)
-    named = {"journal": head.journal_id, "position": last.position, "at": format_instant(last.at)}
+    if not checkpoints:
+        return Message("there is no checkpoint of its journal %(journal)s", journal=head.journal_id)
+    known, last = lineage(tx, head), checkpoints[-1]
     if not known.includes(last):
-        return Message("it has the journal %(journal)s; the last checkpoint, of %(at)s, is of another one", **named)
-    if known.is_lost(last):
-        return None
-    found = events.hash_at(tx, last.position)
-    if found is None:
         return Message(
-            "its journal ends at position %(end)s, before its checkpoint at %(position)s, of %(at)s",
-            end=head.position,
-            **named,
+            "it has the journal %(journal)s; the last checkpoint, of %(at)s, is of another one",
+            journal=head.journal_id,
+            at=format_instant(last.at),
         )
-    if found != last.hash:
-        return Message("its event at position %(position)s is not that of the checkpoint of %(at)s", **named)
+    for checkpoint in sorted(known.own(checkpoints), key=lambda one: one.position, reverse=True):
+        position, at, found = (
+            checkpoint.position,
+            format_instant(checkpoint.at),
+            events.hash_at(tx, checkpoint.position),
+        )
+        if found is None:
+            return Message(
+                "its journal ends at position %(end)s, before its checkpoint at %(position)s, of %(at)s",
+                end=head.position,
+                position=position,
+                at=at,
+            )
+        if found != checkpoint.hash:
+            return Message(
+                "its event at position %(position)s is not that of the checkpoint of %(at)s", position=position, at=at
+            )
     return None
+
+
+def common(tx: Transaction, head: Head) -> int:
+    """The last position that every reader of the journal has in common with it, whatever was restored since."""
+    return min((end for end in lineage(tx, head).ends.values() if end is not None), default=0)

@@ -90,7 +90,7 @@ class PostgreSQL:
         port = f":{given['port']}" if "port" in given else ""
         self.name = f"postgresql://{f'{user}@' if user else ''}{host}{port}/{given.get('dbname', '')}"
         self._conninfo = make_conninfo(**_DEFAULTS | given | {"client_encoding": "utf8"})
-        self._patience = patience
+        self._patience, self.connections = patience, 0
         self._opening = Lock()
         self._away = Event()
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
@@ -245,6 +245,7 @@ class PostgreSQL:
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
+        self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         connection.execute(
             "SELECT set_config('lock_timeout', %s, false),"

@@ -54,7 +54,7 @@ class SQLite:
         self.name = path
         self._readonly = readonly
         self._path = Path(path)
-        self._patience = patience
+        self._patience, self.connections = patience, 0
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
         self._journal_mode = "WAL" if sound else "TRUNCATE"
         self._ticket = Ticket(self._path, patience)
@@ -204,6 +204,7 @@ class SQLite:
         Raises `StorageUnavailable` if it cannot, and an error of the driver if the file cannot be used as a database.
         """
         self._require_same_files()
+        self.connections += 1
         if self._files is None:
             # Only the owner may read the file. An existing one is not opened here: closing it would release all locks
             # that this process has on it, and other processes' writes could be lost.

@@ -181,8 +181,8 @@ PROBLEMS = {
             "the database was restored. This request changed nothing."
         ),
         Message(
-            "Continue from the problem's next. Later events are no longer on record: ask the operator which orders and "
-            "cancellations you have to send again."
+            "Read on from the problem's next: it is a place from before the restore, so events that you have seen come "
+            "again. Ask the operator which orders and cancellations you have to send again."
         ),
     ),
     "length-required": Problem(

@@ -94,13 +94,11 @@ def test_a_page_names_its_journal_and_the_place_to_go_on_from(billing):
 @pytest.mark.parametrize("query", ["", "&types=cancellation.issued", "&limit=200"])
 def test_a_place_beyond_the_end_is_a_conflict_that_names_where_to_continue(billing, auditor, query):
     """After a restore, a reader who was ahead would miss every event until the journal is as long again."""
-    end = head(billing)
     position = auditor.get("/v1/events?limit=200").json["items"][-1]["position"]
     answer = billing.get(f"/v1/events?after={place(position + 10_000, b'abcd')}{query}")
     assert (answer.status_code, slug(answer), places(answer)) == (*REWOUND, ["/after"])
-    assert answer.json["next"] == end
-    rest = billing.get(f"/v1/events?after={answer.json['next']}{query}").json
-    assert (rest["items"], rest["next"]) == ([], end)
+    again = billing.get(f"/v1/events?after={answer.json['next']}{query}").json
+    assert again == billing.get(f"/v1/events?{query}").json, "nothing was accepted, so it begins again"
 
 
 def test_a_place_of_another_journal_is_a_conflict_that_begins_again(billing):

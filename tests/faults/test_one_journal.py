@@ -15,11 +15,12 @@ from sqlite_utils.utils import sqlite3
 import app as flask_app
 from refunds.config import load_settings
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, InvalidInput, StorageUnavailable
+from refunds.errors import AnotherJournal, ConfigurationError, InvalidInput, Message, StorageUnavailable
 from refunds.security.master_key import create_master_key
 from refunds.service import acceptance, publication
 from refunds.service.store import Opening, Store
 from refunds.storage.audit import Broken
+from refunds.storage.checkpoints import Checkpoint
 from refunds.web import create_app
 from tests import ENGINES, postgres
 from tests.api.conftest import Desk
@@ -134,7 +135,7 @@ def test_running_instances_refuse_an_older_state_until_it_is_accepted(records, d
                 desk.put("/v1/orders/more", json={"customer_ref": "K-1", "service_provided_at": None}).status_code
                 == 503
             )
-    with pytest.raises(ConfigurationError, match="is not the one of the last checkpoint"):
+    with pytest.raises(ConfigurationError, match="is not the one of the checkpoints"):
         records.store()
     lost = records.accept()
     assert "ends at position" in str(lost.how)
@@ -142,6 +143,9 @@ def test_running_instances_refuse_an_older_state_until_it_is_accepted(records, d
         assert asked(desk).status_code == 200
         assert asked(desk, f"/v1/events?after={place}").status_code == 409
         assert asked(desk, "/v1/orders/after-0").status_code == 404
+    answer = asked(desks[0], f"/v1/events?after={places[0]}").json
+    first = asked(desks[0], f"/v1/events?after={answer['next']}&limit=200").json["items"]
+    assert {event["order_id"] for event in first} <= {None}, "it goes on after the state that was restored"
     for number in range(12):
         desks[number % 2].register(f"again-{number}")
     for desk, place in zip(desks, places, strict=True):
@@ -373,3 +377,85 @@ def test_a_command_that_reads_does_not_upgrade_an_earlier_database(tmp_path, com
     result = found.test_cli_runner().invoke(args=["migrate"])
     assert (result.exit_code, "is up to date" in result.output) == (0, True), result.output
     assert found.test_cli_runner().invoke(args=list(command)).exit_code == 0
+
+
+def test_an_instance_that_did_not_notice_cannot_undo_the_refusal(records):
+    """Its checkpoint comes after that of the instance that noticed, and is of the state that was restored."""
+    records.keep("saturday")
+    with records.store() as noticed, records.store() as idle:
+        with idle.read(COMMAND_LINE) as uow:
+            assert uow.policies
+        with noticed.write(COMMAND_LINE) as uow:
+            publication.close(uow, "virtual-numbers", date(2027, 3, 2))
+        with noticed.read(COMMAND_LINE) as uow:
+            assert uow.policies
+        noticed.checkpoint()
+        idle.close()
+        records.put_back("saturday")
+        for _ in range(3):
+            with suppress(StorageUnavailable), noticed.read(COMMAND_LINE) as uow:
+                assert not uow.policies
+    with records.store(Opening.ACCEPT) as idle:
+        with idle.read(COMMAND_LINE) as uow:
+            head = uow.events.head()
+        idle.checkpoints.append(Checkpoint(head.position, head.hash, uow.now, head.journal_id))
+    with pytest.raises(ConfigurationError, match="before its checkpoint at 2"):
+        records.store()
+    records.accept()
+    assert records.verified().events == 2
+    with records.store() as store, store.write(COMMAND_LINE) as uow:
+        publication.close(uow, "virtual-numbers", date(2027, 3, 9))
+    assert records.verified().events == 3
+
+
+def test_an_instance_refuses_another_history_that_is_longer_than_what_it_has_seen(tmp_path):
+    records = Records(tmp_path, "postgresql")
+    records.keep("saturday")
+    with records.store() as running:
+        with running.write(COMMAND_LINE) as uow:
+            publication.close(uow, "virtual-numbers", date(2027, 3, 2))
+        with running.read(COMMAND_LINE) as uow:
+            assert uow.policies
+        records.put_back("saturday")
+        with records.store(Opening.ACCEPT) as other:
+            for day in (8, 9, 10):
+                with other.write(COMMAND_LINE) as uow:
+                    publication.close(uow, "virtual-numbers", date(2027, 3, day))
+        found = []
+        for _ in range(5):
+            try:
+                with running.read(COMMAND_LINE) as uow:
+                    assert uow.policies
+            except StorageUnavailable as error:
+                found.append(error)
+        assert isinstance(found[-1], AnotherJournal)
+        assert "is not that of the checkpoint" in str(found[-1])
+
+
+def test_a_ledger_directory_that_is_misspelt_is_refused_in_production(tmp_path, engine):
+    configured = production(tmp_path, engine)
+    create_master_key(configured.master_key_file)
+    opened(configured, Opening.INIT)
+    with pytest.raises(ConfigurationError, match="there is no checkpoint of its journal"):
+        opened(production(tmp_path, engine, ledger_dir=tmp_path / "leger"))
+    opened(configured)
+
+
+def test_an_init_that_was_killed_before_its_checkpoint_can_be_repeated(tmp_path, engine):
+    configured = production(tmp_path, engine)
+    create_master_key(configured.master_key_file)
+    opened(configured, Opening.INIT)
+    (tmp_path / "ledger/anchors.jsonl").write_text("")
+    with pytest.raises(ConfigurationError, match="there is no checkpoint of its journal"):
+        opened(configured)
+    opened(configured, Opening.INIT)
+    opened(configured)
+
+
+def test_a_store_whose_first_opening_failed_can_be_opened_again(tmp_path):
+    store = Store(settings(tmp_path, engine="sqlite"))
+    full = StorageUnavailable(Message("full"))
+    with mock.patch.object(publication, "first_policy", side_effect=full), pytest.raises(StorageUnavailable):
+        store.open()
+    with closing(store), store.read(COMMAND_LINE) as uow:
+        assert uow.policies
