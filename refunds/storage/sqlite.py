@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newes
 
 from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
-from refunds.storage.sqlite_errors import cannot_open, replaced, translated
+from refunds.storage.sqlite_errors import cannot_open, changed, replaced, translated
 from refunds.storage.ticket import Ticket
 
 _CHECKPOINT = 4000
@@ -79,6 +79,7 @@ class SQLite:
                 yield reader
             finally:
                 reader.rollback()
+                self._require_unchanged(reader)
                 self._readers.append(reader)
 
     @contextmanager
@@ -158,7 +159,10 @@ class SQLite:
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:
             with closing(self._connect_to_file() if self._readonly else self._connect()) as connection:
-                connection.execute("VACUUM INTO :file", {"file": str(file)})
+                try:
+                    connection.execute("VACUUM INTO :file", {"file": str(file)})
+                finally:
+                    self._require_unchanged(connection)
         except sqlite3.Error as error:
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
@@ -180,13 +184,17 @@ class SQLite:
 
         Raises `StorageUnavailable` if the file cannot be read, and an error of the driver if it is no database.
         """
-        try:
-            with self._path.open("rb") as file:
-                has_log = file.read(20)[18:] == _LOGGED
-        except OSError as error:
-            raise cannot_open(self.name, error) from error
-        # Without its log no process uses the file, and the driver would make the log's files to read it.
-        mode = "immutable=1" if has_log and not Path(f"{self._path}-wal").exists() else "mode=ro"
+        # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
+        # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
+        unlocked = None
+        if not Path(f"{self._path}-wal").exists():
+            try:
+                with self._path.open("rb") as file:
+                    if file.read(20)[18:] == _LOGGED:
+                        unlocked = self._without_log()
+            except OSError as error:
+                raise cannot_open(self.name, error) from error
+        mode = "immutable=1" if unlocked else "mode=ro"
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?{mode}",
             uri=True,
@@ -194,9 +202,23 @@ class SQLite:
             check_same_thread=False,
             timeout=self._patience,
         )
-        opened = _Connection(Database(connection, execute_plugins=False), self.name)
+        opened = _Connection(Database(connection, execute_plugins=False), self.name, unlocked)
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
+
+    def _require_unchanged(self, connection: "_Connection") -> None:
+        """Close the connection and raise `StorageUnavailable` if what it read without a lock was written to."""
+        if connection.unlocked and connection.unlocked != self._without_log():
+            connection.close()
+            raise changed(self.name)
+
+    def _without_log(self) -> "_Unlocked | None":
+        """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
+        if not Path(f"{self._path}-wal").exists():
+            with suppress(OSError):
+                found = self._path.stat()
+                return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return None
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
         """A new connection; creates the file if there is none.
@@ -273,10 +295,13 @@ def sync(path: Path) -> None:
 
 
 class _Connection:
-    """A connection, and the transaction that is under way on it."""
+    """A connection, and the transaction that is under way on it.
 
-    def __init__(self, database: Database, name: str) -> None:
-        self.database, self._name = database, name
+    `unlocked` is the file as it was opened, if it is read without a lock.
+    """
+
+    def __init__(self, database: Database, name: str, unlocked: "_Unlocked | None" = None) -> None:
+        self.database, self._name, self.unlocked = database, name, unlocked
         self.close = database.conn.close
         self._half_way: set[Any] = set()
         self._failed = False
@@ -344,6 +369,7 @@ def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
 
 _FileId = tuple[int, int] | None
 _Files = tuple[_FileId, ...]
+_Unlocked = tuple[int, int, int, int]
 
 
 def _file_id(path: str) -> _FileId:

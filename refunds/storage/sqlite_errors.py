@@ -57,6 +57,12 @@ def replaced(path: str) -> FileReplaced:
     )
 
 
+def changed(path: str) -> StorageUnavailable:
+    """The error that the file at a path was written to while it was read without a lock."""
+    shown = Message("The database cannot serve at the moment.")
+    return StorageUnavailable(shown, f"{path}: the service started while it was read: run the command again")
+
+
 def _damaged(path: str, error: sqlite3.Error) -> DamagedDatabase:
     return DamagedDatabase(
         Message("The file of the database is damaged."),
