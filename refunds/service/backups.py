@@ -98,7 +98,7 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
     live = Checkpoints(require_ledger(settings))
     why = acceptance.checked(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
     with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
-        path = Path(database.name)
+        path = database.path
         with _directory_beside(path) as work:
             copied = work / "records.db"
             _copy(file, path, copied)

@@ -53,14 +53,15 @@ class SQLite:
     ) -> None:
         self.name = path
         self._readonly = readonly
-        self._path = Path(path)
+        self.path = Path(os.path.realpath(path))
+        """The file itself: SQLite keeps the log beside it, not beside a symbolic link to it."""
         self._patience = patience
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
         self._journal_mode = "WAL" if sound else "TRUNCATE"
-        self._ticket = Ticket(self._path, patience)
+        self._ticket = Ticket(self.path, patience)
         self._writer: _Connection | None = None
         self._readers: list[_Connection] = []
-        self._names = [f"{path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
+        self._names = [f"{self.path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
         self._files: _Files | None = None
         """The file and its log as they were when they were opened; None while they are closed."""
         self._has_written = False
@@ -117,8 +118,8 @@ class SQLite:
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
         self._require_same_files()
-        if self._files is None and not (self._path.is_file() and self._path.stat().st_size):
-            found = "is empty" if self._path.is_file() else "is no file" if self._path.exists() else "does not exist"
+        if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
+            found = "is empty" if self.path.is_file() else "is no file" if self.path.exists() else "does not exist"
             raise ConfigurationError(
                 f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
                 "make a new installation with flask init"
@@ -173,7 +174,7 @@ class SQLite:
         None if the log may be moved.
         """
         with suppress(OSError, StorageUnavailable, sqlite3.Error):
-            if not self._has_written and Path(f"{self.name}-wal").stat().st_size:
+            if not self._has_written and Path(f"{self.path}-wal").stat().st_size:
                 keeper = self._connect_to_file()
                 keeper.execute("PRAGMA schema_version")  # opens the log
                 return keeper
@@ -187,16 +188,16 @@ class SQLite:
         # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
         # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
         unlocked = None
-        if not Path(f"{self._path}-wal").exists():
+        if not Path(f"{self.path}-wal").exists():
             try:
-                with self._path.open("rb") as file:
+                with self.path.open("rb") as file:
                     if file.read(20)[18:] == _LOGGED:
                         unlocked = self._without_log()
             except OSError as error:
                 raise cannot_open(self.name, error) from error
         mode = "immutable=1" if unlocked else "mode=ro"
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?{mode}",
+            f"{self.path.as_uri()}?{mode}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -214,9 +215,9 @@ class SQLite:
 
     def _without_log(self) -> "_Unlocked | None":
         """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
-        if not Path(f"{self._path}-wal").exists():
+        if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
-                found = self._path.stat()
+                found = self.path.stat()
                 return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
         return None
 
@@ -230,14 +231,14 @@ class SQLite:
             # Only the owner may read the file. An existing one is not opened here: closing it would release all locks
             # that this process has on it, and other processes' writes could be lost.
             try:
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             except FileExistsError:
                 pass
             except OSError as error:
                 raise cannot_open(self.name, error) from error
         file = self._present_files()[0]
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
+            f"{self.path.as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
             check_same_thread=False,

@@ -304,6 +304,17 @@ def test_the_log_of_what_is_replaced_is_kept_with_it(site, tmp_path):
     assert found == {site.database: 0, kept: 1}
 
 
+def test_a_restore_replaces_the_file_that_a_symbolic_link_names(site):
+    real = site.directory / "disk/real.db"
+    real.parent.mkdir()
+    site.database.rename(real)
+    site.database.symlink_to(real)
+    out = site.done("restore", site.file)
+    assert site.database.is_symlink()
+    assert site.orders() == {"A-1", "A-2"}
+    assert f"kept as {real}.replaced-" in out
+
+
 @pytest.mark.parametrize("how", ["gone", "damaged", "another"])
 def test_a_database_that_cannot_be_read_is_replaced(site, how):
     if how == "damaged":

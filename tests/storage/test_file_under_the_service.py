@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refunds.errors import DamagedDatabase, FileReplaced, StorageUnavailable
+from refunds.errors import ConfigurationError, DamagedDatabase, FileReplaced, StorageUnavailable
 from refunds.storage.sqlite import SQLite
 from tests.storage.engines import SQLITES, amounts, opener, spend, with_tables, write
 
@@ -317,3 +317,24 @@ def test_a_reader_leaves_every_byte_and_nothing_beside_the_file(stopped, tmp_pat
             assert set(tmp_path.iterdir()) == set(before)
     reader.close()
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+
+
+# A symbolic link.
+
+
+def test_a_link_is_the_file_that_it_names(tmp_path):
+    """SQLite keeps the log beside that file; so what is beside the link would be another database's."""
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real/refunds.db", tmp_path / "link.db"
+    link.symlink_to(real)
+    engine = with_tables(SQLite(str(link), sound=True))
+    write(engine, "UPDATE parents SET amount = amount + 1")
+    reader = SQLite(str(link), readonly=True)
+    assert amounts(reader) == (101, 1)  # it is in the log alone
+    assert reader.name == str(link)
+    with pytest.raises(ConfigurationError, match="is in use"), SQLite(str(real)).unused():
+        pass
+    Path(f"{real}-wal").unlink()
+    refused(engine, "read")
+    engine.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link.db"}
