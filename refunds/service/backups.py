@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, Message, RefundsError, StorageUnavailable
+from refunds.errors import ConfigurationError, DamagedDatabase, Message, RefundsError, StorageUnavailable
 from refunds.service import acceptance
 from refunds.service.store import Opening, Store, require_ledger
 from refunds.storage import Engine, Transaction, events, keys, open_engine
@@ -109,6 +109,11 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
                 at_end = _checkpoint_end(database, live)
                 copy.checkpoints.append(*live)
                 lost = acceptance.accept(copy, why, Message("an older state was restored"))
+            database.close()
+            # A log of another database is left as it is.
+            if at_end or path.with_name(f"{path.name}-journal").exists():
+                with suppress(DamagedDatabase):
+                    database.settle()
             kept = _put_in_place(copied, path)
             *before, accepted = copy.checkpoints
             live.append(accepted)

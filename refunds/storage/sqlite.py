@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newes
 
 from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
-from refunds.storage.sqlite_errors import cannot_open, changed, replaced, translated
+from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
 from refunds.storage.ticket import Ticket
 
 _CHECKPOINT = 4000
@@ -152,6 +152,20 @@ class SQLite:
         """
         return self._ticket.unused()
 
+    def settle(self) -> None:
+        """Bring into the file what a process that was killed has left beside it, so that the file alone is all.
+
+        Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
+        """
+        with (
+            translated(self.name),
+            closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=self._patience)) as connection,
+        ):
+            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
+            is_read, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_read:
+                raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
+
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
 
@@ -211,7 +225,7 @@ class SQLite:
         """Close the connection and raise `StorageUnavailable` if what it read without a lock was written to."""
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
-            raise changed(self.name)
+            raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> "_Unlocked | None":
         """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
