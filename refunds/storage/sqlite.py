@@ -169,7 +169,8 @@ class SQLite:
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
 
-        Raises `OSError`, naming the file, if the database cannot be read or the file cannot be written.
+        Raises `OSError`, naming the file, if the database cannot be copied, and `StorageUnavailable` if it is not there
+        or was written to while it was read without a lock.
         """
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:

@@ -232,6 +232,41 @@ def test_a_large_copy_that_fails_leaves_no_journal_of_its_own(site, monkeypatch)
     assert not list(site.file.parent.glob("tues*"))
 
 
+@pytest.mark.parametrize("call", ["append", "replace"])
+def test_a_backup_whose_checkpoints_or_name_cannot_be_written_leaves_nothing(site, monkeypatch, call):
+    owner = {"append": Checkpoints, "replace": Path}[call]
+    works = getattr(owner, call)
+
+    def fails(one, *given):
+        works(one, *given)
+        if call == "append" or one.name == "tuesday.db.anchors.jsonl.part":
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, call, fails)
+        assert site.refused("backup", site.file.with_name("tuesday.db"))[1] == 1
+    assert not list(site.file.parent.glob("tues*"))
+
+
+def test_a_backup_never_makes_the_database_that_it_copies(site, monkeypatch):
+    copy_to = SQLite.copy_to
+
+    def gone(engine, file):
+        site.database.rename(site.directory / "moved.db")
+        copy_to(engine, file)
+
+    monkeypatch.setattr(SQLite, "copy_to", gone)
+    assert site.flask("backup", site.file.with_name("tuesday.db"))[2] != 0
+    assert not site.database.exists()
+    assert not list(site.file.parent.glob("tues*"))
+
+
+def test_a_backup_opens_the_database_only_to_read(site, monkeypatch):
+    """So it can be made of a disk that is only read."""
+    monkeypatch.setattr(SQLite, "_connect", lambda *_, **__: pytest.fail("it was opened to be written"))
+    site.done("backup", site.file.with_name("tuesday.db"))
+
+
 # The restore.
 
 

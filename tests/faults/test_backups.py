@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.service.backups import beside as checkpoints_beside
 from refunds.storage.sqlite import sqlite3
 from tests import scaled
 from tests.cli.test_backups import Site, beside
@@ -141,10 +142,11 @@ def test_a_backup_that_is_killed_leaves_nothing_under_its_name(prepared, tmp_pat
     site, file = copied(prepared, tmp_path / "site"), tmp_path / "tuesday.db"
     steps = 0
     for steps in deaths(site, "backup", file):
+        assert file.exists() or not beside(file).exists()
         if file.exists():  # only its name was still to be brought to disk
             assert steps > 8
             shutil.move(file, tmp_path / "whole.db")
-            shutil.move(beside(file), beside(tmp_path / "whole.db"))
+            shutil.move(checkpoints_beside(file).file, beside(tmp_path / "whole.db"))
     assert steps > 8
     assert {path.name for path in tmp_path.glob("tuesday*")} == {"tuesday.db", "tuesday.db.anchors.jsonl"}
     for whole in (file, tmp_path / "whole.db"):
