@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, Message, RefundsError, StorageUnavailable
+from refunds.errors import ConfigurationError, DamagedDatabase, Message, RefundsError, StorageUnavailable
 from refunds.service import acceptance
 from refunds.service.store import Opening, Store, require_ledger
 from refunds.storage import Engine, Transaction, events, keys, open_engine
@@ -57,8 +57,14 @@ class Restored(NamedTuple):
 
 
 def beside(file: Path) -> Checkpoints:
-    """The checkpoints of a backup, in a file beside it."""
-    return Checkpoints(file.parent, f"{file.name}.anchors.jsonl")
+    """The checkpoints of a backup, in a file beside it, which may lack its final name if the backup was killed."""
+    final, unfinished = _beside(file)
+    return unfinished if unfinished.file.exists() and not final.file.exists() else final
+
+
+def _beside(file: Path) -> tuple[Checkpoints, Checkpoints]:
+    name = f"{file.name}.anchors.jsonl"
+    return Checkpoints(file.parent, name), Checkpoints(file.parent, f"{name}.part")
 
 
 def back_up(store: Store, file: Path) -> Backup:
@@ -71,19 +77,30 @@ def back_up(store: Store, file: Path) -> Backup:
     database = _sqlite(engine)
     written = list(store.checkpoints)  # before the journal is read: it only grows
     with _part_of(file) as part:
-        SQLite(database.name).copy_to(part)
+        database.copy_to(part)
         with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:
             uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of)
             report = _verified(uow, written, f"no backup was made, because {store.name} is not sound")
             head = events.head(tx)
             at = _at(tx, head)
-        unfinished = Checkpoints(file.parent, f"{beside(file).file.name}.part")
-        unfinished.file.unlink(missing_ok=True)
-        unfinished.append(*written, Checkpoint(head.position, head.hash, uow.now, head.journal_id))
-        unfinished.file.replace(beside(file).file)
-        part.replace(file)
-        sync(file.parent)
+        _name(part, file, [*written, Checkpoint(head.position, head.hash, uow.now, head.journal_id)])
     return Backup(report, at, beside(file).file)
+
+
+def _name(part: Path, file: Path, checkpoints: list[Checkpoint]) -> None:
+    """Give a backup its name, once its checkpoints are on disk; both are deleted if that fails."""
+    final, unfinished = _beside(file)
+    try:
+        for left in (final, unfinished):
+            left.file.unlink(missing_ok=True)
+        unfinished.append(*checkpoints)
+        part.replace(file)
+        unfinished.file.replace(final.file)
+        sync(file.parent)
+    except BaseException:
+        for made in (file, final.file, unfinished.file):
+            made.unlink(missing_ok=True)
+        raise
 
 
 def restore(settings: Settings, file: Path, reason: str) -> Restored:
@@ -98,7 +115,7 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
     live = Checkpoints(require_ledger(settings))
     why = acceptance.checked(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
     with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
-        path = Path(database.name)
+        path = database.path
         with _directory_beside(path) as work:
             copied = work / "records.db"
             _copy(file, path, copied)
@@ -109,6 +126,11 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
                 at_end = _checkpoint_end(database, live)
                 copy.checkpoints.append(*live)
                 lost = acceptance.accept(copy, why, Message("an older state was restored"))
+            database.close()
+            # A log of another database is left as it is.
+            if at_end or path.with_name(f"{path.name}-journal").exists():
+                with suppress(DamagedDatabase):
+                    database.settle()
             kept = _put_in_place(copied, path)
             *before, accepted = copy.checkpoints
             live.append(accepted)

@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newes
 
 from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
-from refunds.storage.sqlite_errors import cannot_open, replaced, translated
+from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
 from refunds.storage.ticket import Ticket
 
 _CHECKPOINT = 4000
@@ -53,14 +53,15 @@ class SQLite:
     ) -> None:
         self.name = path
         self._readonly = readonly
-        self._path = Path(path)
+        self.path = Path(os.path.realpath(path))
+        """The file itself: SQLite keeps the log beside it, not beside a symbolic link to it."""
         self._patience, self.connections = patience, 0
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
         self._journal_mode = "WAL" if sound else "TRUNCATE"
-        self._ticket = Ticket(self._path, patience)
+        self._ticket = Ticket(self.path, patience)
         self._writer: _Connection | None = None
         self._readers: list[_Connection] = []
-        self._names = [f"{path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
+        self._names = [f"{self.path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
         self._files: _Files | None = None
         """The file and its log as they were when they were opened; None while they are closed."""
         self._has_written = False
@@ -79,6 +80,7 @@ class SQLite:
                 yield reader
             finally:
                 reader.rollback()
+                self._require_unchanged(reader)
                 self._readers.append(reader)
 
     @contextmanager
@@ -116,8 +118,8 @@ class SQLite:
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
         self._require_same_files()
-        if self._files is None and not (self._path.is_file() and self._path.stat().st_size):
-            found = "is empty" if self._path.is_file() else "is no file" if self._path.exists() else "does not exist"
+        if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
+            found = "is empty" if self.path.is_file() else "is no file" if self.path.exists() else "does not exist"
             raise ConfigurationError(
                 f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
                 "make a new installation with flask init"
@@ -150,15 +152,33 @@ class SQLite:
         """
         return self._ticket.unused()
 
+    def settle(self) -> None:
+        """Bring into the file what a process that was killed has left beside it, so that the file alone is all.
+
+        Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
+        """
+        with (
+            translated(self.name),
+            closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=self._patience)) as connection,
+        ):
+            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
+            is_read, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_read:
+                raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
+
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
 
-        Raises `OSError`, naming the file, if the database cannot be read or the file cannot be written.
+        Raises `OSError`, naming the file, if the database cannot be copied, and `StorageUnavailable` if it is not there
+        or was written to while it was read without a lock.
         """
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:
             with closing(self._connect_to_file() if self._readonly else self._connect()) as connection:
-                connection.execute("VACUUM INTO :file", {"file": str(file)})
+                try:
+                    connection.execute("VACUUM INTO :file", {"file": str(file)})
+                finally:
+                    self._require_unchanged(connection)
         except sqlite3.Error as error:
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
@@ -169,7 +189,7 @@ class SQLite:
         None if the log may be moved.
         """
         with suppress(OSError, StorageUnavailable, sqlite3.Error):
-            if not self._has_written and Path(f"{self.name}-wal").stat().st_size:
+            if not self._has_written and Path(f"{self.path}-wal").stat().st_size:
                 keeper = self._connect_to_file()
                 keeper.execute("PRAGMA schema_version")  # opens the log
                 return keeper
@@ -180,23 +200,41 @@ class SQLite:
 
         Raises `StorageUnavailable` if the file cannot be read, and an error of the driver if it is no database.
         """
-        try:
-            with self._path.open("rb") as file:
-                has_log = file.read(20)[18:] == _LOGGED
-        except OSError as error:
-            raise cannot_open(self.name, error) from error
-        # Without its log no process uses the file, and the driver would make the log's files to read it.
-        mode = "immutable=1" if has_log and not Path(f"{self._path}-wal").exists() else "mode=ro"
+        # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
+        # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
+        unlocked = None
+        if not Path(f"{self.path}-wal").exists():
+            try:
+                with self.path.open("rb") as file:
+                    if file.read(20)[18:] == _LOGGED:
+                        unlocked = self._without_log()
+            except OSError as error:
+                raise cannot_open(self.name, error) from error
+        mode = "immutable=1" if unlocked else "mode=ro"
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?{mode}",
+            f"{self.path.as_uri()}?{mode}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
             timeout=self._patience,
         )
-        opened = _Connection(Database(connection, execute_plugins=False), self.name)
+        opened = _Connection(Database(connection, execute_plugins=False), self.name, unlocked)
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
+
+    def _require_unchanged(self, connection: "_Connection") -> None:
+        """Close the connection and raise `StorageUnavailable` if what it read without a lock was written to."""
+        if connection.unlocked and connection.unlocked != self._without_log():
+            connection.close()
+            raise cannot_serve(self.name, "the service started while it was read: run the command again")
+
+    def _without_log(self) -> "_Unlocked | None":
+        """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
+        if not Path(f"{self.path}-wal").exists():
+            with suppress(OSError):
+                found = self.path.stat()
+                return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return None
 
     def _connect(self, *, readonly: bool = False) -> "_Connection":
         """A new connection; creates the file if there is none.
@@ -209,14 +247,14 @@ class SQLite:
             # Only the owner may read the file. An existing one is not opened here: closing it would release all locks
             # that this process has on it, and other processes' writes could be lost.
             try:
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             except FileExistsError:
                 pass
             except OSError as error:
                 raise cannot_open(self.name, error) from error
         file = self._present_files()[0]
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
+            f"{self.path.as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -274,10 +312,13 @@ def sync(path: Path) -> None:
 
 
 class _Connection:
-    """A connection, and the transaction that is under way on it."""
+    """A connection, and the transaction that is under way on it.
 
-    def __init__(self, database: Database, name: str) -> None:
-        self.database, self._name = database, name
+    `unlocked` is the file as it was opened, if it is read without a lock.
+    """
+
+    def __init__(self, database: Database, name: str, unlocked: "_Unlocked | None" = None) -> None:
+        self.database, self._name, self.unlocked = database, name, unlocked
         self.close = database.conn.close
         self._half_way: set[Any] = set()
         self._failed = False
@@ -345,6 +386,7 @@ def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
 
 _FileId = tuple[int, int] | None
 _Files = tuple[_FileId, ...]
+_Unlocked = tuple[int, int, int, int]
 
 
 def _file_id(path: str) -> _FileId:

@@ -36,7 +36,7 @@ def translated(path: str) -> Iterator[None]:
         if name.startswith(_DAMAGED):
             raise _damaged(path, error) from error
         if name.startswith(tuple(_OUT_OF_ORDER)):
-            raise StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {error}") from error
+            raise cannot_serve(path, str(error)) from error
         if name == "SQLITE_ERROR":
             raise Unreadable(str(error)) from error
         raise
@@ -55,6 +55,11 @@ def replaced(path: str) -> FileReplaced:
         f"The database file {path}, or its -wal or -shm, was removed or replaced while the service ran. Nothing more "
         "is written. Bring the right file back, or restore its backup with flask restore, and start again.",
     )
+
+
+def cannot_serve(path: str, why: str) -> StorageUnavailable:
+    """The error that the database at a path cannot be used now, which the operator is told."""
+    return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 
 def _damaged(path: str, error: sqlite3.Error) -> DamagedDatabase:

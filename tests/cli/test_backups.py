@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -231,6 +232,41 @@ def test_a_large_copy_that_fails_leaves_no_journal_of_its_own(site, monkeypatch)
     assert not list(site.file.parent.glob("tues*"))
 
 
+@pytest.mark.parametrize("call", ["append", "replace"])
+def test_a_backup_whose_checkpoints_or_name_cannot_be_written_leaves_nothing(site, monkeypatch, call):
+    owner = {"append": Checkpoints, "replace": Path}[call]
+    works = getattr(owner, call)
+
+    def fails(one, *given):
+        works(one, *given)
+        if call == "append" or one.name == "tuesday.db.anchors.jsonl.part":
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, call, fails)
+        assert site.refused("backup", site.file.with_name("tuesday.db"))[1] == 1
+    assert not list(site.file.parent.glob("tues*"))
+
+
+def test_a_backup_never_makes_the_database_that_it_copies(site, monkeypatch):
+    copy_to = SQLite.copy_to
+
+    def gone(engine, file):
+        site.database.rename(site.directory / "moved.db")
+        copy_to(engine, file)
+
+    monkeypatch.setattr(SQLite, "copy_to", gone)
+    assert site.flask("backup", site.file.with_name("tuesday.db"))[2] != 0
+    assert not site.database.exists()
+    assert not list(site.file.parent.glob("tues*"))
+
+
+def test_a_backup_opens_the_database_only_to_read(site, monkeypatch):
+    """So it can be made of a disk that is only read."""
+    monkeypatch.setattr(SQLite, "_connect", lambda *_, **__: pytest.fail("it was opened to be written"))
+    site.done("backup", site.file.with_name("tuesday.db"))
+
+
 # The restore.
 
 
@@ -302,6 +338,65 @@ def test_the_log_of_what_is_replaced_is_kept_with_it(site, tmp_path):
         with closing(sqlite3.connect(file)) as raw:
             found[file] = raw.execute(query).fetchone()[0]
     assert found == {site.database: 0, kept: 1}
+
+
+def interrupted(site, monkeypatch):
+    """Restore, and end just before the copy gets the name of the database."""
+    replace = Path.replace
+
+    def stop(path, to):
+        if path.name == "records.db":
+            raise OSError(0, "stopped here", str(path))
+        return replace(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        assert site.flask("restore", site.file)[1].endswith("stopped here\n")
+
+
+def test_a_restore_that_ends_half_way_leaves_no_half_of_a_write(site, tmp_path, monkeypatch):
+    """What undoes the write is in the journal beside the file, with a SQLite that uses one."""
+    aside, names = tmp_path / "aside", ("refunds.db", "refunds.db-journal")
+    aside.mkdir()
+    with closing(sqlite3.connect(site.database, isolation_level=None)) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE")
+        raw.execute("PRAGMA cache_size = 1")
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("UPDATE events SET data = data || ' '")
+        raw.execute("UPDATE cancellations SET order_id = 'A-1', state = 'revoked'")
+        for name in names:  # as it is if the service is killed
+            shutil.copyfile(site.directory / name, aside / name)
+        raw.execute("ROLLBACK")
+    for name in names:
+        shutil.copyfile(aside / name, site.directory / name)
+    interrupted(site, monkeypatch)
+    assert site.orders() == {"A-1", "A-2", "A-3", "A-4"}
+    with closing(sqlite3.connect(site.database)) as raw:
+        assert raw.execute("SELECT count(*) FROM events WHERE data LIKE '% '").fetchone() == (0,)
+
+
+def test_a_database_whose_log_is_being_read_is_not_replaced(site, monkeypatch):
+    monkeypatch.setattr(SQLite.__init__, "__kwdefaults__", SQLite.__init__.__kwdefaults__ | {"patience": 0.1})
+    with closing(sqlite3.connect(site.database, isolation_level=None)) as raw:
+        raw.execute("UPDATE users SET epoch = epoch")
+        raw.execute("CREATE TABLE only_in_the_log (n)")
+        raw.execute("BEGIN")
+        raw.execute("SELECT * FROM users").fetchall()
+        err, code = site.flask("restore", site.file)[1:]
+        assert (err, code) == (f"{site.database}: it is being read: wait for that command, or stop it\n", 1)
+        assert raw.execute("SELECT count(*) FROM cancellations").fetchone() == (4,)
+    assert site.orders() == {"A-1", "A-2", "A-3", "A-4"}
+
+
+def test_a_restore_replaces_the_file_that_a_symbolic_link_names(site):
+    real = site.directory / "disk/real.db"
+    real.parent.mkdir()
+    site.database.rename(real)
+    site.database.symlink_to(real)
+    out = site.done("restore", site.file)
+    assert site.database.is_symlink()
+    assert site.orders() == {"A-1", "A-2"}
+    assert f"kept as {real}.replaced-" in out
 
 
 @pytest.mark.parametrize("how", ["gone", "damaged", "another"])

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.service.backups import beside as checkpoints_beside
 from refunds.storage.sqlite import sqlite3
 from tests import scaled
 from tests.cli.test_backups import Site, beside
@@ -140,10 +142,11 @@ def test_a_backup_that_is_killed_leaves_nothing_under_its_name(prepared, tmp_pat
     site, file = copied(prepared, tmp_path / "site"), tmp_path / "tuesday.db"
     steps = 0
     for steps in deaths(site, "backup", file):
+        assert file.exists() or not beside(file).exists()
         if file.exists():  # only its name was still to be brought to disk
             assert steps > 8
             shutil.move(file, tmp_path / "whole.db")
-            shutil.move(beside(file), beside(tmp_path / "whole.db"))
+            shutil.move(checkpoints_beside(file).file, beside(tmp_path / "whole.db"))
     assert steps > 8
     assert {path.name for path in tmp_path.glob("tuesday*")} == {"tuesday.db", "tuesday.db.anchors.jsonl"}
     for whole in (file, tmp_path / "whole.db"):
@@ -152,12 +155,31 @@ def test_a_backup_that_is_killed_leaves_nothing_under_its_name(prepared, tmp_pat
     record_property("measured", f"a backup killed at each of {steps} steps")
 
 
-def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(prepared, tmp_path, record_property):
-    site = copied(prepared, tmp_path / "first")
+@pytest.fixture(scope="module")
+def crashed(prepared, tmp_path_factory):
+    """A copy of that installation whose last cancellation is only in the log, because the service was killed."""
+    site = copied(prepared, tmp_path_factory.mktemp("crashed") / "site")
+    names, aside = ("refunds.db", "refunds.db-wal"), tmp_path_factory.mktemp("aside")
+    with site.store.read(COMMAND_LINE):  # the log stays while it is read
+        body, key = cancellation_of("A-5"), {"Idempotency-Key": "key-of-A-5"}
+        assert client_of(site.app).post("/v1/cancellations", json=body, headers=key).status_code == 201
+        for name in names:
+            shutil.copyfile(site.directory / name, aside / name)
+    site.store.close()
+    for name in names:
+        shutil.copyfile(aside / name, site.directory / name)
+    with closing(sqlite3.connect(f"{site.database.as_uri()}?immutable=1", uri=True)) as raw:
+        assert raw.execute("SELECT count(*) FROM cancellations").fetchone()[0] < 5
+    return site
+
+
+@pytest.mark.parametrize("left", ["prepared", "crashed"])
+def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(left, request, tmp_path, record_property):
+    origin = request.getfixturevalue(left)
+    old = {"A-1", "A-2", "A-3", "A-4"} | ({"A-5"} if left == "crashed" else set())
+    site = copied(origin, tmp_path / "first")
     steps = 0
     for steps in deaths(site, "restore", site.file):
-        assert site.orders() in ({"A-1", "A-2", "A-3", "A-4"}, {"A-1", "A-2"})
-        assert not site.database.with_name("refunds.db-journal").exists()
         if steps % scaled(4, 1) == 0:
             went_on = copied_as_is(site, tmp_path / f"after-{steps}")
             out = went_on.done("restore", went_on.file)
@@ -165,9 +187,14 @@ def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(prepared
             assert "Lost" in out
             assert went_on.done("audit", "verify").startswith("Sound")
             assert not went_on.database.with_name("refunds.db.restoring").exists()
+        assert site.orders() in (old, {"A-1", "A-2"})
+        assert not site.database.with_name("refunds.db-journal").exists()
         shutil.rmtree(site.directory)
-        site = copied(prepared, site.directory)
+        site = copied(origin, site.directory)
     assert site.orders() == {"A-1", "A-2"}
+    (kept,) = site.directory.glob("refunds.db.replaced-*Z")
+    with closing(sqlite3.connect(kept)) as raw:
+        assert {order for (order,) in raw.execute("SELECT order_id FROM cancellations")} == old
     record_property("measured", f"a restore killed at each of {steps} steps")
 
 

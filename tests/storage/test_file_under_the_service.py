@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refunds.errors import DamagedDatabase, FileReplaced, StorageUnavailable
+from refunds.errors import ConfigurationError, DamagedDatabase, FileReplaced, StorageUnavailable
 from refunds.storage.sqlite import SQLite
 from tests.storage.engines import SQLITES, amounts, opener, spend, with_tables, write
 
@@ -246,3 +246,95 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_the_way_back(make, damag
     assert damaged.value.exit_code == 23
     engine.close()
     assert path.read_bytes() == before
+
+
+# A file that is read without a lock, because nobody used it.
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """The path of a database with many pages that no process uses."""
+    engine = with_tables(SQLite(str(tmp_path / "refunds.db"), sound=True))
+    with engine.write() as tx:
+        for number in range(2000):
+            tx.run("INSERT INTO parents VALUES (:id, 1, :seal)", id=f"r-{number:04}", seal=bytes(400))
+    engine.close()
+    return engine.name
+
+
+def serve(path, *, stop=True):
+    """Start a service, write much, and stop it."""
+    engine = SQLite(path, sound=True)
+    with engine.write() as tx:
+        tx.run("DELETE FROM parents WHERE id LIKE 'r-%0'")
+        tx.run("UPDATE parents SET seal = zeroblob(900), amount = amount + 1")
+    if stop:
+        engine.close()
+    return engine
+
+
+@pytest.mark.parametrize("stop", [True, False], ids=["stopped again", "running"])
+def test_a_service_that_starts_while_the_file_is_read_is_not_taken_for_damage(stopped, stop):
+    reader = SQLite(stopped, readonly=True)
+    services = []
+
+    def read():
+        with reader.read() as tx:
+            assert next(tx.each("SELECT * FROM parents ORDER BY id"))
+            services.append(serve(stopped, stop=stop))
+            tx.all("SELECT * FROM parents ORDER BY id")
+
+    with pytest.raises(StorageUnavailable, match="run the command again") as refusal:
+        read()
+    assert type(refusal.value) is StorageUnavailable
+    with reader.read() as tx:
+        assert tx.one("SELECT amount FROM parents WHERE id = 'a'") == {"amount": 101}
+    services[0].close()
+    reader.close()
+
+
+def test_a_copy_during_which_the_service_starts_is_not_taken_for_whole(stopped, tmp_path, monkeypatch):
+    reader = SQLite(stopped, readonly=True)
+    connect = reader._connect_to_file
+
+    def connect_and_serve():
+        connection = connect()
+        connection.execute("SELECT * FROM parents").fetchone()
+        serve(stopped)
+        return connection
+
+    monkeypatch.setattr(reader, "_connect_to_file", connect_and_serve)
+    with pytest.raises(StorageUnavailable, match="run the command again"):
+        reader.copy_to(tmp_path / "copy.db")
+
+
+def test_a_reader_leaves_every_byte_and_nothing_beside_the_file(stopped, tmp_path):
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    reader = SQLite(stopped, readonly=True)
+    for _ in range(2):
+        with reader.read() as tx:
+            assert len(tx.all("SELECT * FROM parents")) == 2002
+            assert set(tmp_path.iterdir()) == set(before)
+    reader.close()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+
+
+# A symbolic link.
+
+
+def test_a_link_is_the_file_that_it_names(tmp_path):
+    """SQLite keeps the log beside that file; so what is beside the link would be another database's."""
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real/refunds.db", tmp_path / "link.db"
+    link.symlink_to(real)
+    engine = with_tables(SQLite(str(link), sound=True))
+    write(engine, "UPDATE parents SET amount = amount + 1")
+    reader = SQLite(str(link), readonly=True)
+    assert amounts(reader) == (101, 1)  # it is in the log alone
+    assert reader.name == str(link)
+    with pytest.raises(ConfigurationError, match="is in use"), SQLite(str(real)).unused():
+        pass
+    Path(f"{real}-wal").unlink()
+    refused(engine, "read")
+    engine.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link.db"}
