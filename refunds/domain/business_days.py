@@ -281,7 +281,7 @@ class BusinessCalendar:
 
     def is_provisional(self, window: Window) -> bool:
         """Whether decrees that the data does not have (yet) may still change the days of a window."""
-        return self.region.decreed_until is not None and window.last_day.year > self.region.decreed_until
+        return self.region.provisional_from is not None and window.last_day >= self.region.provisional_from
 
     @property
     def closures(self) -> list[date]:

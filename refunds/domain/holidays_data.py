@@ -106,8 +106,12 @@ def provisional_from(region: str) -> date | None:
 
     None if the region's country has no such decrees (any more). Raises `UnknownRegion` if there is no such region.
     """
-    until = decreed_until(place(region).country)
-    return None if until is None else date(until + 1, 1, 1)
+    country = place(region).country
+    until = decreed_until(country)
+    if until is None:
+        return None
+    december = DECREES[country].december
+    return date(until + 1, 1, 1) if december is None else date(until, 12, december)
 
 
 def covered_years(region: str) -> range:
@@ -186,9 +190,9 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool, rul
     if with_weekends:
         for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
             marks[i] |= DayFlag.WEEKEND * is_weekend
-    until = None if rules == FIRST_DAY_RULES else decreed_until(country)
+    since = None if rules == FIRST_DAY_RULES else provisional_from(country)
     region = Place(country, subdivision).region
-    return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, until)
+    return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, since)
 
 
 @cached(LRUCache(maxsize=64), condition=Condition())

@@ -114,8 +114,10 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     """
     if order_region is not None:
         require_region(order_region, "/region")
-    require_region(version.terms.region, "/terms/region")
-    return calendar_in(version, _named(version, order_region))
+    if "region" in version.overridden:
+        require_region(version.terms.region, "/terms/region")
+    # The data may have lost the region of a version since it was published; that stands all the same.
+    return calendar_in(version, still_known(_named(version, order_region)))
 
 
 def _named(version: PolicyVersion, order_region: str | None) -> str:

@@ -11,10 +11,12 @@ class Decrees(NamedTuple):
     """Yearly decrees on working weekends and moved or additional holidays.
 
     `source` is the law that provides for them; `ended` the last year for which there is one, None if they go on.
+    `december`: the first day of the December before a year that its decree may touch.
     """
 
     source: str
     ended: int | None = None
+    december: int | None = None
 
 
 DECREES = {
@@ -23,13 +25,14 @@ DECREES = {
     "AZ": Decrees("Labour Code, Article 105 (e-qanun.az)"),
     "BG": Decrees("Labour Code, Article 154(2) (lex.bg)", 2016),
     "BY": Decrees("Labour Code, Article 150 (pravo.by)"),
-    "CN": Decrees("General Office of the State Council, notice on the holidays of the year (gov.cn)"),
+    "CN": Decrees("General Office of the State Council, notice on the holidays of the year (gov.cn)", december=29),
     "HU": Decrees("Act I of 2012 (Labour Code), section 102(5) (njt.hu)"),
     "KG": Decrees("Labour Code, on the transfer of days off (cbd.minjust.gov.kg)"),
     "KZ": Decrees("Labour Code, Article 85 (adilet.zan.kz)"),
     "LV": Decrees("Labour Law, section 133(4) (likumi.lv)"),
     "MM": Decrees("notification on the public holidays of the year (mofa.gov.mm)"),
     "RU": Decrees("Labour Code, Article 112 (pravo.gov.ru)"),
+    "TH": Decrees("resolutions of the Council of Ministers on the holidays of the year (ratchakitcha.soc.go.th)"),
     "TW": Decrees("calendar of working days of government agencies (dgpa.gov.tw)"),
     "UA": Decrees("Labour Code, Article 67; suspended by Law 2136-IX, Article 6 (zakon.rada.gov.ua)", 2022),
     "UZ": Decrees("decree of the President on additional days off of the year (lex.uz)"),

@@ -32,8 +32,8 @@ class DayFlag(IntEnum):
 class RegionDays:
     """All covered dates of one region: `marks[i]` has the `DayFlag` bits of the date with the ordinal `first + i`.
 
-    In the years `differ` the subdivisions of the region do not all have the same public holidays. `decreed_until` is
-    the last year whose decrees on working weekends and moved holidays the data has; None if the country has none.
+    In the years `differ` the subdivisions of the region do not all have the same public holidays. From the date
+    `provisional_from` on, decrees that the data does not have may move them; None if there are no decrees.
     """
 
     region: str
@@ -41,7 +41,7 @@ class RegionDays:
     marks: bytes
     data_version: str
     differ: frozenset[int] = frozenset()
-    decreed_until: int | None = None
+    provisional_from: date | None = None
 
     @property
     def last(self) -> int:

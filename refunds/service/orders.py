@@ -301,14 +301,15 @@ def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None 
     return decided(uow, order, facts) if told is None else _judged(uow, order, facts, told)
 
 
-def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None) -> Decision:
+def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None) -> Decision:
     """The decision on a request made now or, if later, when the service is provided.
 
+    The order may keep the region that it had before, even if the data does not know it any more.
     Refuses facts that can never be judged, while the caller can still fix them: raises `InvalidInput` if the policy is
     unknown or the order over a minute in the future, `UnknownRegion`, and what `decided` raises.
     """
     checks.named_policy(uow.policies, order.policy)
-    if order.region is not None:
+    if order.region not in (None, region_before):
         require_region(order.region, "/region")
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
         detail = Message("must not be more than a minute in the future")
@@ -367,7 +368,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     )
     dated = order.service_provided_at or after.service_provided_at
     promise = uow.promises.follow(order.order_id) if dated else None
-    promises.keep(uow, after, _judgeable(uow, after, promise), PromiseCause.CORRECTED)
+    promises.keep(uow, after, _judgeable(uow, after, promise, order.region), PromiseCause.CORRECTED)
     return after
 
 

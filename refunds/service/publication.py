@@ -157,8 +157,9 @@ def _registered(
 
     Raises what `publish` raises.
     """
-    require_region(draft.terms.region, "/terms/region")
     taken = _taken(uow, draft)
+    if taken is None:
+        require_region(draft.terms.region, "/terms/region")
     version = check(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
     follows = _followed(uow, version)
     differing = differences(follows.terms if follows else None, version.terms)

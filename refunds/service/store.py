@@ -259,9 +259,10 @@ class Store:
                 raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
             head, written = events.head(tx), list(self.checkpoints)
             # Without a checkpoint of its beginning, which was interrupted then, it has no records yet.
+            is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
-            if not keys.any_stored(tx) or (begins and (to is Opening.INIT or not self._settings.production)):
-                self._require_beginning(path, written, database, to)
+            if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
+                self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
             elif to is Opening.USE and (differs := self._difference(tx, head, written)):
@@ -286,7 +287,9 @@ class Store:
         """How the journal differs from the checkpoints that were written; in development there may be none."""
         return lineage.difference(tx, head, written) if written or self._settings.production else None
 
-    def _require_beginning(self, path: Path, written: list[Checkpoint], database: str, to: Opening) -> None:
+    def _require_beginning(
+        self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
+    ) -> None:
         """Raise `ConfigurationError` if no journal is to begin here; in development make a missing master key."""
         if self._settings.production:
             if to is not Opening.INIT:
@@ -299,7 +302,7 @@ class Store:
                     f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} is of another journal, with a checkpoint of "
                     f"{format_instant(written[-1].at)}: name a directory of its own, or the database of that journal"
                 )
-        elif not path.exists():
+        elif is_new and not path.exists():
             try:
                 create_master_key(path)
             except OSError as error:

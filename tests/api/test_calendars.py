@@ -23,7 +23,7 @@ def test_every_region_with_a_calendar_is_listed_with_its_names(client):
     assert all(all(item["names"].values()) for item in items.values())
     assert "US-NY" in items["US"]["parts_that_differ"]
     assert items["US-NY"]["parts_that_differ"] == items["AT"]["parts_that_differ"] == []
-    assert items["CN"]["provisional_from"] == f"{decreed_until('CN') + 1}-01-01"
+    assert items["CN"]["provisional_from"] == f"{decreed_until('CN')}-12-29"
     assert items["DE"]["provisional_from"] is None
     assert items["US-CA"]["covered_until"] == "2035-12-31"
 
@@ -106,7 +106,8 @@ def test_a_region_in_a_path_may_be_percent_encoded_or_not(client, path):
 
 def test_days_of_a_year_that_is_not_decreed_yet_are_provisional(client):
     until = decreed_until("CN")
-    assert days(client, "CN", f"{until}-12-31")["notices"] == []
+    assert days(client, "CN", f"{until}-12-28")["notices"] == []
+    assert days(client, "CN", f"{until}-12-29")["notices"] == ["calendar_provisional"], "by the next year's decree"
     assert days(client, "CN", f"{until}-12-31", f"{until + 1}-01-01")["notices"] == ["calendar_provisional"]
     assert days(client, "CN-BJ", f"{until + 1}-01-01")["notices"] == ["region_as_country", "calendar_provisional"]
     assert days(client, "AE", "2027-03-08", "2027-03-12")["notices"] == ["estimated_holiday"]

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -278,6 +279,7 @@ def test_a_lost_master_key_is_not_replaced(copied, env):
 
 
 def test_a_restored_master_key_works(copied, development):
+    shutil.copytree(development[0] / "ledger", copied / "ledger", dirs_exist_ok=True)
     put_key(copied / "keys/master.key", (development[0] / "keys/master.key").read_text().strip())
     token = TOKEN.search(development[1])[0]
     with opened(copied, REFUNDS_ENV="production") as client:

@@ -16,6 +16,7 @@ from refunds.domain.policy import PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import place
 from refunds.domain.terms import Terms, WithoutSubdivision
+from refunds.errors import UnknownRegion
 from refunds.storage.decisions import dump_decision, load_decision
 
 WEEK = WEEKDAYS[:5]
@@ -162,8 +163,10 @@ def test_an_order_in_a_school_zone_that_was_registered_before_is_counted_by_its_
     ("region", "provided", "is_provisional"),
     [
         ("CN", "2027-09-29T10:00:00+08:00", True),
-        ("CN", "2026-12-29T10:00:00Z", False),
-        ("CN", "2026-12-30T10:00:00Z", True),
+        ("CN", "2026-12-24T10:00:00Z", False),
+        ("CN", "2026-12-29T10:00:00Z", True),
+        ("TH", "2026-12-29T10:00:00Z", False),
+        ("TH", "2027-01-29T10:00:00Z", True),
         ("CN-BJ", "2027-09-29T10:00:00Z", True),
         ("CN-HK", "2027-09-29T10:00:00Z", False),
         ("HU", "2027-03-01T10:00:00Z", True),
@@ -188,3 +191,13 @@ def test_with_the_days_of_any_part_nothing_is_missing():
 def test_a_shared_day_that_the_country_lacks_has_the_name_that_a_part_gives_it():
     assert holiday_name("AU", date(2026, 12, 28), "en") == ("Boxing Day (observed)", "en")
     assert holiday_name("NL", date(2027, 5, 5), "nl") == ("Bevrijdingsdag", "nl")
+
+
+def test_a_version_whose_region_was_lost_since_stands_and_is_counted_by_its_country():
+    lost = PolicyVersion("brand", 1, None, Terms(region="FR-Zone A"))
+    assert judging.calendar_of(lost).region.region == "FR"
+    decision = judged(None, "2026-11-26T10:00:00Z", region="FR-Zone A")
+    assert decision.outcome.region == "FR"
+    assert Notice.REGION_AS_COUNTRY in decision.notices
+    with pytest.raises(UnknownRegion):
+        judging.calendar_of(lost.what_if({"region": "FR-Zone A"}))
