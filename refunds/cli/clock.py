@@ -15,10 +15,10 @@ from refunds.service.store import Opening
 @click.option("--confirm", is_flag=True, help="Say that the clock is right; this is entered in the journal.")
 @with_appcontext
 def command(*, confirm: bool) -> None:
-    """Compare the clock with the last event and the last checkpoint of the journal.
+    """Compare the clock with the events and the checkpoints of the journal.
 
-    Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of both.
-    Until it is corrected or confirmed, /readyz answers 503.
+    Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of the last
+    sign of life. Until it is corrected or confirmed, /readyz answers 503.
     """
     store = loaded_store(Opening.USE if confirm else Opening.READ)
     if confirm:

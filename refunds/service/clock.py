@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from refunds.domain.instants import format_instant
-from refunds.domain.journal import EventType
+from refunds.domain.journal import Event, EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ClockInDoubt, FieldError, InvalidInput, Message
 from refunds.service.store import Store
@@ -14,6 +14,9 @@ BEHIND = timedelta(minutes=1)
 AHEAD = timedelta(days=40)
 """How far it may be ahead of the last sign of life: more than a quiet month."""
 
+BACK = timedelta(days=1)
+"""An event that is so much earlier than the one before shows that the clock of that one was wrong."""
+
 SIGN_OF_LIFE = timedelta(days=1)
 """After this time without an event, a checkpoint shows that the service was there."""
 
@@ -21,25 +24,49 @@ SIGN_OF_LIFE = timedelta(days=1)
 def require_sound(store: Store) -> timedelta:
     """Raise `ClockInDoubt` if the clock is over a minute behind the last event, or 40 days ahead of all signs of life.
 
-    Those are the last event and the last checkpoint; returns how long ago the later of them was. A journal without
-    events vouches for every clock.
+    Those are the events and the checkpoints between them, but not what came 40 days after all before: the clock that
+    recorded it was in doubt itself, until an operator confirms it or a later event is a day back. Returns how long ago
+    the last sign of life was. A journal without events vouches for every clock.
+
+    Raises `AnotherJournal` if the journal is not the one that was seen before.
     """
     now = datetime.now(UTC)
-    last = _last_event(store)
-    if last is None or abs(now - last) <= BEHIND:
+    with store.read(COMMAND_LINE) as uow:
+        head = uow.events.head()
+        uow.policies_at(head)  # compares the journal
+        newest = uow.events.newest(head.position + 1, 1)
+        jump = uow.events.last_jump(store.times_fit_to, AHEAD, BACK)
+        store.times_fit_to = jump - 1 if jump else head.position
+        around = uow.events.newest(jump + 1, 2) if jump else []
+    if not newest:
         return timedelta()
-    if last > now:
+    last = newest[0][0]
+    if last.at > now + BEHIND:
         raise ClockInDoubt(
             Message(
                 "The clock says %(now)s, but the last event was recorded at %(last)s. Correct the clock. If it is "
                 "right, as a wrong one has recorded that event, confirm it with flask clock --confirm.",
                 now=format_instant(now),
-                last=format_instant(last),
+                last=format_instant(last.at),
             )
         )
-    checkpoint = store.checkpoints.last() if now - last > SIGN_OF_LIFE else None
-    alive = max(last, checkpoint.at) if checkpoint else last
-    if now - alive > AHEAD:
+    if around:
+        (later, _), (earlier, _) = around
+        _require_near(store, earlier, later.at, now)
+    store.times_fit_to = head.position
+    return max(_require_near(store, last, now, now), timedelta())
+
+
+def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
+    """Raise `ClockInDoubt` if an instant is 40 days ahead of the event before it and of the checkpoints since.
+
+    Returns how far it is ahead of the last of them. A checkpoint that is itself 40 days ahead counts for nothing.
+    """
+    alive = event.at
+    for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():
+        if checkpoint.position == event.position and alive < checkpoint.at <= min(until, alive + AHEAD):
+            alive = checkpoint.at
+    if until - alive > AHEAD:
         raise ClockInDoubt(
             Message(
                 "The clock says %(now)s, which is %(days)s days after the last sign of life, of %(last)s. Correct the "
@@ -49,7 +76,7 @@ def require_sound(store: Store) -> timedelta:
                 last=format_instant(alive),
             )
         )
-    return now - alive
+    return until - alive
 
 
 def look(store: Store) -> None:
@@ -83,18 +110,6 @@ def confirm(store: Store) -> None:
     """
     if doubt(store) is None:
         raise InvalidInput([FieldError("", Message("the clock is not in doubt"))])
-    last = _last_event(store)
     with store.write(COMMAND_LINE) as uow:
-        uow.events.note(EventType.AUDIT_CLOCK_CONFIRMED, "clock", {"last": last and format_instant(last)})
-
-
-def _last_event(store: Store) -> datetime | None:
-    """When the last event of the journal was recorded; None if there is none.
-
-    Raises `AnotherJournal` if the journal is not the one that was seen before.
-    """
-    with store.read(COMMAND_LINE) as uow:
-        head = uow.events.head()
-        uow.policies_at(head)  # compares the journal
-        newest = uow.events.newest(head.position + 1, 1)
-    return newest[0][0].at if newest else None
+        last = uow.events.newest(None, 1)[0][0].at
+        uow.events.note(EventType.AUDIT_CLOCK_CONFIRMED, "clock", {"last": format_instant(last)})

@@ -50,6 +50,8 @@ class Store:
         """Called with each checkpoint, and with the error if it could not be written."""
         self.created_key = False
         """Whether opening the store created a master key for development."""
+        self.times_fit_to = 0
+        """Up to this position, the times of the events are known to put no clock in doubt."""
         self._settings = settings
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
@@ -97,6 +99,7 @@ class Store:
         if self._opened is not None:
             self._opened[0].close()
             self._opened = self._seen = None
+            self.times_fit_to = 0
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:

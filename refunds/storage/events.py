@@ -1,6 +1,7 @@
 """The journal as stored: the events, and the head that the next event is chained to."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry, Event, EventType, is_sound
@@ -95,6 +96,23 @@ class Events(Repository[Event]):
         sql = f"SELECT {EVENTS.columns} FROM events WHERE type = :type {earlier}ORDER BY position DESC LIMIT 1"  # noqa: S608
         row = self._tx.one(sql, type=event, before=before)
         return None if row is None else self._load(row)
+
+    def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
+        """The position of the last event that is that far ahead of the event before it, or that far back.
+
+        None if there is none after a position and after the last confirmation of the clock.
+        """
+        row = self._tx.one(
+            "SELECT max(position) AS position FROM (SELECT position, at - lag(at) OVER (ORDER BY position) AS jump"
+            " FROM events WHERE position >= :after AND position >="
+            " (SELECT coalesce(max(position), 0) FROM events WHERE type = :confirmed)) AS jumps"
+            " WHERE jump > :ahead OR jump < :back",
+            after=after,
+            confirmed=EventType.AUDIT_CLOCK_CONFIRMED,
+            ahead=ahead // timedelta(microseconds=1),
+            back=-back // timedelta(microseconds=1),
+        )
+        return None if row is None else row["position"]
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
         """Note an event about no record; it is entered in the journal at the end of the unit of work."""

@@ -60,7 +60,7 @@ COUNTS = {
     "simulate": 6,
     "calendar": 1,
     "regions": 1,
-    "ready": 2,
+    "ready": 3,
     "screen: check": 7,
     "screen: answer": 6,
     "screen: confirm": 5,

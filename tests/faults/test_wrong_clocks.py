@@ -43,3 +43,28 @@ def test_an_instance_with_a_wrong_clock_is_not_ready_and_the_others_are(tmp_path
         with installation.serving() as corrected, Client(corrected.port, "") as balancer:
             assert balancer.send("GET", "/readyz").status == 200
     installation.require_sound()
+
+
+@pytest.mark.proof
+def test_what_an_instance_ten_years_ahead_records_does_not_vouch_for_its_clock(tmp_path, engine):
+    """It and its restart stay unready; the others say what to do, and are ready again once a person has done it."""
+    installation = Installation(tmp_path, engine)
+    (tmp_path / "sitecustomize.py").write_text(MOVED)
+    installation.environment["PYTHONPATH"] = str(tmp_path)
+    with installation.serving() as right, Client(right.port, "") as balancer:
+        installation.environment["MOVED_BY"] = str(TEN_YEARS)
+        for number in range(2):
+            with installation.serving() as wrong, Client(wrong.port, "") as other:
+                assert installation.flask("users", "add", f"user{number}", "--role", "agent").returncode == 0
+                assert installation.flask("clock").returncode == 24
+                assert other.send("GET", "/readyz").json["type"] == "/problems/clock-in-doubt"
+        del installation.environment["MOVED_BY"]
+        answer = balancer.send("GET", "/readyz")
+        assert (answer.status, "flask clock --confirm" in answer.json["detail"]) == (503, True)
+        assert installation.flask("clock", "--confirm").returncode == 0
+        assert balancer.send("GET", "/readyz").status == 200
+        installation.environment["MOVED_BY"] = str(TEN_YEARS)
+        with installation.serving() as wrong, Client(wrong.port, "") as other:
+            assert other.send("GET", "/readyz").status == 503
+        assert balancer.send("GET", "/readyz").status == 200
+    installation.require_sound()

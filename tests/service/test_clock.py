@@ -2,14 +2,15 @@
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
 
 from refunds.cli import Commands, serve
-from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import InvalidInput
-from refunds.service import clock
+from refunds.service import clients, clock
 from refunds.web import create_app
 from tests.conftest import client_of, settings, token
 
@@ -46,6 +47,12 @@ def ready(app, **headers):
     if answer.status_code == 503:
         assert answer.json["type"] == "/problems/clock-in-doubt"
     return answer.status_code, answer.json.get("detail")
+
+
+def record(store):
+    """Record an event."""
+    with store.write(COMMAND_LINE) as uow:
+        clients.create_token(uow, Role.AGENT, f"client {uuid4()}", 365)
 
 
 def test_a_clock_one_hour_behind_is_not_ready_and_says_so(app, now):
@@ -96,6 +103,33 @@ def test_an_idle_service_stays_ready_for_a_year(app, store, now):
     assert 250 < len(list(store.checkpoints)) - before <= 365
     store.close()
     assert ready(app)[0] == 200, "also after a restart, however it ended"
+    record(store)
+    store.close()
+    assert ready(app)[0] == 200, "also when something is recorded"
+
+
+def test_a_service_that_was_stopped_for_50_days_needs_one_confirmation(app, store, now):
+    now.shift(timedelta(days=50))
+    record(store)
+    assert ready(app)[0] == 503, "what it has recorded since does not vouch for its clock"
+    clock.confirm(store)
+    for _ in range(3):
+        record(store)
+        store.close()
+        assert ready(app)[0] == 200
+        now.shift(timedelta(days=39))
+
+
+def test_the_right_clock_is_not_doubted_when_the_time_of_a_wrong_one_comes(app, store, now):
+    """The right instances have recorded something since, without a confirmation."""
+    now.shift(timedelta(days=60))
+    record(store)
+    now.move_to(NOW)
+    for _ in range(4):
+        record(store)
+        now.shift(timedelta(days=30))
+        store.close()
+        assert ready(app)[0] == 200
 
 
 def test_a_start_with_a_clock_in_doubt_vouches_for_nothing(app, store, now, capsys):
@@ -126,15 +160,41 @@ def test_an_operator_confirms_a_clock_that_is_right(app, store, now, moved):
     assert [one["data"]["last"] for one in feed] == ["2026-04-07T10:00:00Z"]
 
 
+@pytest.mark.parametrize("written", [1, 250])
+def test_what_a_clock_in_doubt_records_does_not_vouch_for_it(app, store, now, written):
+    """Neither its events nor their checkpoints, also after a restart; the right clock is right again once confirmed."""
+    now.shift(YEARS)
+    for _ in range(written):
+        record(store)
+        clock.checkpoint(store)
+    for _ in range(2):
+        status, detail = ready(app)
+        assert status == 503
+        assert "is 3653 days after the last sign of life, of 2026-04-07T10:00:00Z" in detail
+        store.close()
+    now.shift(timedelta(days=50))
+    assert ready(app)[0] == 503
+    now.move_to(NOW + timedelta(hours=1))
+    assert ready(app)[0] == 503
+    assert "flask clock --confirm" in ready(app)[1]
+    clock.confirm(store)
+    assert ready(app)[0] == 200
+    now.shift(timedelta(days=3000))
+    assert ready(app)[0] == 503, "the checkpoints of the wrong clock are no signs of life"
+    now.move_to(NOW + YEARS)
+    record(store)
+    assert ready(app)[0] == 503
+
+
 def test_what_is_not_in_doubt_is_not_confirmed(store):
     with pytest.raises(InvalidInput):
         clock.confirm(store)
 
 
-def test_a_new_event_heals_a_clock_that_was_behind(app, now):
+def test_a_new_event_heals_a_clock_that_was_behind(app, store, now):
     """So instances with the right clock are ready again after one with a wrong clock has recorded something."""
     now.shift(timedelta(hours=-1))
-    token(app, "agent")
+    record(store)
     assert ready(app)[0] == 200
 
 
