@@ -112,7 +112,7 @@ class Events(Repository[Event]):
             ahead=ahead // timedelta(microseconds=1),
             back=-back // timedelta(microseconds=1),
         )
-        return row and row["position"]
+        return None if row is None else row["position"]
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
         """Note an event about no record; it is entered in the journal at the end of the unit of work."""
