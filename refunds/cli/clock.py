@@ -17,8 +17,8 @@ from refunds.service.store import Opening
 def command(*, confirm: bool) -> None:
     """Compare the clock with the events and the checkpoints of the journal.
 
-    Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of the last
-    sign of life. Until it is corrected or confirmed, /readyz answers 503.
+    Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of the
+    last sign of life. Until it is corrected or confirmed, /readyz answers 503.
     """
     store = loaded_store(Opening.USE if confirm else Opening.READ)
     if confirm:
