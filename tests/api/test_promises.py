@@ -237,3 +237,6 @@ def test_an_order_in_a_region_that_the_data_loses_is_counted_by_its_country(bill
     recorded = agent.get(f"/v1/contacts/{contact['contact_id']}").json["decision"]
     assert (recorded["calendar"]["region"], recorded["days"][1]["name"]) == ("DE-Augsburg", "Good Friday")
     assert agent.cancelled(told)["state"] == "issued"
+    facts = {"customer_ref": "K-20391", "region": "DE-Augsburg", "service_provided_at": PROVIDED}
+    completed = billing.put(f"/v1/orders/{untold}", json=facts)
+    assert (completed.status_code, ends(asked(billing, untold))) == (200, (LAST_DAY, False))
