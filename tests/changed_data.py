@@ -128,8 +128,10 @@ def few_years(years: range) -> Iterator[None]:
 def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
     """Count by the holidays of another release in the block; regions that it does not know have the present ones."""
 
-    def changed(country: str, subdivision: str | None, *how: Any) -> holidays_data._Holidays:
-        known = genuine(country, subdivision, *how)
+    def changed(country: str, subdivision: str | None, *how: Any, **others: Any) -> holidays_data._Holidays:
+        known = genuine(country, subdivision, *how, **others)
+        if others:  # days of other categories, for the law on periods
+            return known
         found = data.get(f"{country}-{subdivision}" if subdivision else country)
         return replace(known, names=found.names, working_weekends=found.working_weekends) if found else known
 
@@ -151,8 +153,10 @@ def other_holidays(
     It covers more years than the present one, without holidays.
     """
 
-    def changed(country: str, subdivision: str | None, *how: Any) -> holidays_data._Holidays:
-        known = genuine(country, subdivision, *how)
+    def changed(country: str, subdivision: str | None, *how: Any, **others: Any) -> holidays_data._Holidays:
+        known = genuine(country, subdivision, *how, **others)
+        if others:
+            return known
         here = {EVERYWHERE, f"{country}-{subdivision}" if subdivision else country}
         names = known.names | {day: "Another" for place, day in added if place in here}
         gone = {day for place, day in lost if place in here}

@@ -1042,8 +1042,8 @@ def other_holidays(monkeypatch):
     """Holiday data in which Bavaria has lost a holiday and France has gained one."""
     genuine = holidays_data._built
 
-    def changed(country: str, subdivision: str | None, *how: Any) -> Any:
-        known = genuine(country, subdivision, *how)
+    def changed(country: str, subdivision: str | None, *how: Any, **others: Any) -> Any:
+        known = genuine(country, subdivision, *how, **others)
         names, region = dict(known.names), f"{country}-{subdivision}" if subdivision else country
         if region == LOST[0]:
             del names[LOST[1]]
