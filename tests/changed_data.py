@@ -126,13 +126,13 @@ def few_years(years: range) -> Iterator[None]:
 
 @contextmanager
 def holiday_data(number: str, data: Mapping[str, Holidays]) -> Iterator[None]:
-    """Count by the holidays of another release in the block; regions that it does not know have the present ones."""
+    """Count by the holidays of another release in the block; countries that it does not know have the present ones."""
 
     def changed(country: str, subdivision: str | None, *how: Any, **others: Any) -> holidays_data._Holidays:
         known = genuine(country, subdivision, *how, **others)
         if others:  # days of other categories, for the law on periods
             return known
-        found = data.get(f"{country}-{subdivision}" if subdivision else country)
+        found = data.get(f"{country}-{subdivision}") or data.get(country)  # what all parts share is of one release
         return replace(known, names=found.names, working_weekends=found.working_weekends) if found else known
 
     genuine = holidays_data._built
