@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from refunds.service import clock
 from refunds.web import create_app
 from tests import ENGINES, PROOFS, conftest, scaled
 from tests.api.conftest import Desk
@@ -237,9 +238,9 @@ def timeless(answer):
 
 
 def test_the_examples_of_answers_are_correct(client):
-    today = {"customer_ref": "K-1", "service_provided_at": None}
-    recorded = client.put("/v1/orders/of-today", json=today)  # else the clock is in doubt
-    assert recorded.status_code == 201, recorded.json
+    store = client.application.extensions["refunds.store"]
+    if clock.doubt(store):  # because other tests have recorded at other times
+        clock.confirm(store)
     for path in ("/v1/policies", "/v1/policies/virtual-numbers", "/livez", "/readyz"):
         operation = document["paths"][path.replace("virtual-numbers", "{policy_id}")]["get"]
         (example,) = operation["responses"]["200"]["content"]["application/json"]["examples"].values()

@@ -82,8 +82,10 @@ def test_a_database_that_is_gone_under_load_ends_the_service_with_the_reason(tmp
         assert server.process.wait(timeout=PATIENCE) == 23
     assert not [order for order, (sent, _) in acknowledged.items() if sent > done]
     assert {reply.status for _, reply in refused.values()} <= {503}
-    for _, reply in refused.values():
-        assert reply.json["detail"] == "The file of the database was removed or replaced while the service ran."
+    reasons = {reply.json["detail"] for _, reply in refused.values()}
+    # In the moment of the move, SQLite may have refused a statement before the service looked.
+    assert reasons <= {GONE, "The database cannot serve at the moment."}
+    assert GONE in reasons
     with closing(sqlite3.connect(path.with_name("kept.db"))) as kept:
         held = {order for (order,) in kept.execute("SELECT order_id FROM cancellations")}
     assert acknowledged.keys() <= held
@@ -91,6 +93,9 @@ def test_a_database_that_is_gone_under_load_ends_the_service_with_the_reason(tmp
     assert f"The database file {path}, or its -wal or -shm, was removed or replaced" in text
     assert [line["detail"] for line in installation.lines() if line["event"] == "database"]
     assert path.exists() == (how is replace), "no new file was made"
+
+
+GONE = "The file of the database was removed or replaced while the service ran."
 
 
 @pytest.mark.proof
@@ -160,5 +165,5 @@ def test_an_earlier_state_that_is_copied_over_the_file_is_refused_at_the_next_st
         assert 503 in {cancel(f"after-{number}") for number in range(5)}
         assert client.get("/readyz").status_code == 503
         store.close()
-        with pytest.raises(ConfigurationError, match="is not the one of the last checkpoint"):
+        with pytest.raises(ConfigurationError, match="is not the one of the checkpoints"):
             store.open()
