@@ -120,7 +120,7 @@ CHINA = {
             "names": {"de": "China", "en": "China"},
             "covered_from": "1950-01-01",
             "covered_until": "2100-12-31",
-            "provisional_from": "2027-01-01",
+            "provisional_from": "2026-12-29",
             "parts_that_differ": [],
         }
     ],
