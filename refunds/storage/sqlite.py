@@ -210,15 +210,7 @@ class SQLite:
                         unlocked = self._without_log()
             except OSError as error:
                 raise cannot_open(self.name, error) from error
-        mode = "immutable=1" if unlocked else "mode=ro"
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?{mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=self._patience,
-        )
-        opened = _Connection(Database(connection, execute_plugins=False), self.name, unlocked)
+        opened = self._opened("immutable=1" if unlocked else "mode=ro", unlocked)
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
 
@@ -253,15 +245,7 @@ class SQLite:
             except OSError as error:
                 raise cannot_open(self.name, error) from error
         file = self._present_files()[0]
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=self._patience,
-            cached_statements=256,
-        )
-        opened = _Connection(Database(connection, execute_plugins=False), self.name)
+        opened = self._opened("mode=rw")
         # FULL: with NORMAL, a power cut loses acknowledged commits. secure_delete: deleted data is overwritten.
         pragmas = (
             f"journal_mode = {self._journal_mode}",
@@ -284,6 +268,18 @@ class SQLite:
             raise
         self._files = present
         return opened
+
+    def _opened(self, mode: str, unlocked: "_Unlocked | None" = None) -> "_Connection":
+        """A connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._patience,
+            cached_statements=256,
+        )
+        return _Connection(Database(connection, execute_plugins=False), self.name, unlocked)
 
     def _require_same_files(self) -> None:
         """Raise `FileReplaced` if the file, or its log, is not the one that was opened."""

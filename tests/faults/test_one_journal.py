@@ -76,6 +76,15 @@ class Records:
         with psycopg.connect(postgres.shared()._home, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
+    def put_back_before_a_checkpoint(self):
+        """Keep the present state, record and checkpoint something, and put the state back."""
+        self.keep("saturday")
+        with self.store() as store:
+            with store.write(COMMAND_LINE) as uow:
+                publication.close(uow, "virtual-numbers", date(2027, 3, 2))
+            store.checkpoint()
+        self.put_back("saturday")
+
     def verified(self):
         """The audit's report."""
         with self.store(Opening.READ) as store, store.read(COMMAND_LINE) as uow:
@@ -306,12 +315,7 @@ def test_a_reason_that_is_none_changes_nothing(records, reason):
 def test_there_is_nothing_to_accept_twice_or_where_nothing_is_wrong(records):
     with pytest.raises(InvalidInput, match="the one of the last checkpoint"):
         records.accept()
-    records.keep("saturday")
-    with records.store() as store:
-        with store.write(COMMAND_LINE) as uow:
-            publication.close(uow, "virtual-numbers", date(2027, 3, 2))
-        store.checkpoint()
-    records.put_back("saturday")
+    records.put_back_before_a_checkpoint()
     records.accept()
     with pytest.raises(InvalidInput, match="the one of the last checkpoint"):
         records.accept()
@@ -319,12 +323,7 @@ def test_there_is_nothing_to_accept_twice_or_where_nothing_is_wrong(records):
 
 
 def test_a_journal_that_is_cut_back_to_before_it_was_accepted_is_refused(records):
-    records.keep("saturday")
-    with records.store() as store:
-        with store.write(COMMAND_LINE) as uow:
-            publication.close(uow, "virtual-numbers", date(2027, 3, 2))
-        store.checkpoint()
-    records.put_back("saturday")
+    records.put_back_before_a_checkpoint()
     records.accept()
     records.put_back("saturday")
     with pytest.raises(ConfigurationError, match="is of another one"):
