@@ -70,7 +70,7 @@ def bare() -> Flask:
 
 def serve(name: str) -> None:
     """Serve the app that a function of this module makes, at `PORT`, until SIGTERM, on the server of `flask serve`."""
-    from refunds.cli.serve import Server  # noqa: PLC0415
+    from refunds.web.server import Server  # noqa: PLC0415
 
     Server(globals()[name](), int(os.environ["PORT"])).run()
 

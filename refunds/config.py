@@ -51,6 +51,11 @@ class Settings:
         "How many HTTP requests per second each client may make; after a pause it may make this many at once. "
         "0: no limit.",
     )
+    drain_seconds: int = _setting(
+        "REFUNDS_DRAIN_SECONDS",
+        "How many seconds the service says that it is not ready before it stops, so that a load balancer sends no more "
+        "requests. Default: 5 in production, else 0.",
+    )
     trusted_hosts: list[str] = _setting(
         "REFUNDS_TRUSTED_HOSTS", "The host names under which the service can be reached, separated by commas."
     )
@@ -85,7 +90,8 @@ def load_settings() -> Settings:
         "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
-        "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
+        "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(999_999)),
+        "drain_seconds": env.str(name["drain_seconds"], None, validate=_number(600)),
         "public_url": env.str(name["public_url"], "", validate=_address),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
@@ -104,7 +110,8 @@ def load_settings() -> Settings:
             read["ledger_dir"] = read["ledger_dir"] or beside("ledger")
     for path in ("master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
-    return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
+    read["drain_seconds"] = read["drain_seconds"] or (5 if read["env"] == "production" else 0)
+    return Settings(**read | {name: int(read[name]) for name in ("port", "rate_limit", "drain_seconds")})
 
 
 _OF_KUBERNETES = re.compile(
@@ -155,7 +162,11 @@ def _address(text: str) -> None:
         raise ValidationError("must be an address without a path, such as https://refunds.example")
 
 
-def _rate(text: str) -> None:
-    """Raise `ValidationError` unless a text is a whole number of at most six digits."""
-    if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise ValidationError("must be a number from 0 to 999999")
+def _number(most: int) -> Callable[[str], None]:
+    """A check that raises `ValidationError` unless a text is a whole number from 0 to `most`, without leading zeros."""
+
+    def check(text: str) -> None:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,5}", text) or int(text) > most:
+            raise ValidationError(f"must be a number from 0 to {most}")
+
+    return check

@@ -110,6 +110,7 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "master_key_file": directory / "master.key",
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,
+        "drain_seconds": 0,
         "trusted_hosts": ["localhost"],
         "public_url": "",
     }

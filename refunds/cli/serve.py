@@ -5,17 +5,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
-from granian.server import MTServer
 
 from refunds.cli import Command, loaded_store, progress
 from refunds.cli.tokens import DAYS
@@ -26,14 +21,7 @@ from refunds.service import clients, clock, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
-
-THREADS = 32
-"""Requests are short, but a slow client keeps a thread busy while its body arrives."""
-
-STOPPING = (signal.SIGINT, signal.SIGTERM)
-
-PATIENCE = 30
-"""Seconds that a request under way gets to finish when the service stops."""
+from refunds.web import server
 
 WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
 
@@ -48,7 +36,7 @@ def command() -> None:
     tokens.env beside the master key.
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
     store = loaded_store()
@@ -66,7 +54,7 @@ def command() -> None:
     lookout = _Lookout(store)
     lookout.start()
     try:
-        Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
+        server.Server(current_app._get_current_object(), "127.0.0.1", settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
         lookout.stop()
         try:
@@ -74,7 +62,8 @@ def command() -> None:
         except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
-        _end_unfinished(lookout.code)
+        if server.is_busy():
+            os._exit(lookout.code)
     sys.exit(lookout.code)
 
 
@@ -114,12 +103,6 @@ def _show_watched(watched: Watched) -> None:
             f"{watched.longer} end later, {watched.kept} keep a later end than would be counted now. "
             "See flask calendar changes"
         )
-
-
-def _end_unfinished(code: int) -> None:
-    """End the process if requests were not answered in time: it would wait for their threads forever."""
-    if any(thread.name == "granian-worker" for thread in threading.enumerate()):
-        os._exit(code)
 
 
 class _Lookout(threading.Thread):
@@ -197,57 +180,6 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
         click.echo(f"    they could not be written to {path}: {error.strerror}", err=True)
     else:
         click.echo(f"    a shell reads them from {path}:  . {path}")
-
-
-class Server(MTServer):
-    """The server of one WSGI application on the loopback interface: one process whose threads answer requests.
-
-    granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
-    meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
-    """
-
-    def __init__(self, application: Callable[..., Any], port: int) -> None:
-        super().__init__(
-            "refunds",
-            address="127.0.0.1",
-            port=port,
-            interface=Interfaces.WSGI,
-            http=HTTPModes.http1,
-            websockets=False,
-            workers=1,
-            blocking_threads=THREADS,
-            log_level=LogLevels.error,
-            workers_kill_timeout=PATIENCE,
-        )
-        self.main_loop_interrupt = _Failure()
-        self._application = application
-
-    def run(self) -> None:
-        """Serve until SIGTERM or Ctrl-C, then finish the requests under way."""
-        self.serve(target_loader=lambda: self._application, wrap_loader=False)
-
-    def _serve_loop(self, *_: object) -> None:
-        """Wait for the first SIGTERM or SIGINT; both must be blocked.
-
-        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
-        event. It waits forever if the interrupted thread holds the event's lock.
-        """
-        signal.sigwait(STOPPING)
-
-    def signal_handler_reload(self, *_: object) -> None:
-        """Ignore SIGHUP: there is nothing to reload."""
-
-    def _check_gil(self) -> None:
-        """Accept a Python with the GIL, too: only running Python code holds it."""
-
-
-class _Failure(threading.Event):
-    """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
-
-    def set(self) -> None:
-        """Stop the service, by a SIGTERM to this process."""
-        super().set()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _require_free(port: int) -> None:

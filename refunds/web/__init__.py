@@ -1,5 +1,6 @@
 """The service over HTTP, assembled by `create_app()`."""
 
+import threading
 import unicodedata
 from typing import Any
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     app.extensions["refunds.store"] = Store(settings)
+    app.extensions["refunds.stopping"] = threading.Event()
 
     telemetry.register(app)
     app.before_request(lambda: bind(reader_language()))

@@ -329,4 +329,10 @@ PROBLEMS = {
         Message("The clock is behind the last event of the journal, or far ahead of the last sign of life."),
         Message("Tell the operator. They correct the clock, or confirm it; the detail says how."),
     ),
+    "stopping": Problem(
+        503,
+        Message("This instance is about to stop"),
+        Message("The instance finishes the requests that it has, and then stops."),
+        Message("Send requests to another instance, or to this one when it is ready again."),
+    ),
 }
