@@ -6,13 +6,16 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from time import sleep
+from typing import NoReturn
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import Command, loaded_store, progress, server
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -21,7 +24,6 @@ from refunds.service import clients, clock, contacts, users
 from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
-from refunds.web import server
 
 WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
 
@@ -54,7 +56,8 @@ def command() -> None:
     lookout = _Lookout(store)
     lookout.start()
     try:
-        server.Server(current_app._get_current_object(), "127.0.0.1", settings.port).run()  # type: ignore[attr-defined] # it is a proxy
+        served = current_app._get_current_object()  # type: ignore[attr-defined] # it is a proxy
+        server.Server(served, "127.0.0.1", settings.port, partial(_drain, served, settings.drain_seconds)).run()
     finally:
         lookout.stop()
         try:
@@ -62,9 +65,24 @@ def command() -> None:
         except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
-        if server.is_busy():
-            os._exit(lookout.code)
-    sys.exit(lookout.code)
+    _end(lookout.code)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once.
+
+    Requests that were not answered in time would keep it, and the server's threads would outlive the interpreter.
+    """
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            output.flush()
+    os._exit(code)
+
+
+def _drain(app: Flask, seconds: int) -> None:
+    """Say for some seconds that the service is no longer ready, so that a load balancer sends no more requests."""
+    app.extensions["refunds.stopping"].set()
+    sleep(seconds)
 
 
 def prepare(store: Store) -> None:

@@ -55,7 +55,7 @@ HOMES = {
     "environs": {"config"},
     "click": {"cli"},
     "rich": {"cli"},
-    "granian": {"web"},
+    "granian": {"cli"},
 }
 
 

@@ -11,7 +11,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -19,14 +18,11 @@ from queue import SimpleQueue
 from typing import Any
 from weakref import WeakValueDictionary
 
-from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope  # type: ignore[attr-defined] # it has them
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined] # it has them
 from granian.server import MTServer
-
-from refunds.web.console import PREFIX
 
 THREADS = 4
 """Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
@@ -40,8 +36,8 @@ IN_TIME = 10
 CONNECTIONS = 4096
 """Connections at once; further ones wait until one of them ends."""
 
-SMALL, LARGEST, MOST_HELD = 2**16, 8 * 2**20, 2**27
-"""Bytes: of a small body, of the largest that any operation takes, and of all together before large ones are refused."""
+SMALL, LARGEST, MOST_HELD = 2**16, 8 * 2**20, 2**26
+"""Bytes: of a small body, of the largest that an operation takes, and of all together before large ones are refused."""
 
 PROBES = {"/livez", "/readyz", "/metrics"}
 
@@ -73,17 +69,17 @@ class Front:
         return queue
 
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """Answer a request. Nothing is done if the client goes away before it has sent the whole body."""
+        """Answer a request, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
-                with suppress(TimeoutError):  # the application refuses a body that is shorter than its length
+                with suppress(
+                    TimeoutError, ProtocolClosed
+                ):  # the application refuses a body that is shorter than its length
                     async with asyncio.timeout(IN_TIME):
                         await self._read(environ, protocol, body)
             environ["wsgi.input"] = io.BytesIO(body)
             status, headers, content = await self._answer(environ)
-        except (ProtocolClosed, ProtocolError):
-            return
         finally:
             self._held -= len(body)
         if content:
@@ -154,7 +150,7 @@ def _length(environ: dict[str, Any]) -> int:
 
 def _client(environ: dict[str, Any]) -> str:
     """What tells clients apart: the token or the cookie; for those who have none, or sign in, the empty text."""
-    if environ["PATH_INFO"].startswith(f"{PREFIX}/sign-in/"):
+    if "/sign-in/" in environ["PATH_INFO"]:
         return ""
     found: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
     return found
@@ -177,6 +173,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,  # else a short body would be no body
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
@@ -195,11 +192,13 @@ def _environ(scope: Scope) -> dict[str, Any]:
 class Server(MTServer):
     """The server of one application at an address: one process, whose threads answer requests.
 
+    It calls `stop` when it is to stop, and goes on serving meanwhile.
+
     granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
     meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
     """
 
-    def __init__(self, application: Flask, address: str, port: int) -> None:
+    def __init__(self, application: Application, address: str, port: int, stop: Callable[[], None]) -> None:
         super().__init__(
             "refunds",
             address=address,
@@ -215,13 +214,12 @@ class Server(MTServer):
         )
         self.main_loop_interrupt = _Failure()
         self._front = Front(application)
-        self._stopping: threading.Event = application.extensions["refunds.stopping"]
-        self._drain = application.extensions["refunds.settings"].drain_seconds
+        self._prepare_to_stop = stop
 
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, then finish the requests under way; both signals must be blocked.
 
-        A process whose threads still answer a request after that must be ended by `os._exit`: it would wait for them.
+        After it, the process must be ended by `os._exit`.
         """
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = CONNECTIONS + 256  # and the files of the database, the log and the libraries
@@ -231,14 +229,13 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
 
     def _serve_loop(self, *_: object) -> None:
-        """Wait for the first SIGTERM or SIGINT; then say so to whoever asks whether it is ready, before it ends.
+        """Wait for the first SIGTERM or SIGINT, then call `stop`.
 
         make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
         event. It waits forever if the interrupted thread holds the event's lock.
         """
         signal.sigwait(STOPPING)
-        self._stopping.set()
-        time.sleep(self._drain)
+        self._prepare_to_stop()
 
     def signal_handler_reload(self, *_: object) -> None:
         """Ignore SIGHUP: there is nothing to reload."""
@@ -254,8 +251,3 @@ class _Failure(threading.Event):
         """Stop the service, by a SIGTERM to this process."""
         super().set()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def is_busy() -> bool:
-    """Whether the server has not ended: requests under way keep it, as long as they take."""
-    return any(thread.name == "granian-worker" for thread in threading.enumerate())
