@@ -81,11 +81,14 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
 
+_AUDITED = with_key(CANCELLATIONS, dangling=True)
+
+
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every cancellation of an order, revoked ones too."""
-    return tx.all(f"{_WITH_KEY} WHERE cancellations.order_id = :order_id ORDER BY cancellation_id", order_id=order_id)
+    """The row of every cancellation of an order, revoked ones too, even if the order or its customer is missing."""
+    return tx.all(f"{_AUDITED} WHERE cancellations.order_id = :order_id ORDER BY cancellation_id", order_id=order_id)
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every cancellation."""
-    return tx.each(f"{with_key(CANCELLATIONS, dangling=True)} ORDER BY cancellations.cancellation_id")
+    """The row of every cancellation, even if its order or customer is missing."""
+    return tx.each(f"{_AUDITED} ORDER BY cancellations.cancellation_id")
