@@ -62,6 +62,7 @@ _DIALECT = {
     "for_update": "FOR UPDATE",
     "unless_held": "FOR UPDATE SKIP LOCKED",
     # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
+    "by_due_date": "",
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }
 

@@ -131,7 +131,7 @@ class Listed(Repository[R]):
             conditions.append(f"({', '.join(columns)}) {'<' if newest else '>'} ({named})")
         order = ", ".join(f"{column} DESC" if newest else column for column in columns)
         rows = self._tx.all(
-            f"{self.with_key} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
+            f"{self._reading(asked)} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
             limit=limit,
             now=micros(self._context.now),
             **{name: _stored(value) for name, value in asked.items()},
@@ -147,6 +147,10 @@ class Listed(Repository[R]):
         """The condition of a filter with this value."""
         found = self.filters[name]
         return found if isinstance(found, str) else found[value]
+
+    def _reading(self, _: Mapping[str, Any]) -> str:
+        """The query for a list with these filters, without its conditions."""
+        return self.with_key
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns that a list with these filters is sorted by."""

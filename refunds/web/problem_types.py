@@ -231,8 +231,8 @@ PROBLEMS = {
         422,
         Message("A text contains payment data"),
         Message(
-            "A text contains what looks like the number of a payment card or an IBAN. The service never stores these, "
-            "and it stored nothing of this request."
+            "A text contains what looks like the number of a payment card or a bank account, a CVV or a PIN. The "
+            "service never stores these, and it stored nothing of this request."
         ),
         Message(
             "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code."

@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, intake, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, to
+from refunds.web import auth, sessions, telemetry
+from refunds.web.console import PREFIX, blueprint, linked, own_address, page, screen, see, to
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
@@ -165,7 +165,7 @@ def _resumed(rest: str, kept: str) -> Response:
         return to("check")
     if view.scopes:
         g.principal.require(*view.scopes)
-    form = Form.of(intake.parameters(request) | {str(name): str(value) for name, value in typed.items()})
+    form = Form.of(linked() | {str(name): str(value) for name, value in typed.items()})
     form = replace(form, notice="resumed", address=own_address(f"{PREFIX}/{rest}"))
     shown: Response = form_view(form=form, **arguments)
     return shown
