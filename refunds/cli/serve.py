@@ -1,5 +1,6 @@
 """`flask serve`: run the service on its production server."""
 
+import errno
 import os
 import signal
 import socket
@@ -41,7 +42,7 @@ WAITS = "Another instance prepares the records for its data: this one waits unti
 @click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
 def command() -> None:
-    """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
+    """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
     Requests under way are finished first, for 30 seconds at most. Outside production, the first start adds a user for
     each role that works at the console and a token for each role: it prints their secrets, and writes the tokens to
@@ -50,13 +51,14 @@ def command() -> None:
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     settings = current_app.extensions["refunds.settings"]
-    _require_free(settings.port)
+    _require_free(settings.listen, settings.port)
     store = loaded_store()
     prepare(store)
+    here = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     _say(
-        f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
-        f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
-        f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
+        f"The refund and cancellation policy service is at {here}/\n"
+        f"  the agents' console  {here}/console/\n"
+        f"  the API document     {here}/docs\n"
         f"  the records          {store.name}"
     )
     _show_how_to_sign_in(store, settings)
@@ -66,7 +68,7 @@ def command() -> None:
     lookout = _Lookout(store)
     lookout.start()
     try:
-        Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
+        Server(current_app._get_current_object(), settings.listen, settings.port).run()  # type: ignore[attr-defined] # it is a proxy
     finally:
         lookout.stop()
         try:
@@ -200,16 +202,16 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
 
 
 class Server(MTServer):
-    """The server of one WSGI application on the loopback interface: one process whose threads answer requests.
+    """The server of one WSGI application on one address: one process whose threads answer requests.
 
     granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
     meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
     """
 
-    def __init__(self, application: Callable[..., Any], port: int) -> None:
+    def __init__(self, application: Callable[..., Any], address: str, port: int) -> None:
         super().__init__(
             "refunds",
-            address="127.0.0.1",
+            address=address,
             port=port,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
@@ -250,14 +252,15 @@ class _Failure(threading.Event):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _require_free(port: int) -> None:
-    """Raise `ConfigurationError` if the port of the loopback interface cannot be used, as by another process.
+def _require_free(address: str, port: int) -> None:
+    """Raise `ConfigurationError` if an address and its port cannot be used, as by another process.
 
     Otherwise the two would share it, and each would answer some requests.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
-            raise ConfigurationError(f"PORT: cannot listen on {port}: {error.strerror}") from None
+            setting = "REFUNDS_LISTEN" if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} else "PORT"
+            raise ConfigurationError(f"{setting}: cannot listen on {address}, {port}: {error.strerror}") from None

@@ -147,6 +147,8 @@ class Installation:
             rate_limit=0,
             trusted_hosts=["localhost"],
             public_url="",
+            listen="127.0.0.1",
+            behind_tls_proxy=False,
         )
         store = Store(settings)
         try:
