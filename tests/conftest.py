@@ -113,6 +113,8 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "drain_seconds": 0,
         "trusted_hosts": ["localhost"],
         "public_url": "",
+        "listen": "127.0.0.1",
+        "behind_tls_proxy": False,
     }
     return Settings(**defaults | changed)
 

@@ -51,6 +51,7 @@ class Commands(AppGroup):
         "copy",
         "deadlines",
         "demo",
+        "doctor",
         "evidence",
         "export",
         "init",

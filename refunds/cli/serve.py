@@ -1,5 +1,6 @@
 """`flask serve`: run the service on its production server."""
 
+import errno
 import os
 import signal
 import socket
@@ -31,7 +32,7 @@ WAITS = "Another instance prepares the records for its data: this one waits unti
 @click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
 def command() -> None:
-    """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
+    """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
     Requests under way are finished first, for 30 seconds at most. Outside production, the first start adds a user for
     each role that works at the console and a token for each role: it prints their secrets, and writes the tokens to
@@ -40,13 +41,14 @@ def command() -> None:
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
     settings = current_app.extensions["refunds.settings"]
-    _require_free(settings.port)
+    _require_free(settings.listen, settings.port)
     store = loaded_store()
     prepare(store)
+    here = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     _say(
-        f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
-        f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
-        f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
+        f"The refund and cancellation policy service is at {here}/\n"
+        f"  the agents' console  {here}/console/\n"
+        f"  the API document     {here}/docs\n"
         f"  the records          {store.name}"
     )
     _show_how_to_sign_in(store, settings)
@@ -57,7 +59,7 @@ def command() -> None:
     lookout.start()
     try:
         served = current_app._get_current_object()  # type: ignore[attr-defined] # it is a proxy
-        server.Server(served, "127.0.0.1", settings.port, partial(_drain, served, settings.drain_seconds)).run()
+        server.Server(served, settings.listen, settings.port, partial(_drain, served, settings.drain_seconds)).run()
     finally:
         lookout.stop()
         try:
@@ -200,14 +202,15 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
         click.echo(f"    a shell reads them from {path}:  . {path}")
 
 
-def _require_free(port: int) -> None:
-    """Raise `ConfigurationError` if the port of the loopback interface cannot be used, as by another process.
+def _require_free(address: str, port: int) -> None:
+    """Raise `ConfigurationError` if an address and its port cannot be used, as by another process.
 
     Otherwise the two would share it, and each would answer some requests.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
-            raise ConfigurationError(f"PORT: cannot listen on {port}: {error.strerror}") from None
+            setting = "REFUNDS_LISTEN" if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} else "PORT"
+            raise ConfigurationError(f"{setting}: cannot listen on {address}, {port}: {error.strerror}") from None

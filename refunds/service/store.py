@@ -232,9 +232,7 @@ class Store:
 
         Raises `ConfigurationError` if there is no path or the key does not fit.
         """
-        path = self._settings.master_key_file
-        if path is None:
-            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        path = require_key_file(self._settings)
         if self._settings.production or path.exists():
             read_master_key(path)  # fail before anything is created
         return path
@@ -312,6 +310,13 @@ class Store:
                 message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
                 raise ConfigurationError(message) from None
             self.created_key = True
+
+
+def require_key_file(settings: Settings) -> Path:
+    """The path of the master key file; raises `ConfigurationError` if there is none."""
+    if settings.master_key_file is None:
+        raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+    return settings.master_key_file
 
 
 def require_ledger(settings: Settings) -> Path:

@@ -55,6 +55,8 @@ class Engine(Protocol):
     """Where it is, without secrets."""
     connections: int
     """How many connections it has made: only through a new one can another database be there."""
+    sqlite_version: str
+    """The version of SQLite; empty if the database is another one."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""

@@ -84,6 +84,8 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 class PostgreSQL:
     """A database on a server; raises `ConfigurationError` if the URL is wrong."""
 
+    sqlite_version = ""
+
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
         given = self._load(url)

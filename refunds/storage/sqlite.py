@@ -49,6 +49,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 class SQLite:
     """A database in one file."""
 
+    sqlite_version = sqlite3.sqlite_version
+
     def __init__(
         self, path: str, *, patience: float = PATIENCE, sound: bool | None = None, readonly: bool = False
     ) -> None:

@@ -164,9 +164,20 @@ def test_an_unsupported_method_gets_the_allowed_ones(client):
     assert set(client.get(URL).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
-def test_a_foreign_host_name_is_refused(client):
-    response = client.get("/livez", headers={"Host": "evil.example"})
-    assert (response.status_code, response.json["type"]) == (400, "/problems/bad-request")
+@pytest.mark.parametrize("path", ["/metrics", "/v1/policies", "/docs", "/console/sign-in", "/livez/", "//livez", "/x"])
+def test_a_foreign_host_name_is_refused(client, path):
+    response = client.get(path, headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert "not trusted" not in response.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "10.1.2.3:8000", "[fd00::1]:8000", "a b", ""])
+@pytest.mark.parametrize("probe", ["/livez", "/readyz"])
+def test_a_probe_answers_under_any_host(client, probe, host):
+    """A load balancer asks an instance by the address that it has at the moment."""
+    response = client.get(probe, headers={"Host": host})
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+    assert client.post(probe, headers={"Host": host}).status_code == 405
 
 
 def fail(monkeypatch):

@@ -148,6 +148,8 @@ class Installation:
             drain_seconds=0,
             trusted_hosts=["localhost"],
             public_url="",
+            listen="127.0.0.1",
+            behind_tls_proxy=False,
         )
         store = Store(settings)
         try:
