@@ -19,6 +19,8 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
+_LEVELS = ("debug", "info", "warning", "error")
+
 RELEASE = "0.2.0"
 """The release of the service, as in `pyproject.toml`."""
 
@@ -60,6 +62,10 @@ class Settings:
         "The address under which clients reach the service, such as `https://refunds.example`. With it, the types of "
         "problems are absolute addresses.",
     )
+    log_level: str = _setting(
+        "REFUNDS_LOG_LEVEL",
+        "The level from which lines are logged: `debug`, `info`, `warning` or `error`. Successful probes are `debug`.",
+    )
 
     @property
     def production(self) -> bool:
@@ -87,6 +93,7 @@ def load_settings() -> Settings:
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
         "public_url": env.str(name["public_url"], "", validate=_address),
+        "log_level": env.str(name["log_level"], "info", validate=validate.OneOf(_LEVELS)),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
     }
     wrong = list(_unknown(name.values()))

@@ -112,6 +112,7 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "rate_limit": 0,
         "trusted_hosts": ["localhost"],
         "public_url": "",
+        "log_level": "info",
     }
     return Settings(**defaults | changed)
 

@@ -49,6 +49,7 @@ def command() -> None:
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    current_app.extensions["refunds.take_over"]()
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.port)
     store = loaded_store()
@@ -217,6 +218,7 @@ class Server(MTServer):
             workers=1,
             blocking_threads=THREADS,
             log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "loggers": {}},  # it would print on standard output
             workers_kill_timeout=PATIENCE,
         )
         self.main_loop_interrupt = _Failure()

@@ -48,6 +48,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 class SQLite:
     """A database in one file."""
 
+    sqlite_version = sqlite3.sqlite_version
+
     def __init__(
         self, path: str, *, patience: float = PATIENCE, sound: bool | None = None, readonly: bool = False
     ) -> None:
@@ -124,6 +126,10 @@ class SQLite:
                 f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
                 "make a new installation with flask init"
             )
+
+    def pool(self) -> dict[str, int]:
+        """Nothing: each transaction that reads may have a connection."""
+        return {}
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.

@@ -147,6 +147,7 @@ class Installation:
             rate_limit=0,
             trusted_hosts=["localhost"],
             public_url="",
+            log_level="info",
         )
         store = Store(settings)
         try:

@@ -3,8 +3,8 @@
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from refunds.domain.permissions import COMMAND_LINE, Scope
-from refunds.service import clock, watch
+from refunds.domain.permissions import Scope
+from refunds.service import clock
 from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
@@ -53,11 +53,7 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    HTTP requests, times and decisions since the process started, and what the last change of the calendar data did to
-    open windows, in the text format of Prometheus. Use it to watch how the service does.
+    What this instance has done since it started, and what is open, overdue or about to end in the records, in the text
+    format of Prometheus. Use it to watch how the service does.
     """
-    with auth.store().read(COMMAND_LINE) as uow:
-        last = watch.last_change(uow)
-    for end, windows in (("longer", last.longer), ("kept", last.kept)) if last else ():
-        telemetry.metrics().windows.labels(end).set(windows)
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)
