@@ -21,6 +21,7 @@ from refunds.config import RELEASE
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import StorageUnavailable
 from refunds.service import upkeep
+from refunds.service.figures import _of_records as read_figures
 from refunds.storage.checkpoints import EVERY
 from refunds.web import create_app
 from tests.conftest import ROOT, client_of, settings
@@ -280,6 +281,31 @@ def test_what_is_open_and_overdue_is_counted(own, engine):
     if in_pool:
         assert found["refunds_pool_connections", "idle"] >= 1
         assert (found["refunds_pool_connections_max",], found["refunds_pool_requests_waiting",]) == (10, 0)
+
+
+def test_what_is_counted_is_read_from_an_index_of_what_is_open(own, engine, monkeypatch):
+    """On SQLite, which says so for an empty table, too. Tokens and policies are few."""
+    if engine != "sqlite":
+        return
+    store, asked = own.extensions["refunds.store"], []
+    with store.read(COMMAND_LINE) as uow:
+        kind = type(uow.tx)
+        for name in ("one", "all", "each"):
+            run = getattr(kind, name)
+            monkeypatch.setattr(
+                kind, name, lambda tx, sql, run=run, **given: asked.append((sql, given)) or run(tx, sql, **given)
+            )
+        assert len(list(read_figures(uow))) >= 5
+        monkeypatch.undo()
+        plans = [
+            row["detail"]
+            for sql, given in asked
+            for row in uow.tx.all(f"EXPLAIN QUERY PLAN {sql.format(for_update='')}", **given)
+        ]
+    assert {"contacts", "cancellations", "promises"} <= {plan.split()[1] for plan in plans}
+    scanned = [plan for plan in plans if plan.startswith("SCAN") and " INDEX open_" not in plan]
+    few = {"tokens", "clients", "journal_head", "policy_versions", "closures"}
+    assert {plan.split()[1] for plan in scanned} <= few, scanned
 
 
 def test_provisional_regions_are_counted(own, now_in_china):
