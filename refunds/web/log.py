@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache, partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
@@ -32,23 +31,21 @@ class Output:
         self._output: BinaryIO = getattr(output, "raw", output)
         self._dropped = dropped
         self._torn = False
-        self._lock = Lock()  # a pipe takes a long line in parts, between which another thread's could come
 
     def write(self, line: bytes) -> None:
-        """Write a line. If it cannot be written as a whole, it is counted as dropped; no error is raised.
+        """Write a line, for one thread at a time. If it cannot be written as a whole, it is counted as dropped.
 
-        The line after one that was cut short begins on a line of its own.
+        No error is raised. The line after one that was cut short begins on a line of its own.
         """
-        with self._lock:
-            begun = b"\n" + line if self._torn else line
-            try:
-                written = self._output.write(begun) or 0
-            except (OSError, ValueError):  # a ValueError if it is closed
-                written = 0
-            if written:
-                self._torn = written < len(begun)
+        begun = b"\n" + line if self._torn else line
+        try:
+            written = self._output.write(begun) or 0
+        except (OSError, ValueError):  # a ValueError if it is closed
+            written = 0
         if written < len(begun):
             self._dropped.inc()
+        if written:
+            self._torn = written < len(begun)
 
     def flush(self) -> None:
         """Do nothing: lines are not buffered."""
@@ -63,7 +60,7 @@ def _logger(output: Output, level: str) -> "FilteringBoundLogger":
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
     made: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(cast(BinaryIO, output)),
+        structlog.BytesLogger(cast(BinaryIO, output)),  # it lets one thread write at a time
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.add_log_level,
