@@ -20,6 +20,8 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
+_LEVELS = ("debug", "info", "warning", "error")
+
 RELEASE = "0.2.0"
 """The release of the service, as in `pyproject.toml`."""
 
@@ -65,7 +67,7 @@ class Settings:
     drain_seconds: int = _setting(
         "REFUNDS_DRAIN_SECONDS",
         "How many seconds the service says that it is not ready before it stops, so that a load balancer sends no more "
-        "requests. Default: 5 in production, else 0.",
+        "requests.",
     )
     trusted_hosts: list[str] = _setting(
         "REFUNDS_TRUSTED_HOSTS", "The host names under which the service can be reached, separated by commas."
@@ -75,6 +77,10 @@ class Settings:
         "REFUNDS_PUBLIC_URL",
         "The address under which clients reach the service, such as `https://refunds.example`. With it, the types of "
         "problems are absolute addresses.",
+    )
+    log_level: str = _setting(
+        "REFUNDS_LOG_LEVEL",
+        "The level from which lines are logged: `debug`, `info`, `warning` or `error`. Successful probes are `debug`.",
     )
 
     @property
@@ -107,6 +113,7 @@ def load_settings() -> Settings:
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=[some, _hosts]),
         "listen": env.str(name["listen"], "127.0.0.1", validate=_ip_address),
         "behind_tls_proxy": env.str(name["behind_tls_proxy"], "false", validate=_one_of("true", "false")),
+        "log_level": env.str(name["log_level"], "info", validate=_one_of(*_LEVELS)),
     }
     wrong = [*_without_tls(read), *_unknown(name.values())]
     try:

@@ -115,6 +115,7 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "public_url": "",
         "listen": "127.0.0.1",
         "behind_tls_proxy": False,
+        "log_level": "info",
     }
     return Settings(**defaults | changed)
 

@@ -40,6 +40,7 @@ def command() -> None:
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
+    current_app.extensions["refunds.take_over"]()
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.listen, settings.port)
     store = loaded_store()

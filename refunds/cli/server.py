@@ -210,6 +210,7 @@ class Server(MTServer):
             workers=1,
             backpressure=CONNECTIONS,
             log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "loggers": {}},  # it would print on standard output
             workers_kill_timeout=PATIENCE,
         )
         self.main_loop_interrupt = _Failure()

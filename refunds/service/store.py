@@ -5,7 +5,7 @@ them, and the head of the journal that was seen last: a database that does not h
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
@@ -48,6 +48,8 @@ class Store:
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
         """Called with each checkpoint, and with the error if it could not be written."""
+        self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Makes the block in which each write waits for its turn."""
         self.created_key = False
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
@@ -118,8 +120,10 @@ class Store:
         policies that were used.
         """
         engine, keyring = self.open()
-        checkpoint = None
-        with engine.write(exclusive=exclusive) as tx:
+        checkpoint, waiting = None, ExitStack()
+        waiting.enter_context(self.waiting())
+        with waiting, engine.write(exclusive=exclusive) as tx:
+            waiting.close()
             uow = self._unit(tx, keyring, principal)
             yield uow
             checkpoint = uow.write_journal()

@@ -80,6 +80,12 @@ class Engine(Protocol):
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
 
+    def pool(self) -> Mapping[str, int]:
+        """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
+
+        And the `max` of connections. Empty if connections are not limited.
+        """
+
     def close(self) -> None:
         """Close every connection; they open again when needed."""
 

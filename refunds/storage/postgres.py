@@ -172,6 +172,16 @@ class PostgreSQL:
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
 
+    def pool(self) -> dict[str, int]:
+        """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
+        pool = self._pool
+        if pool is None:
+            return {}
+        now = pool.get_stats()
+        idle = now["pool_available"]
+        in_use = now["pool_size"] - idle
+        return {"idle": idle, "in_use": in_use, "max": now["pool_max"], "waiting": now["requests_waiting"]}
+
     def close(self) -> None:
         """Close every connection, those in use at the end of their transaction; they open again when needed."""
         with self._opening:

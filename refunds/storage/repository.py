@@ -139,6 +139,15 @@ class Listed(Repository[R]):
         )
         return self._load_all(rows)
 
+    def count_of(self, **filters: Any) -> int:
+        """How many records have these values of filters of the class."""
+        conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
+        sql = f"SELECT count(*) AS found FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
+        row = self._tx.one(sql, now=micros(self._context.now), **filters)
+        assert row is not None
+        found: int = row["found"]
+        return found
+
     def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)

@@ -128,6 +128,10 @@ class SQLite:
                 "make a new installation with flask init"
             )
 
+    def pool(self) -> dict[str, int]:
+        """Nothing: each transaction that reads may have a connection."""
+        return {}
+
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
 

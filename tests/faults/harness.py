@@ -150,6 +150,7 @@ class Installation:
             public_url="",
             listen="127.0.0.1",
             behind_tls_proxy=False,
+            log_level="info",
         )
         store = Store(settings)
         try:

@@ -76,6 +76,8 @@ def test_every_setting_is_one():
         "REFUNDS_MASTER_KEY_FILE": "key",
         "REFUNDS_LEDGER_DIR": "ledger",
         "REFUNDS_RATE_LIMIT": "0",
+        "REFUNDS_DRAIN_SECONDS": "0",
+        "REFUNDS_LOG_LEVEL": "debug",
         "REFUNDS_TRUSTED_HOSTS": "a",
         "REFUNDS_PUBLIC_URL": "",
         "REFUNDS_LISTEN": "::1",
@@ -87,6 +89,7 @@ def test_every_setting_is_one():
 
 WRONG = {
     "PORT": ["", "0", "65536", "-1", "8000 ", "8_000", "eighty", "127.0.0.1:80"],
+    "REFUNDS_LOG_LEVEL": ["", "INFO", "warn", "info "],
     "REFUNDS_DRAIN_SECONDS": ["", "-1", "601", "007", "5s", "1.5"],
     "REFUNDS_POLICY": [""],
     "REFUNDS_ENV": ["", "prod", "Production", "production "],

@@ -3,9 +3,9 @@
 from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from refunds.domain.permissions import COMMAND_LINE, Scope
+from refunds.domain.permissions import Scope
 from refunds.errors import Message
-from refunds.service import clock, watch
+from refunds.service import clock
 from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import Rejected
@@ -57,11 +57,7 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    HTTP requests, times and decisions since the process started, and what the last change of the calendar data did to
-    open windows, in the text format of Prometheus. Use it to watch how the service does.
+    What this instance has done since it started, and what is open, overdue or about to end in the records, in the text
+    format of Prometheus. Use it to watch how the service does.
     """
-    with auth.store().read(COMMAND_LINE) as uow:
-        last = watch.last_change(uow)
-    for end, windows in (("longer", last.longer), ("kept", last.kept)) if last else ():
-        telemetry.metrics().windows.labels(end).set(windows)
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)
