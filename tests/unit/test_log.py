@@ -36,13 +36,16 @@ class Full:
 def test_long_lines_of_several_threads_are_not_mixed():
     """A pipe takes a long line in parts, so another thread's could come between them."""
     reading, writing = os.pipe()
-    with open(reading, "rb") as pipe, open(writing, "wb", buffering=0) as raw:  # noqa: PTH123 - they are numbers
+    raw = open(writing, "wb", buffering=0)  # noqa: PTH123, SIM115 - it is a number, and closed for the reader's end
+    with open(reading, "rb") as pipe, ThreadPoolExecutor(1) as reader:  # noqa: PTH123
+        read = reader.submit(pipe.read)
         log = opened(raw, Counter("dropped", "Dropped.", registry=None))()
-        with ThreadPoolExecutor(5) as pool:
-            lines = pool.submit(lambda: [json.loads(pipe.readline())["of"] for _ in range(4 * 20)])
+        with ThreadPoolExecutor(4) as pool:
             for thread in range(4):
                 pool.submit(lambda of: [log.info("long", of=of, text=str(of) * 200_000) for _ in range(20)], thread)
-            assert sorted(lines.result(timeout=60)) == sorted([*range(4)] * 20)
+        raw.close()
+        lines = [json.loads(line)["of"] for line in read.result(timeout=60).splitlines()]
+    assert sorted(lines) == sorted([*range(4)] * 20)
 
 
 def test_a_text_that_is_no_unicode_is_logged_all_the_same():
