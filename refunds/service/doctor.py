@@ -21,7 +21,7 @@ from refunds.domain.instants import TZDATA_VERSION, format_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import Message, RefundsError
 from refunds.security.master_key import read_master_key
-from refunds.service import calendars, clock, watch
+from refunds.service import calendars, clock, upkeep, watch
 from refunds.service.store import Opening, Store, require_key_file, require_ledger
 from refunds.storage import Engine, Transaction, lineage, open_engine, schema
 from refunds.storage.migrations import read_as_it_is
@@ -48,9 +48,6 @@ LOGS = Path("/var/log")
 
 
 _UNDO = Message("undo what was changed by hand, or restore a backup")
-
-last_done: Callable[[Path], tuple[datetime | None, datetime | None]] | None = None
-"""When the last backup was made and the last audit found no fault, by the directory of the checkpoints."""
 
 
 class Level(StrEnum):
@@ -322,9 +319,7 @@ def _contact_points(patient: Patient) -> Found:
 
 
 def _upkeep(patient: Patient) -> Found:
-    if last_done is None:
-        return
-    of_backup, of_verify = last_done(require_ledger(patient.settings))
+    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
         never = Message("%(command)s was never done, as far as is known", command=command)
         last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never

@@ -43,3 +43,10 @@ def test_the_unit_takes_every_right_that_it_can():
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "CapabilityBoundingSet=\n"):
         assert line in UNIT
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
+
+
+def test_the_alerts_use_measurements_that_there_are():
+    documented = (ROOT / "docs/watching.md").read_text()
+    used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))
+    assert used
+    assert {re.sub(r"_bucket$", "", name) for name in used} <= set(re.findall(r"refunds_\w+", documented))

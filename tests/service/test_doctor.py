@@ -14,7 +14,7 @@ from refunds.domain.holidays_data import covered_years, provisional_from
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
-from refunds.service import clients, doctor, publication
+from refunds.service import clients, doctor, publication, upkeep
 from refunds.service.doctor import CHECKS, MANY_TOKENS, Level, Patient, examine
 from refunds.service.store import Opening, Store
 from refunds.service.watch import watch
@@ -66,6 +66,8 @@ def well(directory, engine, second=SECOND):
     of = made(directory, engine)
     with closing(Store(of)) as store, store.write(COMMAND_LINE) as uow:
         publication.import_version(uow, read_policy(second))
+    for done in ("backup", "verify"):
+        upkeep.note(of.ledger_dir, done, 1)
     if engine == "postgresql":
         change(of, *(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0" for table, column in sealed()))
     return of
@@ -104,7 +106,7 @@ def change(of, *statements):
 def test_in_a_sound_installation_every_check_is_well(installed, engine):
     every = examined(installed)
     assert {level for _, level, _ in every} == {OK}, every
-    assert {name for name, *_ in every} == CHECKS.keys() - (set() if engine == "postgresql" else ON_SERVER) - {"upkeep"}
+    assert {name for name, *_ in every} == CHECKS.keys() - (set() if engine == "postgresql" else ON_SERVER)
 
 
 def contents(directory):
@@ -369,7 +371,7 @@ def test_a_channel_without_official_contact_points_is_found(tmp_path, engine):
 def test_a_backup_and_an_audit_that_are_overdue_are_found(tmp_path, monkeypatch, backup, verify, levels):
     of = made(tmp_path, "sqlite")
     done = tuple(days and NOW - timedelta(days=days) for days in (backup, verify))
-    monkeypatch.setattr(doctor, "last_done", lambda directory: done if directory == of.ledger_dir else None)
+    monkeypatch.setattr(upkeep, "last", lambda directory: done if directory == of.ledger_dir else None)
     with closing(Patient(of, Store(of), NOW)) as patient:
         assert [one.level for one in CHECKS["upkeep"](patient)] == levels
 
