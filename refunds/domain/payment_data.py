@@ -90,13 +90,18 @@ def holds_payment_data(text: str) -> bool:
 def is_payment_data(reference: str) -> bool:
     """Whether a reference contains payment data, as in `holds_payment_data`.
 
-    Unlike there, digits directly after a letter are no card number.
+    Unlike there, digits directly beside a letter are no card number, nor are those of a UUID, and an IBAN does not
+    begin within a word: random ids pass.
     """
     plain = _plain(reference)
-    return holds_payment_data(_AFTER_LETTER.sub(" ", plain)) or any(map(_begins_with_iban, _ibans(plain)))
+    ibans = (_compact(plain[word.start() :]) for word in _IBAN_WORD.finditer(plain))
+    return holds_payment_data(_NO_CARD.sub(" ", plain)) or any(map(_begins_with_iban, ibans))
 
 
-_AFTER_LETTER = re.compile(r"(?<=[^\W\d_])[0-9]+")
+_IBAN_WORD = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]")
+_NO_CARD = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=[^\W\d_])[0-9]+|[0-9]+(?=[^\W\d_])", re.IGNORECASE
+)
 
 
 def _plain(text: str) -> str:
@@ -197,7 +202,12 @@ def _is_dialled(before: str, digits: str) -> bool:
 
 def _ibans(text: str) -> Iterator[str]:
     """What begins like an IBAN, at any place of the text without blanks and punctuation."""
-    return (found[1] for found in _IBAN.finditer(re.sub(r"[\W_]+", "", text.upper())))
+    return (found[1] for found in _IBAN.finditer(_compact(text)))
+
+
+def _compact(text: str) -> str:
+    """The text in capital letters, without blanks and punctuation."""
+    return re.sub(r"[\W_]+", "", text.upper())
 
 
 def _begins_with_iban(text: str) -> bool:

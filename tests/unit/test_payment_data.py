@@ -3,13 +3,14 @@
 import random
 import re
 from datetime import date, datetime
+from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refunds.domain.contact_points import customers_detail
-from refunds.domain.payment_data import holds_payment_data
+from refunds.domain.payment_data import holds_payment_data, is_payment_data
 
 CARDS = [
     "4111111111111111",
@@ -293,3 +294,19 @@ def test_a_card_is_found_whatever_is_between_its_groups(number, data, between):
 )
 def test_no_list_of_telephone_numbers_and_dates_is_refused(parts, between):
     assert not holds_payment_data(between.join(parts))
+
+
+@given(st.uuids(), st.sampled_from(["{}", "O-{}", "ord_{}", "order/{}"]), st.booleans())
+@example(UUID("4670577418714de8ab7fc6892441f81a"), "O-{}", True)
+@example(UUID("40123456-7890-4123-8123-123456789015"), "{}", False)
+@example(UUID("91d3b645ad2641038213392dae8e37d4"), "O-{}", True)
+def test_a_random_id_is_an_acceptable_reference(number, written, plain):
+    """Ten thousands of orders have such ids, and one of them would pass for a card or an IBAN."""
+    assert not is_payment_data(written.format(number.hex if plain else number))
+
+
+@pytest.mark.parametrize(
+    "text", ["4111111111111111", "R-4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "no DE89370400440532013000"]
+)
+def test_payment_data_is_no_reference(text):
+    assert is_payment_data(text)
