@@ -1,19 +1,76 @@
-"""Calendars: the regions that have one, and why a date does or does not count in one."""
+"""Calendars: the regions that have one, who builds them, and why a date does or does not count in one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from typing import NamedTuple
+from threading import BoundedSemaphore
+from time import monotonic
+from typing import NamedTuple, TypeVar
 
 from refunds.domain.business_days import BusinessCalendar, SkipReason, Window
-from refunds.domain.holidays_data import covered_years, provisional_from, subdivisions_that_differ
+from refunds.domain.holidays_data import (
+    CalendarNotReady,
+    covered_years,
+    only_ready,
+    provisional_from,
+    subdivisions_that_differ,
+)
 from refunds.domain.judging import calendar_in
 from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import Crowded, FieldError, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 400
+
+MOST_BUILT = 50
+"""The most calendars that are built for one HTTP request."""
+
+_builders = BoundedSemaphore(2)
+
+T = TypeVar("T")
+
+
+class Builder:
+    """Builds the calendars that one HTTP request needs; `seconds` is how long that has taken.
+
+    Two requests build at the same time at most, because others would be kept waiting, and no transaction is open.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._left = MOST_BUILT
+
+    def ready(self, work: Callable[[], T]) -> T:
+        """What `work` returns; it is begun anew after each calendar that has to be built.
+
+        Raises what `build` raises.
+        """
+        while True:
+            try:
+                with only_ready():
+                    return work()
+            except CalendarNotReady as missing:
+                self.build(missing)
+
+    def build(self, missing: CalendarNotReady) -> None:
+        """Build a calendar, unless that was done meanwhile.
+
+        Raises `Crowded` at once if two others are being built, or if it has built 50 already.
+        """
+        if missing.is_ready():
+            return
+        if not self._left:
+            raise Crowded(Message("Too many regions at once whose holidays are not ready yet: send the others again."))
+        if not _builders.acquire(blocking=False):
+            raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
+        began = monotonic()
+        try:
+            missing.build()
+        finally:
+            _builders.release()
+            self.seconds += monotonic() - began
+            self._left -= 1
 
 
 class Region(NamedTuple):

@@ -171,10 +171,11 @@ def import_orders(body: dict[str, Any]) -> Response:
     Takes up to 1,000 items. Each is registered as by `PUT` without `If-Match`, completely or not at all: one that is
     refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
     a retry is safe, also after an error: some of the items may have been registered. Records `order.registered` or
-    `order.corrected` for each order that is new or whose facts it completes.
+    `order.corrected` for each order that is new or whose facts it completes. As in a batch of checks, an item gets the
+    problem `rate-limited` if the calendar of its region cannot be made ready now: send it again.
     """
     read = list(map(_read_item, body["items"]))
-    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read))
+    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read), g.builder.build)
     return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
