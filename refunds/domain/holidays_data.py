@@ -67,17 +67,20 @@ class CalendarNotReady(Exception):
         Context().run(self._build)
 
 
-_only_ready = ContextVar("_only_ready", default=False)
+_builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_builder", default=None)
 
 
 @contextmanager
-def only_ready() -> Iterator[None]:
-    """A block in which no calendar is built: `CalendarNotReady` is raised for one that is not there."""
-    token = _only_ready.set(True)
+def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
+    """A block in which a calendar is built only if `builder` does so, and says that it has.
+
+    Else `CalendarNotReady` is raised for one that is not there.
+    """
+    token = _builder.set(builder)
     try:
         yield
     finally:
-        _only_ready.reset(token)
+        _builder.reset(token)
 
 
 def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -89,9 +92,11 @@ def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
         @wraps(kept)
         def found(*args: Any) -> T:
-            key = hashkey(*args)
-            if _only_ready.get() and key not in results:
-                raise CalendarNotReady(partial(kept, *args), lambda: key in results)
+            key, builder = hashkey(*args), _builder.get()
+            if builder and key not in results:
+                missing = CalendarNotReady(partial(kept, *args), lambda: key in results)
+                if not builder(missing):
+                    raise missing
             return kept(*args)
 
         return found

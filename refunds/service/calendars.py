@@ -1,7 +1,9 @@
 """Calendars: the regions that have one, who builds them, and why a date does or does not count in one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
+from math import inf
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import NamedTuple, TypeVar
@@ -24,7 +26,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 MOST_DAYS = 400
 
 MOST_BUILT = 50
-"""The most calendars that are built for one HTTP request."""
+"""The most calendars that are built for one batch."""
 
 _builders = BoundedSemaphore(2)
 
@@ -34,21 +36,21 @@ T = TypeVar("T")
 class Builder:
     """Builds the calendars that one HTTP request needs; `seconds` is how long that has taken.
 
-    Two requests build at the same time at most, because others would be kept waiting, and no transaction is open.
+    Two requests build at the same time at most, because others would be kept waiting. `left` is how many more it may
+    build.
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self._left = MOST_BUILT
+        self.seconds, self.left = 0.0, inf
 
-    def ready(self, work: Callable[[], T]) -> T:
-        """What `work` returns; it is begun anew after each calendar that has to be built.
+    def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
+        """What `work` returns. If calendars are not built in place, it ends for each, and is begun anew.
 
         Raises what `build` raises.
         """
         while True:
             try:
-                with only_ready():
+                with only_ready(self._has_built) if in_place else only_ready():
                     return work()
             except CalendarNotReady as missing:
                 self.build(missing)
@@ -56,11 +58,11 @@ class Builder:
     def build(self, missing: CalendarNotReady) -> None:
         """Build a calendar, unless that was done meanwhile.
 
-        Raises `Crowded` at once if two others are being built, or if it has built 50 already.
+        Raises `Crowded` at once if two others are being built, or if it may build no more.
         """
         if missing.is_ready():
             return
-        if not self._left:
+        if not self.left:
             raise Crowded(Message("Too many regions at once whose holidays are not ready yet: send the others again."))
         if not _builders.acquire(blocking=False):
             raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
@@ -70,7 +72,13 @@ class Builder:
         finally:
             _builders.release()
             self.seconds += monotonic() - began
-            self._left -= 1
+            self.left -= 1
+
+    def _has_built(self, missing: CalendarNotReady) -> bool:
+        """Whether a calendar is built now. Deep in other work, `Crowded` could pass for a refusal."""
+        with suppress(Crowded):
+            self.build(missing)
+        return missing.is_ready()
 
 
 class Region(NamedTuple):

@@ -165,10 +165,11 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
 
     What the view changes is stored when it returns; if it raises, nothing is. With an idempotency `key`, the same
     request is performed only once, and answered as the first time: see `idempotency.once`; `sent` is its content. If
-    the view needs a calendar that is not ready, its transaction ends, and it is called again once that is built.
+    a write needs a calendar that is not ready, it ends, and the view is called again once that is built.
     """
     builder: Builder = g.builder
-    return builder.ready(partial(_called, view, transaction, key, sent))
+    in_place = transaction in {None, Transaction.READ}
+    return builder.ready(partial(_called, view, transaction, key, sent), in_place=in_place)
 
 
 def _called(view: View, transaction: Transaction | None, key: str | None, sent: Any) -> Response:

@@ -126,7 +126,12 @@ def test_what_is_ready_is_not_built_and_costs_nothing():
 
     with only_ready(), pytest.raises(CalendarNotReady) as missing:
         work()
-    assert builder.ready(work) == "DE-HH"
+    begun = []
+    assert builder.ready(lambda: begun.append(1) or work(), in_place=False) == "DE-HH"
+    assert len(begun) == 2
+    forget()
+    assert builder.ready(lambda: begun.append(1) or work()) == "DE-HH"
+    assert len(begun) == 3
     cost = builder.seconds
     assert cost > 0
     for _ in range(2 * MOST_BUILT):
@@ -136,6 +141,7 @@ def test_what_is_ready_is_not_built_and_costs_nothing():
 
 def test_a_builder_that_has_built_its_50_refuses_more():
     builder = Builder()
+    builder.left = MOST_BUILT
     for _ in range(MOST_BUILT):
         builder.build(CalendarNotReady(lambda: None, lambda: False))
     with pytest.raises(Crowded):

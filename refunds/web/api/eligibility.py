@@ -12,6 +12,7 @@ from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
 from refunds.presentation.serializers import decision_data
 from refunds.service import checks
+from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.endpoint import Answer, Tag
@@ -96,7 +97,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
             return error_data(error, f"/items/{i}")
         return decision_data(decision.outcome, with_days=with_days)
 
-    answers, reasons, listed = {}, [], 0
+    answers, reasons, listed, g.builder.left = {}, [], 0, MOST_BUILT
     # Region by region, so that each calendar is built only once even if the regions are mixed.
     for i, item in sorted(enumerate(body["items"]), key=_region):
         data = answer(i, item)

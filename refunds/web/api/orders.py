@@ -25,6 +25,7 @@ from refunds.presentation.serializers import decision_data, information_data, or
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import orders
+from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
@@ -174,6 +175,7 @@ def import_orders(body: dict[str, Any]) -> Response:
     `order.corrected` for each order that is new or whose facts it completes. As in a batch of checks, an item gets the
     problem `rate-limited` if the calendar of its region cannot be made ready now: send it again.
     """
+    g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))
     outcomes = orders.import_all(auth.store(), g.principal, enumerate(read), g.builder.build)
     return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
