@@ -144,7 +144,11 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     """
     country, subdivision = place(still_known(region))
     code, name_language = _language(country, language)
-    name = _names(country, subdivision, code, day.year).get(day) or _law_days(country, code).get(day)
+    name = _names(country, subdivision, code, day.year).get(day)
+    if day in _law_days(country, None) and language == "de":
+        own = _law_days(country, None)[day].split("; ")
+        return next(german for known, german in PERIOD_LAWS[country].names.items() if known in own), "de"
+    name = name or _law_days(country, code).get(day)
     if not name and not subdivision and day in (of := _parts(country).of):
         name = _names(country, of[day][0], code, day.year).get(day)
     return (name, name_language) if name else None
@@ -170,6 +174,12 @@ def provisional_from(region: str) -> date | None:
         return None
     december = DECREES[country].december
     return date(until + 1, 1, 1) if december is None else date(until, 12, december)
+
+
+def is_provisional(region: str, last_day: date) -> bool:
+    """Whether decrees that the data does not have (yet) may still change a stored window that ends on `last_day`."""
+    since = provisional_from(still_known(region))
+    return since is not None and last_day >= since
 
 
 def covered_years(region: str) -> range:
@@ -285,7 +295,7 @@ def _law_days(country: str, language: str | None) -> Mapping[date, str]:
     if law is None:
         return {}
     own, named = (_built(country, None, code, categories=law.categories).names for code in (None, language))
-    return {day: named[day] for day, name in own.items() if not law.names.isdisjoint(name.split("; "))}
+    return {day: named[day] for day, name in own.items() if law.names.keys() & name.split("; ")}
 
 
 def _built(

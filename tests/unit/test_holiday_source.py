@@ -124,6 +124,11 @@ def test_the_package_lacks_holidays_beyond_our_bounds(region):
         ("FR", date(2026, 7, 14), "de", ("National Day", "en")),
         ("AT", date(2026, 10, 26), "de", ("Nationalfeiertag", "de")),
         ("NZ", date(2026, 12, 25), "de", ("Christmas Day", "en")),
+        ("NL", date(2026, 4, 3), "de", ("Karfreitag", "de")),
+        ("NL-NH", date(2026, 5, 5), "de", ("Tag der Befreiung", "de")),
+        ("NL", date(2026, 4, 3), "en", ("Good Friday", "en")),
+        ("FI", date(2026, 6, 19), "de", ("Mittsommerabend", "de")),
+        ("SE", date(2026, 12, 31), "de", ("Silvester", "de")),
         ("DE-BY", date(2026, 4, 7), "de", None),
     ],
 )
