@@ -118,7 +118,7 @@ PAYMENT_DATA = "payment_data"
 
 
 class PaymentDataRefused(InvalidInput):
-    """A text contains the number of a payment card or an IBAN. Neither is ever stored or repeated."""
+    """A text contains the number of a payment card or a bank account, a CVV or a PIN, which is never stored."""
 
     code = "payment-data-refused"
 

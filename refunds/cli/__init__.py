@@ -19,7 +19,7 @@ from flask.cli import AppGroup
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import RefundsError
 from refunds.presentation.language import LANGUAGES, speaking
-from refunds.service import ProgressCallback
+from refunds.service import ProgressCallback, upkeep
 from refunds.service.store import Opening, Store
 from refunds.storage.policies import Policies
 
@@ -51,6 +51,7 @@ class Commands(AppGroup):
         "copy",
         "deadlines",
         "demo",
+        "doctor",
         "evidence",
         "export",
         "init",
@@ -114,6 +115,15 @@ def loaded_store(to: Opening = Opening.USE) -> Store:
         path = current_app.extensions["refunds.settings"].master_key_file
         click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
     return found
+
+
+def note_done(store: Store, done: str, position: int) -> None:
+    """Note for operators that a `backup` or `verify` is done; prints on standard error if that is not possible."""
+    try:
+        upkeep.note(store.checkpoints.file.parent, done, position)
+    except OSError as error:
+        place = store.checkpoints.file.parent
+        click.echo(f"That this was done could not be noted in {place}: {error.strerror}", err=True)
 
 
 def wide_console() -> "Console":

@@ -18,6 +18,7 @@ from refunds.domain.region_days import BUSINESS
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
+from refunds.presentation.language import translate
 from refunds.presentation.texts.decisions import information_text, reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence
@@ -312,7 +313,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     Its texts are in the reader's language. Only orjson can write it, because of its events.
     """
     return {
-        "order": order_data(evidence.standing),
+        "order": None if evidence.standing is None else order_data(evidence.standing),
         "promises": [_kept_data(promise) for promise in evidence.promises],
         "contacts": [contact_data(contact) for contact in evidence.contacts],
         "unmatched_contacts": [unmatched_data(contact) for contact in evidence.unmatched],
@@ -322,7 +323,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
         "journal": [_link_data(link) for link in evidence.journal],
         "proof": {
             "sound": not evidence.broken,
-            "broken": evidence.broken,
+            "broken": list(map(translate, evidence.broken)),
             "checked_at": format_instant(evidence.checked_at),
         },
     }

@@ -10,13 +10,14 @@ from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_key(path: Path) -> bytes:
-    """The 32 bytes of the key in a file that only its owner can access.
+    """The 32 bytes of the key in a file that is private.
 
-    Raises `ConfigurationError` if the file does not exist or cannot be read, if its group or others have any permission
-    on it, or if it does not hold exactly 32 bytes in hexadecimal digits.
+    Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, or if
+    it does not hold exactly 32 bytes in hexadecimal digits.
     """
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
+        with path.open(encoding="ascii") as file:  # one file, even if a link to it is moved to the next one meanwhile
+            found, text = os.fstat(file.fileno()), file.read().strip()
     except FileNotFoundError:
         raise ConfigurationError(
             f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
@@ -24,7 +25,7 @@ def read_master_key(path: Path) -> bytes:
         ) from None
     except (OSError, ValueError):
         raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if not is_private(found.st_mode, found.st_uid):
         raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: others can read {path}: chmod 600 {path}")
     try:
         key = bytes.fromhex(text)
@@ -35,6 +36,14 @@ def read_master_key(path: Path) -> bytes:
             f"REFUNDS_MASTER_KEY_FILE: {path} does not hold {KEY_BYTES} bytes in hexadecimal digits"
         )
     return key
+
+
+def is_private(mode: int, owner: int) -> bool:
+    """Whether a file with this mode and owner is out of the reach of all but its owner and, if that is root, its group.
+
+    Only so can the service read a secret of Kubernetes or systemd that is mounted for it and belongs to root.
+    """
+    return not mode & (stat.S_IRWXO | stat.S_IRWXG & ~(0 if owner else stat.S_IRGRP))
 
 
 def create_master_key(path: Path) -> None:

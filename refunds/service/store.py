@@ -5,7 +5,7 @@ them, and the head of the journal that was seen last: a database that does not h
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
@@ -48,6 +48,8 @@ class Store:
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
         """Called with each checkpoint, and with the error if it could not be written."""
+        self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Makes the block in which each write waits for its turn."""
         self.created_key = False
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
@@ -118,8 +120,10 @@ class Store:
         policies that were used.
         """
         engine, keyring = self.open()
-        checkpoint = None
-        with engine.write(exclusive=exclusive) as tx:
+        checkpoint, waiting = None, ExitStack()
+        waiting.enter_context(self.waiting())
+        with waiting, engine.write(exclusive=exclusive) as tx:
+            waiting.close()
             uow = self._unit(tx, keyring, principal)
             yield uow
             checkpoint = uow.write_journal()
@@ -232,9 +236,7 @@ class Store:
 
         Raises `ConfigurationError` if there is no path or the key does not fit.
         """
-        path = self._settings.master_key_file
-        if path is None:
-            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        path = require_key_file(self._settings)
         if self._settings.production or path.exists():
             read_master_key(path)  # fail before anything is created
         return path
@@ -312,6 +314,13 @@ class Store:
                 message = f"REFUNDS_MASTER_KEY_FILE: {path} cannot be made: {error.strerror}"
                 raise ConfigurationError(message) from None
             self.created_key = True
+
+
+def require_key_file(settings: Settings) -> Path:
+    """The path of the master key file; raises `ConfigurationError` if there is none."""
+    if settings.master_key_file is None:
+        raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+    return settings.master_key_file
 
 
 def require_ledger(settings: Settings) -> Path:

@@ -55,6 +55,8 @@ class Engine(Protocol):
     """Where it is, without secrets."""
     connections: int
     """How many connections it has made: only through a new one can another database be there."""
+    sqlite_version: str
+    """The version of SQLite; empty if the database is another one."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
@@ -76,6 +78,12 @@ class Engine(Protocol):
         """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on; a server is there.
 
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
+        """
+
+    def pool(self) -> Mapping[str, int]:
+        """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
+
+        And the `max` of connections. Empty if connections are not limited.
         """
 
     def close(self) -> None:

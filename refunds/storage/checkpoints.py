@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +68,12 @@ class Checkpoints:
             os.close(file)
 
     def last(self) -> Checkpoint | None:
-        """The checkpoint that was written last; None if there is none."""
+        """The checkpoint that was written last; None if there is none. Of a long file, only the end is read."""
+        with suppress(FileNotFoundError, *_NONE), self.file.open("rb") as file:
+            file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            _, *lines = file.read().split(b"\n")  # the first one is cut off, or empty
+            if found := next(filter(None, map(_parsed, reversed(lines))), None):
+                return found
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
@@ -78,19 +84,32 @@ class Checkpoints:
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
-            if not line or not line.endswith(b"}"):  # torn by a full disk or a crash
-                continue
             try:
-                data = orjson.loads(line)
-                yield Checkpoint(
-                    int(data["position"]),
-                    bytes.fromhex(data["hash"]),
-                    parse_instant(data["at"]),
-                    data.get("journal"),
-                    data.get("accepted"),
-                )
-            except (ValueError, KeyError, TypeError):
+                if (checkpoint := _parsed(line)) is not None:
+                    yield checkpoint
+            except _NONE:
                 raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None
+
+
+_END = 2**16
+"""Bytes at the end of a file in which its last line is looked for first."""
+
+_NONE = ValueError, KeyError, TypeError
+"""What a line raises that is not a checkpoint."""
+
+
+def _parsed(line: bytes) -> Checkpoint | None:
+    """The checkpoint in a line; None if it is empty or was torn by a full disk or a crash."""
+    if not line.endswith(b"}"):
+        return None
+    data = orjson.loads(line)
+    return Checkpoint(
+        int(data["position"]),
+        bytes.fromhex(data["hash"]),
+        parse_instant(data["at"]),
+        data.get("journal"),
+        data.get("accepted"),
+    )
 
 
 def _line(checkpoint: Checkpoint) -> bytes:

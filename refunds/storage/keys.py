@@ -66,14 +66,14 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
-def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
+def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
     """A query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
 
     It ends after its joins, so a condition and an order can follow. `more` is SQL for further columns, which begins
-    with a comma. `dangling` includes records whose order or customer is missing.
+    with a comma, `by` which index to read them by. `dangling` includes records whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (
-        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}"  # noqa: S608
+        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}{by}"  # noqa: S608
         f" {join} orders USING (order_id) {join} customers USING (customer_id)"
     )

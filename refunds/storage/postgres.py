@@ -62,6 +62,7 @@ _DIALECT = {
     "for_update": "FOR UPDATE",
     "unless_held": "FOR UPDATE SKIP LOCKED",
     # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
+    "by_due_date": "",
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }
 
@@ -82,6 +83,8 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 
 class PostgreSQL:
     """A database on a server; raises `ConfigurationError` if the URL is wrong."""
+
+    sqlite_version = ""
 
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
@@ -168,6 +171,16 @@ class PostgreSQL:
 
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
+
+    def pool(self) -> dict[str, int]:
+        """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
+        pool = self._pool
+        if pool is None:
+            return {}
+        now = pool.get_stats()
+        idle = now["pool_available"]
+        in_use = now["pool_size"] - idle
+        return {"idle": idle, "in_use": in_use, "max": now["pool_max"], "waiting": now["requests_waiting"]}
 
     def close(self) -> None:
         """Close every connection, those in use at the end of their transaction; they open again when needed."""

@@ -31,6 +31,7 @@ _DIALECT = {
     "clustered": " WITHOUT ROWID",
     "for_update": "",
     "unless_held": "",
+    "by_due_date": " INDEXED BY cancellations_due",
     # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
@@ -47,6 +48,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 
 class SQLite:
     """A database in one file."""
+
+    sqlite_version = sqlite3.sqlite_version
 
     def __init__(
         self, path: str, *, patience: float = PATIENCE, sound: bool | None = None, readonly: bool = False
@@ -124,6 +127,10 @@ class SQLite:
                 f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
                 "make a new installation with flask init"
             )
+
+    def pool(self) -> dict[str, int]:
+        """Nothing: each transaction that reads may have a connection."""
+        return {}
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.

@@ -127,7 +127,7 @@ class UnitOfWork:
     def inspect(self, order_id: str) -> Inspection:
         """Everything stored about an order, to be followed in the journal.
 
-        Raises `NotFound` if there is no such order, and `Tampered` if its customer's key cannot be decrypted.
+        Raises `OrderNotFound` if there neither is nor was such an order.
         """
         return Inspection(self._context, order_id)
 

@@ -126,10 +126,17 @@ def test_the_evidence_is_the_same_as_over_http(place):
 def test_the_evidence_reports_tampering(place):
     order_id = place.desk().register()
     place.tamper("UPDATE orders SET region = 'DE-BE'")
-    assert json.loads(place.succeed("evidence", order_id))["proof"]["broken"] == [
-        f"orders {order_id}: differs from the journal"
-    ]
-    assert "The records are not what was written" in place.succeed("evidence", order_id, "--page")
+    found = {}
+    for lang in ("en", "de"):
+        out, errors, code = place.run("evidence", order_id, "--lang", lang)
+        assert (code, errors) == (20, "")
+        found[lang] = json.loads(out)["proof"]["broken"]
+    assert found["en"][0] == f"orders {order_id}: differs from the journal"
+    assert found["de"][0] == f"orders {order_id}: weicht vom Journal ab"
+    assert [line.partition(":")[0] for line in found["de"]] == [line.partition(":")[0] for line in found["en"]]
+    assert not {line.partition(": ")[2] for line in found["de"]} & {line.partition(": ")[2] for line in found["en"]}
+    out, _, code = place.run("evidence", order_id, "--page")
+    assert (code, "The records are not what was written" in out) == (20, True)
 
 
 def test_there_is_no_evidence_on_an_unknown_order(shared):

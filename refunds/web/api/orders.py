@@ -223,7 +223,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
             }
         },
     ),
-    scopes=(Scope.ORDERS_READ,),
+    scopes=(Scope.PERSONAL_READ,),
     transaction=Transaction.READ,
     method="POST",
     body=LookupRequestSchema,

@@ -110,14 +110,21 @@ def screen(
     return declare
 
 
+def linked() -> dict[str, str]:
+    """The parameters of the address, without `lang`, and without what a link must not choose: an override's fields."""
+    return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
+
+
+_NOT_BY_LINK = {"lang", "override", "reason"}
+
+
 def _sent() -> Form:
-    """The form with the parameters of the address and the fields that were sent, which take precedence; without `lang`.
+    """The form with what is `linked` and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session. Raises `InvalidInput` if a parameter or a
     field is repeated, and otherwise as `sessions.form`.
     """
-    sent, own = intake.parameters(request), True
-    sent.pop("lang", None)
+    sent, own = linked(), True
     if request.method == "POST":
         form = sessions.form()
         own = sessions.is_own(auth.store(), form)
@@ -172,9 +179,8 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
 
 
 def own_address(path: str) -> str:
-    """The address of a path, with the query of this request except `lang`."""
-    parameters = request.args.to_dict()
-    parameters.pop("lang", None)
+    """The address of a path, with the query of this request as far as it is `linked`."""
+    parameters = {name: value for name, value in request.args.items() if name not in _NOT_BY_LINK}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 

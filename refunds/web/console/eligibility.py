@@ -130,7 +130,7 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     """The customer with a number and up to two of their orders; None and the order if the number is an order's.
 
     Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.
-    If nothing has the number, None and no orders.
+    If nothing has the number, None and no orders; nor if it is a customer's and the user may not look people up.
     """
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
@@ -138,6 +138,8 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(number)):
             return None, [uow.orders.get(found[0].order_id)]
+    if not g.principal.may(Scope.PERSONAL_READ):
+        return None, []
     customer_id = uow.customers.find(number)
     return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
