@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from refunds.domain.business_days import Day
+from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
@@ -56,6 +57,7 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
         "deadline": format_instant(told.deadline),
         "deadline_local": format_local(told.deadline, zone(told.time_zone)),
         "time_zone": told.time_zone,
+        "provisional": is_provisional(told.region, window.last_day),
         "promised_at": format_instant(promise.promised_at),
     }
 

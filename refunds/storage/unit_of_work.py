@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
+from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
 from refunds.errors import CallersError, Conflict
@@ -101,8 +102,9 @@ class UnitOfWork:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """A part of this use case that can fail alone: if a `CallersError` leaves the block, what it did is undone.
+        """A part of this use case that can fail alone: what it did is undone if a `CallersError` leaves the block.
 
+        So it is if `CalendarNotReady` does.
         The locks that it has taken may remain.
         """
         entries = self._context.entries
@@ -110,7 +112,7 @@ class UnitOfWork:
         self.tx.run("SAVEPOINT attempt")
         try:
             yield
-        except CallersError:
+        except (CallersError, CalendarNotReady):
             self.tx.run("ROLLBACK TO SAVEPOINT attempt")
             self.tx.run("RELEASE SAVEPOINT attempt")
             del entries[before:]

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refunds.domain.holidays_data import business_calendar
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.region_days import WEEKDAYS
 from refunds.service import users
 from refunds.web import create_app
 from tests.conftest import client_of, settings
@@ -131,6 +133,7 @@ def orders(ask):
     ask("register again", "PUT", "/v1/orders/A-1", facts())
     ask("register before it is provided", "PUT", "/v1/orders/A-2", facts(service_provided_at=None))
     ask("fill in", "PUT", "/v1/orders/A-2", facts())
+    business_calendar("DE-BY", WEEKDAYS[:5])  # a write that has to wait for one is begun twice
     corrected = facts(region="DE-BY", correction_reason="a slip")
     ask("correct", "PUT", "/v1/orders/A-2", corrected, If_Match='"2"')
     ask("correct the customer", "PUT", "/v1/orders/A-2", corrected | {"customer_ref": "K-2"}, If_Match='"3"')

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 import app
+from refunds.domain.holidays_data import decreed_until
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service.deadlines import MOST_DAYS
@@ -268,6 +269,19 @@ def test_any_date_of_a_week_selects_it(brand, shared):
     weeks = [shared.deadlines("--policy", name, "--week", f"2026-04-{day:02}") for day in (13, 15, 19, 20)]
     assert weeks[0] == weeks[1] == weeks[2] != weeks[3]
     assert shared.deadlines("--policy", name) == shared.deadlines("--policy", name, "--week", "2026-04-06")
+
+
+def test_a_sheet_says_which_last_days_are_provisional(brand, shared):
+    name, until = brand(("", "")), decreed_until("CN")
+    asked = ("deadlines", "--policy", name, "--region", "CN", "--region", "DE-BY", "--week")
+    assert "provisional" not in shared.succeed(*asked, f"{until}-06-01")
+    said = (
+        "China: last days from Tuesday, 29 December 2026 on are provisional, because the holidays and working weekends"
+    )
+    for form in ([], ["--print"]):
+        assert said.replace("2026", str(until)) in " ".join(shared.succeed(*asked, f"{until}-12-28", *form).split())
+    german = " ".join(shared.succeed(*asked, f"{until}-12-28", "--lang", "de").split())
+    assert "vorläufig" in german
 
 
 def test_regions_with_the_same_deadlines_share_a_column(brand, shared):

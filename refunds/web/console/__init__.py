@@ -18,7 +18,7 @@ from werkzeug.urls import iri_to_uri
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
-from refunds.errors import InvalidInput, Message, StorageUnavailable
+from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
@@ -76,10 +76,10 @@ def screen(
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
-    typed, if the view raises `InvalidInput`; after a POST also if the records are not available, or if no page of this
-    session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An idempotent view
-    acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed; if
-    empty, any user may.
+    typed, if the view raises `InvalidInput`; after a POST also if the records or the calendar are not available, or if
+    no page of this session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An
+    idempotent view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes`
+    is needed; if empty, any user may.
     """
 
     def declare(view: View) -> View:
@@ -96,7 +96,7 @@ def screen(
                     raise
                 again = replace(sent, errors=error.errors)
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
-            except StorageUnavailable as error:
+            except (StorageUnavailable, Crowded) as error:
                 if form_view is None or method == "GET":
                     raise
                 again = replace(sent, notice="unavailable")  # the same one-time id, so that it is recorded only once

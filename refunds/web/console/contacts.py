@@ -285,6 +285,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
             "originals": resolutions.possible_originals(uow, found),
         }
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
+    judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     return page(
         "contact.html",
@@ -297,7 +298,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
         overrides=cancellations.fitting_overrides(preview),
-        period=information_period(order.ordered_at, preview),
+        period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
         words=_receipt(found, active),
         lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],

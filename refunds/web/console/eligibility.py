@@ -313,7 +313,7 @@ def _answer(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
-        period=information_period(order.ordered_at, outcome) if order else None,
+        period=information_period(order.ordered_at, outcome, decision.version.terms) if order else None,
         now=uow.now,
         waiting=None if outcome.eligible else decision.facts.request,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
