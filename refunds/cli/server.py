@@ -28,7 +28,7 @@ THREADS = 4
 """Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
 
 AT_ONCE = 2
-"""Threads that one client keeps busy at most. Its further requests wait without a thread."""
+"""Threads that one client keeps busy at most; strangers have one, as a sign-in costs much. Further requests wait."""
 
 IN_TIME = 10
 """Seconds within which a head and a body must have arrived, and after which an idle connection ends."""
@@ -38,6 +38,9 @@ CONNECTIONS = 4096
 
 SMALL, LARGEST, MOST_HELD = 2**16, 8 * 2**20, 2**26
 """Bytes: of a small body, of the largest that an operation takes, and of all together before large ones are refused."""
+
+_SLICE = 0.0005
+"""Seconds that a thread computes before another may: short, because a request gives way at every statement."""
 
 PROBES = {"/livez", "/readyz", "/metrics"}
 
@@ -107,7 +110,7 @@ class Front:
         client = _client(environ)
         turns = self._turns.get(client)
         if turns is None:
-            turns = self._turns[client] = asyncio.Semaphore(AT_ONCE)
+            turns = self._turns[client] = asyncio.Semaphore(AT_ONCE if client else 1)
         async with turns:
             return await _from(self._requests, environ)
 
@@ -222,6 +225,7 @@ class Server(MTServer):
 
         After it, the process must be ended by `os._exit`.
         """
+        sys.setswitchinterval(_SLICE)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = CONNECTIONS + 256  # and the files of the database, the log and the libraries
         resource.setrlimit(
