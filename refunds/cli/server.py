@@ -72,23 +72,18 @@ class Front:
         return queue
 
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """Answer a request, once its body is there or will not come."""
+        """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
-                with suppress(
-                    TimeoutError, ProtocolClosed
-                ):  # the application refuses a body that is shorter than its length
+                # The application refuses a body that is shorter than its length.
+                with suppress(TimeoutError, ProtocolClosed):
                     async with asyncio.timeout(IN_TIME):
                         await self._read(environ, protocol, body)
             environ["wsgi.input"] = io.BytesIO(body)
-            status, headers, content = await self._answer(environ)
+            await self._have_answered(environ, protocol)
         finally:
             self._held -= len(body)
-        if content:
-            protocol.response_bytes(status, headers, content)
-        else:
-            protocol.response_empty(status, headers)
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray) -> None:
         """Read a body into `body`. A large one is cut short if bodies take too much memory, and marked as crowded."""
@@ -103,47 +98,52 @@ class Front:
                 environ["refunds.crowded"] = True
                 return
 
-    async def _answer(self, environ: dict[str, Any]) -> "_Answer":
-        """The answer of the application, from a thread, once the client has its turn."""
+    async def _have_answered(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Have a thread answer a request, once the client has its turn; return when it has."""
         if environ["PATH_INFO"] in PROBES:
-            return await _from(self._probes, environ)
+            await _put(self._probes, environ, protocol)
+            return
         client = _client(environ)
         turns = self._turns.get(client)
         if turns is None:
             turns = self._turns[client] = asyncio.Semaphore(AT_ONCE if client else 1)
         async with turns:
-            return await _from(self._requests, environ)
+            await _put(self._requests, environ, protocol)
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
         """Answer the requests in a queue, for as long as the process runs."""
         while True:
-            environ, answer = queue.get()
+            environ, protocol, answered = queue.get()
+            settle = partial(answered.set_result, None)
             try:
-                settle = partial(answer.set_result, self._call(environ))
+                self._answer(environ, protocol)
             except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
-                settle = partial(answer.set_exception, error)
-            answer.get_loop().call_soon_threadsafe(settle)
+                settle = partial(answered.set_exception, error)
+            answered.get_loop().call_soon_threadsafe(settle)
 
-    def _call(self, environ: dict[str, Any]) -> "_Answer":
-        """The status, headers and body that the application answers a request with."""
+    def _answer(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Answer a request with what the application answers."""
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
         try:
             content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        return int(begun[0].partition(" ")[0]), begun[1], content
+        status, headers = int(begun[0].partition(" ")[0]), begun[1]
+        if content:
+            protocol.response_bytes(status, headers, content)
+        else:
+            protocol.response_empty(status, headers)
 
 
-_Answer = tuple[int, list[tuple[str, str]], bytes]
-_Waiting = tuple[dict[str, Any], asyncio.Future[_Answer]]
+_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[None]]
 
 
-def _from(queue: SimpleQueue[_Waiting], environ: dict[str, Any]) -> asyncio.Future[_Answer]:
-    """The answer to a request that is put into a queue. (An executor would take three times as long for this.)"""
-    answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-    queue.put((environ, answer))
-    return answer
+def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[None]:
+    """Put a request into a queue; the future is done when it is answered. (An executor would cost three times this.)"""
+    answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    queue.put((environ, protocol, answered))
+    return answered
 
 
 def _length(environ: dict[str, Any]) -> int:
