@@ -208,21 +208,24 @@ class Store:
         URL; only if they are in order, for what is wrong in the database.
         """
         wrong: list[str] = []
-        reads = to is Opening.READ
+        reads, exists = to is Opening.READ, to in {Opening.READ, Opening.ACCEPT}
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
             require_ledger(self._settings)
-            if not reads:
+            if not exists:
                 self.checkpoints.require_writable()
         with _collected_in(wrong):
             engine = open_engine(self._settings.database, readonly=reads)
         if wrong:
             raise ConfigurationError("\n".join(wrong))
         try:
-            if reads or (self._settings.production and to is not Opening.INIT):
+            if exists or (self._settings.production and to is not Opening.INIT):
                 engine.require_there()
-            return engine, self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
+            keyring = self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
+            if to is Opening.ACCEPT:  # not before it is certain that there is a journal
+                self.checkpoints.require_writable()
+            return engine, keyring
         except BaseException:
             engine.close()
             raise
@@ -264,6 +267,8 @@ class Store:
             # Without a checkpoint of its beginning, which was interrupted then, it has no records yet.
             is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
+            if is_new and to is Opening.ACCEPT:
+                raise ConfigurationError(f"{database} has no records: name the right database")
             if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:

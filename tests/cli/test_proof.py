@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+from contextlib import closing
 from datetime import date, timedelta
 from itertools import count
 from unittest import mock
@@ -14,7 +15,7 @@ import app
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service.deadlines import MOST_DAYS
-from refunds.storage import events
+from refunds.storage import events, open_engine
 from tests import records_in
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, now  # noqa: F401 - a fixture
 from tests.api.test_contract import validator
@@ -141,6 +142,28 @@ def test_the_evidence_reports_tampering(place):
 def test_there_is_no_evidence_on_an_unknown_order(shared):
     out, errors, code = shared.run("evidence", "nobodys")
     assert (out, code, "there is no order of this id" in errors) == ("", 3, True)
+
+
+# Acceptance.
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_there_is_nothing_to_accept_in_a_database_without_records(engine, tmp_path, there):
+    """Not in development either, where a start would make a new journal: the right name is what is missing."""
+    environment = records_in(tmp_path, engine)
+    if there and engine == "sqlite":
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/refunds.db").touch()
+    with mock.patch.dict(os.environ, environment):
+        importlib.reload(app)
+    before = sorted(tmp_path.rglob("*"))
+    result = app.app.test_cli_runner().invoke(args=["audit", "accept", "--reason", "a slip"])
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "right database" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    if engine == "postgresql":
+        with closing(open_engine(environment["REFUNDS_DATABASE"])) as opened, opened.read() as tx:
+            assert tx.one("SELECT count(*) AS tables FROM pg_tables WHERE schemaname = 'public'")["tables"] == 0
 
 
 # Replays.
