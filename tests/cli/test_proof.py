@@ -44,7 +44,7 @@ class Place:
         """The output, the error output and the exit code of a command."""
         result = self.app.test_cli_runner().invoke(args=list(map(str, arguments)))
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        errors = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
+        errors = [line for line in result.stderr.splitlines() if "master.key" not in line]
         return result.stdout, "\n".join(errors), result.exit_code
 
     def succeed(self, *arguments):
@@ -142,6 +142,27 @@ def test_the_evidence_reports_tampering(place):
 def test_there_is_no_evidence_on_an_unknown_order(shared):
     out, errors, code = shared.run("evidence", "nobodys")
     assert (out, code, "there is no order of this id" in errors) == ("", 3, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "es gibt keine Bestellung"),
+        ({"REFUNDS_DATABASE": "sqlite:////nowhere/refunds.db"}, "gibt es nicht. Nennen Sie die richtige Datenbank"),
+        ({"REFUNDS_DATABASE": "mysql://x"}, "REFUNDS_DATABASE: muss sqlite:///PFAD sein"),
+        ({"REFUNDS_DATABASE": "postgresql://a@b@c/d"}, "REFUNDS_DATABASE: ist keine URL von PostgreSQL"),
+        ({"REFUNDS_MASTER_KEY_FILE": "/nowhere/key", "REFUNDS_ENV": "production"}, "/nowhere/key gibt es nicht."),
+    ],
+)
+def test_an_error_is_in_the_language_of_the_command(shared, tmp_path, wrong, said):
+    with mock.patch.dict(os.environ, records_in(tmp_path) | wrong):
+        importlib.reload(app)
+    commands = app.app if wrong else shared.app
+    for command in (["evidence", "nobodys"], ["audit", "verify"])[: 2 if wrong else 1]:
+        german = commands.test_cli_runner().invoke(args=[*command, "--lang", "de"])
+        english = commands.test_cli_runner().invoke(args=command)
+        assert (german.exit_code, said in german.stderr) == (english.exit_code, True)
+        assert not set(german.stderr.splitlines()) & set(english.stderr.splitlines())
 
 
 # Acceptance.
