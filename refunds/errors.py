@@ -37,6 +37,11 @@ LANGUAGES = ("en", "de")
 """The languages in which a `Message` can be shown, by their two-letter codes; the first is the one it is written in."""
 
 
+def lines_of(texts: Iterable[str]) -> str:
+    """Texts, at least one, each on a line of its own."""
+    return reduce(lambda one, other: Message("%(one)s\n%(other)s", one=one, other=other), texts)
+
+
 def any_of(names: Iterable[str]) -> str:
     """Names with "or" between them; there must be at least one."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)

@@ -17,8 +17,8 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.errors import RefundsError
-from refunds.presentation.language import LANGUAGES, speaking
+from refunds.errors import Message, RefundsError
+from refunds.presentation.language import LANGUAGES, speaking, translate
 from refunds.service import ProgressCallback, upkeep
 from refunds.service.store import Opening, Store
 from refunds.storage.policies import Policies
@@ -89,6 +89,8 @@ class Command(click.Command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
+        if "lang" not in (parameter.name for parameter in self.params):
+            context.with_resource(speaking(LANGUAGES[0]))
         try:
             return super().invoke(context)
         except OSError as error:
@@ -96,9 +98,10 @@ class Command(click.Command):
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:
-                click.echo(f"{field_error.pointer.strip('/') or 'input'}: {field_error.detail}", err=True)
+                place = field_error.pointer.strip("/") or "input"
+                click.echo(f"{place}: {translate(field_error.detail)}", err=True)
             if not error.errors:
-                click.echo(str(error), err=True)
+                click.echo(translate(error.detail if str(error) == error.detail else str(error)), err=True)
             sys.exit(error.exit_code)
 
 
@@ -113,7 +116,8 @@ def loaded_store(to: Opening = Opening.USE) -> Store:
     found.open(to)
     if found.created_key:
         path = current_app.extensions["refunds.settings"].master_key_file
-        click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
+        made = Message("Made a master key for development: %(path)s. Without it the records cannot be read.", path=path)
+        click.echo(translate(made), err=True)
     return found
 
 

@@ -5,7 +5,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import KEY_BYTES, new_key
 
 
@@ -19,22 +19,31 @@ def read_master_key(path: Path) -> bytes:
         with path.open(encoding="ascii") as file:  # one file, even if a link to it is moved to the next one meanwhile
             found, text = os.fstat(file.fileno()), file.read().strip()
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
-            f"make one for a new database: (umask 077; openssl rand -hex {KEY_BYTES} > {path})"
-        ) from None
+        detail = Message(
+            "REFUNDS_MASTER_KEY_FILE: %(path)s does not exist. Bring back the file that belongs to this database, or "
+            "make one for a new database: (umask 077; openssl rand -hex %(bytes)s > %(path)s)",
+            path=path,
+            bytes=KEY_BYTES,
+        )
+        raise ConfigurationError(detail) from None
     except (OSError, ValueError):
-        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None
+        detail = Message("REFUNDS_MASTER_KEY_FILE: %(path)s cannot be read as text", path=path)
+        raise ConfigurationError(detail) from None
     if not is_private(found.st_mode, found.st_uid):
-        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: others can read {path}: chmod 600 {path}")
+        raise ConfigurationError(
+            Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod 600 %(path)s", path=path)
+        )
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise ConfigurationError(
-            f"REFUNDS_MASTER_KEY_FILE: {path} does not hold {KEY_BYTES} bytes in hexadecimal digits"
+        detail = Message(
+            "REFUNDS_MASTER_KEY_FILE: %(path)s does not hold %(bytes)s bytes in hexadecimal digits",
+            path=path,
+            bytes=KEY_BYTES,
         )
+        raise ConfigurationError(detail)
     return key
 
 

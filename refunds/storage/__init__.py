@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 
 Row = Mapping[str, Any]
 
@@ -109,7 +109,9 @@ def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool =
         engine = PostgreSQL(url, setting=setting)
         engine.require_fit()
         return engine
-    raise ConfigurationError(
-        f"{setting}: must be sqlite:///PATH, such as sqlite:///instance/refunds.db,"
-        " or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    detail = Message(
+        "%(setting)s: must be sqlite:///PATH, such as sqlite:///instance/refunds.db, or "
+        "postgresql://USER:PASSWORD@HOST:PORT/NAME",
+        setting=setting,
     )
+    raise ConfigurationError(detail)

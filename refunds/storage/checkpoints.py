@@ -16,7 +16,7 @@ from typing import NamedTuple
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 
 EVERY = 100
 """Positions between two checkpoints; start and stop add further ones."""
@@ -50,8 +50,13 @@ class Checkpoints:
         try:
             os.close(self._open())
         except OSError as error:
-            message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
-            raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
+            detail = Message(
+                "REFUNDS_LEDGER_DIR: %(file)s cannot be written: %(reason)s: name a directory that the service may "
+                "write to",
+                file=self.file,
+                reason=error.strerror,
+            )
+            raise ConfigurationError(detail) from None
 
     def append(self, *checkpoints: Checkpoint) -> None:
         """Write checkpoints to disk, in a file that is made if needed; raises `OSError` if that fails."""
@@ -88,7 +93,10 @@ class Checkpoints:
                 if (checkpoint := _parsed(line)) is not None:
                     yield checkpoint
             except _NONE:
-                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None
+                detail = Message(
+                    "REFUNDS_LEDGER_DIR: %(file)s, line %(number)s: not a checkpoint", file=self.file, number=number
+                )
+                raise ConfigurationError(detail) from None
 
 
 _END = 2**16

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import (
     SERVICE_KEYS,
     CustomerCipher,
@@ -35,9 +35,10 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
             try:
                 keys[name] = decrypt(master, stored[name], where)
             except Tampered:
-                raise ConfigurationError(
+                detail = Message(
                     "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one"
-                ) from None
+                )
+                raise ConfigurationError(detail) from None
         else:
             keys[name] = new_key()
             tx.run(

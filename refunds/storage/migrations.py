@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from ulid import ULID
 
 from refunds.domain.journal import GENESIS
-from refunds.errors import ConfigurationError, Unreadable
+from refunds.errors import ConfigurationError, Message, Unreadable
 from refunds.storage import Engine, Transaction
 
 _RECORDS = """
@@ -295,14 +295,23 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
             taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
             copies = {step for step in taken if step.startswith(COPY_OF)}
             if taken - {step for step, _ in MIGRATIONS} - copies:
-                raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+                raise ConfigurationError(
+                    Message(
+                        "%(database)s was made by a newer version of the service: use that version", database=database
+                    )
+                )
             for step, statements in MIGRATIONS:
                 if step not in taken:
                     _take(tx, step, statements)
             tx.run("UPDATE journal_head SET journal_id = :journal WHERE journal_id IS NULL", journal=f"jrn_{ULID()}")
             yield tx, next(iter(copies), None)
     except Unreadable as error:
-        raise ConfigurationError(f"{database} contains something else ({error}): name a database of its own") from None
+        detail = Message(
+            "%(database)s contains something else (%(error)s): name a database of its own",
+            database=database,
+            error=error,
+        )
+        raise ConfigurationError(detail) from None
 
 
 @contextmanager
@@ -319,14 +328,30 @@ def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Ite
                 {step for step, _ in MIGRATIONS},
             )
             if any(step.startswith(COPY_OF) for step in taken):
-                raise ConfigurationError(f"{database} is an unfinished copy: finish it with the command that began it")
+                raise ConfigurationError(
+                    Message(
+                        "%(database)s is an unfinished copy: finish it with the command that began it",
+                        database=database,
+                    )
+                )
             if taken - known:
-                raise ConfigurationError(f"{database} was made by a newer version of the service: use that version")
+                raise ConfigurationError(
+                    Message(
+                        "%(database)s was made by a newer version of the service: use that version", database=database
+                    )
+                )
             if known - taken and not earlier:
-                raise ConfigurationError(f"{database} was made by an earlier version of the service: run flask migrate")
+                raise ConfigurationError(
+                    Message(
+                        "%(database)s was made by an earlier version of the service: run flask migrate",
+                        database=database,
+                    )
+                )
             yield tx
     except Unreadable:
-        raise ConfigurationError(f"{database} has no records: name the right database") from None
+        raise ConfigurationError(
+            Message("%(database)s has no records: name the right database", database=database)
+        ) from None
 
 
 def _take(tx: Transaction, step: str, statements: str) -> None:

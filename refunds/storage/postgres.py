@@ -109,15 +109,24 @@ class PostgreSQL:
                 encoding = connection.info.parameter_status("server_encoding")
         except psycopg.Error as error:
             reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
-            message = f"cannot be accessed: {reason}: compare host, port, database, user and password"
+            message = Message(
+                "cannot be accessed: %(reason)s: compare host, port, database, user and password", reason=reason
+            )
             raise self._unfit(message) from None
         if version < OLDEST:
-            raise self._unfit(f"is PostgreSQL {version}: version {OLDEST} or newer is needed")
+            message = Message(
+                "is PostgreSQL %(version)s: version %(oldest)s or newer is needed", version=version, oldest=OLDEST
+            )
+            raise self._unfit(message)
         if encoding != "UTF8":
-            raise self._unfit(f"has the encoding {encoding}: create the database with ENCODING 'UTF8'")
+            message = Message(
+                "has the encoding %(encoding)s: create the database with ENCODING 'UTF8'", encoding=encoding
+            )
+            raise self._unfit(message)
 
     def _unfit(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._setting}: {self.name} {why}")
+        place = f"{self._setting}: {self.name}"
+        return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
         """The connection parameters in a URL.
@@ -132,8 +141,12 @@ class PostgreSQL:
             given = conninfo_to_dict(url)
             if authority.count("@") <= 1 and "@" not in others and _PORTS.fullmatch(str(given.get("port", ""))):
                 return given
-        message = f"{self._setting}: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
-        raise ConfigurationError(f"{message}, with all characters but letters and digits as %XX")
+        message = Message(
+            "%(setting)s: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME, with all "
+            "characters but letters and digits percent-encoded",
+            setting=self._setting,
+        )
+        raise ConfigurationError(message)
 
     @contextmanager
     def read(self) -> Iterator["_Transaction"]:
@@ -284,7 +297,10 @@ class PostgreSQL:
         except psycopg.errors.ForeignKeyViolation as error:
             raise Conflict(error.diag.constraint_name or "") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            message = f"does not allow this: {error.diag.message_primary}: make the user the owner of the database"
+            message = Message(
+                "does not allow this: %(reason)s: make the user the owner of the database",
+                reason=error.diag.message_primary,
+            )
             raise self._unfit(message) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import ConfigurationError, StorageUnavailable
+from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
 from refunds.storage.ticket import Ticket
@@ -122,11 +122,15 @@ class SQLite:
         """
         self._require_same_files()
         if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
-            found = "is empty" if self.path.is_file() else "is no file" if self.path.exists() else "does not exist"
-            raise ConfigurationError(
-                f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
-                "make a new installation with flask init"
+            exists = Message("is no file") if self.path.exists() else Message("does not exist")
+            found = Message("is empty") if self.path.is_file() else exists
+            detail = Message(
+                "REFUNDS_DATABASE: %(name)s %(found)s. Name the right database, or restore its backup; make a new "
+                "installation with flask init",
+                name=self.name,
+                found=found,
             )
+            raise ConfigurationError(detail)
 
     def pool(self) -> dict[str, int]:
         """Nothing: each transaction that reads may have a connection."""

@@ -11,6 +11,7 @@ from werkzeug.routing import IntegerConverter, MapAdapter, PathConverter, Unicod
 from refunds.config import Settings
 from refunds.presentation.documents import templating
 from refunds.presentation.language import bind
+from refunds.schemas.orders import TAKEN
 from refunds.service.store import Store
 from refunds.web import auth, endpoint, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
@@ -79,9 +80,9 @@ class Name(UnicodeConverter):
 
 
 class OrderName(PathConverter):
-    """An order id in a path: it may contain slashes, and no NUL."""
+    """An order id in a path: it may contain slashes, and no NUL, and does not end like the paths below it."""
 
-    regex = r"[^/\x00][^\x00]*?"
+    regex = r"[^/\x00][^\x00]*?" + "".join(f"(?<!/{part})" for part in TAKEN)
 
     def to_python(self, value: str) -> str:
         """The id in its one spelling."""

@@ -58,8 +58,8 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What a supervisor confirms before an order is cancelled by an override. Nothing is recorded yet.
 
-    It is a form, and not a link, so that nobody else can choose the override. Raises `InvalidInput` if the form does
-    not fit or has none.
+    It is a form, not a link, so that nobody else can choose the override. Raises `InvalidInput` if the form does not
+    fit or has none.
     """
     found = form.read(EntrySchema)
     if "override" not in found:
