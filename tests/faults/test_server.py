@@ -303,8 +303,8 @@ def test_it_listens_where_it_is_told_to(address):
             get(port, "/livez", host=other)
     finally:
         process.terminate()
-        out, _ = process.communicate(timeout=PATIENCE)
-    assert f"at http://{'[::1]' if address == '::1' else address}:{port}/" in out
+        _, err = process.communicate(timeout=PATIENCE)
+    assert f"at http://{'[::1]' if address == '::1' else address}:{port}/" in err
 
 
 def test_slow_bodies_do_not_block_other_requests(port):
