@@ -30,7 +30,7 @@ MOMENTS = [
     ("before", "COMMIT"),
     ("after", "COMMIT"),
 ]
-DEATHS_A_MOMENT = scaled(2, 5)
+DEATHS_A_MOMENT, DEATHS_UNDER_LOAD = scaled(2, 7), scaled(2, 23)
 NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "events": 0}
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 
@@ -136,7 +136,7 @@ def test_a_server_killed_under_load_keeps_every_acknowledged_cancellation(tmp_pa
     """Each is replayed with its key, and unacknowledged requests can be repeated."""
     installation, chance, numbers = Installation(tmp_path), random.Random(20260408), count()  # noqa: S311 - no secret
     issued, acknowledged, unanswered = {}, {}, {}
-    for last in (*[False] * scaled(2, 6), True):
+    for last in (*[False] * DEATHS_UNDER_LOAD, True):
         with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
             for key, (body, reply) in acknowledged.items():
                 assert reply.status == 201
