@@ -4,9 +4,7 @@ import multiprocessing
 import shutil
 import signal
 import tempfile
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -19,7 +17,8 @@ from refunds.storage.sqlite import sqlite3
 from tests import scaled
 from tests.cli.test_backups import Site, beside
 from tests.conftest import client_of
-from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, run_and_die, until
+from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, is_alive, run_and_die, until
+from tests.faults.load import Balancer, Load
 from tests.postgres import newest_binaries, run
 
 pytestmark = pytest.mark.proof
@@ -30,36 +29,7 @@ PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 # Under load.
 
-SECONDS, PER_SECOND, CLIENTS = scaled(3, 60), 50, 4
-
-
-class Load:
-    """Clients that cancel fifty orders a second, and what was acknowledged to them."""
-
-    def __init__(self, port, token):
-        self.port, self.token, self.acknowledged, self.wanted = port, token, [], count()
-        self._end, self._begun = threading.Event(), time.monotonic()
-
-    def __enter__(self):
-        """Begin."""
-        self._pool = ThreadPoolExecutor(CLIENTS)
-        self._sent = [self._pool.submit(self._send) for _ in range(CLIENTS)]
-        return self
-
-    def __exit__(self, *_):
-        """End, and fail if a request failed."""
-        self._end.set()
-        self._pool.shutdown()
-        for sent in self._sent:
-            sent.result()
-
-    def _send(self):
-        with Client(self.port, self.token) as client:
-            while not self._end.is_set():
-                number = next(self.wanted)
-                time.sleep(max(0, self._begun + number / PER_SECOND - time.monotonic()))
-                assert client.cancel(cancellation_of(f"L-{number}"), f"load-{number}").status == 201
-                self.acknowledged.append(f"L-{number}")
+SECONDS = scaled(3, 60)
 
 
 def rows(database, position):
@@ -70,10 +40,11 @@ def rows(database, position):
 
 
 def test_a_backup_under_load_has_every_acknowledged_write_and_can_be_restored(tmp_path, record_property):
+    """Two servers write to the file meanwhile."""
     installation = Installation(tmp_path)
     backups = []
-    with installation.serving() as server:
-        with Load(server.port, installation.tokens()["admin"]) as load:
+    with installation.instances(2) as servers, Balancer([server.port for server in servers]) as balancer:
+        with Load(balancer, installation.tokens()["admin"]) as load:
             for number in range(scaled(2, 20)):
                 time.sleep(SECONDS / scaled(2, 20))
                 before = list(load.acknowledged)
@@ -83,6 +54,8 @@ def test_a_backup_under_load_has_every_acknowledged_write_and_can_be_restored(tm
                 backups.append((file, before, int(made.stdout.split()[1])))
         during = len(load.acknowledged) - len(backups[0][1])
         assert during > 0
+        load.require_whole(installation, servers[0].port)
+        assert all(is_alive(server.port) for server in servers)
         for file, before, position in backups:
             journal, cancelled = rows(file, position)
             assert journal == rows(tmp_path / "data/refunds.db", position)[0]
@@ -95,7 +68,7 @@ def test_a_backup_under_load_has_every_acknowledged_write_and_can_be_restored(tm
     assert rows(tmp_path / "data/refunds.db", position) == rows(file, position)
     assert installation.require_sound().events == position + 1
     installation.require_calm()
-    record_property("measured", f"{len(load.acknowledged)} writes, and {len(backups)} backups meanwhile")
+    record_property("measured", f"{load}, and {len(backups)} backups of the file of two servers meanwhile")
 
 
 # Killed.
