@@ -134,6 +134,10 @@ class Proxy:
             self._accepting.join(_GIVEN_UP)
             self._listening.close()
             self._listening = None
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every connection."""
         with self._lock:
             links = list(self._links)
         for link in links:

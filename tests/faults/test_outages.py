@@ -2,14 +2,10 @@
 
 import http.client
 import json
-import os
 import subprocess
-import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from itertools import count
-from pathlib import Path
 from select import select
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -36,9 +32,6 @@ pytestmark = pytest.mark.proof
 
 LOST = scaled(8, 20)
 """Lost responses to a COMMIT: enough that the driver sends it in every way."""
-
-THREADS = 8
-RESTARTS = scaled(1, 2)
 
 CROWD = 32
 """The number of threads of the service."""
@@ -413,66 +406,3 @@ def test_privileges_revoked_at_run_time_are_reported_to_the_operator_only(server
     assert message.startswith("refunds.errors.ConfigurationError: REFUNDS_DATABASE: ")
     assert message.endswith("permission denied for table orders: make the user the owner of the database")
     server.require_no_password_in(refused.body.decode() + installation.log.read_text())
-
-
-class Restarts:
-    """Stops and starts a PostgreSQL server."""
-
-    def __init__(self, server):
-        with psycopg.connect(server.url("postgres")) as connection:
-            self.directory = Path(connection.execute("SHOW data_directory").fetchone()[0])
-        pid = (self.directory / "postmaster.pid").read_text().split()[0]
-        self.tool = Path(f"/proc/{pid}/exe").readlink().with_name("pg_ctl")
-        owner = self.directory.stat()
-        self.user = {} if os.geteuid() else {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-
-    def run(self, *command):
-        """Run pg_ctl on the server."""
-        given = [*command, "-D", self.directory, "-w", "-t", str(PATIENCE)]
-        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        subprocess.run([self.tool, *given], check=True, cwd="/", **quiet, **self.user)
-
-
-@contextmanager
-def restartable():
-    """A separate PostgreSQL server and its restarts; stopped with pg_ctl, as a restart changes the process."""
-    with guarded() as server:
-        restarts = Restarts(server.server)
-        try:
-            yield server, restarts
-        finally:
-            restarts.run("stop", "-m", "immediate")
-
-
-@pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_database_restart_under_load_loses_nothing(tmp_path, how):
-    """Even after a crash: a request that is repeated with its key succeeds."""
-    numbers, done, statuses, stopped = count(), [], [], threading.Event()
-
-    def cancel_one_after_another(service):
-        while not stopped.is_set():
-            order_id = service.own(f"busy-{next(numbers)}")
-            body = cancellation_of(order_id)
-
-            def is_cancelled(order_id=order_id, body=body):
-                statuses.append(service.cancel(body, order_id).status)
-                return statuses[-1] == 201
-
-            until(is_cancelled)
-            done.append(order_id)
-
-    with restartable() as (server, restarts), serving(server, tmp_path) as service, ThreadPoolExecutor(THREADS) as pool:
-        running = [pool.submit(cancel_one_after_another, service) for _ in range(THREADS)]
-        try:
-            for _ in range(RESTARTS):
-                enough = len(done) + 5 * THREADS
-                until(lambda enough=enough: len(done) >= enough)
-                restarts.run("restart", "-m", how)
-            enough = len(done) + 5 * THREADS
-            until(lambda: len(done) >= enough)
-        finally:
-            stopped.set()
-        for each in running:
-            each.result(timeout=PATIENCE)
-        assert set(statuses) <= {201, 503}
-        service.require_whole(done)
