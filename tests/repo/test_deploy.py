@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import pytest
 
+from refunds.cli.server import IN_TIME
 from refunds.config import Settings
 from refunds.web import TAGS
 from tests.conftest import ROOT
@@ -37,6 +38,13 @@ def test_a_proxy_lets_through_what_the_service_accepts_and_no_more():
     most = max(operation.most_bytes for tag in TAGS for operation in tag.operations)
     assert f"client_max_body_size {most // 2**20}m;" in NGINX
     assert f"max_size {most // 2**20}MiB" in CADDY
+
+
+def test_a_proxy_ends_idle_connections_to_the_service_before_the_service_does():
+    """Else it may send a request on a connection that is being closed, and lose it or have to repeat it."""
+    upstream, transport = NGINX.partition("}")[0], CADDY.partition("transport http")[2]
+    for config, word in ((upstream, "keepalive_timeout"), (transport, "keepalive")):
+        assert int(re.search(rf"\b{word} (\d+)s", config)[1]) < IN_TIME
 
 
 def test_the_unit_takes_every_right_that_it_can():
