@@ -219,7 +219,7 @@ def waiting(connection):
 @pytest.mark.parametrize("status", [201, 503], ids=["for a moment", "for longer than requests wait"])
 def test_more_requests_than_connections_are_all_answered(tmp_path, monkeypatch, status):
     """While all connections wait for a lock; on a server with more threads than its own has."""
-    monkeypatch.setitem(PostgreSQL.__init__.__kwdefaults__, "patience", scaled(1, 10))
+    monkeypatch.setitem(PostgreSQL.__init__.__kwdefaults__, "patience", scaled(1, 5))
     known = settings(tmp_path, engine="postgresql")
     app = create_app(known)
     bodies = {f"pool-{number}": cancellation_of(f"pool-{number}") for number in range(3 * CONNECTIONS)}

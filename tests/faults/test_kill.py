@@ -30,7 +30,7 @@ MOMENTS = [
     ("before", "COMMIT"),
     ("after", "COMMIT"),
 ]
-DEATHS_A_MOMENT, DEATHS_UNDER_LOAD = scaled(2, 7), scaled(2, 23)
+DEATHS_A_MOMENT, DEATHS_UNDER_LOAD = scaled(2, 8), scaled(2, 12)  # of 11 moments: 100 in full
 NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "events": 0}
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 
