@@ -132,7 +132,7 @@ def killed_under_load(server, token, numbers, chance):
     return acknowledged, unanswered
 
 
-def test_a_server_killed_under_load_keeps_every_acknowledged_cancellation(tmp_path):
+def test_a_server_killed_under_load_keeps_every_acknowledged_cancellation(tmp_path, record_property):
     """Each is replayed with its key, and unacknowledged requests can be repeated."""
     installation, chance, numbers = Installation(tmp_path), random.Random(20260408), count()  # noqa: S311 - no secret
     issued, acknowledged, unanswered = {}, {}, {}
@@ -151,3 +151,4 @@ def test_a_server_killed_under_load_keeps_every_acknowledged_cancellation(tmp_pa
             if not last:
                 acknowledged, unanswered = killed_under_load(server, installation.tokens()["billing"], numbers, chance)
     installation.require_sound()
+    record_property("measured", f"killed {DEATHS_UNDER_LOAD} times under load: {len(issued)} cancelled once each")
