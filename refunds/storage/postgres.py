@@ -61,6 +61,7 @@ _DIALECT = {
     "clustered": "",
     "for_update": "FOR UPDATE",
     "unless_held": "FOR UPDATE SKIP LOCKED",
+    "on_server": "",
     # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }

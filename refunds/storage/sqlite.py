@@ -31,6 +31,7 @@ _DIALECT = {
     "clustered": " WITHOUT ROWID",
     "for_update": "",
     "unless_held": "",
+    "on_server": "-- ",
     # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
