@@ -266,6 +266,15 @@ class CancellationStateConflict(StateConflict):
     code = "cancellation-state-conflict"
 
 
+class CustomerErased(CallersError):
+    """This would store something personal of a customer who was erased."""
+
+    code = "customer-erased"
+
+    def __init__(self) -> None:
+        super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
+
+
 class PreconditionFailed(CallersError):
     """The record has changed since the caller read it."""
 

@@ -5,6 +5,19 @@ from datetime import datetime
 from enum import StrEnum
 
 from refunds.domain.records import personal
+from refunds.errors import CallersError
+
+
+class CustomerHasOpenMatters(CallersError):
+    """A customer cannot be erased yet: requests of theirs wait for an answer, or refunds for billing."""
+
+    code = "customer-has-open-matters"
+
+
+class LegalHold(CallersError):
+    """A customer cannot be erased, because a legal hold keeps their data."""
+
+    code = "legal-hold"
 
 
 class DataRequestKind(StrEnum):

@@ -73,6 +73,12 @@ class Engine(Protocol):
         If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
         """
 
+    def scrub(self) -> bool:
+        """Take what was deleted or overwritten out of the files that are the service's to write; whether that is done.
+
+        If something is read meanwhile, it may not be.
+        """
+
     def require_there(self) -> None:
         """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on; a server is there.
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what the journal was at some time, in a file outside the database.
+"""The ledger: files outside the database to which lines are only added; one has the checkpoints of the journal.
 
 To hide that the end of the journal was cut off, someone would have to cut it off here too.
 """
@@ -7,15 +7,17 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.errors import ConfigurationError
+
+T = TypeVar("T")
 
 EVERY = 100
 """Positions between two checkpoints; start and stop add further ones."""
@@ -35,14 +37,14 @@ class Checkpoint(NamedTuple):
     accepted: str | None = None
 
 
-class Checkpoints:
-    """The checkpoints in a file of a directory, one per line, in the order in which they were written.
+class LedgerFile(Generic[T]):
+    """Entries in a file of a directory, one per line, in the order in which they were written; instances share it.
 
-    Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is not a checkpoint.
+    Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is no such entry.
     """
 
-    def __init__(self, directory: Path, name: str = "anchors.jsonl") -> None:
-        self.file = directory / name
+    def __init__(self, directory: Path, name: str, load: Callable[[Any], T], dump: Callable[[T], Any]) -> None:
+        self.file, self._load, self._dump = directory / name, load, dump
 
     def require_writable(self) -> None:
         """Create the file, and its directory, if there is none; raise `ConfigurationError` if it cannot be written."""
@@ -52,9 +54,9 @@ class Checkpoints:
             message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
             raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
 
-    def append(self, *checkpoints: Checkpoint) -> None:
-        """Write checkpoints to disk, in a file that is made if needed; raises `OSError` if that fails."""
-        lines = b"\n".join(map(_line, checkpoints))
+    def append(self, *entries: T) -> None:
+        """Write entries to disk, in a file that is made if needed; raises `OSError` if that fails."""
+        lines = b"\n".join(orjson.dumps(self._dump(entry)) for entry in entries)
         file = self._open()
         try:
             # Without the lock, machines that share a file system could each see another end of the file.
@@ -66,33 +68,44 @@ class Checkpoints:
         finally:
             os.close(file)
 
-    def last(self) -> Checkpoint | None:
-        """The checkpoint that was written last; None if there is none."""
+    def last(self) -> T | None:
+        """The entry that was written last; None if there is none."""
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        is_new = not self.file.exists()
+        file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if is_new:  # its name, too, has to survive a power cut
+            directory = os.open(self.file.parent, os.O_RDONLY | os.O_CLOEXEC)
+            os.fsync(directory)
+            os.close(directory)
+        return file
 
-    def __iter__(self) -> Iterator[Checkpoint]:
+    def __iter__(self) -> Iterator[T]:
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
             if not line or not line.endswith(b"}"):  # torn by a full disk or a crash
                 continue
             try:
-                data = orjson.loads(line)
-                yield Checkpoint(
-                    int(data["position"]),
-                    bytes.fromhex(data["hash"]),
-                    parse_instant(data["at"]),
-                    data.get("journal"),
-                    data.get("accepted"),
-                )
+                yield self._load(orjson.loads(line))
             except (ValueError, KeyError, TypeError):
-                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not a checkpoint") from None
+                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not an entry") from None
 
 
-def _line(checkpoint: Checkpoint) -> bytes:
+class Checkpoints(LedgerFile[Checkpoint]):
+    """The checkpoints, in the order in which they were written."""
+
+    def __init__(self, directory: Path, name: str = "anchors.jsonl") -> None:
+        super().__init__(directory, name, _checkpoint, _dumped)
+
+
+def _checkpoint(data: Any) -> Checkpoint:
+    at, more = parse_instant(data["at"]), (data.get("journal"), data.get("accepted"))
+    return Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), at, *more)
+
+
+def _dumped(checkpoint: Checkpoint) -> Any:
     written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
-    return orjson.dumps({name: value for name, value in written.items() if value is not None})
+    return {name: value for name, value in written.items() if value is not None}

@@ -116,6 +116,19 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
     )
 
 
+def forget_of_customer(tx: Transaction, customer_id: str) -> None:
+    """Delete the replies about a customer and their orders.
+
+    It skips rows locked by others: an expired key that is used again gets rid of its reply, or is lost with its key.
+    """
+    tx.run(
+        "DELETE FROM idempotency WHERE (client_id, key_hash) IN (SELECT client_id, key_hash FROM idempotency"
+        " WHERE of_customer = :customer_id"
+        " OR order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id) {unless_held})",
+        customer_id=customer_id,
+    )
+
+
 def move(
     tx: Transaction,
     order_id: str,

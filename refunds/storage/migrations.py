@@ -308,6 +308,7 @@ CREATE TABLE limits (
 );
 CREATE INDEX limits_of_customer ON limits (customer_id, limit_id);
 CREATE UNIQUE INDEX one_limit_of_a_kind ON limits (customer_id, kind) WHERE lifted_at IS NULL;
+CREATE INDEX erased_customers ON customers (customer_id) WHERE length(wrapped_key) = 0;
 ALTER TABLE idempotency ADD COLUMN of_customer {key} REFERENCES customers (customer_id);
 CREATE INDEX replies_of_customer ON idempotency (of_customer) WHERE of_customer IS NOT NULL;
 """

@@ -48,6 +48,7 @@ from refunds.service.watch import watch
 from refunds.storage import audit, events, tables
 from refunds.storage.audit import Broken, Report, Shortened
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
+from refunds.storage.erasures import ErasureLedger
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
 from refunds.storage.tables import records, table_of
@@ -350,7 +351,7 @@ def verified(installation, engine, checkpoints=None):
     """The report of the audit on a database, whose engine is closed then."""
     try:
         with engine.read() as tx:
-            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
+            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread, ErasureLedger(Path()))
             return uow.verify(installation.checkpoints if checkpoints is None else checkpoints)
     except Exception as error:  # noqa: BLE001 - it is raised again
         error.__context__ = error.__cause__ = None  # their frames would keep half-read rows alive
@@ -884,7 +885,7 @@ def listed(installation, engine, checkpoints=None):
     report = Report()
     try:
         with engine.read() as tx:
-            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread)
+            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread, ErasureLedger(Path()))
             found = uow.faults(installation.checkpoints if checkpoints is None else checkpoints, report)
             return [str(fault) for fault in found], report
     finally:

@@ -121,7 +121,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     body=CompletionRequestSchema,
     body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
     path=CONTACT_ID_HELP,
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Complete a contact
@@ -157,7 +157,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
         },
     },
     path=CONTACT_ID_HELP,
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact

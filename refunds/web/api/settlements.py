@@ -40,7 +40,7 @@ tag = Tag("Settlements", "What happens to a cancellation: billing refunds and se
         "without": {"summary": "Without one", "value": {}},
     },
     path=CANCELLATION_ID_HELP,
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Begin a refund
