@@ -131,12 +131,13 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
             _copy(file, path, copied)
             with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
                 report, known = _audited(copy, file, live)
-                if live.last() is None:
+                is_known = bool(ledger_lost) or erased.file.exists()
+                if live.last() is None and is_known:
                     live.append(*beside(file)[0])
-                at_end = _checkpoint_end(database, live)
-                copy.checkpoints.append(*live)
-                if not (at_end or ledger_lost or erased.file.exists()):
+                at_end = live.last() is not None and _checkpoint_end(database, live)
+                if not (at_end or is_known):
                     raise acceptance.ledger_missing(erased)
+                copy.checkpoints.append(*live)
                 copy.erasures.append(*erased, *beside(file)[1], *(_erased_in(database) if at_end else ()))
                 lost = acceptance.accept(copy, why, Message("an older state was restored"), ledger_lost)
             database.close()
