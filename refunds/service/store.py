@@ -244,7 +244,7 @@ class Store:
             if reads or (self._settings.production and to is not Opening.INIT):
                 engine.require_there()
             keyring = self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
-            if not reads:
+            if to not in (Opening.READ, Opening.ACCEPT):
                 self._scrub(engine)
         except BaseException:
             engine.close()
