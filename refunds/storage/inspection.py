@@ -6,7 +6,7 @@ Records that cannot be read, or differ from the journal, are named to every read
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, is_sound
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -16,7 +16,7 @@ from refunds.domain.records import (
     RegisteredVersion,
 )
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import OrderNotFound
+from refunds.errors import Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
 from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies, promises, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
@@ -60,6 +60,9 @@ class Inspection:
             CONTACTS: contacts.of_order(context.tx, order_id),
             CANCELLATIONS: cancellations.of_order(context.tx, order_id),
         }
+        self._is_erased = row["wrapped_key"] == b"" and bool(
+            events.of_types(context.tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+        )
         self.unreadable: list[str] = []
         self.order = self._order(row)
         self.promises: list[Promise] = self._readable(PROMISES, NO_ACCESS, NO_ACCESS)
@@ -99,11 +102,17 @@ class Inspection:
         If its personal fields cannot be decrypted, it has none, and `unreadable` says so.
         """
         try:
+            self._require_explained(ORDERS, row)
             ORDERS.load(row, self._true)
         except Tampered:
             self.unreadable.append(f"orders {row['order_id']}: the personal fields cannot be decrypted")
             return ORDERS.load(row, NO_ACCESS)
         return ORDERS.load(row, self._shown)
+
+    def _require_explained(self, table: RecordMapper[Any], row: Row) -> None:
+        """Raise `Tampered` if a field of a row is empty, and no event says that its customer was erased."""
+        if not self._is_erased and any(row[name] == b"" for name in table.personal):
+            raise Tampered(Message("it was emptied"))
 
     def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
         """The records of a table, as the reader may see them; those that cannot be read are left out.
@@ -113,6 +122,7 @@ class Inspection:
         found = []
         for row in self._rows[table]:
             try:
+                self._require_explained(table, row)
                 table.load(row, true)
                 found.append(table.load(row, shown))
             except (Tampered, ValueError, TypeError, LookupError, OverflowError):

@@ -13,7 +13,7 @@ from refunds.domain.records import Intent, OverrideKind, RevocationReason, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, CustomerErased, NotFound
 from refunds.security.encryption import ERASED
-from refunds.service import cancellations, contacts, orders, privacy, resolutions, settlements
+from refunds.service import cancellations, contacts, evidence, orders, privacy, resolutions, settlements
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
@@ -247,6 +247,9 @@ def test_a_field_that_was_emptied_by_hand_is_found(store, what):
         uow.tx.run(f"{BLANKED[what]} WHERE {WHOSE[what]}", empty=b"", customer_id=customer_id)
     with pytest.raises(Broken, match="emptied"):
         sound(store)
+    with store.read(COMMAND_LINE) as uow:
+        assert bool(evidence.gather(uow, "A-1", []).broken) is (what != "a limit")
+        assert not evidence.gather(uow, "B-1", []).broken
 
 
 def test_an_erasure_that_only_the_journal_has_is_found(store):
