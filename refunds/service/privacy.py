@@ -26,7 +26,7 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
 
     It must be the last thing that a unit of work does. `anyway` is why it does not wait for open matters, in a line
     without personal data for the journal; that of a child never waits. Raises `NotFound` if there is no such customer,
-    `LegalHold` if a hold keeps them, `CustomerHasOpenMatters`, and `OSError` if the ledger cannot be written.
+    `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if the ledger cannot be written.
     """
     order_ids = uow.customers.lock_with_orders(customer_id)
     erasure = uow.erasures.find(customer_id)

@@ -13,9 +13,11 @@ import orjson
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.domain.journal import Entry, EventType
 from refunds.domain.privacy import ErasureReason
+from refunds.errors import Message, StorageUnavailable
 from refunds.security.encryption import new_key
 from refunds.storage import Transaction, events, idempotency
 from refunds.storage.checkpoints import LedgerFile
+from refunds.storage.customers import Customers
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Context
 from refunds.storage.tables import records
@@ -67,27 +69,34 @@ class Erasures:
         """Erase a customer who is locked with their orders: their key, every personal field, and stored replies.
 
         A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
-        customer. So nothing may follow that can fail. Raises `OSError` if the line cannot be written.
+        customer. So nothing may follow that can fail. Raises `StorageUnavailable` if the line cannot be written.
         """
-        erasure = Erasure(customer_id, reason, self._context.now)
-        self._context.ledger.append(erasure)
+        erasure, ledger = Erasure(customer_id, reason, self._context.now), self._context.ledger
+        try:
+            ledger.append(erasure)
+        except OSError as error:
+            text = Message("The ledger of erasures cannot be written: nobody was erased.")
+            raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
         return self._erase(erasure, anyway)
 
-    def make_whole(self) -> int:
-        """Erase those whom the ledger has as erased, and add to it those whom it lacks; returns how many in all.
+    def make_whole(self) -> None:
+        """Erase those whom the ledger has as erased, and add to it those whom it lacks.
 
         Raises `OSError` if the ledger cannot be written.
         """
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
-        undone = [noted[one] for one in sorted(noted.keys() - erased) if self._is_there(one)]
-        for one in undone:
-            self._erase(one)
+        # Another instance may be at the same erasure: it has written its line, and holds the locks.
+        found = (self._tx.one(_DIGEST, customer_id=one) for one in noted.keys() - erased)
+        undone = sorted(filter(None, found), key=lambda row: bytes(row["digest"]))
+        for customer_id in (row["customer_id"] for row in undone):
+            Customers(self._context).lock_with_orders(customer_id)
+            if not self._context.customers[customer_id].is_erased:
+                self._erase(noted[customer_id])
         lacking = [one for one in journalled(self._tx) if one.customer_id in erased - noted.keys()] if erased else []
         if lacking:
             self._context.ledger.append(*lacking)
-        return len(undone) + len(lacking)
 
     def fields(self, customer_id: str) -> dict[str, int]:
         """How many records of each kind have an erased field of a customer, by table."""
@@ -98,10 +107,6 @@ class Erasures:
             row = self._tx.one(sql, customer_id=customer_id)
             counted[table.name] = row["records"] if row else 0
         return counted
-
-    def _is_there(self, customer_id: str) -> bool:
-        sql = "SELECT 1 FROM customers WHERE customer_id = :customer_id"
-        return self._tx.one(sql, customer_id=customer_id) is not None
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
         """Empty what is personal, and note the event. It is done by the present schema, whatever wrote the records."""
@@ -130,6 +135,8 @@ def journalled(tx: Transaction) -> Iterator[Erasure]:
         data = orjson.loads(row["data"])
         yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), tuple(data["order_ids"]))
 
+
+_DIGEST = "SELECT customer_id, digest FROM customers WHERE customer_id = :customer_id"
 
 _OF_ORDERS = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id)"
 

@@ -22,7 +22,7 @@ from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings
-from tests.faults.harness import PATIENCE, erase_and_die
+from tests.faults.harness import PATIENCE, erase_and_die, until
 from tests.postgres import shared
 from tests.service.test_privacy import PROVIDED, erase, recorded, registered, sound
 from tests.storage.test_secrecy_at_rest import found
@@ -333,6 +333,29 @@ def test_an_erasure_that_is_killed_between_two_steps_is_done_once_or_not_at_all(
     assert erased[0] is False
     assert erased == sorted(erased)
     record_property("measured", f"{engine}: an erasure killed at each of {steps} steps")
+
+
+def test_an_instance_that_starts_in_the_middle_of_an_erasure_does_not_repeat_it(tmp_path, engine):
+    configured = settings(tmp_path, engine=engine)
+    with closing(Store(configured)) as store, closing(Store(configured)) as another, ThreadPoolExecutor(1) as pool:
+        name = registered(store, "A-1")
+        with store.write(COMMAND_LINE) as uow:
+            privacy.erase(uow, name, ErasureReason.REQUEST)
+            assert [one.customer_id for one in store.erasures] == [name]
+            opening = pool.submit(another.open)
+            if engine == "postgresql":
+                until(lambda: waiting(configured))
+        opening.result(PATIENCE)
+        with another.read(COMMAND_LINE) as uow:
+            assert len(uow.events.after(0, 99, ["customer.erased"], audit=True)) == 1
+        sound(another)
+
+
+def waiting(configured):
+    """Whether a session waits for a lock."""
+    with psycopg.connect(configured.database) as connection:
+        sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return connection.execute(sql).fetchone() is not None
 
 
 def test_two_instances_erase_the_same_customers_once(tmp_path, engine):

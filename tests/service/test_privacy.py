@@ -11,7 +11,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold
 from refunds.domain.records import Intent, OverrideKind, RevocationReason, State, UnsettleReason
 from refunds.domain.resolutions import ResolutionReason
-from refunds.errors import CancellationStateConflict, CustomerErased, NotFound
+from refunds.errors import CancellationStateConflict, CustomerErased, NotFound, StorageUnavailable
 from refunds.security.encryption import ERASED
 from refunds.service import cancellations, contacts, evidence, orders, privacy, resolutions, settlements
 from refunds.service.cancellations import Override, Request
@@ -306,7 +306,7 @@ def test_an_erasure_without_a_line_in_the_ledger_does_not_happen(store):
     customer_id = registered(store, "A-1")
     store.erasures.file.unlink()
     store.erasures.file.mkdir()
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(StorageUnavailable, match="directory"):
         erase(store, customer_id)
     with store.read(COMMAND_LINE) as uow:
         assert uow.orders.get("A-1").customer_ref == "K-1"
