@@ -69,12 +69,12 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
         newest = uow.events.newest(None, 1)
         journal = f"jrn_{ULID()}"
         events.set_journal_id(uow.tx, journal)
-        uow.erasures.make_whole()
         last = written[-1] if written else Checkpoint(0, b"", uow.now)
         data = {"from": head.journal_id, "reason": reason, "checkpoint": last.position, "at": format_instant(last.at)}
         if why:
             data |= {"ledger_lost": why, "erased_since": format_instant(newest[0][0].at) if newest else None}
         uow.events.note(EventType.AUDIT_ACCEPTED, journal, data)
+        uow.erasures.make_whole()  # after the event at which the journal that was lost ends
     with store.read(COMMAND_LINE) as uow:
         end = uow.events.head()
     store.checkpoints.append(Checkpoint(end.position, end.hash, uow.now, journal, reason))

@@ -4,7 +4,7 @@ import multiprocessing
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -12,7 +12,8 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, CustomerErased
+from refunds.security.encryption import Erased
 from refunds.service import acceptance, backups, privacy
 from refunds.service.store import Opening, Store
 from refunds.storage import erasures
@@ -374,3 +375,83 @@ def test_two_instances_erase_the_same_customers_once(tmp_path, engine):
         with one.read(COMMAND_LINE) as uow:
             assert [e.subject for e in uow.events.after(0, 999, ["customer.erased"], audit=True)] == names
         sound(one)
+
+
+def test_after_many_erasures_everything_is_sound_and_whole(tmp_path, engine, record_property):
+    configured, many = settings(tmp_path, engine=engine), scaled(60, 5000)
+    with closing(Store(configured)) as store:
+        names = [registered(store, f"A-{n:04}", f"K-{n}") for n in range(many)]
+        for n in range(many):
+            recorded(store, f"A-{n:04}", received_at=PROVIDED)
+        gone = names[::10]
+        for name in gone:
+            erase(store, name, ErasureReason.CHILD)
+        events = sound(store)
+        with store.read(COMMAND_LINE) as uow:
+            assert [event.position for event in uow.events.after(0, events, None, audit=True)] == [
+                *range(1, events + 1)
+            ]
+            listed = uow.contacts.paginate(limit=many)
+            erased = [one.order_id for one in listed if isinstance(one.note, Erased)]
+            assert (len(listed), len(uow.orders.paginate(limit=many))) == (many, many)
+            assert erased == [f"A-{n:04}" for n in range(0, many, 10)]
+            assert [uow.customers.find(f"K-{n}") for n in range(many)] == [
+                None if name in gone else name for name in names
+            ]
+    record_property("measured", f"{engine}: {len(gone)} erasures among {many} customers")
+
+
+def test_an_erasure_among_calls_about_the_same_orders_leaves_nothing_unreadable(tmp_path, engine):
+    """Each call is recorded and erased, or refused; none is encrypted with a key that is gone."""
+    configured = settings(tmp_path, engine=engine)
+    with closing(Store(configured)) as one, closing(Store(configured)) as another, ThreadPoolExecutor(3) as pool:
+        for n in range(scaled(6, 100)):
+            name = registered(one, f"A-{n}", f"K-{n}")
+
+            def call(store, n=n):
+                for _ in range(4):
+                    with suppress(CustomerErased):
+                        recorded(store, f"A-{n}", received_at=PROVIDED)
+
+            calls = [pool.submit(call, store) for store in (one, another)]
+            pool.submit(erase, another, name, ErasureReason.CHILD).result(PATIENCE)
+            for each in calls:
+                each.result(PATIENCE)
+            with one.read(COMMAND_LINE) as uow:
+                assert all(isinstance(contact.note, Erased) for contact in uow.contacts.of_order(f"A-{n}"))
+        sound(one)
+
+
+def test_running_instances_refuse_an_older_state_until_it_is_accepted_and_erased_again(tmp_path):
+    place = Place(tmp_path / "place", "postgresql")
+    sealed, old = place.sealed(place.customer_id), older(place)
+    erase(place.store, place.customer_id)
+    place.client.get("/v1/orders/A-1")
+    with psycopg.connect(old) as source, psycopg.connect(place.settings.database) as target:
+        target.execute("SET session_replication_role = replica")
+        for name in [*NAMES, "journal_head"]:
+            target.execute(f"DELETE FROM {name}")  # noqa: S608
+            columns = ", ".join(
+                column
+                for (column,) in source.execute(
+                    "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_generated = 'NEVER'"
+                    " AND table_schema = 'public' ORDER BY ordinal_position",
+                    [name],
+                )
+            )
+            with (
+                source.cursor().copy(f"COPY {name} ({columns}) TO STDOUT") as rows,
+                target.cursor().copy(f"COPY {name} ({columns}) FROM STDIN") as into,
+            ):
+                for row in rows:
+                    into.write(row)
+    refused = place.client.get("/v1/orders/A-1")
+    assert (refused.status_code, found({"answer": refused.data}, TEXTS["customer_ref"])) == (503, set())
+    with closing(Store(place.settings)) as another:
+        another.open(Opening.ACCEPT)
+        acceptance.accept(another, "restored under the service")
+    answer = place.client.get("/v1/orders/A-1")
+    assert answer.status_code == 200, answer.text
+    assert answer.json["customer_ref"] == "[erased]"
+    assert place.left_of(sealed) == set()
+    place.store.close()
