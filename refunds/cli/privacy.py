@@ -64,7 +64,7 @@ def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> No
 @with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure until the hold is lifted."""
-    held = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.hold(uow, who, reason))
+    held = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.hold(uow, who, checked(reason)))
     if held is not None:
         click.echo(translate("Held: %(customer_id)s.", customer_id=held.customer_id))
 

@@ -40,8 +40,11 @@ class ErasureLedger(LedgerFile[Erasure]):
 
     @property
     def size(self) -> int:
-        """The size of the file in bytes, which grows with each erasure; 0 if there is none."""
-        return self.file.stat().st_size if self.file.exists() else 0
+        """The size of the file in bytes, which grows with each erasure; 0 if it cannot be seen."""
+        try:
+            return self.file.stat().st_size
+        except OSError:
+            return 0
 
 
 def _loaded(data: Any) -> Erasure:

@@ -203,6 +203,7 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
     that was in time, or needs a supervisor, is closed for any other reason than `customer_kept_order`, `duplicate` or
     `entered_in_error` only with the scope `cancellations:override`; so is a withdrawal for any reason, without the
     requests. Sending the same again changes nothing. Records the resolution and the event `contact.resolved` of each.
+    If the customer was erased, `reason` is not stored: the response has `[erased]` for it.
     """
     return reply(contact_data(resolutions.resolve(uow, contact_id, Resolution(**body))))
 
