@@ -27,6 +27,7 @@ def serving() -> Flask:
     """
     from refunds.cli.serve import prepare  # noqa: PLC0415 - other commands do not need the server
 
+    app.extensions["refunds.take_over"]()
     try:
         prepare(app.extensions["refunds.store"])
     except RefundsError as error:

@@ -70,9 +70,9 @@ def bare() -> Flask:
 
 def serve(name: str) -> None:
     """Serve the app that a function of this module makes, at `PORT`, until SIGTERM, on the server of `flask serve`."""
-    from refunds.cli.serve import Server  # noqa: PLC0415
+    from refunds.cli.server import Server  # noqa: PLC0415
 
-    Server(globals()[name](), int(os.environ["PORT"])).run()
+    Server(globals()[name](), "127.0.0.1", int(os.environ["PORT"]), lambda: None).run()
 
 
 if __name__ == "__main__":

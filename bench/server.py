@@ -94,7 +94,7 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
     """Send each of these requests once; returns the seconds that each took, in the order in which they were answered.
 
     Each connection always has one in progress; there must be a request for each. The connections are distributed over
-    the servers. Raises as `Connection.receive`, but waits without end for a server that does not answer.
+    the servers. Raises as `Connection.receive`, also `TimeoutError` if no server sends anything for 30 seconds.
     """
     latencies, todo = [], iter(requests)
     with ExitStack() as stack:
@@ -103,7 +103,9 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
             connection = stack.enter_context(closing(Connection(server.port)))
             selector.register(connection.socket, selectors.EVENT_READ, connection.send(next(todo)))
         while selector.get_map():
-            for key, _ in selector.select(PATIENCE):
+            if not (ready := selector.select(PATIENCE)):
+                raise TimeoutError(f"no server has answered for {PATIENCE} seconds")
+            for key, _ in ready:
                 if key.data.receive() is None:
                     continue
                 latencies.append(perf_counter() - key.data.sent_at)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
+_LEVELS = ("debug", "info", "warning", "error")
+
 RELEASE = "0.2.0"
 """The release of the service, as in `pyproject.toml`."""
 
@@ -27,7 +30,17 @@ RELEASE = "0.2.0"
 class Settings:
     """How this process is configured; each field knows its variable and what it is for."""
 
-    port: int = _setting("PORT", "The port on the loopback interface that the service listens on.")
+    port: int = _setting("PORT", "The port that the service listens on.")
+    listen: str = _setting(
+        "REFUNDS_LISTEN",
+        "The IP address that the service listens on; `0.0.0.0` and `::` are all. Outside the loopback interface it "
+        "needs `REFUNDS_BEHIND_TLS_PROXY`.",
+    )
+    behind_tls_proxy: bool = _setting(
+        "REFUNDS_BEHIND_TLS_PROXY",
+        "`true`: clients reach the service only through a proxy that ends TLS, and nobody else reaches its port; else "
+        "`false`.",
+    )
     policy: str = _setting("REFUNDS_POLICY", "The policy for HTTP requests and commands that name none.")
     env: str = _setting(
         "REFUNDS_ENV",
@@ -48,8 +61,13 @@ class Settings:
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",
-        "How many HTTP requests per second each client may make; after a pause it may make this many at once. "
-        "0: no limit.",
+        "How many HTTP requests per second each client may make; after a pause it may make this many at once. The "
+        "time in which its requests make calendars ready counts as if it had made that many. 0: no limit.",
+    )
+    drain_seconds: int = _setting(
+        "REFUNDS_DRAIN_SECONDS",
+        "How many seconds the service says that it is not ready before it stops, so that a load balancer sends no more "
+        "requests.",
     )
     trusted_hosts: list[str] = _setting(
         "REFUNDS_TRUSTED_HOSTS", "The host names under which the service can be reached, separated by commas."
@@ -59,6 +77,10 @@ class Settings:
         "REFUNDS_PUBLIC_URL",
         "The address under which clients reach the service, such as `https://refunds.example`. With it, the types of "
         "problems are absolute addresses.",
+    )
+    log_level: str = _setting(
+        "REFUNDS_LOG_LEVEL",
+        "The level from which lines are logged: `debug`, `info`, `warning` or `error`. Successful probes are `debug`.",
     )
 
     @property
@@ -81,15 +103,19 @@ def load_settings() -> Settings:
     read: dict[str, Any] = {
         "port": env.str(name["port"], "8000", validate=_port),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
-        "env": env.str(name["env"], "development", validate=validate.OneOf(["development", "production"])),
+        "env": env.str(name["env"], "development", validate=_one_of("development", "production")),
         "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
-        "rate_limit": env.str(name["rate_limit"], "1000", validate=_rate),
+        "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(999_999)),
+        "drain_seconds": env.str(name["drain_seconds"], None, validate=_number(600)),
         "public_url": env.str(name["public_url"], "", validate=_address),
-        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=some),
+        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=[some, _hosts]),
+        "listen": env.str(name["listen"], "127.0.0.1", validate=_ip_address),
+        "behind_tls_proxy": env.str(name["behind_tls_proxy"], "false", validate=_one_of("true", "false")),
+        "log_level": env.str(name["log_level"], "info", validate=_one_of(*_LEVELS)),
     }
-    wrong = list(_unknown(name.values()))
+    wrong = [*_without_tls(read), *_unknown(name.values())]
     try:
         env.seal()
     except EnvValidationError as error:
@@ -104,7 +130,20 @@ def load_settings() -> Settings:
             read["ledger_dir"] = read["ledger_dir"] or beside("ledger")
     for path in ("master_key_file", "ledger_dir"):
         read[path] = read[path] and Path(read[path])
-    return Settings(**read | {"port": int(read["port"]), "rate_limit": int(read["rate_limit"])})
+    read["drain_seconds"] = read["drain_seconds"] or (5 if read["env"] == "production" else 0)
+    read |= {name: int(read[name]) for name in ("port", "rate_limit", "drain_seconds")}
+    return Settings(**read | {"behind_tls_proxy": read["behind_tls_proxy"] == "true"})
+
+
+def _without_tls(read: dict[str, Any]) -> Iterator[str]:
+    """A line for each setting that would let clients reach the service without TLS; those of a wrong form are None."""
+    if read["behind_tls_proxy"] == "false" and read["listen"] and not ip_address(read["listen"]).is_loopback:
+        yield (
+            "REFUNDS_LISTEN: others could reach the service without TLS: put a TLS proxy in front of it and set "
+            "REFUNDS_BEHIND_TLS_PROXY=true, or listen on 127.0.0.1"
+        )
+    if read["behind_tls_proxy"] == "true" and (read["public_url"] or "").startswith("http:"):
+        yield "REFUNDS_PUBLIC_URL: must begin with https:// with REFUNDS_BEHIND_TLS_PROXY=true"
 
 
 _OF_KUBERNETES = re.compile(
@@ -140,10 +179,29 @@ def _beside(database: str) -> Callable[[str], Path]:
 _DEFAULT = Path("instance/refunds.db")
 
 
+def _one_of(*words: str) -> validate.OneOf:
+    """Accepts these words only."""
+    return validate.OneOf(words, error="must be one of: {choices}")
+
+
 def _port(text: str) -> None:
     """Raise `ValidationError` unless a text is a number from 1 to 65535."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValidationError("must be a number from 1 to 65535")
+
+
+def _ip_address(text: str) -> None:
+    """Raise `ValidationError` unless a text is an IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise ValidationError("must be an IP address without a port, such as 127.0.0.1, 0.0.0.0 or ::1") from None
+
+
+def _hosts(names: list[str]) -> None:
+    """Raise `ValidationError` unless all are host names or IPv4 addresses; a leading dot stands for all below it."""
+    if not all(re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*", name) for name in names):
+        raise ValidationError("must be host names without scheme and port, such as refunds.example,10.0.0.1")
 
 
 def _address(text: str) -> None:
@@ -155,7 +213,11 @@ def _address(text: str) -> None:
         raise ValidationError("must be an address without a path, such as https://refunds.example")
 
 
-def _rate(text: str) -> None:
-    """Raise `ValidationError` unless a text is a whole number of at most six digits."""
-    if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise ValidationError("must be a number from 0 to 999999")
+def _number(most: int) -> Callable[[str], None]:
+    """A check that raises `ValidationError` unless a text is a whole number from 0 to `most`, without leading zeros."""
+
+    def check(text: str) -> None:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,5}", text) or int(text) > most:
+            raise ValidationError(f"must be a number from 0 to {most}")
+
+    return check

@@ -37,6 +37,11 @@ LANGUAGES = ("en", "de")
 """The languages in which a `Message` can be shown, by their two-letter codes; the first is the one it is written in."""
 
 
+def lines_of(texts: Iterable[str]) -> str:
+    """Texts, at least one, each on a line of its own."""
+    return reduce(lambda one, other: Message("%(one)s\n%(other)s", one=one, other=other), texts)
+
+
 def any_of(names: Iterable[str]) -> str:
     """Names with "or" between them; there must be at least one."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
@@ -118,7 +123,7 @@ PAYMENT_DATA = "payment_data"
 
 
 class PaymentDataRefused(InvalidInput):
-    """A text contains the number of a payment card or an IBAN. Neither is ever stored or repeated."""
+    """A text contains the number of a payment card or a bank account, a CVV or a PIN, which is never stored."""
 
     code = "payment-data-refused"
 
@@ -264,15 +269,6 @@ class CancellationStateConflict(StateConflict):
     """A cancellation is not in the state that this needs."""
 
     code = "cancellation-state-conflict"
-
-
-class CustomerErased(CallersError):
-    """This would store something personal of a customer who was erased."""
-
-    code = "customer-erased"
-
-    def __init__(self) -> None:
-        super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
 
 
 class PreconditionFailed(CallersError):

@@ -214,7 +214,7 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
     for counted in (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone):

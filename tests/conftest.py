@@ -110,8 +110,12 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "master_key_file": directory / "master.key",
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,
+        "drain_seconds": 0,
         "trusted_hosts": ["localhost"],
         "public_url": "",
+        "listen": "127.0.0.1",
+        "behind_tls_proxy": False,
+        "log_level": "info",
     }
     return Settings(**defaults | changed)
 

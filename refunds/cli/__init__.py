@@ -17,9 +17,9 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.errors import RefundsError
-from refunds.presentation.language import LANGUAGES, speaking
-from refunds.service import ProgressCallback
+from refunds.errors import Message, RefundsError
+from refunds.presentation.language import LANGUAGES, speaking, translate
+from refunds.service import ProgressCallback, upkeep
 from refunds.service.store import Opening, Store
 from refunds.storage.policies import Policies
 
@@ -56,6 +56,7 @@ class Commands(AppGroup):
         "copy",
         "deadlines",
         "demo",
+        "doctor",
         "evidence",
         "export",
         "init",
@@ -94,6 +95,8 @@ class Command(click.Command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
+        if "lang" not in (parameter.name for parameter in self.params):
+            context.with_resource(speaking(LANGUAGES[0]))
         try:
             return super().invoke(context)
         except OSError as error:
@@ -101,9 +104,10 @@ class Command(click.Command):
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:
-                click.echo(f"{field_error.pointer.strip('/') or 'input'}: {field_error.detail}", err=True)
+                place = field_error.pointer.strip("/") or "input"
+                click.echo(f"{place}: {translate(field_error.detail)}", err=True)
             if not error.errors:
-                click.echo(str(error), err=True)
+                click.echo(translate(error.detail if str(error) == error.detail else str(error)), err=True)
             sys.exit(error.exit_code)
 
 
@@ -118,8 +122,18 @@ def loaded_store(to: Opening = Opening.USE) -> Store:
     found.open(to)
     if found.created_key:
         path = current_app.extensions["refunds.settings"].master_key_file
-        click.echo(f"Made a master key for development: {path}. Without it the records cannot be read.", err=True)
+        made = Message("Made a master key for development: %(path)s. Without it the records cannot be read.", path=path)
+        click.echo(translate(made), err=True)
     return found
+
+
+def note_done(store: Store, done: str, position: int) -> None:
+    """Note for operators that a `backup` or `verify` is done; prints on standard error if that is not possible."""
+    try:
+        upkeep.note(store.checkpoints.file.parent, done, position)
+    except OSError as error:
+        place = store.checkpoints.file.parent
+        click.echo(f"That this was done could not be noted in {place}: {error.strerror}", err=True)
 
 
 def wide_console() -> "Console":

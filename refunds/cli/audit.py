@@ -8,7 +8,7 @@ import click
 import orjson
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, LEDGER_LOST, Command, loaded_store, progress
+from refunds.cli import LANG, LEDGER_LOST, Command, loaded_store, note_done, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -56,6 +56,7 @@ def verify(*, first: bool) -> None:
         click.echo(translate(accepted, actor=event.actor, at=format_instant(event.at), reason=reason))
     if codes:
         sys.exit(min(codes))
+    note_done(store, "verify", report.events)
     uncovered = report.events - report.checkpointed
     click.echo(translate("Not yet in a checkpoint: %(events)s events.", events=uncovered))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store
+from refunds.cli import Command, loaded_store, note_done
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.store import Opening
@@ -21,7 +21,9 @@ def command(file: Path) -> None:
     that time are in FILE.anchors.jsonl: keep both together, and the master key apart from them. For PostgreSQL, use
     pg_dump.
     """
-    made = backups.back_up(loaded_store(Opening.READ), file)
+    store = loaded_store(Opening.READ)
+    made = backups.back_up(store, file)
+    note_done(store, "backup", made.report.events)
     until = "" if made.at is None else f" of {format_instant(made.at)}"
     click.echo(f"Sound: {made.report.events} events, {made.report.records} records in {file}.")
     click.echo(

@@ -1,5 +1,7 @@
 """`flask evidence`: why the decisions on an order were made."""
 
+import sys
+
 import click
 import orjson
 from flask.cli import with_appcontext
@@ -10,6 +12,7 @@ from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
 from refunds.service.store import Opening
+from refunds.storage.audit import Broken
 
 
 @click.command("evidence", cls=Command, short_help="Print everything stored about an order.")
@@ -20,7 +23,7 @@ from refunds.service.store import Opening
 def command(order: str, *, as_page: bool) -> None:
     """Print everything stored about ORDER, with the clause as it was, and proof of whether all is as it was written.
 
-    What is not is listed in the proof; the exit code is 0 all the same.
+    What is not is listed in the proof. Exits with 20 then, as `flask audit verify` does.
     """
     store = loaded_store(Opening.READ)
     with store.read(COMMAND_LINE) as uow:
@@ -29,3 +32,5 @@ def command(order: str, *, as_page: bool) -> None:
         click.echo(documents.render_html(found))
     else:
         click.echo(orjson.dumps(serializers.evidence_data(found), option=orjson.OPT_INDENT_2))
+    if found.broken:
+        sys.exit(Broken.exit_code)

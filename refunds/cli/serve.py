@@ -1,23 +1,22 @@
 """`flask serve`: run the service on its production server."""
 
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import NoReturn
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
-from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
-from granian.server import MTServer
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import Command, loaded_store, progress, server
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -27,36 +26,30 @@ from refunds.service.store import Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
 
-THREADS = 32
-"""Requests are short, but a slow client keeps a thread busy while its body arrives."""
-
-STOPPING = (signal.SIGINT, signal.SIGTERM)
-
-PATIENCE = 30
-"""Seconds that a request under way gets to finish when the service stops."""
-
 WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
 
 
 @click.command("serve", cls=Command, short_help="Serve the API and the console.")
 @with_appcontext
 def command() -> None:
-    """Serve the API and the console on the loopback interface until SIGTERM or Ctrl-C.
+    """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
     Requests under way are finished first, for 30 seconds at most. Outside production, the first start adds a user for
     each role that works at the console and a token for each role: it prints their secrets, and writes the tokens to
     tokens.env beside the master key.
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
+    current_app.extensions["refunds.take_over"]()
     settings = current_app.extensions["refunds.settings"]
-    _require_free(settings.port)
+    _require_free(settings.listen, settings.port)
     store = loaded_store()
     prepare(store)
+    here = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     _say(
-        f"The refund and cancellation policy service is at http://127.0.0.1:{settings.port}/\n"
-        f"  the agents' console  http://127.0.0.1:{settings.port}/console/\n"
-        f"  the API document     http://127.0.0.1:{settings.port}/docs\n"
+        f"The refund and cancellation policy service is at {here}/\n"
+        f"  the agents' console  {here}/console/\n"
+        f"  the API document     {here}/docs\n"
         f"  the records          {store.name}"
     )
     _show_how_to_sign_in(store, settings)
@@ -66,7 +59,8 @@ def command() -> None:
     lookout = _Lookout(store)
     lookout.start()
     try:
-        Server(current_app._get_current_object(), settings.port).run()  # type: ignore[attr-defined] # it is a proxy
+        served = current_app._get_current_object()  # type: ignore[attr-defined] # it is a proxy
+        server.Server(served, settings.listen, settings.port, partial(_drain, served, settings.drain_seconds)).run()
     finally:
         lookout.stop()
         try:
@@ -74,8 +68,24 @@ def command() -> None:
         except RefundsError as error:  # the next start makes the checkpoint
             click.echo(f"The checkpoint was not written: {error}", err=True)
         store.close()
-        _end_unfinished(lookout.code)
-    sys.exit(lookout.code)
+    _end(lookout.code)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once.
+
+    Requests that were not answered in time would keep it, and the server's threads would outlive the interpreter.
+    """
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            output.flush()
+    os._exit(code)
+
+
+def _drain(app: Flask, seconds: int) -> None:
+    """Say for some seconds that the service is no longer ready, so that a load balancer sends no more requests."""
+    app.extensions["refunds.stopping"].set()
+    sleep(seconds)
 
 
 def prepare(store: Store) -> None:
@@ -114,12 +124,6 @@ def _show_watched(watched: Watched) -> None:
             f"{watched.longer} end later, {watched.kept} keep a later end than would be counted now. "
             "See flask calendar changes"
         )
-
-
-def _end_unfinished(code: int) -> None:
-    """End the process if requests were not answered in time: it would wait for their threads forever."""
-    if any(thread.name == "granian-worker" for thread in threading.enumerate()):
-        os._exit(code)
 
 
 class _Lookout(threading.Thread):
@@ -199,65 +203,15 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
         click.echo(f"    a shell reads them from {path}:  . {path}")
 
 
-class Server(MTServer):
-    """The server of one WSGI application on the loopback interface: one process whose threads answer requests.
-
-    granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
-    meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
-    """
-
-    def __init__(self, application: Callable[..., Any], port: int) -> None:
-        super().__init__(
-            "refunds",
-            address="127.0.0.1",
-            port=port,
-            interface=Interfaces.WSGI,
-            http=HTTPModes.http1,
-            websockets=False,
-            workers=1,
-            blocking_threads=THREADS,
-            log_level=LogLevels.error,
-            workers_kill_timeout=PATIENCE,
-        )
-        self.main_loop_interrupt = _Failure()
-        self._application = application
-
-    def run(self) -> None:
-        """Serve until SIGTERM or Ctrl-C, then finish the requests under way."""
-        self.serve(target_loader=lambda: self._application, wrap_loader=False)
-
-    def _serve_loop(self, *_: object) -> None:
-        """Wait for the first SIGTERM or SIGINT; both must be blocked.
-
-        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
-        event. It waits forever if the interrupted thread holds the event's lock.
-        """
-        signal.sigwait(STOPPING)
-
-    def signal_handler_reload(self, *_: object) -> None:
-        """Ignore SIGHUP: there is nothing to reload."""
-
-    def _check_gil(self) -> None:
-        """Accept a Python with the GIL, too: only running Python code holds it."""
-
-
-class _Failure(threading.Event):
-    """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
-
-    def set(self) -> None:
-        """Stop the service, by a SIGTERM to this process."""
-        super().set()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _require_free(port: int) -> None:
-    """Raise `ConfigurationError` if the port of the loopback interface cannot be used, as by another process.
+def _require_free(address: str, port: int) -> None:
+    """Raise `ConfigurationError` if an address and its port cannot be used, as by another process.
 
     Otherwise the two would share it, and each would answer some requests.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
-            raise ConfigurationError(f"PORT: cannot listen on {port}: {error.strerror}") from None
+            setting = "REFUNDS_LISTEN" if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} else "PORT"
+            raise ConfigurationError(f"{setting}: cannot listen on {address}, {port}: {error.strerror}") from None

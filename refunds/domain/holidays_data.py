@@ -6,17 +6,22 @@ calendar names the version it was made from.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, partial, wraps
 from importlib.metadata import version
+from itertools import chain
 from threading import Condition, Lock
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import holidays
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
+from holidays.holiday_base import HolidayBase
 
 from refunds.domain.business_days import BusinessCalendar
 from refunds.domain.national_law import DECREES, PERIOD_LAWS
@@ -25,6 +30,8 @@ from refunds.domain.regions import Place, place, place_before_iso, still_known, 
 from refunds.domain.terms import WithoutSubdivision
 
 HOLIDAYS_VERSION = version("holidays")
+
+T = TypeVar("T")
 
 # The package reaches to 2100 here, but the lunar tables behind these countries' moveable holidays end earlier.
 # Past their end it silently leaves the holidays out. Found by a search for names that stop.
@@ -44,6 +51,57 @@ _COVERED = {
 _ESTIMATED = re.compile(r"\bestimated\)")
 
 _building = Lock()
+
+
+class CalendarNotReady(Exception):
+    """A calendar is not built yet, in a block of `only_ready`. It is no refusal: `build` builds what was missing."""
+
+    def __init__(self, build: Callable[[], object], is_ready: Callable[[], bool]) -> None:
+        super().__init__()
+        self._build = build
+        self.is_ready = is_ready
+        """Whether it has been built since."""
+
+    def build(self) -> None:
+        """Build it, even within such a block."""
+        Context().run(self._build)
+
+
+_builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_builder", default=None)
+
+
+@contextmanager
+def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
+    """A block in which a calendar is built only if `builder` does so, and says that it has.
+
+    Else `CalendarNotReady` is raised for one that is not there.
+    """
+    token = _builder.set(builder)
+    try:
+        yield
+    finally:
+        _builder.reset(token)
+
+
+def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Keep the last `most` results of a function that takes long; in a block of `only_ready` it is not called."""
+
+    def keep(build: Callable[..., T]) -> Callable[..., T]:
+        results = LRUCache[Any, T](most)
+        kept = cached(results, condition=Condition())(build)
+
+        @wraps(kept)
+        def found(*args: Any) -> T:
+            key, builder = hashkey(*args), _builder.get()
+            if builder and key not in results:
+                missing = CalendarNotReady(partial(kept, *args), lambda: key in results)
+                if not builder(missing):
+                    raise missing
+            return kept(*args)
+
+        return found
+
+    return keep
 
 
 class DayRules(NamedTuple):
@@ -70,8 +128,8 @@ def business_calendar(
 ) -> BusinessCalendar:
     """The calendar by which a region is counted (`regions.place`), with these weeks.
 
-    It has no closures yet. It is built at first use and then cached; the least recently used makes room. Raises
-    `UnknownRegion` if there is no such region.
+    It has no closures yet. The days of its region are built at first use and then kept. Raises `UnknownRegion` if there
+    is no such region.
     """
     country, subdivision = (place_before_iso if rules == FIRST_DAY_RULES else place)(region)
     return _calendar(country, subdivision, week, end_week, rules)
@@ -86,9 +144,13 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     """
     country, subdivision = place(still_known(region))
     code, name_language = _language(country, language)
-    name = _holidays(country, subdivision, code).names.get(day) or _law_days(country, code).get(day)
+    name = _names(country, subdivision, code, day.year).get(day)
+    if day in _law_days(country, None) and language == "de":
+        own = _law_days(country, None)[day].split("; ")
+        return next(german for known, german in PERIOD_LAWS[country].names.items() if known in own), "de"
+    name = name or _law_days(country, code).get(day)
     if not name and not subdivision and day in (of := _parts(country).of):
-        name = _holidays(country, of[day][0], code).names.get(day)
+        name = _names(country, of[day][0], code, day.year).get(day)
     return (name, name_language) if name else None
 
 
@@ -112,6 +174,12 @@ def provisional_from(region: str) -> date | None:
         return None
     december = DECREES[country].december
     return date(until + 1, 1, 1) if december is None else date(until, 12, december)
+
+
+def is_provisional(region: str, last_day: date) -> bool:
+    """Whether decrees that the data does not have (yet) may still change a stored window that ends on `last_day`."""
+    since = provisional_from(still_known(region))
+    return since is not None and last_day >= since
 
 
 def covered_years(region: str) -> range:
@@ -158,18 +226,18 @@ class _Parts(NamedTuple):
     years: range
 
 
-@cached(LRUCache(maxsize=32), condition=Condition())
+@cached(LRUCache(maxsize=64), condition=Condition())
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
 ) -> BusinessCalendar:
-    return BusinessCalendar(_region_days(country, subdivision, "country" in (week, end_week), rules), week, end_week)
+    return BusinessCalendar(_region_days(country, subdivision, rules), week, end_week)
 
 
-@cached(LRUCache(maxsize=64), condition=Condition())
-def _region_days(country: str, subdivision: str | None, with_weekends: bool, rules: DayRules) -> RegionDays:
-    """The marks of all covered dates; statutory weekends only on request, because they cost most."""
+@_kept(1024)  # all regions by one version's rules: 60 MB
+def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
+    """The marks of all covered dates."""
     english, _ = _language(country, "en")
-    own = _holidays(country, subdivision, english)
+    own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
     if rules.period_law_days:
         names = {**_law_days(country, english), **names}
@@ -187,19 +255,18 @@ def _region_days(country: str, subdivision: str | None, with_weekends: bool, rul
     for day in own.working_weekends:
         if day.year in years:
             marks[day.toordinal() - first] |= DayFlag.WORKING_WEEKEND
-    if with_weekends:
-        for i, is_weekend in enumerate(_weekends(country, subdivision, first, len(marks))):
-            marks[i] |= DayFlag.WEEKEND * is_weekend
+    for i in _weekends(country, subdivision, first, len(marks)):
+        marks[i] |= DayFlag.WEEKEND
     since = None if rules == FIRST_DAY_RULES else provisional_from(country)
     region = Place(country, subdivision).region
     return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, since)
 
 
-@cached(LRUCache(maxsize=64), condition=Condition())
+@_kept(64)
 def _parts(country: str) -> _Parts:
     """What the subdivisions of a country have besides; each is built, compared and dropped, as there may be many."""
     english, _ = _language(country, "en")
-    own = _holidays(country, None, english)
+    own = _built(country, None, english)
     of: dict[date, tuple[str, str]] = {}
     shared: set[date] | None = None
     differ: set[int] = set()
@@ -215,10 +282,10 @@ def _parts(country: str) -> _Parts:
     return _Parts(MappingProxyType(of), frozenset(shared or ()), frozenset(differ), years)
 
 
-@cached(LRUCache(maxsize=64), condition=Condition())
-def _holidays(country: str, subdivision: str | None, language: str | None) -> _Holidays:
-    """The public holidays of all covered years; `language` is the package's code for that of their names."""
-    return _built(country, subdivision, language)
+@cached(LRUCache(maxsize=1024), condition=Condition())
+def _names(country: str, subdivision: str | None, language: str | None, year: int) -> Mapping[date, str]:
+    """The public holidays of a year; `language` is the package's code for that of their names."""
+    return _built(country, subdivision, language, range(year, year + 1)).names
 
 
 @cache
@@ -228,7 +295,7 @@ def _law_days(country: str, language: str | None) -> Mapping[date, str]:
     if law is None:
         return {}
     own, named = (_built(country, None, code, categories=law.categories).names for code in (None, language))
-    return {day: named[day] for day, name in own.items() if not law.names.isdisjoint(name.split("; "))}
+    return {day: named[day] for day, name in own.items() if law.names.keys() & name.split("; ")}
 
 
 def _built(
@@ -273,11 +340,13 @@ def _last_decree(country: str) -> int:
         return max(years)
 
 
-def _weekends(country: str, subdivision: str | None, first: int, days: int) -> list[bool]:
-    """Whether each date from the ordinal `first` on is a weekend in the statutory week that is valid on it."""
+def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
+    """The places, from the ordinal `first` on, of weekend dates in the statutory week that is valid on each."""
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
-        return [entity.is_weekend(date.fromordinal(ordinal)) for ordinal in range(first, first + days)]
+    if type(entity)._get_weekend is HolidayBase._get_weekend:  # it always was the same week
+        return chain(*(range((weekday + 1 - first) % 7, days, 7) for weekday in entity.weekend))
+    return [i for i in range(days) if entity.is_weekend(date.fromordinal(first + i))]
 
 
 @cache

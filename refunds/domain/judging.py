@@ -85,7 +85,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     region, rules = outcome.region, FIRST_DAY_RULES
     if recorded.edition not in FIRST_EDITIONS:
-        region, rules = still_known(region), _rules(terms)
+        region, rules = still_known(region), day_rules(terms)
     calendar = business_calendar(region, terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
@@ -131,7 +131,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
     Raises `UnknownRegion` if there is no such region.
     """
     terms = version.terms
-    calendar = business_calendar(region, terms.business_week, terms.end_week, _rules(terms))
+    calendar = business_calendar(region, terms.business_week, terms.end_week, day_rules(terms))
     if not terms.closures and not version.closures.entered:
         return calendar
     # Closures of a what-if are not cached, because callers could fill the cache with their inventions.
@@ -139,7 +139,8 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
     return close(calendar, terms.closures, version.closures, terms.time_zone)
 
 
-def _rules(terms: Terms) -> DayRules:
+def day_rules(terms: Terms) -> DayRules:
+    """What counts as a public holiday by these terms."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 

@@ -4,6 +4,7 @@ Some countries set working weekends and moved holidays by decree, year by year; 
 to the public holidays.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -44,29 +45,29 @@ class PeriodLaw(NamedTuple):
     """The days that a country's law on periods treats as public holidays.
 
     `source` is the law; `categories` are those of the `holidays` package in which the days are, `names` their names
-    there, in the country's default language.
+    there, in the country's default language, each with the German one, which the package does not have.
     """
 
     source: str
     categories: tuple[str, ...]
-    names: frozenset[str]
+    names: Mapping[str, str]
 
 
 PERIOD_LAWS = {
     "FI": PeriodLaw(
         "https://www.finlex.fi: laki säädettyjen määräaikain laskemisesta 150/1930, section 5",
         ("public", "unofficial", "workday"),
-        frozenset({"Juhannusaatto", "Jouluaatto"}),
+        {"Juhannusaatto": "Mittsommerabend", "Jouluaatto": "Heiligabend"},
     ),
     "NL": PeriodLaw(
         "https://wetten.overheid.nl/BWBR0002448: Algemene termijnenwet, article 3",
         ("public", "optional"),
-        frozenset({"Goede vrijdag", "Bevrijdingsdag"}),
+        {"Goede vrijdag": "Karfreitag", "Bevrijdingsdag": "Tag der Befreiung"},
     ),
     "SE": PeriodLaw(
         "https://www.riksdagen.se: lag (1930:173) om beräkning av lagstadgad tid, section 2",
         ("public", "de_facto"),
-        frozenset({"Midsommarafton", "Julafton", "Nyårsafton"}),
+        {"Midsommarafton": "Mittsommerabend", "Julafton": "Heiligabend", "Nyårsafton": "Silvester"},
     ),
 }
 """By country; each day is one in every year that the data covers, in the Netherlands 5 May from 1982 on."""

@@ -1,11 +1,16 @@
-"""Payment data in texts: card numbers and IBANs, which the service does not store."""
+"""Payment data in texts, which the service does not store: card numbers, IBANs, and what is labelled as an account's.
+
+Every check takes time in proportion to the text: it may come from anyone and be long.
+"""
 
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 
 import phonenumbers
-from stdnum import iban, luhn
+from stdnum import iban, luhn, numdb
 
 from refunds.domain.contact_points import LONGEST_NUMBER
 
@@ -24,45 +29,79 @@ _ISSUED = tuple(
     )
 )
 
-_SEPARATORS = r"[\s./_,\-\u2010-\u2015\u2212]{0,3}"
-
-_DIGITS = re.compile(rf"[0-9](?:{_SEPARATORS}[0-9])*")
+_RUN = re.compile(r"[0-9](?:[\W_]*[0-9])*")
+"""Groups of digits without a letter between them."""
 
 _GROUP = re.compile(r"[0-9]+")
 
-_SHORTEST_CARD, _LONGEST_CARD = 13, 19
+_SHORTEST_CARD = 13
 
-_DIALLING = re.compile(r"(?:\+|(?<![0-9])00)[ .-]?\Z")
+_PLUS = re.compile(r"(?<![0-9])\+[ (]?\Z")
 
-_IBAN = re.compile(
-    rf"(?=([A-Z]{_SEPARATORS}[A-Z]{_SEPARATORS}[0-9]{_SEPARATORS}[0-9](?:{_SEPARATORS}[A-Z0-9]){{11,30}}))"
+_DIALLING = re.compile(r"(?:\+|(?<![0-9])00)[ .(-]{0,2}\Z")
+
+_MOMENT = re.compile(
+    r"(?<![0-9.:/+-])(?:(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:[0-2][0-9]|3[01])"
+    r"|(?:[0-2]?[0-9]|3[01])([./-])(?:0?[1-9]|1[0-2])\1(?:(?:19|20)[0-9]{2}|[0-9]{2}))"
+    r"(?:[T, ]{1,2}[0-2]?[0-9][:.][0-5][0-9](?:[:.][0-5][0-9](?:\.[0-9]{1,9})?)?)?(?![0-9]|[.:/-][0-9])"
 )
+"""A date, with its time if it has one."""
 
-_SHORTEST_IBAN = 15
+_GAP = r"[\s:#=.,()\"'/-]{0,9}"
+_LINK = r"nummer|number|num|nr|no|code|ist|is|was|war|lautet|der|die|das|of|the|my|mein|meine|karte|card|bank|kunde"
+_OF_NO_BANK = r"(?<!user.)(?<!customer.)(?<!online.)(?<!kunden.)"
+_ENDED = r"(?![^\W\d_])"
+
+_LABELLED = re.compile(
+    "|".join(
+        rf"\b(?:{label}){_ENDED}(?:{_GAP}(?<![^\W\d_])(?:{_LINK}){_ENDED}){{0,4}}{_GAP}{number}(?![0-9])"
+        for label, number in (
+            (
+                rf"{_OF_NO_BANK}(?:(?:bank|giro|spar)?konto(?:nummer|nr)?|kto|account|acct|a/c)",
+                r"[0-9](?:[ ./-]{0,2}[0-9]){4,17}",
+            ),
+            (r"blz|bankleitzahl|bank code|sort ?code|routing number|aba", r"[0-9](?:[ ./-]{0,2}[0-9]){5,8}"),
+            (r"cv[vcn]2?|kartenprüfnummer|(?:karten)?prüfziffer|sicherheitscode|security code", r"[0-9]{3,4}"),
+            (r"pin|geheimzahl", r"[0-9](?:[ -]?[0-9]){3,7}"),
+        )
+    ),
+    re.IGNORECASE,
+)
+"""Numbers that are labelled as those of an account, as a sort code, a card's CVV, or a PIN."""
+
+_IBAN = re.compile(r"(?=([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}))")
 
 
 def holds_payment_data(text: str) -> bool:
-    """Whether a text contains the number of a payment card or an IBAN, however it is spaced.
+    """Whether a text contains the number of a payment card, an IBAN, or a number that is labelled as payment data.
 
-    A card number has a known issuer's prefix and length, passes its check, and is not a telephone number: one after
-    `+` or `00`, or a valid one of 13 digits. Without the prefixes, one in ten German mobile numbers would match.
+    A card number has a known issuer's prefix and length, passes its check, however its digits are grouped, and is
+    neither a telephone number (one after `+` or `00`, or a valid one of 13 digits) nor a date. Without the prefixes,
+    one in ten German mobile numbers would match. The labels are those of accounts, sort codes, CVVs and PINs.
     """
-    plain = _plain(text)
-    return any(
-        _is_card(digits) and not _is_dialled(plain[:start], digits) for start, digits in _card_candidates(plain)
-    ) or any(map(_is_iban, _iban_candidates(plain.upper())))
+    plain = _MOMENT.sub("x", _plain(text))
+    return (
+        bool(_LABELLED.search(plain))
+        or any(_holds_card(plain, run) for run in _RUN.finditer(plain))
+        or any(map(_begins_with_iban, _ibans(plain)))
+    )
 
 
 def is_payment_data(reference: str) -> bool:
-    """Whether a reference contains a card number or an IBAN, as in `holds_payment_data`.
+    """Whether a reference contains payment data, as in `holds_payment_data`.
 
-    Unlike there, digits directly after a letter are no card number.
+    Unlike there, digits directly beside a letter are no card number, nor are those of a UUID, and an IBAN does not
+    begin within a word: random ids pass.
     """
     plain = _plain(reference)
-    return holds_payment_data(_AFTER_LETTER.sub(" ", plain)) or any(map(_is_iban, _iban_candidates(plain.upper())))
+    ibans = (_compact(plain[word.start() :]) for word in _IBAN_WORD.finditer(plain))
+    return holds_payment_data(_NO_CARD.sub(" ", plain)) or any(map(_begins_with_iban, ibans))
 
 
-_AFTER_LETTER = re.compile(r"(?<=[^\W\d_])[0-9]+")
+_IBAN_WORD = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]")
+_NO_CARD = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=[^\W\d_])[0-9]+|[0-9]+(?=[^\W\d_])", re.IGNORECASE
+)
 
 
 def _plain(text: str) -> str:
@@ -74,22 +113,78 @@ def _plain(text: str) -> str:
 _UNSEEN = {"Cf", "Mn", "Me"}
 
 
-def _card_candidates(text: str) -> Iterator[tuple[int, str]]:
-    """Every run of whole groups of digits that has 13 to 19 of them: its start and its digits."""
-    for run in _DIGITS.finditer(text):
-        groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
-        for i, (start, _) in enumerate(groups):
-            for _, end in groups[i:]:
-                digits = "".join(_GROUP.findall(text[start:end]))
-                if len(digits) > _LONGEST_CARD:
-                    break
-                if len(digits) >= _SHORTEST_CARD:
-                    yield start, digits
+Groups = list[tuple[int, int]]
+"""Where groups of digits begin and end in a text."""
 
 
-def _is_card(digits: str) -> bool:
-    issued = any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _ISSUED)
-    return issued and bool(luhn.is_valid(digits))
+def _holds_card(text: str, run: re.Match[str]) -> bool:
+    """Whether some whole groups of a run are a card number, without the telephone numbers in it."""
+    groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
+    return _is_card_among(text, groups) and any(_is_card_among(text, part) for part in _without_telephone(text, groups))
+
+
+def _is_card_among(text: str, groups: Groups) -> bool:
+    """Whether some of the groups, one after another, are a card number that is not dialled."""
+    digits, ends = "".join(text[start:end] for start, end in groups), [0]
+    for start, end in groups:
+        ends.append(ends[-1] + end - start)
+    if len(digits) < _SHORTEST_CARD:
+        return False
+    whole = set(ends)
+    for (start, _), begin in zip(groups, ends, strict=False):
+        for length in _lengths(digits[begin : begin + 4]):
+            card = digits[begin : begin + length]
+            if begin + length in whole and not luhn.checksum(card) and not _is_dialled(_before(text, start), card):
+                return True
+    return False
+
+
+@cache
+def _lengths(beginning: str) -> tuple[int, ...]:
+    """The lengths of the card numbers that begin with these four digits."""
+    return tuple({one for prefix, lengths in _ISSUED if prefix.match(beginning) for one in lengths})
+
+
+def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
+    """The groups between the telephone numbers: those after a `+`, and at the beginning or next to one, after a 0."""
+    part: Groups = []
+    left = 0
+    for i, (start, _) in enumerate(groups):
+        left -= 1
+        if left > 0:
+            continue
+        after_plus = bool(_PLUS.search(_before(text, start)))
+        if after_plus or (not part and text[start] == "0"):
+            left = _telephone(text, groups[i : i + LONGEST_NUMBER], "+" * after_plus)
+        if left > 0:
+            yield part
+            part = []
+        else:
+            part.append(groups[i])
+    yield part
+
+
+def _telephone(text: str, groups: Groups, sign: str) -> int:
+    """How many of the groups at the beginning are a telephone number, the shortest that is valid; 0 if none is.
+
+    Four groups of four digits that a card number can have are none.
+    """
+    if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):
+        return 0
+    digits = ""
+    for count, (start, end) in enumerate(groups, 1):
+        digits += text[start:end]
+        if len(digits) > LONGEST_NUMBER:
+            break
+        with suppress(phonenumbers.NumberParseException):
+            if phonenumbers.is_valid_number(phonenumbers.parse(sign + digits, "DE")):
+                return count
+    return 0
+
+
+def _before(text: str, start: int) -> str:
+    """The few characters before a place, in which dialling shows."""
+    return text[max(start - 6, 0) : start]
 
 
 def _is_dialled(before: str, digits: str) -> bool:
@@ -105,12 +200,23 @@ def _is_dialled(before: str, digits: str) -> bool:
     return len(digits) == _SHORTEST_CARD and phonenumbers.is_valid_number(number)
 
 
-def _is_iban(candidate: str) -> bool:
-    return bool(iban.is_valid(candidate, check_country=False))  # banks' own checks have exceptions
+def _ibans(text: str) -> Iterator[str]:
+    """What begins like an IBAN, at any place of the text without blanks and punctuation."""
+    return (found[1] for found in _IBAN.finditer(_compact(text)))
 
 
-def _iban_candidates(text: str) -> Iterator[str]:
-    """Everything that begins like an IBAN, at any place, in every length from 15 on; without separators."""
-    for found in _IBAN.finditer(text):
-        compact = re.sub(r"[^A-Z0-9]", "", found[1])
-        yield from (compact[:length] for length in range(_SHORTEST_IBAN, len(compact) + 1))
+def _compact(text: str) -> str:
+    """The text in capital letters, without blanks and punctuation."""
+    return re.sub(r"[\W_]+", "", text.upper())
+
+
+def _begins_with_iban(text: str) -> bool:
+    length = _iban_length(text[:2])
+    return length is not None and bool(iban.is_valid(text[:length], check_country=False))  # banks' own have exceptions
+
+
+@cache
+def _iban_length(country: str) -> int | None:
+    """The length of a country's IBANs; None if it has none."""
+    ((_, known), *_) = numdb.get("iban").info(country)
+    return 4 + sum(map(int, re.findall("[0-9]+", known["bban"]))) if "bban" in known else None

@@ -25,7 +25,7 @@ class Scope(StrEnum):
     EVENTS_READ = "events:read"
     AUDIT_READ = "audit:read"
     PERSONAL_READ = "personal:read"
-    """To see the personal fields of records that the client may read."""
+    """To see the personal fields of records that the client may read, and to find a person by one."""
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     POLICIES_SIMULATE = "policies:simulate"

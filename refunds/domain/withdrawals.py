@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.judging import day_rules
 from refunds.domain.outcomes import Outcome
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import still_known
+from refunds.domain.terms import Terms
 from refunds.errors import CalendarNotCovered
 
 DAYS = timedelta(days=14)
@@ -26,8 +28,10 @@ class InformationPeriod(NamedTuple):
         return end_of_day(self.last_day, zone(self.time_zone)) <= at
 
 
-def information_period(ordered_at: datetime | None, outcome: Outcome) -> InformationPeriod | None:
+def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Terms) -> InformationPeriod | None:
     """The period of an order with this decision; None if it is not known when it was ordered, or beyond the calendar.
+
+    `terms` are those of the version that judged: they say which days are public holidays.
 
     The day of the order is not counted. If the last day is a Saturday, a Sunday or a public holiday of the region, the
     period ends with the next working day. Source: Regulation (EEC, Euratom) 1182/71, article 3.
@@ -36,6 +40,6 @@ def information_period(ordered_at: datetime | None, outcome: Outcome) -> Informa
         return None
     before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)
     with suppress(CalendarNotCovered):
-        calendar = business_calendar(still_known(outcome.region), WEEKDAYS[:5])
+        calendar = business_calendar(still_known(outcome.region), WEEKDAYS[:5], rules=day_rules(terms))
         return InformationPeriod(calendar.nth_business_day_after(before_last, 1), outcome.time_zone)
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from refunds.domain.business_days import Day
+from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.outcomes import Outcome, ToldWindow
@@ -17,6 +18,7 @@ from refunds.domain.region_days import BUSINESS
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
+from refunds.presentation.language import translate
 from refunds.presentation.texts.decisions import information_text, reason_text, why_data
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence
@@ -55,6 +57,7 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
         "deadline": format_instant(told.deadline),
         "deadline_local": format_local(told.deadline, zone(told.time_zone)),
         "time_zone": told.time_zone,
+        "provisional": is_provisional(told.region, window.last_day),
         "promised_at": format_instant(promise.promised_at),
     }
 
@@ -310,7 +313,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     Its texts are in the reader's language. Only orjson can write it, because of its events.
     """
     return {
-        "order": order_data(evidence.standing),
+        "order": None if evidence.standing is None else order_data(evidence.standing),
         "promises": [_kept_data(promise) for promise in evidence.promises],
         "contacts": [contact_data(contact) for contact in evidence.contacts],
         "unmatched_contacts": [unmatched_data(contact) for contact in evidence.unmatched],
@@ -320,7 +323,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
         "journal": [_link_data(link) for link in evidence.journal],
         "proof": {
             "sound": not evidence.broken,
-            "broken": evidence.broken,
+            "broken": list(map(translate, evidence.broken)),
             "checked_at": format_instant(evidence.checked_at),
         },
     }

@@ -205,8 +205,8 @@ class FreeText(Text):
         if payment_data.holds_payment_data(text):
             raise does_not_fit(
                 Message(
-                    "must not contain what looks like a payment card's number or an IBAN: leave it out, it is not "
-                    "needed; write a telephone number with its +"
+                    "must not contain what looks like the number of a payment card or a bank account, a CVV or a PIN: "
+                    "leave it out, it is not needed; write a telephone number with its +"
                 ),
                 PAYMENT_DATA,
             )
@@ -231,8 +231,8 @@ class Reference(Line):
         if payment_data.is_payment_data(text):
             raise does_not_fit(
                 Message(
-                    "must not be what looks like a payment card's number or an IBAN: if it is another number, write it "
-                    "with a letter in front, such as K4111…"
+                    "must not be what looks like the number of a payment card or a bank account: if it is another "
+                    "number, write it with a letter in front, such as K4111…"
                 ),
                 PAYMENT_DATA,
             )

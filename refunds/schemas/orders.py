@@ -24,7 +24,7 @@ class OrderId(Reference):
         parts = text.split("/")
         if text.startswith("/") or {".", ".."} & set(parts):
             raise does_not_fit(Message("must not begin with / or have . or .. between slashes: write it otherwise"))
-        if len(parts) > 1 and parts[-1] in _TAKEN:
+        if len(parts) > 1 and parts[-1] in TAKEN:
             raise does_not_fit(Message("must not end in /%(part)s: write it otherwise", part=parts[-1]))
         if _is_a_persons(text):
             raise does_not_fit(
@@ -33,7 +33,7 @@ class OrderId(Reference):
         return text
 
 
-_TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "batch"}
+TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "batch"}
 """What the paths of operations and pages add to the id of an order."""
 
 

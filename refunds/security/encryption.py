@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from refunds.errors import CustomerErased, Message, RefundsError
+from refunds.errors import CallersError, Message, RefundsError
 
 _FORMAT = b"\x01"
 _NONCE = 12
 KEY_BYTES = 32
+
+
+class CustomerErased(CallersError):
+    """This would store something personal of a customer who was erased."""
+
+    code = "customer-erased"
+
+    def __init__(self) -> None:
+        super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
 
 
 class Erased(str):

@@ -5,36 +5,54 @@ import secrets
 import stat
 from pathlib import Path
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_key(path: Path) -> bytes:
-    """The 32 bytes of the key in a file that only its owner can access.
+    """The 32 bytes of the key in a file that is private.
 
-    Raises `ConfigurationError` if the file does not exist or cannot be read, if its group or others have any permission
-    on it, or if it does not hold exactly 32 bytes in hexadecimal digits.
+    Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, or if
+    it does not hold exactly 32 bytes in hexadecimal digits.
     """
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
+        with path.open(encoding="ascii") as file:  # one file, even if a link to it is moved to the next one meanwhile
+            found, text = os.fstat(file.fileno()), file.read().strip()
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"REFUNDS_MASTER_KEY_FILE: {path} does not exist. Bring back the file that belongs to this database, or "
-            f"make one for a new database: (umask 077; openssl rand -hex {KEY_BYTES} > {path})"
-        ) from None
+        detail = Message(
+            "REFUNDS_MASTER_KEY_FILE: %(path)s does not exist. Bring back the file that belongs to this database, or "
+            "make one for a new database: (umask 077; openssl rand -hex %(bytes)s > %(path)s)",
+            path=path,
+            bytes=KEY_BYTES,
+        )
+        raise ConfigurationError(detail) from None
     except (OSError, ValueError):
-        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: {path} cannot be read as text") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigurationError(f"REFUNDS_MASTER_KEY_FILE: others can read {path}: chmod 600 {path}")
+        detail = Message("REFUNDS_MASTER_KEY_FILE: %(path)s cannot be read as text", path=path)
+        raise ConfigurationError(detail) from None
+    if not is_private(found.st_mode, found.st_uid):
+        raise ConfigurationError(
+            Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod 600 %(path)s", path=path)
+        )
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise ConfigurationError(
-            f"REFUNDS_MASTER_KEY_FILE: {path} does not hold {KEY_BYTES} bytes in hexadecimal digits"
+        detail = Message(
+            "REFUNDS_MASTER_KEY_FILE: %(path)s does not hold %(bytes)s bytes in hexadecimal digits",
+            path=path,
+            bytes=KEY_BYTES,
         )
+        raise ConfigurationError(detail)
     return key
+
+
+def is_private(mode: int, owner: int) -> bool:
+    """Whether a file with this mode and owner is out of the reach of all but its owner and, if that is root, its group.
+
+    Only so can the service read a secret of Kubernetes or systemd that is mounted for it and belongs to root.
+    """
+    return not mode & (stat.S_IRWXO | stat.S_IRWXG & ~(0 if owner else stat.S_IRGRP))
 
 
 def create_master_key(path: Path) -> None:

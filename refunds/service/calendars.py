@@ -1,19 +1,84 @@
-"""Calendars: the regions that have one, and why a date does or does not count in one."""
+"""Calendars: the regions that have one, who builds them, and why a date does or does not count in one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
-from typing import NamedTuple
+from math import inf
+from threading import BoundedSemaphore
+from time import monotonic
+from typing import NamedTuple, TypeVar
 
 from refunds.domain.business_days import BusinessCalendar, SkipReason, Window
-from refunds.domain.holidays_data import covered_years, provisional_from, subdivisions_that_differ
+from refunds.domain.holidays_data import (
+    CalendarNotReady,
+    covered_years,
+    only_ready,
+    provisional_from,
+    subdivisions_that_differ,
+)
 from refunds.domain.judging import calendar_in
 from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import Crowded, FieldError, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 400
+
+MOST_BUILT = 50
+"""The most calendars that are built for one batch."""
+
+_builders = BoundedSemaphore(2)
+
+T = TypeVar("T")
+
+
+class Builder:
+    """Builds the calendars that one HTTP request needs; `seconds` is how long that has taken.
+
+    Two requests build at the same time at most, because others would be kept waiting. `left` is how many more it may
+    build.
+    """
+
+    def __init__(self) -> None:
+        self.seconds, self.left = 0.0, inf
+
+    def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
+        """What `work` returns. If calendars are not built in place, it ends for each, and is begun anew.
+
+        Raises what `build` raises.
+        """
+        while True:
+            try:
+                with only_ready(self._has_built) if in_place else only_ready():
+                    return work()
+            except CalendarNotReady as missing:
+                self.build(missing)
+
+    def build(self, missing: CalendarNotReady) -> None:
+        """Build a calendar, unless that was done meanwhile.
+
+        Raises `Crowded` at once if two others are being built, or if it may build no more.
+        """
+        if missing.is_ready():
+            return
+        if not self.left:
+            raise Crowded(Message("Too many regions at once whose holidays are not ready yet: send the others again."))
+        if not _builders.acquire(blocking=False):
+            raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
+        began = monotonic()
+        try:
+            missing.build()
+        finally:
+            _builders.release()
+            self.seconds += monotonic() - began
+            self.left -= 1
+
+    def _has_built(self, missing: CalendarNotReady) -> bool:
+        """Whether a calendar is built now. Deep in other work, `Crowded` could pass for a refusal."""
+        with suppress(Crowded):
+            self.build(missing)
+        return missing.is_ready()
 
 
 class Region(NamedTuple):

@@ -145,12 +145,12 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) 
 
     Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
     """
-    received_at, withdrawal = new.received_at or uow.now, new.intent is Intent.WITHDRAWAL
-    require_possible_times(_earliest(order), new.sent_at, received_at, uow.now)
+    withdrawal = new.intent is Intent.WITHDRAWAL
+    sent_at, received_at = possible_times(_earliest(order), new, uow.now)
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
-        sent_at=new.sent_at,
+        sent_at=sent_at,
         recorded_at=new.first.recorded_at if new.first else uow.now,
         channel=new.channel,
         contact_point=new.contact_point,
@@ -176,7 +176,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         order_id=locked.order.order_id,
         intent=new.intent,
         channel=new.channel,
-        sent_at=new.sent_at,
+        sent_at=own.facts.sent_at,
         received_at=own.facts.received_at,
         recorded_at=entry.recorded_at,
         recorded_by=entry.recorded_by,
@@ -203,25 +203,32 @@ def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str
     return judging.spelt(pointer, contact_points.customers_detail, text, country)
 
 
-def require_possible_times(
-    earliest: tuple[datetime, Message], sent_at: datetime | None, received_at: datetime, now: datetime
-) -> None:
-    """Raise `InvalidInput` if the times of a contact are not possible.
+def possible_times(
+    earliest: tuple[datetime, Message], new: NewContact, now: datetime
+) -> tuple[datetime | None, datetime]:
+    """When a contact was sent, if that is known, and received.
 
-    That is: the receipt over a minute in the future, the sending after the receipt, or either before the earliest time,
-    which comes with what is wrong with an earlier one.
+    What is received now and was sent up to a minute later, by a clock that is ahead, was sent now. Raises
+    `InvalidInput` if the receipt is over a minute in the future, the sending after the receipt, or either before the
+    earliest time, which comes with what is wrong with an earlier one.
     """
     first, too_early = earliest
+    sent_at, received_at = new.sent_at, new.received_at or now
+    if new.received_at is None and sent_at and now < sent_at <= now + AHEAD:
+        sent_at = now
     errors = {}
     if received_at > now + AHEAD:
-        errors["/received_at"] = Message("must not be more than a minute in the future")
+        errors["/received_at"] = Message("must not be more than a minute in the future: leave it out if it is now")
     if sent_at and sent_at > received_at:
-        errors["/sent_at"] = Message("must not be later than received_at")
+        errors["/sent_at"] = Message(
+            "must not be later than received_at or, without that, more than a minute in the future: leave it out"
+        )
     for pointer, at in (("/received_at", received_at), ("/sent_at", sent_at)):
         if at and at < first:
             errors[pointer] = too_early
     if errors:
         raise InvalidInput(FieldError(pointer, detail, "impossible_time") for pointer, detail in errors.items())
+    return sent_at, received_at
 
 
 def _earliest(order: Order) -> tuple[datetime, Message]:

@@ -9,7 +9,7 @@ from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, Promise, RegisteredVersion, id_within
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import NoPolicyInForce
+from refunds.errors import CallersError, Message, Unreadable
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.inspection import Link
 from refunds.storage.unit_of_work import UnitOfWork
@@ -19,10 +19,12 @@ from refunds.storage.unit_of_work import UnitOfWork
 class Evidence:
     """Everything stored about an order; `broken` lists what is not as it was written.
 
-    `unmatched` are those of its contacts that were recorded before their order was known, emptied.
+    `standing` is None if the order cannot be read. `unmatched` are those of its contacts that were recorded before
+    their order was known, emptied.
     """
 
-    standing: Standing
+    order_id: str
+    standing: Standing | None
     promises: list[Promise]
     contacts: list[Contact]
     unmatched: list[UnmatchedContact]
@@ -30,17 +32,17 @@ class Evidence:
     versions: list[RegisteredVersion]
     closures: list[Closure]
     journal: list[Link]
-    broken: list[str]
+    broken: list[Message]
     checked_at: datetime
 
 
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
     """The evidence on an order, checked against the journal and the checkpoints; nothing is stored.
 
-    Personal fields are None for a principal who may not see them. Raises `NotFound` if there is no such order, and
-    `Tampered` if its customer's key cannot be decrypted.
+    Personal fields are None for a principal who may not see them. Raises `OrderNotFound` if there neither is nor was
+    such an order.
     """
-    checkpointed = sorted(checkpoints)  # before the journal is read: it only grows
+    checkpointed = list(checkpoints)  # before the journal is read: it only grows
     found = uow.inspect(order_id)
     decisions = [*(one.decision for one in found.contacts), *(one.decision for one in found.cancellations)]
     ids = _judged_by(uow, found.order, decisions)
@@ -48,17 +50,19 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
     journal, broken = found.follow(checkpointed, ids)
     promise = next((one for one in found.promises if one.is_current), None)
     active = next((one.state for one in found.cancellations if one.state in ACTIVE), None)
-    standing = Standing(found.order, promise, uow.now, active, any(one.is_open for one in found.contacts))
+    is_open = any(one.is_open for one in found.contacts)
+    standing = Standing(found.order, promise, uow.now, active, is_open) if found.order else None
     records = found.promises, found.contacts, found.unmatched, found.cancellations, versions, closures
-    return Evidence(standing, *records, journal, broken, uow.now)
+    return Evidence(order_id, standing, *records, journal, broken, uow.now)
 
 
-def _judged_by(uow: UnitOfWork, order: Order, decisions: Iterable[RecordedDecision]) -> set[str]:
+def _judged_by(uow: UnitOfWork, order: Order | None, decisions: Iterable[RecordedDecision]) -> set[str]:
     """The ids of the versions and closures behind the decisions, and of the version that judges now, if any."""
     used = set()
-    with suppress(NoPolicyInForce):
-        now = uow.policies[order.policy].applicable(uow.now, order.service_provided_at, order.ordered_at)
-        used.add(id_within(now.policy_id, now.version))
+    if order is not None:
+        with suppress(CallersError, Unreadable):  # none is in force, or the policies cannot be read
+            now = uow.policies[order.policy].applicable(uow.now, order.service_provided_at, order.ordered_at)
+            used.add(id_within(now.policy_id, now.version))
     for decision in decisions:
         versions = decision.outcome.version, decision.contact_version
         names = *versions, *decision.closures, *decision.closures_too_late

@@ -1,6 +1,6 @@
 """Orders: the facts that billing states, and whether orders can be cancelled."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any
 from refunds.domain import judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
+from refunds.domain.holidays_data import CalendarNotReady, only_ready
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts, ToldWindow, Verdict
@@ -104,21 +105,35 @@ CHUNK = 500
 
 
 def import_all(
-    store: Store, principal: Principal, given: Iterable[tuple[int, OrderFacts | InvalidInput]]
+    store: Store,
+    principal: Principal,
+    given: Iterable[tuple[int, OrderFacts | InvalidInput]],
+    build: Callable[[CalendarNotReady], None] = CalendarNotReady.build,
 ) -> Iterator[tuple[int, Registration | CallersError]]:
     """Register many orders; yields for each, by its number and in order, what that has done or why it is refused.
 
     Those that could not be read are passed on. Each order is registered completely or not at all, in transactions of
-    up to `CHUNK`. If it is interrupted, or raises `StorageUnavailable`, it can be repeated from the beginning.
+    up to `CHUNK`. Calendars that are not ready are built by `build` while none is open; if it raises a `CallersError`,
+    the order is refused with that. If it is interrupted, or raises `StorageUnavailable`, it can be repeated from the
+    beginning.
     """
     for chunk in _chunks(given):
         outcomes: dict[int, Registration | CallersError] = {}
         new = {number: read for number, read in chunk.items() if isinstance(read, OrderFacts)}
-        with store.write(principal) as uow:
-            for number in sorted(new, key=lambda number: uow.customers.lock_order(new[number].customer_ref)):
+        while waiting := [number for number in new if number not in outcomes]:
+            missing: dict[int, CalendarNotReady] = {}
+            with store.write(principal) as uow, only_ready():
+                for number in sorted(waiting, key=lambda number: uow.customers.lock_order(new[number].customer_ref)):
+                    try:
+                        with uow.attempt():
+                            outcomes[number] = register(uow, new[number])[1]
+                    except CallersError as error:
+                        outcomes[number] = error
+                    except CalendarNotReady as error:
+                        missing[number] = error
+            for number, calendar in missing.items():
                 try:
-                    with uow.attempt():
-                        outcomes[number] = register(uow, new[number])[1]
+                    build(calendar)
                 except CallersError as error:
                     outcomes[number] = error
         for number, read in chunk.items():

@@ -5,7 +5,7 @@ them, and the head of the journal that was seen last: a database that does not h
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
@@ -17,7 +17,7 @@ from refunds.domain import judging
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import GENESIS
 from refunds.domain.permissions import COMMAND_LINE, Principal
-from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable
+from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable, lines_of
 from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.service import publication
@@ -53,6 +53,8 @@ class Store:
         """The size of the ledger of erasures when nothing erased was left in the database's files."""
         self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
         """Called with each checkpoint, and with the error if it could not be written."""
+        self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Makes the block in which each write waits for its turn."""
         self.created_key = False
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
@@ -123,8 +125,10 @@ class Store:
         policies that were used.
         """
         engine, keyring = self.open()
-        checkpoint = None
-        with engine.write(exclusive=exclusive) as tx:
+        checkpoint, waiting = None, ExitStack()
+        waiting.enter_context(self.waiting())
+        with waiting, engine.write(exclusive=exclusive) as tx:
+            waiting.close()
             uow = self._unit(tx, keyring, principal)
             yield uow
             checkpoint = uow.write_journal()
@@ -229,21 +233,23 @@ class Store:
         URL; only if they are in order, for what is wrong in the database.
         """
         wrong: list[str] = []
-        reads = to is Opening.READ
+        reads, exists = to is Opening.READ, to in {Opening.READ, Opening.ACCEPT}
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
             require_ledger(self._settings)
-            if not reads:
+            if not exists:
                 self.checkpoints.require_writable()
         with _collected_in(wrong):
             engine = open_engine(self._settings.database, readonly=reads)
         if wrong:
-            raise ConfigurationError("\n".join(wrong))
+            raise ConfigurationError(lines_of(wrong))
         try:
-            if reads or (self._settings.production and to is not Opening.INIT):
+            if exists or (self._settings.production and to is not Opening.INIT):
                 engine.require_there()
             keyring = self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
+            if to is Opening.ACCEPT:  # not before it is certain that there is a journal
+                self.checkpoints.require_writable()
             if to not in (Opening.READ, Opening.ACCEPT):
                 self._scrub(engine)
         except BaseException:
@@ -256,9 +262,7 @@ class Store:
 
         Raises `ConfigurationError` if there is no path or the key does not fit.
         """
-        path = self._settings.master_key_file
-        if path is None:
-            raise ConfigurationError("REFUNDS_MASTER_KEY_FILE: is required in production")
+        path = require_key_file(self._settings)
         if self._settings.production or path.exists():
             read_master_key(path)  # fail before anything is created
         return path
@@ -270,7 +274,7 @@ class Store:
         """
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
-                raise ConfigurationError(f"REFUNDS_DATABASE: {engine.name} has no records: name the right database")
+                raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
             return keys.open_keyring(tx, read_master_key(path))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
@@ -288,6 +292,8 @@ class Store:
             # Without a checkpoint of its beginning, which was interrupted then, it has no records yet.
             is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
+            if is_new and to is Opening.ACCEPT:
+                raise _without_records(database)
             if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
@@ -346,10 +352,21 @@ class Store:
             self.created_key = True
 
 
+def require_key_file(settings: Settings) -> Path:
+    """The path of the master key file; raises `ConfigurationError` if there is none."""
+    if settings.master_key_file is None:
+        raise ConfigurationError(Message("REFUNDS_MASTER_KEY_FILE: is required in production"))
+    return settings.master_key_file
+
+
+def _without_records(database: str) -> ConfigurationError:
+    return ConfigurationError(Message("%(database)s has no records: name the right database", database=database))
+
+
 def require_ledger(settings: Settings) -> Path:
     """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
     if settings.ledger_dir is None:
-        raise ConfigurationError("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL")
+        raise ConfigurationError(Message("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL"))
     return settings.ledger_dir
 
 
@@ -359,4 +376,4 @@ def _collected_in(wrong: list[str]) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        wrong.append(str(error))
+        wrong.append(error.detail)

@@ -22,9 +22,8 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     its country code; the vendor's is read as in the country of the default policy. Raises `InvalidInput` if a time is
     in the future, in the wrong order or over a year ago, or a number or address is not one.
     """
-    received_at = new.received_at or uow.now
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
-    contacts.require_possible_times(too_early, new.sent_at, received_at, uow.now)
+    sent_at, received_at = contacts.possible_times(too_early, new, uow.now)
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
     contact = UnmatchedContact(
@@ -33,7 +32,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
         wrapped_key=None,
         intent=new.intent,
         channel=new.channel,
-        sent_at=new.sent_at,
+        sent_at=sent_at,
         received_at=received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,

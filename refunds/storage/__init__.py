@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 
 Row = Mapping[str, Any]
 
@@ -56,6 +56,8 @@ class Engine(Protocol):
     """Where it is, without secrets."""
     connections: int
     """How many connections it has made: only through a new one can another database be there."""
+    sqlite_version: str
+    """The version of SQLite; empty if the database is another one."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
@@ -85,6 +87,12 @@ class Engine(Protocol):
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
 
+    def pool(self) -> Mapping[str, int]:
+        """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
+
+        And the `max` of connections. Empty if connections are not limited.
+        """
+
     def close(self) -> None:
         """Close every connection; they open again when needed."""
 
@@ -108,7 +116,9 @@ def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool =
         engine = PostgreSQL(url, setting=setting)
         engine.require_fit()
         return engine
-    raise ConfigurationError(
-        f"{setting}: must be sqlite:///PATH, such as sqlite:///instance/refunds.db,"
-        " or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    detail = Message(
+        "%(setting)s: must be sqlite:///PATH, such as sqlite:///instance/refunds.db, or "
+        "postgresql://USER:PASSWORD@HOST:PORT/NAME",
+        setting=setting,
     )
+    raise ConfigurationError(detail)

@@ -4,7 +4,7 @@ The chain shows an edited, removed, swapped or inserted event; the digest in the
 edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -90,33 +90,43 @@ def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[in
     Others that differ are faults, and so is a last checkpoint of another journal.
     """
     try:
-        of_journal = lineage(context.tx, events.head(context.tx))
-    except _NO_VALUE:  # the end of the journal is a fault then
+        of_journal = lineage(context.tx, events.head(Lenient(context.tx, events.Head._fields)))
+    except NO_VALUE:  # the end of the journal is a fault then
         return
     written = list(checkpoints)
     if written and not of_journal.includes(written[-1]):
-        yield Broken(Message("the journal's head names another journal than the last checkpoint"))
+        yield Broken(ANOTHER)
     for checkpoint in of_journal.own(written):
         if found.setdefault(checkpoint.position, checkpoint.hash) != checkpoint.hash:
-            yield _at(checkpoint.position, Message("two checkpoints differ: the journal was cut short and grew again"))
+            yield Broken(
+                at(checkpoint.position, Message("two checkpoints differ: the journal was cut short and grew again"))
+            )
 
 
-def _at(position: int, fault: str) -> Broken:
-    """A fault of the event at a position."""
-    return Broken(_placed(Message("position %(position)s", position=position), fault))
+def at(position: int, fault: str) -> Message:
+    """What is wrong with the event at a position."""
+    return placed(Message("position %(position)s", position=position), fault)
 
 
-def _placed(place: str, fault: str) -> Message:
+def placed(place: str, fault: str) -> Message:
+    """A place with what is wrong with it."""
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 
-def _missing(count: int) -> Message:
+def cut_short(end: int, checkpoint: int) -> Message:
+    """What is wrong with a journal that ends at a position before a checkpoint."""
+    text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=checkpoint)
+    return at(end, text)
+
+
+def missing(count: int) -> Message:
+    """What is wrong where this many events should be."""
     if count == 1:
         return Message("the event is missing")
     return Message("%(count)s events are missing from here on", count=count)
 
 
-class _Lenient:
+class Lenient:
     """Reads every row of a query with these columns, also one with a text that is not UTF-8: its texts are then bytes.
 
     Only SQLite can hold such a text.
@@ -124,7 +134,15 @@ class _Lenient:
 
     def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
         self._tx, self._columns = tx, columns
-        self.one, self.all, self.run, self.many = tx.one, tx.all, tx.run, tx.many
+        self.run, self.many = tx.run, tx.many
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The row of a query that has at most one."""
+        return next(self.each(sql, **parameters), None)
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        """Every row; the query must have an order."""
+        return list(self.each(sql, **parameters))
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
         """Every row, one at a time; the query must have an order."""
@@ -173,26 +191,26 @@ class _Journal:
         """Every fault of the journal, in its order."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
-        for row in events.iter_all(_Lenient(self._context.tx, EVENTS.names)):
+        for row in events.iter_all(Lenient(self._context.tx, EVENTS.names)):
             position = row["position"]
             if position < expected:  # the service has never written one before the first
-                yield _at(expected, _BROKEN)
+                yield Broken(at(expected, BROKEN))
                 continue
             if position > expected:
-                yield _at(expected, _missing(position - expected))
+                yield Broken(at(expected, missing(position - expected)))
             event = events.readable(row)
             if event is None or not is_sound(event, self._context.keys.audit, position, event.previous):
-                yield _at(position, _BROKEN)
+                yield Broken(at(position, BROKEN))
                 if position == expected:
                     self._pass_over(row)
                 expected, chained_to = position + 1, None
                 continue
             if position == expected and chained_to not in (None, event.previous):
-                yield _at(position, _BROKEN)
+                yield Broken(at(position, BROKEN))
             expected, chained_to = position + 1, event.hash
             if (due := self._checkpointed.get(position)) is not None:
                 if agrees and due != event.hash:
-                    yield _at(position, Message("this is not the event of the checkpoint"))
+                    yield Broken(at(position, NOT_OF_CHECKPOINT))
                 agrees = due == event.hash
             self._take(event)
         yield from self._ending()
@@ -218,24 +236,28 @@ class _Journal:
         """The faults of where the journal ends."""
         position, last = self.end.position, max(self._checkpointed, default=0)
         if position < last:
-            text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=last)
-            yield Shortened(_placed(Message("position %(position)s", position=position), text))
+            yield Shortened(cut_short(position, last))
         try:
-            head = events.head(self._context.tx)._replace(journal_id=None)  # the id is not part of the chain
-        except _NO_VALUE:
+            head = events.head(Lenient(self._context.tx, events.Head._fields))._replace(
+                journal_id=None
+            )  # the id is not part of the chain
+        except NO_VALUE:
             head = None
         if head not in (self.end, self._sound):
-            yield _at(position + 1, Message("the journal does not end where its head says"))
+            yield Broken(at(position + 1, HEADLESS))
 
 
-_BROKEN = Message("the journal is broken here")
-_MISSING = Message("the record is missing")
-_DIFFERS = Message("differs from the journal")
-_UNREADABLE = Message("cannot be read as it is stored")
+ANOTHER = Message("the journal's head names another journal than the last checkpoint")
+HEADLESS = Message("the journal does not end where its head says")
+NOT_OF_CHECKPOINT = Message("this is not the event of the checkpoint")
+BROKEN = Message("the journal is broken here")
+MISSING = Message("the record is missing")
+DIFFERS = Message("differs from the journal")
+UNREADABLE = Message("cannot be read as it is stored")
 
-_UNEXPLAINED = Message("it was emptied, and no event says that its customer was erased, or the other way round")
+UNEXPLAINED = Message("it was emptied, and no event says that its customer was erased, or the other way round")
 
-_NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unreadable)
+NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unreadable)
 """The errors of reading a value that the service has not written."""
 
 
@@ -254,44 +276,44 @@ class _Records:
         named once.
         """
         for table, rows in records():
-            for row in rows(_Lenient(self._context.tx, table.names)):
+            for row in rows(Lenient(self._context.tx, table.names)):
                 self._report.records += 1
                 place = table.name, row[table.key]
                 vouched_for = self._digests.pop(place, None)
                 if not table.fits(row) or vouched_for != table.digest(row):
-                    yield self._fault(place, _DIFFERS)
+                    yield self._fault(place, DIFFERS)
         for place in sorted(self._digests):
-            yield self._fault(place, _MISSING)
+            yield self._fault(place, MISSING)
         yield from self._customers()
         for table, rows in records():
-            if check := _CHECKS.get(table.name):
-                for row in rows(_Lenient(self._context.tx, table.names)):
-                    if (fault := self._checked(check, table, row)) is not None:
+            if table.name in _CHECKS:
+                for row in rows(Lenient(self._context.tx, table.names)):
+                    if (fault := self._checked(table, row)) is not None:
                         yield fault
 
     def _fault(self, place: Place, fault: str) -> Broken:
         self._named.add(place)
-        return Broken(_placed(f"{place[0]} {place[1]}", fault))
+        return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
         """The faults of the customers: those of the records must exist, and their keys decrypt or are erased."""
         tx = self._context.tx
-        owners = customers.owners(_Lenient(tx, ["customer_id"]))
-        for row in customers.iter_all(_Lenient(tx, ["customer_id", "wrapped_key"])):
+        owners = customers.owners(Lenient(tx, ["customer_id"]))
+        for row in customers.iter_all(Lenient(tx, ["customer_id", "wrapped_key"])):
             place = "customers", row["customer_id"]
             try:
                 keys.cipher(self._context.keys, row)
             except Tampered as error:
                 yield self._fault(place, error.detail)
             if (row["wrapped_key"] == b"") != (row["customer_id"] in self._erased):
-                yield self._fault(place, _UNEXPLAINED)
+                yield self._fault(place, UNEXPLAINED)
             if row["customer_id"] not in owners:
                 yield self._fault(place, Message("the customer has no order"))
             owners.discard(row["customer_id"])
         for customer_id in sorted(map(str, owners)):
-            yield self._fault(("customers", customer_id), _MISSING)
+            yield self._fault(("customers", customer_id), MISSING)
 
-    def _checked(self, check: Callable[[Context, Row], None], table: RecordMapper[Any], row: Row) -> Broken | None:
+    def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
         """The fault that a further check of a record finds.
 
         Not if it has one already, or if its customer has: without their key nothing of theirs can be decrypted.
@@ -299,15 +321,25 @@ class _Records:
         place = table.name, row[table.key]
         if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
             return None
-        if row.get("customer_id") not in self._erased and any(row[name] == b"" for name in table.personal):
-            return self._fault(place, _UNEXPLAINED)
-        try:
-            check(self._context, row)
-        except Tampered as error:
-            return self._fault(place, error.detail)
-        except _NO_VALUE:
-            return self._fault(place, _UNREADABLE)
-        return None
+        fault = checked(self._context, table, row, self._erased)
+        return None if fault is None else self._fault(place, fault)
+
+
+def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Collection[str]) -> str | None:
+    """What is wrong with a record, apart from its digest: it cannot be read, or does not agree with other records.
+
+    None if nothing is. Only fields of the `erased` customers may be empty.
+    """
+    if row.get("customer_id") not in erased and any(row[name] == b"" for name in table.personal):
+        return UNEXPLAINED
+    try:
+        if check := _CHECKS.get(table.name):
+            check(context, row)
+    except Tampered as error:
+        return error.detail
+    except NO_VALUE:
+        return UNREADABLE
+    return None
 
 
 def _check_order(context: Context, row: Row) -> None:

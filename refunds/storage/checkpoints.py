@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 
 T = TypeVar("T")
 
@@ -37,6 +38,13 @@ class Checkpoint(NamedTuple):
     accepted: str | None = None
 
 
+_END = 2**16
+"""Bytes at the end of a file in which its last line is looked for first."""
+
+_NONE = ValueError, KeyError, TypeError
+"""What a line raises that is no entry."""
+
+
 class LedgerFile(Generic[T]):
     """Entries in a file of a directory, one per line, in the order in which they were written; instances share it.
 
@@ -51,8 +59,13 @@ class LedgerFile(Generic[T]):
         try:
             os.close(self._open())
         except OSError as error:
-            message = f"REFUNDS_LEDGER_DIR: {self.file} cannot be written: {error.strerror}"
-            raise ConfigurationError(f"{message}: name a directory that the service may write to") from None
+            detail = Message(
+                "REFUNDS_LEDGER_DIR: %(file)s cannot be written: %(reason)s: name a directory that the service may "
+                "write to",
+                file=self.file,
+                reason=error.strerror,
+            )
+            raise ConfigurationError(detail) from None
 
     def append(self, *entries: T) -> None:
         """Write entries to disk, in a file that is made if needed; raises `OSError` if that fails."""
@@ -69,7 +82,12 @@ class LedgerFile(Generic[T]):
             os.close(file)
 
     def last(self) -> T | None:
-        """The entry that was written last; None if there is none."""
+        """The entry that was written last; None if there is none. Of a long file, only the end is read."""
+        with suppress(FileNotFoundError, *_NONE), self.file.open("rb") as file:
+            file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            _, *lines = file.read().split(b"\n")  # the first one is cut off, or empty
+            if found := next(filter(None, map(self._parsed, reversed(lines))), None):
+                return found
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
@@ -86,12 +104,18 @@ class LedgerFile(Generic[T]):
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
-            if not line or not line.endswith(b"}"):  # torn by a full disk or a crash
-                continue
             try:
-                yield self._load(orjson.loads(line))
-            except (ValueError, KeyError, TypeError):
-                raise ConfigurationError(f"REFUNDS_LEDGER_DIR: {self.file}, line {number}: not an entry") from None
+                if (entry := self._parsed(line)) is not None:
+                    yield entry
+            except _NONE:
+                detail = Message(
+                    "REFUNDS_LEDGER_DIR: %(file)s, line %(number)s: not an entry", file=self.file, number=number
+                )
+                raise ConfigurationError(detail) from None
+
+    def _parsed(self, line: bytes) -> T | None:
+        """The entry in a line; None if it is empty or was torn by a full disk or a crash."""
+        return self._load(orjson.loads(line)) if line.endswith(b"}") else None
 
 
 class Checkpoints(LedgerFile[Checkpoint]):

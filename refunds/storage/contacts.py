@@ -125,9 +125,18 @@ class Contacts(OfOrders[Contact]):
         )
 
 
+_AUDITED = with_key(
+    CONTACTS,
+    ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
+    f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
+    " AS order_cancelled",
+    dangling=True,
+)
+
+
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every contact about an order."""
-    return tx.all(f"{_WITH_KEY} WHERE contacts.order_id = :order_id ORDER BY contact_id", order_id=order_id)
+    """The row of every contact about an order, as `iter_all` has it."""
+    return tx.all(f"{_AUDITED} WHERE contacts.order_id = :order_id ORDER BY contact_id", order_id=order_id)
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
@@ -136,9 +145,4 @@ def iter_all(tx: Transaction) -> Iterator[Row]:
     Each also has the contact that supersedes it, as `successor`, and whether its order is cancelled, as
     `order_cancelled`.
     """
-    more = (
-        ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
-        f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
-        " AS order_cancelled"
-    )
-    return tx.each(f"{with_key(CONTACTS, more, dangling=True)} ORDER BY contacts.contact_id")
+    return tx.each(f"{_AUDITED} ORDER BY contacts.contact_id")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ulid import ULID
 
+from refunds.domain.permissions import Scope
 from refunds.errors import Conflict, Message, NotFound
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
@@ -29,7 +30,11 @@ class Customers:
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
-        """The opaque id of the customer with this reference in billing, or None."""
+        """The opaque id of the customer with this reference in billing, or None.
+
+        Raises `Forbidden` for a principal who may not see personal fields.
+        """
+        self._context.principal.require(Scope.PERSONAL_READ)
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
 

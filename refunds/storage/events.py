@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
+
 from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry, Event, EventType, is_sound
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
@@ -129,7 +131,8 @@ class Events(Repository[Event]):
 def readable(row: Row) -> Event | None:
     """The event in a row, or None if the service cannot have written it."""
     try:
-        return EVENTS.load(row, NO_ACCESS) if EVENTS.fits(row) else None
+        fits = EVENTS.fits(row) and isinstance(orjson.loads(row["data"]), dict)
+        return EVENTS.load(row, NO_ACCESS) if fits else None
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -152,7 +155,7 @@ _HEAD = f"SELECT {HEAD} FROM journal_head WHERE id = 1"  # noqa: S608 - ours
 
 def head_in(row: Row | None) -> Head:
     """The head in a row with its columns; raises `Unreadable` if it is missing or not what the service has written."""
-    if row is None or not isinstance(row["hash"], bytes):
+    if row is None or not (isinstance(row["hash"], bytes) and isinstance(row["position"], int)):
         raise Unreadable("the journal has no head")
     return Head(*(row[name] for name in Head._fields))
 

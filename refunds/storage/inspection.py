@@ -1,12 +1,14 @@
 """Everything stored about an order: loaded for the reader, followed in the journal, and compared with it.
 
-Records that cannot be read, or differ from the journal, are named to every reader.
+Records that cannot be read, differ from the journal, or do not agree with others are named to every reader.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from refunds.domain.instants import zone
 from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, is_sound
+from refunds.domain.permissions import Scope
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -16,12 +18,40 @@ from refunds.domain.records import (
     RegisteredVersion,
 )
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Message, OrderNotFound
+from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, cancellations, contacts, events, keys, orders, policies, promises, unmatched
+from refunds.storage import (
+    Row,
+    Transaction,
+    cancellations,
+    contacts,
+    events,
+    keys,
+    orders,
+    policies,
+    promises,
+    unmatched,
+)
+from refunds.storage.audit import (
+    ANOTHER,
+    BROKEN,
+    DIFFERS,
+    HEADLESS,
+    MISSING,
+    NO_VALUE,
+    NOT_OF_CHECKPOINT,
+    UNREADABLE,
+    Lenient,
+    at,
+    checked,
+    cut_short,
+    missing,
+    placed,
+)
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
+from refunds.storage.events import EVENTS
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS
@@ -42,137 +72,173 @@ class Link(NamedTuple):
 
 
 class Inspection:
-    """The records of an order, as the reader may see them; those that cannot be read are named in `unreadable`.
+    """The records of an order, as the reader may see them, without those that cannot be read.
 
-    Raises `NotFound` if there is no such order, and `Tampered` if its customer's key cannot be decrypted.
+    `order` is None if it cannot be. `faults` names every record that is not as it was written, but for the journal.
+    Raises `OrderNotFound` if there neither is nor was such an order.
     """
 
     def __init__(self, context: Context, order_id: str) -> None:
-        row = orders.by_id(context.tx, order_id)
-        if row is None:
-            raise OrderNotFound
         self._context, self._order_id = context, order_id
-        self._shown, self._true = context.cipher(row), keys.cipher(context.keys, row)
-        self._rows: dict[RecordMapper[Any], list[Row]] = {
-            ORDERS: [row],
-            PROMISES: promises.of_order(context.tx, order_id),
-            UNMATCHED: unmatched.of_order(context.tx, order_id),
-            CONTACTS: contacts.of_order(context.tx, order_id),
-            CANCELLATIONS: cancellations.of_order(context.tx, order_id),
-        }
-        self._is_erased = row["wrapped_key"] == b"" and bool(
-            events.of_types(context.tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
-        )
-        self.unreadable: list[str] = []
-        self.order = self._order(row)
-        self.promises: list[Promise] = self._readable(PROMISES, NO_ACCESS, NO_ACCESS)
-        self.unmatched: list[UnmatchedContact] = self._readable(UNMATCHED, NO_ACCESS, NO_ACCESS)  # emptied when matched
-        self.contacts: list[Contact] = self._readable(CONTACTS, self._true, self._shown)
-        self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS, self._true, self._shown)
+        self.faults: list[Message] = []
+        self._events = events.of_order(self._tx(EVENTS), order_id)
+        self._rows = {table: of_order(self._tx(table), order_id) for table, of_order in _OF_ORDER.items()}
+        if not self._rows[ORDERS] and not self._events:
+            raise OrderNotFound
+        self._erased: set[str] = set()
+        self._cipher, self._has_key = NO_ACCESS, True
+        for row in self._rows[ORDERS]:
+            self._find_key(row)
+        self.order: Order | None = next(iter(self._readable(ORDERS)), None)
+        self.promises: list[Promise] = self._readable(PROMISES)
+        self.unmatched: list[UnmatchedContact] = self._readable(UNMATCHED)  # emptied when they were matched
+        self.contacts: list[Contact] = self._readable(CONTACTS)
+        self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """The versions and closures with these ids, without those that cannot be read, which `unreadable` names.
+        """The versions and closures with these ids, without those that cannot be read, which `faults` names.
 
         `follow` then compares them with the journal too.
         """
-        tx, notes = self._context.tx, CustomerCipher(self._context.keys.notes)
-        self._rows[POLICY_VERSIONS] = [row for row in policies.iter_versions(tx) if row["version_id"] in ids]
-        self._rows[CLOSURES] = [row for row in policies.iter_closures(tx) if row["closure_id"] in ids]
-        versions = self._readable(POLICY_VERSIONS, NO_ACCESS, NO_ACCESS)
-        return versions, self._readable(CLOSURES, notes, self._context.notes)
+        for table, iter_all in ((POLICY_VERSIONS, policies.iter_versions), (CLOSURES, policies.iter_closures)):
+            self._rows[table] = [row for row in iter_all(self._tx(table)) if row[table.key] in ids]
+        return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
-    def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[str]]:
+    def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
         """The events about the order and about what judged it, each with its checkpoint; and what is broken.
 
         `ids` are those that `versions_and_closures` was called with before. This follows the journal from each event to
         the next checkpoint outside the database, or to its end, and compares each record with the last event about it.
-        What is broken includes what is unreadable.
+        What is broken includes the `faults`. The checkpoints are in the order in which they were written.
         """
-        tx = self._context.tx
-        rows = [*events.of_order(tx, self._order_id), *events.of_types(tx, ABOUT_POLICIES, ids)]
-        self.unreadable += [_break_at(row["position"]) for row in rows if events.readable(row) is None]
+        tx = self._tx(EVENTS)
+        rows = [*self._events, *events.of_types(tx, ABOUT_POLICIES, ids)]
+        self.faults += [at(row["position"], BROKEN) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
-        head = events.head(tx)
-        journal, broken = _followed(self._context, found, head.position, lineage(tx, head).own(checkpoints))
-        return journal, [*broken, *_not_as_journalled(self._rows, found), *self.unreadable]
-
-    def _order(self, row: Row) -> Order:
-        """The order, as the reader may see it.
-
-        If its personal fields cannot be decrypted, it has none, and `unreadable` says so.
-        """
         try:
-            self._require_explained(ORDERS, row)
-            ORDERS.load(row, self._true)
-        except Tampered:
-            self.unreadable.append(f"orders {row['order_id']}: the personal fields cannot be decrypted")
-            return ORDERS.load(row, NO_ACCESS)
-        return ORDERS.load(row, self._shown)
+            head = events.head(Lenient(tx, events.Head._fields))
+            of_journal = lineage(tx, head)
+            end, own = head.position, sorted(of_journal.own(checkpoints))
+            if checkpoints and not of_journal.includes(checkpoints[-1]):
+                self.faults.append(ANOTHER)
+        except NO_VALUE:
+            end, own = max((event.position for event in found), default=0), []
+            self.faults.append(at(end + 1, HEADLESS))
+        journal, broken = _followed(tx, self._context.keys.audit, found, end, own)
+        return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
-    def _require_explained(self, table: RecordMapper[Any], row: Row) -> None:
-        """Raise `Tampered` if a field of a row is empty, and no event says that its customer was erased."""
-        if not self._is_erased and any(row[name] == b"" for name in table.personal):
-            raise Tampered(Message("it was emptied"))
+    def _tx(self, table: RecordMapper[Any]) -> Transaction:
+        return Lenient(self._context.tx, [*table.names, *_OF_CUSTOMER.get(table, ())])
 
-    def _readable(self, table: RecordMapper[R], true: CustomerCipher, shown: CustomerCipher) -> list[R]:
+    def _find_key(self, row: Row) -> None:
+        """Keep the cipher of the order's customer, if the reader may use it; `faults` says if there is none."""
+        try:
+            cipher = keys.cipher(self._context.keys, row)
+        except Tampered as error:
+            self._has_key = False
+            self.faults.append(placed(f"customers {row['customer_id']}", error.detail))
+        else:
+            if cipher.is_erased:
+                erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                self._erased = {event["subject"] for event in erased}
+            if self._context.principal.may(Scope.PERSONAL_READ):
+                self._cipher = cipher
+
+    def _readable(self, table: RecordMapper[R]) -> list[R]:
         """The records of a table, as the reader may see them; those that cannot be read are left out.
 
-        `unreadable` names them then, even to a reader who may not see their personal fields.
+        `faults` names them then, even to a reader who may not see their personal fields. If only these cannot be
+        decrypted, the record has none.
         """
+        cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:
-            try:
-                self._require_explained(table, row)
-                table.load(row, true)
-                found.append(table.load(row, shown))
-            except (Tampered, ValueError, TypeError, LookupError, OverflowError):
-                self.unreadable.append(f"{table.name} {row[table.key]}: cannot be read as it is stored")
+            record = _loaded(table, row, cipher)
+            fault: str | None = UNREADABLE if record is None else None
+            if record is not None and self._has_key:
+                fault = checked(self._context, table, row, self._erased)
+            if fault is not None:
+                self.faults.append(placed(f"{table.name} {row[table.key]}", fault))
+            if record is not None:
+                found.append(record)
         return found
 
 
+_OF_ORDER: dict[RecordMapper[Any], Callable[[Transaction, str], list[Row]]] = {
+    ORDERS: orders.of_order,
+    PROMISES: promises.of_order,
+    UNMATCHED: unmatched.of_order,
+    CONTACTS: contacts.of_order,
+    CANCELLATIONS: cancellations.of_order,
+}
+
+_OF_CUSTOMER = {
+    ORDERS: ("wrapped_key", "customer_digest"),
+    PROMISES: ("best",),
+    CONTACTS: ("customer_id", "wrapped_key", "successor", "order_cancelled"),
+    CANCELLATIONS: ("customer_id", "wrapped_key"),
+}
+"""What rows have beside the columns of their tables."""
+
+
+def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | None:
+    """The record in a row, without its personal fields if they cannot be decrypted; None if it cannot be read."""
+    try:
+        if not table.fits(row):
+            return None
+        try:
+            record = table.load(row, cipher)
+        except Tampered:
+            record = table.load(row, NO_ACCESS)
+        if isinstance(record, RegisteredVersion):
+            policies.version_of(record)
+        for counted in (getattr(record, "told", None), getattr(record, "outcome", None)):
+            if counted is not None:
+                zone(counted.time_zone)
+    except (*NO_VALUE, AttributeError, InvalidInput):
+        return None
+    return record
+
+
 def _followed(
-    context: Context, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
-) -> tuple[list[Link], list[str]]:
+    tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
+) -> tuple[list[Link], list[Message]]:
     """Each event with its checkpoint, and where the journal, which ends at `end`, is broken between them."""
     journal: list[Link] = []
-    broken: list[str] = []
+    broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
-        broken.append(f"position {end}: the journal ends here, but has a checkpoint at {checkpoints[-1].position}")
+        broken.append(cut_short(end, checkpoints[-1].position))
     followed_to = 0
-    if found and (gap := end - found[0].position + 1 - events.count_from(context.tx, found[0].position)):
-        broken.append(f"position {found[0].position} to {end}: {gap} events are missing")
+    if found and (gap := end - found[0].position + 1 - events.count_from(tx, found[0].position)):
+        broken.append(at(found[0].position, missing(gap)))
     for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))
         if event.position > followed_to:
             followed_to = checkpoint.position if checkpoint else end
-            broken += _breaks(context, event, followed_to, checkpoint)
+            broken += _breaks(tx, key, event, followed_to, checkpoint)
     return journal, broken
 
 
-def _breaks(context: Context, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[str]:
+def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[Message]:
     """The first place, if any, where the journal is not sound from an event to a checkpoint or the end."""
     previous, position = first.previous, first.position
-    for row in events.between(context.tx, first.position, end):
+    for row in events.between(tx, first.position, end):
         event = events.readable(row)
-        if event is None or not is_sound(event, context.keys.audit, position, previous):
-            yield _break_at(position)
+        if event is None or not is_sound(event, key, position, previous):
+            yield at(position, BROKEN)
             return
         previous, position = event.hash, position + 1
     if position != end + 1 or (checkpoint is not None and checkpoint.hash != previous):
-        yield f"position {position - 1}: this is not the event of the checkpoint"
+        yield at(position - 1, NOT_OF_CHECKPOINT)
 
 
-def _break_at(position: int) -> str:
-    return f"position {position}: the journal is broken here"
-
-
-def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[str]:
+def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
     """A line for each record that is missing, or is not what the last event about it says."""
     digests = {(name, event.subject): event.digest for event in found if (name := table_of(event.type))}
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
-    for name, record_id in sorted(digests.keys() | there.keys()):
+    for name, record_id in sorted(digests.keys() | there.keys(), key=repr):
         if (name, record_id) not in there:
-            yield f"{name} {record_id}: the record is missing"
+            yield placed(f"{name} {record_id}", MISSING)
         elif digests.get((name, record_id)) != there[name, record_id]:
-            yield f"{name} {record_id}: differs from the journal"
+            yield placed(f"{name} {record_id}", DIFFERS)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import (
     SERVICE_KEYS,
     CustomerCipher,
@@ -35,9 +35,10 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
             try:
                 keys[name] = decrypt(master, stored[name], where)
             except Tampered:
-                raise ConfigurationError(
+                detail = Message(
                     "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one"
-                ) from None
+                )
+                raise ConfigurationError(detail) from None
         else:
             keys[name] = new_key()
             tx.run(
@@ -71,14 +72,14 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
-def with_key(table: RecordMapper[Any], more: str = "", *, dangling: bool = False) -> str:
+def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
     """A query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
 
     It ends after its joins, so a condition and an order can follow. `more` is SQL for further columns, which begins
-    with a comma. `dangling` includes records whose order or customer is missing.
+    with a comma, `by` which index to read them by. `dangling` includes records whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (
-        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}"  # noqa: S608
+        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}{by}"  # noqa: S608
         f" {join} orders USING (order_id) {join} customers USING (customer_id)"
     )

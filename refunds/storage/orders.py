@@ -238,9 +238,17 @@ def by_id(tx: Transaction, order_id: str) -> Row | None:
     return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
 
 
+_AUDITED = (
+    f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
+    " FROM orders LEFT JOIN customers USING (customer_id)"
+)
+
+
+def of_order(tx: Transaction, order_id: str) -> list[Row]:
+    """The row of an order as `iter_all` has it, or none."""
+    return tx.all(f"{_AUDITED} WHERE order_id = :order_id ORDER BY order_id", order_id=order_id)
+
+
 def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every order, with `customer_digest`, by which its customer is found; NULL if there is no customer."""
-    return tx.each(
-        f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
-        " FROM orders LEFT JOIN customers USING (customer_id) ORDER BY order_id"
-    )
+    return tx.each(f"{_AUDITED} ORDER BY order_id")

@@ -63,6 +63,7 @@ _DIALECT = {
     "unless_held": "FOR UPDATE SKIP LOCKED",
     "on_server": "",
     # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
+    "by_due_date": "",
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
 }
 
@@ -83,6 +84,8 @@ _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001
 
 class PostgreSQL:
     """A database on a server; raises `ConfigurationError` if the URL is wrong."""
+
+    sqlite_version = ""
 
     def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
         self._setting = setting
@@ -107,15 +110,24 @@ class PostgreSQL:
                 encoding = connection.info.parameter_status("server_encoding")
         except psycopg.Error as error:
             reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
-            message = f"cannot be accessed: {reason}: compare host, port, database, user and password"
+            message = Message(
+                "cannot be accessed: %(reason)s: compare host, port, database, user and password", reason=reason
+            )
             raise self._unfit(message) from None
         if version < OLDEST:
-            raise self._unfit(f"is PostgreSQL {version}: version {OLDEST} or newer is needed")
+            message = Message(
+                "is PostgreSQL %(version)s: version %(oldest)s or newer is needed", version=version, oldest=OLDEST
+            )
+            raise self._unfit(message)
         if encoding != "UTF8":
-            raise self._unfit(f"has the encoding {encoding}: create the database with ENCODING 'UTF8'")
+            message = Message(
+                "has the encoding %(encoding)s: create the database with ENCODING 'UTF8'", encoding=encoding
+            )
+            raise self._unfit(message)
 
     def _unfit(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._setting}: {self.name} {why}")
+        place = f"{self._setting}: {self.name}"
+        return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
         """The connection parameters in a URL.
@@ -130,8 +142,12 @@ class PostgreSQL:
             given = conninfo_to_dict(url)
             if authority.count("@") <= 1 and "@" not in others and _PORTS.fullmatch(str(given.get("port", ""))):
                 return given
-        message = f"{self._setting}: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME"
-        raise ConfigurationError(f"{message}, with all characters but letters and digits as %XX")
+        message = Message(
+            "%(setting)s: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME, with all "
+            "characters but letters and digits percent-encoded",
+            setting=self._setting,
+        )
+        raise ConfigurationError(message)
 
     @contextmanager
     def read(self) -> Iterator["_Transaction"]:
@@ -173,6 +189,16 @@ class PostgreSQL:
 
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
+
+    def pool(self) -> dict[str, int]:
+        """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
+        pool = self._pool
+        if pool is None:
+            return {}
+        now = pool.get_stats()
+        idle = now["pool_available"]
+        in_use = now["pool_size"] - idle
+        return {"idle": idle, "in_use": in_use, "max": now["pool_max"], "waiting": now["requests_waiting"]}
 
     def close(self) -> None:
         """Close every connection, those in use at the end of their transaction; they open again when needed."""
@@ -276,7 +302,10 @@ class PostgreSQL:
         except psycopg.errors.ForeignKeyViolation as error:
             raise Conflict(error.diag.constraint_name or "") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            message = f"does not allow this: {error.diag.message_primary}: make the user the owner of the database"
+            message = Message(
+                "does not allow this: %(reason)s: make the user the owner of the database",
+                reason=error.diag.message_primary,
+            )
             raise self._unfit(message) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

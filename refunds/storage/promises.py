@@ -119,13 +119,17 @@ class Promises(Repository[Promise]):
         return self._tx.each(sql, cause=cause, since=micros(since) if since else 0)
 
 
+_AUDITED = (
+    f"SELECT {PROMISES.columns}, (SELECT promise_id FROM promises WHERE order_id = orders.order_id"  # noqa: S608
+    f" AND {_SAME_FACTS} {_BEST}) AS best FROM promises LEFT JOIN orders USING (order_id)"
+)
+
+
 def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every promise of an order, from the first."""
-    return tx.all(f"{_SELECT} WHERE order_id = :order_id ORDER BY promise_id", order_id=order_id)
+    """The row of every promise of an order, from the first, as `iter_all` has it."""
+    return tx.all(f"{_AUDITED} WHERE promises.order_id = :order_id ORDER BY promise_id", order_id=order_id)
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:
     """The row of every promise; `best` is the id of the one that should be the current one of its order."""
-    best = f"SELECT promise_id FROM promises WHERE order_id = orders.order_id AND {_SAME_FACTS} {_BEST}"  # noqa: S608
-    found = f"SELECT {PROMISES.columns}, ({best}) AS best FROM promises LEFT JOIN orders USING (order_id)"  # noqa: S608
-    return tx.each(f"{found} ORDER BY promise_id")
+    return tx.each(f"{_AUDITED} ORDER BY promise_id")

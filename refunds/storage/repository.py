@@ -136,13 +136,22 @@ class Listed(Repository[R]):
             conditions.append(f"({', '.join(columns)}) {'<' if newest else '>'} ({named})")
         order = ", ".join(f"{column} DESC" if newest else column for column in columns)
         rows = self._tx.all(
-            f"{self.with_key} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
+            f"{self._reading(asked)} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
             limit=limit,
             now=micros(self._context.now),
             **{name: _stored(value) for name, value in asked.items()},
             **places,
         )
         return self._load_all(rows)
+
+    def count_of(self, **filters: Any) -> int:
+        """How many records have these values of filters of the class."""
+        conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
+        sql = f"SELECT count(*) AS found FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
+        row = self._tx.one(sql, now=micros(self._context.now), **filters)
+        assert row is not None
+        found: int = row["found"]
+        return found
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
@@ -152,6 +161,10 @@ class Listed(Repository[R]):
         """The condition of a filter with this value."""
         found = self.filters[name]
         return found if isinstance(found, str) else found[value]
+
+    def _reading(self, _: Mapping[str, Any]) -> str:
+        """The query for a list with these filters, without its conditions."""
+        return self.with_key
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns that a list with these filters is sorted by."""

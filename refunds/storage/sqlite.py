@@ -14,7 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
-from refunds.errors import ConfigurationError, StorageUnavailable
+from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import FAILED, PATIENCE, Row
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
 from refunds.storage.ticket import Ticket
@@ -32,6 +32,7 @@ _DIALECT = {
     "for_update": "",
     "unless_held": "",
     "on_server": "-- ",
+    "by_due_date": " INDEXED BY cancellations_due",
     # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
@@ -48,6 +49,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 
 class SQLite:
     """A database in one file."""
+
+    sqlite_version = sqlite3.sqlite_version
 
     def __init__(
         self, path: str, *, patience: float = PATIENCE, sound: bool | None = None, readonly: bool = False
@@ -124,11 +127,19 @@ class SQLite:
         """
         self._require_same_files()
         if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
-            found = "is empty" if self.path.is_file() else "is no file" if self.path.exists() else "does not exist"
-            raise ConfigurationError(
-                f"REFUNDS_DATABASE: {self.name} {found}. Name the right database, or restore its backup; "
-                "make a new installation with flask init"
+            exists = Message("is no file") if self.path.exists() else Message("does not exist")
+            found = Message("is empty") if self.path.is_file() else exists
+            detail = Message(
+                "REFUNDS_DATABASE: %(name)s %(found)s. Name the right database, or restore its backup; make a new "
+                "installation with flask init",
+                name=self.name,
+                found=found,
             )
+            raise ConfigurationError(detail)
+
+    def pool(self) -> dict[str, int]:
+        """Nothing: each transaction that reads may have a connection."""
+        return {}
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
+from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
 from refunds.errors import CallersError, Conflict
@@ -104,8 +105,9 @@ class UnitOfWork:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """A part of this use case that can fail alone: if a `CallersError` leaves the block, what it did is undone.
+        """A part of this use case that can fail alone: what it did is undone if a `CallersError` leaves the block.
 
+        So it is if `CalendarNotReady` does.
         The locks that it has taken may remain.
         """
         entries = self._context.entries
@@ -113,7 +115,7 @@ class UnitOfWork:
         self.tx.run("SAVEPOINT attempt")
         try:
             yield
-        except CallersError:
+        except (CallersError, CalendarNotReady):
             self.tx.run("ROLLBACK TO SAVEPOINT attempt")
             self.tx.run("RELEASE SAVEPOINT attempt")
             del entries[before:]
@@ -128,7 +130,7 @@ class UnitOfWork:
     def inspect(self, order_id: str) -> Inspection:
         """Everything stored about an order, to be followed in the journal.
 
-        Raises `NotFound` if there is no such order, and `Tampered` if its customer's key cannot be decrypted.
+        Raises `OrderNotFound` if there neither is nor was such an order.
         """
         return Inspection(self._context, order_id)
 

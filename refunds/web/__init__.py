@@ -1,15 +1,17 @@
 """The service over HTTP, assembled by `create_app()`."""
 
+import threading
 import unicodedata
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from jinja2 import StrictUndefined
-from werkzeug.routing import IntegerConverter, PathConverter, UnicodeConverter
+from werkzeug.routing import IntegerConverter, MapAdapter, PathConverter, UnicodeConverter
 
 from refunds.config import Settings
 from refunds.presentation.documents import templating
 from refunds.presentation.language import bind
+from refunds.schemas.orders import TAKEN
 from refunds.service.store import Store
 from refunds.web import auth, endpoint, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
@@ -49,6 +51,20 @@ TAGS = (
 """The operations of the API, in the order of the document."""
 
 
+PROBES = ("/livez", "/readyz")
+"""Answered under any `Host`: a load balancer names the address of an instance."""
+
+
+class Service(Flask):
+    """A Flask application that checks the `Host` of every request except the probes."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """How the path of a request is matched; raises an error of werkzeug if its `Host` is not trusted."""
+        if request is not None and request.path in PROBES:
+            return self.url_map.bind("", path_info=request.path, default_method=request.method)
+        return super().create_url_adapter(request)
+
+
 class Number(IntegerConverter):
     """A number in a path, from 1, in plain digits without leading zeros."""
 
@@ -64,9 +80,9 @@ class Name(UnicodeConverter):
 
 
 class OrderName(PathConverter):
-    """An order id in a path: it may contain slashes, and no NUL."""
+    """An order id in a path: it may contain slashes, and no NUL, and does not end like the paths below it."""
 
-    regex = r"[^/\x00][^\x00]*?"
+    regex = r"[^/\x00][^\x00]*?" + "".join(f"(?<!/{part})" for part in TAKEN)
 
     def to_python(self, value: str) -> str:
         """The id in its one spelling."""
@@ -79,13 +95,14 @@ def create_app(settings: Settings) -> Flask:
     The records are opened only when they are first needed. The log of the database driver is set up for the whole
     process.
     """
-    app = Flask("refunds", static_folder=None, template_folder="web/templates")
+    app = Service("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, PUBLIC_URL=settings.public_url)
     app.jinja_env.undefined = StrictUndefined
     app.url_map.converters |= {"number": Number, "order": OrderName, "string": Name, "default": Name}
     app.url_map.merge_slashes = False  # a redirect would lose the body
     app.extensions["refunds.settings"] = settings
     app.extensions["refunds.store"] = Store(settings)
+    app.extensions["refunds.stopping"] = threading.Event()
 
     telemetry.register(app)
     app.before_request(lambda: bind(reader_language()))

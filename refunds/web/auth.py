@@ -4,6 +4,7 @@ The token is checked before the body is read, so that callers without one cannot
 """
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from threading import Lock
 from time import monotonic
 
@@ -11,6 +12,7 @@ from flask import Flask, Response, current_app, g, request
 
 from refunds.domain.permissions import Principal, Scope
 from refunds.errors import Forbidden, Message, Unauthenticated
+from refunds.service.calendars import Builder
 from refunds.service.clients import authenticate
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
@@ -47,21 +49,28 @@ class Limiter:
             self._buckets[actor] = left if left >= 0 else left + 1, now  # a rejected request costs nothing
         return left
 
+    def charge(self, actor: str, seconds: float) -> None:
+        """Let this actor pay for seconds of work: until it has passed once more, they get no further request."""
+        with self._lock:
+            left, since = self._buckets.get(actor, (float(self.rate), monotonic()))
+            self._buckets[actor] = left - seconds * self.rate, since
+
 
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Admit or reject each request to a route of the app, before its body is read.
 
     The blueprints in `callers` identify their callers in their own way; all others need a token. An admitted request
-    has `g.principal` and `g.policies`; public pages and routes whose `scopes` are None are admitted without. A rejected
-    one raises `Unauthenticated`, `Rejected` if the caller sends more than the rate limit of the settings (0: no limit),
-    or `Forbidden` if they have none of the route's scopes or the route names none. Responses tell the caller how many
-    requests are left.
+    has `g.principal` and `g.policies`, and pays for what its `g.builder` builds; public pages and routes whose `scopes`
+    are None are admitted without. A rejected one raises `Unauthenticated`, `Rejected` if the caller sends more than the
+    rate limit of the settings (0: no limit), or `Forbidden` if they have none of the route's scopes or the route names
+    none. Responses tell the caller how many requests are left.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
 
     @app.before_request
     def admit() -> None:
+        g.builder = Builder()
         if request.endpoint is None or request.blueprint in PUBLIC_BLUEPRINTS:
             return
         view = current_app.view_functions[request.endpoint]
@@ -72,7 +81,8 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:
                 detail = Message("At most %(most)s requests a second.", most=limiter.rate)
-                raise Rejected("rate-limited", detail, {"Retry-After": "1"})
+                wait = max(1, ceil(-g.requests_left / limiter.rate))
+                raise Rejected("rate-limited", detail, {"Retry-After": str(wait)})
         if not hasattr(view, "scopes"):
             raise Forbidden(Message("This route names no scope."))
         if view.scopes:
@@ -81,6 +91,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     @app.after_request
     def tell_limits(response: Response) -> Response:
         if "requests_left" in g:
+            limiter.charge(g.principal.actor, g.builder.seconds)
             response.headers["RateLimit-Policy"] = policy
             response.headers["RateLimit"] = f'"requests";r={max(int(g.requests_left), 0)};t=1'
         return response

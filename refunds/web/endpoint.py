@@ -5,6 +5,7 @@ of the API is declared beside its view; the endpoint and the API document are bo
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +18,9 @@ from werkzeug.http import http_date
 
 from refunds.domain.permissions import Principal
 from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.service.calendars import Builder
 from refunds.service.store import Store
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
 
@@ -130,7 +133,12 @@ def _serving(operation: Operation) -> View:
         if read_body:
             sent = intake.json_body(request, operation.most_bytes)
             arguments["body"] = read_body(sent)
-        answer = call(partial(operation.view, **arguments), operation.transaction, key, sent)
+
+        # A view that is called again must not get what it has changed itself.
+        def view(*uow: UnitOfWork) -> Response:
+            return operation.view(*uow, **{name: copy(given) for name, given in arguments.items()})
+
+        answer = call(view, operation.transaction, key, sent)
         if operation.then and not arguments.get("query", {}).get("dry_run"):
             operation.then(auth.store(), g.principal)
         return answer
@@ -156,8 +164,15 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
     """Call a view, with a unit of work of this kind unless `transaction` is None. Returns the view's answer.
 
     What the view changes is stored when it returns; if it raises, nothing is. With an idempotency `key`, the same
-    request is performed only once, and answered as the first time: see `idempotency.once`; `sent` is its content.
+    request is performed only once, and answered as the first time: see `idempotency.once`; `sent` is its content. If
+    a write needs a calendar that is not ready, it ends, and the view is called again once that is built.
     """
+    builder: Builder = g.builder
+    in_place = transaction in {None, Transaction.READ}
+    return builder.ready(partial(_called, view, transaction, key, sent), in_place=in_place)
+
+
+def _called(view: View, transaction: Transaction | None, key: str | None, sent: Any) -> Response:
     if transaction is None:
         return view()
     store = auth.store()

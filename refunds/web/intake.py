@@ -4,7 +4,6 @@ Nothing is read before the framing is checked, because servers differ in how the
 """
 
 import json
-from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,14 +15,6 @@ from werkzeug.exceptions import NotFound
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.strict import step
 from refunds.web.problems import Rejected
-
-MOST_BODIES = 24
-"""Bodies read at once. Each keeps one of the server's 32 threads busy; the others answer requests without a body."""
-
-_PATIENCE = 0.5
-"""Seconds that a body waits to be read."""
-
-_reading = BoundedSemaphore(MOST_BODIES)
 
 
 def check_framing(request: Request) -> None:
@@ -65,10 +56,10 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
-    """Read and parse the body. It waits for half a second at most if too many bodies are being read.
+    """Read and parse the body.
 
     Raises `Rejected` if the body is not sent as `application/json`, or is compressed; if it has no Content-Length, is
-    shorter than that or has more than `most_bytes` bytes; if the wait was in vain; and as `parse_json`.
+    shorter than that or has more than `most_bytes` bytes; if the server has too many large bodies; and as `parse_json`.
     """
     return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
 
@@ -91,10 +82,11 @@ _MOST_FIELDS = 100
 
 
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
-    """The whole body. It waits for half a second at most if too many bodies are being read.
+    """The whole body.
 
-    Raises `Rejected`: with the slug `cut_short` if the body is shorter than its Content-Length; also if it has another
-    media type, an encoding, no Content-Length or more than `most_bytes` bytes, or if the wait was in vain.
+    Raises `Rejected`: with the slug `cut_short` if the body is shorter than its Content-Length, as one is that did not
+    arrive in time; also if it has another media type, an encoding, no Content-Length or more than `most_bytes` bytes,
+    or if the server, which sets `refunds.crowded`, has too many large ones.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_type)
@@ -106,13 +98,10 @@ def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) ->
         raise Rejected("length-required", Message("Send the body with its Content-Length."))
     if length > most_bytes:
         raise Rejected("body-too-large", Message("Send at most %(most)s bytes at once.", most=most_bytes))
-    if not _reading.acquire(timeout=_PATIENCE):
-        crowded = Message("Too many bodies are on their way: send yours at once.")
+    if "refunds.crowded" in request.environ:
+        crowded = Message("Too many large bodies are on their way: send yours again in a moment.")
         raise Rejected("rate-limited", crowded, {"Retry-After": "1"})
-    try:
-        body = request.get_data(cache=False)
-    finally:
-        _reading.release()
+    body = request.get_data(cache=False)
     if len(body) != length:
         raise Rejected(cut_short, Message("The body is shorter than its Content-Length."))
     return body

@@ -296,7 +296,7 @@ _HEADER_PARAMETERS = {
     ),
 }
 _HEADERS = {
-    "X-Request-ID": ("The request's id.", "string"),
+    "X-Request-ID": ("The request's id: the caller's if it looks random, such as a UUID, else a new one.", "string"),
     "ETag": ("Identifies this state of the resource.", "string"),
     "Location": ("Where the record is.", "string"),
     "Link": ('Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.', "string"),

@@ -258,8 +258,8 @@ PROBLEMS = {
         422,
         Message("A text contains payment data"),
         Message(
-            "A text contains what looks like the number of a payment card or an IBAN. The service never stores these, "
-            "and it stored nothing of this request."
+            "A text contains what looks like the number of a payment card or a bank account, a CVV or a PIN. The "
+            "service never stores these, and it stored nothing of this request."
         ),
         Message(
             "Leave the number out: it is not needed to cancel. Write telephone numbers with + and their country code."
@@ -327,7 +327,8 @@ PROBLEMS = {
         Message("Too many requests"),
         Message(
             "The client sent more requests than it may in a second, or the service is receiving too many bodies at "
-            "once."
+            "once, or it is making the calendars of other regions ready. The time that this takes is counted as "
+            "requests of the client who named the region first."
         ),
         Message("Wait as many seconds as Retry-After says. One batch can contain many checks."),
     ),
@@ -355,5 +356,11 @@ PROBLEMS = {
         Message("The clock of this instance is in doubt"),
         Message("The clock is behind the last event of the journal, or far ahead of the last sign of life."),
         Message("Tell the operator. They correct the clock, or confirm it; the detail says how."),
+    ),
+    "stopping": Problem(
+        503,
+        Message("This instance is about to stop"),
+        Message("The instance finishes the requests that it has, and then stops."),
+        Message("Send requests to another instance, or to this one when it is ready again."),
     ),
 }

@@ -78,6 +78,7 @@ def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = Non
 
 HEADERS = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
+    "rate-limited": {"Retry-After": "1"},
     "storage-unavailable": {"Retry-After": str(StorageUnavailable.retry_after)},
 }
 """The headers of a problem's response, by its slug."""

@@ -5,7 +5,6 @@ their sessions, so sign-out ends the sessions in all browsers. Only the console 
 """
 
 from datetime import timedelta
-from threading import BoundedSemaphore
 from time import time
 
 from flask import Flask, Request, session
@@ -34,9 +33,6 @@ MOST_BYTES = 2**16
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
 _KEPT = ("lang", "channel")
 """What the session keeps when the user changes: the language and the channel."""
-
-_strangers = BoundedSemaphore(12)
-"""Limits the forms of users who are not signed in, so that slow ones leave most of the server's threads free."""
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -145,22 +141,8 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
 
 
 def form() -> dict[str, str]:
-    """Read the form that a signed-in user sends: its values by field name. Raises as `intake.form_body`."""
+    """Read the form that was sent: its values by field name. Raises as `intake.form_body`."""
     return intake.form_body(current_request, MOST_BYTES)
-
-
-def strangers_form() -> dict[str, str]:
-    """Read the form of a user who is not signed in, as `form` does.
-
-    Raises `Rejected` if 12 others are being read and none ends within half a second.
-    """
-    if not _strangers.acquire(timeout=0.5):
-        crowded = Message("Too many are signing in: try again in a moment.")
-        raise Rejected("rate-limited", crowded, {"Retry-After": "1"})
-    try:
-        return form()
-    finally:
-        _strangers.release()
 
 
 def _keys(store: Store) -> Keyring:

@@ -43,8 +43,8 @@ def test_the_regions_of_one_country_are_listed_and_an_unchanged_list_is_not_sent
         ("XX", "unknown-region", "use the two capital letters of ISO 3166-1"),
         ("UK", "unknown-region", "did you mean GB?"),
         ("de", "validation-error", "such as DE"),
-        ("DE-BY", "validation-error", "must have 1 to 2 characters"),
-        ("", "validation-error", "must have 1 to 2 characters"),
+        ("DE-BY", "validation-error", "such as DE"),
+        ("", "validation-error", "must have 1 to 100 characters"),
     ],
 )
 def test_a_country_that_is_none_is_refused_with_a_fix(client, country, slug, fix):
@@ -183,3 +183,19 @@ def test_what_is_no_region_is_refused_everywhere_with_what_to_write(client, regi
             assert REFUSED[region] in error["detail"]
             assert region not in error["detail"] or len(region) < 40
     assert client.get("/v1/orders/R-1").status_code == 404
+
+
+def test_a_promise_beyond_the_last_decree_is_provisional(client):
+    until = decreed_until("CN")
+    for year, provisional in ((until, False), (until + 1, True)):
+        facts = {"customer_ref": "K-1", "region": "CN", "service_provided_at": f"{year}-06-01T09:00:00Z"}
+        order = client.put(f"/v1/orders/future-{year}", json=facts).json
+        assert order["promise"]["provisional"] is provisional
+
+
+def test_a_country_is_asked_for_by_its_two_letters(client):
+    refused = client.get("/v1/calendars?country=FRA")
+    assert (refused.status_code, refused.json["errors"][0]["detail"]) == (
+        422,
+        "must be the two capital letters of a country, such as DE",
+    )

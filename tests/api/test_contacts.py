@@ -109,6 +109,7 @@ def test_a_question_does_not_take_a_request_off_the_open_list(agent):
         ({"received_at": "0001-01-01T00:00:00Z"}, "/received_at"),
         ({"received_at": "2026-04-08T20:00:00Z", "sent_at": "2026-04-08T20:00:01Z"}, "/sent_at"),
         ({"sent_at": "2024-01-01T00:00:00Z"}, "/sent_at"),
+        ({"sent_at": "2026-04-08T21:06:01Z"}, "/sent_at"),
         ({"from_detail": "somebody"}, "/from_detail"),
         ({"from_detail": "me@"}, "/from_detail"),
         ({"contact_point": "the shop"}, "/contact_point"),
@@ -240,3 +241,15 @@ def test_a_decision_is_explained_in_the_readers_language(agent):
         == "Die Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr (Ortszeit Berlin) storniert werden."
     )
     assert german["days"][1]["name"] == "Karfreitag"
+
+
+@pytest.mark.parametrize("sent_at", ["2026-04-08T21:05:00.000001Z", "2026-04-08T21:06:00Z"])
+def test_what_a_clock_that_is_ahead_calls_sent_later_was_sent_now(agent, sent_at):
+    """The clocks of two machines never agree; within a minute, that loses no contact."""
+    order_id = agent.register()
+    contact = agent.record(order_id, channel="email", sent_at=sent_at)
+    assert (contact.status_code, contact.json["sent_at"], contact.json["received_at"]) == (201, IN_TIME, IN_TIME)
+    kept = agent.post("/v1/contacts", {"order_hint": "4711", "channel": "email", "sent_at": sent_at})
+    assert (kept.status_code, kept.json["sent_at"]) == (201, IN_TIME)
+    issued = agent.issue(agent.register(), contact={"channel": "email", "sent_at": sent_at})
+    assert issued.status_code == 201

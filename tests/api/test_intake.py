@@ -155,8 +155,26 @@ def test_an_error_repeats_no_implausible_field_name(client, key):
     assert not key or key not in answer.text
 
 
-@pytest.mark.parametrize("request_id", ["rfd_aaaaaaaa_b_c", "4111111111111111", "4111-1111-1111-1111", "a b", "x" * 65])
-def test_a_request_id_that_should_not_be_logged_is_replaced(client, request_id):
+@pytest.mark.parametrize(
+    "request_id",
+    [
+        "rfd_aaaaaaaa_b_c",
+        "4111111111111111",
+        "4111-1111-1111-1111",
+        "a b",
+        "x" * 65,
+        "anna.meier",
+        "anna-meier-1985-05-17",
+        "deadbeefcafebabe",
+        "4915112345678000",
+        "00000000-0000-0000-0000-491511234567",
+        "K-20391",
+        "order-20260412-000017",
+        "can_01JQ3Z7M5T9V2B4X6C8D0F1G2H",
+        "A3F09c1d5e7a8064",
+    ],
+)
+def test_a_request_id_that_could_name_somebody_or_something_is_replaced(client, request_id):
     assert client.get("/livez", headers={"X-Request-ID": request_id}).headers["X-Request-ID"] != request_id
 
 
@@ -164,9 +182,20 @@ def test_an_unsupported_method_gets_the_allowed_ones(client):
     assert set(client.get(URL).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
-def test_a_foreign_host_name_is_refused(client):
-    response = client.get("/livez", headers={"Host": "evil.example"})
-    assert (response.status_code, response.json["type"]) == (400, "/problems/bad-request")
+@pytest.mark.parametrize("path", ["/metrics", "/v1/policies", "/docs", "/console/sign-in", "/livez/", "//livez", "/x"])
+def test_a_foreign_host_name_is_refused(client, path):
+    response = client.get(path, headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert "not trusted" not in response.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "10.1.2.3:8000", "[fd00::1]:8000", "a b", ""])
+@pytest.mark.parametrize("probe", ["/livez", "/readyz"])
+def test_a_probe_answers_under_any_host(client, probe, host):
+    """A load balancer asks an instance by the address that it has at the moment."""
+    response = client.get(probe, headers={"Host": host})
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+    assert client.post(probe, headers={"Host": host}).status_code == 405
 
 
 def fail(monkeypatch):
@@ -189,8 +218,17 @@ def test_a_failure_is_logged_with_its_cause_under_the_request_id(monkeypatch, ca
     assert "ZeroDivisionError" in lines[0]["exception"]
 
 
-@pytest.mark.parametrize("given", ["abc-1.2_3", "f" * 64])
-def test_a_sane_request_id_is_kept(client, given):
+@pytest.mark.parametrize(
+    "given",
+    [
+        "3f2b9c1d5e7a8064",
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "8a6e0804-2bd0-4672-b79d-d97027f9071a",
+        "01JQ3Z7M5T9V2B4X6C8D0F1G2H",
+        "3f2b9c1d5e7a8064" * 4,
+    ],
+)
+def test_a_request_id_that_looks_random_is_kept(client, given):
     assert client.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
@@ -232,7 +270,8 @@ def test_no_personal_data_is_logged_or_measured(capsysbinary):
     client = client_of(create_app(settings()))
     client.post(URL, json={"service_provided_at": None, "channel": "phone", "contact_point": "+493012345678"})
     line = json.loads(capsysbinary.readouterr().out)
-    assert set(line) == {"request_id", "method", "operation", "status", "milliseconds", "actor", "event", "at", "level"}
+    said = {"request_id", "method", "operation", "status", "milliseconds", "actor"}
+    assert set(line) == said | {"event", "at", "level", "release", "instance"}
     assert line["actor"].startswith("cli_")
     assert (line["operation"], line["status"]) == ("check_eligibility", 200)
     assert b"12345678" not in client.get("/metrics").data
@@ -242,4 +281,4 @@ def test_decisions_and_requests_are_measured(client):
     client.post(URL, json={"service_provided_at": None})
     text = client.get("/metrics").text
     assert 'refunds_decisions_total{reason="service_not_yet_provided"}' in text
-    assert 'refunds_requests_total{operation="check_eligibility",status="200"}' in text
+    assert 'refunds_http_requests_total{method="POST",route="/v1/eligibility-checks",status="200"}' in text

@@ -95,3 +95,13 @@ def test_an_unknown_order_is_no_wrong_path(admin):
     assert slug(admin.get(url("no/such/order"))) == "order-not-found"
     assert slug(admin.get(url("no/such/order", "/evidence"))) == "order-not-found"
     assert slug(admin.get("/v1/nothing")) == "not-found"
+
+
+@pytest.mark.parametrize("order_id", ["A-1001", "4500/10", "gid://shop/Order/1", "#1001"])
+@pytest.mark.parametrize(("rest", "allowed"), [("/eligibility", "GET"), ("/evidence", "GET"), ("/contacts", "POST")])
+def test_a_wrong_method_below_an_order_is_told_with_the_right_ones(admin, order_id, rest, allowed):
+    for form in (quote(order_id, safe=""), quote(order_id)):
+        for method in {"GET", "PUT", "POST", "PATCH", "DELETE"} - {allowed}:
+            answer = admin.client.open(f"/v1/orders/{form}{rest}", method=method, json=FACTS)
+            assert (answer.status_code, slug(answer)) == (405, "method-not-allowed"), (method, form)
+            assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == {allowed}

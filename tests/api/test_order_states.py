@@ -19,6 +19,7 @@ PROMISE = {
     "deadline": "2026-04-08T22:00:00Z",
     "deadline_local": "2026-04-09T00:00:00+02:00",
     "time_zone": "Europe/Berlin",
+    "provisional": False,
     "promised_at": "2026-04-08T21:05:00Z",
 }
 

@@ -132,6 +132,19 @@ def test_the_orders_of_a_customer_reference_are_listed_page_by_page(billing):
     assert page["customer_id"].startswith("cus_")
 
 
+def test_an_auditor_looks_nobody_up_by_anything_personal(billing, auditor):
+    """In no list either: a filter that would do it is unknown."""
+    billing.register(customer_ref="K-audited")
+    for customer_ref in ("K-audited", "K-nobody"):
+        answer = auditor.client.post("/v1/customers/lookup", json={"customer_ref": customer_ref})
+        assert (answer.status_code, slug(answer)) == (403, "forbidden")
+        assert "customer_id" not in answer.json
+    for listing in ("orders", "contacts", "unmatched-contacts", "cancellations", "events"):
+        for name in ("customer_ref", "customer", "from_detail", "q", "note", "ticket_ref", "order_hint", "billing_ref"):
+            answer = auditor.get(f"/v1/{listing}?{name}=K-audited")
+            assert (answer.status_code, places(answer)) == (422, [f"/{name}"]), (listing, name)
+
+
 def test_an_unknown_customer_has_no_orders(billing):
     answer = billing.client.post("/v1/customers/lookup", json={"customer_ref": "K-nobody"})
     assert (answer.status_code, answer.json) == (200, {"customer_id": None, "items": [], "next": None})

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refunds.domain.holidays_data import business_calendar
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.region_days import WEEKDAYS
 from refunds.service import users
 from refunds.web import create_app
 from tests.conftest import client_of, settings
@@ -61,6 +63,7 @@ COUNTS = {
     "calendar": 1,
     "regions": 1,
     "ready": 3,
+    "measurements": 9,
     "screen: check": 7,
     "screen: answer": 6,
     "screen: confirm": 5,
@@ -130,6 +133,7 @@ def orders(ask):
     ask("register again", "PUT", "/v1/orders/A-1", facts())
     ask("register before it is provided", "PUT", "/v1/orders/A-2", facts(service_provided_at=None))
     ask("fill in", "PUT", "/v1/orders/A-2", facts())
+    business_calendar("DE-BY", WEEKDAYS[:5])  # a write that has to wait for one is begun twice
     corrected = facts(region="DE-BY", correction_reason="a slip")
     ask("correct", "PUT", "/v1/orders/A-2", corrected, If_Match='"2"')
     ask("correct the customer", "PUT", "/v1/orders/A-2", corrected | {"customer_ref": "K-2"}, If_Match='"3"')
@@ -203,6 +207,7 @@ def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
     for walk in (orders, contacts, cancellations, policies):
         walk(ask)
     ask("ready", "GET", "/readyz")
+    ask("measurements", "GET", "/metrics")
     ask.screen("check", "")
     ask.screen("answer", f"orders/A-1?received_at={NOW:%Y-%m-%dT%H:%M:%SZ}")
     ask.screen("confirm", "orders/A-1/cancel")

@@ -83,7 +83,7 @@ def test_a_call_is_kept_and_open_before_its_order_is_known(agent, billing):
         ({"received_at": "2026-04-08T21:06:01Z"}, "validation-error", "/received_at"),
         ({"received_at": "2025-04-08T00:00:00Z"}, "validation-error", "/received_at"),
         ({"received_at": "0001-01-01T00:00:00Z"}, "validation-error", "/received_at"),
-        ({"sent_at": "2026-04-08T21:05:01Z"}, "validation-error", "/sent_at"),
+        ({"sent_at": "2026-04-08T21:06:01Z"}, "validation-error", "/sent_at"),
         ({"recorded_at": IN_TIME}, "validation-error", "/recorded_at"),
         ({"order_id": "A-1"}, "validation-error", "/order_id"),
         ({"supersedes": "con_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"}, "validation-error", "/supersedes"),

@@ -33,6 +33,16 @@ def sending(button: str, **typed: str) -> Callable[[Page], None]:
     return send
 
 
+def pressing(button: str) -> Callable[[Page], None]:
+    """An action that presses a button which leads to another page."""
+
+    def press(page: Page) -> None:
+        page.locator(button).first.click()
+        page.wait_for_selector("main textarea[name=reason]")
+
+    return press
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     """Sign in on the current page."""
     page.locator("input[name=name]").fill(name)
@@ -80,7 +90,8 @@ SCREENS = (
     Screen(
         "confirm-goodwill",
         "samuel",
-        lambda s: f"/console/orders/A-1004/cancel?override=goodwill&contact_id={s.refused_contact}",
+        lambda s: f"/console/contacts/{s.refused_contact}",
+        pressing("form[action$=override] button"),
     ),
     Screen("answer-withdrawal", "anna", lambda _: "/console/orders/A-1011?channel=post"),
     Screen("answer-withdrawal-goodwill", "samuel", lambda _: "/console/orders/A-1011?channel=phone"),
@@ -91,7 +102,8 @@ SCREENS = (
     Screen(
         "confirm-statutory",
         "samuel",
-        lambda s: f"/console/orders/A-1009/cancel?override=statutory&contact_id={s.withdrawal}",
+        lambda s: f"/console/contacts/{s.withdrawal}",
+        pressing("form[action$=override]:has([value=statutory]) button"),
     ),
     Screen("done-statutory", "samuel", lambda s: f"/console/cancellations/{s.statutory}"),
     Screen("record", "anna", lambda _: "/console/orders/A-1001/record?intent=question"),
@@ -119,7 +131,10 @@ SCREENS = (
     ),
     Screen("confirm-failed", "anna", lambda _: "/console/orders/A-1001/cancel", sending(".primary", note=CARD)),
     Screen(
-        "goodwill-failed", "samuel", lambda _: "/console/orders/A-1004/cancel?override=goodwill", sending(".primary")
+        "goodwill-failed",
+        "samuel",
+        lambda _: "/console/orders/A-1004?channel=phone",
+        lambda page: (pressing("form[action$=override] button")(page), sending(".primary")(page)),
     ),
     Screen(
         "revoke-failed", "anna", lambda s: f"/console/cancellations/{s.cancellation}", sending(".danger", reason="!")

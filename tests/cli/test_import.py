@@ -119,7 +119,7 @@ def test_a_refused_line_is_reported_and_its_neighbours_are_registered(imported, 
         "line 7: must have 6 cells, and has 2",
         "line 8: is not CSV: check the quotation marks",
     ]
-    assert refusals[6].startswith("line 10: /customer_ref: must not be what looks like a payment card's number")
+    assert refusals[6].startswith("line 10: /customer_ref: must not be what looks like the number of a payment card")
     assert refusals[7].startswith("line 11: /ordered_at: must not be more than a minute in the future")
     assert stored(f"{name}-1")
     assert stored(f"{name}-6")

@@ -37,7 +37,7 @@ class Shown:
         lists = [f"/v1/{listed}?order_id={self.order_id}" for listed in ("contacts", "cancellations")]
         records = [self.get(path, lang).json for path in (contact, cancellation)]
         records += [record for path in lists for record in self.get(path, lang).json["items"]]
-        printed = json.loads(self.place.succeed("evidence", self.order_id, "--lang", lang))
+        printed = json.loads(self.place.run("evidence", self.order_id, "--lang", lang)[0])
         for evidence in (self.get(f"/v1/orders/{self.order_id}/evidence", lang).json, printed):
             records += evidence["contacts"] + evidence["cancellations"]
         assert len(records) == 8
@@ -48,7 +48,7 @@ class Shown:
         return [
             self.get(f"/v1/orders/{self.order_id}/evidence", lang, "text/html").text,
             self.browser(lang).get(f"/console/orders/{self.order_id}/evidence").text,
-            self.place.succeed("evidence", self.order_id, "--page", "--lang", lang),
+            self.place.run("evidence", self.order_id, "--page", "--lang", lang)[0],
         ]
 
     def get(self, path, lang, form="application/json"):

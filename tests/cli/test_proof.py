@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+from contextlib import closing
 from datetime import date, timedelta
 from itertools import count
 from unittest import mock
@@ -11,10 +12,11 @@ from unittest import mock
 import pytest
 
 import app
+from refunds.domain.holidays_data import decreed_until
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service.deadlines import MOST_DAYS
-from refunds.storage import events
+from refunds.storage import events, open_engine
 from tests import records_in
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, now  # noqa: F401 - a fixture
 from tests.api.test_contract import validator
@@ -43,7 +45,7 @@ class Place:
         """The output, the error output and the exit code of a command."""
         result = self.app.test_cli_runner().invoke(args=list(map(str, arguments)))
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        errors = [line for line in result.stderr.splitlines() if not line.startswith("Made a master key")]
+        errors = [line for line in result.stderr.splitlines() if "master.key" not in line]
         return result.stdout, "\n".join(errors), result.exit_code
 
     def succeed(self, *arguments):
@@ -125,15 +127,65 @@ def test_the_evidence_is_the_same_as_over_http(place):
 def test_the_evidence_reports_tampering(place):
     order_id = place.desk().register()
     place.tamper("UPDATE orders SET region = 'DE-BE'")
-    assert json.loads(place.succeed("evidence", order_id))["proof"]["broken"] == [
-        f"orders {order_id}: differs from the journal"
-    ]
-    assert "The records are not what was written" in place.succeed("evidence", order_id, "--page")
+    found = {}
+    for lang in ("en", "de"):
+        out, errors, code = place.run("evidence", order_id, "--lang", lang)
+        assert (code, errors) == (20, "")
+        found[lang] = json.loads(out)["proof"]["broken"]
+    assert found["en"][0] == f"orders {order_id}: differs from the journal"
+    assert found["de"][0] == f"orders {order_id}: weicht vom Journal ab"
+    assert [line.partition(":")[0] for line in found["de"]] == [line.partition(":")[0] for line in found["en"]]
+    assert not {line.partition(": ")[2] for line in found["de"]} & {line.partition(": ")[2] for line in found["en"]}
+    out, _, code = place.run("evidence", order_id, "--page")
+    assert (code, "The records are not what was written" in out) == (20, True)
 
 
 def test_there_is_no_evidence_on_an_unknown_order(shared):
     out, errors, code = shared.run("evidence", "nobodys")
     assert (out, code, "there is no order of this id" in errors) == ("", 3, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "es gibt keine Bestellung"),
+        ({"REFUNDS_DATABASE": "sqlite:////nowhere/refunds.db"}, "gibt es nicht. Nennen Sie die richtige Datenbank"),
+        ({"REFUNDS_DATABASE": "mysql://x"}, "REFUNDS_DATABASE: muss sqlite:///PFAD sein"),
+        ({"REFUNDS_DATABASE": "postgresql://a@b@c/d"}, "REFUNDS_DATABASE: ist keine URL von PostgreSQL"),
+        ({"REFUNDS_MASTER_KEY_FILE": "/nowhere/key", "REFUNDS_ENV": "production"}, "/nowhere/key gibt es nicht."),
+    ],
+)
+def test_an_error_is_in_the_language_of_the_command(shared, tmp_path, wrong, said):
+    with mock.patch.dict(os.environ, records_in(tmp_path) | wrong):
+        importlib.reload(app)
+    commands = app.app if wrong else shared.app
+    for command in (["evidence", "nobodys"], ["audit", "verify"])[: 2 if wrong else 1]:
+        german = commands.test_cli_runner().invoke(args=[*command, "--lang", "de"])
+        english = commands.test_cli_runner().invoke(args=command)
+        assert (german.exit_code, said in german.stderr) == (english.exit_code, True)
+        assert not set(german.stderr.splitlines()) & set(english.stderr.splitlines())
+
+
+# Acceptance.
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_there_is_nothing_to_accept_in_a_database_without_records(engine, tmp_path, there):
+    """Not in development either, where a start would make a new journal: the right name is what is missing."""
+    environment = records_in(tmp_path, engine)
+    if there and engine == "sqlite":
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/refunds.db").touch()
+    with mock.patch.dict(os.environ, environment):
+        importlib.reload(app)
+    before = sorted(tmp_path.rglob("*"))
+    result = app.app.test_cli_runner().invoke(args=["audit", "accept", "--reason", "a slip"])
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "right database" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    if engine == "postgresql":
+        with closing(open_engine(environment["REFUNDS_DATABASE"])) as opened, opened.read() as tx:
+            assert tx.one("SELECT count(*) AS tables FROM pg_tables WHERE schemaname = 'public'")["tables"] == 0
 
 
 # Replays.
@@ -261,6 +313,19 @@ def test_any_date_of_a_week_selects_it(brand, shared):
     weeks = [shared.deadlines("--policy", name, "--week", f"2026-04-{day:02}") for day in (13, 15, 19, 20)]
     assert weeks[0] == weeks[1] == weeks[2] != weeks[3]
     assert shared.deadlines("--policy", name) == shared.deadlines("--policy", name, "--week", "2026-04-06")
+
+
+def test_a_sheet_says_which_last_days_are_provisional(brand, shared):
+    name, until = brand(("", "")), decreed_until("CN")
+    asked = ("deadlines", "--policy", name, "--region", "CN", "--region", "DE-BY", "--week")
+    assert "provisional" not in shared.succeed(*asked, f"{until}-06-01")
+    said = (
+        "China: last days from Tuesday, 29 December 2026 on are provisional, because the holidays and working weekends"
+    )
+    for form in ([], ["--print"]):
+        assert said.replace("2026", str(until)) in " ".join(shared.succeed(*asked, f"{until}-12-28", *form).split())
+    german = " ".join(shared.succeed(*asked, f"{until}-12-28", "--lang", "de").split())
+    assert "vorläufig" in german
 
 
 def test_regions_with_the_same_deadlines_share_a_column(brand, shared):

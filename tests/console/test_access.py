@@ -75,3 +75,16 @@ def test_an_auditor_sees_no_personal_data_on_any_screen(site, auditor, agent, re
             assert "agent-1" not in page.source, rule
             seen += any(secret in of_agent.source for secret in SECRETS)
     assert seen >= 4
+
+
+def test_an_auditor_finds_orders_but_looks_nobody_up(site):
+    """As if nobody had the reference: the answer does not even tell whether they are a customer."""
+    order = site.register(customer_ref="K-looked-up")
+    for role, finds in ((Role.AUDITOR, False), (Role.AGENT, True), (Role.PRIVACY, True)):
+        browser = site.browser(role)
+        assert browser.press(browser.get("/console/"), "Check", q=order).path == f"/console/orders/{order}"
+        page = browser.press(browser.get("/console/"), "Check", q="K-looked-up")
+        assert (page.path == f"/console/orders/{order}") is finds, role
+        if not finds:
+            unknown = browser.press(browser.get("/console/"), "Check", q="K-nobody")
+            assert (page.status, page.errors) == (unknown.status, unknown.errors)

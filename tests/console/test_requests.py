@@ -279,12 +279,14 @@ def test_payment_data_is_refused_with_an_explanation_and_shown_only_in_its_field
         (f"/console/orders/{order}/cancel", "note"),
         (f"/console/orders/{order}/cancel", "ticket_ref"),
         (f"/console/orders/{order}/record", "note"),
-        (f"/console/orders/{late}/cancel?override=goodwill", "reason"),
+        (f"/console/orders/{late}", "reason"),
         (f"/console/contacts/{contact}", "reason"),
         (f"/console/cancellations/{done}", "reason"),
     ]
     for path, field in forms:
         opened_page = browser.get(path)
+        if path.endswith(late):
+            opened_page = browser.submit(next(one for one in opened_page.forms if "override" in one.names))
         form = next(one for one in opened_page.forms if field in one.names and one.method == "POST")
         code = {"reason_code": "entered_in_error"} if "reason_code" in form.names else {}
         page = browser.submit(form, **{field: f"He said {number}."}, **code)
@@ -366,9 +368,27 @@ def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(site, 
     assert site.active(order) is None
 
 
+@pytest.mark.parametrize("override", list(OverrideKind))
+@pytest.mark.parametrize("path", ["/console/orders/{}/cancel", "/console/orders/{}/override", "/console/orders/{}"])
+def test_a_link_chooses_no_override_and_no_reason(site, supervisor, override, path):
+    """Neither the one that a supervisor follows, nor what they send from the page that it shows."""
+    order = site.register(service_provided_at=TOO_LONG_AGO)
+    link = f"{path.format(order)}?override={override}&reason=because"
+    page = supervisor.get(link)
+    assert "because" not in page.source
+    if path.endswith("/cancel"):
+        assert page.h1 == f"Cancel {order}?"
+        supervisor.press(page, "Cancel the order now")
+        assert site.contact(order).is_open
+    if not path.endswith("}"):
+        key = f"linked-{override}-{order}"
+        supervisor.post(link, {"csrf_token": supervisor.token, "idempotency_key": key, "channel": "phone"})
+    assert site.active(order) is None
+
+
 def test_an_unknown_override_is_refused(site, supervisor):
     order = site.register(service_provided_at=TOO_LONG_AGO)
-    page = supervisor.get(f"/console/orders/{order}/cancel?override=mercy")
+    page = goodwill(supervisor, order)
     before = site.position
     page = supervisor.post(f"/console/orders/{order}/cancel", page.form().fields | {"override": "mercy", "reason": "x"})
     assert (page.status, site.position) == (422, before)

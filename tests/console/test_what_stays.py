@@ -8,7 +8,7 @@ import pytest
 from refunds.domain.permissions import Role
 from refunds.errors import Message, StorageUnavailable
 from refunds.service import cancellations
-from tests.console.pages import HOST
+from tests.console.conftest import TOO_LONG_AGO
 
 ASKED = {"channel": "email", "received_at": "8.4.2026 09:00"}
 EXACT = "channel=email&received_at=2026-04-08T07:00:00Z"
@@ -41,10 +41,14 @@ def test_the_address_of_a_refused_form_has_channel_and_time(site, agent):
 
 
 def test_goodwill_on_a_contact_is_still_goodwill_after_a_refusal(site, supervisor):
-    order = site.register()
-    address = f"/console/orders/{order}/cancel?override=goodwill&contact_id={site.record(order)}"
-    page = supervisor.press(supervisor.get(address), "Cancel as goodwill", reason="4111 1111 1111 1111")
-    assert supervisor.get(page.address.removeprefix(HOST)).h1 == f"Cancel {order} as goodwill?"
+    order = site.register(service_provided_at=TOO_LONG_AGO)
+    contact_id = site.record(order)
+    page = supervisor.press(supervisor.get(f"/console/contacts/{contact_id}"), "Cancel as goodwill")
+    page = supervisor.press(page, "Cancel as goodwill", reason="4111 1111 1111 1111")
+    assert (page.status, page.h1) == (422, f"Cancel {order} as goodwill?")
+    supervisor.press(page, "Cancel as goodwill", reason="Our line was down.")
+    done = site.active(order)
+    assert (done.contact_id, done.override_reason) == (contact_id, "Our line was down.")
 
 
 def test_back_leads_to_the_answer_with_channel_and_time(site, agent):

@@ -147,8 +147,12 @@ class Installation:
             master_key_file=Path(self.records["REFUNDS_MASTER_KEY_FILE"]),
             ledger_dir=Path(self.records["REFUNDS_LEDGER_DIR"]),
             rate_limit=0,
+            drain_seconds=0,
             trusted_hosts=["localhost"],
             public_url="",
+            listen="127.0.0.1",
+            behind_tls_proxy=False,
+            log_level="info",
         )
         store = Store(settings)
         try:

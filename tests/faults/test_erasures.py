@@ -12,8 +12,8 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
-from refunds.errors import ConfigurationError, CustomerErased
-from refunds.security.encryption import Erased
+from refunds.errors import ConfigurationError
+from refunds.security.encryption import CustomerErased, Erased
 from refunds.service import acceptance, backups, privacy
 from refunds.service.store import Opening, Store
 from refunds.storage import erasures

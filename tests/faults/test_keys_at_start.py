@@ -159,7 +159,7 @@ def development(tmp_path_factory):
     [
         (None, "REFUNDS_MASTER_KEY_FILE: is required in production"),
         (0, "master.key does not exist"),
-        (0o640, "others can read"),
+        (0o660, "others can read"),
         (0o604, "others can read"),
     ],
 )

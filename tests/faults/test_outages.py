@@ -373,10 +373,10 @@ def test_more_waiting_requests_than_threads_do_not_block_other_requests(service)
 
 def test_a_stop_without_the_database_succeeds_and_reports_the_missing_checkpoint(server, tmp_path):
     with behind_proxy(server, tmp_path) as (installation, proxy, url):
-        port, errors = free_port(), tmp_path / "errors"
-        with installation.log.open("ab") as log, errors.open("ab") as error_loged_text:
+        port, lines = free_port(), tmp_path / "lines"
+        with lines.open("ab") as out, installation.log.open("ab") as err:
             environment = installation.environment | {"PORT": str(port)}
-            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=error_loged_text)
+            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=out, stderr=err)
         try:
             until(lambda: is_alive(port))
             assert Service(installation, proxy, url, port).register("before").status == 201
@@ -384,11 +384,11 @@ def test_a_stop_without_the_database_succeeds_and_reports_the_missing_checkpoint
         finally:
             process.terminate()
             end = process.wait(timeout=PATIENCE)
-    made, *driver, last = errors.read_text().splitlines()
-    assert {json.loads(line)["event"] for line in driver} <= {"database"}
+    made, *_, last = installation.log.read_text().splitlines()
+    assert {json.loads(line)["event"] for line in lines.read_text().splitlines()} <= {"anchor", "database", "request"}
     assert (end, made.startswith("Made a master key")) == (0, True)
     assert last == "The checkpoint was not written: The database cannot serve at the moment."
-    server.require_no_password_in(last + installation.log.read_text())
+    server.require_no_password_in(lines.read_text() + installation.log.read_text())
 
 
 def test_privileges_revoked_at_run_time_are_reported_to_the_operator_only(server, tmp_path):

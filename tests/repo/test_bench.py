@@ -1,8 +1,11 @@
 """`make bench` stores the same records as the service would."""
 
 import re
+import socket
 
-from bench import stored
+import pytest
+
+from bench import server, stored
 from bench.carried import TABLES, carried
 from bench.installed import Installed, installed
 from refunds.domain.permissions import COMMAND_LINE
@@ -38,3 +41,11 @@ def test_each_row_names_the_function_that_measures_it():
     assert len(named) == 9
     for module, name in named:
         assert f"\ndef {name}(" in (ROOT / f"bench/{module}.py").read_text(), (module, name)
+
+
+def test_a_server_that_never_answers_ends_a_benchmark(monkeypatch):
+    monkeypatch.setattr(server, "PATIENCE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        running = server.Running(process=None, port=silent.getsockname()[1], first_answer_after=0)
+        with pytest.raises(TimeoutError, match="no server has answered"):
+            running.load([b"GET / HTTP/1.1\r\n\r\n"], 1)

@@ -11,8 +11,8 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold
 from refunds.domain.records import Intent, OverrideKind, RevocationReason, State, UnsettleReason
 from refunds.domain.resolutions import ResolutionReason
-from refunds.errors import CancellationStateConflict, CustomerErased, NotFound, StorageUnavailable
-from refunds.security.encryption import ERASED
+from refunds.errors import CancellationStateConflict, NotFound, StorageUnavailable
+from refunds.security.encryption import ERASED, CustomerErased
 from refunds.service import cancellations, contacts, evidence, orders, privacy, resolutions, settlements
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact

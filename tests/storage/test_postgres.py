@@ -745,7 +745,7 @@ def test_an_invalid_url_is_reported_without_repeating_it(url):
         open_engine(url)
     assert str(refused.value) == (
         "REFUNDS_DATABASE: is not a PostgreSQL URL: write it as postgresql://USER:PASSWORD@HOST:PORT/NAME,"
-        " with all characters but letters and digits as %XX"
+        " with all characters but letters and digits percent-encoded"
     )
 
 

@@ -4,13 +4,17 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.records import State
 from refunds.errors import StorageUnavailable
+from refunds.service.store import Store
 from refunds.storage.sqlite import SQLite, wal_is_sound
+from tests.conftest import settings
 from tests.storage.engines import SQLITES, amounts, opener, python, spend, together, with_tables, write
 
 
@@ -43,7 +47,10 @@ sys.stdin.readline()
 
 FILL = """
 import resource, sys
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.records import State
 from refunds.errors import StorageUnavailable
+from refunds.service.store import Store
 from refunds.storage.sqlite import SQLite
 engine = SQLite(sys.argv[1], sound=sys.argv[2] == "True")
 def insert(*keys):
@@ -254,3 +261,20 @@ def test_a_connecting_reader_does_not_release_a_lock(engine, tmp_path):
             second.one("SELECT 1")
         ran = subprocess.run([sys.executable, "-c", stranger, path], capture_output=True, text=True, check=True)
     assert "locked" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"state": State.ISSUED}, {"basis": "policy"}, {"issued_by": "cli_1"}, {"policy": "virtual-numbers"}]
+)
+def test_a_page_of_overdue_cancellations_reads_only_those_that_are(tmp_path, monkeypatch, more):
+    """SQLite would else read and sort everything that is not settled."""
+    with closing(Store(settings(tmp_path))) as store, store.read(COMMAND_LINE) as uow:
+        read, sent = type(uow.tx).all, []
+        monkeypatch.setattr(
+            type(uow.tx), "all", lambda tx, sql, **given: sent.append((sql, given)) or read(tx, sql, **given)
+        )
+        assert uow.cancellations.paginate(limit=50, overdue=True, **more) == []
+        sql, given = sent[-1]
+        plan = [row["detail"] for row in uow.tx.all(f"EXPLAIN QUERY PLAN {sql}", **given)]
+    assert "SEARCH cancellations USING INDEX cancellations_due (overdue_at<?)" in plan
+    assert not [step for step in plan if step.startswith(("SCAN", "USE TEMP"))], plan

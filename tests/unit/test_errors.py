@@ -14,7 +14,6 @@ EVERY = [
     errors.OrderFactsConflict("A-1", [FieldError("/region", Message("was DE"))]),
     errors.FeedRewound(7),
     errors.Conflict("policies"),
-    errors.CustomerErased(),
     errors.NotFound(Message("there is no such order")),
     errors.StorageUnavailable(Message("there is no room")),
 ]

@@ -24,7 +24,7 @@ ALL = holidays.list_supported_countries(include_aliases=False)
 
 def forget():
     """Empty the caches, as in a new process."""
-    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
         cached.cache.clear()
 
 
@@ -124,6 +124,11 @@ def test_the_package_lacks_holidays_beyond_our_bounds(region):
         ("FR", date(2026, 7, 14), "de", ("National Day", "en")),
         ("AT", date(2026, 10, 26), "de", ("Nationalfeiertag", "de")),
         ("NZ", date(2026, 12, 25), "de", ("Christmas Day", "en")),
+        ("NL", date(2026, 4, 3), "de", ("Karfreitag", "de")),
+        ("NL-NH", date(2026, 5, 5), "de", ("Tag der Befreiung", "de")),
+        ("NL", date(2026, 4, 3), "en", ("Good Friday", "en")),
+        ("FI", date(2026, 6, 19), "de", ("Mittsommerabend", "de")),
+        ("SE", date(2026, 12, 31), "de", ("Silvester", "de")),
         ("DE-BY", date(2026, 4, 7), "de", None),
     ],
 )
@@ -217,9 +222,28 @@ def test_a_calendar_that_many_threads_need_is_built_once(monkeypatch):
 
 
 @pytest.mark.proof
+def test_statutory_weeks_and_names_of_single_years_are_those_of_the_package_in_every_region():
+    """The week by its rule, and each year by itself, against every date, and all years at once."""
+    every = [(country, part) for country in sorted(ALL) for part in (None, *subdivisions(country))]
+    changed_week = [place for place in every if place[0] in {"AE", "DZ", "MY", "TH", "TW", "YE"}]
+    for country, part in changed_week + every[:: scaled(40, 1)]:
+        years = holidays_data._covered(country, part)
+        first, last = date(years[0], 1, 1).toordinal(), date(years[-1], 12, 31).toordinal()
+        entity = holidays.country_holidays(country, subdiv=part, expand=False, language="en")
+        theirs = [i for i in range(last + 1 - first) if entity.is_weekend(date.fromordinal(first + i))]
+        assert sorted(holidays_data._weekends(country, part, first, last + 1 - first)) == theirs, (country, part)
+        language, _ = holidays_data._language(country, "en")
+        named = {}
+        for year in years:
+            named |= holidays_data._built(country, part, language, range(year, year + 1)).names
+        assert named == holidays_data._built(country, part, language).names, (country, part)
+
+
+@pytest.mark.proof
 def test_the_caches_have_a_maximum_size():
     for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than fit in the cache
         for week in (WEEK, WEEKDAYS[:6], ("mon",)):
             business_calendar(country, week)
-    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._holidays, holidays_data._parts):
-        assert len(cached.cache) <= 64
+    assert len(holidays_data._calendar.cache) <= 64
+    kept = (holidays_data._region_days, holidays_data._names, holidays_data._parts)
+    assert all(len(cached.cache) <= cached.cache.maxsize <= 1024 for cached in kept)

@@ -1,12 +1,18 @@
 """The log: a line that cannot be written is dropped and counted, and changes no answer."""
 
 import errno
+import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import Counter
 
 from refunds.web import create_app
+from refunds.web.log import opened
 from tests.conftest import client_of, settings
 
 
@@ -25,6 +31,28 @@ class Full:
     def flush(self):
         """Fail."""
         raise self.error
+
+
+def test_long_lines_of_several_threads_are_not_mixed():
+    """A pipe takes a long line in parts, so another thread's could come between them."""
+    reading, writing = os.pipe()
+    raw = open(writing, "wb", buffering=0)  # noqa: PTH123, SIM115 - it is a number, and closed for the reader's end
+    with open(reading, "rb") as pipe, ThreadPoolExecutor(1) as reader:  # noqa: PTH123
+        read = reader.submit(pipe.read)
+        log = opened(raw, Counter("dropped", "Dropped.", registry=None))()
+        with ThreadPoolExecutor(4) as pool:
+            for thread in range(4):
+                pool.submit(lambda of: [log.info("long", of=of, text=str(of) * 200_000) for _ in range(20)], thread)
+        raw.close()
+        lines = [json.loads(line)["of"] for line in read.result(timeout=60).splitlines()]
+    assert sorted(lines) == sorted([*range(4)] * 20)
+
+
+def test_a_text_that_is_no_unicode_is_logged_all_the_same():
+    output = BytesIO()
+    opened(output, Counter("dropped", "Dropped.", registry=None))().warning("half \udcff", told=object)
+    line = json.loads(output.getvalue())
+    assert (line["event"], line["told"]) == ("half \udcff", repr(object))
 
 
 @pytest.mark.parametrize(

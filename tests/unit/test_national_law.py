@@ -1,16 +1,20 @@
 """Decrees and laws on periods: which countries have them, what the data has of them, and that the page has their sources."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
-from refunds.domain import holidays_data
+from refunds.domain import holidays_data, judging
 from refunds.domain.holidays_data import business_calendar, covered_years, decreed_until, holiday_name, provisional_from
 from refunds.domain.national_law import DECREES, PERIOD_LAWS
+from refunds.domain.outcomes import Facts
+from refunds.domain.policy import policy_of
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import countries
+from refunds.domain.withdrawals import information_period
 from refunds.presentation.texts.dates import region_text
+from refunds.schemas.policy import packaged
 from refunds.web.telemetry import Metrics
 from tests.conftest import ROOT
 
@@ -112,3 +116,12 @@ def test_the_measurements_have_the_last_decreed_year_of_each_country():
         if sample.name == "refunds_calendar_decreed_until_year"
     }
     assert samples == DECREED_UNTIL
+
+
+@pytest.mark.parametrize(("law_days", "last_day"), [(True, date(2026, 5, 6)), (False, date(2026, 5, 5))])
+def test_the_information_period_moves_by_the_holidays_of_the_version_that_judged(law_days, last_day):
+    version = packaged("virtual-numbers").what_if({"period_law_days": law_days})
+    facts = Facts(service_provided_at=None, received_at=datetime(2026, 4, 1, tzinfo=UTC))
+    decision = judging.judge(policy_of([version]), facts, None, "NL")
+    period = information_period(datetime(2026, 4, 21, 12, tzinfo=UTC), decision.outcome, decision.version.terms)
+    assert period.last_day == last_day

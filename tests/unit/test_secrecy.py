@@ -28,7 +28,7 @@ from refunds.security.encryption import (
     keyed_digest,
     new_key,
 )
-from refunds.security.master_key import create_master_key, read_master_key
+from refunds.security.master_key import create_master_key, is_private, read_master_key
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.security.tokens import new_token, read_token
 from refunds.service.clients import authenticate
@@ -338,10 +338,39 @@ def test_a_master_key_is_64_hexadecimal_digits(path, content):
     assert read_master_key(path) == KEY
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o606, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777])
+@pytest.mark.parametrize("mode", [0o604, 0o660, 0o606, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777])
 def test_a_master_key_that_others_can_read_or_change_is_refused(path, mode):
     write_key(path, KEY.hex().encode(), mode)
     assert_refused(path, f"others can read {path}: chmod 600 {path}")
+
+
+ROOT_USER, ANOTHER = 0, 1000
+
+
+@pytest.mark.parametrize(("mode", "others_own_it"), [(0o600, True), (0o400, True), (0o640, False), (0o440, False)])
+def test_the_group_may_read_a_master_key_only_if_it_is_roots(mode, others_own_it):
+    assert is_private(mode, ROOT_USER)
+    assert is_private(mode, ANOTHER) is others_own_it
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o650, 0o644, 0o642, 0o641, 0o444, 0o604])
+def test_no_group_may_change_a_master_key_and_the_world_may_do_nothing(mode):
+    assert not is_private(mode, ROOT_USER)
+    assert not is_private(mode, ANOTHER)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o444])
+def test_a_master_key_is_read_through_the_links_of_a_mounted_secret(path, mode):
+    """Kubernetes links the file to one in `..data`, and that to a directory; the mode of the file itself counts."""
+    version = path.parent / "..2026_11_29"
+    version.mkdir(parents=True)
+    write_key(version / "master.key", KEY.hex().encode(), mode)
+    (path.parent / "..data").symlink_to(version.name)
+    path.symlink_to("..data/master.key")
+    if mode == 0o400:
+        assert read_master_key(path) == KEY
+    else:
+        assert_refused(path, f"others can read {path}")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The sheet of deadlines: one page for a week, for agents when all systems are down."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 
+from refunds.domain.holidays_data import provisional_from
 from refunds.domain.instants import zone
 from refunds.domain.regions import subdivisions
 from refunds.presentation.documents.templating import written
@@ -77,18 +78,33 @@ def _region(region: str) -> str:
 def notes(sheet: Sheet) -> list[str]:
     """What the sheet does not show, in sentences; empty if there is nothing else to know.
 
-    These are earlier services, if there were too many rows, and orders from before the version took effect, if it
-    judges by the time of the order.
+    These are last days that may still move, earlier services, if there were too many rows, and orders from before the
+    version took effect, if it judges by the time of the order.
     """
     lines = []
+    moving: dict[date, list[str]] = {}
+    for i, group in enumerate(sheet.groups):
+        for region in group:
+            since = provisional_from(region)
+            if since and any(row.last_days[i] >= since for row in sheet.provided):
+                moving.setdefault(since, []).append(region)
+    for first, regions in moving.items():
+        lines.append(
+            translate(
+                "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
+                "are not decreed yet.",
+                regions=_listed(regions),
+                since=date_text(first),
+            )
+        )
     if sheet.shortened:
         lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
     if sheet.ordered_from is not None:
-        since = instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
+        ordered = instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
         lines.append(
             translate(
                 "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
-                since=since,
+                since=ordered,
             )
         )
     return lines

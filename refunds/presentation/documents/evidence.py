@@ -3,7 +3,7 @@
 from refunds.domain.references import format_reference, format_request_number
 from refunds.presentation.documents.confirmation import clause_in, source_of
 from refunds.presentation.documents.templating import written
-from refunds.presentation.language import language
+from refunds.presentation.language import language, translate
 from refunds.service.evidence import Evidence
 from refunds.storage.policies import version_of
 
@@ -14,7 +14,8 @@ def render_html(evidence: Evidence) -> str:
     return written(
         "evidence.html",
         evidence=evidence,
-        order=evidence.standing.order,
+        broken="; ".join(map(translate, evidence.broken)),
+        order=evidence.standing and evidence.standing.order,
         format_reference=format_reference,
         format_request_number=format_request_number,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",

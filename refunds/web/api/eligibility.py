@@ -1,16 +1,18 @@
 """Checks over HTTP: one, or many at once."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, g
 
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
 from refunds.presentation.serializers import decision_data
 from refunds.service import checks
+from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.endpoint import Answer, Tag
@@ -77,6 +79,9 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     Takes up to 10,000 items. An item that cannot be decided gets a problem in its place and does not affect the others.
     Use it for lists, such as all orders of a day. Records nothing.
+
+    The calendar of a region is made ready when it is first needed. A batch gets at most 50 regions ready, and none
+    while two other requests do that: the items of the others get the problem `rate-limited`. Send those again.
     """
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
@@ -86,12 +91,13 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     def answer(i: int, item: Any) -> dict[str, Any]:
         try:
-            decision = checks.check_eligibility(policies, Check(**given | _read_item(item)))
+            check = Check(**given | _read_item(item))
+            decision = g.builder.ready(partial(checks.check_eligibility, policies, check))
         except RefundsError as error:
             return error_data(error, f"/items/{i}")
         return decision_data(decision.outcome, with_days=with_days)
 
-    answers, reasons, listed = {}, [], 0
+    answers, reasons, listed, g.builder.left = {}, [], 0, MOST_BUILT
     # Region by region, so that each calendar is built only once even if the regions are mixed.
     for i, item in sorted(enumerate(body["items"]), key=_region):
         data = answer(i, item)

@@ -1,12 +1,14 @@
 """Health over HTTP, for operators: whether the service runs, and its measurements."""
 
-from flask import Response
+from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from refunds.domain.permissions import COMMAND_LINE, Scope
-from refunds.service import clock, watch
+from refunds.domain.permissions import Scope
+from refunds.errors import Message
+from refunds.service import clock
 from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
+from refunds.web.problems import Rejected
 from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
 
@@ -32,15 +34,17 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt"))
+@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
 def is_ready() -> Response:
     """Check whether the service can handle requests
 
-    Use it for a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read the
-    database, and if its clock fits the journal: no more than a minute behind the last event, and no more than 40 days
-    ahead of the last sign of life. It loads the policies and the calendars of the default policy before it accepts the
-    first request.
+    Use it for a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read
+    the database, and if its clock fits the journal: no more than a minute behind the last event, and no more than 40
+    days ahead of the last sign of life. It is no longer ready when it is about to stop. It loads the policies and the
+    calendars of the default policy before it accepts the first request.
     """
+    if current_app.extensions["refunds.stopping"].is_set():
+        raise Rejected("stopping", Message("This instance is about to stop: send requests to another one."))
     clock.look(auth.store())
     return reply({"status": "ok"})
 
@@ -53,11 +57,7 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    HTTP requests, times and decisions since the process started, and what the last change of the calendar data did to
-    open windows, in the text format of Prometheus. Use it to watch how the service does.
+    What this instance has done since it started, and what is open, overdue or about to end in the records, in the text
+    format of Prometheus. Use it to watch how the service does.
     """
-    with auth.store().read(COMMAND_LINE) as uow:
-        last = watch.last_change(uow)
-    for end, windows in (("longer", last.longer), ("kept", last.kept)) if last else ():
-        telemetry.metrics().windows.labels(end).set(windows)
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

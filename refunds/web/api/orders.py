@@ -25,6 +25,7 @@ from refunds.presentation.serializers import decision_data, information_data, or
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import orders
+from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
@@ -171,10 +172,12 @@ def import_orders(body: dict[str, Any]) -> Response:
     Takes up to 1,000 items. Each is registered as by `PUT` without `If-Match`, completely or not at all: one that is
     refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
     a retry is safe, also after an error: some of the items may have been registered. Records `order.registered` or
-    `order.corrected` for each order that is new or whose facts it completes.
+    `order.corrected` for each order that is new or whose facts it completes. As in a batch of checks, an item gets the
+    problem `rate-limited` if the calendar of its region cannot be made ready now: send it again.
     """
+    g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))
-    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read))
+    outcomes = orders.import_all(auth.store(), g.principal, enumerate(read), g.builder.build)
     return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
@@ -202,7 +205,8 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     order = uow.orders.get(order_id)
     decision = orders.eligibility(uow, order, query.get("requested_at"), query.get("channel"))
     data = decision_data(decision.outcome, decision.facts.request)
-    data["information_period"] = information_data(information_period(order.ordered_at, decision.outcome), uow.now)
+    period = information_period(order.ordered_at, decision.outcome, decision.version.terms)
+    data["information_period"] = information_data(period, uow.now)
     telemetry.count_decisions([data["reason"]])
     return reply(data)
 
@@ -219,7 +223,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
             }
         },
     ),
-    scopes=(Scope.ORDERS_READ,),
+    scopes=(Scope.PERSONAL_READ,),
     transaction=Transaction.READ,
     method="POST",
     body=LookupRequestSchema,

@@ -18,7 +18,7 @@ from werkzeug.urls import iri_to_uri
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
-from refunds.errors import InvalidInput, Message, StorageUnavailable
+from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
@@ -76,10 +76,10 @@ def screen(
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
-    typed, if the view raises `InvalidInput`; after a POST also if the records are not available, or if no page of this
-    session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An idempotent view
-    acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed; if
-    empty, any user may.
+    typed, if the view raises `InvalidInput`; after a POST also if the records or the calendar are not available, or if
+    no page of this session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An
+    idempotent view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes`
+    is needed; if empty, any user may.
     """
 
     def declare(view: View) -> View:
@@ -96,7 +96,7 @@ def screen(
                     raise
                 again = replace(sent, errors=error.errors)
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
-            except StorageUnavailable as error:
+            except (StorageUnavailable, Crowded) as error:
                 if form_view is None or method == "GET":
                     raise
                 again = replace(sent, notice="unavailable")  # the same one-time id, so that it is recorded only once
@@ -110,14 +110,21 @@ def screen(
     return declare
 
 
+def linked() -> dict[str, str]:
+    """The parameters of the address, without `lang`, and without what a link must not choose: an override's fields."""
+    return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
+
+
+_NOT_BY_LINK = {"lang", "override", "reason"}
+
+
 def _sent() -> Form:
-    """The form with the parameters of the address and the fields that were sent, which take precedence; without `lang`.
+    """The form with what is `linked` and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session. Raises `InvalidInput` if a parameter or a
     field is repeated, and otherwise as `sessions.form`.
     """
-    sent, own = intake.parameters(request), True
-    sent.pop("lang", None)
+    sent, own = linked(), True
     if request.method == "POST":
         form = sessions.form()
         own = sessions.is_own(auth.store(), form)
@@ -172,9 +179,8 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
 
 
 def own_address(path: str) -> str:
-    """The address of a path, with the query of this request except `lang`."""
-    parameters = request.args.to_dict()
-    parameters.pop("lang", None)
+    """The address of a path, with the query of this request as far as it is `linked`."""
+    parameters = {name: value for name, value in request.args.items() if name not in _NOT_BY_LINK}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 

@@ -49,6 +49,25 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     return _confirm(uow, form, order_id, "record")
 
 
+@screen(
+    "/orders/<order:order_id>/override",
+    scopes=(Scope.CANCELLATIONS_OVERRIDE,),
+    method="POST",
+    form_view=confirm,
+)
+def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
+    """What a supervisor confirms before an order is cancelled by an override. Nothing is recorded yet.
+
+    It is a form, not a link, so that nobody else can choose the override. Raises `InvalidInput` if the form does not
+    fit or has none.
+    """
+    found = form.read(EntrySchema)
+    if "override" not in found:
+        raise InvalidInput([FieldError("/override", Message("is required"), "required")])
+    address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
+    return _confirm(uow, replace(form, address=address), order_id, "cancel")
+
+
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
     """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`. Nothing is recorded yet.
 
@@ -266,6 +285,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
             "originals": resolutions.possible_originals(uow, found),
         }
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
+    judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     return page(
         "contact.html",
@@ -278,7 +298,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         ended=preview.deadline is not None and preview.deadline <= uow.now,
         active=active,
         overrides=cancellations.fitting_overrides(preview),
-        period=information_period(order.ordered_at, preview),
+        period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
         words=_receipt(found, active),
         lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],

@@ -130,7 +130,7 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     """The customer with a number and up to two of their orders; None and the order if the number is an order's.
 
     Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.
-    If nothing has the number, None and no orders.
+    If nothing has the number, None and no orders; nor if it is a customer's and the user may not look people up.
     """
     for spelt in dict.fromkeys((number, number.upper(), number.lower())):
         with suppress(NotFound):
@@ -138,6 +138,8 @@ def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(number)):
             return None, [uow.orders.get(found[0].order_id)]
+    if not g.principal.may(Scope.PERSONAL_READ):
+        return None, []
     customer_id = uow.customers.find(number)
     return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
@@ -311,7 +313,7 @@ def _answer(
             outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
         ),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
-        period=information_period(order.ordered_at, outcome) if order else None,
+        period=information_period(order.ordered_at, outcome, decision.version.terms) if order else None,
         now=uow.now,
         waiting=None if outcome.eligible else decision.facts.request,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),

@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, intake, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, own_address, page, screen, see, to
+from refunds.web import auth, sessions, telemetry
+from refunds.web.console import PREFIX, blueprint, linked, own_address, page, screen, see, to
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
@@ -31,10 +31,10 @@ def sign_in(rest: str) -> Response:
     Shows the sign-in page again if the name or the password is wrong, if the user is disabled, if there were too many
     attempts, or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and
     logged. Raises `Rejected` if the form comes from another site, `Crowded` if too many are signing in, and what
-    `sessions.strangers_form` and `_resumed` raise.
+    `sessions.form` and `_resumed` raise.
     """
     sessions.require_same_site()
-    store, form = auth.store(), sessions.strangers_form()
+    store, form = auth.store(), sessions.form()
     name, kept = form.get("name", ""), form.get("kept", "")
     if not sessions.is_own(store, form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
@@ -128,11 +128,11 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 def _asked_to_sign_in() -> Response:
     """The sign-in page, shown in place of the requested page, with the status 401. It keeps a form that was sent.
 
-    Raises as `sessions.strangers_form` if that form cannot be read.
+    Raises as `sessions.form` if that form cannot be read.
     """
     rest, kept = request.path.removeprefix(f"{PREFIX}/"), ""
     if request.method == "POST":
-        form = sessions.strangers_form()
+        form = sessions.form()
         form.pop(sessions.TOKEN, None)
         kept = orjson.dumps(form).decode() if form else ""
     return _page(rest, kept, "session_ended" if kept else None, HTTPStatus.UNAUTHORIZED)
@@ -165,7 +165,7 @@ def _resumed(rest: str, kept: str) -> Response:
         return to("check")
     if view.scopes:
         g.principal.require(*view.scopes)
-    form = Form.of(intake.parameters(request) | {str(name): str(value) for name, value in typed.items()})
+    form = Form.of(linked() | {str(name): str(value) for name, value in typed.items()})
     form = replace(form, notice="resumed", address=own_address(f"{PREFIX}/{rest}"))
     shown: Response = form_view(form=form, **arguments)
     return shown

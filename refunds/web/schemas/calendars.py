@@ -66,7 +66,7 @@ class RegionQuerySchema(QuerySchema):
     """Which regions to list."""
 
     country = Text(
-        2,
+        100,  # another text is told what a country's code is
         "[A-Z]{2}",
         Message("must be the two capital letters of a country, such as DE"),
         metadata={"description": "Only this country and its parts. Default: all."},

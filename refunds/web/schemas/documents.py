@@ -93,7 +93,12 @@ class PromiseOnRecordSchema(OrderPromiseSchema):
 class EvidenceSchema(response_fields.ResponseSchema):
     """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
-    order = ma.fields.Nested(OrderSchema, required=True)
+    order = ma.fields.Nested(
+        OrderSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null if it is missing or cannot be read; the proof then says so."},
+    )
     promises = ma.fields.List(
         ma.fields.Nested(PromiseOnRecordSchema),
         required=True,

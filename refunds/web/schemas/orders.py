@@ -47,6 +47,10 @@ class OrderPromiseSchema(response_fields.ResponseSchema):
     deadline = response_fields.Instant("The first instant that is too late, in UTC.")
     deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
     time_zone = response_fields.String("The policy's time zone.")
+    provisional = response_fields.Boolean(
+        "Whether the holiday data does not have all decrees on holidays and working weekends of the window yet: it may "
+        "still end later."
+    )
     promised_at = response_fields.Instant("When the order was told this window.")
 
 
@@ -232,6 +236,7 @@ ORDER: dict[str, Any] = {
         "deadline": "2026-04-08T22:00:00Z",
         "deadline_local": "2026-04-09T00:00:00+02:00",
         "time_zone": "Europe/Berlin",
+        "provisional": False,
         "promised_at": "2026-04-02T14:20:03.118205Z",
     },
     "registered_at": "2026-04-02T14:20:03.118205Z",

@@ -1,0 +1,258 @@
+"""The production server: it reads a request whole, then hands it to one of a few threads.
+
+It reads in its event loop, so a client that sends slowly keeps no thread busy. It hands requests on in RSGI,
+https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, and the application takes them in WSGI.
+"""
+
+import asyncio
+import io
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+from weakref import WeakValueDictionary
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined] # it has them
+from granian.server import MTServer
+
+THREADS = 4
+"""Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
+
+AT_ONCE = 2
+"""Threads that one client keeps busy at most; strangers have one, as a sign-in costs much. Further requests wait."""
+
+IN_TIME = 10
+"""Seconds within which a head and a body must have arrived, and after which an idle connection ends."""
+
+CONNECTIONS = 4096
+"""Connections at once; further ones wait until one of them ends."""
+
+SMALL, LARGEST, MOST_HELD = 2**16, 8 * 2**20, 2**26
+"""Bytes: of a small body, of the largest that an operation takes, and of all together before large ones are refused."""
+
+_SLICE = 0.0005
+"""Seconds that a thread computes before another may: short, because a request gives way at every statement."""
+
+PROBES = {"/livez", "/readyz", "/metrics"}
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+PATIENCE = 30
+"""Seconds that a request under way gets to finish when the service stops."""
+
+Application = Callable[..., Iterable[bytes]]
+
+
+class Front:
+    """The RSGI application that answers requests with a WSGI application.
+
+    Requests for probes and measurements have a thread of their own, so that they are answered whatever else goes on.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._held = 0
+        self._requests, self._probes = (self._answered_by(threads) for threads in (THREADS, 1))
+
+    def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
+        """A queue whose requests are answered by so many threads."""
+        queue: SimpleQueue[_Waiting] = SimpleQueue()
+        for _ in range(threads):
+            threading.Thread(target=self._answer_all, args=(queue,), daemon=True).start()
+        return queue
+
+    async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Have a request answered, once its body is there or will not come."""
+        environ, body = _environ(scope), bytearray()
+        try:
+            if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
+                # The application refuses a body that is shorter than its length.
+                with suppress(TimeoutError, ProtocolClosed):
+                    async with asyncio.timeout(IN_TIME):
+                        await self._read(environ, protocol, body)
+            environ["wsgi.input"] = io.BytesIO(body)
+            await self._have_answered(environ, protocol)
+        finally:
+            self._held -= len(body)
+
+    async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray) -> None:
+        """Read a body into `body`. A large one is cut short if bodies take too much memory, and marked as crowded."""
+        if _length(environ) <= SMALL:
+            body += await protocol()
+            self._held += len(body)
+            return
+        async for part in protocol:
+            self._held += len(part)
+            body += part
+            if self._held > MOST_HELD:
+                environ["refunds.crowded"] = True
+                return
+
+    async def _have_answered(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Have a thread answer a request, once the client has its turn; return when it has."""
+        if environ["PATH_INFO"] in PROBES:
+            await _put(self._probes, environ, protocol)
+            return
+        client = _client(environ)
+        turns = self._turns.get(client)
+        if turns is None:
+            turns = self._turns[client] = asyncio.Semaphore(AT_ONCE if client else 1)
+        async with turns:
+            await _put(self._requests, environ, protocol)
+
+    def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
+        """Answer the requests in a queue, for as long as the process runs."""
+        while True:
+            environ, protocol, answered = queue.get()
+            settle = partial(answered.set_result, None)
+            try:
+                self._answer(environ, protocol)
+            except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
+                settle = partial(answered.set_exception, error)
+            answered.get_loop().call_soon_threadsafe(settle)
+
+    def _answer(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Answer a request with what the application answers."""
+        begun: list[Any] = []
+        parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
+        try:
+            content = b"".join(parts)
+        finally:
+            getattr(parts, "close", lambda: None)()
+        status, headers = int(begun[0].partition(" ")[0]), begun[1]
+        if content:
+            protocol.response_bytes(status, headers, content)
+        else:
+            protocol.response_empty(status, headers)
+
+
+_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[None]]
+
+
+def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[None]:
+    """Put a request into a queue; the future is done when it is answered. (An executor would cost three times this.)"""
+    answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    queue.put((environ, protocol, answered))
+    return answered
+
+
+def _length(environ: dict[str, Any]) -> int:
+    """The announced length of a body; the server refuses one that is no number."""
+    return int(environ.get("CONTENT_LENGTH", 0))
+
+
+def _client(environ: dict[str, Any]) -> str:
+    """What tells clients apart: the token or the cookie; for those who have none, or sign in, the empty text."""
+    if "/sign-in/" in environ["PATH_INFO"]:
+        return ""
+    found: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
+    return found
+
+
+def _environ(scope: Scope) -> dict[str, Any]:
+    """The WSGI environment of a request, without its body.
+
+    Headers whose name has an underscore are left out: they would be taken for those with a hyphen.
+    """
+    host, _, port = scope.server.rpartition(":")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),  # as WSGI has it
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,  # else a short body would be no body
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        if "_" in name:
+            continue
+        key = name.upper().replace("-", "_")
+        key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+        if key in environ:
+            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value  # noqa: PLW2901
+        environ[key] = value
+    return environ
+
+
+class Server(MTServer):
+    """The server of one application at an address: one process, whose threads answer requests.
+
+    It calls `stop` when it is to stop, and goes on serving meanwhile.
+
+    granian's other server forks a worker and keeps an idle parent with a second copy of the application. This one is
+    meant for a Python without the global interpreter lock (GIL), but its worker is the same on any Python.
+    """
+
+    def __init__(self, application: Application, address: str, port: int, stop: Callable[[], None]) -> None:
+        super().__init__(
+            "refunds",
+            address=address,
+            port=port,
+            interface=Interfaces.RSGI,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=IN_TIME * 1000),
+            websockets=False,
+            workers=1,
+            backpressure=CONNECTIONS,
+            log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "loggers": {}},  # it would print on standard output
+            workers_kill_timeout=PATIENCE,
+        )
+        self.main_loop_interrupt = _Failure()
+        self._front = Front(application)
+        self._prepare_to_stop = stop
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C, then finish the requests under way; both signals must be blocked.
+
+        After it, the process must be ended by `os._exit`.
+        """
+        sys.setswitchinterval(_SLICE)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS + 256  # and the files of the database, the log and the libraries
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
+        )
+        self.serve(target_loader=lambda: self._front, wrap_loader=False)
+
+    def _serve_loop(self, *_: object) -> None:
+        """Wait for the first SIGTERM or SIGINT, then call `stop`.
+
+        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
+        event. It waits forever if the interrupted thread holds the event's lock.
+        """
+        signal.sigwait(STOPPING)
+        self._prepare_to_stop()
+
+    def signal_handler_reload(self, *_: object) -> None:
+        """Ignore SIGHUP: there is nothing to reload."""
+
+    def _check_gil(self) -> None:
+        """Accept a Python with the GIL, too: only running Python code holds it."""
+
+
+class _Failure(threading.Event):
+    """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
+
+    def set(self) -> None:
+        """Stop the service, by a SIGTERM to this process."""
+        super().set()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,394 @@
+"""The doctor: every check that an operator would do by hand, each with what to do about what it finds.
+
+It only reads, also beside a service that runs. A check that cannot be made, as without a database, stops no other.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from refunds.config import Settings
+from refunds.domain.contact_points import Channel
+from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
+from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import Message, RefundsError
+from refunds.security.master_key import read_master_key
+from refunds.service import calendars, clock, upkeep, watch
+from refunds.service.store import Opening, Store, require_key_file, require_ledger
+from refunds.storage import Engine, Transaction, lineage, open_engine, schema
+from refunds.storage.migrations import read_as_it_is
+from refunds.storage.postgres import CONNECTIONS
+from refunds.storage.sqlite import wal_is_sound
+from refunds.storage.unit_of_work import UnitOfWork
+
+SOON = timedelta(days=30)
+"""How long before a token ends, or dates become provisional, that is found."""
+
+LONG = timedelta(days=400)
+"""How long the data of the calendars may stay the same: a year brings new decrees and new rules of time zones."""
+
+MANY_TOKENS = 50
+
+LEAST, ENOUGH = 10**8, 10**9
+"""Free bytes of a disk, below which the service is about to stop, and above which it is well.
+
+Beside the database twice its size, for a backup and a restore.
+"""
+
+LOGS = Path("/var/log")
+"""Where a machine keeps its logs, unless the operator has chosen another place."""
+
+
+_UNDO = Message("undo what was changed by hand, or restore a backup")
+
+
+class Level(StrEnum):
+    """How bad a finding is: `failed` if the service cannot start, lies or leaks, or soon will."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+class Finding(NamedTuple):
+    """What a check has found; without a fix, the text says what to do, or nothing is to be done."""
+
+    level: Level
+    text: str
+    fix: str = ""
+
+
+Found = Iterator[Finding]
+
+ok, warning, failed = (partial(Finding, level) for level in Level)
+
+
+class Patient:
+    """The installation under examination, as it is `now`."""
+
+    def __init__(self, settings: Settings, store: Store, now: datetime | None = None) -> None:
+        self.settings, self.store, self.now = settings, store, now or datetime.now(UTC)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, to be read only."""
+        return open_engine(self.settings.database, readonly=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the database; None if it is on a server."""
+        _, separator, path = self.settings.database.partition("sqlite:///")
+        return Path(path) if separator else None
+
+    @contextmanager
+    def tables(self) -> Iterator[Transaction]:
+        """A transaction on the tables, which needs no key."""
+        self.engine.require_there()
+        with read_as_it_is(self.engine, "REFUNDS_DATABASE") as tx:
+            yield tx
+
+    def records(self) -> AbstractContextManager[UnitOfWork]:
+        """A unit of work that reads."""
+        self.store.open(Opening.READ)
+        return self.store.read(COMMAND_LINE)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+        if "engine" in self.__dict__:
+            self.engine.close()
+
+
+def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
+    """Each finding with the name of its check, in the order of `CHECKS`.
+
+    What keeps several checks from being made is told by the first of them; the others are named at the end.
+    """
+    told: set[str] = set()
+    left_out = []
+    for name, check in CHECKS.items():
+        try:
+            yield from ((name, found) for found in check(patient))
+        except (RefundsError, OSError) as error:
+            new = [line for line in str(error).splitlines() if line not in told]
+            told.update(new)
+            if new:
+                yield name, failed("\n".join(new))
+            else:
+                left_out.append(name)
+    if left_out:
+        yield "others", warning(Message("not checked, because of what failed: %(checks)s", checks=", ".join(left_out)))
+
+
+def _settings(patient: Patient) -> Found:
+    settings = patient.settings
+    where = {"env": settings.env, "listen": settings.listen, "port": settings.port}
+    yield ok(Message("%(env)s, on %(listen)s, port %(port)s", **where))
+    if not settings.production:
+        yield warning(
+            Message("in development, a start on an empty database makes an installation and shows its secrets"),
+            Message("set REFUNDS_ENV=production"),
+        )
+    host, names = urlsplit(settings.public_url).hostname, settings.trusted_hosts
+    if host and not any(host == name or (name[0] == "." and f".{host}".endswith(name)) for name in names):
+        yield failed(
+            Message("%(host)s, the host of REFUNDS_PUBLIC_URL, is refused", host=host),
+            Message("add it to REFUNDS_TRUSTED_HOSTS"),
+        )
+    if settings.behind_tls_proxy and not set(names) - {"localhost", "127.0.0.1"}:
+        yield warning(
+            Message("no host name is trusted by which others could reach the service through its proxy"),
+            Message("set REFUNDS_TRUSTED_HOSTS to the name that clients use"),
+        )
+
+
+def _key(patient: Patient) -> Found:
+    path = require_key_file(patient.settings)
+    read_master_key(path)
+    yield from _apart(patient, path.parent, Message("the master key"))
+    with patient.records():
+        yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+
+
+def _apart(patient: Patient, directory: Path, what: Message) -> Found:
+    """In production, nothing is to be beside the database that is needed if its disk is lost."""
+    if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
+        yield warning(
+            Message("%(what)s is in the directory of the database", what=what),
+            Message("keep them on different disks, and in different backups"),
+        )
+
+
+def _ledger(patient: Patient) -> Found:
+    directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
+    written = list(patient.store.checkpoints)
+    if not written:
+        yield failed(
+            Message("%(file)s has no checkpoint", file=file),
+            Message("set REFUNDS_LEDGER_DIR to the directory of this installation's, or start the service"),
+        )
+    elif not (os.access(file, os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):
+        yield failed(
+            Message("%(file)s cannot be written by this user", file=file),
+            Message("run this command as the user of the service, or let that user write there"),
+        )
+    else:
+        last = written[-1]
+        given = {"file": file, "position": last.position, "at": format_instant(last.at)}
+        yield ok(Message("%(file)s goes up to position %(position)s, %(at)s", **given))
+    yield from _apart(patient, directory, Message("the directory of the checkpoints"))
+
+
+def _database(patient: Patient) -> Found:
+    with patient.tables():
+        yield ok(Message("%(name)s is there and of this version", name=patient.engine.name))
+    if patient.file and (mode := patient.file.stat().st_mode & 0o077):
+        yield warning(
+            Message("other users have permissions on the file: %(mode)s", mode=format(mode, "03o")),
+            Message("chmod 600 %(file)s", file=patient.file),
+        )
+
+
+def _journal(patient: Patient) -> Found:
+    written = list(patient.store.checkpoints)  # read before the journal, which only grows
+    with patient.records() as uow:
+        head = uow.events.head()
+        differs = lineage.difference(uow.tx, head, written)
+    if differs is None:
+        yield ok(Message("up to position %(position)s, it is that of the checkpoints", position=head.position))
+    else:
+        yield failed(
+            Message("it is not that of the checkpoints: %(how)s", how=differs),
+            Message("name the right database; if an older state was restored on purpose: flask audit accept"),
+        )
+
+
+def _schema(patient: Patient) -> Found:
+    with patient.tables() as tx:
+        differing = schema.differences(tx, on_server=patient.file is None)
+    if not differing:
+        yield ok(Message("the same as in a new database"))
+    for one in differing:
+        named = {"kind": one.kind, "name": one.name, "wanted": one.wanted, "found": one.found}
+        if one.wanted is None:
+            yield warning(Message("%(kind)s %(name)s is not one of the service", **named), _UNDO)
+        elif one.found is None:
+            yield failed(Message("%(kind)s %(name)s is missing: %(wanted)s", **named), _UNDO)
+        else:
+            yield failed(Message("%(kind)s %(name)s is %(found)s in place of %(wanted)s", **named), _UNDO)
+
+
+def _engine(patient: Patient) -> Found:
+    version = patient.engine.sqlite_version
+    if not version:
+        with patient.tables() as tx:
+            row = tx.one("SELECT current_setting('server_version') AS version") or {}
+        yield ok(Message("PostgreSQL %(version)s", version=row["version"]))
+    else:
+        yield sqlite_found(version)
+
+
+def sqlite_found(version: str) -> Finding:
+    """What there is to say of a version of SQLite."""
+    if wal_is_sound(tuple(map(int, version.split(".")))):
+        return ok(Message("SQLite %(version)s, with a write-ahead log", version=version))
+    return warning(
+        Message("SQLite %(version)s can damage a write-ahead log: a rollback journal is used", version=version),
+        Message("install pysqlite3, or a Python with SQLite 3.51.3 or newer: readers wait less"),
+    )
+
+
+def _disk(patient: Patient) -> Found:
+    places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
+    if file := patient.file:
+        places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))
+    for what, place, more in places:
+        if place and place.exists():
+            free, needed = shutil.disk_usage(place).free, max(ENOUGH, more)
+            named = {"what": what, "free": free // 10**6, "place": place}
+            text = Message("%(what)s: %(free)s MB are free in %(place)s", **named)
+            fix = Message("make room for %(needed)s MB", needed=needed // 10**6)
+            yield ok(text) if free >= needed else (warning if free >= LEAST else failed)(text, fix)
+
+
+def _clock(patient: Patient) -> Found:
+    with patient.records():
+        doubt = clock.doubt(patient.store)
+    fits = Message("%(now)s, which fits the journal", now=format_instant(patient.now))
+    yield failed(doubt.detail) if doubt else ok(fits)
+
+
+def _calendars(patient: Patient) -> Found:
+    with patient.records() as uow:
+        regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
+    data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
+    yield ok(Message("holidays %(holidays)s, tzdata %(tzdata)s; regions in use: %(regions)s", **data))
+    today, update = patient.now.date(), Message("update holidays and tzdata: see flask calendar compare")
+    for region in regions:
+        until, since = covered_years(region)[-1], provisional_from(region)
+        if until <= today.year + 1:
+            yield failed(Message("%(region)s is covered until %(year)s", region=region, year=until), update)
+        if since and since <= today + SOON:
+            yield warning(Message("%(region)s is provisional from %(date)s", region=region, date=since), update)
+    changed = last and last.at
+    if (changed and patient.now - changed > LONG) or int(TZDATA_VERSION[:4]) < today.year - 1:
+        since_then = changed.date() if changed else TZDATA_VERSION[:4]
+        yield warning(Message("the data has been the same since %(date)s", date=since_then), update)
+
+
+def _tokens(patient: Patient) -> Found:
+    with patient.records() as uow:
+        every = list(uow.tokens.with_clients())
+    valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]
+    yield ok(Message("%(number)s are valid", number=len(valid)))
+    for client, token in valid:
+        if token.expires_at <= patient.now + SOON:
+            named = {"token": token.token_id, "client": client.name, "role": client.role, "on": token.expires_at.date()}
+            yield warning(
+                Message("%(token)s of %(client)s ends on %(on)s", **named),
+                Message("flask tokens create --role %(role)s --client '%(client)s', and revoke the old one", **named),
+            )
+    if len(valid) > MANY_TOKENS:
+        yield warning(
+            Message("more than %(most)s are valid: nobody can know where all of them are", most=MANY_TOKENS),
+            Message("revoke those that nobody needs: flask tokens list"),
+        )
+
+
+def _contact_points(patient: Patient) -> Found:
+    with patient.records() as uow:
+        versions = [policy.current(patient.now) for policy in uow.policies.values()]
+    missing = [(one, channel) for one in versions for channel in (Channel.PHONE, Channel.EMAIL)]
+    missing = [(one, of) for one, of in missing if one.terms.channel(of).accepted and not one.terms.channel(of).points]
+    if not missing:
+        yield ok(Message("every channel that a policy accepts has its official numbers or addresses"))
+    for version, channel in missing:
+        named = {"policy": version.policy_id, "version": version.version, "channel": channel}
+        yield warning(
+            Message("%(policy)s, version %(version)s: %(channel)s is accepted, whatever number or address", **named),
+            Message("publish a version with the official ones in %(channel)s.points", **named),
+        )
+
+
+def _upkeep(patient: Patient) -> Found:
+    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
+    for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
+        never = Message("%(command)s was never done, as far as is known", command=command)
+        last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
+        if done and patient.now - done <= timedelta(days=most):
+            yield ok(last)
+        elif patient.file or command != "flask backup":  # a server has backups of its own
+            yield warning(last, Message("run it regularly, as with cron"))
+
+
+def _server_log(tx: Transaction) -> Found:
+    leaking = schema.leaking(schema.log_parameters(tx))
+    if not leaking:
+        yield ok(Message("the server writes no values of records into its log"))
+    for name in leaking:
+        yield failed(
+            Message("the server writes values of records into its log: %(name)s is not 0", name=name),
+            Message("set %(name)s = 0 in postgresql.conf, and have the server read it", name=name),
+        )
+
+
+def room_for_instances(allowed: int, used_by_others: int) -> Found:
+    """Whether a PostgreSQL has connections for an instance, and for how many."""
+    free = allowed - used_by_others
+    room = {"allowed": allowed, "others": used_by_others, "instances": free // CONNECTIONS, "each": CONNECTIONS}
+    text = Message("of %(allowed)s connections, others use %(others)s: room for %(instances)s instances", **room)
+    if free >= 2 * CONNECTIONS:
+        yield ok(text)
+    else:
+        fix = Message("raise max_connections: each instance uses up to %(each)s", **room)
+        yield (warning if free >= CONNECTIONS else failed)(text, fix)
+
+
+def _samples(tx: Transaction) -> Found:
+    if not (found := schema.sampled(tx)):
+        yield ok(Message("the server keeps no sample of what is encrypted"))
+        return
+    yield warning(
+        Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found)),
+        Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each"),
+    )
+
+
+def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
+    """A check that is made only if the database is on a server."""
+
+    def checked(patient: Patient) -> Found:
+        if patient.file is None:
+            with patient.tables() as tx:
+                yield from check(tx)
+
+    return checked
+
+
+CHECKS: dict[str, Callable[[Patient], Found]] = {
+    "settings": _settings,
+    "database": _database,
+    "engine": _engine,
+    "schema": _schema,
+    "ledger": _ledger,
+    "key": _key,
+    "journal": _journal,
+    "disk": _disk,
+    "clock": _clock,
+    "calendars": _calendars,
+    "tokens": _tokens,
+    "contact-points": _contact_points,
+    "upkeep": _upkeep,
+    "server-log": _on_server(_server_log),
+    "connections": _on_server(lambda tx: room_for_instances(*schema.room(tx))),
+    "samples": _on_server(_samples),
+}
+"""Every check by its name; the last three are for PostgreSQL alone."""

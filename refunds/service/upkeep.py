@@ -1,0 +1,52 @@
+"""When a backup was last made, and when an audit last found everything sound: noted beside the checkpoints.
+
+Other processes do both, so an instance reads the notes, and so does whoever looks after it.
+"""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from refunds.domain.instants import format_instant, parse_instant
+
+
+class Upkeep(NamedTuple):
+    """When `flask backup` last made a backup, and when `flask audit verify` last found no fault; None if not known."""
+
+    backup: datetime | None
+    verify: datetime | None
+
+
+def note(directory: Path, done: str, position: int) -> None:
+    """Note in the directory of the checkpoints that a `backup` or `verify` is done, up to a position of the journal.
+
+    The note takes the place of the one before. Raises `OSError` if it cannot be written.
+    """
+    file = _file(directory, done)
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        part.write_bytes(orjson.dumps({"at": format_instant(datetime.now(UTC)), "position": position}) + b"\n")
+        part.chmod(0o644)  # the user who makes backups may be another one than the service's
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def last(directory: Path) -> Upkeep:
+    """What is noted in the directory of the checkpoints; a note that cannot be read is none."""
+    return Upkeep(*(_at(_file(directory, done)) for done in Upkeep._fields))
+
+
+def _at(file: Path) -> datetime | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return parse_instant(orjson.loads(file.read_bytes())["at"])
+    return None
+
+
+def _file(directory: Path, done: str) -> Path:
+    return directory / f"last-{done}.json"

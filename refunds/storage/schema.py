@@ -1,0 +1,158 @@
+"""The schema of a database, compared with a new one's; and what a PostgreSQL lets an operator see of itself."""
+
+from collections.abc import Mapping
+from functools import cache
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from refunds.storage import Transaction, open_engine
+from refunds.storage.migrations import up_to_date
+
+_JOURNAL = {"events", "journal_head"}
+"""Tables with digests of what is not personal."""
+
+_OFF = {
+    "log_statement": ("none", "ddl"),
+    "log_min_duration_statement": ("-1",),
+    "log_min_duration_sample": ("-1",),
+    "log_transaction_sample_rate": ("0",),
+    "auto_explain.log_min_duration": ("-1",),
+}
+"""Settings of PostgreSQL that have it log statements, each with the values at which it does not."""
+
+PARAMETERS = (
+    *_OFF,
+    "log_parameter_max_length",
+    "log_parameter_max_length_on_error",
+    "auto_explain.log_parameter_max_length",
+)
+"""Settings of PostgreSQL that decide whether the values in statements get into its log."""
+
+
+class Difference(NamedTuple):
+    """A column, key, reference, index or trigger, as `TABLE.NAME`, that is not as in a new database.
+
+    `wanted` None: the service makes none such. `found` None: it is missing.
+    """
+
+    kind: str
+    name: str
+    wanted: str | None
+    found: str | None
+
+
+class Room(NamedTuple):
+    """The connections that a server allows, without those for its administrators, and those that others than us use."""
+
+    allowed: int
+    used_by_others: int
+
+
+def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
+    """How a database, a file or on a PostgreSQL, differs from a new one of this version.
+
+    The conditions of partial indexes are not compared.
+    """
+    wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
+    differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
+    return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
+
+
+def sealed_columns() -> list[str]:
+    """Every column that holds what is encrypted, or a digest of it, as `TABLE.COLUMN`."""
+    of_type = (name for (kind, name), is_now in _fresh().items() if kind == "column" and is_now.startswith("bytea"))
+    return sorted(name for name in of_type if name.partition(".")[0] not in _JOURNAL)
+
+
+def sampled(tx: Transaction) -> list[str]:
+    """The sealed columns of which a PostgreSQL keeps sample values, or may with its next ANALYZE."""
+    rows = tx.all(
+        "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"
+        " <> 0 OR EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = current_schema() AND s.tablename = c.relname"
+        " AND s.attname = a.attname AND coalesce(s.most_common_vals, s.histogram_bounds) IS NOT NULL))"
+    )
+    return sorted({row["name"] for row in rows} & set(sealed_columns()))
+
+
+def log_parameters(tx: Transaction) -> dict[str, str]:
+    """The values that `PARAMETERS` have for the service on a PostgreSQL; one that it does not know is left out."""
+    found = {name: tx.one("SELECT current_setting(:name, true) AS found", name=name) for name in PARAMETERS}
+    return {name: row["found"] for name, row in found.items() if row and row["found"]}
+
+
+def leaking(parameters: Mapping[str, str]) -> list[str]:
+    """Those of these `PARAMETERS` that would have to be 0, lest values of records get into the server's log."""
+    is_on = {name for name, off in _OFF.items() if parameters.get(name, off[0]) not in off}
+    writing = {
+        "log_parameter_max_length": bool(is_on - {"auto_explain.log_min_duration"}),
+        "log_parameter_max_length_on_error": True,
+        "auto_explain.log_parameter_max_length": "auto_explain.log_min_duration" in is_on,
+    }
+    return [name for name, writes in writing.items() if writes and parameters.get(name, "-1") != "0"]
+
+
+def room(tx: Transaction) -> Room:
+    """The connections of a PostgreSQL."""
+    row = tx.one(
+        "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        " - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed, (SELECT count(*)"
+        " FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'refunds') AS used"
+    )
+    assert row is not None
+    return Room(row["allowed"], row["used"])
+
+
+@cache
+def _fresh() -> dict[tuple[str, str], str]:
+    """The schema of a new database, the same on each engine."""
+    with TemporaryDirectory() as directory:
+        engine = open_engine(f"sqlite:///{directory}/new.db")
+        try:
+            with up_to_date(engine, "") as (tx, _):
+                return _schema(tx, _SQLITE)
+        finally:
+            engine.close()
+
+
+def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
+    """Everything that a schema has, by its kind and name: types, order in a key, what is referred to or indexed."""
+    return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
+
+
+_SQLITE = """
+WITH ours AS (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'),
+indexes AS (SELECT t.name AS of, i.*, (SELECT group_concat(name, ', ') FROM pragma_index_info(i.name)) AS columns
+  FROM ours t JOIN pragma_index_list(t.name) i WHERE i.origin <> 'pk')
+SELECT 'column' AS kind, t.name || '.' || c.name AS name, CASE replace(lower(c.type), ' generated always', '')
+  WHEN 'integer' THEN 'bigint' WHEN 'blob' THEN 'bytea' WHEN 'text' THEN 'text' ELSE c.type END
+  || CASE WHEN c."notnull" OR c.pk THEN ' not null' ELSE '' END AS is_now
+FROM ours t JOIN pragma_table_xinfo(t.name) c
+UNION ALL SELECT 'key', t.name || '.' || c.name, CAST(c.pk AS TEXT) FROM ours t JOIN pragma_table_info(t.name) c
+WHERE c.pk
+UNION ALL SELECT 'reference', t.name || '.' || r."from", r."table" || '.' || r."to"
+FROM ours t JOIN pragma_foreign_key_list(t.name) r
+UNION ALL SELECT 'index', of || '.' || CASE origin WHEN 'c' THEN name ELSE '(' || columns || ')' END,
+  CASE WHEN "unique" THEN 'unique ' ELSE '' END || columns || CASE WHEN partial THEN ' where …' ELSE '' END FROM indexes
+UNION ALL SELECT 'trigger', tbl_name || '.' || name, '' FROM sqlite_master WHERE type = 'trigger'"""
+
+_POSTGRESQL = """
+WITH ours AS (SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace),
+columns AS (SELECT t.oid, t.relname, a.* FROM ours t JOIN pg_attribute a ON a.attrelid = t.oid
+  WHERE a.attnum > 0 AND NOT a.attisdropped),
+indexes AS (SELECT t.relname AS of, c.relname AS name, i.*,
+  EXISTS (SELECT FROM pg_constraint r WHERE r.conindid = i.indexrelid AND r.contype = 'u') AS of_table,
+  (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid) AS columns
+  FROM ours t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid)
+SELECT 'column' AS kind, relname || '.' || attname AS name,
+  format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS is_now FROM columns
+UNION ALL SELECT 'key', c.relname || '.' || c.attname, (array_position(i.indkey::int[], c.attnum::int) + 1)::text
+FROM columns c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND c.attnum = ANY (i.indkey)
+UNION ALL SELECT 'reference', c.relname || '.' || c.attname, f.confrelid::regclass || '.' || a.attname
+FROM columns c JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' AND c.attnum = f.conkey[1]
+JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = f.confkey[1]
+UNION ALL SELECT 'index', of || '.' || CASE WHEN of_table THEN '(' || columns || ')' ELSE name END,
+  CASE WHEN indisunique THEN 'unique ' ELSE '' END || columns || CASE WHEN indpred IS NULL THEN '' ELSE ' where …' END
+FROM indexes WHERE NOT indisprimary AND indisvalid
+UNION ALL SELECT 'trigger', t.relname || '.' || g.tgname, ''
+FROM ours t JOIN pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal"""

@@ -1,0 +1,140 @@
+"""The log: one JSON object a line on standard output, and nothing else there while the service runs."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import orjson
+from flask import Flask
+from prometheus_client import Counter
+
+from refunds.config import RELEASE
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class Output:
+    """The output of log lines. A line that cannot be written is dropped and counted, and the response is not affected.
+
+    This happens if the disk is full or the reader of a pipe is gone.
+    """
+
+    def __init__(self, output: BinaryIO, dropped: Counter) -> None:
+        # The raw file, because a buffer would keep what it failed to write and fail again with the next line.
+        self._output: BinaryIO = getattr(output, "raw", output)
+        self._dropped = dropped
+        self._torn = False
+
+    def write(self, line: bytes) -> None:
+        """Write a line, for one thread at a time. If it cannot be written as a whole, it is counted as dropped.
+
+        No error is raised. The line after one that was cut short begins on a line of its own.
+        """
+        begun = b"\n" + line if self._torn else line
+        try:
+            written = self._output.write(begun) or 0
+        except (OSError, ValueError):  # a ValueError if it is closed
+            written = 0
+        if written < len(begun):
+            self._dropped.inc()
+        if written:
+            self._torn = written < len(begun)
+
+    def flush(self) -> None:
+        """Do nothing: lines are not buffered."""
+
+
+def opened(output: BinaryIO, dropped: Counter, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
+    """A function that returns a log, from a level on; it is created on the first call."""
+    return cache(lambda: _logger(Output(output, dropped), level))
+
+
+def _logger(output: Output, level: str) -> "FilteringBoundLogger":
+    import structlog  # noqa: PLC0415 - slow to import, and few commands log
+
+    made: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.BytesLogger(cast(BinaryIO, output)),  # it lets one thread write at a time
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.add_log_level,
+            _add_origin,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_dumped),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+    return made
+
+
+def _dumped(line: Any, **options: Any) -> bytes:
+    try:
+        return orjson.dumps(line, **options)
+    except orjson.JSONEncodeError:  # a text with half a character
+        return json.dumps(line, **options).encode()
+
+
+def _add_origin(_: Any, __: str, line: Any) -> Any:
+    """A line with the release and the instance: the name of the machine and the id of the process."""
+    return line | {"release": RELEASE, "instance": f"{_MACHINE}:{os.getpid()}"}
+
+
+_MACHINE = socket.gethostname()
+
+
+class _Messages(logging.Handler):
+    """Writes the warnings of libraries as log lines: of the database driver as `database`, of others as `message`."""
+
+    def __init__(self, log: Callable[[], "FilteringBoundLogger"]) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the message of a record, with its exception."""
+        self._log().log(
+            min(record.levelno // 10 * 10, logging.CRITICAL),  # the levels that have a name
+            "database" if record.name.startswith("psycopg") else "message",
+            logger=record.name,
+            detail=record.getMessage(),
+            **({"exc_info": record.exc_info} if record.exc_info else {}),
+        )
+
+
+def register(app: Flask, dropped: Counter) -> None:
+    """Give an app its log on standard output, as `refunds.log` of its extensions: a function that returns it.
+
+    `refunds.take_over` is a function that a process calls which only serves the app.
+    From now on, warnings of the database driver are logged on standard error, for the whole process: commands print
+    results on standard output.
+    """
+    level = app.extensions["refunds.settings"].log_level
+    log = app.extensions["refunds.log"] = opened(sys.stdout.buffer, dropped, level)
+    app.extensions["refunds.take_over"] = partial(_take_over, log)
+    driver = logging.getLogger("psycopg")
+    driver.handlers, driver.propagate = [_Messages(opened(sys.stderr.buffer, dropped, level))], False
+
+
+def _take_over(log: Callable[[], "FilteringBoundLogger"]) -> None:
+    """Write to the log of an app, from now on, what this process would print otherwise: it only serves that app.
+
+    Those are the warnings of Python and of all libraries, and errors that end a thread. What is printed all the same
+    goes to standard error.
+    """
+    logging.captureWarnings(capture=True)
+    driver = logging.getLogger("psycopg")
+    driver.handlers, driver.propagate = [], True
+    logging.getLogger().handlers = [_Messages(log)]
+    sys.stdout = sys.stderr
+
+    def log_end(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_type is not SystemExit:
+            exc_info = ended.exc_type, ended.exc_value, ended.exc_traceback
+            log().error("failure", thread=ended.thread and ended.thread.name, exc_info=exc_info)
+
+    threading.excepthook = log_end

@@ -1,0 +1,139 @@
+"""The measurements of one instance, for Prometheus. Labels are never personal."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from refunds.config import RELEASE
+from refunds.domain.holidays_data import HOLIDAYS_VERSION, decreed_until
+from refunds.domain.instants import TZDATA_VERSION
+from refunds.domain.national_law import DECREES
+from refunds.service import figures
+from refunds.service.store import Store
+
+disable_created_metrics()  # they double the series, and tell nothing that the start of the process does not
+
+_SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """What this instance counts while it runs."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self.requests = Counter(
+            "refunds_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "refunds_http_request_duration_seconds",
+            "How long the service worked on an HTTP request.",
+            ["method", "route"],
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=registry)
+        self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=registry)
+        self._writing = Gauge("refunds_writes_waiting", "Writes that wait for their turn.", registry=registry)
+        self._wait = Histogram(
+            "refunds_write_wait_seconds",
+            "How long a write waited until its transaction began, or it gave up.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self.checkpoint_failures = Counter(
+            "refunds_checkpoint_failures", "Checkpoints that could not be written.", registry=registry
+        )
+        self.dropped_lines = Counter(
+            "refunds_log_lines_dropped", "Log lines that could not be written.", registry=registry
+        )
+        decreed = Gauge(
+            "refunds_calendar_decreed_until_year",
+            "The last year whose decrees on working weekends and moved holidays the data has, in countries with such.",
+            ["country"],
+            registry=registry,
+        )
+        for country in DECREES:
+            if (until := decreed_until(country)) is not None:
+                decreed.labels(country).set(until)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count a write as waiting during the block, and measure how long that takes."""
+        with self._writing.track_inprogress(), self._wait.time():
+            yield
+
+
+_READ: dict[str, tuple[str, ...]] = {
+    "journal_position": ("The position of the last event in the journal.",),
+    "checkpoint_position": ("The position of the last checkpoint.",),
+    "checkpoint_timestamp_seconds": ("When the last checkpoint was written, by any instance.",),
+    "open_requests": ("Requests and withdrawals that are open.",),
+    "open_unmatched_contacts": ("Unmatched contacts that are open.",),
+    "overdue_refunds": ("Cancellations that should have been refunded by now and are not settled.",),
+    "open_windows": (
+        "Open windows when the holiday, time zone data or rules last changed: longer, or kept against them.",
+        "end",
+    ),
+    "provisional_regions": (
+        "Regions of policies and open windows whose dates are provisional, or will be within 30 days.",
+    ),
+    "token_expiry_timestamp_seconds": ("When a token that is valid now ends.", "client", "token"),
+    "backup_last_success_timestamp_seconds": ("When flask backup last made a backup.",),
+    "verify_last_success_timestamp_seconds": ("When flask audit verify last found everything sound.",),
+    "pool_connections": ("Connections to PostgreSQL.", "state"),
+    "pool_connections_max": ("The most connections to PostgreSQL.",),
+    "pool_requests_waiting": ("Transactions that wait for a connection to PostgreSQL.",),
+}
+"""The help and the labels of what is read from the records."""
+
+
+class Records(Collector):
+    """What the records say, read whenever the measurements are; raises what reading them raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterator[Metric]:
+        """The families of measurements, without values."""
+        yield from (_build_info(), *_gauges().values())
+
+    def collect(self) -> Iterator[Metric]:
+        """The measurements as they are now; one that is not known is left out, and so is a pool that there is not."""
+        build, gauges = _build_info(), _gauges()
+        for name, labels, value in figures.read(self._store):
+            if value is not None:
+                number = value.timestamp() if isinstance(value, datetime) else value
+                gauges[name].add_metric(labels, number)
+        releases = {
+            "release": RELEASE,
+            "python": platform.python_version(),
+            "holidays": HOLIDAYS_VERSION,
+            "tzdata": TZDATA_VERSION,
+            "sqlite": self._store.open()[0].sqlite_version,
+        }
+        build.add_metric([], releases)
+        yield from (build, *(family for family in gauges.values() if family.samples))
+
+
+def _build_info() -> InfoMetricFamily:
+    return InfoMetricFamily("refunds_build", "The releases of the service, of what it runs on and of its data.")
+
+
+def _gauges() -> dict[str, GaugeMetricFamily]:
+    """The families of what is read from the records, without values, by the names in `_READ`."""
+    return {name: GaugeMetricFamily(f"refunds_{name}", text, labels=labels) for name, (text, *labels) in _READ.items()}

@@ -1,0 +1,126 @@
+"""Standard output of a real process is JSON, line by line, whatever happens: a program reads it from its first line."""
+
+import json
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+from refunds.errors import FileReplaced
+from tests.faults.harness import (
+    FLASK,
+    PATIENCE,
+    ROOT,
+    Client,
+    Installation,
+    cancellation_of,
+    free_port,
+    is_alive,
+    until,
+)
+
+NOISY = """
+import logging, os, signal, threading, time, warnings
+def spoil():
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    while not os.path.exists(__file__ + ".now"):
+        time.sleep(0.02)
+    print("a library prints")
+    warnings.warn("a library warns", RuntimeWarning)
+    logging.getLogger("some.library").error("a library logs\\nin two lines, with half a character: \\udcff")
+    logging.getLogger("_granian").error("the server logs")
+    1 / 0
+if os.environ.get("PORT"):
+    threading.Thread(target=spoil, name="spoiler", daemon=True).start()
+"""
+"""What a library does that knows nothing of the log, once there is a file of a certain name."""
+
+
+class Stream:
+    """An installation whose server writes standard output and standard error to a file each."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.installation = Installation(directory)
+        self.out, self.err = directory / "out", directory / "err"
+        (directory / "sitecustomize.py").write_text(NOISY)
+        self.now = directory / "sitecustomize.py.now"
+        self.environment = self.installation.environment | {"PYTHONPATH": str(directory)} | environment
+
+    @contextmanager
+    def serving(self):
+        """The server and its port, once it answers; terminated afterwards, if it still runs."""
+        port = free_port()
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            environment = self.environment | {"PORT": str(port)}
+            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=out, stderr=err)
+        try:
+            until(lambda: process.poll() is not None or is_alive(port))
+            yield process, port
+        finally:
+            process.terminate()
+            process.wait(timeout=PATIENCE)
+
+    @property
+    def lines(self):
+        """Every line of standard output, which must be JSON with what each line has."""
+        lines = [json.loads(line) for line in self.out.read_bytes().splitlines()]
+        for line in lines:
+            assert {"at", "level", "event", "release", "instance"} <= line.keys()
+        return lines
+
+    def token(self, role):
+        """The token of a role, as it was shown to a person."""
+        return next(
+            line.split()[1]
+            for line in self.err.read_text().splitlines()
+            if line.startswith(f"    {role} ") and "rfd_" in line
+        )
+
+
+def test_every_line_is_json_from_the_start_to_the_end(tmp_path):
+    stream = Stream(tmp_path, REFUNDS_LOG_LEVEL="debug")
+    with stream.serving() as (process, port):
+        assert f"http://127.0.0.1:{port}/console/" in stream.err.read_text(), "a person sees the address"
+        with Client(port, stream.token("billing")) as client, Client(port, "rfd_wrong") as stranger:
+            assert client.cancel(cancellation_of("A-1"), "key-1").status == 201
+            assert client.send("GET", "/v1/orders/nobodys").status == 404
+            assert client.send("GET", "/metrics").status == 403
+            assert client.send("BREW", "/v1/orders/nobodys").status == 405
+            assert client.send("POST", "/v1/cancellations", "\ud800").status == 400
+            assert stranger.send("GET", "/v1/me").status == 401
+        stream.now.touch()
+        until(lambda: any(line["event"] == "failure" for line in stream.lines))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=PATIENCE) == 0
+    lines = stream.lines
+    assert lines[0]["event"] == lines[-1]["event"] == "anchor", "those of the start and of the stop"
+    assert {line["instance"].rpartition(":")[2] for line in lines} == {str(process.pid)}
+    by_status = {line["status"]: line["level"] for line in lines if line["event"] == "request"}
+    levels = {200: "debug", 201: "info", 400: "info", 401: "warning", 403: "warning", 404: "info", 405: "info"}
+    assert by_status == levels
+    said = [line["detail"] for line in lines if line["event"] == "message"]
+    assert len(said) == 3
+    assert "a library warns" in said[0]
+    assert said[1].startswith("a library logs\nin two lines")
+    assert said[2] == "the server logs"
+    (failure,) = [line for line in lines if line["event"] == "failure"]
+    assert failure["thread"] == "spoiler"
+    assert "ZeroDivisionError" in failure["exception"]
+    assert "a library prints" in stream.err.read_text()
+    assert "a library prints" not in stream.out.read_text()
+
+
+def test_a_database_that_is_gone_is_one_line_for_each_request(tmp_path):
+    stream = Stream(tmp_path)
+    database = Path(stream.environment["REFUNDS_DATABASE"].removeprefix("sqlite:///"))
+    with stream.serving() as (process, port):
+        with Client(port, stream.token("billing")) as client:
+            assert client.send("GET", "/v1/me").status == 200
+            database.rename(database.with_name("moved.db"))
+            assert client.send("GET", "/v1/me").status == 503
+        assert process.wait(timeout=PATIENCE) == FileReplaced.exit_code
+    failed = [line for line in stream.lines if line["event"] == "request" and line["status"] == 503]
+    assert [line["level"] for line in failed] == ["error"]
+    assert "was removed or replaced" in failed[0]["detail"]
+    assert not [line for line in stream.lines if "exception" in line]
+    assert "Traceback" not in stream.err.read_text()

@@ -1,0 +1,52 @@
+"""The files in `deploy/` agree with the service and its documentation."""
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from refunds.config import Settings
+from refunds.web import TAGS
+from tests.conftest import ROOT
+
+FILES = sorted(path for path in (ROOT / "deploy").iterdir())
+PAGE = (ROOT / "docs/installing.md").read_text()
+UNIT, CONTAINER, NGINX, CADDY = (
+    (ROOT / "deploy" / name).read_text() for name in ("refunds.service", "Containerfile", "nginx.conf", "Caddyfile")
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_file_is_on_the_page_and_names_only_settings_that_there_are(file):
+    assert f"`deploy/{file.name}`" in PAGE
+    known = {field.metadata["name"] for field in fields(Settings)}
+    assert set(re.findall(r"\bREFUNDS_[A-Z_]+\b", file.read_text() + PAGE)) <= known
+
+
+def test_the_image_runs_as_nobody_known_without_a_shell_on_a_base_pinned_by_its_digest():
+    bases = re.findall(r"^FROM (\S+)", CONTAINER, re.MULTILINE)
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"docker\.io/library/python:[\w.-]+@sha256:[0-9a-f]{64}", bases[0])
+    assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", CONTAINER, re.MULTILINE)
+    for line in re.findall(r"^\s*(?:RUN|ENTRYPOINT|CMD) (.*)$", CONTAINER, re.MULTILINE):
+        assert line.startswith("["), "a shell would run it"
+    assert "REFUNDS_BEHIND_TLS_PROXY" not in CONTAINER, "whoever runs it says so"
+
+
+def test_a_proxy_lets_through_what_the_service_accepts_and_no_more():
+    most = max(operation.most_bytes for tag in TAGS for operation in tag.operations)
+    assert f"client_max_body_size {most // 2**20}m;" in NGINX
+    assert f"max_size {most // 2**20}MiB" in CADDY
+
+
+def test_the_unit_takes_every_right_that_it_can():
+    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "CapabilityBoundingSet=\n"):
+        assert line in UNIT
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
+
+
+def test_the_alerts_use_measurements_that_there_are():
+    documented = (ROOT / "docs/watching.md").read_text()
+    used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))
+    assert used
+    assert {re.sub(r"_bucket$", "", name) for name in used} <= set(re.findall(r"refunds_\w+", documented))
