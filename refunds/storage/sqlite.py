@@ -31,6 +31,7 @@ _DIALECT = {
     "clustered": " WITHOUT ROWID",
     "for_update": "",
     "unless_held": "",
+    "on_server": "-- ",
     "by_due_date": " INDEXED BY cancellations_due",
     # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
@@ -115,6 +116,10 @@ class SQLite:
         """A block like any other: a file is served by one instance."""
         return nullcontext()
 
+    def scrub(self) -> bool:
+        """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
+        return self._move_log(0)
+
     def require_there(self) -> None:
         """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on.
 
@@ -168,14 +173,15 @@ class SQLite:
 
         Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
         """
-        with (
-            translated(self.name),
-            closing(sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=self._patience)) as connection,
-        ):
+        if not self._move_log(self._patience):
+            raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
+
+    def _move_log(self, patience: float) -> bool:
+        """Move the log to the file and empty it; whether nobody was in the way for longer than that."""
+        file = f"{self.path.as_uri()}?mode=rw"
+        with translated(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
-            is_read, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if is_read:
-                raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -23,9 +23,11 @@ from refunds.cli import Commands
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.privacy import ErasureReason
 from refunds.schemas.policy import packaged
+from refunds.service import privacy
 from refunds.service.store import Store
-from refunds.storage import sqlite
+from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
 from refunds.web import create_app
 from tests import records_in, scaled
@@ -292,3 +294,27 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
     for name in STEPS:
         setattr(os, name, counted(getattr(os, name)))
     sys.exit(app.test_cli_runner().invoke(args=words).exit_code)
+
+
+def erase_and_die(settings: Settings, customer_id: str, nth: int) -> None:
+    """Erase a customer, and be killed before the nth step: a statement, or a line brought to disk."""
+    with closing(Store(settings)) as store:
+        store.open()
+        left = [nth]
+
+        def deadly(function):
+            def call(*given, **named):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*given, **named)
+
+            return call
+
+        sqlite._Connection.execute = deadly(sqlite._Connection.execute)
+        sqlite.SQLite.scrub = deadly(sqlite.SQLite.scrub)
+        postgres._Transaction._execute = deadly(postgres._Transaction._execute)
+        postgres._Transaction.commit = deadly(postgres._Transaction.commit)
+        os.write, os.fsync = deadly(os.write), deadly(os.fsync)
+        with store.write(COMMAND_LINE) as uow:
+            privacy.erase(uow, customer_id, ErasureReason.CHILD)
