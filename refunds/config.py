@@ -57,7 +57,7 @@ class Settings:
     )
     ledger_dir: Path | None = _setting(
         "REFUNDS_LEDGER_DIR",
-        "The directory of the journal's checkpoints, which all instances share; keep it apart from the database.",
+        "The directory of the checkpoints and erasures, which all instances share; keep it apart from the database.",
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",

@@ -36,6 +36,11 @@ LANG = click.option(
     callback=lambda context, _, name: context.with_resource(speaking(name)),
 )
 ROLE = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
+LEDGER_LOST = click.option(
+    "--ledger-lost",
+    metavar="REASON",
+    help="Why there is no ledger of erasures, in one line without personal data. It is entered in the journal.",
+)
 POLICY = click.option("--policy", help="The policy. Default: the configured one.")
 
 
@@ -59,6 +64,7 @@ class Commands(AppGroup):
         "openapi",
         "orders",
         "policy",
+        "privacy",
         "restore",
         "serve",
         "tokens",

@@ -8,7 +8,7 @@ import click
 import orjson
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, note_done, progress
+from refunds.cli import LANG, LEDGER_LOST, Command, loaded_store, note_done, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -63,8 +63,9 @@ def verify(*, first: bool) -> None:
 
 @command.command("accept", cls=Command)
 @click.option("--reason", required=True, help="Why, in one line without personal data. It is entered in the journal.")
+@LEDGER_LOST
 @with_appcontext
-def accept(reason: str) -> None:
+def accept(reason: str, ledger_lost: str | None) -> None:
     """Accept that the database is not as it was at its last checkpoint, as after a restore of an older state.
 
     The service refuses such a database until then. Stop every instance first. What was recorded after the restored
@@ -72,13 +73,15 @@ def accept(reason: str) -> None:
     the reason, and from then on the audit says what was accepted, by whom and when.
     """
     store = loaded_store(Opening.ACCEPT)
-    lost = acceptance.accept(store, reason)
+    lost = acceptance.accept(store, reason, ledger_lost=ledger_lost)
     click.echo(f"Accepted: {translate(lost.how)}.")
     since = "the beginning" if lost.since is None else format_instant(lost.since)
     click.echo(
         f"What was recorded from {since} to {format_instant(lost.until)}, and after, may be lost: "
         "billing must send the orders of that time again, and read the feed from its beginning."
     )
+    if ledger_lost:
+        click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
 
 
 @command.command("replay", cls=Command)

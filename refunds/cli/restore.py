@@ -6,7 +6,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from refunds.cli import Command
+from refunds.cli import LEDGER_LOST, Command
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.backups import Restored
@@ -15,21 +15,25 @@ from refunds.service.backups import Restored
 @click.command("restore", cls=Command, short_help="Put a backup in the place of the database.")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", help="Why, in one line without personal data. It is entered in the journal.")
+@LEDGER_LOST
 @with_appcontext
-def command(file: Path, reason: str) -> None:
+def command(file: Path, reason: str, ledger_lost: str | None) -> None:
     """Put a backup in the place of a SQLite database, and print what is lost.
 
     Stop every instance first. The backup is audited: it must agree with the checkpoints of the installation, and with
     FILE.anchors.jsonl beside it, which becomes the file of checkpoints if there is none. A copy of it is brought up to
-    date and takes the place of the database, which is kept beside it. The journal gets a new id and an event with the
-    reason. If the command is interrupted, run it again.
+    date, customers who were erased since are erased in it, and it takes the place of the database, which is kept beside
+    it. The journal gets a new id and an event with the reason. If the command is interrupted, run it again.
     """
-    restored = backups.restore(current_app.extensions["refunds.settings"], file, reason)
+    restored = backups.restore(current_app.extensions["refunds.settings"], file, reason, ledger_lost)
     click.echo(f"Sound: {restored.report.events} events, {restored.report.records} records restored from {file}.")
     if restored.kept:
         click.echo(f"The database that was there is kept as {restored.kept}.")
     for line in _lost(restored):
         click.echo(line)
+    if ledger_lost:
+        since = "the beginning" if restored.since is None else format_instant(restored.since)
+        click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
 
 
 def _lost(restored: Restored) -> list[str]:

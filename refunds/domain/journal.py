@@ -41,6 +41,9 @@ class EventType(StrEnum):
     CANCELLATION_SETTLED = "cancellation.settled"
     CANCELLATION_UNSETTLED = "cancellation.unsettled"
     CANCELLATION_REVOKED = "cancellation.revoked"
+    CUSTOMER_ERASED = "customer.erased"
+    CUSTOMER_HELD = "customer.held"
+    CUSTOMER_HOLD_LIFTED = "customer.hold_lifted"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -66,7 +69,12 @@ ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy
 ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER_SIGNED_OUT)
 """Events after which no earlier session of the user is valid."""
 
-WITHOUT_RECORD = {EventType.CALENDAR_CHANGED, EventType.AUDIT_ACCEPTED, EventType.AUDIT_CLOCK_CONFIRMED}
+WITHOUT_RECORD = {
+    EventType.CUSTOMER_ERASED,
+    EventType.CALENDAR_CHANGED,
+    EventType.AUDIT_ACCEPTED,
+    EventType.AUDIT_CLOCK_CONFIRMED,
+}
 """Events about no record: what they say is in their data alone."""
 
 GENESIS = bytes(32)

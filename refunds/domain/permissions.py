@@ -29,6 +29,10 @@ class Scope(StrEnum):
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     POLICIES_SIMULATE = "policies:simulate"
+    EVIDENCE_READ = "evidence:read"
+    PRIVACY_READ = "privacy:read"
+    PRIVACY_WRITE = "privacy:write"
+    PRIVACY_EXPORT = "privacy:export"
     METRICS_READ = "metrics:read"
 
 
@@ -67,10 +71,21 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.CANCELLATIONS_OVERRIDE,
             Scope.CONTACTS_LATE_ENTRY,
             Scope.CANCELLATIONS_REVOKE,
+            Scope.EVIDENCE_READ,
         }
     ),
     Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ, Scope.POLICIES_WRITE, Scope.POLICIES_SIMULATE}),
-    Role.PRIVACY: frozenset({Scope.ORDERS_READ, Scope.PERSONAL_READ}),
+    Role.PRIVACY: frozenset(
+        {
+            Scope.ORDERS_READ,
+            Scope.CONTACTS_READ,
+            Scope.EVIDENCE_READ,
+            Scope.PERSONAL_READ,
+            Scope.PRIVACY_READ,
+            Scope.PRIVACY_WRITE,
+            Scope.PRIVACY_EXPORT,
+        }
+    ),
     Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")) - {Scope.PERSONAL_READ},
     Role.OPERATOR: frozenset({Scope.METRICS_READ}),
     Role.ADMIN: frozenset(Scope),

@@ -12,11 +12,29 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from refunds.errors import Message, RefundsError
+from refunds.errors import CallersError, Message, RefundsError
 
 _FORMAT = b"\x01"
 _NONCE = 12
 KEY_BYTES = 32
+
+
+class CustomerErased(CallersError):
+    """This would store something personal of a customer who was erased."""
+
+    code = "customer-erased"
+
+    def __init__(self) -> None:
+        super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
+
+
+class Erased(str):
+    """The text that an erased field reads as. Only what was read as such is stored as erased again, no equal text."""
+
+    __slots__ = ()
+
+
+ERASED = Erased("[erased]")
 
 
 class Tampered(RefundsError):
@@ -82,23 +100,44 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 @dataclass(frozen=True, slots=True)
 class CustomerCipher:
-    """Encrypts and decrypts the personal fields of one customer; without a key, it decrypts nothing."""
+    """Encrypts and decrypts the personal fields of one customer; without a key, it decrypts nothing.
+
+    The key of an erased customer is empty, and so is each of their fields, which reads as `ERASED`.
+    """
 
     key: bytes | None
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """The text, encrypted for its place; None for None. Raises `RuntimeError` without a key, also for None."""
+        """The text, encrypted for its place; None for None.
+
+        Raises `RuntimeError` without a key, also for None, and `CustomerErased` for a text of an erased customer.
+        """
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")
-        return None if text is None else encrypt(self.key, text.encode(), associated_data(table, column, row))
+        if text is None or isinstance(text, Erased):
+            return None if text is None else b""
+        self.require_key()
+        return encrypt(self.key, text.encode(), associated_data(table, column, row))
+
+    def require_key(self) -> None:
+        """Raise `CustomerErased` if the key was erased."""
+        if self.is_erased:
+            raise CustomerErased
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether the key was erased."""
+        return self.key == b""
 
     def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
-        """The text that was encrypted; None if there is none or this cipher has no key.
+        """The text that was encrypted, or `ERASED`; None if there is none or this cipher has no key.
 
         Raises `Tampered` if it cannot be decrypted in this place.
         """
         if encrypted is None or self.key is None:
             return None
+        if encrypted == b"":
+            return ERASED
         return decrypt(self.key, encrypted, associated_data(table, column, row)).decode()
 
 

@@ -8,12 +8,13 @@ from ulid import ULID
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import ConfigurationError, FieldError, InvalidInput, Message
 from refunds.schemas.fields import Line
 from refunds.schemas.strict import StrictSchema
 from refunds.service.store import Store
 from refunds.storage import events, lineage
 from refunds.storage.checkpoints import Checkpoint
+from refunds.storage.erasures import ErasureLedger
 
 
 class ReasonSchema(StrictSchema):
@@ -28,6 +29,14 @@ def checked(reason: str) -> str:
     return line
 
 
+def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
+    """The error, to be raised, for a ledger of erasures that is not there: nobody knows whom an older state revives."""
+    return ConfigurationError(
+        f"REFUNDS_LEDGER_DIR: there is no {ledger.file}, so customers who were erased since may be in the database "
+        "again. Name the right directory, or say why it is lost with --ledger-lost REASON"
+    )
+
+
 class Lost(NamedTuple):
     """What an accepted journal lacks of the one that was checkpointed: how it differs, and when that may have been.
 
@@ -39,14 +48,18 @@ class Lost(NamedTuple):
     until: datetime
 
 
-def accept(store: Store, reason: str, how: Message | None = None) -> Lost:
+def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: str | None = None) -> Lost:
     """Accept the journal of the database in place of the one that was checkpointed last; returns what may be lost.
 
     `how` says how it differs if the checkpoints need not show it. The journal gets a new id, an event with the reason,
-    and a checkpoint with it. Raises `InvalidInput` if the reason is not a line of 1 to 200 characters, or if there is
-    nothing to accept.
+    and a checkpoint with it. Customers whom the ledger has as erased are erased again; `ledger_lost` is why there is no
+    such ledger, and goes into the event. Raises `InvalidInput` if a reason is not a line of 1 to 200 characters, or if
+    there is nothing to accept, and `ConfigurationError` if the ledger is missing without a reason.
     """
-    reason = checked(reason)
+    reason, why = checked(reason), ledger_lost and checked(ledger_lost)
+    if not why and not store.erasures.file.exists():
+        raise ledger_missing(store.erasures)
+    store.erasures.require_writable()
     written = list(store.checkpoints)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         head = uow.events.head()
@@ -58,7 +71,10 @@ def accept(store: Store, reason: str, how: Message | None = None) -> Lost:
         events.set_journal_id(uow.tx, journal)
         last = written[-1] if written else Checkpoint(0, b"", uow.now)
         data = {"from": head.journal_id, "reason": reason, "checkpoint": last.position, "at": format_instant(last.at)}
+        if why:
+            data |= {"ledger_lost": why, "erased_since": format_instant(newest[0][0].at) if newest else None}
         uow.events.note(EventType.AUDIT_ACCEPTED, journal, data)
+        uow.erasures.make_whole()  # after the event at which the journal that was lost ends
     with store.read(COMMAND_LINE) as uow:
         end = uow.events.head()
     store.checkpoints.append(Checkpoint(end.position, end.hash, uow.now, journal, reason))

@@ -21,6 +21,7 @@ from refunds.service.store import Opening, Store, require_ledger
 from refunds.storage import Engine, Transaction, events, keys, open_engine
 from refunds.storage.audit import Broken, Report
 from refunds.storage.checkpoints import Checkpoint, Checkpoints
+from refunds.storage.erasures import Erasure, ErasureLedger, journalled
 from refunds.storage.events import Head
 from refunds.storage.lineage import Lineage, difference, lineage
 from refunds.storage.mapper import instant
@@ -56,15 +57,19 @@ class Restored(NamedTuple):
     kept: Path | None
 
 
-def beside(file: Path) -> Checkpoints:
-    """The checkpoints of a backup, in a file beside it, which may lack its final name if the backup was killed."""
-    final, unfinished = _beside(file)
-    return unfinished if unfinished.file.exists() and not final.file.exists() else final
+def beside(file: Path) -> tuple[Checkpoints, ErasureLedger]:
+    """The ledger of a backup, in files beside it, which may lack their final names if the backup was killed."""
+    (checkpoints, erasures), unfinished = _beside(file), _beside(file, ".part")
+    if unfinished[0].file.exists() and not checkpoints.file.exists():
+        checkpoints = unfinished[0]
+    if unfinished[1].file.exists() and not erasures.file.exists():
+        erasures = unfinished[1]
+    return checkpoints, erasures
 
 
-def _beside(file: Path) -> tuple[Checkpoints, Checkpoints]:
-    name = f"{file.name}.anchors.jsonl"
-    return Checkpoints(file.parent, name), Checkpoints(file.parent, f"{name}.part")
+def _beside(file: Path, ending: str = "") -> tuple[Checkpoints, ErasureLedger]:
+    names = (f"{file.name}.{name}.jsonl{ending}" for name in ("anchors", "erasures"))
+    return Checkpoints(file.parent, next(names)), ErasureLedger(file.parent, next(names))
 
 
 def back_up(store: Store, file: Path) -> Backup:
@@ -79,40 +84,45 @@ def back_up(store: Store, file: Path) -> Backup:
     with _part_of(file) as part:
         database.copy_to(part)
         with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:
-            uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of)
+            uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of, store.erasures)
             report = _verified(uow, written, f"no backup was made, because {store.name} is not sound")
             head = events.head(tx)
             at = _at(tx, head)
-        _name(part, file, [*written, Checkpoint(head.position, head.hash, uow.now, head.journal_id)])
-    return Backup(report, at, beside(file).file)
+        end = Checkpoint(head.position, head.hash, uow.now, head.journal_id)
+        _name(part, file, [*written, end], list(store.erasures))
+    return Backup(report, at, beside(file)[0].file)
 
 
-def _name(part: Path, file: Path, checkpoints: list[Checkpoint]) -> None:
-    """Give a backup its name, once its checkpoints are on disk; both are deleted if that fails."""
-    final, unfinished = _beside(file)
+def _name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[Erasure]) -> None:
+    """Give a backup its name, once its ledger is on disk; all are deleted if that fails."""
+    final, unfinished = _beside(file), _beside(file, ".part")
+    beside_it = [final[0].file, final[1].file, unfinished[0].file, unfinished[1].file]
     try:
-        for left in (final, unfinished):
-            left.file.unlink(missing_ok=True)
-        unfinished.append(*checkpoints)
+        for left in beside_it:
+            left.unlink(missing_ok=True)
+        unfinished[0].append(*checkpoints)
+        unfinished[1].append(*erasures)
         part.replace(file)
-        unfinished.file.replace(final.file)
+        unfinished[0].file.replace(final[0].file)
+        unfinished[1].file.replace(final[1].file)
         sync(file.parent)
     except BaseException:
-        for made in (file, final.file, unfinished.file):
-            made.unlink(missing_ok=True)
+        for path in (file, *beside_it):
+            path.unlink(missing_ok=True)
         raise
 
 
-def restore(settings: Settings, file: Path, reason: str) -> Restored:
+def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None = None) -> Restored:
     """Put a backup in the place of the database, which is kept under another name.
 
     The copy that takes the place is made beside the database. It is brought up to date and audited, then its journal is
-    accepted; what must not come back with a backup has to be removed from it between the two. The copy gets the
-    database's name last: killed before, the database is still there, and the same call can be made again. Raises
-    `ConfigurationError` if the database is in use, or if the file is no backup of this installation that this version
-    can use, `Broken` if the backup is not sound, and `InvalidInput` if the reason is too long or not a line.
+    accepted, and whoever was erased since is erased in it. The copy gets the database's name last: killed before, the
+    database is still there, and the same call can be made again. Raises `ConfigurationError` if the database is in use,
+    if the file is no backup of this installation that this version can use, or if neither the ledger nor the database
+    says who was erased and no reason says why the ledger is lost, `Broken` if the backup is not sound, and
+    `InvalidInput` if a reason is too long or not a line.
     """
-    live = Checkpoints(require_ledger(settings))
+    live, erased = Checkpoints(require_ledger(settings)), ErasureLedger(require_ledger(settings))
     why = acceptance.checked(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
     with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
         path = database.path
@@ -121,11 +131,15 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
             _copy(file, path, copied)
             with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
                 report, known = _audited(copy, file, live)
-                if live.last() is None:
-                    live.append(*beside(file))
-                at_end = _checkpoint_end(database, live)
+                is_known = bool(ledger_lost) or erased.file.exists()
+                if live.last() is None and is_known:
+                    live.append(*beside(file)[0])
+                at_end = live.last() is not None and _checkpoint_end(database, live)
+                if not (at_end or is_known):
+                    raise acceptance.ledger_missing(erased)
                 copy.checkpoints.append(*live)
-                lost = acceptance.accept(copy, why, Message("an older state was restored"))
+                copy.erasures.append(*erased, *beside(file)[1], *(_erased_in(database) if at_end else ()))
+                lost = acceptance.accept(copy, why, Message("an older state was restored"), ledger_lost)
             database.close()
             # A log of another database is left as it is.
             if at_end or path.with_name(f"{path.name}-journal").exists():
@@ -134,6 +148,7 @@ def restore(settings: Settings, file: Path, reason: str) -> Restored:
             kept = _put_in_place(copied, path)
             *before, accepted = copy.checkpoints
             live.append(accepted)
+            erased.append(*sorted(set(copy.erasures) - set(erased)))
     more = max((one.position for one in known.own(before)), default=0) - report.events
     return Restored(report, lost.since, lost.until, max(0, more), at_end and known.includes(before[-1]), kept)
 
@@ -229,9 +244,9 @@ def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineag
     It must agree with the installation's checkpoints as far as it reaches, and with all that are beside it. Raises
     `ConfigurationError` if it is none of this installation or there are no checkpoints, and `Broken` if it does not.
     """
-    of_installation, of_backup = list(live), list(beside(file))
+    of_installation, of_backup = list(live), list(beside(file)[0])
     if not of_installation and not of_backup:
-        message = f"put its {beside(file).file.name} beside it, or the installation's own checkpoints in {live.file}"
+        message = f"put its {beside(file)[0].file.name} beside it, or the installation's own checkpoints in {live.file}"
         raise ConfigurationError(f"{file} cannot be checked without checkpoints: {message}")
     copy.open(Opening.ACCEPT)
     with copy.read(COMMAND_LINE) as uow:
@@ -258,6 +273,11 @@ def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
                 live.append(Checkpoint(head.position, head.hash, at, head.journal_id))
             return True
     return False
+
+
+def _erased_in(database: SQLite) -> list[Erasure]:
+    with database.read() as tx:
+        return list(journalled(tx))
 
 
 def _put_in_place(copied: Path, path: Path) -> Path | None:

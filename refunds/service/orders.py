@@ -62,8 +62,8 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
 
     The same facts again change nothing, except that those that an agent entered become those of a principal who may
     correct facts; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming what else differs,
-    `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the order is over a
-    minute in the future, and what `decided` raises if the facts cannot be judged.
+    `CustomerErased`, `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the
+    order is over a minute in the future, and what `decided` raises if the facts cannot be judged.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -96,6 +96,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
         return locked._replace(order=_confirm(uow, locked.order)), Registration.UNCHANGED
     if set(changes) == {"service_provided_at"} and locked.order.service_provided_at is None:
         return locked._replace(order=_change(uow, locked, changes)), Registration.COMPLETED
+    uow.orders.require_not_erased(order.order_id)
     raise OrderFactsConflict(order.order_id, (_difference(locked.order, name) for name in changes))
 
 
@@ -177,6 +178,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
         raise PreconditionFailed(Message("The order has been changed since you read it: read it again, and compare."))
     if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
+    uow.orders.require_not_erased(facts.order_id)
     changes |= _told_before(uow, locked.order)
     if "customer_id" in changes:  # from here on, records about the order can be read only when it is stored
         changes["customer_ref"] = facts.customer_ref

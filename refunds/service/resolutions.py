@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from refunds.domain import contact_points, judging
@@ -92,12 +92,14 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
 def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
     """Resolve an open contact, and all others of its order that ask for the same, which takes them off the open list.
 
-    A duplicate is resolved alone: the other one stays. The same again changes nothing. Raises `NotFound` if there is no
-    such contact, `ContactStateConflict` if it is not open, `InvalidInput` if the reason does not fit it, is to be
-    explained and is not, or `duplicate_of` is no contact that it can repeat, and `Forbidden` if the principal is no
-    supervisor and it is a withdrawal, or one of them was in time or needs a supervisor and the reason does not end it.
+    A duplicate is resolved alone: the other one stays. The same again changes nothing. The reason in words is dropped
+    if the customer was erased. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not open,
+    `InvalidInput` if the reason does not fit it, is to be explained and is not, or `duplicate_of` is no contact that it
+    can repeat, and `Forbidden` if the principal is no supervisor and it is a withdrawal, or one of them was in time or
+    needs a supervisor and the reason does not end it.
     """
     contact, code = _get_for_update(uow, contact_id), given.reason_code
+    given = replace(given, reason=uow.orders.storable(contact.order_id, given.reason))
     if not contact.is_open:
         earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
         if contact.resolved_at is None or earlier != (code, given.reason, given.duplicate_of):
@@ -109,7 +111,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
         if contact.intent is Intent.WITHDRAWAL:
             raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=contact_id))
         for one in ended:
-            if code not in ENDS_A_TIMELY_REQUEST and _is_timely(uow, one):
+            if code not in ENDS_A_TIMELY_REQUEST and is_timely(uow, one):
                 raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))
     return {one.contact_id: resolve_locked(uow, one, given) for one in ended}[contact_id]
 
@@ -167,7 +169,7 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
     is_supervisor = uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     if contact.intent is Intent.WITHDRAWAL and not is_supervisor:
         return []
-    needs_supervisor = not is_supervisor and any(_is_timely(uow, one) for one in _together(uow, contact))
+    needs_supervisor = not is_supervisor and any(is_timely(uow, one) for one in _together(uow, contact))
     return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
 
 
@@ -234,12 +236,12 @@ def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Me
         (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
     )
     detail = next((detail for holds, detail in found if holds), None)
-    if detail is None and _is_timely(uow, contact) and not _is_timely(uow, other):
+    if detail is None and is_timely(uow, contact) and not is_timely(uow, other):
         return Message("was too late, and this contact was not: it is the other one that is the duplicate")
     return detail
 
 
-def _is_timely(uow: UnitOfWork, contact: Contact) -> bool:
+def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
     """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]

@@ -15,6 +15,7 @@ from refunds.domain.records import (
 )
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
+from refunds.security.encryption import Erased
 from refunds.service import resolutions
 from refunds.service.orders import AHEAD
 from refunds.service.resolutions import Resolution
@@ -27,19 +28,20 @@ OWN_REVOCATION = timedelta(minutes=15)
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
     """Record that billing has refunded, by default now; the same settlement again changes nothing.
 
-    Raises `NotFound` if there is no such cancellation, `InvalidInput` if the time is more than a minute before its
-    issue or after now, and `CancellationStateConflict` if it has another settlement, its refund has another
-    holder, or it was revoked.
+    `billing_ref` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation,
+    `InvalidInput` if the time is more than a minute before its issue or after now, and `CancellationStateConflict` if
+    it has another settlement, its refund has another holder, or it was revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
+    ref = uow.orders.storable(cancellation.order_id, billing_ref)
     if cancellation.state is State.SETTLED:
-        if cancellation.billing_ref == billing_ref and settled_at in (None, cancellation.settled_at):
+        if cancellation.billing_ref == ref and settled_at in (None, cancellation.settled_at):
             return cancellation
         raise CancellationStateConflict(
             Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id),
             State.SETTLED,
         )
-    begun_under = cancellation.billing_ref and billing_ref
+    begun_under = cancellation.billing_ref and ref
     if cancellation.state is State.REFUNDING and not _holds(uow, cancellation, begun_under):
         raise _held(cancellation)
     _require_state(cancellation, *UNSETTLED)
@@ -53,7 +55,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
         state=State.SETTLED,
         settled_at=at,
         settled_by=uow.principal.actor,
-        billing_ref=billing_ref,
+        billing_ref=ref,
     )
 
 
@@ -95,14 +97,15 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Whether the refund of a cancellation is held by this reference or, if it has none, by the principal."""
-    by_itself = billing_ref is not None or cancellation.refund_begun_by == uow.principal.actor
+    """Whether a refund is held by this reference or, if it has none or that was erased, by the principal."""
+    by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
     """The error, to be raised, for a refund that another holder has begun; it names the holder."""
-    holder = cancellation.billing_ref or cancellation.refund_begun_by
+    ref = cancellation.billing_ref
+    holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(
         Message(
             "The refund of the cancellation %(name)s was begun by %(holder)s: ask them whether it is paid.",
@@ -141,14 +144,15 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
     If the customer keeps the order, their requests are resolved; otherwise they are open again, as their withdrawals
-    are in either case. Raises `NotFound` if there is no such cancellation, `Forbidden` unless the principal has the
-    scope, or issued it at most 15 minutes ago, and `CancellationStateConflict` if its refund is begun or settled, or if
-    it was revoked for another reason.
+    are in either case. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such
+    cancellation, `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and
+    `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
     """
     cancellation = _get_for_update(uow, cancellation_id)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
         raise Forbidden(Message("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one."))
     earlier = cancellation.revocation_code, cancellation.revocation_reason
+    reason = uow.orders.storable(cancellation.order_id, reason)
     if cancellation.state is State.REVOKED and (code, reason) == earlier:
         return cancellation
     _require_state(cancellation, State.ISSUED)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from refunds.config import Settings
 from refunds.domain import judging
@@ -21,7 +22,8 @@ from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
 from refunds.service import publication
 from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
-from refunds.storage.checkpoints import Checkpoint, Checkpoints
+from refunds.storage.checkpoints import Checkpoint, Checkpoints, LedgerFile
+from refunds.storage.erasures import ErasureLedger
 from refunds.storage.events import Head
 from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
@@ -46,6 +48,9 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
+        self.erasures = ErasureLedger(settings.ledger_dir or Path())
+        self._scrubbed = 0
+        """The size of the ledger of erasures when nothing erased was left in the database's files."""
         self.on_checkpoint: Callable[[Checkpoint, OSError | None], None] = lambda _, __: None
         """Called with each checkpoint, and with the error if it could not be written."""
         self.waiting: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -101,7 +106,7 @@ class Store:
         if self._opened is not None:
             self._opened[0].close()
             self._opened = self._seen = None
-            self.times_fit_to = 0
+            self.times_fit_to = self._scrubbed = 0
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
@@ -131,6 +136,22 @@ class Store:
             self._write_checkpoint(checkpoint)
             with suppress(StorageUnavailable), engine.write() as tx:  # the use case is committed, even if this fails
                 idempotency.forget_expired(tx, uow.now)
+        self._scrub(engine)
+
+    @property
+    def is_scrubbed(self) -> bool:
+        """Whether nothing that was erased is left in the database's files: a reader may have been in the way."""
+        return self._scrubbed == self.erasures.size
+
+    def _scrub(self, engine: Engine) -> None:
+        """Take what was erased out of the database's files, if anything was, also by another process.
+
+        It is tried again after the next write if a reader is in the way.
+        """
+        size = self.erasures.size
+        with suppress(StorageUnavailable):
+            if size != self._scrubbed and engine.scrub():
+                self._scrubbed = size
 
     def require_there(self) -> None:
         """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""
@@ -190,7 +211,7 @@ class Store:
             self._seen, self._refused = (present, now), False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
-        return UnitOfWork(tx, keyring, principal, self.policies_as_of)
+        return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails; whether it was written.
@@ -229,6 +250,8 @@ class Store:
             keyring = self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
             if to is Opening.ACCEPT:  # not before it is certain that there is a journal
                 self.checkpoints.require_writable()
+            if to not in (Opening.READ, Opening.ACCEPT):
+                self._scrub(engine)
         except BaseException:
             engine.close()
             raise
@@ -284,14 +307,22 @@ class Store:
             keyring = keys.open_keyring(tx, read_master_key(path))
             uow = self._unit(tx, keyring, COMMAND_LINE)
             publication.first_policy(uow, self._settings.policy)
+            if to is not Opening.ACCEPT:  # that comes with what is accepted
+                try:
+                    self.erasures.require_writable()
+                    uow.erasures.make_whole()
+                except OSError as error:
+                    raise self._not_written(self.erasures, error) from None
             uow.write_journal()
         if begins:
             try:
                 self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
             except OSError as error:
-                message = f"REFUNDS_LEDGER_DIR: {self.checkpoints.file} cannot be written: {error.strerror}"
-                raise ConfigurationError(message) from None
+                raise self._not_written(self.checkpoints, error) from None
         return keyring
+
+    def _not_written(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
+        return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
 
     def _difference(self, tx: Transaction, head: Head, written: list[Checkpoint]) -> Message | None:
         """How the journal differs from the checkpoints that were written; in development there may be none."""

@@ -9,6 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
 from refunds.errors import FieldError, InvalidInput, Message, NotFound, TooManyAttempts, Unauthenticated
+from refunds.security.limiter import Limiter
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.store import Store
 from refunds.storage.events import Head
@@ -106,15 +107,26 @@ def first_users(uow: UnitOfWork) -> list[Credentials]:
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
-def sign_in(store: Store, name: str, password: str) -> User:
+NOBODYS = Limiter(20)
+"""Attempts per second with names that do not exist: those of users are counted by name, and go on."""
+
+
+def sign_in(store: Store, name: str, password: str, known: str | None = None) -> User:
     """The user with this name and password; the caller begins the session.
 
+    `known` is the id of the user who last signed in with the same browser: nobody else's attempts lock them out.
+
     Each attempt is counted before it is checked; success forgets them. Raises `TooManyAttempts` after ten attempts with
-    the name within 15 minutes, even if the password is right, `Unauthenticated` if the name or the password is wrong or
-    the user is disabled, and `Crowded` if eight are being tried already, which counts as an attempt.
+    the name within 15 minutes, even if the password is right, or if there are too many with names that do not exist,
+    `Unauthenticated` if the name or the password is wrong or the user is disabled, and `Crowded` if eight are being
+    tried already, which counts as an attempt.
     """
+    with store.read(COMMAND_LINE) as uow:
+        user_id = uow.users.id_of(_spelt(name) or "")
+    if user_id is None and NOBODYS.take("") < 0:
+        raise TooManyAttempts(Message("Too many are signing in: try again in a moment."))
     with store.write(COMMAND_LINE) as uow:
-        if uow.users.count_attempt(name) > ATTEMPTS:
+        if uow.users.count_attempt(name, known=user_id is not None and user_id == known) > ATTEMPTS:
             minutes = int(WITHIN.total_seconds() // 60)
             raise TooManyAttempts(
                 Message(

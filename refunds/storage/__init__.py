@@ -3,10 +3,11 @@
 Statements name their parameters (`:order_id`). Braces mark what engines write differently: the types `{bigint}`,
 `{bytes}` and `{key}` (a text that orders pages), `{clustered}` after a table that keeps its small rows in the order of
 their keys, `{for_update}` after a `SELECT` in a write that locks its rows until the transaction ends, `{unless_held}`
-after one that skips rows locked by others, and `{policy_of_decision}` after a column with the policy of the row's
-decision. To avoid deadlocks, writes lock rows in this order: keys of requests, customers by their digests, an order, an
-unmatched contact, sign-in attempts by name, a user, the head of the journal. A write of many orders locks them customer
-by customer, in the order of the customers.
+after one that skips rows locked by others, `{policy_of_decision}` after a column with the policy of the row's
+decision, and `{on_server}` before a statement on one line that only a server needs. To avoid deadlocks, writes lock
+rows in this order: keys of requests, customers by their digests, an order, an unmatched contact, sign-in attempts by
+name, a user, the head of the journal. A write of many orders locks them customer by customer, in the order of the
+customers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -72,6 +73,12 @@ class Engine(Protocol):
         """A block that one instance at a time is in, if the database is one of several; ordinary writes go on.
 
         If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
+        """
+
+    def scrub(self) -> bool:
+        """Take what was deleted or overwritten out of the files that are the service's to write; whether that is done.
+
+        If something is read meanwhile, it may not be.
         """
 
     def require_there(self) -> None:

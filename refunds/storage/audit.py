@@ -4,14 +4,15 @@ The chain shows an edited, removed, swapped or inserted event; the digest in the
 edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, is_sound
 from refunds.errors import Message, RefundsError, Unreadable
-from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, Transaction, customers, events, keys, orders, unmatched
+from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
+from refunds.storage import Row, Transaction, customers, events, keys, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
@@ -20,6 +21,7 @@ from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES
+from refunds.storage.privacy import DATA_REQUESTS, DISCLOSURES, LIMITS
 from refunds.storage.promises import PROMISES
 from refunds.storage.repository import Context
 from refunds.storage.tables import records, table_of
@@ -79,7 +81,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
     journal = _Journal(context, checkpointed)
     yield from journal.faults()
     report.events, report.accepted = journal.end.position, journal.accepted
-    yield from _Records(context, journal.digests, report).faults()
+    yield from _Records(context, journal, report).faults()
 
 
 def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
@@ -181,6 +183,8 @@ class _Journal:
         self.end = self._sound = events.NO_EVENT
         """After the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
+        self.erased: set[str] = set()
+        """The customers who were erased."""
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
@@ -215,6 +219,8 @@ class _Journal:
         """Move the end over a sound event, and keep what it vouches for."""
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
+        if event.type == EventType.CUSTOMER_ERASED:
+            self.erased.add(event.subject)
         if event.type not in WITHOUT_RECORD:
             self.digests[table_of(event.type) or event.type, event.subject] = event.digest
         self.end = self._sound = events.moved(self.end, [event])
@@ -249,6 +255,8 @@ MISSING = Message("the record is missing")
 DIFFERS = Message("differs from the journal")
 UNREADABLE = Message("cannot be read as it is stored")
 
+UNEXPLAINED = Message("it was emptied, and no event says that its customer was erased, or the other way round")
+
 NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unreadable)
 """The errors of reading a value that the service has not written."""
 
@@ -256,8 +264,8 @@ NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unre
 class _Records:
     """The records, each compared with the digest that the journal vouches for, and then with the others."""
 
-    def __init__(self, context: Context, digests: dict[Place, bytes], report: Report) -> None:
-        self._context, self._digests, self._report = context, digests, report
+    def __init__(self, context: Context, journal: _Journal, report: Report) -> None:
+        self._context, self._digests, self._erased, self._report = context, journal.digests, journal.erased, report
         self._named: set[tuple[str, Any]] = {("customers", None)}  # the id of one who is missing, and named as such
         """The records that have a fault."""
 
@@ -288,15 +296,17 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """The faults of the customers: exactly those of the orders must exist, and their keys decrypt."""
+        """The faults of the customers: those of the records must exist, and their keys decrypt or are erased."""
         tx = self._context.tx
-        owners = orders.owners(Lenient(tx, ["customer_id"]))
+        owners = customers.owners(Lenient(tx, ["customer_id"]))
         for row in customers.iter_all(Lenient(tx, ["customer_id", "wrapped_key"])):
             place = "customers", row["customer_id"]
             try:
                 keys.cipher(self._context.keys, row)
             except Tampered as error:
                 yield self._fault(place, error.detail)
+            if (row["wrapped_key"] == b"") != (row["customer_id"] in self._erased):
+                yield self._fault(place, UNEXPLAINED)
             if row["customer_id"] not in owners:
                 yield self._fault(place, Message("the customer has no order"))
             owners.discard(row["customer_id"])
@@ -311,15 +321,17 @@ class _Records:
         place = table.name, row[table.key]
         if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
             return None
-        fault = checked(self._context, table, row)
+        fault = checked(self._context, table, row, self._erased)
         return None if fault is None else self._fault(place, fault)
 
 
-def checked(context: Context, table: RecordMapper[Any], row: Row) -> str | None:
+def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Collection[str]) -> str | None:
     """What is wrong with a record, apart from its digest: it cannot be read, or does not agree with other records.
 
-    None if nothing is.
+    None if nothing is. Only fields of the `erased` customers may be empty.
     """
+    if row.get("customer_id") not in erased and any(row[name] == b"" for name in table.personal):
+        return UNEXPLAINED
     try:
         if check := _CHECKS.get(table.name):
             check(context, row)
@@ -332,7 +344,8 @@ def checked(context: Context, table: RecordMapper[Any], row: Row) -> str | None:
 
 def _check_order(context: Context, row: Row) -> None:
     order = ORDERS.load(row, keys.cipher(context.keys, row))
-    if order.customer_ref and customers.digest_of(context.keys, order.customer_ref) != row["customer_digest"]:
+    ref = None if isinstance(order.customer_ref, Erased) else order.customer_ref
+    if ref and customers.digest_of(context.keys, ref) != row["customer_digest"]:
         raise Tampered(Message("its reference is not its customer's"))
 
 
@@ -358,6 +371,10 @@ def _check_promise(_: Context, row: Row) -> None:
         raise Tampered(Message("its deadline is not that of its window"))
 
 
+def _check_of_customer(table: RecordMapper[Any], context: Context, row: Row) -> None:
+    table.load(row, keys.cipher(context.keys, row) if row["customer_id"] else NO_ACCESS)
+
+
 def _check_closure(context: Context, row: Row) -> None:
     CLOSURES.load(row, CustomerCipher(context.keys.notes))
 
@@ -373,5 +390,6 @@ _CHECKS: dict[str, Callable[[Context, Row], None]] = {
     "contacts": _check_contact,
     "unmatched_contacts": _check_unmatched,
     "cancellations": _check_cancellation,
+    **{table.name: partial(_check_of_customer, table) for table in (DATA_REQUESTS, DISCLOSURES, LIMITS)},
 }
 """Further checks of a record: its personal fields decrypt, and it agrees with other records."""

@@ -1,4 +1,4 @@
-"""Checkpoints: what the journal was at some time, in a file outside the database.
+"""The ledger: files outside the database to which lines are only added; one has the checkpoints of the journal.
 
 To hide that the end of the journal was cut off, someone would have to cut it off here too.
 """
@@ -7,16 +7,18 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.errors import ConfigurationError, Message
+
+T = TypeVar("T")
 
 EVERY = 100
 """Positions between two checkpoints; start and stop add further ones."""
@@ -36,14 +38,21 @@ class Checkpoint(NamedTuple):
     accepted: str | None = None
 
 
-class Checkpoints:
-    """The checkpoints in a file of a directory, one per line, in the order in which they were written.
+_END = 2**16
+"""Bytes at the end of a file in which its last line is looked for first."""
 
-    Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is not a checkpoint.
+_NONE = ValueError, KeyError, TypeError
+"""What a line raises that is no entry."""
+
+
+class LedgerFile(Generic[T]):
+    """Entries in a file of a directory, one per line, in the order in which they were written; instances share it.
+
+    Reading them skips lines that were torn, and raises `ConfigurationError` at any other that is no such entry.
     """
 
-    def __init__(self, directory: Path, name: str = "anchors.jsonl") -> None:
-        self.file = directory / name
+    def __init__(self, directory: Path, name: str, load: Callable[[Any], T], dump: Callable[[T], Any]) -> None:
+        self.file, self._load, self._dump = directory / name, load, dump
 
     def require_writable(self) -> None:
         """Create the file, and its directory, if there is none; raise `ConfigurationError` if it cannot be written."""
@@ -58,9 +67,9 @@ class Checkpoints:
             )
             raise ConfigurationError(detail) from None
 
-    def append(self, *checkpoints: Checkpoint) -> None:
-        """Write checkpoints to disk, in a file that is made if needed; raises `OSError` if that fails."""
-        lines = b"\n".join(map(_line, checkpoints))
+    def append(self, *entries: T) -> None:
+        """Write entries to disk, in a file that is made if needed; raises `OSError` if that fails."""
+        lines = b"\n".join(orjson.dumps(self._dump(entry)) for entry in entries)
         file = self._open()
         try:
             # Without the lock, machines that share a file system could each see another end of the file.
@@ -72,54 +81,55 @@ class Checkpoints:
         finally:
             os.close(file)
 
-    def last(self) -> Checkpoint | None:
-        """The checkpoint that was written last; None if there is none. Of a long file, only the end is read."""
+    def last(self) -> T | None:
+        """The entry that was written last; None if there is none. Of a long file, only the end is read."""
         with suppress(FileNotFoundError, *_NONE), self.file.open("rb") as file:
             file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
             _, *lines = file.read().split(b"\n")  # the first one is cut off, or empty
-            if found := next(filter(None, map(_parsed, reversed(lines))), None):
+            if found := next(filter(None, map(self._parsed, reversed(lines))), None):
                 return found
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        is_new = not self.file.exists()
+        file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if is_new:  # its name, too, has to survive a power cut
+            directory = os.open(self.file.parent, os.O_RDONLY | os.O_CLOEXEC)
+            os.fsync(directory)
+            os.close(directory)
+        return file
 
-    def __iter__(self) -> Iterator[Checkpoint]:
+    def __iter__(self) -> Iterator[T]:
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
             try:
-                if (checkpoint := _parsed(line)) is not None:
-                    yield checkpoint
+                if (entry := self._parsed(line)) is not None:
+                    yield entry
             except _NONE:
                 detail = Message(
-                    "REFUNDS_LEDGER_DIR: %(file)s, line %(number)s: not a checkpoint", file=self.file, number=number
+                    "REFUNDS_LEDGER_DIR: %(file)s, line %(number)s: not an entry", file=self.file, number=number
                 )
                 raise ConfigurationError(detail) from None
 
-
-_END = 2**16
-"""Bytes at the end of a file in which its last line is looked for first."""
-
-_NONE = ValueError, KeyError, TypeError
-"""What a line raises that is not a checkpoint."""
+    def _parsed(self, line: bytes) -> T | None:
+        """The entry in a line; None if it is empty or was torn by a full disk or a crash."""
+        return self._load(orjson.loads(line)) if line.endswith(b"}") else None
 
 
-def _parsed(line: bytes) -> Checkpoint | None:
-    """The checkpoint in a line; None if it is empty or was torn by a full disk or a crash."""
-    if not line.endswith(b"}"):
-        return None
-    data = orjson.loads(line)
-    return Checkpoint(
-        int(data["position"]),
-        bytes.fromhex(data["hash"]),
-        parse_instant(data["at"]),
-        data.get("journal"),
-        data.get("accepted"),
-    )
+class Checkpoints(LedgerFile[Checkpoint]):
+    """The checkpoints, in the order in which they were written."""
+
+    def __init__(self, directory: Path, name: str = "anchors.jsonl") -> None:
+        super().__init__(directory, name, _checkpoint, _dumped)
 
 
-def _line(checkpoint: Checkpoint) -> bytes:
+def _checkpoint(data: Any) -> Checkpoint:
+    at, more = parse_instant(data["at"]), (data.get("journal"), data.get("accepted"))
+    return Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), at, *more)
+
+
+def _dumped(checkpoint: Checkpoint) -> Any:
     written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
-    return orjson.dumps({name: value for name, value in written.items() if value is not None})
+    return {name: value for name, value in written.items() if value is not None}

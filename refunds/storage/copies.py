@@ -14,7 +14,8 @@ from refunds.errors import ConfigurationError
 from refunds.storage import Engine, Transaction, events
 from refunds.storage.events import NO_EVENT, Head
 from refunds.storage.mapper import count_rows
-from refunds.storage.migrations import COPY_OF, GENERATED, up_to_date
+from refunds.storage.migrations import COPY_OF, up_to_date
+from refunds.storage.steps import GENERATED
 from refunds.storage.tables import TABLES, StoredTable
 
 AT_ONCE = 2_000

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from ulid import ULID
 
 from refunds.domain.permissions import Scope
-from refunds.errors import Conflict
+from refunds.errors import Conflict, Message, NotFound
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.repository import Context
 
 _BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
+
+ABOUT_CUSTOMERS = ("orders", "data_requests", "disclosures", "limits")
+"""The tables whose records name their customer, who stays as long as there is one."""
 
 _ATTEMPTS = 5
 """At locking a customer: between finding none and adding one, others may add one and forget it again."""
@@ -57,13 +60,27 @@ class Customers:
         self._context.customers[customer_id] = keys.cipher(self._context.keys, found)
         return customer_id
 
+    def lock_with_orders(self, customer_id: str) -> list[str]:
+        """The ids of a customer's orders, all of which are locked with the customer until this write ends.
+
+        Raises `NotFound` if there is no such customer.
+        """
+        of_customer = "WHERE customer_id = :customer_id"
+        sql = f"SELECT customer_id, wrapped_key FROM customers {of_customer} {{for_update}}"  # noqa: S608
+        row = self._tx.one(sql, customer_id=customer_id)
+        if row is None:
+            raise NotFound(Message("there is no customer of this id"))
+        self._context.customers[customer_id] = keys.cipher(self._context.keys, row)
+        of_orders = f"SELECT order_id FROM orders {of_customer} ORDER BY order_id {{for_update}}"  # noqa: S608
+        return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
+
     def forget_without_orders(self, customer_id: str) -> None:
-        """Delete a customer and so the key of their personal fields, unless they still have an order."""
-        self._tx.run(
-            "DELETE FROM customers WHERE customer_id = :customer_id"
-            " AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.customer_id = :customer_id)",
-            customer_id=customer_id,
+        """Delete a customer and so the key of their personal fields, unless any record is still about them."""
+        nothing = " AND ".join(
+            f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = :customer_id)"  # noqa: S608
+            for table in ABOUT_CUSTOMERS
         )
+        self._tx.run(f"DELETE FROM customers WHERE customer_id = :customer_id AND {nothing}", customer_id=customer_id)  # noqa: S608
 
     def _found_or_made(self, digest: bytes) -> Row:
         """The locked row of the customer with this digest, who is added if new; raises `Conflict` as `lock` does."""
@@ -88,6 +105,12 @@ class Customers:
 def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
     """The digest that a customer is found by, because the reference itself is not stored in clear."""
     return keyed_digest(keyring.lookup, customer_ref.encode())
+
+
+def owners(tx: Transaction) -> set[str]:
+    """The customers whom any record is about."""
+    found = " UNION ".join(f"SELECT customer_id FROM {table}" for table in ABOUT_CUSTOMERS)  # noqa: S608
+    return {row["customer_id"] for row in tx.each(f"{found} ORDER BY customer_id")} - {None}
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:

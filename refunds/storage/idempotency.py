@@ -1,7 +1,8 @@
 """Replies to requests with a key: the same request, sent again, gets the same reply.
 
 A reply may contain personal data: it is encrypted under the key of its order's customer, or of its unmatched contact,
-and lost with that key. A key is stored if and only if the transaction leaves a record, so no key is ever stuck.
+and lost with that key. One about the order of an erased customer has none, and is encrypted under a key of the service.
+A key is stored if and only if the transaction leaves a record, so no key is ever stuck.
 """
 
 from datetime import datetime, timedelta
@@ -60,7 +61,8 @@ class Replies:
                 Message("The Idempotency-Key was used with another request: use a new one for a new request.")
             )
         of, owner = ("customers", row["customer_id"]) if row["customer_id"] else (_UNMATCHED, row["unmatched_id"])
-        reply = _opened(row, keys.unwrapped(keyring, of, owner, row["wrapped_key"]))
+        own = keys.unwrapped(keyring, of, owner, row["wrapped_key"]) if owner else CustomerCipher(keyring.notes)
+        reply = _opened(row, own)
         assert reply is not None
         return reply
 
@@ -75,7 +77,9 @@ class Replies:
             return
         last = context.entries[-1]
         cipher = context.orders[last.order_id] if last.order_id else context.unmatched[last.subject]
-        owner = (last.order_id, None) if last.order_id else (None, last.subject)
+        owner = (last.order_id, None if last.order_id else last.subject)
+        if cipher.is_erased:
+            owner, cipher = (None, None), CustomerCipher(context.keys.notes)
         _keep(context.tx, named, owner, cipher, reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
@@ -113,6 +117,19 @@ def forget_expired(tx: Transaction, now: datetime) -> None:
         " ORDER BY expires_at LIMIT :limit {unless_held})",
         now=micros(now),
         limit=_FORGOTTEN_AT_ONCE,
+    )
+
+
+def forget_of_customer(tx: Transaction, customer_id: str) -> None:
+    """Delete the replies about a customer and their orders.
+
+    It skips rows locked by others: an expired key that is used again gets rid of its reply, or is lost with its key.
+    """
+    tx.run(
+        "DELETE FROM idempotency WHERE (client_id, key_hash) IN (SELECT client_id, key_hash FROM idempotency"
+        " WHERE of_customer = :customer_id"
+        " OR order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id) {unless_held})",
+        customer_id=customer_id,
     )
 
 

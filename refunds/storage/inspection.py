@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, Event, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, is_sound
 from refunds.domain.permissions import Scope
 from refunds.domain.records import (
     Cancellation,
@@ -85,6 +85,7 @@ class Inspection:
         self._rows = {table: of_order(self._tx(table), order_id) for table, of_order in _OF_ORDER.items()}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
+        self._erased: set[str] = set()
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
             self._find_key(row)
@@ -137,6 +138,9 @@ class Inspection:
             self._has_key = False
             self.faults.append(placed(f"customers {row['customer_id']}", error.detail))
         else:
+            if cipher.is_erased:
+                erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                self._erased = {event["subject"] for event in erased}
             if self._context.principal.may(Scope.PERSONAL_READ):
                 self._cipher = cipher
 
@@ -150,7 +154,9 @@ class Inspection:
         found = []
         for row in self._rows[table]:
             record = _loaded(table, row, cipher)
-            fault = UNREADABLE if record is None else checked(self._context, table, row) if self._has_key else None
+            fault: str | None = UNREADABLE if record is None else None
+            if record is not None and self._has_key:
+                fault = checked(self._context, table, row, self._erased)
             if fault is not None:
                 self.faults.append(placed(f"{table.name} {row[table.key]}", fault))
             if record is not None:

@@ -55,7 +55,12 @@ def wrapped(keys: Keyring, table: str, row_id: str) -> bytes:
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """The cipher with the key that `wrapped` made for this row; raises `Tampered` if the key cannot be decrypted."""
+    """The cipher with the key that `wrapped` made for this row, or with an empty one if that was erased.
+
+    Raises `Tampered` if the key cannot be decrypted.
+    """
+    if wrapped_key == b"":
+        return CustomerCipher(b"")
     return CustomerCipher(decrypt(keys.master, wrapped_key, associated_data(table, "wrapped_key", row_id)))
 
 

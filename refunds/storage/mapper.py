@@ -115,6 +115,9 @@ class RecordMapper(Generic[R]):
         self.key = self._columns[0].name
         self.names = [column.name for column in self._columns]
         self.columns = ", ".join(f"{name}.{column}" for column in self.names)
+        self.sealed = [column.name for column in self._columns if column.personal or column.kind.stored is bytes]
+        """The columns with encrypted values, keys and digests."""
+        self.personal = [column.name for column in self._columns if column.personal]
         values = ", ".join(f":{column}" for column in self.names)
         self.insertion = f"INSERT INTO {name} ({', '.join(self.names)}) VALUES ({values})"  # noqa: S608
 
@@ -167,7 +170,7 @@ class RecordMapper(Generic[R]):
         decrypted.
         """
         key = row[self.key]
-        for name in (column.name for column in self._columns if column.personal):
+        for name in self.personal:
             if row[name] is not None:
                 text = cipher.decrypt(row[name], self.name, name, key)
                 if text is None:

@@ -8,7 +8,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, Order, State
 from refunds.domain.standings import OrderState, Standing
 from refunds.errors import OrderNotFound
-from refunds.security.encryption import NO_ACCESS
+from refunds.security.encryption import ERASED, NO_ACCESS
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
 from refunds.storage.cancellations import CANCELLATIONS, IS_ACTIVE, Cancellations
 from refunds.storage.contacts import CONTACTS
@@ -137,6 +137,14 @@ class Orders(OfOrders[Order]):
         self._record_event(EventType.ORDER_REGISTERED, order, digest, {"customer_id": order.customer_id, **data()})
         return True
 
+    def require_not_erased(self, order_id: str) -> None:
+        """Raise `CustomerErased` if the customer of an order that was read was erased."""
+        self._context.orders[order_id].require_key()
+
+    def storable(self, order_id: str, text: str | None) -> str | None:
+        """A text about an order that was read; in its place `ERASED` if its customer was erased."""
+        return ERASED if text is not None and self._context.orders[order_id].is_erased else text
+
     def move(self, order: Order, customer_id: str) -> None:
         """Encrypt the personal fields of the records about an order for another, locked customer; its replies too.
 
@@ -228,11 +236,6 @@ class Orders(OfOrders[Order]):
 def by_id(tx: Transaction, order_id: str) -> Row | None:
     """The row of an order, or None."""
     return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
-
-
-def owners(tx: Transaction) -> set[str]:
-    """The customers who have orders."""
-    return {row["customer_id"] for row in tx.each("SELECT DISTINCT customer_id FROM orders ORDER BY customer_id")}
 
 
 _AUDITED = (

@@ -7,13 +7,16 @@ the journal, so that neither can be forgotten.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Principal, Scope
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Keyring
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import RecordMapper, count_rows, micros
+
+if TYPE_CHECKING:
+    from refunds.storage.erasures import ErasureLedger
 
 R = TypeVar("R")
 
@@ -26,6 +29,8 @@ class Context:
     keys: Keyring
     principal: Principal
     now: datetime
+    ledger: "ErasureLedger"
+    """The customers who were erased, outside the database."""
     entries: list[Entry] = field(default_factory=list)
     """What has happened so far, to be entered in the journal at the end."""
     customers: dict[str, CustomerCipher] = field(default_factory=dict)

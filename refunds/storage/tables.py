@@ -15,6 +15,7 @@ from refunds.storage import (
     contacts,
     orders,
     policies,
+    privacy,
     promises,
     unmatched,
     users,
@@ -58,6 +59,9 @@ TABLES = (
     _of(contacts.CONTACTS, contacts.iter_all, "contact."),
     _of(unmatched.UNMATCHED, unmatched.iter_all, "contact.unmatched", "contact.matched"),
     _of(cancellations.CANCELLATIONS, cancellations.iter_all, "cancellation."),
+    _of(privacy.DATA_REQUESTS, privacy.iter_requests, "data_request."),
+    _of(privacy.DISCLOSURES, privacy.iter_disclosures, "privacy.disclosed"),
+    _of(privacy.LIMITS, privacy.iter_limits, "customer."),
     StoredTable(name="events", key=("position",), mapper=EVENTS),
     StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
 )
@@ -76,3 +80,19 @@ def table_of(event: str) -> str | None:
     """The name of the table of the record that an event of this type is about; None if there is none."""
     fitting = [(len(one), table.name) for table in TABLES for one in table.events if event.startswith(one)]
     return max(fitting)[1] if fitting else None
+
+
+def sealed() -> Iterator[tuple[str, str]]:
+    """The table and the column of each encrypted value and each keyed digest of one, which no statistics may hold."""
+    yield from _BESIDE_RECORDS
+    for mapper, _ in records():
+        yield from ((mapper.name, column) for column in mapper.sealed)
+
+
+_BESIDE_RECORDS = (
+    ("keys", "wrapped"),
+    ("sign_in_attempts", "name_digest"),
+    ("customers", "digest"),
+    ("customers", "wrapped_key"),
+    *(("idempotency", name) for name in ("key_hash", "fingerprint", "reply")),
+)

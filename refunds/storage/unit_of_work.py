@@ -18,11 +18,13 @@ from refunds.storage.checkpoints import EVERY, Checkpoint
 from refunds.storage.clients import Clients, Tokens
 from refunds.storage.contacts import Contacts
 from refunds.storage.customers import Customers
+from refunds.storage.erasures import ErasureLedger, Erasures
 from refunds.storage.events import Events, Head
 from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Policies, Versions, load
+from refunds.storage.privacy import Limits
 from refunds.storage.promises import Promises
 from refunds.storage.repository import Context
 from refunds.storage.unmatched import Unmatched
@@ -43,7 +45,7 @@ class UnitOfWork:
     customers, versions, closures = _repository(Customers), _repository(Versions), _repository(ClosureRepository)
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
-    unmatched = _repository(Unmatched)
+    unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
 
     def __init__(
         self,
@@ -51,8 +53,9 @@ class UnitOfWork:
         keyring: Keyring,
         principal: Principal,
         policies_as_of: Callable[[Transaction, Head], Policies],
+        ledger: ErasureLedger,
     ) -> None:
-        self._context = Context(tx, keyring, principal, datetime.now(UTC))
+        self._context = Context(tx, keyring, principal, datetime.now(UTC), ledger)
         self.principal, self._policies_as_of = principal, policies_as_of
         self.policies_seen: Policies | None = None
         """The policies that this use case has relied on, or None."""
@@ -149,7 +152,7 @@ class UnitOfWork:
         if the master key is not that of the copy.
         """
         keyring = keys.open_keyring(tx, self._context.keys.master)
-        return UnitOfWork(tx, keyring, self.principal, self._policies_as_of)
+        return UnitOfWork(tx, keyring, self.principal, self._policies_as_of, self._context.ledger)
 
     def write_journal(self) -> Checkpoint | None:
         """Append the events of this use case to the journal; without events, it does nothing.

@@ -54,6 +54,11 @@ class Users(Repository[User]):
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
+    def id_of(self, name: str) -> str | None:
+        """The id of the user with this name, spelt as it is stored, or None."""
+        row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
+        return None if row is None else row["user_id"]
+
     def iter_all(self) -> Iterator[User]:
         """Every user, by id, which is the order in which they were added."""
         return map(self._load, iter_all(self._tx))
@@ -79,13 +84,14 @@ class Users(Repository[User]):
         if (row := self._tx.one(sql, user_id=user_id)) is not None:
             self._record_event(EventType.USER_SIGNED_OUT, self._load(row), USERS.digest(row), {})
 
-    def count_attempt(self, name: str) -> int:
+    def count_attempt(self, name: str, *, known: bool = False) -> int:
         """Count an attempt to sign in with a name, which need not be a user's, and return the count.
 
-        It starts again `WITHIN` after its first attempt. Another attempt with the name waits until this write ends.
-        Also deletes up to 200 expired counts, but skips rows locked by others, so that nobody waits for it.
+        Attempts from a browser `known` to have signed in with the name before are counted apart from all others. It
+        starts again `WITHIN` after its first attempt. Another attempt with the name waits until this write ends. Also
+        deletes up to 200 expired counts, but skips rows locked by others, so that nobody waits for it.
         """
-        now, name_digest = self._context.now, self._attempts_by(name)
+        now, name_digest = self._context.now, self._attempts_by(name, known=known)
         self._tx.run(
             "INSERT INTO sign_in_attempts (name_digest, made, since) VALUES (:name_digest, 1, :now)"
             " ON CONFLICT (name_digest) DO UPDATE SET"
@@ -110,12 +116,13 @@ class Users(Repository[User]):
     def forget_attempts(self, name: str) -> None:
         """Forget the attempts to sign in with a name."""
         sql = "DELETE FROM sign_in_attempts WHERE name_digest = :name_digest"
-        self._tx.run(sql, name_digest=self._attempts_by(name))
+        for known in (False, True):
+            self._tx.run(sql, name_digest=self._attempts_by(name, known=known))
 
-    def _attempts_by(self, name: str) -> bytes:
+    def _attempts_by(self, name: str, *, known: bool) -> bytes:
         """The digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
         typed = name.strip().lower().encode(errors="surrogatepass")
-        return keyed_digest(self._context.keys.session, b"attempts", typed)
+        return keyed_digest(self._context.keys.session, b"known attempts" if known else b"attempts", typed)
 
 
 def iter_all(tx: Transaction) -> Iterator[Row]:

@@ -5,13 +5,12 @@ The token is checked before the body is read, so that callers without one cannot
 
 from collections.abc import Callable, Mapping
 from math import ceil
-from threading import Lock
-from time import monotonic
 
 from flask import Flask, Response, current_app, g, request
 
 from refunds.domain.permissions import Principal, Scope
 from refunds.errors import Forbidden, Message, Unauthenticated
+from refunds.security.limiter import Limiter
 from refunds.service.calendars import Builder
 from refunds.service.clients import authenticate
 from refunds.service.store import Store
@@ -26,34 +25,6 @@ Caller = Callable[[Store], tuple[Principal, Policies]]
 
 PUBLIC_BLUEPRINTS = {"pages"}
 """Pages for people that show no records."""
-
-
-class Limiter:
-    """Counts the requests of each client or user: at most `rate` at once, and `rate` per second in the long run."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._lock = Lock()
-
-    def take(self, actor: str) -> float:
-        """Count a request of this actor, unless it is one too many.
-
-        Returns how many more are allowed at once; below 0, this one is one too many. It takes 1 / `rate` seconds until
-        another one is allowed.
-        """
-        now = monotonic()
-        with self._lock:
-            left, since = self._buckets.get(actor, (float(self.rate), now))
-            left = min(left + (now - since) * self.rate, self.rate) - 1
-            self._buckets[actor] = left if left >= 0 else left + 1, now  # a rejected request costs nothing
-        return left
-
-    def charge(self, actor: str, seconds: float) -> None:
-        """Let this actor pay for seconds of work: until it has passed once more, they get no further request."""
-        with self._lock:
-            left, since = self._buckets.get(actor, (float(self.rate), monotonic()))
-            self._buckets[actor] = left - seconds * self.rate, since
 
 
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:

@@ -120,6 +120,33 @@ PROBLEMS = {
             "correction_reason."
         ),
     ),
+    "customer-erased": Problem(
+        409,
+        Message("The customer was erased"),
+        Message(
+            "The customer of this order was erased, and the request would store something personal of them. Nothing was"
+            " changed."
+        ),
+        Message(
+            "Send the request without the personal fields. The order can be read, settled, unsettled, resolved and "
+            "revoked; a new order of the same customer is one of a new customer."
+        ),
+    ),
+    "customer-has-open-matters": Problem(
+        409,
+        Message("The customer has open matters"),
+        Message(
+            "A request of the customer was in time, needs a supervisor or is a withdrawal, or a refund is not settled. "
+            "Nothing was erased."
+        ),
+        Message("Deal with what the detail names, or say why the erasure does not wait for it."),
+    ),
+    "legal-hold": Problem(
+        409,
+        Message("A legal hold keeps the customer's data"),
+        Message("The customer has a legal hold, so they cannot be erased. Nothing was changed."),
+        Message("Lift the hold once its reason is gone."),
+    ),
     "order-frozen": Problem(
         409,
         Message("The facts of a cancelled order cannot change"),

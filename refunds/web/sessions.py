@@ -31,8 +31,8 @@ MOST_BYTES = 2**16
 """The most bytes of a form."""
 
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
-_KEPT = ("lang", "channel")
-"""What the session keeps when the user changes: the language and the channel."""
+_KEPT = ("lang", "channel", "known")
+"""What the session keeps when the user changes: the language, the channel, and who signed in last."""
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -97,11 +97,17 @@ def caller(store: Store) -> tuple[Principal, Policies]:
 def begin(begun: Session) -> None:
     """Begin a session in this browser. From the one before, it keeps only the language and the channel."""
     end()
-    session.update(begun._asdict(), since=int(time()))
+    session.update(begun._asdict(), since=int(time()), known=begun.user_id)
+
+
+def known() -> str | None:
+    """The id of the user who signed in last with this browser; None if nobody has."""
+    found: str | None = session.get("known")
+    return found
 
 
 def end() -> None:
-    """Clear the session of this browser, except for the language and the channel."""
+    """Clear the session of this browser, except for the language, the channel and who signed in last."""
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)

@@ -125,7 +125,11 @@ def test_a_backup_has_the_records_and_the_checkpoints_up_to_then(site):
     assert earlier == site.lines()[: len(earlier)]
     assert (last.position, len(earlier)) == (events, len(site.lines()))
     assert {oct(path.stat().st_mode)[-3:] for path in site.file.parent.iterdir()} == {"600"}
-    assert {path.name for path in site.file.parent.iterdir()} == {"monday.db", "monday.db.anchors.jsonl"}
+    assert {path.name for path in site.file.parent.iterdir()} == {
+        "monday.db",
+        "monday.db.anchors.jsonl",
+        "monday.db.erasures.jsonl",
+    }
 
 
 def test_a_backup_has_what_only_the_log_has(site):
@@ -174,11 +178,11 @@ def test_a_backup_never_replaces_a_file(site):
 
 def test_what_a_killed_backup_has_left_is_replaced(site):
     tuesday = site.file.with_name("tuesday.db")
-    for left in ("tuesday.db.part", "tuesday.db.part-journal", "tuesday.db.anchors.jsonl.part"):
+    whole = {"tuesday.db", "tuesday.db.anchors.jsonl", "tuesday.db.erasures.jsonl"}
+    for left in (*(f"{name}.part" for name in whole), *(whole - {tuesday.name}), "tuesday.db.part-journal"):
         tuesday.with_name(left).write_text("left by an earlier run")
-    beside(tuesday).write_text("left by an earlier run")
     site.done("backup", tuesday)
-    assert {path.name for path in tuesday.parent.glob("tues*")} == {"tuesday.db", "tuesday.db.anchors.jsonl"}
+    assert {path.name for path in tuesday.parent.glob("tues*")} == whole
     assert Checkpoints(tuesday.parent, beside(tuesday).name).last().position > 0
 
 
@@ -428,8 +432,11 @@ def test_after_the_loss_of_the_machine_the_checkpoints_beside_the_backup_are_put
     elsewhere = Site(tmp_path / "new", env="production", master_key_file=site.settings.master_key_file)
     for file in (site.file, beside(site.file)):
         shutil.copy(file, elsewhere.file.parent)
-    out = elsewhere.done("restore", elsewhere.file)
+    err, code = elsewhere.refused("restore", elsewhere.file)
+    assert (code, "--ledger-lost REASON" in err) == (4, True)
+    out = elsewhere.done("restore", elsewhere.file, "--ledger-lost", "the disk broke")
     assert "no checkpoint shows it" in out
+    assert re.search(r"Erasures from \d{4}-.*Z on may have been undone: erase these customers again", out)
     assert elsewhere.orders() == {"A-1", "A-2"}
     *earlier, accepted = elsewhere.lines()
     assert earlier == list(Checkpoints(site.file.parent, beside(site.file).name))
@@ -446,7 +453,7 @@ def test_a_backup_of_an_earlier_version_is_brought_up_to_date(tmp_path):
     before = (kept / "refunds.db").read_bytes()
     site = Site(tmp_path / "site", env="production", master_key_file=kept / "master.key")
     shutil.copy(kept / "anchors.jsonl", f"{file}.anchors.jsonl")
-    site.done("restore", file)
+    site.done("restore", file, "--ledger-lost", "there was none then")
     assert site.done("audit", "verify").startswith("Sound")
     assert (kept / "refunds.db").read_bytes() == before
 

@@ -126,6 +126,17 @@ def test_after_ten_failed_attempts_a_name_must_wait(site, now, newcomer):
     assert signing_in(site, browser, name, password).status == 200
 
 
+def test_strangers_do_not_lock_a_user_out_of_their_own_browser(site, newcomer):
+    name, password = newcomer
+    own = site.browser()
+    assert signing_in(site, own, name, password).status == 200
+    own.post("/console/sign-out", {"csrf_token": own.token})
+    for _ in range(ATTEMPTS):
+        signing_in(site, site.browser(), name, "wrong")
+    assert signing_in(site, site.browser(), name, password).status == 429
+    assert signing_in(site, own, name, password).status == 200
+
+
 def test_a_successful_sign_in_resets_the_attempts(site, newcomer):
     name, password = newcomer
     for _ in range(3):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -23,9 +23,11 @@ from refunds.cli import Commands
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.privacy import ErasureReason
 from refunds.schemas.policy import packaged
+from refunds.service import privacy
 from refunds.service.store import Store
-from refunds.storage import sqlite
+from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
 from refunds.web import create_app
 from tests import records_in, scaled
@@ -241,7 +243,7 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
     """Cancel an order, and be killed before or after the statement that starts with this text."""
     app = create_app(settings)
     app.extensions["refunds.store"].open()
-    execute = sqlite._Connection.execute
+    execute = sqlite.Connection.execute
 
     def deadly(connection, sql, parameters=None):
         matches = sql.startswith(statement)
@@ -252,7 +254,7 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
             os.kill(os.getpid(), signal.SIGKILL)
         return cursor
 
-    sqlite._Connection.execute = deadly
+    sqlite.Connection.execute = deadly
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
     app.test_client().post("/v1/cancellations", json=body, headers=headers)
 
@@ -279,7 +281,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
 
         return call
 
-    execute = sqlite._Connection.execute
+    execute = sqlite.Connection.execute
 
     def stepwise(connection, sql, parameters=None):
         if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
@@ -288,7 +290,31 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
             connection.database.conn.set_progress_handler(step, scaled(150, 50))
         return execute(connection, sql, parameters)
 
-    sqlite._Connection.execute = stepwise
+    sqlite.Connection.execute = stepwise
     for name in STEPS:
         setattr(os, name, counted(getattr(os, name)))
     sys.exit(app.test_cli_runner().invoke(args=words).exit_code)
+
+
+def erase_and_die(settings: Settings, customer_id: str, nth: int) -> None:
+    """Erase a customer, and be killed before the nth step: a statement, or a line brought to disk."""
+    with closing(Store(settings)) as store:
+        store.open()
+        left = [nth]
+
+        def deadly(function):
+            def call(*given, **named):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*given, **named)
+
+            return call
+
+        sqlite.Connection.execute = deadly(sqlite.Connection.execute)
+        sqlite.SQLite.scrub = deadly(sqlite.SQLite.scrub)
+        postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
+        postgres.PostgresTransaction.commit = deadly(postgres.PostgresTransaction.commit)
+        os.write, os.fsync = deadly(os.write), deadly(os.fsync)
+        with store.write(COMMAND_LINE) as uow:
+            privacy.erase(uow, customer_id, ErasureReason.CHILD)

@@ -119,9 +119,13 @@ def test_a_backup_that_is_killed_leaves_nothing_under_its_name(prepared, tmp_pat
         if file.exists():  # only its name was still to be brought to disk
             assert steps > 8
             shutil.move(file, tmp_path / "whole.db")
-            shutil.move(checkpoints_beside(file).file, beside(tmp_path / "whole.db"))
+            shutil.move(checkpoints_beside(file)[0].file, beside(tmp_path / "whole.db"))
     assert steps > 8
-    assert {path.name for path in tmp_path.glob("tuesday*")} == {"tuesday.db", "tuesday.db.anchors.jsonl"}
+    assert {path.name for path in tmp_path.glob("tuesday*")} == {
+        "tuesday.db",
+        "tuesday.db.anchors.jsonl",
+        "tuesday.db.erasures.jsonl",
+    }
     for whole in (file, tmp_path / "whole.db"):
         site.done("restore", whole)
         assert site.orders() == {"A-1", "A-2", "A-3", "A-4"}

@@ -228,7 +228,7 @@ def test_a_database_of_an_earlier_version_is_found(installed):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "has no checkpoint"), (b"", "has no checkpoint"), (b'{"a": 1}\n', "not a checkpoint")]
+    ("content", "words"), [(None, "has no checkpoint"), (b"", "has no checkpoint"), (b'{"a": 1}\n', "not an entry")]
 )
 def test_a_ledger_without_checkpoints_is_found(installed, content, words):
     file = installed.ledger_dir / "anchors.jsonl"

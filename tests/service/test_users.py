@@ -17,6 +17,7 @@ from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.errors import CallersError, Conflict, InvalidInput, NotFound, TooManyAttempts, Unauthenticated
 from refunds.schemas.policy import read_policy
 from refunds.security import passwords
+from refunds.security.limiter import Limiter
 from refunds.service import clients, publication, users
 from refunds.service.store import Store
 from refunds.storage import events
@@ -369,6 +370,32 @@ def test_attempts_with_an_invalid_name_are_limited_too(store, clock, name):
     assert sign_in_outcome(store, name) is Unauthenticated
 
 
+def test_a_browser_that_has_signed_in_before_is_not_locked_by_others(store, clock):
+    """It has ten attempts of its own; that somebody else signed in with it does not help."""
+    user, password = added(store)
+    fail_to_sign_in(store, user.name, LIMIT)
+    assert sign_in_outcome(store, user.name, password) is TooManyAttempts
+    for known in ("usr_another", None):
+        with pytest.raises(TooManyAttempts):
+            users.sign_in(store, user.name, password, known)
+    assert users.sign_in(store, user.name, password, user.user_id) == user
+    for _ in range(LIMIT):
+        with pytest.raises(Unauthenticated):
+            users.sign_in(store, user.name, "wrong", user.user_id)
+    with pytest.raises(TooManyAttempts):
+        users.sign_in(store, user.name, password, user.user_id)
+
+
+def test_attempts_with_names_that_do_not_exist_are_limited_together(store, monkeypatch):
+    """They are not counted in the records then, and users still sign in."""
+    monkeypatch.setattr(users, "NOBODYS", Limiter(3))
+    user, password = added(store)
+    found = [sign_in_outcome(store, f"nobody-{number}") for number in range(30)]
+    assert found[:3] == [Unauthenticated] * 3
+    assert TooManyAttempts in found[3:]
+    assert sign_in_outcome(store, user.name, password) == user
+
+
 def test_old_attempts_are_deleted(store, clock):
     for i in range(5):
         sign_in_outcome(store, f"nobody-{i}")
@@ -402,8 +429,8 @@ def test_a_reset_does_not_deadlock_with_a_running_attempt(store, other_store, mo
     fail_to_sign_in(store, user.name, 1)
     counted, count_attempt = Event(), Users.count_attempt
 
-    def count_slowly(*given):
-        made = count_attempt(*given)
+    def count_slowly(*given, **named):
+        made = count_attempt(*given, **named)
         counted.set()
         sleep(0.2)
         return made

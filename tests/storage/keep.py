@@ -60,7 +60,7 @@ def _keep(tree: Path, directory: Path, database: str) -> None:
     kept = KEPT / steps[-1] / directory.name
     kept.mkdir(parents=True)
     (kept / "records.xz").write_bytes(lzma.compress(stored, preset=9))
-    for name in ("master.key", "anchors.jsonl"):
+    for name in ("master.key", "anchors.jsonl", "erasures.jsonl"):
         shutil.copyfile(directory / name, kept / name)
 
 
@@ -68,6 +68,7 @@ def fill() -> None:
     """Cause everything that the service of this tree can record, as its clients would."""
     from app import app  # noqa: PLC0415 - the app of the tree in which this runs
 
+    _flask("init")
     roles = ("billing", "supervisor", "agent", "product")
     clients = {
         role: _client(app.test_client(), _flask("tokens", "create", "--role", role, "--client", role)) for role in roles
@@ -82,6 +83,7 @@ def fill() -> None:
     _policies(clients["product"])
     _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
+    _erased(clients["billing"], clients["agent"])
     _flask("users", "add", "--role", "agent", "mara")
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
@@ -170,6 +172,18 @@ def _told(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> 
     accepted = {"kind": "deadline_accepted", "reason": "So hatten wir es gesagt."}
     stored = {"order_id": "A-12", "contact_id": refused["contact_id"], "override": accepted}
     _send(supervisor, "POST", "/v1/cancellations", stored)
+
+
+def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
+    """A customer who is erased, one who is held, and one whose hold is lifted."""
+    for number in range(20, 23):
+        _send(billing, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2) | {"customer_ref": f"K-{number}"})
+        contact = {"channel": "phone", "intent": "question", "from_detail": "+4989555111", "note": "Wie lange noch?"}
+        _send(agent, "POST", f"/v1/orders/A-{number}/contacts", contact)
+    for customer in ("K-21", "K-22"):
+        _flask("privacy", "hold", customer, "--reason", "Ein Rechtsstreit.")
+    _flask("privacy", "lift", "K-22")
+    _flask("privacy", "erase", "K-20", "--reason", "request")
 
 
 def _withdrawn(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> None:

@@ -21,7 +21,8 @@ def restored(step, engine, directory):
         with psycopg.connect(configured.database, autocommit=True) as connection:
             # Only psql understands lines with a backslash.
             connection.execute(re.sub(r"(?m)^\\.*$", "", records.decode()).encode())
-    for name in ("master.key", "anchors.jsonl"):
-        shutil.copyfile(kept / name, directory / name)
+    for file in (kept / name for name in ("master.key", "anchors.jsonl", "erasures.jsonl")):
+        if file.exists():
+            shutil.copyfile(file, directory / file.name)
     (directory / "master.key").chmod(0o600)
     return configured

@@ -121,6 +121,9 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
+    EventType.CUSTOMER_ERASED: "0008_privacy",
+    EventType.CUSTOMER_HELD: "0008_privacy",
+    EventType.CUSTOMER_HOLD_LIFTED: "0008_privacy",
 }
 
 
@@ -140,7 +143,9 @@ def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
         assert len(uow.policies["virtual-numbers"].versions) == (1 if step == STEPS[0] else 3)
         assert len(publication.closures(uow, "virtual-numbers")) == (0 if step == STEPS[0] else 3)
         assert len(list(uow.users.iter_all())) == (0 if step in STEPS[:2] else 1)
-        about_orders = {event for event in EventType if event.startswith(("order.", "contact.", "cancellation."))}
+        about_orders = {
+            event for event in EventType if event.startswith(("order.", "contact.", "cancellation.", "customer."))
+        }
         assert types >= {event for event in about_orders if SINCE.get(event, step) <= step}
 
 

@@ -27,7 +27,8 @@ from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.orders import ORDERS
-from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
+from refunds.storage.postgres import CONNECTIONS, PostgreSQL
+from refunds.storage.postgres_transaction import _ROWS
 from refunds.storage.repository import Context
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster
@@ -115,7 +116,10 @@ VERSION = ("1", "0", "'a'", "0", "NULL", "'{}'", "'h'", "NULL", "NULL")
 USER = ("'agent'", "'h'", "1", "0", "NULL")
 CLOSURE = ("'2026-12-24'", "NULL", "NULL", "0", "'a'")
 EVENT = row("events", "1", "'t'", "0", "'a'", "'s'", "NULL", "'{}'", "''", "''", "''")
-KEY = row("idempotency", "'cli_1'", ":one", "''", "0", *NONE[:3])
+KEY = row("idempotency", "'cli_1'", ":one", "''", "0", *NONE[:4])
+REQUEST = ("'access'", "'cus_1'", "'email'", "NULL", "NULL", "0", "0", "'x'", "0", *NONE[:9])
+DISCLOSURE = ("'cus_1'", "'processor'", "NULL", "NULL", "0", "'x'")
+LIMIT = ("'cus_1'", "'hold'", "NULL", "0", "'x'", "NULL", "NULL")
 UNMATCHED = ("NULL", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:5], "0")
 
 FILLED = (
@@ -138,6 +142,9 @@ FILLED = (
     row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, "'con_1'", *NONE[:3]),
     row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
     row("cancellations", "'can_2'", "'2'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
+    row("data_requests", "'dsr_1'", *REQUEST),
+    row("disclosures", "'dis_1'", *DISCLOSURE),
+    row("limits", "'lim_1'", *LIMIT),
     EVENT,
     KEY,
 )
@@ -170,6 +177,10 @@ CONFLICTS = {
     ),
     "cancellations.reference": row("cancellations", "'can_3'", "'1'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     "cancellations.order_id": row("cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED),
+    "data_requests.request_id": row("data_requests", "'dsr_1'", *REQUEST),
+    "disclosures.disclosure_id": row("disclosures", "'dis_1'", *DISCLOSURE),
+    "limits.limit_id": row("limits", "'lim_1'", "'cus_2'", *LIMIT[1:]),
+    "limits.customer_id, limits.kind": row("limits", "'lim_2'", *LIMIT),
     "events.position": EVENT,
     "journal_head.id": row("journal_head", "1", "0", "''", "0", "NULL"),
     "idempotency.client_id, idempotency.key_hash": KEY,
@@ -398,7 +409,7 @@ def test_orders_and_clients_are_ordered_by_bytes(make):
             token = {"client_id": client.client_id, "created_at": now, "expires_at": now, "revoked_at": None}
             TOKENS.insert(tx, TOKENS.record(token_id=f"t{i}", secret_digest=b"", **token), cipher)
     with engine.read() as tx:
-        context = Context(tx, Keyring(*repeat(b"", 7)), replace(COMMAND_LINE, role=Role.AUDITOR), now)
+        context = Context(tx, Keyring(*repeat(b"", 7)), replace(COMMAND_LINE, role=Role.AUDITOR), now, None)
         seen = [""]
         while page := orders.Orders(context).of_customer("cus_1", seen[-1], limit=3):
             seen += [order.order_id for order in page]

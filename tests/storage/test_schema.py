@@ -23,16 +23,19 @@ from refunds.domain.records import Basis, Cancellation, State
 from refunds.domain.terms import Terms
 from refunds.errors import ConfigurationError, StorageUnavailable
 from refunds.security.encryption import CustomerCipher, new_key
+from refunds.storage import migrations
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.events import EVENTS
-from refunds.storage.migrations import GENERATED, MIGRATIONS
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
+from refunds.storage.privacy import DATA_REQUESTS, DISCLOSURES, LIMITS
 from refunds.storage.promises import PROMISES
 from refunds.storage.sqlite import SQLite
+from refunds.storage.steps import GENERATED, MIGRATIONS
+from refunds.storage.tables import sealed
 from refunds.storage.unmatched import UNMATCHED
 from refunds.storage.users import USERS
 from tests.storage.engines import migrate, opener, python, together, write
@@ -43,6 +46,9 @@ TABLES = (
     CONTACTS,
     UNMATCHED,
     CANCELLATIONS,
+    DATA_REQUESTS,
+    DISCLOSURES,
+    LIMITS,
     POLICY_VERSIONS,
     CLOSURES,
     CLIENTS,
@@ -449,3 +455,27 @@ def test_a_reencrypted_record_can_only_be_read_with_the_new_key(installed):
         with pytest.raises(Exception, match="cannot be decrypted"):
             stored(tx, cipher)
         assert CANCELLATIONS.digest(tx.one("SELECT * FROM cancellations")) == digest
+
+
+def test_a_server_keeps_no_samples_of_what_is_sealed(tmp_path, monkeypatch):
+    sampled = "SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'"
+
+    def found(engine, sql):
+        with engine.read() as tx:
+            return {tuple(row.values()) for row in tx.all(sql)}
+
+    with opener("PostgreSQL", tmp_path) as opened:
+        engine = opened()
+        monkeypatch.setattr(migrations, "MIGRATIONS", [step for step in MIGRATIONS if step[0] < "0008"])
+        migrate(engine)
+        write(engine, "INSERT INTO keys (name, wrapped) SELECT 'a' || i, 'secret' FROM generate_series(1, 99) AS i")
+        write(engine, "ANALYZE")
+        assert ("keys", "wrapped") in found(engine, sampled)
+        monkeypatch.undo()
+        migrate(engine)
+        assert not set(sealed()) & found(engine, sampled)
+        write(engine, "ANALYZE")
+        assert ("keys", "name") in found(engine, sampled)
+        unsampled = "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstattarget = 0 AND attnum > 0"
+        assert not set(sealed()) & found(engine, sampled)
+        assert found(engine, unsampled) >= set(sealed())

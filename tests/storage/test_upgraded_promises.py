@@ -43,6 +43,10 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "DROP INDEX erased_customers",
+    "DROP INDEX replies_of_customer",
+    "ALTER TABLE idempotency DROP COLUMN of_customer",
+    *(f"DROP TABLE {name}" for name in ("limits", "disclosures", "data_requests")),
     "DROP INDEX replies_of_unmatched",
     "ALTER TABLE idempotency DROP COLUMN unmatched_id",
     "DROP TABLE unmatched_contacts",

@@ -17,19 +17,24 @@ AGENT = {
     "policies:read",
 }
 
+PRIVACY = {"privacy:read", "privacy:write", "privacy:export"}
+
 # `personal:read` is for roles that work with customers, and for privacy.
 TABLE = {
     "billing": AGENT | {"orders:correct", "cancellations:settle", "events:read"},
     "agent": AGENT,
-    "supervisor": AGENT | {"orders:correct", "cancellations:override", "contacts:late-entry", "cancellations:revoke"},
+    "supervisor": AGENT
+    | {"orders:correct", "cancellations:override", "contacts:late-entry", "cancellations:revoke", "evidence:read"},
     "product": {"checks:run", "policies:read", "policies:write", "policies:simulate"},
-    "privacy": {"orders:read", "personal:read"},
+    "privacy": {"orders:read", "contacts:read", "evidence:read", "personal:read"} | PRIVACY,
     "auditor": {
         "orders:read",
         "contacts:read",
         "cancellations:read",
         "events:read",
         "audit:read",
+        "evidence:read",
+        "privacy:read",
         "policies:read",
         "metrics:read",
     },
@@ -41,7 +46,9 @@ TABLE = {
         "cancellations:override",
         "cancellations:settle",
         "cancellations:revoke",
+        "evidence:read",
     }
+    | PRIVACY
     | {"policies:write", "policies:simulate", "events:read", "audit:read", "metrics:read"},
 }
 

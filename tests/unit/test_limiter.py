@@ -2,14 +2,14 @@
 
 import pytest
 
-from refunds.web import auth
-from refunds.web.auth import Limiter
+from refunds.security import limiter as module
+from refunds.security.limiter import Limiter
 
 
 @pytest.mark.parametrize("times", [1.0, 1.1, 2.0, 10.0])
 def test_a_client_that_sends_more_than_its_rate_is_still_admitted_at_its_rate(monkeypatch, times):
     clock = [0.0]
-    monkeypatch.setattr(auth, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     limiter, admitted = Limiter(10), 0
     for number in range(int(60 * 10 * times)):
         clock[0] = number / (10 * times)
@@ -20,7 +20,7 @@ def test_a_client_that_sends_more_than_its_rate_is_still_admitted_at_its_rate(mo
 
 def test_a_client_waits_as_long_as_the_work_took_that_it_is_charged(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(auth, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     limiter = Limiter(10)
     assert limiter.take("client") == 9
     limiter.charge("client", 3.0)

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
 
-from refunds.presentation.language import catalogue, language
+from refunds.errors import Message
+from refunds.presentation.language import catalogue, language, translate
 from refunds.presentation.texts import dates
 from refunds.presentation.texts.decisions import (
     basis_text,
@@ -28,6 +29,7 @@ from refunds.presentation.texts.decisions import (
     why_text,
 )
 from refunds.presentation.texts.events import cause_text, event_text
+from refunds.security.encryption import Erased
 
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
 
@@ -43,8 +45,11 @@ def install(templates: Environment) -> None:
         lambda one, many, number: catalogue().ngettext(one, many, number),
         newstyle=True,
     )
+    templates.finalize = lambda value: translate(_ERASED) if isinstance(value, Erased) else value
     templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _whole(str)}
 
+
+_ERASED = Message("[erased]")
 
 _INSIDE = re.compile(
     r"(?<=[\d.]) (?=[^\W\d_]+ \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)|(?<=Ortszeit) | (?=time\b)"

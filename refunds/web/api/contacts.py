@@ -121,7 +121,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     body=CompletionRequestSchema,
     body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
     path=CONTACT_ID_HELP,
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Complete a contact
@@ -157,7 +157,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
         },
     },
     path=CONTACT_ID_HELP,
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact
@@ -203,6 +203,7 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
     that was in time, or needs a supervisor, is closed for any other reason than `customer_kept_order`, `duplicate` or
     `entered_in_error` only with the scope `cancellations:override`; so is a withdrawal for any reason, without the
     requests. Sending the same again changes nothing. Records the resolution and the event `contact.resolved` of each.
+    If the customer was erased, `reason` is not stored: the response has `[erased]` for it.
     """
     return reply(contact_data(resolutions.resolve(uow, contact_id, Resolution(**body))))
 

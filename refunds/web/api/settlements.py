@@ -40,7 +40,7 @@ tag = Tag("Settlements", "What happens to a cancellation: billing refunds and se
         "without": {"summary": "Without one", "value": {}},
     },
     path=CANCELLATION_ID_HELP,
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+    problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Begin a refund
@@ -96,7 +96,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     Call it after you have paid. Begin the refund first, then pay, then settle: a cancellation that is settled without a
     begun refund can be revoked while it is being paid. Sending the same settlement again changes nothing; a different
     one, or one with another `billing_ref` than the begun refund, is a conflict. Records the settlement and the event
-    `cancellation.settled`.
+    `cancellation.settled`. If the customer was erased, `billing_ref` is not stored: the response has `[erased]` for it.
     """
     settled = settlements.settle(uow, cancellation_id, body.get("settled_at"), body["billing_ref"])
     return reply(cancellation_data(settled))
@@ -141,7 +141,8 @@ def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     refund or settles it. After the revocation, the order can be cancelled again. With only the scope
     `cancellations:issue`, callers can revoke what they issued themselves within the last 15 minutes. Records the
     revocation and the event `cancellation.revoked`. The order's requests are open again or, with `customer_kept_order`,
-    resolved, each with the event `contact.resolved`.
+    resolved, each with the event `contact.resolved`. If the customer was erased, `reason` is not stored: the response
+    has `[erased]` for it.
     """
     revoked = settlements.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked))

@@ -39,7 +39,7 @@ def sign_in(rest: str) -> Response:
     if not sessions.is_own(store, form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
-        user = users.sign_in(store, name, form.get("password", ""))
+        user = users.sign_in(store, name, form.get("password", ""), sessions.known())
         begun = users.session_for(store, user)
         principal, policies = users.signed_in(store, begun)
     except (Unauthenticated, TooManyAttempts) as error:

@@ -9,6 +9,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
+from refunds.domain.privacy import ErasureReason
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import Message
@@ -85,6 +86,8 @@ _TOLD: dict[str, ma.fields.Field[Any]] = {
 _ROLE: dict[str, ma.fields.Field[Any]] = {"role": response_fields.Code(Role, "The role.")}
 _CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String("The client.")}
 
+_CUSTOMER: dict[str, ma.fields.Field[Any]] = {"customer_id": response_fields.String("The customer.")}
+
 _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": response_fields.String("The customer, by the service's own id."),
@@ -145,6 +148,17 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.CANCELLATION_SETTLED: {},
     EventType.CANCELLATION_UNSETTLED: {"reason_code": response_fields.Code(UnsettleReason, "Why.")},
     EventType.CANCELLATION_REVOKED: {"reason_code": response_fields.Code(RevocationReason, "Why.")},
+    EventType.CUSTOMER_ERASED: {
+        "order_ids": ma.fields.List(
+            response_fields.String("An order."), required=True, metadata={"description": "The customer's orders."}
+        ),
+        "reason": response_fields.Code(ErasureReason, "Why."),
+        "anyway": response_fields.String(
+            "Why it did not wait for open matters; null: it need not wait.", allow_none=True
+        ),
+    },
+    EventType.CUSTOMER_HELD: _CUSTOMER,
+    EventType.CUSTOMER_HOLD_LIFTED: _CUSTOMER,
     EventType.POLICY_IMPORTED: _VERSION,
     EventType.POLICY_PUBLISHED: _VERSION,
     EventType.POLICY_WITHDRAWN: _POLICY,
@@ -169,6 +183,10 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "reason": response_fields.String("Why it was accepted, in the operator's words."),
         "checkpoint": response_fields.Integer("The position of the last checkpoint, which the journal does not have."),
         "at": response_fields.Instant("When that was written."),
+        "ledger_lost": response_fields.String("Why there was no ledger of erasures, if so.", required=False),
+        "erased_since": response_fields.Instant(
+            "From when on erasures may have been undone then; null: the beginning.", required=False, allow_none=True
+        ),
     },
     EventType.USER_SIGNED_OUT: {},
     EventType.AUDIT_CLOCK_CONFIRMED: {
@@ -210,6 +228,8 @@ _WITHOUT_ORDER = {
     *WITHOUT_RECORD,
     EventType.CONTACT_UNMATCHED_RECORDED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
+    EventType.CUSTOMER_HELD,
+    EventType.CUSTOMER_HOLD_LIFTED,
 }
 
 
@@ -282,6 +302,18 @@ HAPPENED = [
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
+    _example(
+        11,
+        EventType.CUSTOMER_ERASED,
+        ORDER["customer_id"],
+        order_ids=[ORDER["order_id"]],
+        reason="request",
+        anyway=None,
+    ),
+    *(
+        _example(11, event, "lim_01KAN4B0N2V5Q4T8Z2B6C9D1EF", customer_id=ORDER["customer_id"])
+        for event in (EventType.CUSTOMER_HELD, EventType.CUSTOMER_HOLD_LIFTED)
+    ),
     *(
         _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
         for position, event in ((12, EventType.POLICY_IMPORTED), (13, EventType.POLICY_PUBLISHED))

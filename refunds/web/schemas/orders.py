@@ -25,8 +25,8 @@ from refunds.web.schemas.request_fields import (
     backwards,
 )
 
-JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused")
-"""The problems of any operation that judges facts."""
+JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused", "customer-erased")
+"""The problems of any operation that judges facts, and may store what is personal."""
 
 
 class OrderRequestSchema(OrderFactsSchema):

@@ -1,0 +1,32 @@
+"""How often something may be done."""
+
+from threading import Lock
+from time import monotonic
+
+
+class Limiter:
+    """Counts the requests of each actor: at most `rate` at once, and `rate` per second in the long run."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._lock = Lock()
+
+    def take(self, actor: str) -> float:
+        """Count a request of this actor, unless it is one too many.
+
+        Returns how many more are allowed at once; below 0, this one is one too many. It takes 1 / `rate` seconds until
+        another one is allowed.
+        """
+        now = monotonic()
+        with self._lock:
+            left, since = self._buckets.get(actor, (float(self.rate), now))
+            left = min(left + (now - since) * self.rate, self.rate) - 1
+            self._buckets[actor] = left if left >= 0 else left + 1, now  # a rejected request costs nothing
+        return left
+
+    def charge(self, actor: str, seconds: float) -> None:
+        """Let this actor pay for seconds of work: until it has passed once more, they get no further request."""
+        with self._lock:
+            left, since = self._buckets.get(actor, (float(self.rate), monotonic()))
+            self._buckets[actor] = left - seconds * self.rate, since

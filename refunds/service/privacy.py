@@ -1,0 +1,83 @@
+"""What customers may ask for about their data: they are erased, or a legal hold keeps them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ulid import ULID
+
+from refunds.domain.journal import EventType
+from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, Limit, LimitKind
+from refunds.domain.records import UNSETTLED, Intent
+from refunds.errors import Message
+from refunds.service import resolutions
+from refunds.storage.erasures import Erasure
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+class Certificate(NamedTuple):
+    """What was erased of a customer: in how many records of each table a personal field is empty now."""
+
+    erasure: Erasure
+    fields: Mapping[str, int]
+
+
+def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Certificate:
+    """Erase a customer: their key, their personal fields and the stored replies; the same again changes nothing.
+
+    It must be the last thing that a unit of work does. `anyway` is why it does not wait for open matters, in a line
+    without personal data for the journal; that of a child never waits. Raises `NotFound` if there is no such customer,
+    `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if the ledger cannot be written.
+    """
+    order_ids = uow.customers.lock_with_orders(customer_id)
+    erasure = uow.erasures.find(customer_id)
+    if erasure is None:
+        if uow.limits.active(customer_id, LimitKind.HOLD):
+            raise LegalHold(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
+        open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, order_ids)
+        if open_matters:
+            names = ", ".join(open_matters)
+            text = Message("The customer %(name)s has open matters: %(names)s.", name=customer_id, names=names)
+            raise CustomerHasOpenMatters(text)
+        erasure = uow.erasures.erase(customer_id, reason, anyway)
+    return Certificate(erasure, uow.erasures.fields(customer_id))
+
+
+def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
+    """The ids of the requests that wait for an answer other than a refusal, and of unsettled cancellations."""
+    waiting = [
+        one.contact_id
+        for one in uow.contacts.open_about(order_ids)
+        if one.intent is Intent.WITHDRAWAL or resolutions.is_timely(uow, one)
+    ]
+    active = filter(None, map(uow.cancellations.active, order_ids))
+    return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
+
+
+def hold(uow: UnitOfWork, customer_id: str, reason: str) -> Limit:
+    """Keep a customer from erasure until the hold is lifted; a hold that there is stands, with its reason.
+
+    Raises `NotFound` if there is no such customer, and `CustomerErased`.
+    """
+    uow.customers.lock_with_orders(customer_id)
+    held = uow.limits.active(customer_id, LimitKind.HOLD)
+    if held is None:
+        held = Limit(
+            limit_id=f"lim_{ULID()}",
+            customer_id=customer_id,
+            kind=LimitKind.HOLD,
+            reason=reason,
+            set_at=uow.now,
+            set_by=uow.principal.actor,
+        )
+        uow.limits.add(held, EventType.CUSTOMER_HELD, customer_id=customer_id)
+    return held
+
+
+def lift_hold(uow: UnitOfWork, customer_id: str) -> None:
+    """Lift the hold on a customer; without one, nothing changes. Raises `NotFound` if there is no such customer."""
+    uow.customers.lock_with_orders(customer_id)
+    held = uow.limits.active(customer_id, LimitKind.HOLD)
+    if held is not None:
+        data = {"customer_id": customer_id}
+        lifted = {"lifted_at": uow.now, "lifted_by": uow.principal.actor}
+        uow.limits.update(held, EventType.CUSTOMER_HOLD_LIFTED, data, **lifted)

@@ -1,0 +1,153 @@
+"""Erasures of customers: in the records, and in a file of the ledger that no backup of the database takes back.
+
+A line in the file comes before any change of the records. So what is restored, or was interrupted, can be erased again.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from refunds.domain.instants import format_instant, parse_instant
+from refunds.domain.journal import Entry, EventType
+from refunds.domain.privacy import ErasureReason
+from refunds.errors import Message, StorageUnavailable
+from refunds.security.encryption import new_key
+from refunds.storage import Transaction, events, idempotency
+from refunds.storage.checkpoints import LedgerFile
+from refunds.storage.customers import Customers
+from refunds.storage.mapper import RecordMapper, instant
+from refunds.storage.repository import Context
+from refunds.storage.tables import records
+
+
+class Erasure(NamedTuple):
+    """That a customer was erased: why and when, and of which orders they were."""
+
+    customer_id: str
+    reason: ErasureReason
+    at: datetime
+    order_ids: tuple[str, ...] = ()
+
+
+class ErasureLedger(LedgerFile[Erasure]):
+    """The customers who were erased, without their orders."""
+
+    def __init__(self, directory: Path, name: str = "erasures.jsonl") -> None:
+        super().__init__(directory, name, _loaded, _dumped)
+
+    @property
+    def size(self) -> int:
+        """The size of the file in bytes, which grows with each erasure; 0 if it cannot be seen."""
+        try:
+            return self.file.stat().st_size
+        except OSError:
+            return 0
+
+
+def _loaded(data: Any) -> Erasure:
+    return Erasure(data["customer_id"], ErasureReason(data["reason"]), parse_instant(data["at"]))
+
+
+def _dumped(erasure: Erasure) -> Any:
+    return {"customer_id": erasure.customer_id, "reason": erasure.reason, "at": format_instant(erasure.at)}
+
+
+class Erasures:
+    """The erasures, in the records of this transaction."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._tx = context, context.tx
+
+    def find(self, customer_id: str) -> Erasure | None:
+        """The erasure of a customer; None if they were not erased."""
+        sql = "SELECT 1 FROM customers WHERE customer_id = :customer_id AND length(wrapped_key) = 0"
+        if self._tx.one(sql, customer_id=customer_id) is None:
+            return None
+        return next((one for one in journalled(self._tx) if one.customer_id == customer_id), None)
+
+    def erase(self, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Erasure:
+        """Erase a customer who is locked with their orders: their key, every personal field, and stored replies.
+
+        A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
+        customer. So nothing may follow that can fail. Raises `StorageUnavailable` if the line cannot be written.
+        """
+        erasure, ledger = Erasure(customer_id, reason, self._context.now), self._context.ledger
+        try:
+            ledger.append(erasure)
+        except OSError as error:
+            text = Message("The ledger of erasures cannot be written: nobody was erased.")
+            raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
+        return self._erase(erasure, anyway)
+
+    def make_whole(self) -> None:
+        """Erase those whom the ledger has as erased, and add to it those whom it lacks.
+
+        Raises `OSError` if the ledger cannot be written.
+        """
+        noted = {one.customer_id: one for one in self._context.ledger}
+        sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
+        erased = {row["customer_id"] for row in self._tx.all(sql)}
+        # Another instance may be at the same erasure: it has written its line, and holds the locks.
+        found = (self._tx.one(_DIGEST, customer_id=one) for one in noted.keys() - erased)
+        undone = sorted(filter(None, found), key=lambda row: bytes(row["digest"]))
+        for customer_id in (row["customer_id"] for row in undone):
+            Customers(self._context).lock_with_orders(customer_id)
+            if not self._context.customers[customer_id].is_erased:
+                self._erase(noted[customer_id])
+        lacking = [one for one in journalled(self._tx) if one.customer_id in erased - noted.keys()] if erased else []
+        if lacking:
+            self._context.ledger.append(*lacking)
+
+    def fields(self, customer_id: str) -> dict[str, int]:
+        """How many records of each kind have an erased field of a customer, by table."""
+        counted = {}
+        for table, owned in _owned():
+            empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
+            sql = f"SELECT count(*) AS records FROM {table.name} WHERE {owned} AND ({empty})"  # noqa: S608
+            row = self._tx.one(sql, customer_id=customer_id)
+            counted[table.name] = row["records"] if row else 0
+        return counted
+
+    def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
+        """Empty what is personal, and note the event. It is done by the present schema, whatever wrote the records."""
+        customer_id = erasure.customer_id
+        for table, owned in _owned():
+            emptied = ", ".join(f"{name} = CASE WHEN {name} IS NOT NULL THEN :empty END" for name in table.personal)
+            self._tx.run(f"UPDATE {table.name} SET {emptied} WHERE {owned}", customer_id=customer_id, empty=b"")  # noqa: S608
+        idempotency.forget_of_customer(self._tx, customer_id)
+        self._tx.run(
+            "UPDATE customers SET wrapped_key = :empty, digest = :digest WHERE customer_id = :customer_id",
+            customer_id=customer_id,
+            empty=b"",
+            digest=new_key(),  # any: nobody is found by it
+        )
+        sql = "SELECT order_id FROM orders WHERE customer_id = :customer_id ORDER BY order_id"
+        order_ids = [row["order_id"] for row in self._tx.all(sql, customer_id=customer_id)]
+        data = {"order_ids": order_ids, "reason": erasure.reason, "anyway": anyway}
+        event = EventType.CUSTOMER_ERASED
+        self._context.entries.append(Entry(type=event, subject=customer_id, order_id=None, digest=b"", data=data))
+        return erasure._replace(order_ids=tuple(order_ids))
+
+
+def journalled(tx: Transaction) -> Iterator[Erasure]:
+    """The erasures that the journal has, in its order."""
+    for row in events.of_types(tx, [EventType.CUSTOMER_ERASED]):
+        data = orjson.loads(row["data"])
+        yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), tuple(data["order_ids"]))
+
+
+_DIGEST = "SELECT customer_id, digest FROM customers WHERE customer_id = :customer_id"
+
+_OF_ORDERS = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id)"
+
+
+def _owned() -> Iterator[tuple[RecordMapper[Any], str]]:
+    """The tables with personal fields of customers, each with the condition for the records of one."""
+    for table, _ in records():
+        if table.personal and "customer_id" in table.names:
+            yield table, "customer_id = :customer_id"
+        elif table.personal and "order_id" in table.names:
+            yield table, _OF_ORDERS

@@ -1,0 +1,331 @@
+"""The steps of the schema, in their order. Never change a released step: add one."""
+
+_RECORDS = """
+CREATE TABLE keys (
+  name {key} PRIMARY KEY,
+  wrapped {bytes} NOT NULL
+){clustered};
+CREATE TABLE clients (
+  client_id {key} PRIMARY KEY,
+  name {key} NOT NULL UNIQUE,
+  role TEXT NOT NULL,
+  registered_at {bigint} NOT NULL
+){clustered};
+CREATE TABLE tokens (
+  token_id {key} PRIMARY KEY,
+  client_id {key} NOT NULL REFERENCES clients (client_id),
+  secret_digest {bytes} NOT NULL,
+  created_at {bigint} NOT NULL,
+  expires_at {bigint} NOT NULL,
+  revoked_at {bigint}
+){clustered};
+CREATE INDEX tokens_of_client ON tokens (client_id, token_id);
+CREATE TABLE customers (
+  customer_id {key} PRIMARY KEY,
+  digest {bytes} NOT NULL UNIQUE,
+  wrapped_key {bytes} NOT NULL
+){clustered};
+CREATE TABLE orders (
+  order_id {key} PRIMARY KEY,
+  customer_id {key} NOT NULL REFERENCES customers (customer_id),
+  customer_ref {bytes},
+  policy TEXT NOT NULL,
+  region TEXT,
+  ordered_at {bigint},
+  service_provided_at {bigint},
+  registered_at {bigint} NOT NULL,
+  asserted_by TEXT NOT NULL,
+  revision {bigint} NOT NULL,
+  correction_reason {bytes}
+){clustered};
+CREATE INDEX orders_of_customer ON orders (customer_id, order_id);
+CREATE TABLE contacts (
+  contact_id {key} PRIMARY KEY,
+  order_id {key} NOT NULL REFERENCES orders (order_id),
+  intent TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  sent_at {bigint},
+  received_at {bigint} NOT NULL,
+  recorded_at {bigint} NOT NULL,
+  recorded_by TEXT NOT NULL,
+  contact_point TEXT,
+  from_detail {bytes},
+  ticket_ref {bytes},
+  note {bytes},
+  supersedes {key},
+  decision TEXT NOT NULL,
+  backdated {bigint} NOT NULL,
+  is_open {bigint} NOT NULL,
+  superseded_by {key},
+  resolution_reason {bytes},
+  resolved_at {bigint},
+  resolved_by TEXT
+);
+CREATE INDEX contacts_of_order ON contacts (order_id, contact_id);
+CREATE INDEX open_contacts ON contacts (contact_id) WHERE is_open = 1;
+CREATE INDEX backdated_contacts ON contacts (contact_id) WHERE backdated = 1;
+CREATE UNIQUE INDEX one_successor ON contacts (supersedes) WHERE supersedes IS NOT NULL;
+CREATE TABLE cancellations (
+  cancellation_id {key} PRIMARY KEY,
+  reference {key} NOT NULL UNIQUE,
+  order_id {key} NOT NULL REFERENCES orders (order_id),
+  contact_id {key} NOT NULL REFERENCES contacts (contact_id),
+  decision TEXT NOT NULL,
+  basis TEXT NOT NULL,
+  state TEXT NOT NULL,
+  issued_at {bigint} NOT NULL,
+  issued_by TEXT NOT NULL,
+  refund_due_by TEXT NOT NULL,
+  overdue_at {bigint} NOT NULL,
+  override_kind TEXT,
+  override_reason {bytes},
+  override_by TEXT,
+  settled_at {bigint},
+  settled_by TEXT,
+  billing_ref {bytes},
+  revocation_code TEXT,
+  revocation_reason {bytes},
+  revoked_at {bigint},
+  revoked_by TEXT
+);
+CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id) WHERE state IN ('issued', 'settled');
+CREATE INDEX cancellations_of_order ON cancellations (order_id, cancellation_id);
+CREATE INDEX cancellations_by_state ON cancellations (state, cancellation_id);
+CREATE INDEX cancellations_due ON cancellations (state, overdue_at, cancellation_id);
+CREATE TABLE events (
+  position {bigint} PRIMARY KEY,
+  type TEXT NOT NULL,
+  at {bigint} NOT NULL,
+  actor TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  order_id {key},
+  data TEXT NOT NULL,
+  digest {bytes} NOT NULL,
+  previous {bytes} NOT NULL,
+  hash {bytes} NOT NULL
+);
+CREATE INDEX events_by_type ON events (type, position);
+CREATE TABLE journal_head (
+  id {bigint} PRIMARY KEY CHECK (id = 1),
+  position {bigint} NOT NULL,
+  hash {bytes} NOT NULL
+);
+INSERT INTO journal_head (id, position, hash) VALUES (1, 0, :genesis);
+CREATE TABLE idempotency (
+  client_id {key} NOT NULL,
+  key_hash {bytes} NOT NULL,
+  fingerprint {bytes} NOT NULL,
+  expires_at {bigint} NOT NULL,
+  order_id {key} REFERENCES orders (order_id),
+  reply {bytes},
+  PRIMARY KEY (client_id, key_hash)
+);
+CREATE INDEX replies_by_expiry ON idempotency (expires_at);
+CREATE INDEX replies_of_order ON idempotency (order_id);
+"""
+
+_POLICIES = """
+CREATE TABLE policy_versions (
+  version_id {key} PRIMARY KEY,
+  policy {key} NOT NULL,
+  version {bigint} NOT NULL,
+  registered_at {bigint} NOT NULL,
+  registered_by TEXT NOT NULL,
+  imported {bigint} NOT NULL,
+  effective_from {bigint},
+  terms TEXT NOT NULL,
+  content_hash TEXT NOT NULL,
+  withdrawn_at {bigint},
+  withdrawn_by TEXT,
+  UNIQUE (policy, version)
+);
+CREATE TABLE closures (
+  closure_id {key} PRIMARY KEY,
+  policy {key} NOT NULL,
+  date TEXT NOT NULL,
+  reason_de {bytes},
+  reason_en {bytes},
+  entered_at {bigint} NOT NULL,
+  entered_by TEXT NOT NULL,
+  UNIQUE (policy, date)
+);
+CREATE INDEX events_of_order ON events (order_id, position) WHERE order_id IS NOT NULL;
+ALTER TABLE journal_head ADD COLUMN policies_at {bigint} NOT NULL DEFAULT 0;
+"""
+
+_USERS = """
+CREATE TABLE users (
+  user_id {key} PRIMARY KEY,
+  name {key} UNIQUE,
+  role TEXT NOT NULL,
+  password_hash TEXT NOT NULL,
+  epoch {bigint} NOT NULL,
+  registered_at {bigint} NOT NULL,
+  disabled_at {bigint}
+){clustered};
+CREATE TABLE sign_in_attempts (
+  name_digest {bytes} PRIMARY KEY,
+  made {bigint} NOT NULL,
+  since {bigint} NOT NULL
+){clustered};
+CREATE INDEX attempts_by_age ON sign_in_attempts (since);
+CREATE INDEX cancellations_of_issuer ON cancellations (issued_by, cancellation_id);
+"""
+
+# The database computes it from the decision in the same row, so older rows have it too and no digest changes.
+_JUDGING_POLICY = """
+ALTER TABLE contacts ADD COLUMN judging_policy TEXT {policy_of_decision};
+ALTER TABLE cancellations ADD COLUMN judging_policy TEXT {policy_of_decision};
+"""
+
+_REFUNDS = """
+ALTER TABLE cancellations ADD COLUMN refund_begun_at {bigint};
+ALTER TABLE cancellations ADD COLUMN refund_begun_by TEXT;
+DROP INDEX one_active_cancellation;
+CREATE UNIQUE INDEX one_active_cancellation ON cancellations (order_id)
+  WHERE state IN ('issued', 'refunding', 'settled');
+DROP INDEX cancellations_due;
+CREATE INDEX cancellations_due ON cancellations (overdue_at, cancellation_id) WHERE state IN ('issued', 'refunding');
+ALTER TABLE journal_head ADD COLUMN journal_id TEXT;
+ALTER TABLE orders ADD COLUMN facts_entered_by_agent {bigint};
+ALTER TABLE orders ADD COLUMN facts_corrected_after_refusal {bigint};
+CREATE INDEX orders_of_agents ON orders (registered_at, order_id) WHERE facts_entered_by_agent = 1;
+CREATE INDEX orders_by_registration ON orders (registered_at, order_id);
+"""
+
+_PROMISES = """
+CREATE TABLE promises (
+  promise_id {key} PRIMARY KEY,
+  order_id {key} NOT NULL REFERENCES orders (order_id),
+  policy TEXT NOT NULL,
+  region TEXT,
+  ordered_at {bigint},
+  service_provided_at {bigint} NOT NULL,
+  deadline {bigint} NOT NULL,
+  told TEXT NOT NULL,
+  holidays_version TEXT NOT NULL,
+  tzdata_version TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  promised_at {bigint} NOT NULL,
+  promised_by TEXT NOT NULL,
+  is_current {bigint} NOT NULL
+);
+CREATE INDEX promises_of_order ON promises (order_id, promise_id);
+CREATE UNIQUE INDEX one_current_promise ON promises (order_id) WHERE is_current = 1;
+CREATE INDEX current_promises ON promises (deadline, order_id) WHERE is_current = 1;
+ALTER TABLE orders ADD COLUMN told_until {bigint};
+"""
+
+_ANSWERS = """
+ALTER TABLE contacts ADD COLUMN request_number {key};
+ALTER TABLE contacts ADD COLUMN resolution_code TEXT;
+ALTER TABLE contacts ADD COLUMN duplicate_of {key};
+ALTER TABLE contacts ADD COLUMN acknowledged_at {bigint};
+ALTER TABLE contacts ADD COLUMN acknowledged_by TEXT;
+ALTER TABLE contacts ADD COLUMN acknowledged_through TEXT;
+ALTER TABLE contacts ADD COLUMN acknowledged_to {bytes};
+CREATE UNIQUE INDEX contacts_by_number ON contacts (request_number) WHERE request_number IS NOT NULL;
+CREATE INDEX contacts_without_number ON contacts (contact_id) WHERE request_number IS NULL;
+CREATE TABLE unmatched_contacts (
+  unmatched_id {key} PRIMARY KEY,
+  request_number {key} NOT NULL UNIQUE,
+  wrapped_key {bytes},
+  intent TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  sent_at {bigint},
+  received_at {bigint} NOT NULL,
+  recorded_at {bigint} NOT NULL,
+  recorded_by TEXT NOT NULL,
+  contact_point TEXT,
+  order_hint {bytes},
+  from_detail {bytes},
+  ticket_ref {bytes},
+  note {bytes},
+  is_open {bigint} NOT NULL,
+  contact_id {key},
+  closed_at {bigint},
+  closed_by TEXT,
+  closed_reason {bytes}
+);
+CREATE INDEX open_unmatched ON unmatched_contacts (unmatched_id) WHERE is_open = 1;
+CREATE UNIQUE INDEX one_unmatched_of_contact ON unmatched_contacts (contact_id) WHERE contact_id IS NOT NULL;
+ALTER TABLE idempotency ADD COLUMN unmatched_id {key} REFERENCES unmatched_contacts (unmatched_id);
+CREATE INDEX replies_of_unmatched ON idempotency (unmatched_id) WHERE unmatched_id IS NOT NULL;
+"""
+
+_PRIVACY = """
+CREATE TABLE data_requests (
+  request_id {key} PRIMARY KEY,
+  kind TEXT NOT NULL,
+  customer_id {key} REFERENCES customers (customer_id),
+  channel TEXT NOT NULL,
+  identity_check {bytes},
+  recipient {bytes},
+  received_at {bigint} NOT NULL,
+  recorded_at {bigint} NOT NULL,
+  recorded_by TEXT NOT NULL,
+  due_at {bigint} NOT NULL,
+  extended_at {bigint},
+  extended_by TEXT,
+  extension_reason {bytes},
+  fee TEXT,
+  fee_reason {bytes},
+  closed_at {bigint},
+  closed_by TEXT,
+  outcome TEXT,
+  outcome_reason {bytes}
+);
+CREATE INDEX data_requests_of_customer ON data_requests (customer_id, request_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX open_data_requests ON data_requests (due_at, request_id) WHERE closed_at IS NULL;
+CREATE TABLE disclosures (
+  disclosure_id {key} PRIMARY KEY,
+  customer_id {key} NOT NULL REFERENCES customers (customer_id),
+  basis TEXT NOT NULL,
+  recipient {bytes},
+  reference {bytes},
+  disclosed_at {bigint} NOT NULL,
+  disclosed_by TEXT NOT NULL
+);
+CREATE INDEX disclosures_of_customer ON disclosures (customer_id, disclosure_id);
+CREATE TABLE limits (
+  limit_id {key} PRIMARY KEY,
+  customer_id {key} NOT NULL REFERENCES customers (customer_id),
+  kind TEXT NOT NULL,
+  reason {bytes},
+  set_at {bigint} NOT NULL,
+  set_by TEXT NOT NULL,
+  lifted_at {bigint},
+  lifted_by TEXT
+);
+CREATE INDEX limits_of_customer ON limits (customer_id, limit_id);
+CREATE UNIQUE INDEX one_limit_of_a_kind ON limits (customer_id, kind) WHERE lifted_at IS NULL;
+CREATE INDEX erased_customers ON customers (customer_id) WHERE length(wrapped_key) = 0;
+ALTER TABLE idempotency ADD COLUMN of_customer {key} REFERENCES customers (customer_id);
+CREATE INDEX replies_of_customer ON idempotency (of_customer) WHERE of_customer IS NOT NULL;
+"""
+
+# ANALYZE on a server samples values; to give a column its own type drops the samples that there are.
+_SEALED = """keys wrapped|tokens secret_digest|sign_in_attempts name_digest|closures reason_de reason_en
+customers digest wrapped_key|orders customer_ref correction_reason
+contacts from_detail ticket_ref note resolution_reason acknowledged_to
+unmatched_contacts wrapped_key order_hint from_detail ticket_ref note closed_reason
+cancellations override_reason billing_ref revocation_reason|limits reason|disclosures recipient reference
+data_requests identity_check recipient extension_reason fee_reason outcome_reason
+idempotency key_hash fingerprint reply"""
+for _table, *_columns in map(str.split, _SEALED.replace("|", "\n").splitlines()):
+    _changes = (f"ALTER COLUMN {one} TYPE {{bytes}}, ALTER COLUMN {one} SET STATISTICS 0" for one in _columns)
+    _PRIVACY += f"{{on_server}}ALTER TABLE {_table} {', '.join(_changes)};\n"
+
+MIGRATIONS = (
+    ("0001_records", _RECORDS),
+    ("0002_policies", _POLICIES),
+    ("0003_users", _USERS),
+    ("0004_judging_policy", _JUDGING_POLICY),
+    ("0005_refunds", _REFUNDS),
+    ("0006_promises", _PROMISES),
+    ("0007_answers", _ANSWERS),
+    ("0008_privacy", _PRIVACY),
+)
+
+GENERATED = {"judging_policy"}
+"""Columns that the database computes; the service never writes them."""
