@@ -9,6 +9,7 @@ import io
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from weakref import WeakValueDictionary
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketSpec  # type: ignore[attr-defined] # it has it
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined] # it has them
 from granian.server import MTServer
 
@@ -28,21 +30,29 @@ THREADS = 4
 """Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
 
 AT_ONCE = 2
-"""Threads that one client keeps busy at most; strangers have one, as a sign-in costs much. Further requests wait."""
+"""Threads that one client keeps busy at most; its further requests wait without one."""
 
 IN_TIME = 10
-"""Seconds within which a head and a body must have arrived, and after which an idle connection ends."""
+"""Seconds within which a head and a body must have arrived, and a client read some of its answer or ask again."""
 
-CONNECTIONS = 4096
+CONNECTIONS = 2048
 """Connections at once; further ones wait until one of them ends."""
 
-SMALL, LARGEST, MOST_HELD = 2**16, 8 * 2**20, 2**26
-"""Bytes: of a small body, of the largest that an operation takes, and of all together before large ones are refused."""
+LONGEST_HEAD = 2**16
+"""Bytes of a head."""
+
+SMALL, LARGEST = 2**16, 8 * 2**20
+"""Bytes of a small body, and of the largest that an operation takes."""
+
+MOST_HELD, MOST_OF_ONE = 2**26, 2**24
+"""Bytes of all bodies that are held, and of one client's, from which on large ones are refused."""
+
+MOST_KNOWN = 10_000
 
 _SLICE = 0.0005
 """Seconds that a thread computes before another may: short, because a request gives way at every statement."""
 
-PROBES = {"/livez", "/readyz", "/metrics"}
+PROBES = ("/livez", "/readyz", "/metrics")
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -52,17 +62,28 @@ PATIENCE = 30
 Application = Callable[..., Iterable[bytes]]
 
 
+class _Lane:
+    """What a client, or all strangers, have under way: their turns, and the bytes of their bodies."""
+
+    def __init__(self, at_once: int) -> None:
+        self.turns, self.held = asyncio.Semaphore(at_once), 0
+
+
 class Front:
     """The RSGI application that answers requests with a WSGI application.
 
-    Requests for probes and measurements have a thread of their own, so that they are answered whatever else goes on.
+    The application says in `refunds.actor` of the environment who has sent a request. Whoever is not yet known by the
+    token or cookie that they send is a stranger, and all strangers have one thread; those who sign in have another, as
+    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
+        self._actors: dict[str, str] = {}
         self._held = 0
-        self._requests, self._probes = (self._answered_by(threads) for threads in (THREADS, 1))
+        self._requests = self._answered_by(THREADS)
+        self._probes = {path: self._answered_by(1) for path in PROBES}
 
     def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
         """A queue whose requests are answered by so many threads."""
@@ -74,41 +95,49 @@ class Front:
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
+        credentials = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
+        lane = self._lane("sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(credentials, ""))
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
                 # The application refuses a body that is shorter than its length.
                 with suppress(TimeoutError, ProtocolClosed):
                     async with asyncio.timeout(IN_TIME):
-                        await self._read(environ, protocol, body)
+                        await self._read(environ, protocol, body, lane)
             environ["wsgi.input"] = io.BytesIO(body)
-            await self._have_answered(environ, protocol)
+            if probing := self._probes.get(environ["PATH_INFO"]):
+                await _put(probing, environ, protocol)
+            else:
+                async with lane.turns:
+                    await _put(self._requests, environ, protocol)
         finally:
             self._held -= len(body)
+            lane.held -= len(body)
+        if actor := environ.get("refunds.actor"):
+            if len(self._actors) >= MOST_KNOWN:
+                self._actors.clear()
+            self._actors[credentials] = actor
 
-    async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray) -> None:
+    def _lane(self, name: str) -> _Lane:
+        """The lane of a client, of those who sign in, or of all strangers; it is forgotten when it is empty."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(1 if name in {"", "sign-in"} else AT_ONCE)
+        return lane
+
+    async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
         """Read a body into `body`. A large one is cut short if bodies take too much memory, and marked as crowded."""
         if _length(environ) <= SMALL:
             body += await protocol()
             self._held += len(body)
+            lane.held += len(body)
             return
         async for part in protocol:
             self._held += len(part)
+            lane.held += len(part)
             body += part
-            if self._held > MOST_HELD:
+            if self._held > MOST_HELD or lane.held > MOST_OF_ONE:
                 environ["refunds.crowded"] = True
                 return
-
-    async def _have_answered(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
-        """Have a thread answer a request, once the client has its turn; return when it has."""
-        if environ["PATH_INFO"] in PROBES:
-            await _put(self._probes, environ, protocol)
-            return
-        client = _client(environ)
-        turns = self._turns.get(client)
-        if turns is None:
-            turns = self._turns[client] = asyncio.Semaphore(AT_ONCE if client else 1)
-        async with turns:
-            await _put(self._requests, environ, protocol)
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
         """Answer the requests in a queue, for as long as the process runs."""
@@ -151,27 +180,19 @@ def _length(environ: dict[str, Any]) -> int:
     return int(environ.get("CONTENT_LENGTH", 0))
 
 
-def _client(environ: dict[str, Any]) -> str:
-    """What tells clients apart: the token or the cookie; for those who have none, or sign in, the empty text."""
-    if "/sign-in/" in environ["PATH_INFO"]:
-        return ""
-    found: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
-    return found
-
-
 def _environ(scope: Scope) -> dict[str, Any]:
     """The WSGI environment of a request, without its body.
 
-    Headers whose name has an underscore are left out: they would be taken for those with a hyphen.
+    Headers whose name has an underscore are left out: they would be taken for those with a hyphen. A request that names
+    no host gets none, not even that of the server.
     """
-    host, _, port = scope.server.rpartition(":")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode().decode("latin-1"),  # as WSGI has it
         "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": host,
-        "SERVER_PORT": port,
+        "SERVER_NAME": "",
+        "SERVER_PORT": scope.server.rpartition(":")[2],
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
@@ -189,6 +210,8 @@ def _environ(scope: Scope) -> dict[str, Any]:
         if key in environ:
             value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value  # noqa: PLW2901
         environ[key] = value
+    if host := scope.authority or environ.get("HTTP_HOST"):  # an address with a host comes before the header
+        environ["HTTP_HOST"] = host.lower()
     return environ
 
 
@@ -208,7 +231,7 @@ class Server(MTServer):
             port=port,
             interface=Interfaces.RSGI,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=IN_TIME * 1000),
+            http1_settings=HTTP1Settings(header_read_timeout=IN_TIME * 1000, max_buffer_size=LONGEST_HEAD),
             websockets=False,
             workers=1,
             backpressure=CONNECTIONS,
@@ -232,6 +255,14 @@ class Server(MTServer):
             resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
         )
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
+
+    def _init_shared_socket(self) -> None:
+        """Listen. The connections inherit the time in which their clients must read."""
+        shared = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._shd = shared  # type: ignore[assignment] # None is what it is before
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            with socket.socket(fileno=os.dup(shared.get_fd())) as listening:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, IN_TIME * 1000)
 
     def _serve_loop(self, *_: object) -> None:
         """Wait for the first SIGTERM or SIGINT, then call `stop`.

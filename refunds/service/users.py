@@ -107,7 +107,7 @@ def first_users(uow: UnitOfWork) -> list[Credentials]:
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
-NOBODYS = Limiter(20)
+NOBODYS = Limiter(5)
 """Attempts per second with names that do not exist: those of users are counted by name, and go on."""
 
 

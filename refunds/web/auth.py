@@ -48,6 +48,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
         if getattr(view, "scopes", ()) is None:
             return
         g.principal, g.policies = callers.get(request.blueprint or "", _token_holder)(store())
+        request.environ["refunds.actor"] = g.principal.actor  # for the server
         if limiter.rate:
             g.requests_left = limiter.take(g.principal.actor)
             if g.requests_left < 0:

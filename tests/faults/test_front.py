@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from refunds.cli.server import CONNECTIONS, LARGEST, MOST_HELD
+from refunds.cli.server import CONNECTIONS, LARGEST, MOST_OF_ONE
 from tests import scaled
 from tests.faults.harness import PATIENCE, Client, Installation, is_alive, until
 
 CHECK = {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 BATCH = {"items": [CHECK] * 2_000}
+MUCH = {"items": [CHECK] * 1_000}
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -51,6 +53,7 @@ def wires(server) -> Iterator:
             connection.sendall(sent)
             return connection
 
+        wire.port = server.port
         yield wire
 
 
@@ -83,16 +86,18 @@ def test_more_idle_connections_than_a_process_has_files_by_default(client, wires
 
 
 def test_heads_bodies_and_idle_connections_end_in_time(installation, wires):
-    """The server ends each, without a word, or with what is missing."""
+    """The server ends each, without a word, or with what is missing; one whose client does not read, too."""
     token = f"Authorization: Bearer {installation.tokens()['billing']}"
     half_head = wires(b"GET /livez HTTP/1.1\r\nHost: loc")
     half_body = wires(head("/v1/eligibility-checks", 100, token) + b'{"service')
     idle = wires(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    unread = wires(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 30)
     assert b'"ok"' in idle.recv(2**16)
     assert b"The body is shorter than its Content-Length." in half_body.recv(2**16)
     for ended in (half_head, half_body, idle):
         while ended.recv(2**16):
             pass
+    until(lambda: not is_established(unread))
 
 
 def test_a_greedy_client_leaves_threads_to_the_others(installation, client, server):
@@ -117,20 +122,57 @@ def test_a_greedy_client_leaves_threads_to_the_others(installation, client, serv
     assert {batch.result() for batch in batches} == {200}
 
 
-def test_large_bodies_together_take_limited_memory(installation, client, wires):
-    """Beyond the limit a large one is refused at once; small ones are not."""
-    token = f"Authorization: Bearer {installation.tokens()['billing']}"
-    large = head("/v1/eligibility-checks/batch", LARGEST, token)
-    held = [wires(large + b" " * (LARGEST - 1)) for _ in range(MOST_HELD // LARGEST)]
-    last = wires(large)
-    until(lambda: select.select([last], [], [], 0.1)[0] or last.sendall(b" "))
-    refused = last.recv(2**16)
-    assert b" 429 " in refused.splitlines()[0]
-    assert b"Too many large bodies" in refused
-    assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
-    for one in held:
-        one.close()
-    until(lambda: client.send("POST", "/v1/eligibility-checks/batch", {"items": [CHECK] * 2_000}).status == 200)
+def test_one_client_holds_limited_memory(installation, client, wires):
+    """Beyond it, a large body is refused at once; small ones are not, nor those of others; strangers count as one."""
+    tokens = installation.tokens()
+    with Client(wires.port, tokens["agent"]) as other:
+        for _ in range(2):  # known by their second request
+            assert {one.send("POST", "/v1/eligibility-checks", CHECK).status for one in (client, other)} == {200}
+        for token in (tokens["billing"], "of-a-stranger"):
+            large = head("/v1/eligibility-checks/batch", LARGEST, f"Authorization: Bearer {token}")
+            held = [wires(large + b" " * (LARGEST - 1)) for _ in range(MOST_OF_ONE // LARGEST)]
+            last = wires(large)
+            until(lambda last=last: select.select([last], [], [], 0.1)[0] or last.sendall(b" "))
+            assert last.recv(2**16).split()[1] == (b"429" if token == tokens["billing"] else b"401")
+            assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+            assert other.send("POST", "/v1/eligibility-checks/batch", MUCH).status == 200
+            for one in held:
+                one.close()
+    until(lambda: client.send("POST", "/v1/eligibility-checks/batch", MUCH).status == 200)
+
+
+def test_a_client_that_spells_its_token_otherwise_is_the_same(installation, client, server):
+    """And one that is not known is a stranger: neither has more threads than its share."""
+    spelt = ["Bearer", "bearer", "BEARER", "beaRer", "BeaRer", "bEarer", "beArer", "bearEr"]
+    with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.port, installation.tokens()["agent"])) for _ in spelt]
+        for one, scheme in zip(clients, spelt, strict=True):
+            one.token = {"Authorization": f"{scheme} {installation.tokens()['agent']}"}
+            assert one.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+        batches = [pool.submit(one.send, "POST", "/v1/eligibility-checks/batch", BATCH) for one in clients]
+        for _ in range(3):
+            assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+        assert not all(batch.done() for batch in batches)
+    assert {batch.result().status for batch in batches} == {200}
+
+
+def is_established(wire: socket.socket) -> bool:
+    """Whether the kernel still has the server's end of a connection."""
+    port = f":{wire.getsockname()[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(line[2].endswith(port) and line[3] == "01" for line in lines)
+
+
+def test_the_host_is_the_one_that_is_asked_for(wires):
+    """In any case of letters; an address with a host comes before the header; none is none."""
+    for asked, status in (
+        (b"GET /docs HTTP/1.1\r\nHost: LOCALHOST\r\n\r\n", b"200"),
+        (b"GET /docs HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET http://evil/docs HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400"),
+        (b"GET http://localhost/docs HTTP/1.1\r\nHost: evil\r\n\r\n", b"200"),
+        (b"GET /livez HTTP/1.1\r\n\r\n", b"200"),
+    ):
+        assert wires(asked).recv(2**16).split()[1] == status, asked
 
 
 def test_a_body_that_no_operation_takes_is_not_read(installation, wires):
