@@ -17,6 +17,7 @@ from refunds.security.encryption import CustomerErased, Erased
 from refunds.service import acceptance, backups, privacy
 from refunds.service.store import Opening, Store
 from refunds.storage import erasures
+from refunds.storage.audit import Broken
 from refunds.storage.postgres import _Transaction
 from refunds.storage.sqlite import SQLite, _Connection
 from refunds.storage.tables import NAMES
@@ -398,6 +399,11 @@ def test_after_many_erasures_everything_is_sound_and_whole(tmp_path, engine, rec
             assert [uow.customers.find(f"K-{n}") for n in range(many)] == [
                 None if name in gone else name for name in names
             ]
+            blanked = listed[many // 2 + 1].contact_id
+        with store.write(COMMAND_LINE) as uow:
+            uow.tx.run("UPDATE contacts SET note = :empty WHERE contact_id = :id", empty=b"", id=blanked)
+        with pytest.raises(Broken, match="emptied"):
+            sound(store)
     record_property("measured", f"{engine}: {len(gone)} erasures among {many} customers")
 
 
