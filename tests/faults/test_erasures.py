@@ -25,7 +25,7 @@ from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings
 from tests.faults.harness import PATIENCE, erase_and_die, until
-from tests.postgres import shared
+from tests.postgres import newest_binaries, run, shared
 from tests.service.test_privacy import PROVIDED, erase, recorded, registered, sound
 from tests.storage.test_secrecy_at_rest import found
 
@@ -103,6 +103,19 @@ class Place:
                 (oid,) = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
             heap = Path(data, "base", str(oid))
             written |= {f"heap {file.name}": file.read_bytes() for file in heap.glob("*")} if heap.exists() else {}
+        return written
+
+    def on_server(self):
+        """What a PostgreSQL writes besides: its log, its dump if it can make one, and what its statistics show."""
+        with psycopg.connect(self.settings.database) as connection:
+            (data,) = connection.execute("SELECT current_setting('data_directory')").fetchone()
+            shown = connection.execute("SELECT tablename, attname, pg_stats::text FROM pg_stats").fetchall()
+        dump, log = newest_binaries() / "pg_dump", Path(data).parent / "log"
+        written = {"pg_stats": repr(shown).encode()}
+        if log.exists():
+            written["log of the server"] = log.read_bytes()
+        if dump.exists():
+            written["pg_dump"] = run(dump, self.settings.database).stdout.encode()
         return written
 
     def left_of(self, sealed):
