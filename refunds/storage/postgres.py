@@ -6,23 +6,21 @@ it was done.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from itertools import count
 from threading import Event, Lock
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable, Unreadable
-from refunds.storage import FAILED, PATIENCE, Row
+from refunds.storage import PATIENCE
+from refunds.storage.postgres_transaction import PostgresTransaction
 
 OLDEST = 15
 """The oldest major version that the statements are tested on."""
@@ -35,9 +33,6 @@ _IDLE = 60.0
 
 _RECONNECTING = 1.0
 """Seconds for which the pool retries to connect; after that, the next request starts again."""
-
-_ROWS = 1000
-"""Rows fetched at a time when they are read one by one."""
 
 _EXCLUSIVE, _TURN = 0x726566756E6473, 0x726566756E6474
 """The numbers of the locks of exclusive writes and of turns: any numbers that nothing else uses."""
@@ -53,19 +48,6 @@ SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET L
 
 _LOOKING = 0.5
 """Seconds between two looks at a turn that another instance has."""
-
-_DIALECT = {
-    "bigint": "BIGINT",
-    "bytes": "BYTEA",
-    "key": 'TEXT COLLATE "C"',
-    "clustered": "",
-    "for_update": "FOR UPDATE",
-    "unless_held": "FOR UPDATE SKIP LOCKED",
-    "on_server": "",
-    # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
-    "by_due_date": "",
-    "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
-}
 
 # These notice a lost peer and skip a standby; the URL can override them.
 _DEFAULTS = {
@@ -150,14 +132,14 @@ class PostgreSQL:
         raise ConfigurationError(message)
 
     @contextmanager
-    def read(self) -> Iterator["_Transaction"]:
+    def read(self) -> Iterator[PostgresTransaction]:
         """A transaction that sees one state of the records and changes nothing."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
             yield tx
             tx.end("END")  # after a ROLLBACK, the driver would forget its prepared statements
 
     @contextmanager
-    def write(self, *, exclusive: bool = False) -> Iterator["_Transaction"]:
+    def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
         It raises `StorageUnavailable` if it must wait over ten seconds for a lock; an `exclusive` one waits for locks,
@@ -208,7 +190,7 @@ class PostgreSQL:
                 self._pool = None
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator["_Transaction"]:
+    def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
         """A transaction that begins with this statement; it is rolled back at the end of the block unless it has ended.
 
         Raises `Conflict`, with the columns, for a broken unique key, and what `_translated` raises.
@@ -216,7 +198,7 @@ class PostgreSQL:
         with self._translated():
             pool = self._opened()
             connection = self._begun(pool, begin)
-            tx = _Transaction(connection)
+            tx = PostgresTransaction(connection)
             try:
                 yield tx
             except psycopg.errors.UniqueViolation as error:
@@ -316,89 +298,7 @@ class PostgreSQL:
             raise
 
 
-class _Transaction:
-    """The transaction that is under way on a connection."""
-
-    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
-        self._connection: psycopg.Connection[DictRow] | None = connection
-        self._failed = False
-
-    def one(self, sql: str, **parameters: Any) -> Row | None:
-        return self._execute(sql, parameters).fetchone()
-
-    def all(self, sql: str, **parameters: Any) -> list[Row]:
-        rows: list[Row] = list(self._execute(sql, parameters).fetchall())
-        return rows
-
-    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        name = f"rows_{next(_NUMBERS)}"
-        self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", parameters)
-        while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}, prepare=False).fetchall():
-            for row in rows:
-                yield row
-                self._require_open()
-        self._execute(f"CLOSE {name}", {})
-
-    def run(self, sql: str, **parameters: Any) -> int:
-        return self._execute(sql, parameters).rowcount
-
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        with self._noted(), self._require_open().cursor() as cursor:
-            cursor.executemany(_rendered(sql), rows)
-
-    def try_lock(self, number: int) -> bool:
-        """Lock a number until the transaction ends, unless another has locked it; returns whether it did.
-
-        The transaction keeps no snapshot from it, so that rows which are updated meanwhile can be cleaned up.
-        """
-        # Without parameters and results in binary, the driver uses the protocol that leaves no portal open.
-        locked = f"SELECT 1 WHERE pg_try_advisory_xact_lock({number:d})"
-        return self._require_open().execute(locked, prepare=False).fetchone() is not None
-
-    def commit(self) -> None:
-        """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""
-        if self._failed:
-            raise RuntimeError(FAILED)
-        self._require_open().execute("COMMIT")
-
-    def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction, by default with a rollback; if that fails, the connection is not used again.
-
-        A second call, or one after `commit`, changes nothing.
-        """
-        connection, self._connection = self._connection, None
-        if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
-            with suppress(psycopg.Error):
-                connection.execute(how)
-
-    def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        connection = self._require_open()
-        with self._noted():
-            return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
-
-    def _require_open(self) -> psycopg.Connection[DictRow]:
-        if self._connection is None:
-            raise RuntimeError("the transaction is over")
-        return self._connection
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Remember a failure, even one that never reached the database."""
-        try:
-            yield
-        except BaseException:
-            self._failed = True
-            raise
-
-
-_NUMBERS = count(1)
 _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
-_PARAMETER = re.compile(r"(?<!:):(\w+)")
-
-
-@lru_cache(maxsize=1024)
-def _rendered(sql: str) -> str:
-    return _PARAMETER.sub(r"%(\1)s", sql.format_map(_DIALECT))
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:

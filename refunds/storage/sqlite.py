@@ -5,17 +5,16 @@ removed or replaced would be lost.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import FAILED, PATIENCE, Row
+from refunds.storage import PATIENCE
+from refunds.storage.sqlite_connection import Connection, Unlocked
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
 from refunds.storage.ticket import Ticket
 
@@ -23,20 +22,6 @@ _CHECKPOINT = 4000
 """Pages of the log before SQLite moves them into the database: many, so the pages at the journal's end move once."""
 _LOGGED = b"\x02\x02"
 """The bytes 18 and 19 of a file whose changes are in a log beside it. Source: SQLite, Database File Format."""
-
-_DIALECT = {
-    "bigint": "INTEGER",
-    "bytes": "BLOB",
-    "key": "TEXT",
-    "clustered": " WITHOUT ROWID",
-    "for_update": "",
-    "unless_held": "",
-    "on_server": "-- ",
-    "by_due_date": " INDEXED BY cancellations_due",
-    # NULL for a decision that was tampered with; the audit finds it.
-    "policy_of_decision": "GENERATED ALWAYS AS"
-    " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
-}
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:
@@ -63,15 +48,15 @@ class SQLite:
         sound = wal_is_sound(sqlite3.sqlite_version_info) if sound is None else sound
         self._journal_mode = "WAL" if sound else "TRUNCATE"
         self._ticket = Ticket(self.path, patience)
-        self._writer: _Connection | None = None
-        self._readers: list[_Connection] = []
+        self._writer: Connection | None = None
+        self._readers: list[Connection] = []
         self._names = [f"{self.path}{end}" for end in (("", "-wal", "-shm") if sound else ("",))]
         self._files: _Files | None = None
         """The file and its log as they were when they were opened; None while they are closed."""
         self._has_written = False
 
     @contextmanager
-    def read(self) -> Iterator["_Connection"]:
+    def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the records and changes nothing."""
         with translated(self.name):
             try:
@@ -88,7 +73,7 @@ class SQLite:
                 self._readers.append(reader)
 
     @contextmanager
-    def write(self, *, exclusive: bool = False) -> Iterator["_Connection"]:
+    def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
@@ -200,7 +185,7 @@ class SQLite:
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
 
-    def _keeper(self) -> "_Connection | None":
+    def _keeper(self) -> Connection | None:
         """A connection that only reads, for as long as others close: the last that can write moves the log to the file.
 
         None if the log may be moved.
@@ -212,7 +197,7 @@ class SQLite:
                 return keeper
         return None
 
-    def _connect_to_file(self) -> "_Connection":
+    def _connect_to_file(self) -> Connection:
         """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too.
 
         Raises `StorageUnavailable` if the file cannot be read, and an error of the driver if it is no database.
@@ -231,13 +216,13 @@ class SQLite:
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
 
-    def _require_unchanged(self, connection: "_Connection") -> None:
+    def _require_unchanged(self, connection: Connection) -> None:
         """Close the connection and raise `StorageUnavailable` if what it read without a lock was written to."""
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
-    def _without_log(self) -> "_Unlocked | None":
+    def _without_log(self) -> Unlocked | None:
         """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
@@ -245,7 +230,7 @@ class SQLite:
                 return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
         return None
 
-    def _connect(self, *, readonly: bool = False) -> "_Connection":
+    def _connect(self, *, readonly: bool = False) -> Connection:
         """A new connection; creates the file if there is none.
 
         Raises `StorageUnavailable` if it cannot, and an error of the driver if the file cannot be used as a database.
@@ -286,7 +271,7 @@ class SQLite:
         self._files = present
         return opened
 
-    def _opened(self, mode: str, unlocked: "_Unlocked | None" = None) -> "_Connection":
+    def _opened(self, mode: str, unlocked: Unlocked | None = None) -> Connection:
         """A connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?{mode}",
@@ -296,7 +281,7 @@ class SQLite:
             timeout=self._patience,
             cached_statements=256,
         )
-        return _Connection(Database(connection, execute_plugins=False), self.name, unlocked)
+        return Connection(Database(connection, execute_plugins=False), self.name, unlocked)
 
     def _require_same_files(self) -> None:
         """Raise `FileReplaced` if the file, or its log, is not the one that was opened."""
@@ -324,82 +309,8 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
-class _Connection:
-    """A connection, and the transaction that is under way on it.
-
-    `unlocked` is the file as it was opened, if it is read without a lock.
-    """
-
-    def __init__(self, database: Database, name: str, unlocked: "_Unlocked | None" = None) -> None:
-        self.database, self._name, self.unlocked = database, name, unlocked
-        self.close = database.conn.close
-        self._half_way: set[Any] = set()
-        self._failed = False
-
-    def execute(self, sql: str, parameters: Row | None = None) -> Any:
-        try:
-            cursor = self.database.conn.execute(sql, parameters or {})
-        except BaseException:
-            self._failed = True
-            raise
-        cursor.row_factory = _as_dict
-        return cursor
-
-    def commit(self) -> None:
-        if self._failed:
-            raise RuntimeError(FAILED)
-        self.leave_rows()
-        self.execute("COMMIT")
-
-    def leave_rows(self) -> None:
-        """Close cursors that were not read to the end: they would keep their snapshot open."""
-        while self._half_way:
-            self._half_way.pop().close()
-
-    def rollback(self) -> None:
-        self.leave_rows()
-        self._failed = False
-        # After some errors (a full disk), SQLite has already rolled back.
-        if self.database.conn.in_transaction:
-            self.execute("ROLLBACK")
-
-    def one(self, sql: str, **parameters: Any) -> Row | None:
-        row: Row | None = self.execute(_rendered(sql), parameters).fetchone()
-        return row
-
-    def all(self, sql: str, **parameters: Any) -> list[Row]:
-        rows: list[Row] = self.execute(_rendered(sql), parameters).fetchall()
-        return rows
-
-    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        with translated(self._name):
-            cursor = self.execute(_rendered(sql), parameters)
-            self._half_way.add(cursor)
-            while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection
-                yield row
-        self._half_way.discard(cursor)
-
-    def run(self, sql: str, **parameters: Any) -> int:
-        changed: int = self.execute(_rendered(sql), parameters).rowcount
-        return changed
-
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.execute(_rendered(sql), row)
-
-
-@lru_cache(maxsize=1024)
-def _rendered(sql: str) -> str:
-    return sql.format_map(_DIALECT)
-
-
-def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
-
-
 _FileId = tuple[int, int] | None
 _Files = tuple[_FileId, ...]
-_Unlocked = tuple[int, int, int, int]
 
 
 def _file_id(path: str) -> _FileId:

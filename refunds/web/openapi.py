@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 import marshmallow as ma
+import orjson
 import yaml
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -95,6 +96,11 @@ class Contract:
             spec.tag({"name": tag.name, "description": tag.description})
         document: dict[str, Any] = spec.to_dict()
         return document
+
+    @cached_property
+    def json(self) -> bytes:
+        """The document as JSON."""
+        return orjson.dumps(self.document)
 
     @cached_property
     def text(self) -> str:

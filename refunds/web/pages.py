@@ -1,6 +1,5 @@
 """Pages for people: the API document, and what each problem means."""
 
-import orjson
 from flask import Blueprint, Response, current_app, render_template
 from werkzeug.exceptions import NotFound
 
@@ -52,7 +51,7 @@ def openapi_yaml() -> Response:
 @blueprint.get("/openapi.json")
 def openapi_json() -> Response:
     """The API document as JSON."""
-    return Response(orjson.dumps(_contract().document), mimetype="application/json")
+    return Response(_contract().json, mimetype="application/json")
 
 
 def _contract() -> Contract:

@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import signal
+import sys
 from contextlib import closing
 from pathlib import Path
 from unittest import mock
@@ -12,7 +13,7 @@ import pytest
 from click import unstyle
 
 import app
-from refunds.cli import serve
+from refunds.cli import serve, server
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Unauthenticated
 from refunds.security.master_key import create_master_key
@@ -186,15 +187,16 @@ def test_each_command_has_a_help_text(commands, arguments, text):
 @pytest.fixture
 def start(engine, tmp_path, monkeypatch):
     """A function that starts the service with a fake server, and returns the commands and the output."""
-    monkeypatch.setattr(serve, "Server", mock.Mock())
+    monkeypatch.setattr(server, "Server", mock.Mock())
+    monkeypatch.setattr(serve, "_end", sys.exit)  # which would end the tests
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def started(**environment):
         commands = Commands(tmp_path, engine, PORT=str(free_port()), **environment)
-        out, _, code = commands.run("serve")
+        _, out, code = commands.run("serve")
         assert code == 0
-        serve.Server.return_value.run.assert_called_once_with()
-        serve.Server.reset_mock()
+        server.Server.return_value.run.assert_called_once_with()
+        server.Server.reset_mock()
         return commands, out
 
     yield started

@@ -243,7 +243,7 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
     """Cancel an order, and be killed before or after the statement that starts with this text."""
     app = create_app(settings)
     app.extensions["refunds.store"].open()
-    execute = sqlite._Connection.execute
+    execute = sqlite.Connection.execute
 
     def deadly(connection, sql, parameters=None):
         matches = sql.startswith(statement)
@@ -254,7 +254,7 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
             os.kill(os.getpid(), signal.SIGKILL)
         return cursor
 
-    sqlite._Connection.execute = deadly
+    sqlite.Connection.execute = deadly
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
     app.test_client().post("/v1/cancellations", json=body, headers=headers)
 
@@ -281,7 +281,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
 
         return call
 
-    execute = sqlite._Connection.execute
+    execute = sqlite.Connection.execute
 
     def stepwise(connection, sql, parameters=None):
         if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
@@ -290,7 +290,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
             connection.database.conn.set_progress_handler(step, scaled(150, 50))
         return execute(connection, sql, parameters)
 
-    sqlite._Connection.execute = stepwise
+    sqlite.Connection.execute = stepwise
     for name in STEPS:
         setattr(os, name, counted(getattr(os, name)))
     sys.exit(app.test_cli_runner().invoke(args=words).exit_code)
@@ -311,10 +311,10 @@ def erase_and_die(settings: Settings, customer_id: str, nth: int) -> None:
 
             return call
 
-        sqlite._Connection.execute = deadly(sqlite._Connection.execute)
+        sqlite.Connection.execute = deadly(sqlite.Connection.execute)
         sqlite.SQLite.scrub = deadly(sqlite.SQLite.scrub)
-        postgres._Transaction._execute = deadly(postgres._Transaction._execute)
-        postgres._Transaction.commit = deadly(postgres._Transaction.commit)
+        postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
+        postgres.PostgresTransaction.commit = deadly(postgres.PostgresTransaction.commit)
         os.write, os.fsync = deadly(os.write), deadly(os.fsync)
         with store.write(COMMAND_LINE) as uow:
             privacy.erase(uow, customer_id, ErasureReason.CHILD)

@@ -18,8 +18,9 @@ from refunds.service import acceptance, backups, privacy
 from refunds.service.store import Opening, Store
 from refunds.storage import erasures
 from refunds.storage.audit import Broken
-from refunds.storage.postgres import _Transaction
-from refunds.storage.sqlite import SQLite, _Connection
+from refunds.storage.postgres_transaction import PostgresTransaction
+from refunds.storage.sqlite import SQLite
+from refunds.storage.sqlite_connection import Connection
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import scaled
@@ -177,7 +178,7 @@ STEPS = {
 def test_the_scan_finds_what_an_erasure_without_one_of_its_steps_leaves(place, monkeypatch, step):
     beginning, removed, left = STEPS[step]
     sealed = place.sealed(place.customer_id)
-    for kind in (_Connection, _Transaction):
+    for kind in (Connection, PostgresTransaction):
 
         def without(tx, sql, run=kind.run, **parameters):
             if sql.startswith(beginning):

@@ -78,7 +78,7 @@ def require_sound(store):
 
 def watch_and_die(home, when, statement, times):
     """Watch with other data in small steps, and be killed before or after some statement has been run some times."""
-    execute, left = sqlite._Connection.execute, [times]
+    execute, left = sqlite.Connection.execute, [times]
 
     def deadly(connection, sql, parameters=None):
         left[0] -= sql.startswith(statement)
@@ -90,7 +90,7 @@ def watch_and_die(home, when, statement, times):
             os.kill(os.getpid(), signal.SIGKILL)
         return cursor
 
-    sqlite._Connection.execute = deadly
+    sqlite.Connection.execute = deadly
     watch.STEP, watch.BATCH = MANY // 4, MANY // 10
     with other_holidays("9.1", added=GAINED), closing(Store(home)) as store:
         watch.watch(store)

@@ -27,7 +27,8 @@ from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.orders import ORDERS
-from refunds.storage.postgres import _ROWS, CONNECTIONS, PostgreSQL
+from refunds.storage.postgres import CONNECTIONS, PostgreSQL
+from refunds.storage.postgres_transaction import _ROWS
 from refunds.storage.repository import Context
 from tests.conftest import settings
 from tests.postgres import PATIENCE, cluster

@@ -1,0 +1,100 @@
+"""A connection to a SQLite file, and how the statements are written there."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from sqlite_utils import Database
+
+from refunds.storage import FAILED, Row
+from refunds.storage.sqlite_errors import translated
+
+Unlocked = tuple[int, int, int, int]
+"""What tells the states of a file apart that is read without a lock."""
+
+_DIALECT = {
+    "bigint": "INTEGER",
+    "bytes": "BLOB",
+    "key": "TEXT",
+    "clustered": " WITHOUT ROWID",
+    "for_update": "",
+    "unless_held": "",
+    "on_server": "-- ",
+    "by_due_date": " INDEXED BY cancellations_due",
+    # NULL for a decision that was tampered with; the audit finds it.
+    "policy_of_decision": "GENERATED ALWAYS AS"
+    " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
+}
+
+
+class Connection:
+    """A connection, and the transaction that is under way on it.
+
+    `unlocked` is the file as it was opened, if it is read without a lock.
+    """
+
+    def __init__(self, database: Database, name: str, unlocked: Unlocked | None = None) -> None:
+        self.database, self._name, self.unlocked = database, name, unlocked
+        self.close = database.conn.close
+        self._half_way: set[Any] = set()
+        self._failed = False
+
+    def execute(self, sql: str, parameters: Row | None = None) -> Any:
+        try:
+            cursor = self.database.conn.execute(sql, parameters or {})
+        except BaseException:
+            self._failed = True
+            raise
+        cursor.row_factory = _as_dict
+        return cursor
+
+    def commit(self) -> None:
+        if self._failed:
+            raise RuntimeError(FAILED)
+        self.leave_rows()
+        self.execute("COMMIT")
+
+    def leave_rows(self) -> None:
+        """Close cursors that were not read to the end: they would keep their snapshot open."""
+        while self._half_way:
+            self._half_way.pop().close()
+
+    def rollback(self) -> None:
+        self.leave_rows()
+        self._failed = False
+        # After some errors (a full disk), SQLite has already rolled back.
+        if self.database.conn.in_transaction:
+            self.execute("ROLLBACK")
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        row: Row | None = self.execute(_rendered(sql), parameters).fetchone()
+        return row
+
+    def all(self, sql: str, **parameters: Any) -> list[Row]:
+        rows: list[Row] = self.execute(_rendered(sql), parameters).fetchall()
+        return rows
+
+    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        with translated(self._name):
+            cursor = self.execute(_rendered(sql), parameters)
+            self._half_way.add(cursor)
+            while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection
+                yield row
+        self._half_way.discard(cursor)
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        changed: int = self.execute(_rendered(sql), parameters).rowcount
+        return changed
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.execute(_rendered(sql), row)
+
+
+@lru_cache(maxsize=1024)
+def _rendered(sql: str) -> str:
+    return sql.format_map(_DIALECT)
+
+
+def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
