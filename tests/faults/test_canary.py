@@ -18,10 +18,11 @@ from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import ErasureReason
 from refunds.service import backups, users
-from tests.conftest import ROOT
+from refunds.web import create_app
+from tests.conftest import ROOT, client_of
 from tests.console.conftest import PUBLIC, routes, signed_in
 from tests.console.pages import HOST
-from tests.faults.test_erasures import DETAIL, TEXTS, Place
+from tests.faults.test_erasures import DETAIL, TEXTS, Place, older, put_back
 from tests.repo.test_personal import FIELDS
 from tests.service.test_privacy import erase, sound
 from tests.storage.test_secrecy_at_rest import found
@@ -354,5 +355,25 @@ def test_nothing_personal_is_ever_written_and_no_key_is_left_of_an_erased_custom
     for name, value in {"a text": CANARY, **sealed}.items():
         assert found(after, value if isinstance(value, str) else bytes(value)) == set(), name
     assert found(after, DETAIL[1:]) == set()
+    sound(place.store)
+    place.store.close()
+
+
+@pytest.mark.parametrize(("engine", "way"), [("sqlite", "restore"), ("sqlite", "copy"), ("postgresql", "copy")])
+def test_after_an_old_state_is_put_back_nothing_is_left_once_the_first_request_is_answered(tmp_path, engine, way):
+    place = Place(tmp_path / "place", engine)
+    Walk(place).accepted()
+    sealed, old = place.sealed(place.customer_id), older(place)
+    erase(place.store, place.customer_id, ErasureReason.CHILD)
+    if way == "restore":
+        place.store.close()
+        backups.restore(place.settings, old, "")
+    else:
+        put_back(place, old)
+        assert place.left_of(sealed) == sealed.keys()
+    app = create_app(place.settings)
+    place.store = app.extensions["refunds.store"]
+    assert client_of(app).get("/v1/orders/A-2").json["customer_ref"] == "[erased]"
+    assert place.left_of(sealed) == set()
     sound(place.store)
     place.store.close()
