@@ -31,10 +31,12 @@ def checked(reason: str) -> str:
 
 def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
     """The error, to be raised, for a ledger of erasures that is not there: nobody knows whom an older state revives."""
-    return ConfigurationError(
-        f"REFUNDS_LEDGER_DIR: there is no {ledger.file}, so customers who were erased since may be in the database "
-        "again. Name the right directory, or say why it is lost with --ledger-lost REASON"
+    detail = Message(
+        "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
+        "Name the right directory, or say why it is lost with --ledger-lost REASON",
+        file=ledger.file,
     )
+    return ConfigurationError(detail)
 
 
 class Lost(NamedTuple):

@@ -46,7 +46,6 @@ Beside the database twice its size, for a backup and a restore.
 LOGS = Path("/var/log")
 """Where a machine keeps its logs, unless the operator has chosen another place."""
 
-
 _UNDO = Message("undo what was changed by hand, or restore a backup")
 
 
@@ -202,13 +201,24 @@ def _journal(patient: Patient) -> Found:
     with patient.records() as uow:
         head = uow.events.head()
         differs = lineage.difference(uow.tx, head, written)
-    if differs is None:
-        yield ok(Message("up to position %(position)s, it is that of the checkpoints", position=head.position))
-    else:
-        yield failed(
-            Message("it is not that of the checkpoints: %(how)s", how=differs),
-            Message("name the right database; if an older state was restored on purpose: flask audit accept"),
-        )
+    text = Message("it is not that of the checkpoints: %(how)s", how=differs)
+    fix = Message("name the right database; if an older state was restored on purpose: flask audit accept")
+    fits = Message("up to position %(position)s, it is that of the checkpoints", position=head.position)
+    yield failed(text, fix) if differs else ok(fits)
+
+
+def _erasures(patient: Patient) -> Found:
+    ledger = patient.store.erasures
+    with patient.records() as uow:
+        undone, lacking = uow.erasures.differences()
+    if differing := [*sorted(one.customer_id for one in undone), *sorted(lacking)]:
+        text = Message("%(file)s and the records differ about %(ids)s", file=ledger.file, ids=", ".join(differing))
+        yield failed(text, Message("start the service again: it erases those whom one of them has as erased"))
+        return
+    text = Message("what was erased last may still be in the files of the database: it was read meanwhile")
+    fix = Message("it goes after the next write, or at the next start; end what reads for long")
+    fits = Message("%(file)s and the records agree on who was erased", file=ledger.file)
+    yield ok(fits) if upkeep.scrubbed(ledger.file.parent) == ledger.size else warning(text, fix)
 
 
 def _schema(patient: Patient) -> Found:
@@ -297,10 +307,8 @@ def _tokens(patient: Patient) -> Found:
                 Message("flask tokens create --role %(role)s --client '%(client)s', and revoke the old one", **named),
             )
     if len(valid) > MANY_TOKENS:
-        yield warning(
-            Message("more than %(most)s are valid: nobody can know where all of them are", most=MANY_TOKENS),
-            Message("revoke those that nobody needs: flask tokens list"),
-        )
+        text = Message("more than %(most)s are valid: nobody can know where all of them are", most=MANY_TOKENS)
+        yield warning(text, Message("revoke those that nobody needs: flask tokens list"))
 
 
 def _contact_points(patient: Patient) -> Found:
@@ -330,8 +338,7 @@ def _upkeep(patient: Patient) -> Found:
 
 
 def _server_log(tx: Transaction) -> Found:
-    leaking = schema.leaking(schema.log_parameters(tx))
-    if not leaking:
+    if not (leaking := schema.leaking(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
     for name in leaking:
         yield failed(
@@ -353,13 +360,10 @@ def room_for_instances(allowed: int, used_by_others: int) -> Found:
 
 
 def _samples(tx: Transaction) -> Found:
-    if not (found := schema.sampled(tx)):
-        yield ok(Message("the server keeps no sample of what is encrypted"))
-        return
-    yield warning(
-        Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found)),
-        Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each"),
-    )
+    found = schema.sampled(tx)
+    text = Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found))
+    fix = Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each")
+    yield warning(text, fix) if found else ok(Message("the server keeps no sample of what is encrypted"))
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
@@ -381,6 +385,7 @@ CHECKS: dict[str, Callable[[Patient], Found]] = {
     "ledger": _ledger,
     "key": _key,
     "journal": _journal,
+    "erasures": _erasures,
     "disk": _disk,
     "clock": _clock,
     "calendars": _calendars,

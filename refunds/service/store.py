@@ -20,7 +20,7 @@ from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable, lines_of
 from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_key
-from refunds.service import publication
+from refunds.service import publication, upkeep
 from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
 from refunds.storage.checkpoints import Checkpoint, Checkpoints, LedgerFile
 from refunds.storage.erasures import ErasureLedger
@@ -149,9 +149,10 @@ class Store:
         It is tried again after the next write if a reader is in the way.
         """
         size = self.erasures.size
-        with suppress(StorageUnavailable):
+        with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
                 self._scrubbed = size
+                upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def require_there(self) -> None:
         """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""

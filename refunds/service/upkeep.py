@@ -1,5 +1,7 @@
 """When a backup was last made, and when an audit last found everything sound: noted beside the checkpoints.
 
+Beside them is also noted how far what was erased has gone from the files of the database.
+
 Other processes do both, so an instance reads the notes, and so does whoever looks after it.
 """
 
@@ -7,7 +9,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,7 +26,8 @@ class Upkeep(NamedTuple):
 def note(directory: Path, done: str, position: int) -> None:
     """Note in the directory of the checkpoints that a `backup` or `verify` is done, up to a position of the journal.
 
-    The note takes the place of the one before. Raises `OSError` if it cannot be written.
+    Or that a `scrub` is, up to a size of the ledger of erasures. The note takes the place of the one before. Raises
+    `OSError` if it cannot be written.
     """
     file = _file(directory, done)
     part = file.with_name(f"{file.name}.{os.getpid()}")
@@ -42,10 +45,23 @@ def last(directory: Path) -> Upkeep:
     return Upkeep(*(_at(_file(directory, done)) for done in Upkeep._fields))
 
 
+def scrubbed(directory: Path) -> int:
+    """The size that the ledger of erasures had when all it names had gone from the files of the database; else 0."""
+    size: int = _noted(_file(directory, "scrub")).get("position", 0)
+    return size
+
+
 def _at(file: Path) -> datetime | None:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return parse_instant(orjson.loads(file.read_bytes())["at"])
+    with suppress(ValueError, KeyError, TypeError):
+        return parse_instant(_noted(file)["at"])
     return None
+
+
+def _noted(file: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        if isinstance(noted := orjson.loads(file.read_bytes()), dict):
+            return noted
+    return {}
 
 
 def _file(directory: Path, done: str) -> Path:

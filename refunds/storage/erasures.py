@@ -87,19 +87,23 @@ class Erasures:
 
         Raises `OSError` if the ledger cannot be written.
         """
+        undone, lacking = self.differences()
+        # Another instance may be at the same erasure: it has written its line, and holds the locks.
+        for one in undone:
+            Customers(self._context).lock_with_orders(one.customer_id)
+            if not self._context.customers[one.customer_id].is_erased:
+                self._erase(one)
+        if lacking and (found := [one for one in journalled(self._tx) if one.customer_id in lacking]):
+            self._context.ledger.append(*found)
+
+    def differences(self) -> tuple[list[Erasure], set[str]]:
+        """The erasures that the records lack, in the order in which a write locks; the ids that the ledger lacks."""
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
-        # Another instance may be at the same erasure: it has written its line, and holds the locks.
         found = (self._tx.one(_DIGEST, customer_id=one) for one in noted.keys() - erased)
         undone = sorted(filter(None, found), key=lambda row: bytes(row["digest"]))
-        for customer_id in (row["customer_id"] for row in undone):
-            Customers(self._context).lock_with_orders(customer_id)
-            if not self._context.customers[customer_id].is_erased:
-                self._erase(noted[customer_id])
-        lacking = [one for one in journalled(self._tx) if one.customer_id in erased - noted.keys()] if erased else []
-        if lacking:
-            self._context.ledger.append(*lacking)
+        return [noted[row["customer_id"]] for row in undone], erased - noted.keys()
 
     def fields(self, customer_id: str) -> dict[str, int]:
         """How many records of each kind have an erased field of a customer, by table."""

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from refunds.storage import Transaction, open_engine
 from refunds.storage.migrations import up_to_date
-
-_JOURNAL = {"events", "journal_head"}
-"""Tables with digests of what is not personal."""
+from refunds.storage.tables import sealed
 
 _OFF = {
     "log_statement": ("none", "ddl"),
@@ -58,12 +56,6 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
 
 
-def sealed_columns() -> list[str]:
-    """Every column that holds what is encrypted, or a digest of it, as `TABLE.COLUMN`."""
-    of_type = (name for (kind, name), is_now in _fresh().items() if kind == "column" and is_now.startswith("bytea"))
-    return sorted(name for name in of_type if name.partition(".")[0] not in _JOURNAL)
-
-
 def sampled(tx: Transaction) -> list[str]:
     """The sealed columns of which a PostgreSQL keeps sample values, or may with its next ANALYZE."""
     rows = tx.all(
@@ -72,7 +64,7 @@ def sampled(tx: Transaction) -> list[str]:
         " <> 0 OR EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = current_schema() AND s.tablename = c.relname"
         " AND s.attname = a.attname AND coalesce(s.most_common_vals, s.histogram_bounds) IS NOT NULL))"
     )
-    return sorted({row["name"] for row in rows} & set(sealed_columns()))
+    return sorted({row["name"] for row in rows} & set(map(".".join, sealed())))
 
 
 def log_parameters(tx: Transaction) -> dict[str, str]:

@@ -1,11 +1,15 @@
 """What the API still does about the order of an erased customer, operation by operation."""
 
+import re
+
 import pytest
+import yaml
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.service import privacy
 from tests.api.conftest import IN_TIME, PROVIDED, slug
+from tests.conftest import ROOT
 
 CALL = {"channel": "phone", "from_detail": "+498912345678"}
 ASKED = {"channel": "phone", "intent": "question"}
@@ -76,3 +80,84 @@ def test_a_new_order_with_the_same_reference_is_of_a_new_customer(admin, erased)
     after = admin.get(f"/v1/orders/{admin.register()}").json
     assert after["customer_ref"] == "K-20391"
     assert after["customer_id"] != before
+
+
+FACTS = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"}
+KEY = {"Idempotency-Key": "after-the-erasure"}
+CANCELLATION, CONTACT, ORDER = "/v1/cancellations/{cancellation}", "/v1/contacts/{asked}", "/v1/orders/{order}"
+UNMATCHED = "/v1/unmatched-contacts/{unmatched}"
+
+# In an order in which each can be done after those before it.
+CALLS = {
+    "getOrder": ("GET", ORDER),
+    "listOrders": ("GET", "/v1/orders?order=newest"),
+    "lookUpCustomer": ("POST", "/v1/customers/lookup", {"customer_ref": "K-20391"}),
+    "getOrderEligibility": ("GET", f"{ORDER}/eligibility"),
+    "getOrderEvidence": ("GET", f"{ORDER}/evidence"),
+    "getContact": ("GET", CONTACT),
+    "listContacts": ("GET", "/v1/contacts?order_id={order}"),
+    "getCancellation": ("GET", CANCELLATION),
+    "listCancellations": ("GET", "/v1/cancellations?order_id={order}"),
+    "getConfirmation": ("GET", f"{CANCELLATION}/confirmation"),
+    "listEvents": ("GET", "/v1/events?limit=200"),
+    "registerOrder": ("PUT", ORDER, FACTS),
+    "importOrders": ("POST", "/v1/orders/batch", {"items": [FACTS | {"order_id": "{order}"}]}),
+    "recordContact": ("POST", f"{ORDER}/contacts", CALL),
+    "completeContact": ("PATCH", CONTACT, {"note": "Frau Muster"}),
+    "acknowledgeContact": ("PUT", f"{CONTACT}/acknowledgement", {"channel": "email", "to": "kim@example.org"}),
+    "matchContact": ("PUT", "/v1/contacts/{unmatched}/order", {"order_id": "{order}"}),
+    "issueCancellation": ("POST", "/v1/cancellations", {"order_id": "{order}", "contact": CALL}),
+    "beginRefund": ("PUT", f"{CANCELLATION}/refund", {}),
+    "endRefund": ("DELETE", f"{CANCELLATION}/refund?reason_code=refund_failed"),
+    "settleCancellation": ("PUT", f"{CANCELLATION}/settlement", {"billing_ref": "R-1"}),
+    "unsettleCancellation": ("DELETE", f"{CANCELLATION}/settlement?reason_code=entered_in_error"),
+    "revokeCancellation": (
+        "PUT",
+        f"{CANCELLATION}/revocation",
+        {"reason_code": "entered_in_error", "reason": "Frau Muster"},
+    ),
+    "resolveContact": (
+        "PUT",
+        "/v1/contacts/{request}/resolution",
+        {"reason_code": "customer_kept_order", "reason": "Frau Muster"},
+    ),
+    "reopenContact": ("DELETE", "/v1/contacts/{request}/resolution?reason_code=entered_in_error"),
+}
+
+
+def filled(part, names):
+    """A path or a body with the ids of records in it."""
+    if isinstance(part, dict):
+        return {name: filled(value, names) for name, value in part.items()}
+    if isinstance(part, list):
+        return [filled(one, names) for one in part]
+    return part.format(**names)
+
+
+def test_every_operation_answers_as_the_page_says(admin, erased):
+    """When this fails for a new operation, call it in `CALLS`, or name it on the page as one that is about no order."""
+    order_id, asked, cancellation = erased
+    (request,) = (
+        one["contact_id"]
+        for one in admin.get(f"/v1/contacts?order_id={order_id}").json["items"]
+        if one["contact_id"] != asked
+    )
+    unmatched = admin.post("/v1/contacts", CALL | {"order_hint": "D-?"}).json["unmatched_id"]
+    names = {"order": order_id, "asked": asked, "cancellation": cancellation, "request": request}
+    given = {}
+    for name, (method, path, *body) in CALLS.items():
+        body = filled(body[0], names | {"unmatched": unmatched}) if body else None  # noqa: PLW2901 - with ids in it
+        path = filled(path, names | {"unmatched": unmatched})  # noqa: PLW2901 - the same
+        answer = admin.client.open(path, method=method, json=body, headers=KEY if method == "POST" else {})
+        item = answer.json["items"][0] if name == "importOrders" else {}
+        given[name] = (
+            answer.status_code,
+            "customer-erased" in str(item) or (answer.status_code == 409 and slug(answer) == "customer-erased"),
+        )
+    page = (ROOT / "docs/privacy.md").read_text().partition("## What an erased customer's order can still do")[2]
+    page, _, others = page.partition("## The list")[0].partition("Operations that are about no order")
+    shown = re.findall(r"^\| `(\w+)` \| (\d{3})( `customer-erased`)? \| ", page, re.MULTILINE)
+    assert {name: (int(status), bool(refused)) for name, status, refused in shown} == given
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    every = {one["operationId"] for path in document["paths"].values() for one in path.values() if "operationId" in one}
+    assert sorted([*given, *re.findall(r"`(\w+)`", others)]) == sorted(every)

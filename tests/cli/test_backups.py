@@ -14,8 +14,11 @@ import pytest
 
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.presentation.language import speaking, translate
+from refunds.service.acceptance import ledger_missing
 from refunds.service.store import Opening, Store
 from refunds.storage.checkpoints import Checkpoints
+from refunds.storage.erasures import ErasureLedger
 from refunds.storage.sqlite import SQLite, sqlite3
 from refunds.web import create_app
 from tests.conftest import client_of, settings
@@ -621,3 +624,9 @@ def test_the_time_in_a_name_is_that_of_the_restore(site):
     site.done("restore", site.file)
     (kept,) = site.database.parent.glob("refunds.db.replaced-*")
     assert kept.name.startswith(f"refunds.db.replaced-{datetime.now(UTC):%Y%m}")
+
+
+def test_that_a_ledger_is_missing_is_told_in_german_too(tmp_path):
+    with speaking("de"):
+        text = translate(ledger_missing(ErasureLedger(tmp_path)).detail)
+    assert "begründen Sie den Verlust mit --ledger-lost REASON" in text

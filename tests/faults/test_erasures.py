@@ -17,6 +17,7 @@ from refunds.security.encryption import CustomerErased, Erased
 from refunds.service import acceptance, backups, privacy
 from refunds.service.store import Opening, Store
 from refunds.storage import erasures
+from refunds.storage.audit import Broken
 from refunds.storage.postgres_transaction import PostgresTransaction
 from refunds.storage.sqlite import SQLite
 from refunds.storage.sqlite_connection import Connection
@@ -25,7 +26,7 @@ from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings
 from tests.faults.harness import PATIENCE, erase_and_die, until
-from tests.postgres import shared
+from tests.postgres import newest_binaries, run, shared
 from tests.service.test_privacy import PROVIDED, erase, recorded, registered, sound
 from tests.storage.test_secrecy_at_rest import found
 
@@ -103,6 +104,19 @@ class Place:
                 (oid,) = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
             heap = Path(data, "base", str(oid))
             written |= {f"heap {file.name}": file.read_bytes() for file in heap.glob("*")} if heap.exists() else {}
+        return written
+
+    def on_server(self):
+        """What a PostgreSQL writes besides: its log, its dump if it can make one, and what its statistics show."""
+        with psycopg.connect(self.settings.database) as connection:
+            (data,) = connection.execute("SELECT current_setting('data_directory')").fetchone()
+            shown = connection.execute("SELECT tablename, attname, pg_stats::text FROM pg_stats").fetchall()
+        dump, log = newest_binaries() / "pg_dump", Path(data).parent / "log"
+        written = {"pg_stats": repr(shown).encode()}
+        if log.exists():
+            written["log of the server"] = log.read_bytes()
+        if dump.exists():
+            written["pg_dump"] = run(dump, self.settings.database).stdout.encode()
         return written
 
     def left_of(self, sealed):
@@ -399,6 +413,11 @@ def test_after_many_erasures_everything_is_sound_and_whole(tmp_path, engine, rec
             assert [uow.customers.find(f"K-{n}") for n in range(many)] == [
                 None if name in gone else name for name in names
             ]
+            blanked = listed[many // 2 + 1].contact_id
+        with store.write(COMMAND_LINE) as uow:
+            uow.tx.run("UPDATE contacts SET note = :empty WHERE contact_id = :id", empty=b"", id=blanked)
+        with pytest.raises(Broken, match="emptied"):
+            sound(store)
     record_property("measured", f"{engine}: {len(gone)} erasures among {many} customers")
 
 

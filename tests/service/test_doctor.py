@@ -20,7 +20,9 @@ from refunds.service.store import Opening, Store
 from refunds.service.watch import watch
 from refunds.storage import open_engine, schema
 from refunds.storage.mapper import micros
+from refunds.storage.tables import sealed
 from tests.conftest import settings
+from tests.service.test_privacy import erase, registered
 
 NOW = datetime.now(UTC)
 OK, WARNING, FAILED = Level
@@ -71,11 +73,6 @@ def well(directory, engine, second=SECOND):
     if engine == "postgresql":
         change(of, *(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0" for table, column in sealed()))
     return of
-
-
-def sealed():
-    """Each sealed column with its table."""
-    return [name.split(".") for name in schema.sealed_columns()]
 
 
 def found(of, check, now=None):
@@ -261,6 +258,22 @@ def test_a_ledger_that_cannot_be_written_is_found(installed):
 def test_a_ledger_of_another_journal_is_found(installed, tmp_path, engine):
     other = made(tmp_path / "other", engine)
     only(found(replace(installed, ledger_dir=other.ledger_dir), "journal"), FAILED, "is of another one", "audit accept")
+
+
+def test_an_erasure_that_is_not_complete_is_found(installed, engine, monkeypatch):
+    """In the files, in the records, or in the ledger; the next start completes it."""
+    with closing(Store(installed)) as store, monkeypatch.context() as patch:
+        patch.setattr(type(store.open()[0]), "scrub", lambda _: False)
+        erased, other = registered(store, "A-1"), registered(store, "B-1", "K-2")
+        erase(store, erased)
+    only(found(installed, "erasures"), WARNING, "may still be in the files", "at the next start")
+    ledger, lines = store.erasures.file, store.erasures.file.read_bytes()
+    for text, whom in ((lines.replace(erased.encode(), other.encode()), {erased, other}), (b"", {erased})):
+        ledger.write_bytes(text)
+        only(found(installed, "erasures"), FAILED, str(ledger), *whom, "start the service again")
+    with closing(Store(installed)) as store:
+        store.open()
+    assert found(installed, "erasures") == []
 
 
 @pytest.mark.parametrize(
