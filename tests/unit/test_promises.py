@@ -92,6 +92,17 @@ def test_a_promise_is_not_kept_if_today_no_told_date_counts_and_the_window_ends_
         assert not now.kept
 
 
+def test_a_promise_is_not_kept_if_another_time_zone_moves_the_service_day_and_the_end_on():
+    """At 17:00 of that Monday in Berlin it is Tuesday in Tokyo."""
+    provided = PROVIDED + timedelta(hours=4)
+    facts, now = Facts(service_provided_at=provided, received_at=provided), calendar(set())
+    promise = decide(facts, VERSION, now).told
+    tokyo = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Asia/Tokyo"))
+    decision = decide(facts, tokyo, now, promise=promise, of_order=True)
+    assert (last(decision), decision.kept) == (3, False)
+    assert decision.deadline > promise.deadline
+
+
 def test_the_names_of_holidays_that_were_told_are_told_again_with_their_window_alone():
     names = {day(1): {"en": ("Old Holiday", "en")}}
     told = decided({1}).told._replace(names=names)
@@ -146,3 +157,13 @@ def test_a_window_that_closures_extend_beyond_the_end_that_was_told_is_told_as_i
     kept = decide(facts, elsewhere, calendar(set(), closures), promise=promise, of_order=True)
     assert (kept.kept, last(kept), len(kept.day_codes)) == (True, end, end)
     assert kept.outcome.time_zone == "Asia/Tokyo"
+
+
+def test_a_window_that_ends_when_it_was_told_is_told_with_the_closures_entered_since():
+    """A shorter window, and a closure in the place of the day that no longer counts."""
+    one_day = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Europe/Berlin", window_business_days=1))
+    facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
+    promise = decided({1}).told
+    kept = decide(facts, one_day, calendar(set(), [2]), promise=promise, of_order=True)
+    assert (kept.kept, kept.deadline) == (True, promise.deadline)
+    assert (counted(promise), counted(kept.told)) == ({day(2), day(3)}, {day(3)})
