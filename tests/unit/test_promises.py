@@ -92,14 +92,25 @@ def test_a_promise_is_not_kept_if_today_no_told_date_counts_and_the_window_ends_
         assert not now.kept
 
 
-def test_a_promise_is_not_kept_if_another_time_zone_moves_the_service_day_and_the_end_on():
-    """At 17:00 of that Monday in Berlin it is Tuesday in Tokyo."""
-    provided = PROVIDED + timedelta(hours=4)
-    facts, now = Facts(service_provided_at=provided, received_at=provided), calendar(set())
-    promise = decide(facts, VERSION, now).told
-    tokyo = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Asia/Tokyo"))
-    decision = decide(facts, tokyo, now, promise=promise, of_order=True)
-    assert (last(decision), decision.kept) == (3, False)
+@pytest.mark.parametrize(
+    ("service_day", "holidays", "weeks", "today", "length", "end"),
+    [
+        (0, set(), [WEEKDAYS[:5]], [WEEKDAYS[:5]], 2, 3),
+        # the end moves over a Sunday and a holiday on Monday; both count today
+        (3, {7}, [WEEKDAYS[:6], WEEKDAYS[:5]], [WEEKDAYS], 5, 9),
+    ],
+)
+def test_a_promise_is_not_kept_if_another_time_zone_moves_service_day_and_end_on(
+    service_day, holidays, weeks, today, length, end
+):
+    """At 17:00 in Berlin it is the next day in Tokyo."""
+    provided = PROVIDED + timedelta(service_day, hours=4)
+    facts = Facts(service_provided_at=provided, received_at=provided)
+    promise = decide(facts, VERSION, BusinessCalendar(calendar(holidays).region, *weeks)).told
+    terms = Terms(region="DE", time_zone="Asia/Tokyo", window_business_days=length)
+    now = BusinessCalendar(calendar(set()).region, *today)
+    decision = decide(facts, PolicyVersion("brand", 2, None, terms), now, promise=promise, of_order=True)
+    assert (last(decision), decision.kept) == (end, False)
     assert decision.deadline > promise.deadline
 
 
