@@ -121,6 +121,12 @@ def test_the_names_of_holidays_that_were_told_are_told_again_with_their_window_a
     assert decided({1}, promise=told).outcome.names == {}
 
 
+def test_a_decision_is_recorded_with_a_promise_only_if_it_keeps_it():
+    told = decided({1}).told
+    assert decided(set(), promise=told).recorded.promise == told
+    assert decided({1}, promise=told).recorded.promise is None
+
+
 numbers = st.integers(0, 9)
 some = st.sets(numbers, max_size=6)
 
