@@ -197,6 +197,16 @@ def test_a_decision_records_the_closures_that_were_in_time():
     assert decided_again(policies, recorded).outcome == decision.outcome
 
 
+def test_a_record_has_the_closures_from_the_first_day_that_the_decision_depends_on_to_the_last():
+    """From the service day to the last day of the window: the 2nd to the 8th."""
+    early, late = "2026-03-01T09:00:00Z", "2026-04-09T09:00:00Z"
+    brand = version(("2026-04-01", early), ("2026-04-02", early), ("2026-04-09", early), ("2026-04-08", late))
+    facts = Facts(service_provided_at=parse_instant(PROVIDED), received_at=parse_instant("2026-04-02T12:00:00Z"))
+    recorded = decide(facts, brand, calendar_of(brand)).recorded
+    assert list(map(str, recorded.closures)) == ["2026-04-02"]
+    assert list(map(str, recorded.closures_too_late)) == ["2026-04-08"]
+
+
 def test_a_closure_extends_the_time_for_a_late_entry_too():
     """A closure among the five business days for entering a contact adds a day."""
     facts = Facts(

@@ -72,6 +72,7 @@ UNKNOWN = parse_instant("2150-04-08T10:00:00+02:00")
 """Beyond the holiday data."""
 LAST = parse_instant("2100-12-28T10:00:00+01:00")
 """So near to the end of the data that the window ends within it, but not the days to enter a contact."""
+LONG_BEFORE = PROVIDED - timedelta(days=30)
 WITHDRAWN = {"withdrawal": True}
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
 """The first instant after the fifth business day after 8 April."""
@@ -102,16 +103,23 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(5)}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(6)}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST}, {}),
+        (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(6), "entered_by_supervisor": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST}, {}),
         (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE + timedelta(1)}, {}),
         (Reason.WINDOW_ELAPSED, False, {"received_at": LATE, "told_until": LATE, "deadline_accepted": True}, {}),
         (Reason.WITHIN_WINDOW, True, {"received_at": LATE, "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {"received_at": LATE + MICROSECOND, "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
+        (Reason.WINDOW_ELAPSED, False, {"received_at": LATE + timedelta(2), "told_until": LATE + timedelta(1), "deadline_accepted": True}, {}),
+        (Reason.SERVICE_NOT_YET_PROVIDED, True, {"received_at": LONG_BEFORE, "recorded_at": PROVIDED - MICROSECOND}, {}),
+        (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {"received_at": LONG_BEFORE, "recorded_at": PROVIDED}, {}),
         (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "received_at": LATE}, {}),
         (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
         (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "recorded_at": RECORDED_LATE}, {}),
         (Reason.WITHDRAWAL_NEEDS_SUPERVISOR, False, {**WITHDRAWN, "recorded_at": LATE, "without_ticket": True}, {}),
         (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "recorded_at": IN_TIME, "without_ticket": True}, {}),
+        (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "recorded_at": LATE}, {}),
         (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "recorded_at": LATE, "without_ticket": True}, {"evidence_after_deadline": False}),
         (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "received_at": LATE, "sent_at": IN_TIME}, {}),
         (Reason.WITHIN_WINDOW, True, {**WITHDRAWN, "channel": Channel.POST}, NOTHING),
@@ -360,6 +368,29 @@ def test_a_request_before_the_service_can_be_entered_late_too(recorded_at, super
     assert (decision.reason, decision.backdated) == (reason, backdated)
 
 
+@pytest.mark.parametrize(
+    ("facts", "backdated"),
+    [
+        ({"recorded_at": IN_TIME}, False),
+        ({"recorded_at": LATE}, True),
+        ({"received_at": LATE, "recorded_at": LATE}, False),
+        ({"received_at": LATE + MICROSECOND, "recorded_at": LATE + timedelta(1)}, False),
+        ({"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN + timedelta(99)}, False),
+    ],
+)
+def test_a_request_is_backdated_if_it_is_made_before_the_deadline_and_entered_at_it_or_later(facts, backdated):
+    assert judged(facts).backdated is backdated
+
+
+@pytest.mark.parametrize(
+    ("requested", "told"),
+    [(IN_TIME, False), (LATE, True), (LATE + timedelta(1), True), (LATE + timedelta(2), False), (LATE + timedelta(3), False)],
+)  # fmt: skip
+def test_a_deadline_told_before_a_correction_is_noticed_only_if_the_request_was_late_but_before_it(requested, told):
+    decision = judged(received_at=requested, told_until=LATE + timedelta(2))
+    assert (Notice.TOLD_BEFORE_CORRECTION in decision.notices) is told
+
+
 def test_a_request_for_a_service_not_yet_provided_is_never_late():
     decision = judged(service_provided_at=None, received_at=PROVIDED, recorded_at=PROVIDED + timedelta(days=300))
     assert (decision.reason, decision.backdated) == (Reason.SERVICE_NOT_YET_PROVIDED, False)
@@ -382,6 +413,9 @@ def test_a_decision_that_was_stored_long_ago_can_be_loaded():
 def test_a_decision_says_if_no_service_date_is_on_record():
     assert Notice.NO_SERVICE_DATE in judged(service_provided_at=None).notices
     assert Notice.NO_SERVICE_DATE not in judged(received_at=PROVIDED - MICROSECOND).notices
+    made = judged(service_provided_at=None)
+    by_edition = [decide(made.facts, made.version, made.known, edition=edition).notices for edition in (1, 2, 3)]
+    assert [Notice.NO_SERVICE_DATE in notices for notices in by_edition] == [False, True, True]
 
 
 def test_a_decision_by_an_earlier_edition_of_the_rules_is_made_again_by_that_edition():

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,59 @@ def test_a_date_that_an_order_was_told_does_not_count_never_counts_for_it():
     assert day(1) not in counted(moved.told)
 
 
+def test_a_told_date_does_not_count_even_if_the_window_ends_when_it_was_told():
+    """Of Friday and Saturday, after a Thursday, the end moves to Monday, with which a lost holiday on Friday ended."""
+    thursday, told = PROVIDED + timedelta(3), None
+    facts = Facts(service_provided_at=thursday, received_at=thursday)
+    for holidays in ({4}, set()):
+        six_days = BusinessCalendar(calendar(holidays).region, WEEKDAYS[:6], WEEKDAYS[:5])
+        decision = decide(facts, VERSION, six_days, promise=told)
+        assert (last(decision), counted(decision.told)) == (7, {day(5), day(7)})
+        told = decision.told
+    assert decision.kept
+
+
+def test_a_promise_is_not_kept_if_today_no_told_date_counts_and_the_window_ends_no_earlier():
+    told = decided({1}).told
+    for now in (decided({1}, promise=told), decided(set(), [1], told), decided({1, 2}, promise=told)):
+        assert not now.kept
+
+
+@pytest.mark.parametrize(
+    ("service_day", "holidays", "weeks", "today", "length", "end"),
+    [
+        (0, set(), [WEEKDAYS[:5]], [WEEKDAYS[:5]], 2, 3),
+        # the end moves over a Sunday and a holiday on Monday; both count today
+        (3, {7}, [WEEKDAYS[:6], WEEKDAYS[:5]], [WEEKDAYS], 5, 9),
+    ],
+)
+def test_a_promise_is_not_kept_if_another_time_zone_moves_service_day_and_end_on(
+    service_day, holidays, weeks, today, length, end
+):
+    """At 17:00 in Berlin it is the next day in Tokyo."""
+    provided = PROVIDED + timedelta(service_day, hours=4)
+    facts = Facts(service_provided_at=provided, received_at=provided)
+    promise = decide(facts, VERSION, BusinessCalendar(calendar(holidays).region, *weeks)).told
+    terms = Terms(region="DE", time_zone="Asia/Tokyo", window_business_days=length)
+    now = BusinessCalendar(calendar(set()).region, *today)
+    decision = decide(facts, PolicyVersion("brand", 2, None, terms), now, promise=promise, of_order=True)
+    assert (last(decision), decision.kept) == (end, False)
+    assert decision.deadline > promise.deadline
+
+
+def test_the_names_of_holidays_that_were_told_are_told_again_with_their_window_alone():
+    names = {day(1): {"en": ("Old Holiday", "en")}}
+    told = decided({1}).told._replace(names=names)
+    assert decided(set(), promise=told).outcome.names == names
+    assert decided({1}, promise=told).outcome.names == {}
+
+
+def test_a_decision_is_recorded_with_a_promise_only_if_it_keeps_it():
+    told = decided({1}).told
+    assert decided(set(), promise=told).recorded.promise == told
+    assert decided({1}, promise=told).recorded.promise is None
+
+
 numbers = st.integers(0, 9)
 some = st.sets(numbers, max_size=6)
 
@@ -102,10 +156,31 @@ def test_closures_only_extend_what_a_kept_promise_answers(before, after, closure
 
 
 def test_a_window_that_is_kept_is_told_in_the_time_zone_in_which_it_was_told():
-    told = decided(set()).told
+    told = decided({1, 2}).told
     elsewhere = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Asia/Tokyo", window_business_days=1))
     facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
     kept = decide(facts, elsewhere, calendar(set()), promise=told, of_order=True)
     assert kept.kept
     assert kept.told == told
     assert (kept.outcome.time_zone, kept.outcome.deadline) == ("Europe/Berlin", told.deadline)
+
+
+@pytest.mark.parametrize(("length", "closures", "end"), [(2, [3], 4), (1, [2, 3], 4)])
+def test_a_window_that_closures_extend_beyond_the_end_that_was_told_is_told_as_it_is_today(length, closures, end):
+    """A holiday on Tuesday is lost; the window that was told ended on Thursday."""
+    terms = Terms(region="DE", time_zone="Asia/Tokyo", window_business_days=length)
+    facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
+    promise, elsewhere = decided({1}).told, PolicyVersion("brand", 2, None, terms)
+    kept = decide(facts, elsewhere, calendar(set(), closures), promise=promise, of_order=True)
+    assert (kept.kept, last(kept), len(kept.day_codes)) == (True, end, end)
+    assert kept.outcome.time_zone == "Asia/Tokyo"
+
+
+def test_a_window_that_ends_when_it_was_told_is_told_with_the_closures_entered_since():
+    """A shorter window, and a closure in the place of the day that no longer counts."""
+    one_day = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Europe/Berlin", window_business_days=1))
+    facts = Facts(service_provided_at=PROVIDED, received_at=PROVIDED)
+    promise = decided({1}).told
+    kept = decide(facts, one_day, calendar(set(), [2]), promise=promise, of_order=True)
+    assert (kept.kept, kept.deadline) == (True, promise.deadline)
+    assert (counted(promise), counted(kept.told)) == ({day(2), day(3)}, {day(3)})
