@@ -24,7 +24,7 @@ from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Policies, Versions, load
-from refunds.storage.privacy import Limits
+from refunds.storage.privacy import DataRequests, Disclosures, Limits
 from refunds.storage.promises import Promises
 from refunds.storage.repository import Context
 from refunds.storage.unmatched import Unmatched
@@ -46,6 +46,7 @@ class UnitOfWork:
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
     unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
+    data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
 
     def __init__(
         self,
