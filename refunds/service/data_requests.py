@@ -1,6 +1,6 @@
-"""Data requests: what persons ask for about their data, until when they must be answered, and what came of it."""
+"""Data requests: what persons ask for about their data, until when they must be answered, and what comes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,12 +12,18 @@ from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestConflict,
     DataRequestKind,
+    DataRequestOutcome,
+    ErasureReason,
     IdentityNotChecked,
+    LimitKind,
     due_at,
 )
 from refunds.errors import FieldError, InvalidInput, Message
+from refunds.service import privacy
 from refunds.service.contacts import BEFORE_KNOWN
 from refunds.service.orders import AHEAD
+from refunds.service.privacy import Certificate
+from refunds.service.rectification import Correction, rectify
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -73,6 +79,95 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
     _require_open(request)
     event = EventType.DATA_REQUEST_IDENTITY_CHECKED
     return uow.data_requests.update(request, event, _about(request), identity_check=how)
+
+
+class Given(NamedTuple):
+    """The outcome of a data request; `anyway` is why an erasure does not wait, in a line without personal data."""
+
+    outcome: DataRequestOutcome
+    reason: str | None = None
+    corrections: Sequence[Correction] = ()
+    erasure_reason: ErasureReason | None = None
+    anyway: str | None = None
+
+
+def close(uow: UnitOfWork, request_id: str, given: Given) -> DataRequest:
+    """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
+
+    A restriction or an objection that was fulfilled can be taken back, which lifts it. It must be the last thing that
+    a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something
+    is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
+    """
+    request = locked(uow, request_id)
+    _require_fitting(uow, request, given)
+    limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
+    is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
+    if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
+        return request
+    if not is_lifted:
+        _require_open(request)
+    is_nobodys = request.customer_id is None or uow.erasures.find(request.customer_id) is not None
+    closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
+    reason = None if is_nobodys else given.reason
+    event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
+    request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
+    if request.customer_id and limit and is_lifted:
+        privacy.lift(uow, request.customer_id, limit)
+    elif given.outcome is DataRequestOutcome.FULFILLED:
+        _fulfil(uow, request, given)
+    return uow.data_requests.get(request_id)
+
+
+def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
+    """What was erased because of a data request; None if nothing was."""
+    if (request.kind, request.outcome) != (DataRequestKind.ERASURE, DataRequestOutcome.FULFILLED):
+        return None
+    erasure = uow.erasures.find(request.customer_id) if request.customer_id else None
+    return erasure and Certificate(erasure, uow.erasures.fields(erasure.customer_id))
+
+
+_LIMITS = {
+    DataRequestKind.RESTRICTION: LimitKind.RESTRICTION,
+    DataRequestKind.OBJECTION: LimitKind.OBJECTION,
+}
+
+_OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
+"""What can be fulfilled for a customer only."""
+
+
+def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
+    """Do what a data request asks for; what is handed out, and found by contact ids, is not this one's matter."""
+    customer_id, kind = request.customer_id, request.kind
+    if kind is DataRequestKind.RECTIFICATION:
+        rectify(uow, given.corrections, customer_id)
+    elif customer_id is None:
+        return
+    elif kind in _LIMITS:
+        privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
+    else:
+        require_identity(request)
+        if kind is DataRequestKind.ERASURE:
+            privacy.erase(uow, customer_id, given.erasure_reason or ErasureReason.REQUEST, given.anyway)
+
+
+def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
+    """Raise `InvalidInput` unless the outcome has what it needs, and nothing that does not fit the request."""
+    outcome, kind = given.outcome, request.kind
+    fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
+    is_held = request.customer_id is not None and uow.erasures.find(request.customer_id) is None
+    missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")
+    flaws = {
+        "reason": outcome is DataRequestOutcome.REFUSED and not given.reason and missing,
+        "corrections": (fulfilled is DataRequestKind.RECTIFICATION) is not bool(given.corrections)
+        and (unfit if given.corrections else missing),
+        "erasure_reason": given.erasure_reason and fulfilled is not DataRequestKind.ERASURE and unfit,
+        "anyway": given.anyway and fulfilled is not DataRequestKind.ERASURE and unfit,
+        "outcome": (fulfilled in _OF_CUSTOMERS and not request.customer_id and Message("nothing is held about them"))
+        or (outcome is DataRequestOutcome.NOTHING_HELD and is_held and Message("something is held about them")),
+    }
+    errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in flaws.items() if detail]
+    if errors:
+        raise InvalidInput(errors)
 
 
 def require_identity(request: DataRequest) -> None:
