@@ -44,6 +44,15 @@ class EventType(StrEnum):
     CUSTOMER_ERASED = "customer.erased"
     CUSTOMER_HELD = "customer.held"
     CUSTOMER_HOLD_LIFTED = "customer.hold_lifted"
+    CUSTOMER_RECTIFIED = "customer.rectified"
+    CUSTOMER_RESTRICTED = "customer.restricted"
+    CUSTOMER_RESTRICTION_LIFTED = "customer.restriction_lifted"
+    CUSTOMER_OBJECTED = "customer.objected"
+    CUSTOMER_OBJECTION_LIFTED = "customer.objection_lifted"
+    DATA_REQUEST_OPENED = "data_request.opened"
+    DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked"
+    DATA_REQUEST_CLOSED = "data_request.closed"
+    PRIVACY_DISCLOSED = "privacy.disclosed"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -60,7 +69,9 @@ class EventType(StrEnum):
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
 
 
-FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.")))
+FOR_AUDITORS = tuple(
+    event for event in EventType if event.startswith(("access.", "audit.", "data_request.", "privacy."))
+)
 """Events that only auditors may read in the feed."""
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
@@ -71,6 +82,7 @@ ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER
 
 WITHOUT_RECORD = {
     EventType.CUSTOMER_ERASED,
+    EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,

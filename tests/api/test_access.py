@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, SCOPES, Role
-from refunds.security import tokens
+from refunds.security import limiter, tokens
 from refunds.service import clients
-from refunds.web import auth, create_app
+from refunds.web import create_app
 from tests.api.conftest import slug
 from tests.conftest import client_of, settings, token
 
@@ -188,7 +188,7 @@ def test_a_stranger_is_refused_before_the_body_is_read(app):
 
 def test_a_client_that_exceeds_the_rate_limit_must_wait(monkeypatch):
     clock = [time.monotonic()]
-    monkeypatch.setattr(auth, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(limiter, "monotonic", lambda: clock[0])
     app = create_app(settings(rate_limit=3))
     client = client_of(app, "operator")
     answers = [client.get("/v1/me") for _ in range(5)]
