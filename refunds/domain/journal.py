@@ -44,6 +44,8 @@ class EventType(StrEnum):
     CUSTOMER_ERASED = "customer.erased"
     CUSTOMER_HELD = "customer.held"
     CUSTOMER_HOLD_LIFTED = "customer.hold_lifted"
+    PRIVACY_EXPORTED = "privacy.exported"
+    PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -60,7 +62,7 @@ class EventType(StrEnum):
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
 
 
-FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.")))
+FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.", "privacy.")))
 """Events that only auditors may read in the feed."""
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
@@ -71,6 +73,8 @@ ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER
 
 WITHOUT_RECORD = {
     EventType.CUSTOMER_ERASED,
+    EventType.PRIVACY_EXPORTED,
+    EventType.PRIVACY_EVIDENCE_SHOWN,
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,

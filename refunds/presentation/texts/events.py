@@ -27,6 +27,8 @@ _EVENT = {
     "customer.erased": Message("customer erased"),
     "customer.held": Message("legal hold on a customer"),
     "customer.hold_lifted": Message("legal hold lifted"),
+    "privacy.exported": Message("data handed out"),
+    "privacy.evidence_shown": Message("evidence shown"),
     "policy.imported": Message("version imported"),
     "policy.published": Message("version published"),
     "policy.withdrawn": Message("version withdrawn"),

@@ -159,6 +159,10 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     },
     EventType.CUSTOMER_HELD: _CUSTOMER,
     EventType.CUSTOMER_HOLD_LIFTED: _CUSTOMER,
+    EventType.PRIVACY_EXPORTED: {
+        "request_id": response_fields.String("The data request that it was for; null: none.", allow_none=True)
+    },
+    EventType.PRIVACY_EVIDENCE_SHOWN: {},
     EventType.POLICY_IMPORTED: _VERSION,
     EventType.POLICY_PUBLISHED: _VERSION,
     EventType.POLICY_WITHDRAWN: _POLICY,
