@@ -88,6 +88,13 @@ _CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String(
 
 _CUSTOMER: dict[str, ma.fields.Field[Any]] = {"customer_id": response_fields.String("The customer.")}
 
+_EMPTIED: dict[str, ma.fields.Field[Any]] = {
+    "fields": ma.fields.List(
+        response_fields.String("A field."), required=True, metadata={"description": "What was emptied."}
+    ),
+    "reason": response_fields.Code(ErasureReason, "Why."),
+}
+
 _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": response_fields.String("The customer, by the service's own id."),
@@ -129,11 +136,13 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             response_fields.String("A field."), required=True, metadata={"description": "What was added."}
         )
     },
+    EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
     },
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
+    EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
     EventType.CONTACT_MATCHED: {"contact_id": response_fields.String("The contact that it became.")},
     EventType.CANCELLATION_ISSUED: {
         "reference": response_fields.String("The reference that the customer was told."),
@@ -232,6 +241,7 @@ _WITHOUT_ORDER = {
     *WITHOUT_RECORD,
     EventType.CONTACT_UNMATCHED_RECORDED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
+    EventType.CONTACT_UNMATCHED_EMPTIED,
     EventType.CUSTOMER_HELD,
     EventType.CUSTOMER_HOLD_LIFTED,
 }
@@ -303,6 +313,8 @@ HAPPENED = [
     _example(12, EventType.CONTACT_REOPENED, _CORRECTED, reason_code="customer_asked_again"),
     _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
     _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
+    _example(12, EventType.CONTACT_EMPTIED, _CORRECTED, fields=["from_detail", "note"], reason="request"),
+    _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
