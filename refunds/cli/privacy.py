@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from refunds.cli import LANG, Command, loaded_store
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import ErasureReason
+from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import certificate_lines
 from refunds.service import privacy
@@ -64,7 +64,9 @@ def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> No
 @with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure until the hold is lifted."""
-    held = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.hold(uow, who, checked(reason)))
+    held = _of_customer(
+        reference, by_id=by_id, act=lambda uow, who: privacy.limit(uow, who, LimitKind.HOLD, checked(reason))
+    )
     if held is not None:
         click.echo(translate("Held: %(customer_id)s.", customer_id=held.customer_id))
 
@@ -76,4 +78,4 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 @with_appcontext
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
-    _of_customer(reference, by_id=by_id, act=privacy.lift_hold)
+    _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.lift(uow, who, LimitKind.HOLD))

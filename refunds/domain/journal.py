@@ -48,6 +48,15 @@ class EventType(StrEnum):
     CUSTOMER_ERASED = "customer.erased"
     CUSTOMER_HELD = "customer.held"
     CUSTOMER_HOLD_LIFTED = "customer.hold_lifted"
+    CUSTOMER_RECTIFIED = "customer.rectified"
+    CUSTOMER_RESTRICTED = "customer.restricted"
+    CUSTOMER_RESTRICTION_LIFTED = "customer.restriction_lifted"
+    CUSTOMER_OBJECTED = "customer.objected"
+    CUSTOMER_OBJECTION_LIFTED = "customer.objection_lifted"
+    DATA_REQUEST_OPENED = "data_request.opened"
+    DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked"
+    DATA_REQUEST_CLOSED = "data_request.closed"
+    PRIVACY_DISCLOSED = "privacy.disclosed"
     PRIVACY_EXPORTED = "privacy.exported"
     PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
     POLICY_IMPORTED = "policy.imported"
@@ -66,7 +75,9 @@ class EventType(StrEnum):
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
 
 
-FOR_AUDITORS = tuple(event for event in EventType if event.startswith(("access.", "audit.", "privacy.")))
+FOR_AUDITORS = tuple(
+    event for event in EventType if event.startswith(("access.", "audit.", "data_request.", "privacy."))
+)
 """Events that only auditors may read in the feed."""
 
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
@@ -82,6 +93,7 @@ WITHOUT_RECORD = {
     EventType.CUSTOMER_ERASED,
     EventType.PRIVACY_EXPORTED,
     EventType.PRIVACY_EVIDENCE_SHOWN,
+    EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,

@@ -1,11 +1,12 @@
 """What customers may ask for about their data, as frozen values: data requests, disclosures, limits."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.records import personal
-from refunds.errors import CallersError
+from refunds.errors import CallersError, Message, StateConflict
 
 
 class CustomerHasOpenMatters(CallersError):
@@ -18,6 +19,21 @@ class LegalHold(CallersError):
     """A customer cannot be erased, because a legal hold keeps their data."""
 
     code = "legal-hold"
+
+
+class IdentityNotChecked(CallersError):
+    """Personal data would be handed out or erased for somebody whose identity was not checked."""
+
+    code = "identity-not-checked"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(Message("The data request %(name)s has no identity check: add it first.", name=request_id))
+
+
+class DataRequestConflict(StateConflict):
+    """A data request is closed, with another outcome."""
+
+    code = "data-request-state-conflict"
 
 
 class DataRequestKind(StrEnum):
@@ -38,6 +54,13 @@ class DataRequestChannel(StrEnum):
     EMAIL = "email"
     PHONE = "phone"
     POST = "post"
+
+
+class DataRequestState(StrEnum):
+    """Whether a data request has its outcome."""
+
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class DataRequestOutcome(StrEnum):
@@ -110,6 +133,27 @@ class DataRequest:
     closed_by: str | None = None
     outcome: DataRequestOutcome | None = None
     outcome_reason: str | None = personal()
+
+    @property
+    def state(self) -> DataRequestState:
+        """Closed once it has its outcome."""
+        return DataRequestState.OPEN if self.closed_at is None else DataRequestState.CLOSED
+
+
+_ANSWERED_WITHIN = timedelta(days=30)
+
+
+def due_at(received_at: datetime, time_zone: str) -> datetime:
+    """The first instant at which it is too late to answer a request: 30 days or, if earlier, a calendar month on.
+
+    A month from 31 January ends on the last day of February. Source: GDPR, Article 12(3).
+    """
+    tz = zone(time_zone)
+    received = local_date(received_at, tz)
+    first_of_next = (received.replace(day=1) + timedelta(days=32)).replace(day=1)
+    last_of_next = (first_of_next + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    in_a_month = first_of_next.replace(day=min(received.day, last_of_next.day))
+    return end_of_day(min(received + _ANSWERED_WITHIN, in_a_month), tz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What customers may ask for about their data: they are erased, or a legal hold keeps them."""
+"""What customers may ask for about their data: they are erased, or a limit says what must not be done with them."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -53,31 +53,38 @@ def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
     return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
 
 
-def hold(uow: UnitOfWork, customer_id: str, reason: str) -> Limit:
-    """Keep a customer from erasure until the hold is lifted; a hold that there is stands, with its reason.
+_EVENTS = {
+    LimitKind.HOLD: (EventType.CUSTOMER_HELD, EventType.CUSTOMER_HOLD_LIFTED),
+    LimitKind.RESTRICTION: (EventType.CUSTOMER_RESTRICTED, EventType.CUSTOMER_RESTRICTION_LIFTED),
+    LimitKind.OBJECTION: (EventType.CUSTOMER_OBJECTED, EventType.CUSTOMER_OBJECTION_LIFTED),
+}
+
+
+def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
+    """Limit what is done with a customer's data until that is lifted; a limit that there is stands, with its reason.
 
     Raises `NotFound` if there is no such customer, and `CustomerErased`.
     """
     uow.customers.lock_with_orders(customer_id)
-    held = uow.limits.active(customer_id, LimitKind.HOLD)
-    if held is None:
-        held = Limit(
+    uow.customers.require_not_erased(customer_id)
+    found = uow.limits.active(customer_id, kind)
+    if found is None:
+        found = Limit(
             limit_id=f"lim_{ULID()}",
             customer_id=customer_id,
-            kind=LimitKind.HOLD,
+            kind=kind,
             reason=reason,
             set_at=uow.now,
             set_by=uow.principal.actor,
         )
-        uow.limits.add(held, EventType.CUSTOMER_HELD, customer_id=customer_id)
-    return held
+        uow.limits.add(found, _EVENTS[kind][0], customer_id=customer_id)
+    return found
 
 
-def lift_hold(uow: UnitOfWork, customer_id: str) -> None:
-    """Lift the hold on a customer; without one, nothing changes. Raises `NotFound` if there is no such customer."""
+def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
+    """Lift a limit of a customer; without one, nothing changes. Raises `NotFound` if there is no such customer."""
     uow.customers.lock_with_orders(customer_id)
-    held = uow.limits.active(customer_id, LimitKind.HOLD)
-    if held is not None:
-        data = {"customer_id": customer_id}
+    found = uow.limits.active(customer_id, kind)
+    if found is not None:
         lifted = {"lifted_at": uow.now, "lifted_by": uow.principal.actor}
-        uow.limits.update(held, EventType.CUSTOMER_HOLD_LIFTED, data, **lifted)
+        uow.limits.update(found, _EVENTS[kind][1], {"customer_id": customer_id}, **lifted)

@@ -74,6 +74,21 @@ class Customers:
         of_orders = f"SELECT order_id FROM orders {of_customer} ORDER BY order_id {{for_update}}"  # noqa: S608
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
+    def rename(self, customer_id: str, customer_ref: str) -> list[str]:
+        """Let a locked customer be found by another reference, which is nobody's; the ids of their orders, which have it.
+
+        Raises `CustomerErased`.
+        """
+        order_ids = self.lock_with_orders(customer_id)
+        self.require_not_erased(customer_id)
+        sql = "UPDATE customers SET digest = :digest WHERE customer_id = :customer_id"
+        self._tx.run(sql, customer_id=customer_id, digest=digest_of(self._context.keys, customer_ref))
+        return order_ids
+
+    def require_not_erased(self, customer_id: str) -> None:
+        """Raise `CustomerErased` if a locked customer was erased."""
+        self._context.customers[customer_id].require_key()
+
     def forget_without_orders(self, customer_id: str) -> None:
         """Delete a customer and so the key of their personal fields, unless any record is still about them."""
         nothing = " AND ".join(

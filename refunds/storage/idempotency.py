@@ -1,7 +1,7 @@
 """Replies to requests with a key: the same request, sent again, gets the same reply.
 
-A reply may contain personal data: it is encrypted under the key of its order's customer, or of its unmatched contact,
-and lost with that key. One about the order of an erased customer has none, and is encrypted under a key of the service.
+A reply may contain personal data: it is encrypted under the key of its customer, or of its unmatched contact, and lost
+with that key. One about nobody, or about an erased customer, has none, and is encrypted under a key of the service.
 A key is stored if and only if the transaction leaves a record, so no key is ever stuck.
 """
 
@@ -39,7 +39,7 @@ class Replies:
             "INSERT INTO idempotency (client_id, key_hash, fingerprint, expires_at)"
             " VALUES (:client_id, :key_hash, :fingerprint, :expires_at) ON CONFLICT (client_id, key_hash) DO UPDATE"
             " SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, order_id = NULL,"
-            " unmatched_id = NULL, reply = NULL WHERE idempotency.expires_at <= :now",
+            " unmatched_id = NULL, of_customer = NULL, reply = NULL WHERE idempotency.expires_at <= :now",
             **self._named(key),
             fingerprint=fingerprint,
             expires_at=micros(context.now + KEPT),
@@ -48,9 +48,10 @@ class Replies:
         if taken:
             return None
         row = context.tx.one(
-            "SELECT key_hash, fingerprint, reply, unmatched_id, customer_id,"
+            "SELECT key_hash, fingerprint, reply, unmatched_id, customers.customer_id,"
             " coalesce(customers.wrapped_key, u.wrapped_key) AS wrapped_key FROM idempotency"
-            " LEFT JOIN orders USING (order_id) LEFT JOIN customers USING (customer_id)"
+            " LEFT JOIN orders USING (order_id)"
+            " LEFT JOIN customers ON customers.customer_id = coalesce(orders.customer_id, of_customer)"
             " LEFT JOIN unmatched_contacts AS u USING (unmatched_id)"
             " WHERE client_id = :client_id AND key_hash = :key_hash",
             **self._named(key),
@@ -69,17 +70,24 @@ class Replies:
     def keep(self, key: str, reply: str) -> None:
         """Store the reply with its claimed key, or free the key if this unit of work has written no record.
 
-        The last record that it has written must be of an order, or an unmatched contact.
+        The last record that it has written must be of an order, an unmatched contact, a customer, or nobody.
         """
         context, named = self._context, self._named(key)
         if not context.entries:
             context.tx.run("DELETE FROM idempotency WHERE client_id = :client_id AND key_hash = :key_hash", **named)
             return
         last = context.entries[-1]
-        cipher = context.orders[last.order_id] if last.order_id else context.unmatched[last.subject]
-        owner = (last.order_id, None if last.order_id else last.subject)
+        customer_id = last.data.get("customer_id")
+        if last.order_id:
+            owner, cipher = {"order_id": last.order_id}, context.orders[last.order_id]
+        elif last.subject in context.unmatched:
+            owner, cipher = {"unmatched_id": last.subject}, context.unmatched[last.subject]
+        elif customer_id:
+            owner, cipher = {"of_customer": customer_id}, context.customers[customer_id]
+        else:
+            owner, cipher = {}, CustomerCipher(context.keys.notes)
         if cipher.is_erased:
-            owner, cipher = (None, None), CustomerCipher(context.keys.notes)
+            owner, cipher = {}, CustomerCipher(context.keys.notes)
         _keep(context.tx, named, owner, cipher, reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
@@ -88,18 +96,17 @@ class Replies:
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
-def _keep(
-    tx: Transaction, named: Row, owner: tuple[str | None, str | None], cipher: CustomerCipher, reply: str
-) -> None:
-    """Store the reply, encrypted, with a key; its owner is an order or an unmatched contact, whose cipher it is."""
-    order_id, unmatched_id = owner
+_OWNERS: dict[str, str | None] = dict.fromkeys(("order_id", "unmatched_id", "of_customer"))
+
+
+def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCipher, reply: str) -> None:
+    """Store the reply, encrypted, with a key; `owner` is the column and the id of the record whose cipher it is."""
     tx.run(
-        "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, reply = :reply"
-        " WHERE client_id = :client_id AND key_hash = :key_hash",
+        "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, of_customer = :of_customer,"
+        " reply = :reply WHERE client_id = :client_id AND key_hash = :key_hash",
         client_id=named["client_id"],
         key_hash=named["key_hash"],
-        order_id=order_id,
-        unmatched_id=unmatched_id,
+        **_OWNERS | owner,
         reply=cipher.encrypt(reply, *_PLACE, named["key_hash"].hex()),
     )
 
@@ -164,4 +171,4 @@ def move(
     for row in rows:
         reply = _opened(row, cipher)
         if reply is not None:
-            _keep(tx, row, (order_id, None), to, reply)
+            _keep(tx, row, {"order_id": order_id}, to, reply)

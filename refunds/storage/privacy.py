@@ -1,26 +1,32 @@
 """Data requests, disclosures and limits: records about customers, each encrypted under its customer's key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 from refunds.domain.permissions import Scope
-from refunds.domain.privacy import DataRequest, Disclosure, Limit, LimitKind
+from refunds.domain.privacy import DataRequest, DataRequestState, Disclosure, Limit, LimitKind
+from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import RecordMapper
-from refunds.storage.repository import R, Repository
+from refunds.storage.repository import Listed, R, Repository
 
 DATA_REQUESTS = RecordMapper(DataRequest, "data_requests")
 DISCLOSURES = RecordMapper(Disclosure, "disclosures")
 LIMITS = RecordMapper(Limit, "limits")
 
 
+_OF_NOBODY = CustomerCipher(b"")
+"""For a record about nobody: it can hold nothing personal."""
+
+
 class OfCustomers(Repository[R]):
     """Records about customers; one can be written only if its customer is locked, or a record about them was read."""
 
     def _cipher(self, record: R) -> CustomerCipher:
-        return self._context.customers[record.customer_id]  # type: ignore[attr-defined] # each names its customer
+        customer_id = record.customer_id  # type: ignore[attr-defined] # each names its customer
+        return self._context.customers[customer_id] if customer_id else _OF_NOBODY
 
     def _load(self, row: Row) -> R:
         readable = self._context.principal.may(Scope.PERSONAL_READ) and row["customer_id"] is not None
@@ -40,6 +46,43 @@ class Limits(OfCustomers[Limit]):
         sql = f"{with_key(LIMITS)} WHERE limits.customer_id = :customer_id AND kind = :kind AND lifted_at IS NULL"
         row = self._tx.one(sql, customer_id=customer_id, kind=kind)
         return None if row is None else self._load(row)
+
+
+class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
+    """What persons asked for about their data."""
+
+    mapper: ClassVar[RecordMapper[DataRequest]] = DATA_REQUESTS
+    place: ClassVar[tuple[str, ...]] = ("request_id",)
+    filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
+        "kind": "kind = :kind",
+        "state": {DataRequestState.OPEN: "closed_at IS NULL", DataRequestState.CLOSED: "closed_at IS NOT NULL"},
+    }
+
+    def get(self, request_id: str) -> DataRequest:
+        """The data request with this id; raises `NotFound` if there is none."""
+        row = self._tx.one(f"{with_key(DATA_REQUESTS)} WHERE request_id = :request_id", request_id=request_id)
+        if row is None:
+            raise NotFound(Message("there is no data request of this id"))
+        return self._load(row)
+
+    def lock(self, request_id: str) -> None:
+        """Lock a data request until this write ends; its customer, if any, must be locked before it."""
+        sql = "SELECT request_id FROM data_requests WHERE request_id = :request_id {for_update}"
+        self._tx.one(sql, request_id=request_id)
+
+    def _reading(self, _: Mapping[str, Any]) -> str:
+        return with_key(DATA_REQUESTS)
+
+
+class Disclosures(OfCustomers[Disclosure]):
+    """What was handed to others."""
+
+    mapper: ClassVar[RecordMapper[Disclosure]] = DISCLOSURES
+
+    def of_customer(self, customer_id: str) -> list[Disclosure]:
+        """Every disclosure of a customer's data, in the order in which they were noted."""
+        sql = f"{with_key(DISCLOSURES)} WHERE disclosures.customer_id = :customer_id ORDER BY disclosure_id"
+        return self._load_all(self._tx.all(sql, customer_id=customer_id))
 
 
 def with_key(table: RecordMapper[Any]) -> str:

@@ -24,8 +24,9 @@ from refunds.storage.idempotency import Replies
 from refunds.storage.inspection import Inspection
 from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Policies, Versions, load
-from refunds.storage.privacy import Limits
+from refunds.storage.privacy import DataRequests, Disclosures, Limits
 from refunds.storage.promises import Promises
+from refunds.storage.rectifications import Rectifications
 from refunds.storage.repository import Context
 from refunds.storage.unmatched import Unmatched
 from refunds.storage.users import Users
@@ -46,6 +47,8 @@ class UnitOfWork:
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
     unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
+    data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
+    rectifications = _repository(Rectifications)
 
     def __init__(
         self,

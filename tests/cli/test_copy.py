@@ -15,7 +15,7 @@ import time_machine
 
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
-from refunds.domain.privacy import ErasureReason
+from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
 from refunds.service import privacy, users
@@ -147,7 +147,7 @@ def made(directory, now, engines):  # noqa: F811
             matched = desk.put(f"/v1/contacts/{kept}/order", json={"order_id": f"A-{number}"})
             assert matched.status_code == 201
     with move.store.write(COMMAND_LINE) as uow:
-        privacy.hold(uow, uow.customers.find("K-1"), "a claim")
+        privacy.limit(uow, uow.customers.find("K-1"), LimitKind.HOLD, "a claim")
     desk.register("E-0", customer_ref="K-9")
     with move.store.write(COMMAND_LINE) as uow:
         privacy.erase(uow, uow.customers.find("K-9"), ErasureReason.CHILD)

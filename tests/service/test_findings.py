@@ -6,7 +6,7 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import ErasureReason, LegalHold
+from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Intent
 from refunds.errors import InvalidInput, NotFound, StorageUnavailable
 from refunds.security.encryption import ERASED
@@ -158,11 +158,11 @@ def test_a_hold_and_a_ledger_that_cannot_be_written_keep_a_contact(store):
     customer_id = registered(store, "A-1")
     call = recorded(store, "A-1")
     with store.write(COMMAND_LINE) as uow:
-        privacy.hold(uow, customer_id, "a claim")
+        privacy.limit(uow, customer_id, LimitKind.HOLD, "a claim")
     with pytest.raises(LegalHold):
         empty(store, call.contact_id)
     with store.write(COMMAND_LINE) as uow:
-        privacy.lift_hold(uow, customer_id)
+        privacy.lift(uow, customer_id, LimitKind.HOLD)
     store.erasures.file.unlink()
     store.erasures.file.mkdir()
     with pytest.raises(StorageUnavailable, match="directory"):

@@ -8,7 +8,7 @@ import pytest
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold
+from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Intent, OverrideKind, RevocationReason, State, UnsettleReason
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, NotFound, StorageUnavailable
@@ -176,20 +176,20 @@ def test_an_erasure_waits_for_open_matters_and_holds(store):
     with pytest.raises(CustomerHasOpenMatters, match=contact.contact_id):
         erase(store, customer_id)
     with store.write(COMMAND_LINE) as uow:
-        held = privacy.hold(uow, customer_id, "Klage von Frau Muster")
+        held = privacy.limit(uow, customer_id, LimitKind.HOLD, "Klage von Frau Muster")
     with store.write(COMMAND_LINE) as uow:
-        assert privacy.hold(uow, customer_id, "Noch einmal") == held
+        assert privacy.limit(uow, customer_id, LimitKind.HOLD, "Noch einmal") == held
     for reason, anyway in ((ErasureReason.REQUEST, ANYWAY), (ErasureReason.CHILD, None)):
         with pytest.raises(LegalHold):
             erase(store, customer_id, reason, anyway)
     assert not list(store.erasures)
     for _ in "ab":
         with store.write(COMMAND_LINE) as uow:
-            privacy.lift_hold(uow, customer_id)
+            privacy.lift(uow, customer_id, LimitKind.HOLD)
     sound(store)
     assert erase(store, customer_id, ErasureReason.CHILD).fields["limits"] == 1
     with pytest.raises(CustomerErased), store.write(COMMAND_LINE) as uow:
-        privacy.hold(uow, customer_id, "zu spät")
+        privacy.limit(uow, customer_id, LimitKind.HOLD, "zu spät")
     sound(store)
 
 
@@ -241,7 +241,7 @@ def test_a_field_that_was_emptied_by_hand_is_found(store, what):
     recorded(store, "A-1")
     erase(store, registered(store, "B-1", "K-2"))
     with store.write(COMMAND_LINE) as uow:
-        privacy.hold(uow, customer_id, "Klage")
+        privacy.limit(uow, customer_id, LimitKind.HOLD, "Klage")
     sound(store)
     with store.write(COMMAND_LINE) as uow:
         uow.tx.run(f"{BLANKED[what]} WHERE {WHOSE[what]}", empty=b"", customer_id=customer_id)

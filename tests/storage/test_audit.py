@@ -21,6 +21,7 @@ from psycopg import sql as composed
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.privacy import LimitKind
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import RefundsError
@@ -223,10 +224,10 @@ def limited(store):
     for i in range(3):
         with store.write(STAFF[i % 2]) as uow:
             customer_id = uow.orders.get(register(uow, 2100 + i).order_id).customer_id
-            privacy.hold(uow, customer_id, f"claim {i}")
+            privacy.limit(uow, customer_id, LimitKind.HOLD, f"claim {i}")
         if i:
             with store.write(STAFF[i % 2]) as uow:
-                privacy.lift_hold(uow, customer_id)
+                privacy.lift(uow, customer_id, LimitKind.HOLD)
 
 
 def _facts(facts, **changed):

@@ -9,7 +9,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
-from refunds.domain.privacy import ErasureReason
+from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, ErasureReason
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import Message
@@ -87,6 +87,13 @@ _ROLE: dict[str, ma.fields.Field[Any]] = {"role": response_fields.Code(Role, "Th
 _CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String("The client.")}
 
 _CUSTOMER: dict[str, ma.fields.Field[Any]] = {"customer_id": response_fields.String("The customer.")}
+_REQUEST: dict[str, ma.fields.Field[Any]] = {
+    "kind": response_fields.Code(DataRequestKind, "What it asks for."),
+    "customer_id": response_fields.String("The customer; null: nothing is held about them.", allow_none=True),
+}
+
+LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
+"""The events about limits."""
 
 _EMPTIED: dict[str, ma.fields.Field[Any]] = {
     "fields": ma.fields.List(
@@ -166,8 +173,17 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             "Why it did not wait for open matters; null: it need not wait.", allow_none=True
         ),
     },
-    EventType.CUSTOMER_HELD: _CUSTOMER,
-    EventType.CUSTOMER_HOLD_LIFTED: _CUSTOMER,
+    EventType.CUSTOMER_RECTIFIED: {
+        "fields": ma.fields.Dict(
+            required=True,
+            metadata={"description": "The names of the corrected fields of each record, by its table and its id."},
+        ),
+    },
+    **dict.fromkeys(LIMITED, _CUSTOMER),
+    EventType.DATA_REQUEST_OPENED: _REQUEST,
+    EventType.DATA_REQUEST_IDENTITY_CHECKED: _REQUEST,
+    EventType.DATA_REQUEST_CLOSED: _REQUEST | {"outcome": response_fields.Code(DataRequestOutcome, "How it ended.")},
+    EventType.PRIVACY_DISCLOSED: _CUSTOMER | {"basis": response_fields.Code(DisclosureBasis, "What it is based on.")},
     EventType.PRIVACY_EXPORTED: {
         "request_id": response_fields.String("The data request that it was for; null: none.", allow_none=True)
     },
@@ -241,9 +257,8 @@ _WITHOUT_ORDER = {
     *WITHOUT_RECORD,
     EventType.CONTACT_UNMATCHED_RECORDED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
+    *LIMITED,
     EventType.CONTACT_UNMATCHED_EMPTIED,
-    EventType.CUSTOMER_HELD,
-    EventType.CUSTOMER_HOLD_LIFTED,
 }
 
 
@@ -326,10 +341,8 @@ HAPPENED = [
         reason="request",
         anyway=None,
     ),
-    *(
-        _example(11, event, "lim_01KAN4B0N2V5Q4T8Z2B6C9D1EF", customer_id=ORDER["customer_id"])
-        for event in (EventType.CUSTOMER_HELD, EventType.CUSTOMER_HOLD_LIFTED)
-    ),
+    *(_example(11, event, "lim_01KAN4B0N2V5Q4T8Z2B6C9D1EF", customer_id=ORDER["customer_id"]) for event in LIMITED),
+    _example(11, EventType.CUSTOMER_RECTIFIED, ORDER["customer_id"], fields={f"contacts/{_CONTACT}": ["note"]}),
     *(
         _example(position, event, "virtual-numbers/2", policy="virtual-numbers", version=2, **_REGISTERED)
         for position, event in ((12, EventType.POLICY_IMPORTED), (13, EventType.POLICY_PUBLISHED))

@@ -1,0 +1,198 @@
+"""Data requests: what persons ask for about their data, until when they must be answered, and what comes of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ulid import ULID
+
+from refunds.domain.journal import EventType
+from refunds.domain.privacy import (
+    DataRequest,
+    DataRequestChannel,
+    DataRequestConflict,
+    DataRequestKind,
+    DataRequestOutcome,
+    ErasureReason,
+    IdentityNotChecked,
+    LimitKind,
+    due_at,
+)
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.service import privacy
+from refunds.service.contacts import BEFORE_KNOWN
+from refunds.service.orders import AHEAD
+from refunds.service.privacy import Certificate
+from refunds.service.rectification import Correction, rectify
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+class NewDataRequest(NamedTuple):
+    """What is known of a data request when it is opened; `customer_ref` is billing's reference for the person."""
+
+    kind: DataRequestKind
+    customer_ref: str
+    channel: DataRequestChannel
+    received_at: datetime | None = None
+    identity_check: str | None = None
+    recipient: str | None = None
+
+
+def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
+    """Note a data request, with the day by which it must be answered.
+
+    Of an unknown person only the kind, the channel and the dates are kept. Raises `InvalidInput` if it was received in
+    the future, or over a year ago.
+    """
+    received_at = new.received_at or uow.now
+    ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
+    if (late := received_at > uow.now + AHEAD) or received_at < uow.now - BEFORE_KNOWN:
+        raise InvalidInput([FieldError("/received_at", ahead if late else behind, "impossible_time")])
+    customer_id = uow.customers.find(new.customer_ref)
+    if customer_id is not None:
+        uow.customers.lock_with_orders(customer_id)
+    request = DataRequest(
+        request_id=f"dsr_{ULID()}",
+        kind=new.kind,
+        customer_id=customer_id,
+        channel=new.channel,
+        identity_check=new.identity_check if customer_id else None,
+        recipient=new.recipient if customer_id else None,
+        received_at=received_at,
+        recorded_at=uow.now,
+        recorded_by=uow.principal.actor,
+        due_at=due_at(received_at, uow.policies[uow.policies.default].current(uow.now).terms.time_zone),
+    )
+    uow.data_requests.add(request, EventType.DATA_REQUEST_OPENED, **_about(request))
+    return request
+
+
+def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
+    """Note how the identity of the person was checked, of a request that is open; the same again changes nothing.
+
+    Of an unknown person nothing is noted. Raises `NotFound`, `CustomerErased`, and
+    `DataRequestConflict` if the request is closed.
+    """
+    request = locked(uow, request_id)
+    if request.customer_id is None or request.identity_check == how:
+        return request
+    _require_open(request)
+    event = EventType.DATA_REQUEST_IDENTITY_CHECKED
+    return uow.data_requests.update(request, event, _about(request), identity_check=how)
+
+
+class Given(NamedTuple):
+    """The outcome of a data request; `anyway` is why an erasure does not wait, in a line without personal data."""
+
+    outcome: DataRequestOutcome
+    reason: str | None = None
+    corrections: Sequence[Correction] = ()
+    erasure_reason: ErasureReason | None = None
+    anyway: str | None = None
+
+
+def close(uow: UnitOfWork, request_id: str, given: Given) -> DataRequest:
+    """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
+
+    A restriction or an objection that was fulfilled can be taken back, which lifts it. It must be the last thing that
+    a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something
+    is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
+    """
+    request = locked(uow, request_id)
+    _require_fitting(uow, request, given)
+    limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
+    is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
+    if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
+        return request
+    if not is_lifted:
+        _require_open(request)
+    is_nobodys = request.customer_id is None or uow.erasures.find(request.customer_id) is not None
+    closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
+    reason = None if is_nobodys else given.reason
+    event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
+    request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
+    if request.customer_id and limit and is_lifted:
+        privacy.lift(uow, request.customer_id, limit)
+    elif given.outcome is DataRequestOutcome.FULFILLED:
+        _fulfil(uow, request, given)
+    return uow.data_requests.get(request_id)
+
+
+def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
+    """What was erased because of a data request; None if nothing was."""
+    if (request.kind, request.outcome) != (DataRequestKind.ERASURE, DataRequestOutcome.FULFILLED):
+        return None
+    erasure = uow.erasures.find(request.customer_id) if request.customer_id else None
+    return erasure and Certificate(erasure, uow.erasures.fields(erasure.customer_id))
+
+
+_LIMITS = {
+    DataRequestKind.RESTRICTION: LimitKind.RESTRICTION,
+    DataRequestKind.OBJECTION: LimitKind.OBJECTION,
+}
+
+_OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
+"""What can be fulfilled for a customer only."""
+
+
+def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
+    """Do what a data request asks for; what is handed out, and found by contact ids, is not this one's matter."""
+    customer_id, kind = request.customer_id, request.kind
+    if kind is DataRequestKind.RECTIFICATION:
+        rectify(uow, given.corrections, customer_id)
+    elif customer_id is None:
+        return
+    elif kind in _LIMITS:
+        privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
+    else:
+        require_identity(request)
+        if kind is DataRequestKind.ERASURE:
+            privacy.erase(uow, customer_id, given.erasure_reason or ErasureReason.REQUEST, given.anyway)
+
+
+def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
+    """Raise `InvalidInput` unless the outcome has what it needs, and nothing that does not fit the request."""
+    outcome, kind = given.outcome, request.kind
+    fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
+    is_held = request.customer_id is not None and uow.erasures.find(request.customer_id) is None
+    missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")
+    flaws = {
+        "reason": outcome is DataRequestOutcome.REFUSED and not given.reason and missing,
+        "corrections": (fulfilled is DataRequestKind.RECTIFICATION) is not bool(given.corrections)
+        and (unfit if given.corrections else missing),
+        "erasure_reason": given.erasure_reason and fulfilled is not DataRequestKind.ERASURE and unfit,
+        "anyway": given.anyway and fulfilled is not DataRequestKind.ERASURE and unfit,
+        "outcome": (fulfilled in _OF_CUSTOMERS and not request.customer_id and Message("nothing is held about them"))
+        or (outcome is DataRequestOutcome.NOTHING_HELD and is_held and Message("something is held about them")),
+    }
+    errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in flaws.items() if detail]
+    if errors:
+        raise InvalidInput(errors)
+
+
+def require_identity(request: DataRequest) -> None:
+    """Raise `IdentityNotChecked` unless it is on record how the person's identity was checked."""
+    if request.identity_check is None:
+        raise IdentityNotChecked(request.request_id)
+
+
+def locked(uow: UnitOfWork, request_id: str) -> DataRequest:
+    """The data request with this id, locked after its customer and their orders; raises `NotFound`."""
+    customer_id = uow.data_requests.get(request_id).customer_id
+    if customer_id is not None:
+        uow.customers.lock_with_orders(customer_id)
+    uow.data_requests.lock(request_id)
+    return uow.data_requests.get(request_id)
+
+
+def _require_open(request: DataRequest) -> None:
+    """Raise `DataRequestConflict` if a request is closed."""
+    if request.outcome is not None:
+        values = {"name": request.request_id, "outcome": request.outcome}
+        text = Message("The data request %(name)s is closed: %(outcome)s.", **values)
+        raise DataRequestConflict(text, request.outcome)
+
+
+def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
+    """What the journal has of a request."""
+    return {"kind": request.kind, "customer_id": request.customer_id} | more

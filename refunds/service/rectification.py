@@ -1,0 +1,146 @@
+"""Rectification: personal fields are corrected where they stand, and no decision is made again."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from refunds.domain.contact_points import customers_detail
+from refunds.domain.journal import EventType
+from refunds.errors import FieldError, InvalidInput, Message, Unfit
+from refunds.schemas.fields import FreeText, Line, Reference
+from refunds.schemas.strict import StrictSchema
+from refunds.storage.rectifications import PERSONAL
+from refunds.storage.unit_of_work import UnitOfWork
+
+CORRECTABLE = {"customers": ("customer_ref",)} | PERSONAL
+"""The fields that can be corrected, by table; the reference of a customer stands in all their orders."""
+
+_BY_ID = ("contacts", "unmatched_contacts")
+"""What can be corrected of a person who is nobody's customer: what they told about somebody else's order, or none."""
+
+
+class Correction(NamedTuple):
+    """The right value of a personal field of a record."""
+
+    table: str
+    record_id: str
+    field: str
+    value: str
+
+
+class _Applied(NamedTuple):
+    pointer: str
+    owner: str | None
+    correction: Correction
+
+
+def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
+    """Correct personal fields of a customer or, without one, of contacts by their ids; whether any was another.
+
+    The event names the records and the fields. Of `customers`, the reference is corrected in all their orders; of one
+    order, it moves the order to the customer with that reference, also if it is cancelled. Raises `InvalidInput` if a
+    record is not theirs, holds nothing there, or the value does not fit (`PaymentDataRefused`), and `CustomerErased`.
+    """
+    if customer_id is not None:
+        uow.customers.lock_with_orders(customer_id)
+    checked = [_checked(uow, f"/corrections/{at}", one, customer_id) for at, one in enumerate(corrections)]
+    for owner in sorted({one.owner for one in checked if one.owner} - {customer_id}):
+        uow.customers.lock_with_orders(owner)
+    rectified: dict[str, dict[str, list[str]]] = {}
+    for pointer, of, one in checked:
+        try:
+            if _apply(uow, one):
+                fields = rectified.setdefault(of or one.record_id, {})
+                fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
+        except Unfit as error:
+            raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+    for subject, fields in rectified.items():
+        uow.events.note(EventType.CUSTOMER_RECTIFIED, subject, {"fields": fields})
+    return bool(rectified)
+
+
+def _checked(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:
+    """The correction with its value as it is stored, and the customer whom the record is about.
+
+    Raises `InvalidInput` if there is no such field or record, the record is another customer's, or the value is unfit.
+    """
+    if one.field not in CORRECTABLE.get(one.table, ()):
+        names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
+        place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
+        raise InvalidInput([FieldError(place, Message("must be one of %(names)s", names=names), "unknown_value")])
+    try:
+        owner = one.record_id if one.table == "customers" else uow.rectifications.owner(one.table, one.record_id)
+        if owner != customer_id and one.table != "unmatched_contacts" and (customer_id or one.table not in _BY_ID):
+            raise Unfit(Message("is no record of this customer"), "other_customer")
+    except Unfit as error:
+        raise InvalidInput([FieldError(f"{pointer}/record_id", error.detail, error.code)]) from None
+    shape = _SHAPES.get(one.field, _REASON)
+    try:
+        value = shape.read({"value": one.value})["value"]
+        if one.field in {"from_detail", "acknowledged_to"}:
+            value = customers_detail(value)
+    except InvalidInput as error:
+        raise error.under(pointer) from None
+    except Unfit as error:
+        raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+    return _Applied(pointer, owner, one._replace(value=value))
+
+
+def _apply(uow: UnitOfWork, one: Correction) -> bool:
+    """Store a correction; returns whether anything was another. Raises `Unfit` if nothing is on record there."""
+    if one.table == "customers":
+        return _rename(uow, one.record_id, one.value)
+    if (one.table, one.field) == ("orders", "customer_ref"):
+        return _move(uow, one.record_id, one.value)
+    return uow.rectifications.correct(one.table, one.record_id, one.field, one.value)
+
+
+def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
+    """Give a customer another reference, by which they are found; raises `Unfit` if it is another customer's."""
+    found = uow.customers.find(customer_ref)
+    if found is not None and found != customer_id:
+        detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
+        raise Unfit(detail, "other_customer")
+    for order_id in uow.customers.rename(customer_id, customer_ref) if found is None else ():
+        uow.rectifications.correct("orders", order_id, "customer_ref", customer_ref)
+    return found is None
+
+
+def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
+    """Move an order, cancelled or not, to the customer with a reference; whether it was another's."""
+    customer_id = uow.customers.lock(customer_ref)
+    order = uow.orders.get_for_update(order_id).order
+    if order.customer_id == customer_id:
+        return False
+    uow.orders.require_not_erased(order_id)
+    uow.orders.move(order, customer_id)
+    uow.orders.update(
+        order,
+        EventType.ORDER_CORRECTED,
+        {"revision": order.revision + 1, "changed": {"customer_id": [order.customer_id, customer_id]}},
+        customer_id=customer_id,
+        customer_ref=customer_ref,
+        correction_reason=order.correction_reason,
+        revision=order.revision + 1,
+        asserted_by=uow.principal.actor,
+    )
+    uow.customers.forget_without_orders(order.customer_id)
+    return True
+
+
+def _shape(field: Line | FreeText) -> StrictSchema:
+    """The schema of a value that is read by a field."""
+    schema: StrictSchema = StrictSchema.from_dict({"value": field})()  # type: ignore[assignment] # it returns its own class
+    return schema
+
+
+_REASON = _shape(FreeText(500, required=True))
+_SHAPES = {
+    "customer_ref": _shape(Reference(200, required=True)),
+    "billing_ref": _shape(Reference(100, required=True)),
+    "ticket_ref": _shape(Line(100, required=True)),
+    "order_hint": _shape(Line(200, required=True)),
+    "from_detail": _shape(Line(254, required=True)),
+    "acknowledged_to": _shape(Line(254, required=True)),
+    "note": _shape(FreeText(2000, required=True)),
+}
+"""How values are read, as where they are first entered; all others as reasons."""

@@ -1,0 +1,64 @@
+"""Corrections of personal fields where they stand: the digest of a record says only which of them are set."""
+
+from types import MappingProxyType
+from typing import Any
+
+from refunds.errors import Message, Unfit
+from refunds.storage import Row, keys, privacy, unmatched
+from refunds.storage.mapper import RecordMapper
+from refunds.storage.repository import Context
+from refunds.storage.tables import records
+from refunds.storage.unmatched import UNMATCHED
+
+_TABLES: dict[str, RecordMapper[Any]] = {
+    mapper.name: mapper
+    for mapper, _ in records()
+    if mapper.personal and (mapper is UNMATCHED or {"customer_id", "order_id"} & set(mapper.names))
+}
+
+PERSONAL = MappingProxyType({name: tuple(mapper.personal) for name, mapper in _TABLES.items()})
+"""The personal fields of records about customers, and of contacts whose order is not known, by table."""
+
+
+class Rectifications:
+    """The personal fields of any record, as this transaction sees them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def owner(self, table: str, record_id: str) -> str | None:
+        """The customer whom a record is about; None if its order is not known. Raises `Unfit` if there is no record."""
+        owner: str | None = self._row(table, record_id).get("customer_id")
+        return owner
+
+    def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
+        """Put a text in the place of the one that a field of a locked record holds; returns whether it is another.
+
+        Raises `Unfit` if there is no such record or the field holds none, and `CustomerErased`.
+        """
+        row, context = self._row(table, record_id), self._context
+        if table == UNMATCHED.name:
+            cipher = unmatched.cipher(context, record_id, row["wrapped_key"])
+        else:
+            cipher = keys.cipher(context.keys, row)
+            cipher.require_key()
+        held = cipher.decrypt(row[field], table, field, record_id)
+        if not row[field] or held is None:
+            raise Unfit(Message("is not on record there: nothing can be corrected"), "not_on_record")
+        if held == text:
+            return False
+        changing = f"UPDATE {table} SET {field} = :text WHERE {_TABLES[table].key} = :record_id"  # noqa: S608
+        context.tx.run(changing, text=cipher.encrypt(text, table, field, record_id), record_id=record_id)
+        return True
+
+    def _row(self, table: str, record_id: str) -> Row:
+        """The row of a record, with its customer's id and wrapped key; raises `Unfit` if there is none."""
+        mapper = _TABLES[table]
+        if mapper is UNMATCHED:
+            reading = f"SELECT {mapper.columns} FROM {table}"  # noqa: S608
+        else:
+            reading = privacy.with_key(mapper) if "customer_id" in mapper.names else keys.with_key(mapper)
+        row = self._context.tx.one(f"{reading} WHERE {table}.{mapper.key} = :record_id", record_id=record_id)
+        if row is None:
+            raise Unfit(Message("there is no record of this id"), "not_found")
+        return row
