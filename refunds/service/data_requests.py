@@ -91,19 +91,20 @@ class Given(NamedTuple):
     anyway: str | None = None
 
 
-def close(uow: UnitOfWork, request_id: str, given: Given) -> DataRequest:
-    """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
+def close(uow: UnitOfWork, request_id: str, given: Given) -> tuple[DataRequest, Certificate | None]:
+    """Close a data request and, if it is fulfilled, do what it asks for; also returns the certificate of an erasure.
 
-    A restriction or an objection that was fulfilled can be taken back, which lifts it. It must be the last thing that
-    a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something
-    is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
+    The same again changes nothing. A restriction or an objection that was fulfilled can be taken back, which lifts it.
+    It must be the last thing that a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another
+    outcome, `InvalidInput` if something is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`,
+    and what `rectify` and `erase` raise.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
-        return request
+        return request, certificate(uow, request)
     if not is_lifted:
         _require_open(request)
     is_nobodys = request.customer_id is None or uow.erasures.find(request.customer_id) is not None
@@ -111,11 +112,12 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> DataRequest:
     reason = None if is_nobodys else given.reason
     event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
     request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
+    erased = None
     if request.customer_id and limit and is_lifted:
         privacy.lift(uow, request.customer_id, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
-        _fulfil(uow, request, given)
-    return uow.data_requests.get(request_id)
+        erased = _fulfil(uow, request, given)
+    return uow.data_requests.get(request_id), erased
 
 
 def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
@@ -135,19 +137,18 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 """What can be fulfilled for a customer only."""
 
 
-def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
-    """Do what a data request asks for; what is handed out, and found by contact ids, is not this one's matter."""
+def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
+    """Do what a data request asks for; returns the certificate of an erasure."""
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
-    elif customer_id is None:
-        return
-    elif kind in _LIMITS:
+    elif customer_id is not None and kind in _LIMITS:
         privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
-    else:
+    elif customer_id is not None:
         require_identity(request)
         if kind is DataRequestKind.ERASURE:
-            privacy.erase(uow, customer_id, given.erasure_reason or ErasureReason.REQUEST, given.anyway)
+            return privacy.erase(uow, customer_id, given.erasure_reason or ErasureReason.REQUEST, given.anyway)
+    return None
 
 
 def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> None:

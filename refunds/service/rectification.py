@@ -67,12 +67,10 @@ def _checked(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | 
         names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
         place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
         raise InvalidInput([FieldError(place, Message("must be one of %(names)s", names=names), "unknown_value")])
-    try:
-        owner = one.record_id if one.table == "customers" else uow.rectifications.owner(one.table, one.record_id)
-        if owner != customer_id and one.table != "unmatched_contacts" and (customer_id or one.table not in _BY_ID):
-            raise Unfit(Message("is no record of this customer"), "other_customer")
-    except Unfit as error:
-        raise InvalidInput([FieldError(f"{pointer}/record_id", error.detail, error.code)]) from None
+    owner = one.record_id if one.table == "customers" else uow.rectifications.owner(one.table, one.record_id)
+    known = owner if one.table != "unmatched_contacts" else customer_id
+    if known != customer_id and (customer_id or one.table not in _BY_ID):
+        raise InvalidInput([FieldError(f"{pointer}/record_id", Message("is no record of this customer"), "not_found")])
     shape = _SHAPES.get(one.field, _REASON)
     try:
         value = shape.read({"value": one.value})["value"]

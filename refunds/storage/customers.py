@@ -75,9 +75,9 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Let a locked customer be found by another reference, which is nobody's; the ids of their orders, which have it.
+        """Let a customer be found by another reference, which is nobody's; returns the ids of their orders.
 
-        Raises `CustomerErased`.
+        Raises `NotFound` and `CustomerErased`.
         """
         order_ids = self.lock_with_orders(customer_id)
         self.require_not_erased(customer_id)

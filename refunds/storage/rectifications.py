@@ -20,6 +20,9 @@ PERSONAL = MappingProxyType({name: tuple(mapper.personal) for name, mapper in _T
 """The personal fields of records about customers, and of contacts whose order is not known, by table."""
 
 
+_NOTHING = Message("is not on record there: nothing can be corrected")
+
+
 class Rectifications:
     """The personal fields of any record, as this transaction sees them."""
 
@@ -27,9 +30,9 @@ class Rectifications:
         self._context = context
 
     def owner(self, table: str, record_id: str) -> str | None:
-        """The customer whom a record is about; None if its order is not known. Raises `Unfit` if there is no record."""
-        owner: str | None = self._row(table, record_id).get("customer_id")
-        return owner
+        """The customer whom a record is about; None if its order is not known, or there is no such record."""
+        row = self._row(table, record_id)
+        return row.get("customer_id") if row else None
 
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
         """Put a text in the place of the one that a field of a locked record holds; returns whether it is another.
@@ -37,6 +40,8 @@ class Rectifications:
         Raises `Unfit` if there is no such record or the field holds none, and `CustomerErased`.
         """
         row, context = self._row(table, record_id), self._context
+        if row is None:
+            raise Unfit(_NOTHING, "not_on_record")
         if table == UNMATCHED.name:
             cipher = unmatched.cipher(context, record_id, row["wrapped_key"])
         else:
@@ -44,21 +49,18 @@ class Rectifications:
             cipher.require_key()
         held = cipher.decrypt(row[field], table, field, record_id)
         if not row[field] or held is None:
-            raise Unfit(Message("is not on record there: nothing can be corrected"), "not_on_record")
+            raise Unfit(_NOTHING, "not_on_record")
         if held == text:
             return False
         changing = f"UPDATE {table} SET {field} = :text WHERE {_TABLES[table].key} = :record_id"  # noqa: S608
         context.tx.run(changing, text=cipher.encrypt(text, table, field, record_id), record_id=record_id)
         return True
 
-    def _row(self, table: str, record_id: str) -> Row:
-        """The row of a record, with its customer's id and wrapped key; raises `Unfit` if there is none."""
+    def _row(self, table: str, record_id: str) -> Row | None:
+        """The row of a record, with its customer's id and wrapped key; None if there is none."""
         mapper = _TABLES[table]
         if mapper is UNMATCHED:
             reading = f"SELECT {mapper.columns} FROM {table}"  # noqa: S608
         else:
             reading = privacy.with_key(mapper) if "customer_id" in mapper.names else keys.with_key(mapper)
-        row = self._context.tx.one(f"{reading} WHERE {table}.{mapper.key} = :record_id", record_id=record_id)
-        if row is None:
-            raise Unfit(Message("there is no record of this id"), "not_found")
-        return row
+        return self._context.tx.one(f"{reading} WHERE {table}.{mapper.key} = :record_id", record_id=record_id)

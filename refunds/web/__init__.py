@@ -25,6 +25,7 @@ from refunds.web.api import (
     health,
     orders,
     policies,
+    privacy,
     settlements,
     unmatched,
 )
@@ -41,6 +42,7 @@ TAGS = (
     settlements.tag,
     events.tag,
     documents.tag,
+    privacy.tag,
     policies.tag,
     policies.publication_tag,
     policies.simulations_tag,

@@ -147,6 +147,18 @@ PROBLEMS = {
         Message("The customer has a legal hold, so they cannot be erased. Nothing was changed."),
         Message("Lift the hold once its reason is gone."),
     ),
+    "identity-not-checked": Problem(
+        409,
+        Message("The person's identity was not checked"),
+        Message("Data are only handed out or erased for somebody whose identity was checked. Nothing was changed."),
+        Message("Check who asks, note with the data request how you did, and send this again."),
+    ),
+    "data-request-state-conflict": Problem(
+        409,
+        Message("The data request is closed"),
+        Message("The data request has another outcome already. Nothing was changed."),
+        Message("Read the data request again. If the person asks for something else, open another one."),
+    ),
     "order-frozen": Problem(
         409,
         Message("The facts of a cancelled order cannot change"),

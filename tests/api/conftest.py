@@ -81,7 +81,8 @@ def _desk(role):
     return desk
 
 
-billing, agent, supervisor, auditor, admin = map(_desk, ("billing", "agent", "supervisor", "auditor", "admin"))
+_ROLES = "billing", "agent", "supervisor", "privacy", "auditor", "admin"
+billing, agent, supervisor, privacy, auditor, admin = map(_desk, _ROLES)
 
 
 def slug(answer):

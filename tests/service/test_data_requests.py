@@ -108,7 +108,7 @@ def test_a_data_request_was_received_within_the_last_year(store, received_at):
 def closed(store, request, outcome=DataRequestOutcome.FULFILLED, **more):
     """A data request with this outcome."""
     with store.write(COMMAND_LINE) as uow:
-        return data_requests.close(uow, request.request_id, Given(outcome, **more))
+        return data_requests.close(uow, request.request_id, Given(outcome, **more))[0]
 
 
 def limits(store, customer_id):

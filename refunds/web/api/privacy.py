@@ -1,0 +1,227 @@
+"""Privacy over HTTP: data requests, disclosures and legal holds."""
+
+from typing import Any
+
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.domain.privacy import LimitKind
+from refunds.presentation.privacy import data_request_data, disclosure_data, hold_data
+from refunds.service import data_requests, disclosures, privacy
+from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.disclosures import NewDisclosure
+from refunds.service.rectification import Correction
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth
+from refunds.web.cursors import paginate
+from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.responses import reply
+from refunds.web.schemas.privacy import (
+    CUSTOMER_ID_HELP,
+    DISCLOSED,
+    DISCLOSURE,
+    ERASED_EXAMPLE,
+    HOLD,
+    LIFTED,
+    OPENED,
+    OUTCOMES,
+    REQUEST,
+    REQUEST_EXAMPLE,
+    REQUEST_ID_HELP,
+    REQUEST_LINKS,
+    DataRequestListSchema,
+    DataRequestQuerySchema,
+    DataRequestRequestSchema,
+    DataRequestSchema,
+    DisclosureRequestSchema,
+    DisclosureSchema,
+    HoldRequestSchema,
+    HoldSchema,
+    IdentityCheckRequestSchema,
+    OutcomeRequestSchema,
+)
+from refunds.web.schemas.request_fields import PAGE
+
+tag = Tag("Privacy", "What persons ask for about their data, what is done about it, and who else got the data.")
+
+
+@tag.operation(
+    "/v1/data-requests",
+    Answer("The request is open.", DataRequestSchema, REQUEST_EXAMPLE, links=REQUEST_LINKS, status=201),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    body=DataRequestRequestSchema,
+    body_examples={"erasure": {"summary": "By e-mail", "value": OPENED}},
+    problems=("payment-data-refused",),
+)
+def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
+    """Open a data request
+
+    Use it as soon as somebody asks about their data, because the time to answer runs. Nothing is done yet. Of an
+    unknown person, `customer_id` is null, and only the kind, the channel and the dates are kept. Records the request
+    and the event `data_request.opened`.
+    """
+    request = data_requests.open_request(uow, NewDataRequest(**body))
+    location = f"/v1/data-requests/{request.request_id}"
+    return reply(data_request_data(request), status=201, location=location)
+
+
+@tag.operation(
+    "/v1/data-requests",
+    Answer(
+        "A page of data requests, in the order in which they were entered.",
+        DataRequestListSchema,
+        {"open": {"summary": "One that is open", "value": {"items": [REQUEST], "next": None}}},
+    ),
+    scopes=(Scope.PRIVACY_READ,),
+    transaction=Transaction.READ,
+    query=DataRequestQuerySchema,
+    problems=("invalid-cursor",),
+)
+def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
+    """List data requests
+
+    You can filter by kind and state. Use it to see which have to be answered, and by when.
+    """
+    given, limit = query.pop("after", None), query.pop("limit", PAGE)
+
+    def fetch(*after: Any, limit: int) -> list[Any]:
+        return uow.data_requests.paginate(*after, limit=limit, **query)
+
+    place_of = uow.data_requests.place_of
+    items, following = paginate(uow, "data requests", query, given, limit=limit, fetch=fetch, place_of=place_of)
+    return reply({"items": list(map(data_request_data, items)), "next": following})
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>",
+    Answer("The data request.", DataRequestSchema, REQUEST_EXAMPLE, etag=True),
+    scopes=(Scope.PRIVACY_READ,),
+    transaction=Transaction.READ,
+    path=REQUEST_ID_HELP,
+    problems=("not-found",),
+)
+def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
+    """Get a data request
+
+    Use it to see by when it must be answered, and what came of it: of an erasure, the certificate.
+    """
+    request = uow.data_requests.get(request_id)
+    certificate = data_requests.certificate(uow, request)
+    return reply(data_request_data(request, certificate, is_scrubbed=auth.store().is_scrubbed), etag=True)
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>/identity-check",
+    Answer("The data request with the check.", DataRequestSchema, REQUEST_EXAMPLE),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=IdentityCheckRequestSchema,
+    body_examples={"called": {"summary": "Called back", "value": {"identity_check": OPENED["identity_check"]}}},
+    path=REQUEST_ID_HELP,
+    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
+)
+def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
+    """Note the identity check of a data request
+
+    Use it when you know that the person is the customer: before, nothing is handed out or erased. The same again
+    changes nothing. Records the check and the event `data_request.identity_checked`; of an unknown person, nothing.
+    """
+    return reply(data_request_data(data_requests.check_identity(uow, request_id, body["identity_check"])))
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>/outcome",
+    Answer("The closed request.", DataRequestSchema, ERASED_EXAMPLE),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=OutcomeRequestSchema,
+    body_examples=OUTCOMES,
+    path=REQUEST_ID_HELP,
+    problems=(
+        "not-found",
+        "data-request-state-conflict",
+        "identity-not-checked",
+        "customer-has-open-matters",
+        "legal-hold",
+        "customer-erased",
+        "payment-data-refused",
+    ),
+)
+def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
+    """Close a data request
+
+    Use it to do what a person asked for, and to close the request: `fulfilled` erases them, corrects fields, restricts
+    their data, notes their objection or, after the export, only closes it. The other outcomes close it. The same again
+    changes nothing. Records the outcome and `data_request.closed`, and with `fulfilled` one of `customer.erased`,
+    `customer.rectified` (which names fields, never values), `customer.restricted` and `customer.objected`. If it is
+    refused, the request stays open, and its time runs on.
+    """
+    corrections = tuple(Correction(**one) for one in body.pop("corrections", ()))
+    return reply(data_request_data(*data_requests.close(uow, request_id, Given(**body, corrections=corrections))))
+
+
+@tag.operation(
+    "/v1/customers/<string:customer_id>/hold",
+    Answer("The customer is held.", HoldSchema, {"held": {"summary": "A claim", "value": HOLD}}),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=HoldRequestSchema,
+    body_examples={"claim": {"summary": "A claim", "value": {"reason": HOLD["reason"]}}},
+    path=CUSTOMER_ID_HELP,
+    problems=("not-found", "customer-erased", "payment-data-refused"),
+)
+def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
+    """Hold a customer
+
+    Keeps a customer from erasure until the hold is lifted. Use it when their data are needed for a legal claim. A hold
+    that there is stands, with its reason. Records the hold and the event `customer.held`.
+    """
+    return reply(hold_data(customer_id, privacy.limit(uow, customer_id, LimitKind.HOLD, body["reason"])))
+
+
+@tag.operation(
+    "/v1/customers/<string:customer_id>/hold",
+    Answer("The customer is not held.", HoldSchema, {"lifted": {"summary": "No hold", "value": LIFTED}}),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    path=CUSTOMER_ID_HELP,
+    problems=("not-found",),
+)
+def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
+    """Lift the hold on a customer
+
+    Use it once the claim is settled: the customer can be erased again. Without a hold, nothing changes. Records when
+    and by whom it was lifted, and the event `customer.hold_lifted`.
+    """
+    privacy.lift(uow, customer_id, LimitKind.HOLD)
+    return reply(hold_data(customer_id, None))
+
+
+@tag.operation(
+    "/v1/disclosures",
+    Answer(
+        "The disclosure is noted.",
+        DisclosureSchema,
+        {"police": {"summary": "An authority", "value": DISCLOSURE}},
+        status=201,
+    ),
+    scopes=(Scope.PRIVACY_EXPORT,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    body=DisclosureRequestSchema,
+    body_examples={"police": {"summary": "An authority", "value": DISCLOSED}},
+    problems=("not-found", "payment-data-refused"),
+)
+def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
+    """Record a disclosure
+
+    Use it when you hand a customer's data to somebody else: say on which basis, to whom, and under which reference. The
+    customer's export names it. Records the disclosure and the event `privacy.disclosed`, which names the basis alone.
+    """
+    return reply(disclosure_data(disclosures.disclose(uow, NewDisclosure(**body))), status=201)

@@ -1,0 +1,306 @@
+"""Schemas of data requests, disclosures and legal holds."""
+
+import marshmallow as ma
+
+from refunds.domain.privacy import (
+    DataRequestChannel,
+    DataRequestKind,
+    DataRequestOutcome,
+    DataRequestState,
+    DisclosureBasis,
+    ErasureReason,
+)
+from refunds.errors import Message
+from refunds.schemas.fields import Choice, FreeText, Instant, Line, ListOf, Nested, Reference, Text
+from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.service.rectification import CORRECTABLE
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import shared
+from refunds.web.schemas.orders import ORDER
+from refunds.web.schemas.request_fields import After, Limit
+
+
+class _CustomerRef(Reference):
+    """Billing's reference for a customer who is found by it."""
+
+    def __init__(self) -> None:
+        text = "Billing's reference for the customer. Personal: it finds them and is not stored."
+        super().__init__(200, required=True, metadata={"description": text})
+
+
+def _identity_check(*, required: bool = False) -> FreeText:
+    return FreeText(
+        500, required=required, metadata={"description": "How the person's identity was checked. Personal: encrypted."}
+    )
+
+
+class DataRequestRequestSchema(StrictSchema):
+    """What a person asks for about their data."""
+
+    kind = Choice(DataRequestKind, required=True, metadata={"description": "What they ask for."})
+    customer_ref = _CustomerRef()
+    channel = Choice(DataRequestChannel, required=True, metadata={"description": "How it arrived."})
+    received_at = Instant(metadata={"description": "When it arrived: the time to answer runs from then. Default: now."})
+    identity_check = _identity_check()
+    recipient = Line(
+        254, metadata={"description": "Who else gets the data, of portability, for example. Personal: encrypted."}
+    )
+
+
+class IdentityCheckRequestSchema(StrictSchema):
+    """How a person's identity was checked."""
+
+    identity_check = _identity_check(required=True)
+
+
+class CorrectionRequestSchema(StrictSchema):
+    """The right value of one personal field of one record."""
+
+    table = Text(
+        40,
+        "|".join(CORRECTABLE),
+        Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
+        required=True,
+        metadata={
+            "description": "The kind of record. `customers` has the reference that stands in all of a customer's "
+            "orders; that of a single order moves it to the customer with that reference."
+        },
+    )
+    record_id = Text(128, required=True, metadata={"description": "The record: the id that it has in the API."})
+    field = Text(
+        40,
+        r"[a-z_]+",
+        required=True,
+        metadata={
+            "description": "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + "."
+        },
+    )
+    value = Text(
+        2000, required=True, metadata={"description": "The right value, which must fit as where it is first entered."}
+    )
+
+
+class OutcomeRequestSchema(StrictSchema):
+    """How a data request ends, and what its kind needs for that."""
+
+    outcome = Choice(
+        DataRequestOutcome,
+        required=True,
+        metadata={
+            "description": "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that "
+            "was fulfilled lifts it: tell the person before."
+        },
+    )
+    reason = FreeText(500, metadata={"description": "Why; required of `refused`. Personal: stored encrypted."})
+    corrections = ListOf(
+        Nested(CorrectionRequestSchema),
+        100,
+        metadata={"description": "What to correct; required if a rectification is fulfilled, else left out."},
+    )
+    erasure_reason = Choice(
+        ErasureReason, metadata={"description": "Of an erasure: why. Default `request`. A child does not wait."}
+    )
+    anyway = Line(
+        200,
+        metadata={
+            "description": "Of an erasure: why it does not wait for open matters. It is entered in the journal for "
+            "ever, so it must not be personal."
+        },
+    )
+
+
+class DataRequestQuerySchema(QuerySchema):
+    """The filters of a list of data requests."""
+
+    kind = Choice(DataRequestKind, metadata={"description": "Only those of this kind."})
+    state = Choice(DataRequestState, metadata={"description": "Only open or only closed ones."})
+    after = After()
+    limit = Limit()
+
+
+class CertificateSchema(response_fields.ResponseSchema):
+    """What was erased of a customer."""
+
+    customer_id = response_fields.String("The customer.")
+    reason = response_fields.Code(ErasureReason, "Why.")
+    erased_at = response_fields.Instant("When.")
+    order_ids = ma.fields.List(
+        response_fields.String("An order."), required=True, metadata={"description": "Their orders, which stay."}
+    )
+    fields_ = ma.fields.Dict(
+        data_key="fields",
+        required=True,
+        metadata={"description": "How many records of each table have an erased field."},
+    )
+    lines = ma.fields.List(
+        response_fields.String("A line."),
+        required=True,
+        metadata={"description": "The certificate in the reader's language, with the command that proves each line."},
+    )
+
+
+class DataRequestSchema(response_fields.ResponseSchema):
+    """A data request. Its personal fields are null for readers who may not see them."""
+
+    request_id = response_fields.String("The data request.")
+    kind = response_fields.Code(DataRequestKind, "What it asks for.")
+    state = response_fields.Code(DataRequestState, "Whether it is answered.")
+    customer_id = response_fields.String("The customer; null: nothing is held about the person.", allow_none=True)
+    channel = response_fields.Code(DataRequestChannel, "How it arrived.")
+    identity_check = response_fields.String("How their identity was checked; null: not yet.", allow_none=True)
+    recipient = response_fields.String("Who else gets the data; null: nobody.", allow_none=True)
+    received_at = response_fields.Instant("When it arrived.")
+    recorded_at = response_fields.Instant("When it was entered.")
+    recorded_by = response_fields.String("Who entered it.")
+    due_at = response_fields.Instant(
+        "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
+        "default policy."
+    )
+    closed_at = response_fields.Instant("When it was closed; null: it is open.", allow_none=True)
+    closed_by = response_fields.String("Who closed it.", allow_none=True)
+    outcome = response_fields.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
+    outcome_reason = response_fields.String("Why it ended so.", allow_none=True)
+    certificate = ma.fields.Nested(
+        CertificateSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "What was erased; null: nothing was. Null in lists."},
+    )
+
+
+class DataRequestListSchema(response_fields.ResponseSchema):
+    """A page of data requests."""
+
+    items = ma.fields.List(ma.fields.Nested(DataRequestSchema), required=True)
+    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+
+
+class HoldRequestSchema(StrictSchema):
+    """Why a customer is kept."""
+
+    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+
+
+class HoldSchema(response_fields.ResponseSchema):
+    """Whether a legal hold keeps a customer from erasure."""
+
+    customer_id = response_fields.String("The customer.")
+    held = response_fields.Boolean("Whether a hold keeps them.")
+    reason = response_fields.String("Why.", allow_none=True)
+    held_at = response_fields.Instant("Since when.", allow_none=True)
+    held_by = response_fields.String("Who holds them.", allow_none=True)
+
+
+class DisclosureRequestSchema(StrictSchema):
+    """Data of a customer that are handed to somebody else."""
+
+    customer_ref = _CustomerRef()
+    basis = Choice(DisclosureBasis, required=True, metadata={"description": "What it is based on."})
+    recipient = Line(254, required=True, metadata={"description": "Who gets them. Personal: stored encrypted."})
+    reference = Line(
+        200, required=True, metadata={"description": "The recipient's own reference, such as a file number. Personal."}
+    )
+
+
+class DisclosureSchema(response_fields.ResponseSchema):
+    """A disclosure."""
+
+    disclosure_id = response_fields.String("The disclosure.")
+    customer_id = response_fields.String("The customer.")
+    basis = response_fields.Code(DisclosureBasis, "What it is based on.")
+    recipient = response_fields.String("Who got the data; null if hidden.", allow_none=True)
+    reference = response_fields.String("The recipient's own reference; null if hidden.", allow_none=True)
+    disclosed_at = response_fields.Instant("When it was noted.")
+    disclosed_by = response_fields.String("Who noted it.")
+
+
+_BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
+
+OPENED = {
+    "kind": "erasure",
+    "customer_ref": ORDER["customer_ref"],
+    "channel": "email",
+    "identity_check": "Called back at the number on record.",
+}
+
+REQUEST = {
+    "request_id": "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
+    "kind": "erasure",
+    "state": "open",
+    "customer_id": ORDER["customer_id"],
+    "channel": "email",
+    "identity_check": OPENED["identity_check"],
+    "recipient": None,
+    "received_at": "2026-05-04T09:12:20.004112Z",
+    "recorded_at": "2026-05-04T09:12:20.004112Z",
+    "recorded_by": _BY,
+    "due_at": "2026-06-03T22:00:00Z",
+    "closed_at": None,
+    "closed_by": None,
+    "outcome": None,
+    "outcome_reason": None,
+    "certificate": None,
+}
+
+_ERASED = REQUEST | {
+    "state": "closed",
+    "identity_check": "[erased]",
+    "closed_at": "2026-05-05T08:00:00.000101Z",
+    "closed_by": _BY,
+    "outcome": "fulfilled",
+    "certificate": {
+        "customer_id": ORDER["customer_id"],
+        "reason": "request",
+        "erased_at": "2026-05-05T08:00:00.000101Z",
+        "order_ids": [ORDER["order_id"]],
+        "fields": {"orders": 1, "contacts": 2},
+        "lines": ["Erased: customer cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG, 2026-05-05T08:00:00.000101Z, reason request."],
+    },
+}
+
+REQUEST_EXAMPLE = shared({"data_request": {"summary": "A person asks to be erased", "value": REQUEST}})
+ERASED_EXAMPLE = {"erased": {"summary": "The person was erased", "value": _ERASED}}
+OUTCOMES = {
+    "erased": {"summary": "Erase them", "value": {"outcome": "fulfilled"}},
+    "rectified": {
+        "summary": "Correct a note",
+        "value": {
+            "outcome": "fulfilled",
+            "corrections": [
+                {
+                    "table": "contacts",
+                    "record_id": "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF",
+                    "field": "note",
+                    "value": "The caller was her sister.",
+                }
+            ],
+        },
+    },
+    "refused": {"summary": "Refuse", "value": {"outcome": "refused", "reason": "It was not the customer."}},
+}
+HOLD = {
+    "customer_id": ORDER["customer_id"],
+    "held": True,
+    "reason": "A claim is before the court.",
+    "held_at": "2026-05-04T09:12:20.004112Z",
+    "held_by": _BY,
+}
+LIFTED = HOLD | {"held": False, "reason": None, "held_at": None, "held_by": None}
+DISCLOSED = {
+    "customer_ref": ORDER["customer_ref"],
+    "basis": "authority_request",
+    "recipient": "Polizeipräsidium München",
+    "reference": "BY-2026-114",
+}
+DISCLOSURE = {
+    "disclosure_id": "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
+    "customer_id": ORDER["customer_id"],
+    **{name: DISCLOSED[name] for name in ("basis", "recipient", "reference")},
+    "disclosed_at": "2026-05-04T09:12:20.004112Z",
+    "disclosed_by": _BY,
+}
+REQUEST_ID_HELP = {"request_id": "The data request."}
+CUSTOMER_ID_HELP = {"customer_id": "The customer, by the service's own id."}
+REQUEST_LINKS = {
+    "data_request": {"operationId": "getDataRequest", "parameters": {"request_id": "$response.body#/request_id"}}
+}

@@ -1,0 +1,168 @@
+"""Data requests, disclosures and holds over HTTP."""
+
+import pytest
+
+from refunds.domain.permissions import COMMAND_LINE
+from tests.api.conftest import IN_TIME, places, slug
+
+CARD = "4111 1111 1111 1111"
+ASKED = {"kind": "access", "customer_ref": "K-20391", "channel": "email", "identity_check": "called back: Kim"}
+DISCLOSED = {"customer_ref": "K-20391", "basis": "authority_request", "recipient": "Polizei", "reference": "BY-114"}
+
+
+def ask(desk, key=None, **more):
+    """Open a data request."""
+    return desk.post("/v1/data-requests", ASKED | more, key)
+
+
+def close(desk, request, outcome="fulfilled", **more):
+    """Close a data request."""
+    return desk.put(f"/v1/data-requests/{request['request_id']}/outcome", json={"outcome": outcome} | more)
+
+
+def sound(app):
+    """Assert that the audit finds nothing."""
+    store = app.extensions["refunds.store"]
+    with store.read(COMMAND_LINE) as uow:
+        uow.verify(list(store.checkpoints))
+
+
+def test_a_data_request_is_opened_once_listed_and_read(agent, privacy, auditor, app):
+    agent.register()
+    request = ask(privacy, "k-1", recipient="another shop")
+    assert request.status_code == 201
+    shown = request.json
+    assert (shown["state"], shown["identity_check"], shown["recipient"]) == ("open", "called back: Kim", "another shop")
+    assert (shown["received_at"], shown["due_at"]) == (IN_TIME, "2026-05-08T22:00:00Z")
+    again = ask(privacy, "k-1", recipient="another shop")
+    assert (again.status_code, again.json, again.headers["Idempotent-Replayed"]) == (201, shown, "true")
+    other = ask(privacy, kind="erasure", received_at="2026-03-31T10:00:00+02:00").json
+    assert other["due_at"] == "2026-04-30T22:00:00Z"
+    path = f"/v1/data-requests/{shown['request_id']}"
+    assert privacy.get(path).json == shown
+    assert request.headers["Location"] == path
+    hidden = auditor.get(path).json
+    assert hidden == shown | {"identity_check": None, "recipient": None}
+    assert privacy.get("/v1/data-requests").json["items"][-2:] == [shown, other]
+    assert privacy.get("/v1/data-requests?kind=erasure&state=open").json["items"][-1] == other
+    assert shown not in privacy.get("/v1/data-requests?state=closed").json["items"]
+    all_items, page = privacy.get("/v1/data-requests").json["items"], privacy.get("/v1/data-requests?limit=1").json
+    assert page["items"] == all_items[:1]
+    assert privacy.get(f"/v1/data-requests?limit=1&after={page['next']}").json["items"] == all_items[1:2]
+    sound(app)
+
+
+def test_of_an_unknown_person_nothing_personal_is_kept_and_nothing_is_held(privacy, app):
+    request = ask(privacy, "k-2", customer_ref="K-nobody", recipient="another shop")
+    assert [request.json[name] for name in ("customer_id", "identity_check", "recipient")] == [None] * 3
+    assert ask(privacy, "k-2", customer_ref="K-nobody", recipient="another shop").json == request.json
+    done = close(privacy, request.json, "nothing_held", reason="no Kim here").json
+    assert (done["state"], done["outcome"], done["outcome_reason"]) == ("closed", "nothing_held", None)
+    assert slug(close(privacy, request.json, "refused", reason="no")) == "data-request-state-conflict"
+    sound(app)
+
+
+def test_an_erasure_is_done_once_and_certified(admin, privacy, app):
+    order_id = admin.register(customer_ref="K-erased")
+    contact = admin.record(order_id, note="Frau Muster").json["contact_id"]
+    unchecked = ask(privacy, customer_ref="K-erased", kind="erasure", identity_check=None).json
+    assert slug(close(privacy, unchecked)) == "identity-not-checked"
+    path = f"/v1/data-requests/{unchecked['request_id']}"
+    for _ in "ab":
+        checked = privacy.put(f"{path}/identity-check", json={"identity_check": "passport"})
+        assert checked.json == unchecked | {"identity_check": "passport"}
+    refused = close(privacy, unchecked)
+    assert (slug(refused), contact in refused.json["detail"]) == ("customer-has-open-matters", True)
+    hold = f"/v1/customers/{unchecked['customer_id']}/hold"
+    assert privacy.put(hold, json={"reason": "Klage"}).json["held"]
+    assert slug(close(privacy, unchecked, erasure_reason="child")) == "legal-hold"
+    assert privacy.get(path).json == checked.json
+    assert not privacy.delete(hold).json["held"]
+    done = close(privacy, unchecked, anyway="she insists").json
+    assert (done["identity_check"], done["certificate"]["order_ids"]) == ("[erased]", [order_id])
+    assert done["certificate"]["fields"]["contacts"] == 1
+    assert done["certificate"]["lines"][0].startswith("Erased: customer ")
+    assert close(privacy, unchecked, anyway="she insists").json == done
+    german = privacy.client.get(path, headers={"Accept-Language": "de"}).json["certificate"]
+    assert german["lines"] != done["certificate"]["lines"]
+    assert privacy.put(hold, json={"reason": "Klage"}).json["type"].endswith("customer-erased")
+    assert ask(privacy, customer_ref="K-erased", kind="erasure").json["customer_id"] is None
+    sound(app)
+
+
+def test_a_note_and_a_reference_are_corrected_and_the_journal_has_no_value(admin, privacy, app):
+    order_id = admin.register(customer_ref="K-falsch")
+    issued = admin.cancelled(order_id, contact={"channel": "phone", "note": "Frau Falsch"})
+    request = ask(privacy, customer_ref="K-falsch", kind="rectification").json
+    fields = {"table": "contacts", "record_id": issued["contact_id"], "field": "note", "value": "Frau Richtig"}
+    known = {"table": "customers", "record_id": request["customer_id"], "field": "customer_ref", "value": "K-richtig"}
+    for wrong, place in (
+        ({"value": f"Karte {CARD}"}, "value"),
+        ({"field": "intent"}, "field"),
+        ({"field": "ticket_ref"}, "value"),
+        ({"table": "clients"}, "table"),
+        ({"record_id": "con_x"}, "record_id"),
+    ):
+        refused = close(privacy, request, corrections=[known, fields | wrong])
+        assert (refused.status_code, places(refused)) == (422, [f"/corrections/1/{place}"])
+        assert CARD not in refused.text
+    assert slug(close(privacy, request, corrections=[fields | {"value": CARD}])) == "payment-data-refused"
+    assert slug(close(privacy, request)) == "validation-error"
+    for _ in "ab":
+        assert close(privacy, request, corrections=[known, fields]).json["outcome"] == "fulfilled"
+    assert slug(close(privacy, request, corrections=[fields | {"value": "Nein"}])) == "data-request-state-conflict"
+    assert admin.get(f"/v1/contacts/{issued['contact_id']}").json["note"] == "Frau Richtig"
+    assert admin.get(f"/v1/orders/{order_id}").json["customer_ref"] == "K-richtig"
+    found = admin.client.post("/v1/customers/lookup", json={"customer_ref": "K-richtig"}).json
+    assert found["customer_id"] == request["customer_id"]
+    events = admin.get("/v1/events?limit=200").json["items"]
+    (rectified,) = [event["data"] for event in events if event["type"] == "customer.rectified"]
+    assert rectified["fields"] == {
+        f"customers/{request['customer_id']}": ["customer_ref"],
+        f"contacts/{issued['contact_id']}": ["note"],
+    }
+    assert "ichtig" not in str(events)
+    sound(app)
+
+
+def test_a_disclosure_is_noted_and_journalled(agent, privacy, admin, billing, app):
+    agent.register()
+    noted = privacy.post("/v1/disclosures", DISCLOSED, "k-3")
+    assert noted.status_code == 201
+    assert {name: noted.json[name] for name in ("basis", "recipient", "reference")} == {
+        name: DISCLOSED[name] for name in ("basis", "recipient", "reference")
+    }
+    assert privacy.post("/v1/disclosures", DISCLOSED, "k-3").json == noted.json
+    event = admin.get("/v1/events?types=privacy.disclosed").json["items"][-1]
+    assert event["data"] == {"customer_id": noted.json["customer_id"], "basis": "authority_request"}
+    assert not billing.get("/v1/events?types=privacy.disclosed").json["items"]
+    assert slug(privacy.post("/v1/disclosures", DISCLOSED | {"customer_ref": "K-9"})) == "not-found"
+    assert places(privacy.post("/v1/disclosures", DISCLOSED | {"basis": None})) == ["/basis"]
+    assert places(privacy.post("/v1/disclosures", DISCLOSED | {"basis": "curiosity"})) == ["/basis"]
+    sound(app)
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor", "billing"])
+def test_only_the_privacy_role_works_on_data_requests(request, role):
+    desk = request.getfixturevalue(role)
+    answers = [
+        ask(desk),
+        desk.get("/v1/data-requests"),
+        desk.get("/v1/data-requests/dsr_x"),
+        desk.put("/v1/data-requests/dsr_x/identity-check", json={"identity_check": "passport"}),
+        desk.put("/v1/data-requests/dsr_x/outcome", json={"outcome": "taken_back"}),
+        desk.put("/v1/customers/cus_x/hold", json={"reason": "Klage"}),
+        desk.delete("/v1/customers/cus_x/hold"),
+        desk.post("/v1/disclosures", DISCLOSED),
+    ]
+    assert {slug(answer) for answer in answers} == {"forbidden"}
+
+
+def test_what_is_not_there_is_not_found(privacy):
+    for answer in (
+        privacy.get("/v1/data-requests/dsr_x"),
+        privacy.put("/v1/data-requests/dsr_x/outcome", json={"outcome": "taken_back"}),
+        privacy.put("/v1/customers/cus_x/hold", json={"reason": "Klage"}),
+        privacy.delete("/v1/customers/cus_x/hold"),
+    ):
+        assert slug(answer) == "not-found"
