@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store
+from refunds.cli import LANG, Command, loaded_store, persons
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.presentation.language import translate
@@ -79,3 +79,7 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
     _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.lift(uow, who, LimitKind.HOLD))
+
+
+for one in persons.COMMANDS:
+    command.add_command(one)

@@ -1,8 +1,9 @@
 """How long each record is kept, and why: one table."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from refunds.domain.instants import local_date
 from refunds.domain.records import Cancellation, Contact, Order
@@ -18,7 +19,7 @@ class Period(NamedTuple):
     years: int = 0
     days: int = 0
 
-    def last_day(self, since: datetime, tz: tzinfo) -> date:
+    def last_day(self, since: datetime, tz: ZoneInfo) -> date:
         """The last day of the period that began at an instant."""
         day = local_date(since, tz)
         return date(day.year + self.years, 12, 31) if self.years else day + timedelta(days=self.days)
@@ -58,9 +59,7 @@ REPLIES = Period(
 PERIODS = (DETAILS, CANCELLED, CONTACTED, ORDERED, BESIDE, REPLIES)
 
 
-def order_until(
-    order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], tz: tzinfo
-) -> date:
+def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], tz: ZoneInfo) -> date:
     """The last day on which an order is kept, with all records about it."""
     if cancellations:
         ends = ((one.issued_at, one.settled_at, one.revoked_at) for one in cancellations)
@@ -70,6 +69,6 @@ def order_until(
     return ORDERED.last_day(order.service_provided_at or order.registered_at, tz)
 
 
-def details_until(contact: Contact, until: date, tz: tzinfo) -> date:
+def details_until(contact: Contact, until: date, tz: ZoneInfo) -> date:
     """The last day on which a contact's note and ticket are kept; `until` is that of its order."""
     return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, tz))

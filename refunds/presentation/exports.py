@@ -1,14 +1,16 @@
 """Everything stored about a customer as plain data, with what they must be told with it."""
 
-from dataclasses import asdict
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from refunds.domain.instants import format_instant, format_known, zone
+from refunds.domain.privacy import DataRequest, Limit
 from refunds.domain.records import Contact
 from refunds.domain.references import format_request_number
 from refunds.domain.retention import BESIDE, details_until
 from refunds.presentation import serializers
+from refunds.presentation.privacy import data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
 from refunds.service.exports import Export, ExportedOrder
 from refunds.service.findings import AContact
@@ -26,25 +28,28 @@ def export_data(export: Export) -> dict[str, Any]:
         "retention": [kept._asdict() for kept in retention()],
         "orders": [_order_data(one, tz) for one in export.orders],
         "contact": export.contact and caller_data(export.contact),
-        "limits": [_dated(one, one.lifted_at, tz) for one in export.limits],
-        "data_requests": [_dated(one, one.closed_at, tz) for one in export.requests],
-        "disclosures": [_dated(one, one.disclosed_at, tz) for one in export.disclosures],
+        "limits": [_limit_data(one) | _until(one.lifted_at, tz) for one in export.limits],
+        "data_requests": [_request_data(one) | _until(one.closed_at, tz) for one in export.requests],
+        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, tz) for one in export.disclosures],
     }
 
 
 def caller_data(contact: AContact) -> dict[str, Any]:
     """A contact without its order, the decision on it, and what became of it: these are the customer's."""
-    is_matched = isinstance(contact, Contact)
+    if isinstance(contact, Contact):
+        name, hint, answered = contact.contact_id, None, contact.acknowledged_at
+    else:
+        name, hint, answered = contact.unmatched_id, contact.order_hint, None
     return {
-        "contact_id": contact.contact_id if is_matched else contact.unmatched_id,
+        "contact_id": name,
         "request_number": contact.request_number and format_request_number(contact.request_number),
-        "order_hint": None if is_matched else contact.order_hint,
+        "order_hint": hint,
         **serializers.details_data(contact),
-        "answered_at": format_known(contact.acknowledged_at) if is_matched else None,
+        "answered_at": format_known(answered),
     }
 
 
-def _order_data(one: ExportedOrder, tz: tzinfo) -> dict[str, Any]:
+def _order_data(one: ExportedOrder, tz: ZoneInfo) -> dict[str, Any]:
     return {
         "order": serializers.order_data(one.standing),
         "kept_until": one.until.isoformat(),
@@ -71,9 +76,22 @@ def _judged(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"decision": decision | {"calendar": _without(decision["calendar"])}}
 
 
-def _dated(record: Any, ended: datetime | None, tz: tzinfo) -> dict[str, Any]:
-    """A record about a customer, and the last day on which it is kept; None while it has not ended."""
-    fields = asdict(record)
-    del fields["customer_id"]
-    data = {name: format_known(value) if isinstance(value, datetime) else value for name, value in fields.items()}
-    return data | {"kept_until": ended and BESIDE.last_day(ended, tz).isoformat()}
+def _limit_data(limit: Limit) -> dict[str, Any]:
+    return {
+        "limit_id": limit.limit_id,
+        "kind": limit.kind,
+        "reason": limit.reason,
+        "set_at": format_instant(limit.set_at),
+        "lifted_at": format_known(limit.lifted_at),
+    }
+
+
+def _request_data(request: DataRequest) -> dict[str, Any]:
+    data = data_request_data(request)
+    del data["certificate"]
+    return data
+
+
+def _until(ended: datetime | None, tz: ZoneInfo) -> dict[str, str | None]:
+    """The last day on which a record beside the orders is kept; None while it has not ended."""
+    return {"kept_until": None if ended is None else BESIDE.last_day(ended, tz).isoformat()}

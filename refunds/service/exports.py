@@ -69,11 +69,18 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
     terms = uow.policies[uow.policies.default].current(uow.now).terms
     found = uow.orders.with_ids(order_ids)
     orders = [_order(uow, one, terms) for one in uow.orders.standings([found[name] for name in order_ids])]
-    about = (uow.limits, uow.data_requests, uow.disclosures)
-    limits, requests, disclosures = (repository.of_customer(customer_id) for repository in about)
     uow.events.note(EventType.PRIVACY_EXPORTED, customer_id, {"request_id": request_id})
-    erased = uow.erasures.find(customer_id)
-    return Export(customer_id, erased, orders, limits, requests, disclosures, None, terms, uow.now)
+    return Export(
+        customer_id,
+        uow.erasures.find(customer_id),
+        orders,
+        uow.limits.of_customer(customer_id),
+        uow.data_requests.of_customer(customer_id),
+        uow.disclosures.of_customer(customer_id),
+        None,
+        terms,
+        uow.now,
+    )
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:

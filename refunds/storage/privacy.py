@@ -35,7 +35,6 @@ class OfCustomers(Repository[R]):
         record: R = self.mapper.load(row, cipher)
         return record
 
-
     def of_customer(self, customer_id: str) -> list[R]:
         """Every record about a customer, in the order in which they were noted."""
         table = self.mapper

@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.journal import GENESIS, WITHOUT_RECORD, Entry, EventType, chained
+from refunds.domain.journal import EMPTYING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import LimitKind
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
