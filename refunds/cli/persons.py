@@ -91,7 +91,10 @@ def empty(contact: str, reason: str) -> None:
     """Empty the personal fields of a contact of somebody who is no customer; its order and its decision stay."""
     with loaded_store().write(COMMAND_LINE) as uow:
         fields = findings.empty(uow, contact, ErasureReason(reason))
-    click.echo(translate("Empty now: %(names)s.", names=", ".join(fields)))
+    for name in fields:
+        click.echo(translate("Emptied: %(name)s.", name=name))
+    if not fields:
+        click.echo(translate("Nothing is left to empty."))
 
 
 COMMANDS = (export, find, empty)

@@ -1,5 +1,6 @@
 """How long each record is kept, and why: one table."""
 
+from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -11,18 +12,23 @@ from refunds.errors import Message
 
 
 class Period(NamedTuple):
-    """How long records of a kind are kept, and by which law: `years` to the end of the last of them, or else `days`."""
+    """How long records of a kind are kept, and why: `years` to the end of the last one, `months`, or `days`."""
 
     what: Message
     since: Message
     law: Message
     years: int = 0
+    months: int = 0
     days: int = 0
 
     def last_day(self, since: datetime, tz: ZoneInfo) -> date:
         """The last day of the period that began at an instant."""
         day = local_date(since, tz)
-        return date(day.year + self.years, 12, 31) if self.years else day + timedelta(days=self.days)
+        if self.years:
+            return date(day.year + self.years, 12, 31)
+        years, month = divmod(day.month - 1 + self.months, 12)
+        first = day.replace(year=day.year + years, month=month + 1, day=1)
+        return first.replace(day=min(day.day, monthrange(first.year, first.month)[1])) + timedelta(days=self.days)
 
 
 _CLAIMS = Message("limitation of claims (BGB §§ 195, 199)")
@@ -31,7 +37,7 @@ DETAILS = Period(
     Message("Notes and tickets of contacts, unless they prove that a request was in time"),
     Message("their receipt"),
     Message("data minimisation (GDPR Art. 5(1)(c))"),
-    days=365,
+    months=12,
 )
 CANCELLED = Period(
     Message("Orders with a cancellation, and all records about them"),

@@ -61,7 +61,7 @@ class People:
     """Customers at random, who share numbers, addresses and tickets; each text of theirs is marked as theirs."""
 
     def __init__(self, store, seed):
-        self.store, self.random = store, random.Random(seed)
+        self.store, self.random = store, random.Random(seed)  # noqa: S311
         self.marks = {}
         self.orders = {}
 
@@ -187,7 +187,7 @@ def test_each_record_has_the_last_day_on_which_it_is_kept(store):
     assert [one["kept_until"][4:] for one in found["orders"]] == ["-12-31"] * 3
     assert [int(one["kept_until"][:4]) - year for one in found["orders"]] in ([8, 3, 3], [9, 4, 4])
     until = found["orders"][2]["contacts"][0]["details_until"]
-    assert until[:10] in {str((PROVIDED + timedelta(days=365 + more)).date()) for more in (0, 1)}
+    assert until in {str((PROVIDED + timedelta(days=365 + more)).date()) for more in (0, 1, 2)}
     assert found["limits"][0]["kept_until"] is None
     assert len(found["retention"]) == 6
 

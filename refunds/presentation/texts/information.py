@@ -80,7 +80,8 @@ def information() -> Iterator[Information]:
         yield Information(name, translate(title), list(map(translate, paragraphs)))
 
 
-_YEARS, _DAYS = Message("%(years)s years, to the end of the year"), Message("%(days)s days")
+_YEARS = Message("%(years)s years, to the end of the year")
+_MONTHS, _DAYS = Message("%(months)s months"), Message("%(days)s days")
 
 
 class Kept(NamedTuple):
@@ -95,6 +96,6 @@ class Kept(NamedTuple):
 def retention() -> Iterator[Kept]:
     """How long each kind of record is kept, in the reader's language."""
     for one in PERIODS:
-        length = _YEARS if one.years else _DAYS
-        period = translate(length, years=one.years, days=one.days)
+        length = _YEARS if one.years else _MONTHS if one.months else _DAYS
+        period = translate(length, years=one.years, months=one.months, days=one.days)
         yield Kept(translate(one.what), period, translate(one.since), translate(one.law))
