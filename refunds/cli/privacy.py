@@ -1,27 +1,76 @@
-"""`flask privacy`: what customers may ask for about their data."""
+"""`flask privacy`: what persons ask for about their data, and what is done about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, persons
+from refunds.cli import LANG, Command, loaded_store, persons, wide_console
+from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import ErasureReason, LimitKind
+from refunds.domain.privacy import (
+    DataRequestChannel,
+    DataRequestKind,
+    DataRequestOutcome,
+    DataRequestState,
+    DisclosureBasis,
+    ErasureReason,
+    LimitKind,
+)
+from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import certificate_lines
-from refunds.service import privacy
-from refunds.service.acceptance import checked
+from refunds.schemas import fields
+from refunds.schemas.strict import StrictSchema
+from refunds.service import data_requests, disclosures, privacy, rectification
+from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.disclosures import NewDisclosure
+from refunds.service.privacy import Certificate
+from refunds.service.rectification import Correction
+from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 
 @click.group("privacy")
 def command() -> None:
-    """Erase customers, or keep them from erasure."""
+    """Answer what persons ask about their data."""
 
 
 BY_ID = click.option("--id", "by_id", is_flag=True, help="REFERENCE is the service's own id of the customer.")
+
+
+REFERENCE = click.argument("reference")
+REQUEST = click.argument("request_id")
+REASON = click.option("--reason", help="Why; it is kept encrypted.")
+SET = click.option(
+    "--set",
+    "corrections",
+    nargs=4,
+    multiple=True,
+    metavar="TABLE ID FIELD VALUE",
+    help="Correct a field of a record, as in: contacts con_… note 'her sister called'. May be repeated.",
+)
+
+
+def _choice(members: Iterable[str]) -> click.Choice[str]:
+    return click.Choice([str(one) for one in members])
+
+
+class _TextsSchema(StrictSchema):
+    """The texts and times that these commands take, each if it is given."""
+
+    received_at = fields.Instant()
+    identity_check = fields.FreeText(500)
+    recipient = fields.Line(254)
+    reference = fields.Line(200)
+    reason = fields.FreeText(500)
+    anyway = fields.Line(200)
+
+
+def _read(**given: str | None) -> dict[str, Any]:
+    """The texts and times that were given, read; raises `InvalidInput` if one does not fit."""
+    return _TextsSchema().read(given)
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
@@ -47,12 +96,17 @@ def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> No
     Their orders stay, with their times and decisions. It waits until their requests and refunds are dealt with, unless
     --anyway says why not, or it is a child. Erased again by their --id, they get the same certificate.
     """
-    anyway = anyway and checked(anyway)
+    anyway = _read(anyway=anyway).get("anyway")
     done = _of_customer(
         reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, ErasureReason(reason), anyway)
     )
-    if done is not None:
-        for line in certificate_lines(done, is_scrubbed=loaded_store().is_scrubbed):
+    _show(done)
+
+
+def _show(certificate: Certificate | None) -> None:
+    """Print a certificate, if there is one."""
+    if certificate is not None:
+        for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
             click.echo(line)
 
 
@@ -64,11 +118,61 @@ def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> No
 @with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure until the hold is lifted."""
-    held = _of_customer(
-        reference, by_id=by_id, act=lambda uow, who: privacy.limit(uow, who, LimitKind.HOLD, checked(reason))
-    )
-    if held is not None:
-        click.echo(translate("Held: %(customer_id)s.", customer_id=held.customer_id))
+    _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
+
+
+def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, lift: bool = False) -> None:
+    """Set or lift a limit of a customer, and print whose it is."""
+    reason = _read(reason=reason).get("reason")
+
+    def act(uow: UnitOfWork, customer_id: str) -> str:
+        if lift:
+            privacy.lift(uow, customer_id, kind)
+        else:
+            privacy.limit(uow, customer_id, kind, reason)
+        return customer_id
+
+    if customer_id := _of_customer(reference, by_id=by_id, act=act):
+        click.echo(translate(_DONE[kind, lift], customer_id=customer_id))
+
+
+_DONE = {
+    (LimitKind.HOLD, False): Message("Held: %(customer_id)s."),
+    (LimitKind.HOLD, True): Message("No longer held: %(customer_id)s."),
+    (LimitKind.RESTRICTION, False): Message("Restricted: %(customer_id)s."),
+    (LimitKind.RESTRICTION, True): Message("No longer restricted: %(customer_id)s."),
+    (LimitKind.OBJECTION, False): Message("Objection noted: %(customer_id)s."),
+    (LimitKind.OBJECTION, True): Message("Objection lifted: %(customer_id)s."),
+}
+
+LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person before.")
+
+
+@command.command("restrict", cls=Command)
+@REFERENCE
+@REASON
+@LIFT
+@BY_ID
+@LANG
+@with_appcontext
+def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
+    """Let the privacy role alone read a customer's data.
+
+    They are left out of simulations, and show as [restricted] to all others, until it is lifted.
+    """
+    _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
+
+
+@command.command("object", cls=Command)
+@REFERENCE
+@REASON
+@LIFT
+@BY_ID
+@LANG
+@with_appcontext
+def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
+    """Leave a customer out of simulations until it is lifted."""
+    _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 
 @command.command("lift", cls=Command)
@@ -78,7 +182,117 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 @with_appcontext
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
-    _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.lift(uow, who, LimitKind.HOLD))
+    _limit(LimitKind.HOLD, reference, None, by_id=by_id, lift=True)
+
+
+@command.command("rectify", cls=Command)
+@REFERENCE
+@SET
+@BY_ID
+@LANG
+@with_appcontext
+def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], *, by_id: bool) -> None:
+    """Correct personal fields of a customer where they stand.
+
+    The tables and fields are those of the API. No decision is made again, and no value enters the journal.
+    """
+    given = [Correction(*one) for one in corrections]
+    is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, given, who))
+    if is_other is not None:
+        click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
+
+
+@command.command("disclose", cls=Command)
+@REFERENCE
+@click.option("--basis", required=True, type=_choice(DisclosureBasis), help="What it is based on.")
+@click.option("--recipient", required=True, help="Who gets the data; it is kept encrypted.")
+@click.option("--file", "file", required=True, metavar="REFERENCE", help="The recipient's own reference.")
+@LANG
+@with_appcontext
+def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
+    """Note that a customer's data were handed to somebody else."""
+    read = _read(recipient=recipient, reference=file)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        new = NewDisclosure(reference, DisclosureBasis(basis), **read)
+        click.echo(disclosures.disclose(uow, new).disclosure_id)
+
+
+@command.command("open", cls=Command)
+@click.argument("kind", type=_choice(DataRequestKind))
+@REFERENCE
+@click.option("--channel", required=True, type=_choice(DataRequestChannel), help="How it arrived.")
+@click.option("--received-at", help="When it arrived, as in 2026-04-02T16:20:00+02:00. Default: now.")
+@click.option("--identity-check", help="How the person's identity was checked; it is kept encrypted.")
+@click.option("--recipient", help="Who else gets the data; it is kept encrypted.")
+@LANG
+@with_appcontext
+def open_request(kind: str, reference: str, channel: str, **given: str | None) -> None:
+    """Open a data request, and print its id and by when to answer."""
+    read = _read(**given)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        new = NewDataRequest(DataRequestKind(kind), reference, DataRequestChannel(channel), **read)
+        request = data_requests.open_request(uow, new)
+    if request.customer_id is None:
+        click.echo(translate("Nothing is held about this customer."))
+    values = {"request_id": request.request_id, "due": format_instant(request.due_at)}
+    click.echo(translate("%(request_id)s, to be answered before %(due)s", **values))
+
+
+@command.command("requests", cls=Command)
+@click.option("--kind", type=_choice(DataRequestKind), help="Only those of this kind.")
+@click.option("--state", type=_choice(DataRequestState), help="Only open or only closed ones.")
+@with_appcontext
+def requests(kind: str | None, state: str | None) -> None:
+    """List the data requests, without personal data."""
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("request", "kind", "customer", "received", "due", "outcome", box=None, pad_edge=False)
+    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+        asked: dict[str, Any] = {"kind": kind, "state": state and DataRequestState(state)}
+        after: tuple[Any, ...] = ()
+        while found := uow.data_requests.paginate(*after, limit=200, **asked):
+            for one in found:
+                times = map(format_instant, (one.received_at, one.due_at))
+                table.add_row(one.request_id, one.kind, one.customer_id or "", *times, one.outcome or "")
+            after = uow.data_requests.place_of(found[-1])
+    wide_console().print(table)
+
+
+@command.command("identity", cls=Command)
+@REQUEST
+@click.argument("how")
+@LANG
+@with_appcontext
+def identity(request_id: str, how: str) -> None:
+    """Note how the identity of a data request's person was checked."""
+    read = _read(identity_check=how)["identity_check"]
+    with loaded_store().write(COMMAND_LINE) as uow:
+        data_requests.check_identity(uow, request_id, read)
+
+
+@command.command("close", cls=Command)
+@REQUEST
+@click.option("--outcome", required=True, type=_choice(DataRequestOutcome), help="fulfilled does what was asked for.")
+@REASON
+@SET
+@click.option("--erasure-reason", type=_choice(ErasureReason), help="Of an erasure: why. Default: request.")
+@click.option("--anyway", metavar="REASON", help="Of an erasure: why not to wait; without personal data.")
+@LANG
+@with_appcontext
+def close(
+    request_id: str,
+    outcome: str,
+    corrections: tuple[tuple[str, str, str, str], ...],
+    erasure_reason: str | None,
+    **given: str | None,
+) -> None:
+    """Close a data request, having done what it asks for."""
+    read, why = _read(**given), erasure_reason and ErasureReason(erasure_reason)
+    right = tuple(Correction(*one) for one in corrections)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        end = Given(DataRequestOutcome(outcome), corrections=right, erasure_reason=why or None, **read)
+        certificate = data_requests.close(uow, request_id, end)[1]
+    _show(certificate)
 
 
 for one in persons.COMMANDS:

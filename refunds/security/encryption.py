@@ -8,6 +8,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,6 +36,28 @@ class Erased(str):
 
 
 ERASED = Erased("[erased]")
+
+
+class Hidden(str):
+    """A text that its reader may not see: it shows as `[restricted]`, but is compared and stored as what it is."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """The text, hidden."""
+        hidden = super().__new__(cls, "[restricted]")
+        hidden.text = text
+        return hidden
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == (other.text if isinstance(other, Hidden) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 class Tampered(RefundsError):
@@ -102,10 +125,12 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 class CustomerCipher:
     """Encrypts and decrypts the personal fields of one customer; without a key, it decrypts nothing.
 
-    The key of an erased customer is empty, and so is each of their fields, which reads as `ERASED`.
+    The key of an erased customer is empty, and so is each of their fields, which reads as `ERASED`. If `hides`, what it
+    decrypts is `Hidden`.
     """
 
     key: bytes | None
+    hides: bool = False
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
         """The text, encrypted for its place; None for None.
@@ -117,7 +142,8 @@ class CustomerCipher:
         if text is None or isinstance(text, Erased):
             return None if text is None else b""
         self.require_key()
-        return encrypt(self.key, text.encode(), associated_data(table, column, row))
+        plain = text.text if isinstance(text, Hidden) else text
+        return encrypt(self.key, plain.encode(), associated_data(table, column, row))
 
     def require_key(self) -> None:
         """Raise `CustomerErased` if the key was erased."""
@@ -138,7 +164,8 @@ class CustomerCipher:
             return None
         if encrypted == b"":
             return ERASED
-        return decrypt(self.key, encrypted, associated_data(table, column, row)).decode()
+        text = decrypt(self.key, encrypted, associated_data(table, column, row)).decode()
+        return Hidden(text) if self.hides else text
 
 
 NO_ACCESS = CustomerCipher(None)

@@ -8,7 +8,7 @@ from refunds.domain.references import new_request_number
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
-from refunds.storage.keys import with_key
+from refunds.storage.keys import COUNTED, with_key
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import OfOrders, named_list
 
@@ -118,14 +118,14 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """The row of every contact that is not superseded, of the orders under a policy, order by order.
+        """The row of every contact that is not superseded, of the orders under a policy that may be counted, by order.
 
         Questions and resolved contacts are included; withdrawals are not, as no policy refuses them. A row has
         `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
         """
         return self._tx.each(
-            "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"
-            " WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal'"
+            "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608
+            f" WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal' AND {COUNTED}"
             " ORDER BY contacts.order_id, contact_id",
             policy=policy,
         )

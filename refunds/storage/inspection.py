@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
 from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, emptied_by, is_sound
-from refunds.domain.permissions import Scope
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -142,8 +141,7 @@ class Inspection:
             if cipher.is_erased:
                 erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
                 self._erased |= {event["subject"] for event in erased}
-            if self._context.principal.may(Scope.PERSONAL_READ):
-                self._cipher = cipher
+            self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
         """The records of a table, as the reader may see them; those that cannot be read are left out.
@@ -174,10 +172,10 @@ _OF_ORDER: dict[RecordMapper[Any], Callable[[Transaction, str], list[Row]]] = {
 }
 
 _OF_CUSTOMER = {
-    ORDERS: ("wrapped_key", "customer_digest"),
+    ORDERS: ("wrapped_key", "restricted", "customer_digest"),
     PROMISES: ("best",),
-    CONTACTS: ("customer_id", "wrapped_key", "successor", "order_cancelled"),
-    CANCELLATIONS: ("customer_id", "wrapped_key"),
+    CONTACTS: ("customer_id", "wrapped_key", "restricted", "successor", "order_cancelled"),
+    CANCELLATIONS: ("customer_id", "wrapped_key", "restricted"),
 }
 """What rows have beside the columns of their tables."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from refunds.domain.privacy import LimitKind
 from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import (
     SERVICE_KEYS,
@@ -72,14 +73,29 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
+def limited(*kinds: LimitKind) -> str:
+    """The condition that the customer of an order has a limit of one of these kinds."""
+    named = ", ".join(f"'{kind}'" for kind in kinds)
+    limits = f"limits.customer_id = orders.customer_id AND limits.kind IN ({named}) AND limits.lifted_at IS NULL"
+    return f"EXISTS (SELECT 1 FROM limits WHERE {limits})"  # noqa: S608
+
+
+RESTRICTED = f"{limited(LimitKind.RESTRICTION)} AS restricted"
+"""Whether the data of an order's customer are restricted, as a column."""
+
+COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
+"""The condition that an order may be in statistics and simulations."""
+
+
 def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
     """A query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
 
-    It ends after its joins, so a condition and an order can follow. `more` is SQL for further columns, which begins
-    with a comma, `by` which index to read them by. `dangling` includes records whose order or customer is missing.
+    Each also has `restricted`. It ends after its joins, so a condition and an order can follow. `more` is SQL for
+    further columns, which begins with a comma, `by` which index to read them by. `dangling` includes records whose
+    order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (
-        f"SELECT {table.columns}, customers.customer_id, wrapped_key{more} FROM {table.name}{by}"  # noqa: S608
+        f"SELECT {table.columns}, customers.customer_id, wrapped_key, {RESTRICTED}{more} FROM {table.name}{by}"  # noqa: S608
         f" {join} orders USING (order_id) {join} customers USING (customer_id)"
     )

@@ -12,6 +12,7 @@ from refunds.security.encryption import ERASED, NO_ACCESS
 from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
 from refunds.storage.cancellations import CANCELLATIONS, IS_ACTIVE, Cancellations
 from refunds.storage.contacts import CONTACTS
+from refunds.storage.keys import COUNTED, RESTRICTED
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.promises import PROMISES
 from refunds.storage.repository import OfOrders, named_list
@@ -26,7 +27,7 @@ ORDERS = RecordMapper(
     },
 )
 
-_WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key FROM orders JOIN customers USING (customer_id)"  # noqa: S608
+_WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED} FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
 
 _HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}{{}})"  # noqa: S608
@@ -228,8 +229,8 @@ class Orders(OfOrders[Order]):
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """The region and the instants, as stored, of every order that a policy judges."""
-        sql = "SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy"
+        """The region and the instants, as stored, of every order that a policy judges and that may be counted."""
+        sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)
 
 
@@ -239,7 +240,7 @@ def by_id(tx: Transaction, order_id: str) -> Row | None:
 
 
 _AUDITED = (
-    f"SELECT {ORDERS.columns}, wrapped_key, customers.digest AS customer_digest"  # noqa: S608
+    f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED}, customers.digest AS customer_digest"  # noqa: S608
     " FROM orders LEFT JOIN customers USING (customer_id)"
 )
 

@@ -53,6 +53,11 @@ class Limits(OfCustomers[Limit]):
         row = self._tx.one(sql, customer_id=customer_id, kind=kind)
         return None if row is None else self._load(row)
 
+    def kinds(self, customer_id: str) -> set[LimitKind]:
+        """The kinds of limits that a customer has."""
+        sql = "SELECT kind FROM limits WHERE customer_id = :customer_id AND lifted_at IS NULL ORDER BY kind"
+        return {LimitKind(row["kind"]) for row in self._tx.all(sql, customer_id=customer_id)}
+
 
 class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     """What persons asked for about their data."""

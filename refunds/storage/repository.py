@@ -5,7 +5,7 @@ the journal, so that neither can be forgotten.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -41,14 +41,26 @@ class Context:
     """The ciphers of the unmatched contacts that were added, by id."""
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """The cipher of a row's customer; `NO_ACCESS` for those who may not see personal fields.
+        """The cipher of the customer in a row about an order, for the reader.
 
         It is kept in `orders`, so that records about the order can then be written. Raises `Tampered` if the customer's
         key cannot be decrypted.
         """
-        cipher = keys.cipher(self.keys, row) if self.principal.may(Scope.PERSONAL_READ) else NO_ACCESS
+        cipher = self.for_reader(row)
         self.orders[row["order_id"]] = cipher
         return cipher
+
+    def for_reader(self, row: Row) -> CustomerCipher:
+        """The same, not kept: `NO_ACCESS` for those who may not see personal fields.
+
+        It hides those of a customer whose data are restricted from all but the privacy role.
+        """
+        if not self.principal.may(Scope.PERSONAL_READ):
+            return NO_ACCESS
+        cipher = keys.cipher(self.keys, row)
+        return (
+            replace(cipher, hides=True) if row["restricted"] and not self.principal.may(Scope.PRIVACY_READ) else cipher
+        )
 
     @property
     def notes(self) -> CustomerCipher:

@@ -65,7 +65,7 @@ COUNTS = {
     "ready": 3,
     "measurements": 9,
     "screen: check": 7,
-    "screen: answer": 6,
+    "screen: answer": 7,
     "screen: confirm": 5,
     "screen: contact": 11,
     "screen: cancellation": 6,

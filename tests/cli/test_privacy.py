@@ -1,11 +1,13 @@
-"""`flask privacy`: customers are erased, or a hold keeps them."""
+"""`flask privacy`: data requests are answered; customers are erased, corrected, held, restricted, disclosed."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.privacy import LimitKind
 from refunds.service.store import Store
 from refunds.web import create_app
 from tests.conftest import settings
@@ -58,6 +60,90 @@ def test_a_hold_keeps_a_customer_until_it_is_lifted(app):
     out, err, code = flask(app, "erase", "K-1", "--reason", "child")
     assert (out, code) == ("", 3)
     assert "A legal hold keeps the customer cus_" in err
-    assert flask(app, "lift", "K-1") == ("", "", 0)
+    assert flask(app, "lift", "K-1")[0].startswith("No longer held: cus_")
     assert flask(app, "erase", "K-1", "--reason", "child")[2] == 0
     assert flask(app, "hold", "K-1", "--reason", "late")[0] == "Nothing is held about this customer.\n"
+
+
+def stored(app, read):
+    """What a function reads in a unit of work."""
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        return read(uow)
+
+
+def sound(app):
+    """The number of events, of which the audit finds all sound."""
+    store = app.extensions["refunds.store"]
+    return stored(app, lambda uow: uow.verify(list(store.checkpoints)).events)
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "words"),
+    [
+        ("restrict", LimitKind.RESTRICTION, ("Restricted", "No longer restricted")),
+        ("object", LimitKind.OBJECTION, ("Objection noted", "Objection lifted")),
+    ],
+)
+def test_a_customer_restricts_or_objects_until_that_is_lifted(app, command, kind, words):
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    assert flask(app, command, "K-1", "--reason", "a dispute") == (f"{words[0]}: {name}.\n", "", 0)
+    assert stored(app, lambda uow: uow.limits.kinds(name)) == {kind}
+    assert flask(app, command, "--id", name, "--lift") == (f"{words[1]}: {name}.\n", "", 0)
+    assert not stored(app, lambda uow: uow.limits.kinds(name))
+    assert flask(app, command, "K-9") == ("Nothing is held about this customer.\n", "", 0)
+    sound(app)
+
+
+def test_a_field_is_corrected(app):
+    contact = stored(app, lambda uow: uow.contacts.of_order("A-1")[0].contact_id)
+    right = ("--set", "contacts", contact, "note", "Frau Richtig")
+    assert flask(app, "rectify", "K-1", *right) == ("Corrected.\n", "", 0)
+    events = sound(app)
+    assert flask(app, "rectify", "K-1", *right)[0].startswith("Nothing to correct")
+    for wrong in (
+        ("contacts", contact, "note", "4111 1111 1111 1111"),
+        ("contacts", "con_x", "note", "x"),
+        ("contacts", contact, "decision", "x"),
+        ("clients", contact, "name", "x"),
+    ):
+        out, err, code = flask(app, "rectify", "K-1", *right[:-1], "Frau Anders", "--set", *wrong)
+        assert (out, err.startswith("corrections/1/"), code) == ("", True, 3)
+        assert "4111" not in err
+    assert stored(app, lambda uow: uow.contacts.get(contact).note) == "Frau Richtig"
+    assert sound(app) == events
+
+
+def test_a_data_request_is_opened_checked_listed_and_closed(app):
+    out, err, code = flask(
+        app, "open", "erasure", "K-1", "--channel", "post", "--received-at", f"{datetime.now(UTC).isoformat()}"
+    )
+    assert (err, code) == ("", 0)
+    name, _, due = out.partition(", to be answered before ")
+    listed = flask(app, "requests", "--state", "open")[0]
+    assert [word in listed for word in (name, "erasure", due.strip(), "K-1")] == [True, True, True, False]
+    assert "has no identity check" in flask(app, "close", name, "--outcome", "fulfilled")[1]
+    assert flask(app, "identity", name, "passport") == ("", "", 0)
+    done, err, code = flask(app, "close", name, "--outcome", "fulfilled", "--erasure-reason", "child")
+    assert (done.startswith("Erased: customer cus_"), err, code) == (True, "", 0)
+    assert name not in flask(app, "requests", "--state", "open")[0]
+    assert "fulfilled" in flask(app, "requests", "--kind", "erasure")[0]
+    unknown = flask(app, "open", "access", "K-1", "--channel", "phone", "--identity-check", "called back")[0]
+    assert unknown.startswith("Nothing is held about this customer.\n")
+    other = unknown.splitlines()[1].partition(",")[0]
+    assert flask(app, "close", other, "--outcome", "nothing_held") == ("", "", 0)
+    assert flask(app, "close", other, "--outcome", "refused", "--reason", "no")[2] == 3
+    for wrong in (("--received-at", "yesterday"), ("--recipient", "4111 1111 1111 1111")):
+        assert flask(app, "open", "access", "K-1", "--channel", "phone", *wrong)[2] == 3
+    sound(app)
+
+
+def test_a_disclosure_is_noted(app):
+    given = ("--basis", "authority_request", "--recipient", "Polizei", "--file", "BY-114")
+    out, err, code = flask(app, "disclose", "K-1", *given)
+    assert (out.startswith("dis_"), err, code) == (True, "", 0)
+    assert flask(app, "disclose", "K-9", *given)[2] == 3
+    assert flask(app, "disclose", "K-1", *given[2:])[2] == 2
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    (noted,) = stored(app, lambda uow: uow.disclosures.of_customer(name))
+    assert (noted.recipient, noted.reference) == ("Polizei", "BY-114")
+    sound(app)

@@ -302,6 +302,7 @@ def _answer(
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
         on_record=_on_record(uow, order, decision) if order else None,
+        limits=uow.limits.kinds(order.customer_id) if order else (),
         format_reference=format_reference,
         outcome=outcome,
         today=now_local,
