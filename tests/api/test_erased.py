@@ -4,7 +4,7 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
-from refunds.service import privacy
+from refunds.service import findings, privacy
 from tests.api.conftest import IN_TIME, PROVIDED, slug
 
 CALL = {"channel": "phone", "from_detail": "+498912345678"}
@@ -76,3 +76,16 @@ def test_a_new_order_with_the_same_reference_is_of_a_new_customer(admin, erased)
     after = admin.get(f"/v1/orders/{admin.register()}").json
     assert after["customer_ref"] == "K-20391"
     assert after["customer_id"] != before
+
+
+def test_no_stored_reply_has_what_a_contact_lost(admin, app):
+    store, order_id = app.extensions["refunds.store"], admin.register()
+    matched = admin.record(order_id, **CALL).json["contact_id"]
+    unmatched = admin.post("/v1/contacts", {"order_hint": "ends in 77"} | CALL).json["unmatched_id"]
+    stored = "SELECT count(*) AS kept FROM idempotency WHERE order_id = :order_id OR unmatched_id = :unmatched_id"
+    for kept, emptied in ((2, matched), (1, unmatched), (0, None)):
+        with store.write(COMMAND_LINE) as uow:
+            assert uow.tx.one(stored, order_id=order_id, unmatched_id=unmatched)["kept"] == kept
+            if emptied:
+                findings.empty(uow, emptied, ErasureReason.REQUEST)
+    assert admin.get(f"/v1/contacts/{matched}").json["from_detail"] == "[erased]"
