@@ -183,6 +183,19 @@ def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
     for customer in ("K-21", "K-22"):
         _flask("privacy", "hold", customer, "--reason", "Ein Rechtsstreit.")
     _flask("privacy", "lift", "K-22")
+    for act in ("restrict", "object"):
+        _flask("privacy", act, "K-22", "--reason", "Die Daten sind strittig.")
+        _flask("privacy", act, "K-22", "--lift")
+        _flask("privacy", act, "K-21")
+    customer = _flask("privacy", "restrict", "K-21").split()[-1].strip(".")
+    _flask("privacy", "rectify", "K-21", "--set", "customers", customer, "customer_ref", "K-21a")
+    disclosed = ("--basis", "authority_request", "--recipient", "Polizei München", "--file", "BY-114")
+    _flask("privacy", "disclose", "K-21a", *disclosed)
+    for customer in ("K-21a", "K-99"):
+        asked = _flask("privacy", "open", "access", customer, "--channel", "post", "--recipient", "ein anderer Laden")
+        request = asked.splitlines()[-1].partition(",")[0]
+        _flask("privacy", "identity", request, "Reisepass")
+    _flask("privacy", "close", request, "--outcome", "nothing_held")
     _flask("privacy", "erase", "K-20", "--reason", "request")
 
 

@@ -121,9 +121,7 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
-    EventType.CUSTOMER_ERASED: "0008_privacy",
-    EventType.CUSTOMER_HELD: "0008_privacy",
-    EventType.CUSTOMER_HOLD_LIFTED: "0008_privacy",
+    **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
 }
 
 

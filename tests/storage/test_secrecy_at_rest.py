@@ -50,6 +50,14 @@ PERSONAL = {
     "typed_name": "zq-typed-name 20957",
     "order_hint": "zq-order-hint 47110",
     "given_up": "zq-given-up 88120",
+    "identity_check": "zq-identity 41027",
+    "request_recipient": "zq-request-recipient 66190",
+    "outcome_reason": "zq-outcome 71544",
+    "hold": "zq-hold 20381",
+    "disclosed_to": "zq-disclosed-to 50933",
+    "disclosure_ref": "zq-disclosure 93316",
+    "right_ticket_ref": "zq-right-ticket 38820",
+    "right_customer_ref": "zq-right-customer 75029",
 }
 """Personal data, each with an unmistakable value."""
 
@@ -171,6 +179,29 @@ def keep(service):
     return service.post("/v1/contacts", contact(order_hint=PERSONAL["order_hint"]))["unmatched_id"]
 
 
+def ask_about_data(service, order_id):
+    """Answer a data request about the customer of an order, hold them and disclose; the path of the request."""
+    customer_ref = PERSONAL["customer_ref"]
+    asked = {"customer_ref": customer_ref, "channel": "post", "recipient": PERSONAL["request_recipient"]}
+    request = service.post("/v1/data-requests", asked | {"kind": "rectification"})
+    path, who = f"/v1/data-requests/{request['request_id']}", request["customer_id"]
+    service.put(f"{path}/identity-check", {"identity_check": PERSONAL["identity_check"]})
+    contact_id = service.post(f"/v1/orders/{order_id}/contacts", contact(intent="question"))["contact_id"]
+    corrections = [
+        {"table": table, "record_id": record_id, "field": field, "value": PERSONAL[f"right_{field}"]}
+        for table, record_id, field in (("contacts", contact_id, "ticket_ref"), ("customers", who, "customer_ref"))
+    ]
+    closed = {"outcome": "fulfilled", "reason": PERSONAL["outcome_reason"]}
+    service.put(f"{path}/outcome", closed | {"corrections": corrections})
+    disclosed = {"recipient": PERSONAL["disclosed_to"], "reference": PERSONAL["disclosure_ref"]}
+    service.post("/v1/disclosures", disclosed | {"customer_ref": PERSONAL["right_customer_ref"], "basis": "processor"})
+    hold = f"/v1/customers/{who}/hold"
+    assert service.put(hold, {"reason": PERSONAL["hold"]})["reason"] == PERSONAL["hold"]
+    refused = closed | {"reason": PERSONAL["outcome_reason"], "erasure_reason": "child"}
+    assert service.call("PUT", f"{path}/outcome", refused)[0] == 422
+    return path, f"/v1/contacts/{contact_id}"
+
+
 def send_everything(service):
     """Send all personal data to the service, and return the paths at which it can be read."""
     by_mail = contact(channel="email", from_detail=PERSONAL["address"])
@@ -206,7 +237,10 @@ def send_everything(service):
     service.put(f"{given_up}/resolution", {"reason": PERSONAL["given_up"]})
     service.put(f"/v1/contacts/{keep(service)}/order", {"order_id": "A-3"}, 201)
     send_invalid_requests(service)
+    request, corrected = ask_about_data(service, "A-2")
     return {
+        "request": request,
+        "corrected": corrected,
         "given up": given_up,
         "order": "/v1/orders/A-0",
         "other order": "/v1/orders/A-2",
@@ -280,7 +314,7 @@ def test_every_file_is_scanned(scanned, when):
         assert {"refunds.db", "refunds.db.lock", *beside} <= set(files)
         written = files["refunds.db-wal" if beside else "refunds.db"]
     else:
-        assert all(files[table] for table in set(NAMES) - {"data_requests", "disclosures", "limits"})
+        assert all(files[table] for table in set(NAMES))
         written = files["events"]
     assert b"order.corrected" in written
     assert b"cancellation.revoked" in written
@@ -373,7 +407,11 @@ def seen(answers, name, *path):
     ("name", "path", "field"),
     [
         ("order", ("customer_ref",), "another_customer_ref"),
-        ("other order", ("customer_ref",), "customer_ref"),
+        ("other order", ("customer_ref",), "right_customer_ref"),
+        ("request", ("identity_check",), "identity_check"),
+        ("request", ("recipient",), "request_recipient"),
+        ("request", ("outcome_reason",), "outcome_reason"),
+        ("corrected", ("ticket_ref",), "right_ticket_ref"),
         ("resolved", ("from_detail",), "address"),
         ("resolved", ("ticket_ref",), "ticket_ref"),
         ("resolved", ("note",), "note"),

@@ -29,7 +29,7 @@ from refunds.presentation.texts.decisions import (
     why_text,
 )
 from refunds.presentation.texts.events import cause_text, event_text
-from refunds.security.encryption import Erased
+from refunds.security.encryption import Erased, Hidden
 
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
 
@@ -45,11 +45,11 @@ def install(templates: Environment) -> None:
         lambda one, many, number: catalogue().ngettext(one, many, number),
         newstyle=True,
     )
-    templates.finalize = lambda value: translate(_ERASED) if isinstance(value, Erased) else value
+    templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
     templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _whole(str)}
 
 
-_ERASED = Message("[erased]")
+_UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
 
 _INSIDE = re.compile(
     r"(?<=[\d.]) (?=[^\W\d_]+ \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)|(?<=Ortszeit) | (?=time\b)"
