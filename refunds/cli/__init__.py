@@ -4,12 +4,14 @@ An error ends a command with the exit code of its class (see `refunds.errors`); 
 A command and its output libraries are imported when it is called, because `rich` alone takes a tenth of a second.
 """
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,6 +127,15 @@ def loaded_store(to: Opening = Opening.USE) -> Store:
         made = Message("Made a master key for development: %(path)s. Without it the records cannot be read.", path=path)
         click.echo(translate(made), err=True)
     return found
+
+
+def write_private(output: Path, parts: Iterable[bytes]) -> None:
+    """Write a file with personal data, which only its owner may read; it is complete if it has its name."""
+    part = output.with_name(f"{output.name}.part")
+    part.unlink(missing_ok=True)
+    with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as written:
+        written.writelines(parts)
+    part.replace(output)
 
 
 def note_done(store: Store, done: str, position: int) -> None:

@@ -7,7 +7,7 @@ import orjson
 from flask.cli import with_appcontext
 
 from refunds.cli import LANG, Command, loaded_store
-from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE_READER
 from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
 from refunds.service import evidence
@@ -23,10 +23,11 @@ from refunds.storage.audit import Broken
 def command(order: str, *, as_page: bool) -> None:
     """Print everything stored about ORDER, with the clause as it was, and proof of whether all is as it was written.
 
-    What is not is listed in the proof. Exits with 20 then, as `flask audit verify` does.
+    What is not is listed in the proof; it exits with 20 then, as `flask audit verify` does. Nothing personal is shown,
+    because a command that only reads cannot enter in the journal who saw it.
     """
     store = loaded_store(Opening.READ)
-    with store.read(COMMAND_LINE) as uow:
+    with store.read(COMMAND_LINE_READER) as uow:
         found = evidence.gather(uow, order, store.checkpoints)
     if as_page:
         click.echo(documents.render_html(found))

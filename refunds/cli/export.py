@@ -1,6 +1,5 @@
 """`flask export`: take records out as CSV, for finance."""
 
-import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store
+from refunds.cli import LANG, Command, loaded_store, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import FieldError, InvalidInput, Message
@@ -51,11 +50,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
-    part = output.with_name(f"{output.name}.part")
-    # The table has personal data: only its owner may read it.
-    with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as written:
-        written.writelines(lines)
-    part.replace(output)
+    write_private(output, lines)
 
 
 def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, wide_console
+from refunds.cli import LANG, Command, loaded_store, persons, wide_console
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
@@ -293,3 +293,7 @@ def close(
         end = Given(DataRequestOutcome(outcome), corrections=right, erasure_reason=why or None, **read)
         certificate = data_requests.close(uow, request_id, end)[1]
     _show(certificate)
+
+
+for one in persons.COMMANDS:
+    command.add_command(one)

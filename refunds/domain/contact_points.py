@@ -11,6 +11,9 @@ from refunds.errors import Message, Unfit
 
 _DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{0,30}|\([0-9 ()./-]{1,31}")
 
+_SIGNIFICANT = 6
+"""Digits: fewer would be in many texts that name no such number."""
+
 LONGEST_NUMBER = len("+") + 15
 """Source: ITU-T E.164, section 6."""
 
@@ -83,6 +86,20 @@ def customers_detail(text: str, country: str | None = None) -> str:
     raise Unfit(
         Message("must be a telephone number with its country code, as in +43 664 1234567, or an e-mail address")
     )
+
+
+def significant(text: str, country: str) -> str | None:
+    """The digits that every spelling of a telephone number has; None if the text is none, or is short.
+
+    It is without the code of the country, and so without that of its area if it was written so.
+    """
+    if not _DIALLED.fullmatch(text):
+        return None
+    try:
+        found = phonenumbers.national_significant_number(phonenumbers.parse(text, country))
+    except phonenumbers.NumberParseException:
+        return None
+    return found if len(found) >= _SIGNIFICANT else None
 
 
 def _can_exist(spelt: str, *, whole: bool) -> bool:

@@ -7,6 +7,7 @@ leaves the journal whole. An entry carries a digest of the plain columns of its 
 
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import Any
 import orjson
 
 from refunds.domain.instants import format_instant
+from refunds.domain.records import id_within
 from refunds.security.encryption import keyed_digest
 
 
@@ -32,8 +34,10 @@ class EventType(StrEnum):
     CONTACT_REOPENED = "contact.reopened"
     CONTACT_ACKNOWLEDGED = "contact.acknowledged"
     CONTACT_COMPLETED = "contact.completed"
+    CONTACT_EMPTIED = "contact.emptied"
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
+    CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied"
     CONTACT_MATCHED = "contact.matched"
     CANCELLATION_ISSUED = "cancellation.issued"
     CANCELLATION_REFUND_BEGUN = "cancellation.refund_begun"
@@ -53,6 +57,8 @@ class EventType(StrEnum):
     DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked"
     DATA_REQUEST_CLOSED = "data_request.closed"
     PRIVACY_DISCLOSED = "privacy.disclosed"
+    PRIVACY_EXPORTED = "privacy.exported"
+    PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -80,8 +86,13 @@ ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy
 ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER_SIGNED_OUT)
 """Events after which no earlier session of the user is valid."""
 
+EMPTYING = (EventType.CONTACT_EMPTIED, EventType.CONTACT_UNMATCHED_EMPTIED)
+"""Events after which the personal fields of a contact that they name are empty."""
+
 WITHOUT_RECORD = {
     EventType.CUSTOMER_ERASED,
+    EventType.PRIVACY_EXPORTED,
+    EventType.PRIVACY_EVIDENCE_SHOWN,
     EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
@@ -142,6 +153,14 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
     if event.position != position or event.previous != previous:
         return False
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
+
+
+def emptied_by(event: Event) -> set[str]:
+    """The customer whom an event erased, or the fields that it emptied, each as `record/field`; else nothing."""
+    if event.type in EMPTYING:
+        with suppress(ValueError, TypeError, LookupError):  # it need not be sound
+            return {id_within(event.subject, name) for name in orjson.loads(event.data)["fields"]}
+    return {event.subject} if event.type == EventType.CUSTOMER_ERASED else set()
 
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:

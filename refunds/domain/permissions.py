@@ -1,6 +1,6 @@
 """Who may do what: scopes, the roles that bundle them, and the principal that acts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -115,3 +115,6 @@ class Principal:
 
 COMMAND_LINE = Principal("command-line", "the command line", Role.ADMIN)
 """Anyone who can run the service's commands on the machine with its files."""
+
+COMMAND_LINE_READER = replace(COMMAND_LINE, role=Role.AUDITOR)
+"""The same in a command that writes no journal, and so shows nothing personal."""

@@ -62,7 +62,7 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
     }
 
 
-def _details(contact: Contact | UnmatchedContact) -> dict[str, Any]:
+def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
     """How and when a customer made contact, and what was noted."""
     return {
         "intent": contact.intent,
@@ -84,7 +84,7 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
         "unmatched_id": contact.unmatched_id,
         "request_number": format_request_number(contact.request_number),
         "order_hint": contact.order_hint,
-        **_details(contact),
+        **details_data(contact),
         "open": contact.is_open,
         "contact_id": contact.contact_id,
         "resolution": None
@@ -121,7 +121,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
     return {
         "contact_id": contact.contact_id,
         "order_id": contact.order_id,
-        **_details(contact),
+        **details_data(contact),
         "supersedes": contact.supersedes,
         "superseded_by": contact.superseded_by,
         "open": contact.is_open,
@@ -280,7 +280,7 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
     }
 
 
-def _kept_data(promise: Promise) -> dict[str, Any]:
+def promise_on_record_data(promise: Promise) -> dict[str, Any]:
     """A promise as the evidence has it: whole, and why it was made."""
     told = promise.told
     return {
@@ -314,7 +314,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     """
     return {
         "order": None if evidence.standing is None else order_data(evidence.standing),
-        "promises": [_kept_data(promise) for promise in evidence.promises],
+        "promises": [promise_on_record_data(promise) for promise in evidence.promises],
         "contacts": [contact_data(contact) for contact in evidence.contacts],
         "unmatched_contacts": [unmatched_data(contact) for contact in evidence.unmatched],
         "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],

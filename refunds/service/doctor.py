@@ -211,7 +211,7 @@ def _erasures(patient: Patient) -> Found:
     ledger = patient.store.erasures
     with patient.records() as uow:
         undone, lacking = uow.erasures.differences()
-    if differing := [*sorted(one.customer_id for one in undone), *sorted(lacking)]:
+    if differing := sorted(one.customer_id for one in (*undone, *lacking)):
         text = Message("%(file)s and the records differ about %(ids)s", file=ledger.file, ids=", ".join(differing))
         yield failed(text, Message("start the service again: it erases those whom one of them has as erased"))
         return

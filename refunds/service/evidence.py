@@ -5,7 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from refunds.domain.journal import EventType
 from refunds.domain.outcomes import RecordedDecision
+from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Cancellation, Closure, Contact, Order, Promise, RegisteredVersion, id_within
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
@@ -34,6 +36,14 @@ class Evidence:
     journal: list[Link]
     broken: list[Message]
     checked_at: datetime
+
+
+def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
+    """The evidence that `gather` returns; the journal says who saw it, if they may see its personal fields."""
+    found = gather(uow, order_id, checkpoints)
+    if uow.principal.may(Scope.PERSONAL_READ):
+        uow.events.note(EventType.PRIVACY_EVIDENCE_SHOWN, order_id, {})
+    return found
 
 
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:

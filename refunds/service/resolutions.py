@@ -42,7 +42,7 @@ def acknowledge(
     earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to, and
     `ContactStateConflict` if the contact has been superseded or has another acknowledgement.
     """
-    contact = _get_for_update(uow, contact_id)
+    contact = uow.contacts.get(contact_id, lock=True)
     contacts.require_present(contact)
     to = None if to is None else _spelt(uow, contact, channel, to)
     if contact.acknowledged_at is not None:
@@ -72,7 +72,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     The event names what was added, so that it is seen what was on record from the beginning. Raises `NotFound` if there
     is no such contact, and `ContactStateConflict` if it has been superseded, or has another ticket or note.
     """
-    contact = _get_for_update(uow, contact_id)
+    contact = uow.contacts.get(contact_id, lock=True)
     contacts.require_present(contact)
     given = {"ticket_ref": ticket_ref, "note": note}
     added = {name: value for name, value in given.items() if value not in (None, getattr(contact, name))}
@@ -98,7 +98,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
     can repeat, and `Forbidden` if the principal is no supervisor and it is a withdrawal, or one of them was in time or
     needs a supervisor and the reason does not end it.
     """
-    contact, code = _get_for_update(uow, contact_id), given.reason_code
+    contact, code = uow.contacts.get(contact_id, lock=True), given.reason_code
     given = replace(given, reason=uow.orders.storable(contact.order_id, given.reason))
     if not contact.is_open:
         earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
@@ -142,7 +142,7 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
     Raises `NotFound` if there is no such contact, and `ContactStateConflict` if it is neither open nor resolved, if it
     has been superseded, or if its order is cancelled.
     """
-    contact = _get_for_update(uow, contact_id)
+    contact = uow.contacts.get(contact_id, lock=True)
     if contact.is_open:
         return contact
     contacts.require_present(contact)
@@ -176,12 +176,6 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     """The contacts that an open one may be a duplicate of."""
     return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
-
-
-def _get_for_update(uow: UnitOfWork, contact_id: str) -> Contact:
-    """A contact, with its order locked until this write ends; raises `NotFound` if there is none."""
-    uow.orders.lock(uow.contacts.get(contact_id).order_id)
-    return uow.contacts.get(contact_id)  # read again, now that nobody else can change it
 
 
 def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:

@@ -10,6 +10,7 @@ from refunds.domain.records import Contact
 from refunds.domain.regions import country_of
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.security.encryption import Erased
 from refunds.service import contacts
 from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact
 from refunds.storage.unit_of_work import UnitOfWork
@@ -66,9 +67,9 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
         sent_at=found.sent_at,
         received_at=found.received_at,
         contact_point=found.contact_point,
-        from_detail=found.from_detail,
-        ticket_ref=ticket_ref or found.ticket_ref,
-        note=found.note,
+        from_detail=_kept(found.from_detail),
+        ticket_ref=ticket_ref or _kept(found.ticket_ref),
+        note=_kept(found.note),
         first=Entry(found.recorded_at, found.recorded_by, found.request_number),
     )
     try:
@@ -99,6 +100,11 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
         closed_by=uow.principal.actor,
         closed_reason=reason,
     )
+
+
+def _kept(text: str | None) -> str | None:
+    """A text to go on with; None if it was emptied."""
+    return None if isinstance(text, Erased) else text
 
 
 def _require_open(found: UnmatchedContact) -> None:

@@ -4,12 +4,14 @@ The chain shows an edited, removed, swapped or inserted event; the digest in the
 edited record; the encryption shows an edited personal field; and the checkpoints outside show a journal cut short.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, is_sound
+from refunds.domain.records import id_within
 from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
 from refunds.storage import Row, Transaction, customers, events, keys, unmatched
@@ -184,7 +186,7 @@ class _Journal:
         """After the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
         self.erased: set[str] = set()
-        """The customers who were erased."""
+        """The customers who were erased, and the single fields that were emptied, as `emptied_by` names them."""
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
@@ -219,8 +221,7 @@ class _Journal:
         """Move the end over a sound event, and keep what it vouches for."""
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
-        if event.type == EventType.CUSTOMER_ERASED:
-            self.erased.add(event.subject)
+        self.erased |= emptied_by(event)
         if event.type not in WITHOUT_RECORD:
             self.digests[table_of(event.type) or event.type, event.subject] = event.digest
         self.end = self._sound = events.moved(self.end, [event])
@@ -255,7 +256,7 @@ MISSING = Message("the record is missing")
 DIFFERS = Message("differs from the journal")
 UNREADABLE = Message("cannot be read as it is stored")
 
-UNEXPLAINED = Message("it was emptied, and no event says that its customer was erased, or the other way round")
+UNEXPLAINED = Message("it was emptied, and no event says so, or the other way round")
 
 NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unreadable)
 """The errors of reading a value that the service has not written."""
@@ -325,12 +326,13 @@ class _Records:
         return None if fault is None else self._fault(place, fault)
 
 
-def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Collection[str]) -> str | None:
+def checked(context: Context, table: RecordMapper[Any], row: Row, erased: AbstractSet[str]) -> str | None:
     """What is wrong with a record, apart from its digest: it cannot be read, or does not agree with other records.
 
-    None if nothing is. Only fields of the `erased` customers may be empty.
+    None if nothing is. Only fields of the customers in `erased`, and those that it names, may be empty.
     """
-    if row.get("customer_id") not in erased and any(row[name] == b"" for name in table.personal):
+    empty = {id_within(row[table.key], name) for name in table.personal if row[name] == b""}
+    if row.get("customer_id") not in erased and not empty <= erased:
         return UNEXPLAINED
     try:
         if check := _CHECKS.get(table.name):

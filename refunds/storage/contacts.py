@@ -53,11 +53,17 @@ class Contacts(OfOrders[Contact]):
         "recorded_to": "recorded_at < :recorded_to",
     }
 
-    def get(self, contact_id: str) -> Contact:
-        """The contact with this id; raises `NotFound` if there is none."""
+    def get(self, contact_id: str, *, lock: bool = False) -> Contact:
+        """The contact with this id; raises `NotFound` if there is none.
+
+        With `lock`, nobody else can change it, its order or its other contacts until this write ends.
+        """
         found = self.find(contact_id)
         if found is None:
             raise NotFound(Message("there is no contact of this id"))
+        if lock:
+            self._tx.one("SELECT 1 FROM orders WHERE order_id = :order_id {for_update}", order_id=found.order_id)
+            return self.get(contact_id)  # read again, now that nobody else can change it
         return found
 
     def find(self, contact_id: str) -> Contact | None:

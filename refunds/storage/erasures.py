@@ -1,4 +1,4 @@
-"""Erasures of customers: in the records, and in a file of the ledger that no backup of the database takes back.
+"""Erasures of customers and of contacts: in the records, and in a file of the ledger that no backup takes back.
 
 A line in the file comes before any change of the records. So what is restored, or was interrupted, can be erased again.
 """
@@ -11,20 +11,27 @@ from typing import Any, NamedTuple
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
-from refunds.domain.journal import Entry, EventType
+from refunds.domain.journal import EMPTYING, Entry, EventType
 from refunds.domain.privacy import ErasureReason
-from refunds.errors import Message, StorageUnavailable
-from refunds.security.encryption import new_key
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import Message, NotFound, StorageUnavailable
+from refunds.security.encryption import ERASED, Erased, new_key
 from refunds.storage import Transaction, events, idempotency
 from refunds.storage.checkpoints import LedgerFile
+from refunds.storage.contacts import CONTACTS, Contacts
 from refunds.storage.customers import Customers
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Context
 from refunds.storage.tables import records
+from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 
 class Erasure(NamedTuple):
-    """That a customer was erased: why and when, and of which orders they were."""
+    """That a customer was erased: why and when, and of which orders they were.
+
+    If only a contact was emptied, `customer_id` is the id of that contact, or of the unmatched one that it was or is.
+    """
 
     customer_id: str
     reason: ErasureReason
@@ -74,13 +81,32 @@ class Erasures:
         A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
         customer. So nothing may follow that can fail. Raises `StorageUnavailable` if the line cannot be written.
         """
-        erasure, ledger = Erasure(customer_id, reason, self._context.now), self._context.ledger
+        erasure = Erasure(customer_id, reason, self._context.now)
+        self._note(erasure)
+        return self._erase(erasure, anyway)
+
+    def empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> list[str]:
+        """Empty the personal fields of a locked contact, which may be of somebody else than its customer.
+
+        Returns their names. The ledger gets a line as for a customer. Raises `StorageUnavailable` as `erase` does.
+        """
+        fields = _to_empty(contact)
+        if fields:
+            now, name = self._context.now, _id_of(contact)
+            was = "SELECT unmatched_id FROM unmatched_contacts WHERE contact_id = :name ORDER BY unmatched_id"
+            before = [row["unmatched_id"] for row in self._tx.all(was, name=name)]
+            self._note(*(Erasure(one, reason, now) for one in (name, *before)))
+            self._empty(contact, reason)
+        return fields
+
+    def _note(self, *erasures: Erasure) -> None:
+        """Add lines to the ledger; raises `StorageUnavailable` if that is not possible."""
+        ledger = self._context.ledger
         try:
-            ledger.append(erasure)
+            ledger.append(*erasures)
         except OSError as error:
             text = Message("The ledger of erasures cannot be written: nobody was erased.")
             raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
-        return self._erase(erasure, anyway)
 
     def make_whole(self) -> None:
         """Erase those whom the ledger has as erased, and add to it those whom it lacks.
@@ -93,17 +119,23 @@ class Erasures:
             Customers(self._context).lock_with_orders(one.customer_id)
             if not self._context.customers[one.customer_id].is_erased:
                 self._erase(one)
-        if lacking and (found := [one for one in journalled(self._tx) if one.customer_id in lacking]):
-            self._context.ledger.append(*found)
+        done = {one.customer_id for one in journalled(self._tx)}
+        for one in sorted(one for one in self._context.ledger if one.customer_id not in done):
+            contact = self._contact(one.customer_id)
+            if contact is not None and _to_empty(contact):
+                self._empty(contact, one.reason)
+        if lacking:
+            self._context.ledger.append(*lacking)
 
-    def differences(self) -> tuple[list[Erasure], set[str]]:
-        """The erasures that the records lack, in the order in which a write locks; the ids that the ledger lacks."""
+    def differences(self) -> tuple[list[Erasure], list[Erasure]]:
+        """The erasures of customers that the records lack, in the order of a write's locks; what the ledger lacks."""
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
         found = (self._tx.one(_DIGEST, customer_id=one) for one in noted.keys() - erased)
         undone = sorted(filter(None, found), key=lambda row: bytes(row["digest"]))
-        return [noted[row["customer_id"]] for row in undone], erased - noted.keys()
+        lacking = [one for one in journalled(self._tx) if one.customer_id not in noted]
+        return [noted[row["customer_id"]] for row in undone], lacking
 
     def fields(self, customer_id: str) -> dict[str, int]:
         """How many records of each kind have an erased field of a customer, by table."""
@@ -114,6 +146,26 @@ class Erasures:
             row = self._tx.one(sql, customer_id=customer_id)
             counted[table.name] = row["records"] if row else 0
         return counted
+
+    def _contact(self, name: str) -> Contact | UnmatchedContact | None:
+        """The locked contact or unmatched contact of this id; None if there is none."""
+        try:
+            if name.startswith("unm_"):
+                return Unmatched(self._context).get(name, lock=True)
+            return Contacts(self._context).get(name, lock=True)
+        except NotFound:
+            return None
+
+    def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
+        """Empty the personal fields of a contact, and forget the replies about it."""
+        fields = _to_empty(contact)
+        data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
+        if isinstance(contact, Contact):
+            Contacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
+            idempotency.forget_about(self._tx, contact.order_id, None)
+        else:
+            Unmatched(self._context).update(contact, EventType.CONTACT_UNMATCHED_EMPTIED, data, **emptied)
+            idempotency.forget_about(self._tx, None, contact.unmatched_id)
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
         """Empty what is personal, and note the event. It is done by the present schema, whatever wrote the records."""
@@ -138,9 +190,21 @@ class Erasures:
 
 def journalled(tx: Transaction) -> Iterator[Erasure]:
     """The erasures that the journal has, in its order."""
-    for row in events.of_types(tx, [EventType.CUSTOMER_ERASED]):
+    for row in events.of_types(tx, [EventType.CUSTOMER_ERASED, *EMPTYING]):
         data = orjson.loads(row["data"])
-        yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), tuple(data["order_ids"]))
+        order_ids = tuple(data.get("order_ids", ()))
+        yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), order_ids)
+
+
+def _id_of(contact: Contact | UnmatchedContact) -> str:
+    return contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
+
+
+def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
+    """The names of the personal fields of a contact that are neither missing nor empty."""
+    table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
+    texts = ((name, getattr(contact, name)) for name in table.personal)
+    return [name for name, text in texts if text is not None and not isinstance(text, Erased)]
 
 
 _DIGEST = "SELECT customer_id, digest FROM customers WHERE customer_id = :customer_id"

@@ -132,12 +132,20 @@ def forget_of_customer(tx: Transaction, customer_id: str) -> None:
 
     It skips rows locked by others: an expired key that is used again gets rid of its reply, or is lost with its key.
     """
-    tx.run(
-        "DELETE FROM idempotency WHERE (client_id, key_hash) IN (SELECT client_id, key_hash FROM idempotency"
-        " WHERE of_customer = :customer_id"
-        " OR order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id) {unless_held})",
-        customer_id=customer_id,
-    )
+    orders = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id)"
+    _forget(tx, f"of_customer = :customer_id OR {orders}", customer_id=customer_id)
+
+
+def forget_about(tx: Transaction, order_id: str | None, unmatched_id: str | None) -> None:
+    """Delete the replies about an order or an unmatched contact; skips what `forget_of_customer` does."""
+    named = {"order_id": order_id, "unmatched_id": unmatched_id}
+    _forget(tx, "order_id = :order_id OR unmatched_id = :unmatched_id", **named)
+
+
+def _forget(tx: Transaction, condition: str, **named: str | None) -> None:
+    """Delete the replies that fit a condition, without the rows locked by others."""
+    found = f"SELECT client_id, key_hash FROM idempotency WHERE {condition} {{unless_held}}"  # noqa: S608 - ours
+    tx.run(f"DELETE FROM idempotency WHERE (client_id, key_hash) IN ({found})", **named)  # noqa: S608
 
 
 def move(

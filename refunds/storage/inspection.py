@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, emptied_by, is_sound
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -84,7 +84,8 @@ class Inspection:
         self._rows = {table: of_order(self._tx(table), order_id) for table, of_order in _OF_ORDER.items()}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
-        self._erased: set[str] = set()
+        readable = filter(None, map(events.readable, self._events))
+        self._erased = {one for event in readable for one in emptied_by(event)}
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
             self._find_key(row)
@@ -139,7 +140,7 @@ class Inspection:
         else:
             if cipher.is_erased:
                 erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
-                self._erased = {event["subject"] for event in erased}
+                self._erased |= {event["subject"] for event in erased}
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:

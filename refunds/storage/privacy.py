@@ -35,6 +35,12 @@ class OfCustomers(Repository[R]):
         record: R = self.mapper.load(row, cipher)
         return record
 
+    def of_customer(self, customer_id: str) -> list[R]:
+        """Every record about a customer, in the order in which they were noted."""
+        table = self.mapper
+        sql = f"{with_key(table)} WHERE {table.name}.customer_id = :customer_id ORDER BY {table.key}"
+        return self._load_all(self._tx.all(sql, customer_id=customer_id))
+
 
 class Limits(OfCustomers[Limit]):
     """The limits on customers' data; there is at most one of a kind that is not lifted."""
@@ -83,11 +89,6 @@ class Disclosures(OfCustomers[Disclosure]):
     """What was handed to others."""
 
     mapper: ClassVar[RecordMapper[Disclosure]] = DISCLOSURES
-
-    def of_customer(self, customer_id: str) -> list[Disclosure]:
-        """Every disclosure of a customer's data, in the order in which they were noted."""
-        sql = f"{with_key(DISCLOSURES)} WHERE disclosures.customer_id = :customer_id ORDER BY disclosure_id"
-        return self._load_all(self._tx.all(sql, customer_id=customer_id))
 
 
 def with_key(table: RecordMapper[Any]) -> str:

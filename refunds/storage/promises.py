@@ -49,6 +49,10 @@ class Promises(Repository[Promise]):
             self._known[order_id] = None if row is None else self._load(row)
         return self._known[order_id]
 
+    def of_order(self, order_id: str) -> list[Promise]:
+        """Every promise about an order, from the first."""
+        return self._load_all(of_order(self._tx, order_id))
+
     def follow(self, order_id: str) -> Promise | None:
         """The current promise of an order whose facts have changed: the one that ends last of those for its facts.
 

@@ -44,6 +44,10 @@ class Unmatched(Listed[UnmatchedContact]):
             raise NotFound(Message("there is no unmatched contact of this id"))
         return self._load(row)
 
+    def of_order(self, order_id: str) -> list[UnmatchedContact]:
+        """Every contact that was matched to an order, emptied."""
+        return self._load_all(of_order(self._tx, order_id))
+
     def add(self, record: UnmatchedContact, event: EventType, **data: Any) -> None:
         """Store a new contact under a new key, and note its event, as for any record."""
         wrapped = keys.wrapped(self._context.keys, UNMATCHED.name, record.unmatched_id)

@@ -35,7 +35,7 @@ def test_billing_and_supervisors_correct_on_a_state_that_they_have_read(request,
     assert put(desk, order_id, '"1"', correction_reason="typo").json["service_provided_at"] == "2026-04-02T14:20:00Z"
 
 
-def test_a_decision_says_that_the_facts_were_corrected_after_a_refusal(agent, billing):
+def test_a_decision_says_that_the_facts_were_corrected_after_a_refusal(agent, billing, admin):
     refused, fine = billing.register(service_provided_at=EARLIER), billing.register(service_provided_at=EARLIER)
     contact = agent.record(refused).json
     assert contact["decision"]["eligible"] is False
@@ -47,7 +47,7 @@ def test_a_decision_says_that_the_facts_were_corrected_after_a_refusal(agent, bi
     assert "facts_corrected_after_refusal" not in notices[fine]
     assert (
         "corrected after a request was refused"
-        in agent.get(f"/v1/orders/{refused}/evidence", headers={"Accept": "text/html"}).text
+        in admin.get(f"/v1/orders/{refused}/evidence", headers={"Accept": "text/html"}).text
     )
 
 
@@ -93,11 +93,11 @@ def test_a_supervisor_lists_the_orders_whose_facts_billing_has_not_stated(agent,
     assert by_agent not in listed_orders(supervisor, "true")
 
 
-def test_the_evidence_names_facts_that_billing_has_not_confirmed(agent):
+def test_the_evidence_names_facts_that_billing_has_not_confirmed(agent, admin):
     order_id = agent.cancelled()["order_id"]
-    evidence = agent.get(f"/v1/orders/{order_id}/evidence")
+    evidence = admin.get(f"/v1/orders/{order_id}/evidence")
     assert evidence.json["order"]["facts_entered_by_agent"] is True
-    page = agent.get(f"/v1/orders/{order_id}/evidence", headers={"Accept": "text/html"}).text
+    page = admin.get(f"/v1/orders/{order_id}/evidence", headers={"Accept": "text/html"}).text
     assert "entered by an agent, not confirmed by billing" in page
 
 

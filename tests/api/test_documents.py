@@ -70,7 +70,7 @@ def test_the_evidence_contains_only_closures_that_affected_a_decision(brand):
     brand.close("2026-12-23")
     order_id = brand.order(service_provided_at="2026-04-02T10:00:00Z")
     brand.agent.record(order_id)
-    assert [closure["date"] for closure in evidence(brand.agent, order_id).json["closures"]] == ["2026-04-07"]
+    assert [closure["date"] for closure in evidence(brand.supervisor, order_id).json["closures"]] == ["2026-04-07"]
 
 
 def test_the_evidence_shows_the_clause_of_the_time_and_the_current_one(brand, now):
@@ -78,11 +78,11 @@ def test_the_evidence_shows_the_clause_of_the_time_and_the_current_one(brand, no
     order_id = brand.order(service_provided_at=None)
     brand.agent.record(order_id)
     brand.publish(2, CHANGE, texts={"de": "Fünf Tage.", "en": "Five days."}, window_business_days=5)
-    assert [each["version"] for each in evidence(brand.agent, order_id).json["policy_versions"]] == [1]
+    assert [each["version"] for each in evidence(brand.supervisor, order_id).json["policy_versions"]] == [1]
     now.move_to(CHANGE)
-    found = evidence(brand.agent, order_id).json["policy_versions"]
+    found = evidence(brand.supervisor, order_id).json["policy_versions"]
     assert [(each["version"], each["terms"]["texts"]["en"]) for each in found] == [(1, CLAUSE["en"]), (2, "Five days.")]
-    page = evidence(brand.agent, order_id, **HTML).text
+    page = evidence(brand.supervisor, order_id, **HTML).text
     assert CLAUSE["en"] in page
     assert "Five days." in page
 
@@ -143,7 +143,7 @@ def test_the_page_is_self_contained(brand):
     """It loads nothing, and its style is the one that its security policy allows."""
     issued = cancelled(brand)
     for page in (
-        evidence(brand.agent, issued["order_id"], **HTML),
+        evidence(brand.supervisor, issued["order_id"], **HTML),
         brand.agent.client.get(f"/v1/cancellations/{issued['cancellation_id']}/confirmation", headers=HTML),
     ):
         assert page.mimetype == "text/html"
@@ -174,10 +174,10 @@ def test_the_page_is_self_contained(brand):
 def test_the_evidence_is_in_the_readers_language(brand, query, language, words, others):
     order_id = cancelled(brand)["order_id"]
     headers = {"Accept-Language": language}
-    page = evidence(brand.agent, order_id, query, **HTML, **headers).text.replace("\u00a0", " ")
+    page = evidence(brand.supervisor, order_id, query, **HTML, **headers).text.replace("\u00a0", " ")
     assert [word for word in words if word not in page] == []
     assert [word for word in others if word in page] == []
-    text = evidence(brand.agent, order_id, query, **headers).json["contacts"][0]["decision"]["reason_text"]
+    text = evidence(brand.supervisor, order_id, query, **headers).json["contacts"][0]["decision"]["reason_text"]
     assert text.startswith("The order can" if "Evidence" in words[0] else "Die Bestellung kann")
 
 
@@ -195,21 +195,33 @@ def test_the_evidence_is_in_the_readers_language(brand, query, language, words, 
 )
 def test_the_evidence_comes_in_the_accepted_media_type(brand, accept, status, form):
     order_id = brand.order()
-    answer = evidence(brand.agent, order_id, **({"Accept": accept} if accept else {}))
+    answer = evidence(brand.supervisor, order_id, **({"Accept": accept} if accept else {}))
     assert (answer.status_code, answer.mimetype) == (status, form)
 
 
 def test_an_invalid_request_for_evidence_is_refused(brand):
     order_id = brand.order()
     for desk, path, query, status, kind in (
-        (brand.agent, "unknown", "", 404, "order-not-found"),
-        (brand.agent, order_id, "?lang=fr", 422, "validation-error"),
-        (brand.agent, order_id, "?limit=1", 422, "validation-error"),
+        (brand.supervisor, "unknown", "", 404, "order-not-found"),
+        (brand.supervisor, order_id, "?lang=fr", 422, "validation-error"),
+        (brand.supervisor, order_id, "?limit=1", 422, "validation-error"),
+        (brand.agent, order_id, "", 403, "forbidden"),
         (brand.product, order_id, "", 403, "forbidden"),
         (brand.desk("operator"), order_id, "", 403, "forbidden"),
     ):
         answer = evidence(desk, path, query)
         assert (answer.status_code, slug(answer)) == (status, kind)
+
+
+def test_only_auditors_see_in_the_journal_who_saw_personal_data(brand):
+    order_id, types = brand.order(), "/v1/events?types=privacy.evidence_shown&limit=200"
+    for desk in (brand.supervisor, brand.auditor):
+        assert evidence(desk, order_id).status_code == evidence(desk, order_id, **HTML).status_code == 200
+    assert not brand.desk("billing").get(types).json["items"]
+    shown = [one for one in brand.auditor.get(types).json["items"] if one["subject"] == order_id]
+    actor = brand.supervisor.get("/v1/me").json["client_id"]
+    assert [(one["actor"], one["order_id"], one["data"]) for one in shown] == [(actor, None, {})] * 2
+    assert "privacy.evidence_shown" not in evidence(brand.supervisor, order_id).text
 
 
 # Proof.
@@ -376,9 +388,9 @@ def test_there_is_evidence_before_any_version_is_in_force(brand):
     later = Brand(brand.service, brand.clock)
     brand.clock.move_to("2026-02-01T00:00:00Z")
     order_id = later.order(service_provided_at="2026-03-02T10:00:00Z")
-    found = evidence(later.agent, order_id)
+    found = evidence(later.supervisor, order_id)
     assert (found.status_code, found.json["policy_versions"], found.json["proof"]["sound"]) == (200, [], True)
-    assert evidence(later.agent, order_id, **HTML).status_code == 200
+    assert evidence(later.supervisor, order_id, **HTML).status_code == 200
 
 
 def test_a_change_of_another_order_does_not_affect_the_proof(store):

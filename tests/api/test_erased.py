@@ -7,7 +7,7 @@ import yaml
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
-from refunds.service import privacy
+from refunds.service import findings, privacy
 from tests.api.conftest import IN_TIME, PROVIDED, slug
 from tests.conftest import ROOT
 
@@ -49,7 +49,7 @@ def test_the_order_of_an_erased_customer_is_read_settled_and_revoked(admin, eras
     closed = {"reason_code": "customer_kept_order", "reason": "Frau Muster"}
     resolved = admin.put(f"/v1/contacts/{items[1]['contact_id']}/resolution", json=closed)
     assert resolved.json["resolution"]["reason"] == "[erased]"
-    assert "customer.erased" in {event["type"] for event in admin.get("/v1/events?limit=200").json["items"]}
+    assert "customer.erased" in {event["type"] for event in admin.get("/v1/events?types=customer.erased").json["items"]}
 
 
 def test_what_would_store_something_personal_is_refused(admin, erased):
@@ -161,3 +161,16 @@ def test_every_operation_answers_as_the_page_says(admin, erased):
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     every = {one["operationId"] for path in document["paths"].values() for one in path.values() if "operationId" in one}
     assert sorted([*given, *re.findall(r"`(\w+)`", others)]) == sorted(every)
+
+
+def test_no_stored_reply_has_what_a_contact_lost(admin, app):
+    store, order_id = app.extensions["refunds.store"], admin.register()
+    matched = admin.record(order_id, **CALL).json["contact_id"]
+    unmatched = admin.post("/v1/contacts", {"order_hint": "ends in 77"} | CALL).json["unmatched_id"]
+    stored = "SELECT count(*) AS kept FROM idempotency WHERE order_id = :order_id OR unmatched_id = :unmatched_id"
+    for kept, emptied in ((2, matched), (1, unmatched), (0, None)):
+        with store.write(COMMAND_LINE) as uow:
+            assert uow.tx.one(stored, order_id=order_id, unmatched_id=unmatched)["kept"] == kept
+            if emptied:
+                findings.empty(uow, emptied, ErasureReason.REQUEST)
+    assert admin.get(f"/v1/contacts/{matched}").json["from_detail"] == "[erased]"

@@ -52,7 +52,7 @@ COUNTS = {
     "settle": 8,
     "unsettle": 8,
     "revoke": 12,
-    "evidence": 15,
+    "evidence": 18,
     "events": 3,
     "policies": 1,
     "publish": 13,

@@ -286,7 +286,7 @@ def test_the_evidence_shows_that_it_was_kept_before(agent, supervisor):
         ("note = NULL", None),
     ],
 )
-def test_the_evidence_is_compared_with_the_journal(app, agent, change, found):
+def test_the_evidence_is_compared_with_the_journal(app, agent, admin, change, found):
     kept, order_id = keep(agent).json, agent.register()
     match(agent, kept["unmatched_id"], order_id)
     row = row_of(app, kept["unmatched_id"])
@@ -294,7 +294,7 @@ def test_the_evidence_is_compared_with_the_journal(app, agent, change, found):
     with store.write(COMMAND_LINE) as uow:
         changing = f"UPDATE unmatched_contacts SET {change} WHERE unmatched_id = :one"  # noqa: S608
         uow.tx.run(changing, one=kept["unmatched_id"])
-    proof = agent.get(f"/v1/orders/{order_id}/evidence").json["proof"]
+    proof = admin.get(f"/v1/orders/{order_id}/evidence").json["proof"]
     with store.write(COMMAND_LINE) as uow:
         uow.tx.run(
             "UPDATE unmatched_contacts SET is_open = :is_open, contact_id = :contact_id, recorded_at = :recorded_at"

@@ -158,7 +158,7 @@ SCREENS = (
         sending(".primary", window_business_days="many"),
     ),
     Screen("journal-verified", "arno", lambda _: "/console/journal", sending("main form button")),
-    Screen("evidence", "anna", lambda _: "/console/orders/A-1003/evidence"),
+    Screen("evidence", "samuel", lambda _: "/console/orders/A-1003/evidence"),
     Screen("evidence-statutory", "samuel", lambda _: "/console/orders/A-1010/evidence"),
     Screen("confirmation-statutory", "samuel", lambda s: f"/console/cancellations/{s.statutory}/confirmation"),
     Screen("confirmation", "anna", lambda s: f"/console/cancellations/{s.cancellation}/confirmation"),

@@ -58,9 +58,9 @@ class Shown:
         return answer
 
     def browser(self, lang):
-        """The browser of an agent who reads a language."""
+        """The browser of a supervisor who reads a language."""
         with self.place.store.write(COMMAND_LINE) as uow:
-            user = users.add(uow, f"agent-{next(_numbers)}", Role.AGENT).user
+            user = users.add(uow, f"supervisor-{next(_numbers)}", Role.SUPERVISOR).user
         return signed_in(self.place.app, user, lang)
 
     def stored(self):

@@ -183,7 +183,7 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_evidence_is_a_separate_page_in_the_readers_language(site, language):
     one = done(site)
-    browser = site.browser(Role.AGENT, language)
+    browser = site.browser(Role.SUPERVISOR, language)
     page = browser.get(f"/console/orders/{one.order_id}/evidence")
     assert (page.status, page.lang) == (200, language)
     assert one.order_id in page.text

@@ -94,7 +94,7 @@ def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
     agent.press(page, "Cancel the order now")
     assert site.active(order).contact_id == first
     assert f"{ON_RECORD['en']}." in agent.get(f"/console/orders/{order}/history").text
-    evidence = agent.get(f"/console/orders/{order}/evidence")
+    evidence = site.browser(Role.SUPERVISOR).get(f"/console/orders/{order}/evidence")
     assert evidence.facts["Judged by request"] == first
 
 
@@ -147,7 +147,7 @@ def test_the_open_list_is_shown_page_by_page_one_row_an_order():
     [("en", ["Refundable", "Needs a supervisor", "Not refundable"]), ("de", ["Erstattbar", "Teamleitung nötig", "Nicht erstattbar"])],
 )  # fmt: skip
 def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, words):
-    browser = official.browser(Role.AGENT, language)
+    browser = official.browser(Role.SUPERVISOR, language)
     made = [official.register(service_provided_at=at) for at in (FRESH, FRESH, TOO_LONG_AGO)]
     contacts = [
         official.record(order, **({"contact_point": "+49 30 999999"} if number == 1 else {}))

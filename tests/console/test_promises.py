@@ -94,7 +94,7 @@ def test_an_open_request_that_needs_a_supervisor_waits_for_one(site, told, agent
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_a_promise_that_is_kept_is_in_the_answer_the_history_and_the_evidence(site, now, language):
     order = site.register()
-    browser = site.browser(Role.AGENT, language)
+    browser = site.browser(Role.SUPERVISOR, language)
     with other_holidays("9.1", lost=[("DE-BY", date(2026, 4, 6))]):
         answer = browser.get(f"/console/orders/{order}")
     kept = {

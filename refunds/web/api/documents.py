@@ -24,8 +24,8 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 @tag.operation(
     "/v1/orders/<order:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
-    scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
+    scopes=(Scope.EVIDENCE_READ,),
+    transaction=Transaction.WRITE,
     query=DocumentQuerySchema,
     path=ORDER_ID_HELP,
     problems=("order-not-found", "not-acceptable"),
@@ -35,11 +35,11 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
 
     The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
     the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print. Use it when
-    a decision is disputed.
+    a decision is disputed. For those who see personal data in it, it enters in the journal that it was shown.
     """
     media_type = accepted(JSON, HTML)
     bind(query.get("lang") or language())
-    found = evidence.gather(uow, order_id, auth.store().checkpoints)
+    found = evidence.show(uow, order_id, auth.store().checkpoints)
     if media_type == HTML:
         return document(documents.render_html(found), media_type)
     response = reply(serializers.evidence_data(found))

@@ -6,8 +6,11 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.privacy import LimitKind
+from refunds.presentation.documents.export import render_html
+from refunds.presentation.exports import export_data as exported_data
+from refunds.presentation.language import bind, language
 from refunds.presentation.privacy import data_request_data, disclosure_data, hold_data
-from refunds.service import data_requests, disclosures, privacy
+from refunds.service import data_requests, disclosures, exports, privacy
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
@@ -15,7 +18,9 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.responses import reply
+from refunds.web.responses import accepted, document, reply
+from refunds.web.schemas.documents import HTML, JSON
+from refunds.web.schemas.exports import EXPORT, ExportQuerySchema, ExportSchema
 from refunds.web.schemas.privacy import (
     CUSTOMER_ID_HELP,
     DISCLOSED,
@@ -225,3 +230,30 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     customer's export names it. Records the disclosure and the event `privacy.disclosed`, which names the basis alone.
     """
     return reply(disclosure_data(disclosures.disclose(uow, NewDisclosure(**body))), status=201)
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>/export",
+    Answer("The export.", ExportSchema, EXPORT, also={HTML: {"type": "string"}}),
+    scopes=(Scope.PRIVACY_EXPORT,),
+    transaction=Transaction.WRITE,
+    query=ExportQuerySchema,
+    path=REQUEST_ID_HELP,
+    problems=("not-found", "not-acceptable", "identity-not-checked"),
+)
+def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
+    """Export everything about a customer
+
+    Their orders with promises, contacts, decisions and cancellations, their data requests, limits and disclosures, how
+    long each is kept, and what the law says that they are told; nothing about another customer. With
+    `Accept: text/html`, it is a page to hand to them. Use it to fulfil a request for access or portability. Records the
+    event `privacy.exported`.
+    """
+    media_type = accepted(JSON, HTML)
+    bind(query.get("language") or language())
+    found = exports.for_request(uow, request_id)
+    if media_type == HTML:
+        return document(render_html(found), media_type)
+    response = reply(exported_data(found))
+    response.vary.add("Accept")
+    return response

@@ -49,13 +49,13 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     )
 
 
-@screen("/orders/<order:order_id>/evidence", scopes=(Scope.ORDERS_READ,), transaction=Transaction.READ)
+@screen("/orders/<order:order_id>/evidence", scopes=(Scope.EVIDENCE_READ,), transaction=Transaction.WRITE)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
 
     It is in the `language` of the address or else the reader's. Raises `InvalidInput` if the service does not have the
-    language, and what `evidence.gather` raises.
+    language, and what `evidence.show` raises.
     """
-    found = evidence.gather(uow, order_id, auth.store().checkpoints)
+    found = evidence.show(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(found), HTML)

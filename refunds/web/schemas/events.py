@@ -95,6 +95,13 @@ _REQUEST: dict[str, ma.fields.Field[Any]] = {
 LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
 """The events about limits."""
 
+_EMPTIED: dict[str, ma.fields.Field[Any]] = {
+    "fields": ma.fields.List(
+        response_fields.String("A field."), required=True, metadata={"description": "What was emptied."}
+    ),
+    "reason": response_fields.Code(ErasureReason, "Why."),
+}
+
 _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": response_fields.String("The customer, by the service's own id."),
@@ -136,11 +143,13 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             response_fields.String("A field."), required=True, metadata={"description": "What was added."}
         )
     },
+    EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
     },
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
+    EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
     EventType.CONTACT_MATCHED: {"contact_id": response_fields.String("The contact that it became.")},
     EventType.CANCELLATION_ISSUED: {
         "reference": response_fields.String("The reference that the customer was told."),
@@ -175,6 +184,10 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.DATA_REQUEST_IDENTITY_CHECKED: _REQUEST,
     EventType.DATA_REQUEST_CLOSED: _REQUEST | {"outcome": response_fields.Code(DataRequestOutcome, "How it ended.")},
     EventType.PRIVACY_DISCLOSED: _CUSTOMER | {"basis": response_fields.Code(DisclosureBasis, "What it is based on.")},
+    EventType.PRIVACY_EXPORTED: {
+        "request_id": response_fields.String("The data request that it was for; null: none.", allow_none=True)
+    },
+    EventType.PRIVACY_EVIDENCE_SHOWN: {},
     EventType.POLICY_IMPORTED: _VERSION,
     EventType.POLICY_PUBLISHED: _VERSION,
     EventType.POLICY_WITHDRAWN: _POLICY,
@@ -245,6 +258,7 @@ _WITHOUT_ORDER = {
     EventType.CONTACT_UNMATCHED_RECORDED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
     *LIMITED,
+    EventType.CONTACT_UNMATCHED_EMPTIED,
 }
 
 
@@ -314,6 +328,8 @@ HAPPENED = [
     _example(12, EventType.CONTACT_REOPENED, _CORRECTED, reason_code="customer_asked_again"),
     _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
     _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
+    _example(12, EventType.CONTACT_EMPTIED, _CORRECTED, fields=["from_detail", "note"], reason="request"),
+    _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),

@@ -1,0 +1,97 @@
+"""Everything stored about a customer, as a page to hand to them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, LimitKind
+from refunds.domain.references import format_reference, format_request_number
+from refunds.errors import Message
+from refunds.presentation.documents.templating import written
+from refunds.presentation.exports import caller_data
+from refunds.presentation.language import translate as _
+from refunds.presentation.texts.dates import instant_text
+from refunds.presentation.texts.information import information, retention
+from refunds.service.exports import Export
+
+_LIMITS = {
+    LimitKind.HOLD: Message("legal hold"),
+    LimitKind.RESTRICTION: Message("restriction"),
+    LimitKind.OBJECTION: Message("objection"),
+}
+_KINDS = {
+    DataRequestKind.ACCESS: Message("access"),
+    DataRequestKind.RECTIFICATION: Message("correction"),
+    DataRequestKind.ERASURE: Message("erasure"),
+    DataRequestKind.PORTABILITY: Message("portability"),
+    DataRequestKind.OBJECTION: Message("objection"),
+    DataRequestKind.RESTRICTION: Message("restriction"),
+}
+_OUTCOMES = {
+    DataRequestOutcome.FULFILLED: Message("fulfilled"),
+    DataRequestOutcome.REFUSED: Message("refused"),
+    DataRequestOutcome.NOTHING_HELD: Message("nothing is held"),
+    DataRequestOutcome.TAKEN_BACK: Message("taken back"),
+}
+_BASES = {
+    DisclosureBasis.AUTHORITY_REQUEST: Message("request of an authority"),
+    DisclosureBasis.RIGHTS_PROTECTION: Message("protection of rights"),
+    DisclosureBasis.PROCESSOR: Message("processor"),
+}
+
+
+def render_html(export: Export) -> str:
+    """The export as a page, in the reader's language; times are in the zone of the default policy."""
+    return written(
+        "export.html",
+        export=export,
+        caller=export.contact and caller_data(export.contact),
+        beside=list(_beside(export)),
+        information=list(information()),
+        retention=list(retention()),
+        zone=export.terms.time_zone,
+        format_reference=format_reference,
+        format_request_number=format_request_number,
+    )
+
+
+def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, Any]]]]]:
+    """The headings of the records beside the orders, and each record as lines of a label and a value."""
+
+    def at(instant: datetime | None) -> str | None:
+        return None if instant is None else instant_text(instant, export.terms.time_zone)
+
+    limits = [
+        (
+            (_("Kind"), _(_LIMITS[one.kind])),
+            (_("Reason"), one.reason),
+            (_("Since"), at(one.set_at)),
+            (_("Lifted"), at(one.lifted_at)),
+        )
+        for one in export.limits
+    ]
+    requests = [
+        (
+            (_("Kind"), _(_KINDS[one.kind])),
+            (_("Received"), at(one.received_at)),
+            (_("Identity"), one.identity_check),
+            (_("Recipient"), one.recipient),
+            (_("Due"), at(one.due_at)),
+            (_("Answered"), at(one.closed_at)),
+            (_("Outcome"), one.outcome and _(_OUTCOMES[one.outcome])),
+            (_("Reason"), one.outcome_reason),
+        )
+        for one in export.requests
+    ]
+    disclosures = [
+        (
+            (_("Recipient"), one.recipient),
+            (_("Basis"), _(_BASES[one.basis])),
+            (_("File number"), one.reference),
+            (_("Date"), at(one.disclosed_at)),
+        )
+        for one in export.disclosures
+    ]
+    yield _("Limits of use"), limits
+    yield _("Your requests about your data"), requests
+    yield _("Disclosures"), disclosures

@@ -1,0 +1,97 @@
+"""Everything stored about a customer as plain data, with what they must be told with it."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from refunds.domain.instants import format_instant, format_known, zone
+from refunds.domain.privacy import DataRequest, Limit
+from refunds.domain.records import Contact
+from refunds.domain.references import format_request_number
+from refunds.domain.retention import BESIDE, details_until
+from refunds.presentation import serializers
+from refunds.presentation.privacy import data_request_data, disclosure_data
+from refunds.presentation.texts.information import information, retention
+from refunds.service.exports import Export, ExportedOrder
+from refunds.service.findings import AContact
+
+
+def export_data(export: Export) -> dict[str, Any]:
+    """An export as the API returns it, its texts in the reader's language; no versions of data are in it."""
+    tz, erased = zone(export.terms.time_zone), export.erased
+    return {
+        "customer_id": export.customer_id,
+        "vendor": export.terms.vendor_name,
+        "made_at": format_instant(export.made_at),
+        "erased": erased and {"at": format_instant(erased.at), "reason": erased.reason},
+        "information": {one.name: one.paragraphs for one in information()},
+        "retention": [kept._asdict() for kept in retention()],
+        "orders": [_order_data(one, tz) for one in export.orders],
+        "contact": export.contact and caller_data(export.contact),
+        "limits": [_limit_data(one) | _until(one.lifted_at, tz) for one in export.limits],
+        "data_requests": [_request_data(one) | _until(one.closed_at, tz) for one in export.requests],
+        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, tz) for one in export.disclosures],
+    }
+
+
+def caller_data(contact: AContact) -> dict[str, Any]:
+    """A contact without its order, the decision on it, and what became of it: these are the customer's."""
+    if isinstance(contact, Contact):
+        name, hint, answered = contact.contact_id, None, contact.acknowledged_at
+    else:
+        name, hint, answered = contact.unmatched_id, contact.order_hint, None
+    return {
+        "contact_id": name,
+        "request_number": contact.request_number and format_request_number(contact.request_number),
+        "order_hint": hint,
+        **serializers.details_data(contact),
+        "answered_at": format_known(answered),
+    }
+
+
+def _order_data(one: ExportedOrder, tz: ZoneInfo) -> dict[str, Any]:
+    return {
+        "order": serializers.order_data(one.standing),
+        "kept_until": one.until.isoformat(),
+        "promises": [_without(serializers.promise_on_record_data(each)) for each in one.promises],
+        "contacts": [
+            _judged(serializers.contact_data(each)) | {"details_until": details_until(each, one.until, tz).isoformat()}
+            for each in one.contacts
+        ],
+        "unmatched_contacts": [serializers.unmatched_data(each) for each in one.unmatched],
+        "cancellations": [_judged(serializers.cancellation_data(each)) for each in one.cancellations],
+    }
+
+
+_VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")
+
+
+def _without(data: dict[str, Any]) -> dict[str, Any]:
+    """Data without the versions of what days are counted by: they are for those who run the service."""
+    return {name: value for name, value in data.items() if name not in _VERSIONS}
+
+
+def _judged(data: dict[str, Any]) -> dict[str, Any]:
+    decision = data["decision"]
+    return data | {"decision": decision | {"calendar": _without(decision["calendar"])}}
+
+
+def _limit_data(limit: Limit) -> dict[str, Any]:
+    return {
+        "limit_id": limit.limit_id,
+        "kind": limit.kind,
+        "reason": limit.reason,
+        "set_at": format_instant(limit.set_at),
+        "lifted_at": format_known(limit.lifted_at),
+    }
+
+
+def _request_data(request: DataRequest) -> dict[str, Any]:
+    data = data_request_data(request)
+    del data["certificate"]
+    return data
+
+
+def _until(ended: datetime | None, tz: ZoneInfo) -> dict[str, str | None]:
+    """The last day on which a record beside the orders is kept; None while it has not ended."""
+    return {"kept_until": None if ended is None else BESIDE.last_day(ended, tz).isoformat()}

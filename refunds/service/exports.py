@@ -1,0 +1,103 @@
+"""Everything that is stored about one customer, to be handed to them."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+from refunds.domain.instants import zone
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import Scope
+from refunds.domain.privacy import DataRequest, Disclosure, Limit
+from refunds.domain.records import Cancellation, Contact, Promise
+from refunds.domain.retention import order_until
+from refunds.domain.standings import Standing
+from refunds.domain.terms import Terms
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import Message, NotFound
+from refunds.service import data_requests, findings
+from refunds.service.findings import AContact
+from refunds.storage.erasures import Erasure
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+class ExportedOrder(NamedTuple):
+    """An order with all records about it, and the last day on which they are kept."""
+
+    standing: Standing
+    promises: list[Promise]
+    contacts: list[Contact]
+    unmatched: list[UnmatchedContact]
+    cancellations: list[Cancellation]
+    until: date
+
+
+class Export(NamedTuple):
+    """Everything that is stored about a customer; or a contact alone, if it is for somebody who is none.
+
+    `terms` are those of the default policy, which name the vendor; `erased` tells if the customer was erased.
+    """
+
+    customer_id: str | None
+    erased: Erasure | None
+    orders: list[ExportedOrder]
+    limits: list[Limit]
+    requests: list[DataRequest]
+    disclosures: list[Disclosure]
+    contact: AContact | None
+    terms: Terms
+    made_at: datetime
+
+
+def for_request(uow: UnitOfWork, request_id: str) -> Export:
+    """The export for a data request, whose person's identity was checked.
+
+    Raises `NotFound` if there is no such request, or nothing is held about the person, and `IdentityNotChecked`.
+    """
+    request = uow.data_requests.get(request_id)
+    if request.customer_id is None:
+        raise NotFound(Message("nothing is held about the person of this data request"))
+    data_requests.require_identity(request)
+    return of_customer(uow, request.customer_id, request_id)
+
+
+def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None) -> Export:
+    """Everything about a customer, and nothing about another one; the journal says who took it out, and what for.
+
+    Raises `NotFound` if there is no such customer, and `Forbidden` for those who may not see personal fields.
+    """
+    uow.principal.require(Scope.PERSONAL_READ)
+    order_ids = uow.customers.lock_with_orders(customer_id)
+    terms = uow.policies[uow.policies.default].current(uow.now).terms
+    found = uow.orders.with_ids(order_ids)
+    orders = [_order(uow, one, terms) for one in uow.orders.standings([found[name] for name in order_ids])]
+    uow.events.note(EventType.PRIVACY_EXPORTED, customer_id, {"request_id": request_id})
+    return Export(
+        customer_id,
+        uow.erasures.find(customer_id),
+        orders,
+        uow.limits.of_customer(customer_id),
+        uow.data_requests.of_customer(customer_id),
+        uow.disclosures.of_customer(customer_id),
+        None,
+        terms,
+        uow.now,
+    )
+
+
+def of_contact(uow: UnitOfWork, name: str) -> Export:
+    """A contact of somebody who is no customer, without anything else about its order.
+
+    Raises `NotFound` if there is no such contact.
+    """
+    uow.principal.require(Scope.PERSONAL_READ)
+    contact = findings.contact(uow, name)
+    uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})
+    terms = uow.policies[uow.policies.default].current(uow.now).terms
+    return Export(None, None, [], [], [], [], contact, terms, uow.now)
+
+
+def _order(uow: UnitOfWork, standing: Standing, terms: Terms) -> ExportedOrder:
+    order_id = standing.order.order_id
+    contacts, cancellations = uow.contacts.of_order(order_id), uow.cancellations.of_order(order_id)
+    until = order_until(standing.order, contacts, cancellations, zone(terms.time_zone))
+    promises, unmatched = uow.promises.of_order(order_id), uow.unmatched.of_order(order_id)
+    return ExportedOrder(standing, promises, contacts, unmatched, cancellations, until)

@@ -1,0 +1,98 @@
+"""What contacts hold of a person, who need not be a customer: it is found, handed out, or emptied."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from refunds.domain import contact_points
+from refunds.domain.permissions import Principal
+from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
+from refunds.domain.records import Contact
+from refunds.domain.regions import country_of
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.security.encryption import Erased
+from refunds.service import ProgressCallback
+from refunds.service.store import Store
+from refunds.storage.unit_of_work import UnitOfWork
+
+LONGEST = 200
+"""Letters of a detail: more than any name, number or address has."""
+
+_PAGE = 500
+AContact = Contact | UnmatchedContact
+
+
+class Found(NamedTuple):
+    """A contact that holds a detail, and the names of its fields that do."""
+
+    contact: AContact
+    fields: list[str]
+
+
+def find(store: Store, principal: Principal, detail: str, progress: ProgressCallback) -> Iterator[Found]:
+    """Every contact, matched or not, that holds a detail of a person: each is opened, because no digest is stored.
+
+    A detail is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words in any text.
+    Raises `InvalidInput` if it is no line of up to 200 letters.
+    """
+    if not 1 < len(detail.strip()) <= LONGEST:
+        raise InvalidInput([FieldError("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))])
+    with store.read(principal) as uow:
+        country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
+        total = uow.contacts.count() + uow.unmatched.count()
+    holds, done = _searched(detail.strip(), country), 0
+    for kind in ("contacts", "unmatched"):
+        after: tuple[object, ...] | None = ()
+        while after is not None:
+            with store.read(principal) as uow:  # a page is a read of its own, so that its ciphers are not kept
+                repository = getattr(uow, kind)
+                page = repository.paginate(*after, limit=_PAGE)
+                after = repository.place_of(page[-1]) if len(page) == _PAGE else None
+                personal = repository.mapper.personal
+            for one in page:
+                fields = [name for name in personal if holds(getattr(one, name))]
+                if fields:
+                    yield Found(one, fields)
+            done += len(page)
+            progress("contacts", done, max(done, total))
+
+
+def _searched(detail: str, country: str) -> Callable[[str | None], bool]:
+    """A function that says whether a text holds the detail."""
+    words, number = _folded(detail), contact_points.significant(detail, country)
+
+    def holds(text: str | None) -> bool:
+        if text is None or isinstance(text, Erased):
+            return False
+        return words in _folded(text) or (number is not None and number in re.sub(r"\D", "", text))
+
+    return holds
+
+
+def _folded(text: str) -> str:
+    """A text without the difference of case and of blanks."""
+    return " ".join(text.casefold().split())
+
+
+def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
+    """The contact or unmatched contact with this id; with `lock`, until this write ends.
+
+    Raises `NotFound` if there is none.
+    """
+    repository = uow.unmatched if name.startswith("unm_") else uow.contacts
+    return repository.get(name, lock=lock)
+
+
+def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
+    """Empty the personal fields of a contact, and return their names; the same again changes nothing.
+
+    It must be the last thing that a unit of work does. Raises `NotFound` if there is none, `LegalHold` if its customer
+    is kept by one, and `StorageUnavailable` if the ledger cannot be written.
+    """
+    found = contact(uow, name, lock=True)
+    if isinstance(found, Contact):
+        customer_id = uow.orders.get(found.order_id).customer_id
+        if uow.limits.active(customer_id, LimitKind.HOLD):
+            raise LegalHold(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
+    return uow.erasures.empty(found, reason)

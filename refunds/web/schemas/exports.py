@@ -1,0 +1,205 @@
+"""Schemas of exports: everything stored about a customer, and what they must be told with it."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from refunds.domain.privacy import ErasureReason, LimitKind
+from refunds.domain.records import PromiseCause
+from refunds.presentation.texts.information import information, retention
+from refunds.schemas.strict import QuerySchema
+from refunds.web.schemas import response_fields
+from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
+from refunds.web.schemas.contacts import CONTACT, ContactSchema, RecordedDetailsSchema
+from refunds.web.schemas.decisions import DECISION, DecisionSchema
+from refunds.web.schemas.documents import PROMISE, Language, PromiseOnRecordSchema
+from refunds.web.schemas.orders import ORDER, OrderSchema
+from refunds.web.schemas.privacy import DISCLOSURE, REQUEST, DataRequestSchema, DisclosureSchema
+from refunds.web.schemas.unmatched import UnmatchedContactSchema
+
+
+class ExportQuerySchema(QuerySchema):
+    """The language of an export."""
+
+    language = Language()
+
+
+def _listed(schema: type[ma.Schema], description: str) -> ma.fields.List[Any]:
+    return ma.fields.List(ma.fields.Nested(schema), required=True, metadata={"description": description})
+
+
+def _until(description: str, *, allow_none: bool = False) -> Any:
+    return response_fields.Date(f"The last day on which {description} kept.", allow_none=allow_none)
+
+
+class ExportedCalendarSchema(response_fields.ResponseSchema):
+    """By which calendar the days were counted."""
+
+    region = response_fields.String("The region whose holidays counted.")
+
+
+class ExportedDecisionSchema(DecisionSchema):
+    """A decision, without the versions of what its days were counted by."""
+
+    calendar = ma.fields.Nested(ExportedCalendarSchema, required=True)
+
+
+class ExportedPromiseSchema(PromiseOnRecordSchema):
+    """A window that the order was told."""
+
+    class Meta:
+        """Marshmallow's own options."""
+
+        unknown = ma.EXCLUDE
+        exclude = ("holidays_version", "tzdata_version")
+
+
+class ExportedContactSchema(ContactSchema):
+    """A contact about the order."""
+
+    decision = ma.fields.Nested(ExportedDecisionSchema, required=True)
+    details_until = _until("its note and its ticket are")
+
+
+class ExportedCancellationSchema(CancellationSchema):
+    """A cancellation of the order."""
+
+    decision = ma.fields.Nested(ExportedDecisionSchema, required=True)
+
+
+class ExportedOrderSchema(response_fields.ResponseSchema):
+    """An order of the customer, and all records about it."""
+
+    order = ma.fields.Nested(OrderSchema, required=True)
+    kept_until = _until("it and all records about it are")
+    promises = _listed(ExportedPromiseSchema, "The windows that it was told, from the first.")
+    contacts = _listed(ExportedContactSchema, "The contacts about it, also superseded ones.")
+    unmatched_contacts = _listed(UnmatchedContactSchema, "What is left of contacts recorded before it was known.")
+    cancellations = _listed(ExportedCancellationSchema, "Its cancellations, also revoked ones.")
+
+
+class CallerContactSchema(RecordedDetailsSchema):
+    """A contact of somebody who is no customer, without its order and the decision on that."""
+
+    contact_id = response_fields.String("The contact, or the unmatched contact.")
+    request_number = response_fields.String("The number that they were told.", allow_none=True)
+    order_hint = response_fields.String("What they said of the order.", allow_none=True)
+    answered_at = response_fields.Instant("When they were answered.", allow_none=True)
+
+
+class ExportedLimitSchema(response_fields.ResponseSchema):
+    """What must not be done with the data, or must not have been."""
+
+    limit_id = response_fields.String("The limit.")
+    kind = response_fields.Code(LimitKind, "What it does.")
+    reason = response_fields.String("Why.", allow_none=True)
+    set_at = response_fields.Instant("Since when.")
+    lifted_at = response_fields.Instant("When it was lifted; null: it was not.", allow_none=True)
+    kept_until = _until("it is", allow_none=True)
+
+
+class ExportedDataRequestSchema(DataRequestSchema):
+    """A data request of the customer."""
+
+    class Meta:
+        """Marshmallow's own options."""
+
+        unknown = ma.EXCLUDE
+        exclude = ("certificate",)
+
+    kept_until = _until("it is", allow_none=True)
+
+
+class ExportedDisclosureSchema(DisclosureSchema):
+    """The data, handed to somebody else."""
+
+    kept_until = _until("it is", allow_none=True)
+
+
+class ExportErasureSchema(response_fields.ResponseSchema):
+    """That the customer was erased."""
+
+    at = response_fields.Instant("When.")
+    reason = response_fields.Code(ErasureReason, "Why.")
+
+
+InformationSchema = response_fields.ResponseSchema.from_dict(
+    {
+        one.name: ma.fields.List(ma.fields.String(), required=True, metadata={"description": f"{one.title}."})
+        for one in information()
+    },
+    name="InformationSchema",
+)
+"""What a person is told with their data, by headings."""
+
+
+class KeptSchema(response_fields.ResponseSchema):
+    """How long a kind of record is kept."""
+
+    records = response_fields.String("What is kept.")
+    period = response_fields.String("How long.")
+    since = response_fields.String("From when on.")
+    law = response_fields.String("Why, or by which law.")
+
+
+class ExportSchema(response_fields.ResponseSchema):
+    """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
+
+    customer_id = response_fields.String("The customer; null: it is of somebody who is none.", allow_none=True)
+    vendor = response_fields.String("The vendor, who is responsible for the data.", allow_none=True)
+    made_at = response_fields.Instant("When it was made.")
+    erased = ma.fields.Nested(
+        ExportErasureSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "That the customer was erased, and only what is not personal is left; null: not."},
+    )
+    information = ma.fields.Nested(InformationSchema, required=True)
+    retention = _listed(KeptSchema, "How long each kind of record is kept.")
+    orders = _listed(ExportedOrderSchema, "The customer's orders.")
+    contact = ma.fields.Nested(
+        CallerContactSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The contact of somebody who is no customer; null over the API."},
+    )
+    limits = _listed(ExportedLimitSchema, "What limits the use of the data.")
+    data_requests = _listed(ExportedDataRequestSchema, "What the customer asked for about their data.")
+    disclosures = _listed(ExportedDisclosureSchema, "Who else got the data.")
+
+
+def _of(data: dict[str, Any], *left_out: str, **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in left_out} | more
+
+
+_DECISION = DECISION | {"calendar": {"region": DECISION["calendar"]["region"]}}
+_PROMISE = _of(PROMISE, "holidays_version", "tzdata_version", cause=PromiseCause.REGISTERED)
+_KEPT = {"kept_until": "2029-12-31"}
+
+EXPORT = {
+    "export": {
+        "summary": "A customer with one order",
+        "value": {
+            "customer_id": ORDER["customer_id"],
+            "vendor": "Example Numbers Ltd",
+            "made_at": "2026-05-05T08:00:00.000101Z",
+            "erased": None,
+            "information": {one.name: one.paragraphs for one in information()},
+            "retention": [kept._asdict() for kept in retention()],
+            "orders": [
+                {
+                    "order": ORDER,
+                    "kept_until": "2034-12-31",
+                    "promises": [_PROMISE],
+                    "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
+                    "unmatched_contacts": [],
+                    "cancellations": [_of(CANCELLATION, decision=_DECISION)],
+                }
+            ],
+            "contact": None,
+            "limits": [],
+            "data_requests": [_of(REQUEST, "certificate", kept_until=None)],
+            "disclosures": [DISCLOSURE | _KEPT],
+        },
+    }
+}
