@@ -60,6 +60,7 @@ def closing_store(app):
 def logged(app):
     """The lines of the log since the last call."""
     output = app.extensions["refunds.tests.output"]
+    app.extensions.get("refunds.tests.finish", lambda: None)()
     lines = output.getvalue().splitlines()
     output.seek(0)
     output.truncate()
@@ -81,7 +82,7 @@ def taken_over(app):
     """A block in which this process only serves an app."""
     root, driver = logging.getLogger(), logging.getLogger("psycopg")
     before = root.handlers, driver.handlers, sys.stdout, threading.excepthook
-    app.extensions["refunds.take_over"]()
+    app.extensions["refunds.tests.finish"] = app.extensions["refunds.take_over"]()
     try:
         yield
     finally:
