@@ -4,13 +4,11 @@ import errno
 import os
 import signal
 import socket
-import sys
 import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import NoReturn
 
 import click
 from flask import Flask, current_app
@@ -40,7 +38,7 @@ def command() -> None:
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
-    current_app.extensions["refunds.take_over"]()
+    finish_log = current_app.extensions["refunds.take_over"]()
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.listen, settings.port)
     store = loaded_store()
@@ -66,20 +64,23 @@ def command() -> None:
         try:
             clock.checkpoint(store)
         except RefundsError as error:  # the next start makes the checkpoint
-            click.echo(f"The checkpoint was not written: {error}", err=True)
+            _print_last(f"The checkpoint was not written: {error}")
         store.close()
-    _end(lookout.code)
+    finish_log()
+    # Requests that were not answered in time would keep it, and the server's threads would outlive the interpreter.
+    os._exit(lookout.code)
 
 
-def _end(code: int) -> NoReturn:
-    """End the process at once.
+def _print_last(text: str) -> None:
+    """Print a text for a second at most, ignoring errors: the service also stops if its output is stuck."""
 
-    Requests that were not answered in time would keep it, and the server's threads would outlive the interpreter.
-    """
-    for output in (sys.stdout, sys.stderr):
+    def print_it() -> None:
         with suppress(OSError):
-            output.flush()
-    os._exit(code)
+            click.echo(text, err=True)
+
+    printing = threading.Thread(target=print_it, daemon=True)
+    printing.start()
+    printing.join(1)
 
 
 def _drain(app: Flask, seconds: int) -> None:
@@ -147,8 +148,7 @@ class _Lookout(threading.Thread):
             except FileReplaced as error:
                 self.code = error.exit_code
                 self._log.error("database", detail=str(error))
-                with suppress(OSError):
-                    click.echo(str(error), err=True)
+                _print_last(str(error))
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             except StorageUnavailable:  # the requests say so

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -201,6 +202,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
+        "refunds.began": perf_counter(),
     }
     for name, value in scope.headers.items():
         if "_" in name:

@@ -29,6 +29,7 @@ def check_framing(request: Request) -> None:
         request.query_string = b""  # so that later code does not fail on it
         raise Rejected("bad-request", Message("The query is not UTF-8.")) from None
     if request.environ["PATH_INFO"].startswith("//"):  # which would be taken for a single one
+        request.url_rule = None
         raise NotFound
     if "Transfer-Encoding" in request.headers:
         raise Rejected(

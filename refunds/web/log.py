@@ -1,5 +1,6 @@
 """The log: one JSON object a line on standard output, and nothing else there while the service runs."""
 
+import atexit
 import json
 import logging
 import os
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache, partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
@@ -20,10 +22,17 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
+MOST = 10_000
+"""Lines that wait to be written; further ones are dropped."""
+
+_LAST = 1
+"""Seconds for the lines that wait when the process ends."""
+
+
 class Output:
     """The output of log lines. A line that cannot be written is dropped and counted, and the response is not affected.
 
-    This happens if the disk is full or the reader of a pipe is gone.
+    This happens if the disk is full, or the reader of a pipe is gone or has stalled.
     """
 
     def __init__(self, output: BinaryIO, dropped: Counter) -> None:
@@ -31,12 +40,31 @@ class Output:
         self._output: BinaryIO = getattr(output, "raw", output)
         self._dropped = dropped
         self._torn = False
+        self._waiting: SimpleQueue[Callable[[], None]] | None = None
+
+    def detach(self) -> None:
+        """Let a thread write from now on, so that nobody else waits for the reader of the output."""
+        waiting = self._waiting = SimpleQueue()
+
+        def write_all() -> None:
+            while True:
+                waiting.get()()
+
+        threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
         """Write a line, for one thread at a time. If it cannot be written as a whole, it is counted as dropped.
 
         No error is raised. The line after one that was cut short begins on a line of its own.
         """
+        if self._waiting is None:
+            self._write(line)
+        elif self._waiting.qsize() < MOST:
+            self._waiting.put(partial(self._write, line))
+        else:
+            self._dropped.inc()
+
+    def _write(self, line: bytes) -> None:
         begun = b"\n" + line if self._torn else line
         try:
             written = self._output.write(begun) or 0
@@ -50,10 +78,17 @@ class Output:
     def flush(self) -> None:
         """Do nothing: lines are not buffered."""
 
+    def finish(self) -> None:
+        """Wait until every line is written that a thread is to write, for a second at most."""
+        if self._waiting is not None:
+            written = threading.Event()
+            self._waiting.put(written.set)
+            written.wait(_LAST)
 
-def opened(output: BinaryIO, dropped: Counter, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
+
+def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
     """A function that returns a log, from a level on; it is created on the first call."""
-    return cache(lambda: _logger(Output(output, dropped), level))
+    return cache(lambda: _logger(output, level))
 
 
 def _logger(output: Output, level: str) -> "FilteringBoundLogger":
@@ -109,23 +144,27 @@ class _Messages(logging.Handler):
 def register(app: Flask, dropped: Counter) -> None:
     """Give an app its log on standard output, as `refunds.log` of its extensions: a function that returns it.
 
-    `refunds.take_over` is a function that a process calls which only serves the app.
+    `refunds.take_over` is a function that a process calls which only serves the app; it returns what that process must
+    call last.
     From now on, warnings of the database driver are logged on standard error, for the whole process: commands print
     results on standard output.
     """
     level = app.extensions["refunds.settings"].log_level
-    log = app.extensions["refunds.log"] = opened(sys.stdout.buffer, dropped, level)
-    app.extensions["refunds.take_over"] = partial(_take_over, log)
+    output = Output(sys.stdout.buffer, dropped)
+    log = app.extensions["refunds.log"] = opened(output, level)
+    app.extensions["refunds.take_over"] = partial(_take_over, log, output)
     driver = logging.getLogger("psycopg")
-    driver.handlers, driver.propagate = [_Messages(opened(sys.stderr.buffer, dropped, level))], False
+    driver.handlers, driver.propagate = [_Messages(opened(Output(sys.stderr.buffer, dropped), level))], False
 
 
-def _take_over(log: Callable[[], "FilteringBoundLogger"]) -> None:
+def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
     """Write to the log of an app, from now on, what this process would print otherwise: it only serves that app.
 
     Those are the warnings of Python and of all libraries, and errors that end a thread. What is printed all the same
-    goes to standard error.
+    goes to standard error. The function that is returned waits for the last lines.
     """
+    output.detach()
+    atexit.register(output.finish)  # for a start that fails
     logging.captureWarnings(capture=True)
     driver = logging.getLogger("psycopg")
     driver.handlers, driver.propagate = [], True
@@ -138,3 +177,4 @@ def _take_over(log: Callable[[], "FilteringBoundLogger"]) -> None:
             log().error("failure", thread=ended.thread and ended.thread.name, exc_info=exc_info)
 
     threading.excepthook = log_end
+    return output.finish

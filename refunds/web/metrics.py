@@ -46,6 +46,12 @@ class Metrics:
             buckets=_SHORT,
             registry=registry,
         )
+        self.waits = Histogram(
+            "refunds_http_request_wait_seconds",
+            "How long an HTTP request waited, from the arrival of its head until a thread began to work on it.",
+            buckets=_SHORT,
+            registry=registry,
+        )
         self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=registry)
         self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=registry)
         self._writing = Gauge("refunds_writes_waiting", "Writes that wait for their turn.", registry=registry)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from time import perf_counter
+from time import perf_counter, time
 from types import TracebackType
 
 from flask import Flask, Response, current_app, g, request
@@ -25,20 +25,23 @@ from refunds.web.problem_types import PROBLEMS
 _ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 
 _RANDOM = re.compile(
-    r"[0-9a-f]{16,64}|[0-9A-F]{16,64}"
-    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # a UUID
-    r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID
+    r"(?=(?:[a-f]*[0-9]){4})(?!.*[0-9]{8})[0-9a-f]{16,64}"  # not a word of the letters a to f, nor a telephone number
+    r"|(?i:[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"  # a UUID of version 4 or 7
 )
-_LETTERS, _DIGITS = 2, 4
-"""How many letters and digits a random id has at least: a telephone or card number has no letter, a word no digits."""
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_AS_BASE_32 = str.maketrans("JKMNPQRSTVWXYZ", "IJKLMNOPQRSTUV")  # of a ULID's digits, which leave out I, L, O and U
+_DAY = 86400
 
-_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""The part of `traceparent` that every version has. Source: W3C Trace Context, 3.2."""
+_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!.{,21}[0-9]{11})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""The part of `traceparent` that every version has. Source: W3C Trace Context, 3.2.
+
+A trace id with 11 decimal digits in a row is left out, also zeros: it could be a telephone number.
+"""
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _QUIET = {"/livez", "/readyz", "/metrics"}
-"""Routes that are called again and again, of which only failures are of interest."""
+"""Routes that are called again and again, of which only failures are of interest; to stop is none."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -52,21 +55,23 @@ _HEADERS = {
 
 
 def _is_random(text: str) -> bool:
-    """Whether an id may be logged: a UUID, a ULID, or 16 to 64 hexadecimal digits of one case.
+    """Whether an id may be logged: a random UUID, a ULID of today, or 16 to 64 hexadecimal digits in lower case.
 
-    Other ids may name a person or an order, such as `anna.meier`.
+    The time of a ULID is at most a day away, and hexadecimal digits have no eight decimal ones in a row. Other ids may
+    name a person or an order, such as `anna.meier`.
     """
-    letters = sum(map(str.isalpha, text))
-    return bool(_RANDOM.fullmatch(text)) and letters >= _LETTERS and sum(map(str.isdigit, text)) >= _DIGITS
+    if _ULID.fullmatch(text):
+        return abs(int(text[:10].translate(_AS_BASE_32), 32) / 1000 - time()) < _DAY
+    return bool(_RANDOM.fullmatch(text))
 
 
 def _trace_id(header: str) -> str | None:
-    """The id of the trace that a header `traceparent` names; None if it is none, or does not look random."""
+    """The id of the trace that a header `traceparent` names; None if it is none, or could be a telephone number."""
     found = _TRACE_PARENT.match(header)
     rest = header[found.end() :] if found else ""
     if found is None or (rest and (header.startswith("00") or not rest.startswith("-"))):
         return None
-    return found[1] if _is_random(found[1]) else None
+    return found[1]
 
 
 def metrics() -> Metrics:
@@ -106,11 +111,14 @@ def _announce_end(response: Response) -> str | None:
 
 def _level(status: int, route: str) -> str:
     """The level of the log line about a request."""
+    stopping = route == "/readyz" and current_app.extensions["refunds.stopping"].is_set()
+    if route in _QUIET and (status < HTTPStatus.BAD_REQUEST or (stopping and status == HTTPStatus.SERVICE_UNAVAILABLE)):
+        return "debug"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "error"
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return "warning"
-    return "debug" if route in _QUIET and status < HTTPStatus.BAD_REQUEST else "info"
+    return "info"
 
 
 def register(app: Flask) -> None:
@@ -146,6 +154,10 @@ def register(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began = perf_counter()
+        g.waited = None
+        if "refunds.began" in request.environ:  # only from the service's own server
+            g.waited = g.began - request.environ["refunds.began"]
+            measured.waits.observe(g.waited)
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _is_random(given) else secrets.token_hex(8)
         g.trace_id = _trace_id(request.headers.get("traceparent", ""))
@@ -169,7 +181,11 @@ def _finish(response: Response) -> Response:
     route = _PARAMETER.sub(r"{\1}", request.url_rule.rule) if request.url_rule else "unknown"
     metrics().requests.labels(method, route, response.status_code).inc()
     metrics().seconds.labels(method, route).observe(seconds)
-    more = {"trace_id": g.trace_id, "token_expires": _announce_end(response)} | g.get("unavailable", {})
+    more = {
+        "waited_milliseconds": None if g.waited is None else round(g.waited * 1000, 3),
+        "trace_id": g.trace_id,
+        "token_expires": _announce_end(response),
+    } | g.get("unavailable", {})
     getattr(current_app.extensions["refunds.log"](), _level(response.status_code, route))(
         "request",
         request_id=g.request_id,

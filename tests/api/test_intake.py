@@ -2,8 +2,11 @@
 
 import html
 import json
+from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
+from ulid import ULID
 
 from refunds.errors import RefundsError
 from refunds.web import create_app
@@ -172,6 +175,15 @@ def test_an_error_repeats_no_implausible_field_name(client, key):
         "order-20260412-000017",
         "can_01JQ3Z7M5T9V2B4X6C8D0F1G2H",
         "A3F09c1d5e7a8064",
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "ab49151123456789",
+        "3f2b9c1d19850517",
+        "0ANNAMEYER0049151123456789",
+        "0ANNA0MEYER0GEB19800101XYZ",
+        "01JQ3Z7M5T9V2B4X6C8D0F1G2H",
+        "8a6e0804-2bd0-1672-b79d-d97027f9071a",
+        "8a6e0804-2bd0-4672-779d-d97027f9071a",
+        "7ZZZZZZZZZ9V2B4X6C8D0F1G2H",
     ],
 )
 def test_a_request_id_that_could_name_somebody_or_something_is_replaced(client, request_id):
@@ -222,14 +234,30 @@ def test_a_failure_is_logged_with_its_cause_under_the_request_id(monkeypatch, ca
     "given",
     [
         "3f2b9c1d5e7a8064",
-        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
         "8a6e0804-2bd0-4672-b79d-d97027f9071a",
-        "01JQ3Z7M5T9V2B4X6C8D0F1G2H",
+        "8A6E0804-2BD0-4672-B79D-D97027F9071A",
+        "0199d2c4-7f1e-7a3b-8c55-0d9e4f6a7b21",
         "3f2b9c1d5e7a8064" * 4,
     ],
 )
 def test_a_request_id_that_looks_random_is_kept(client, given):
     assert client.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize(("days", "kept"), [(0, True), (-0.9, True), (0.9, True), (-1.1, False), (1.1, False)])
+def test_a_ulid_is_kept_if_it_is_of_today(client, days, kept):
+    """Else its time could be letters and digits of any meaning."""
+    given = str(ULID.from_datetime(datetime.now(UTC) + timedelta(days=days)))
+    assert (client.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given) is kept
+
+
+def test_most_random_ids_are_kept(client):
+    """Of the form that tracing uses: but for a run of digits, which may be a telephone number."""
+    chance = Random(20260408)  # noqa: S311 - no secret
+    given = [f"{chance.getrandbits(128):032x}" for _ in range(200)]
+    kept = sum(client.get("/livez", headers={"X-Request-ID": one}).headers["X-Request-ID"] == one for one in given)
+    assert kept > 140
 
 
 @pytest.mark.parametrize("given", ["", "f" * 65, "a b", "<script>", "ä", "a;b"])

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,7 @@ def closing_store(app):
 def logged(app):
     """The lines of the log since the last call."""
     output = app.extensions["refunds.tests.output"]
+    app.extensions.get("refunds.tests.finish", lambda: None)()
     lines = output.getvalue().splitlines()
     output.seek(0)
     output.truncate()
@@ -80,7 +82,7 @@ def taken_over(app):
     """A block in which this process only serves an app."""
     root, driver = logging.getLogger(), logging.getLogger("psycopg")
     before = root.handlers, driver.handlers, sys.stdout, threading.excepthook
-    app.extensions["refunds.take_over"]()
+    app.extensions["refunds.tests.finish"] = app.extensions["refunds.take_over"]()
     try:
         yield
     finally:
@@ -129,6 +131,37 @@ def test_successful_probes_are_quiet_and_others_are_not(own):
     assert logged(own) == []
     assert own.test_client().get("/metrics").status_code == 401
     assert [line["operation"] for line in logged(own)] == ["get_metrics"]
+
+
+def test_a_probe_that_says_that_the_service_stops_is_quiet_too(own):
+    own.extensions["refunds.stopping"].set()
+    client = client_of(own)
+    assert client.get("/readyz").status_code == 503
+    assert logged(own) == []
+    assert client.get("/readyz?x=1").status_code == 422
+    assert len(logged(own)) == 1, "only if that is what it says"
+
+
+@pytest.mark.parametrize("path", ["//livez", "//v1/me", "///docs"])
+def test_a_path_with_two_slashes_is_no_operation(own, path):
+    assert client_of(own).get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
+    (line,) = logged(own)
+    assert (line["operation"], line["status"]) == ("unknown", 404)
+    assert figures(own)["refunds_http_requests_total", "404", "GET", "unknown"] == 1
+
+
+def test_how_long_a_request_waited_for_a_thread_is_measured_and_logged(own):
+    """Since its head arrived, if the server says when that was."""
+    client = client_of(own)
+    client.get("/v1/me")
+    assert "waited_milliseconds" not in logged(own)[0]
+    client.get("/v1/me", environ_overrides={"refunds.began": perf_counter() - 3})
+    (line,) = logged(own)
+    assert line["waited_milliseconds"] >= 3000
+    assert line["milliseconds"] < 3000
+    found = figures(own)
+    assert found["refunds_http_request_wait_seconds_count",] == 1
+    assert found["refunds_http_request_wait_seconds_sum",] >= 3
 
 
 @pytest.mark.parametrize(("level", "seen"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
@@ -183,6 +216,7 @@ def test_a_later_version_of_traceparent_is_read_by_the_part_that_all_versions_ha
         f"00-{'0' * 32}-00f067aa0ba902b7-01",
         f"00-{TRACE}-{'0' * 16}-01",
         f"00-{'4915112345678'.zfill(32)}-00f067aa0ba902b7-01",
+        f"00-{'ab49151123456789cd'.ljust(32, 'f')}-00f067aa0ba902b7-01",
         f"{PARENT},{PARENT}",
         "ä" * 55,
         "0" * 5000,
@@ -409,7 +443,7 @@ def test_every_metric_is_on_the_page_and_every_metric_on_the_page_exists(own):
 def test_every_field_of_the_log_is_on_the_page(own, monkeypatch):
     """And every field on the page is in some line."""
     client = client_of(own)
-    client.get("/v1/me", headers={"traceparent": PARENT})
+    client.get("/v1/me", headers={"traceparent": PARENT}, environ_overrides={"refunds.began": perf_counter()})
     fail_to_sign_in(own, "anna")
     store = own.extensions["refunds.store"]
     order(own, "A-1")

@@ -1,10 +1,13 @@
 """Standard output of a real process is JSON, line by line, whatever happens: a program reads it from its first line."""
 
 import json
+import os
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from refunds.errors import FileReplaced
 from tests.faults.harness import (
@@ -47,12 +50,17 @@ class Stream:
         self.environment = self.installation.environment | {"PYTHONPATH": str(directory)} | environment
 
     @contextmanager
-    def serving(self):
-        """The server and its port, once it answers; terminated afterwards, if it still runs."""
+    def serving(self, pipe=None):
+        """The server and its port, once it answers; terminated afterwards, if it still runs.
+
+        It writes to the files, or both outputs to a pipe.
+        """
         port = free_port()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             environment = self.environment | {"PORT": str(port)}
-            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=out, stderr=err)
+            process = subprocess.Popen(
+                [FLASK, "serve"], cwd=ROOT, env=environment, stdout=pipe or out, stderr=pipe or err
+            )
         try:
             until(lambda: process.poll() is not None or is_alive(port))
             yield process, port
@@ -124,3 +132,61 @@ def test_a_database_that_is_gone_is_one_line_for_each_request(tmp_path):
     assert "was removed or replaced" in failed[0]["detail"]
     assert not [line for line in stream.lines if "exception" in line]
     assert "Traceback" not in stream.err.read_text()
+
+
+@pytest.fixture
+def pipe():
+    """Both ends of a pipe."""
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def fill(pipe):
+    """Fill a pipe, which nobody will read any more."""
+    _, writing = pipe
+    # Opened anew, because the server shares the state of the other descriptor.
+    filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(filling, b"x")
+    os.close(filling)
+
+
+def test_a_reader_that_stalls_stops_nothing(tmp_path, pipe):
+    """Also not the stop, whose last lines are lost then."""
+    stream = Stream(tmp_path)
+    with stream.serving(pipe[1]) as (process, port):
+        fill(pipe)
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(port, "rfd_wrong")) for _ in range(6)]
+            for number in range(50):
+                assert {client.send("GET", f"/v1/orders/A-{number}").status for client in clients} == {401}
+                assert is_alive(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=PATIENCE) == 0
+    stream.installation.require_sound()
+
+
+def test_a_database_that_is_gone_stops_it_also_if_the_reader_stalls(tmp_path, pipe):
+    stream = Stream(tmp_path)
+    database = Path(stream.environment["REFUNDS_DATABASE"].removeprefix("sqlite:///"))
+    with stream.serving(pipe[1]) as (process, _):
+        fill(pipe)
+        database.rename(database.with_name("moved.db"))
+        assert process.wait(timeout=PATIENCE) == FileReplaced.exit_code
+
+
+def test_the_lines_of_a_request_are_written_before_the_end(tmp_path):
+    """The last of them wait for the thread that writes when the process ends."""
+    stream = Stream(tmp_path)
+    with stream.serving() as (process, port):
+        with Client(port, "rfd_wrong") as stranger:
+            for _ in range(50):
+                assert stranger.send("GET", "/v1/me").status == 401
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=PATIENCE) == 0
+    lines = [line for line in stream.lines if line["event"] == "request"]
+    assert len(lines) == 50
+    assert all(line["waited_milliseconds"] > 0 for line in lines), "in its front, too"

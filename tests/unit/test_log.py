@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client import Counter
 
 from refunds.web import create_app
-from refunds.web.log import opened
+from refunds.web.log import MOST, Output, opened
 from tests.conftest import client_of, settings
 
 
@@ -39,7 +40,7 @@ def test_long_lines_of_several_threads_are_not_mixed():
     raw = open(writing, "wb", buffering=0)  # noqa: PTH123, SIM115 - it is a number, and closed for the reader's end
     with open(reading, "rb") as pipe, ThreadPoolExecutor(1) as reader:  # noqa: PTH123
         read = reader.submit(pipe.read)
-        log = opened(raw, Counter("dropped", "Dropped.", registry=None))()
+        log = opened(Output(raw, Counter("dropped", "Dropped.", registry=None)))()
         with ThreadPoolExecutor(4) as pool:
             for thread in range(4):
                 pool.submit(lambda of: [log.info("long", of=of, text=str(of) * 200_000) for _ in range(20)], thread)
@@ -48,9 +49,43 @@ def test_long_lines_of_several_threads_are_not_mixed():
     assert sorted(lines) == sorted([*range(4)] * 20)
 
 
+def test_a_reader_that_stalls_keeps_nobody_waiting_and_gets_the_first_lines_in_order():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    raw = open(writing, "wb", buffering=0)  # noqa: PTH123, SIM115 - it is a number, and closed for the reader's end
+    dropped = Counter("dropped", "Dropped.", registry=None)
+    output = Output(raw, dropped)
+    output.detach()
+    log = opened(output)()
+    with ThreadPoolExecutor(4) as pool:
+        for thread in range(4):
+            pool.submit(lambda of: [log.info("one", of=of, nth=nth) for nth in range(MOST // 4 + 100)], thread)
+    lost = dropped._value.get()
+    assert 399 <= lost <= 400, "the writing thread has taken one out"
+    output.finish()  # it does not wait for ever, either
+    with open(reading, "rb") as pipe, ThreadPoolExecutor(1) as reader:  # noqa: PTH123
+        read = reader.submit(pipe.read)
+        while not output._waiting.empty():
+            output.finish()
+        log.info("last")
+        output.finish()
+        raw.close()
+        lines = [json.loads(line) for line in read.result(timeout=60).lstrip(b"x").splitlines()]
+    assert len(lines) == MOST + 400 - lost + 1
+    assert [line["event"] for line in lines[-2:]] == ["one", "last"]
+    assert dropped._value.get() == lost
+    for thread in range(4):
+        nth = [line["nth"] for line in lines[:-1] if line["of"] == thread]
+        assert nth == sorted(nth)
+
+
 def test_a_text_that_is_no_unicode_is_logged_all_the_same():
     output = BytesIO()
-    opened(output, Counter("dropped", "Dropped.", registry=None))().warning("half \udcff", told=object)
+    opened(Output(output, Counter("dropped", "Dropped.", registry=None)))().warning("half \udcff", told=object)
     line = json.loads(output.getvalue())
     assert (line["event"], line["told"]) == ("half \udcff", repr(object))
 
