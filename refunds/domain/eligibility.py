@@ -54,9 +54,9 @@ class Decision(NamedTuple):
     window: Window | None
     deadline: datetime | None
     known: BusinessCalendar
-    promise: ToldWindow | None = None
-    kept: bool = False
-    edition: int = EDITION
+    promise: ToldWindow | None
+    kept: bool
+    edition: int
 
     @property
     def reason(self) -> Reason:

@@ -1,6 +1,7 @@
 """The decision: all vectors, every reason in its precedence, notices and the record."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -210,6 +211,7 @@ def test_no_contact_point_is_checked_if_one_of_the_versions_names_none():
 def test_a_service_not_yet_provided_has_no_window():
     decision = judged(service_provided_at=None)
     assert (decision.window, decision.deadline, decision.outcome.days) == (None, None, ())
+    assert not decision.kept
     assert decision.outcome.business_days_left is None
     assert decision.outcome.fingerprint is None
 
@@ -325,15 +327,16 @@ def test_an_unofficial_contact_point_counts_once_it_is_accepted():
     assert judged(requested, terms, contact_point_accepted=True, received_at=LATE).reason is Reason.WINDOW_ELAPSED
 
 
-def test_a_window_beyond_the_data_is_an_error():
+def test_a_window_beyond_the_data_is_an_error_of_a_mere_check():
     with pytest.raises(CalendarNotCovered):
         judged(
             service_provided_at=parse_instant("2100-12-30T10:00:00Z"),
             received_at=parse_instant("2101-01-01T00:00:00Z"),
             of_order=False,
         )
+    made = judged()
     with pytest.raises(CalendarNotCovered):
-        judged(service_provided_at=parse_instant("1990-12-28T10:00:00Z"), of_order=False)
+        decide(replace(made.facts, service_provided_at=parse_instant("1990-12-28T10:00:00Z")), made.version, made.known)
 
 
 def test_instants_beyond_the_data_are_allowed_outside_the_window():
