@@ -213,8 +213,9 @@ def test_a_log_that_cannot_be_written_does_not_affect_responses():
             answer = get(port, f"/v1/orders/UNLOGGED-{number}", "PUT", order, **{"Content-Type": "application/json"})
             assert answer[0] == 201
         assert get(port, "/livez")[0] == 200
-        metrics = get(port, "/metrics", Authorization=f"Bearer {token(service, 'operator')}")[1].decode()
-        assert float(re.search(r"^refunds_log_lines_dropped_total (\S+)$", metrics, re.MULTILINE)[1]) >= 20
+        operator = f"Bearer {token(service, 'operator')}"
+        counted = re.compile(rb"^refunds_log_lines_dropped_total (\S+)$", re.MULTILINE)
+        until(lambda: float(counted.search(get(port, "/metrics", Authorization=operator)[1])[1]) >= 20)
         process.terminate()
         assert process.wait(PATIENCE) == 0
         process.stdout = None
