@@ -149,6 +149,13 @@ def test_the_newer_version_is_in_force_from_its_very_first_instant():
     assert policy.in_force(SECOND).version == 2
 
 
+def test_each_of_many_versions_has_its_time_and_its_number():
+    starts = [FIRST + timedelta(days=n) for n in range(5)]
+    policy = policy_of([version(number, start) for number, start in enumerate(starts, 1)])
+    assert [policy.in_force(start).version for start in starts] == [1, 2, 3, 4, 5]
+    assert [policy.version(number).effective_at for number in (1, 2, 3, 4, 5)] == starts
+
+
 def test_before_the_first_version_no_policy_is_in_force():
     policy = policy_of([version(1, FIRST)])
     with pytest.raises(NoPolicyInForce) as error:

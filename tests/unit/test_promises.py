@@ -92,6 +92,18 @@ def test_a_promise_is_not_kept_if_today_no_told_date_counts_and_the_window_ends_
         assert not now.kept
 
 
+def test_a_promise_that_is_not_kept_changes_nothing():
+    """Not even if today's window is the same: its days and its time zone are told as they are today."""
+    promise = decided({1}).told
+    paris = PolicyVersion("brand", 2, None, Terms(region="DE", time_zone="Europe/Paris"))
+    facts, now = Facts(service_provided_at=PROVIDED, received_at=PROVIDED), calendar(set(), [1])
+    told = decide(facts, paris, now, promise=promise).told
+    assert told == decide(facts, paris, now).told
+    assert (told.window, told.deadline) == (promise.window, promise.deadline)
+    assert told.day_codes != promise.day_codes
+    assert told.time_zone == "Europe/Paris"
+
+
 @pytest.mark.parametrize(
     ("service_day", "holidays", "weeks", "today", "length", "end"),
     [
