@@ -393,3 +393,9 @@ class ConfigurationError(RefundsError):
     """The service or a command cannot run with this configuration; every reason is listed, one a line."""
 
     exit_code = 4
+
+
+class ServerAway(ConfigurationError):
+    """The server of the database cannot be reached now, as while it starts: a later start may find it."""
+
+    exit_code = 26

@@ -113,7 +113,7 @@ class Command(click.Command):
             sys.exit(error.exit_code)
 
 
-def loaded_store(to: Opening = Opening.USE) -> Store:
+def loaded_store(to: Opening = Opening.RECORD) -> Store:
     """The store of this app, opened now for what that says, and closed when the command ends.
 
     A message on standard error says if that made a master key. Raises `ConfigurationError` if it cannot be opened as

@@ -20,7 +20,7 @@ def command(*, confirm: bool) -> None:
     Ends with 24 if the clock is in doubt: more than a minute behind the last event, or more than 40 days ahead of the
     last sign of life. Until it is corrected or confirmed, /readyz answers 503.
     """
-    store = loaded_store(Opening.USE if confirm else Opening.READ)
+    store = loaded_store(Opening.RECORD if confirm else Opening.READ)
     if confirm:
         clock.confirm(store)
     else:

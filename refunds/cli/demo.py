@@ -8,6 +8,7 @@ from rich.table import Table
 from refunds.cli import Command, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
+from refunds.service.store import Opening
 
 
 @click.command("demo", cls=Command, short_help="Register a few demonstration orders around today.")
@@ -18,7 +19,7 @@ def command() -> None:
     Running it again on the same day changes nothing.
     """
     production = current_app.extensions["refunds.settings"].production
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with loaded_store(Opening.USE).write(COMMAND_LINE) as uow:
         found = demonstration.register(uow, production=production)
     table = Table("order", "service provided", "shows", box=None, pad_edge=False)
     for order_id, provided_on, shows in found:

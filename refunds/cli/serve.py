@@ -20,7 +20,7 @@ from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import ConfigurationError, FileReplaced, RefundsError, StorageUnavailable
 from refunds.service import clients, clock, contacts, users
-from refunds.service.store import Store
+from refunds.service.store import Opening, Store
 from refunds.service.users import Credentials
 from refunds.service.watch import Watched, watch
 
@@ -41,7 +41,7 @@ def command() -> None:
     finish_log = current_app.extensions["refunds.take_over"]()
     settings = current_app.extensions["refunds.settings"]
     _require_free(settings.listen, settings.port)
-    store = loaded_store()
+    store = loaded_store(Opening.USE)
     prepare(store)
     here = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     _say(

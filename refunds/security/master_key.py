@@ -26,12 +26,16 @@ def read_master_key(path: Path) -> bytes:
             bytes=KEY_BYTES,
         )
         raise ConfigurationError(detail) from None
-    except (OSError, ValueError):
+    except OSError as error:
+        detail = Message("REFUNDS_MASTER_KEY_FILE: %(path)s: %(reason)s", path=path, reason=error.strerror)
+        raise ConfigurationError(detail) from None
+    except ValueError:
         detail = Message("REFUNDS_MASTER_KEY_FILE: %(path)s cannot be read as text", path=path)
         raise ConfigurationError(detail) from None
     if not is_private(found.st_mode, found.st_uid):
+        mode = 600 if found.st_uid else 640
         raise ConfigurationError(
-            Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod 600 %(path)s", path=path)
+            Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod %(mode)s %(path)s", path=path, mode=mode)
         )
     try:
         key = bytes.fromhex(text)

@@ -34,7 +34,9 @@ class Opening(Enum):
     """What a database is opened for."""
 
     USE = auto()
-    """To work with its records; its schema is brought up to date."""
+    """To work with its records; its schema is brought up to date. In development, a new database begins."""
+    RECORD = auto()
+    """The same, in a database that must have records already."""
     READ = auto()
     """To read its records only: nothing is changed, not even its schema, and its journal is not compared."""
     INIT = auto()
@@ -233,8 +235,8 @@ class Store:
         Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the database's
         URL; only if they are in order, for what is wrong in the database.
         """
-        wrong: list[str] = []
-        reads, exists = to is Opening.READ, to in {Opening.READ, Opening.ACCEPT}
+        wrong: list[ConfigurationError] = []
+        reads, exists = to is Opening.READ, to in {Opening.READ, Opening.RECORD, Opening.ACCEPT}
         with _collected_in(wrong):
             path = self._key_file()
         with _collected_in(wrong):
@@ -244,10 +246,12 @@ class Store:
         with _collected_in(wrong):
             engine = open_engine(self._settings.database, readonly=reads)
         if wrong:
-            raise ConfigurationError(lines_of(wrong))
+            raise wrong[0] if len(wrong) == 1 else ConfigurationError(lines_of(error.detail for error in wrong))
         try:
             if exists or (self._settings.production and to is not Opening.INIT):
                 engine.require_there()
+            if to is Opening.RECORD:  # not before, as that makes its directory
+                self.checkpoints.require_writable()
             keyring = self._keyring_to_read(engine, path) if reads else self._keyring(engine, path, to)
             if to is Opening.ACCEPT:  # not before it is certain that there is a journal
                 self.checkpoints.require_writable()
@@ -293,13 +297,13 @@ class Store:
             # Without a checkpoint of its beginning, which was interrupted then, it has no records yet.
             is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
-            if is_new and to is Opening.ACCEPT:
+            if is_new and to in (Opening.RECORD, Opening.ACCEPT):
                 raise _without_records(database)
             if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
-            elif to is Opening.USE and (differs := self._difference(tx, head, written)):
+            elif to is not Opening.ACCEPT and (differs := self._difference(tx, head, written)):
                 raise ConfigurationError(
                     f"{database} is not the one of the checkpoints in {self.checkpoints.file}: {differs}.\n"
                     "Name the right database and the right REFUNDS_LEDGER_DIR. If an older state was restored on "
@@ -336,7 +340,7 @@ class Store:
         if self._settings.production:
             if to is not Opening.INIT:
                 raise ConfigurationError(
-                    f"{database} has no records. Name the right database, or restore its backup; "
+                    f"{database} has no records. Set REFUNDS_DATABASE to the right one, or restore its backup; "
                     "make a new installation with flask init"
                 )
             if written:
@@ -372,9 +376,9 @@ def require_ledger(settings: Settings) -> Path:
 
 
 @contextmanager
-def _collected_in(wrong: list[str]) -> Iterator[None]:
-    """Add the text of a `ConfigurationError` in the block to `wrong` and go on after the block; others pass."""
+def _collected_in(wrong: list[ConfigurationError]) -> Iterator[None]:
+    """Add a `ConfigurationError` in the block to `wrong` and go on after the block; others pass."""
     try:
         yield
     except ConfigurationError as error:
-        wrong.append(error.detail)
+        wrong.append(error)

@@ -18,7 +18,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from refunds.errors import ConfigurationError, Conflict, Message, StorageUnavailable, Unreadable
+from refunds.errors import ConfigurationError, Conflict, Message, ServerAway, StorageUnavailable, Unreadable
 from refunds.storage import PATIENCE
 from refunds.storage.postgres_transaction import PostgresTransaction
 
@@ -82,8 +82,9 @@ class PostgreSQL:
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
 
     def require_fit(self) -> None:
-        """Raise `ConfigurationError` if the database cannot be reached, is older than version 15, or is not in UTF-8.
+        """Raise `ConfigurationError` if the database refuses this, is older than version 15, or is not in UTF-8.
 
+        Raises `ServerAway` if the server cannot be reached, or not yet.
         It connects once and, unless the URL says otherwise, waits at most three seconds for each host.
         """
         try:
@@ -95,7 +96,8 @@ class PostgreSQL:
             message = Message(
                 "cannot be accessed: %(reason)s: compare host, port, database, user and password", reason=reason
             )
-            raise self._unfit(message) from None
+            refused = re.search("FATAL|invalid (port|integer)", str(error)) and not _PASSES.search(str(error))
+            raise (ConfigurationError if refused else ServerAway)(self._unfit(message).detail) from None
         if version < OLDEST:
             message = Message(
                 "is PostgreSQL %(version)s: version %(oldest)s or newer is needed", version=version, oldest=OLDEST
@@ -298,6 +300,8 @@ class PostgreSQL:
             raise
 
 
+# The driver gives no codes for what a server refuses at once, only its text.
+_PASSES = re.compile("starting up|shutting down|recovery mode|not yet accepting|too many|remaining connection slots")
 _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 
 

@@ -115,8 +115,8 @@ class SQLite:
             exists = Message("is no file") if self.path.exists() else Message("does not exist")
             found = Message("is empty") if self.path.is_file() else exists
             detail = Message(
-                "REFUNDS_DATABASE: %(name)s %(found)s. Name the right database, or restore its backup; make a new "
-                "installation with flask init",
+                "REFUNDS_DATABASE: %(name)s %(found)s. Set REFUNDS_DATABASE to the right one, or restore its backup; "
+                "make a new installation with flask init",
                 name=self.name,
                 found=found,
             )

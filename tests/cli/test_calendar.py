@@ -171,7 +171,9 @@ def test_a_release_that_the_service_cannot_count_by_is_refused(tmp_path):
     (tmp_path / "here").mkdir()
     without = "\nfrom holidays.countries.germany import Germany\ndel Germany.start_year, HolidayBase.start_year\n"
     place = unpacked(tmp_path / "there", without)
-    done = Installation(tmp_path / "here").flask("calendar", "compare", str(place))
+    made = Installation(tmp_path / "here")
+    made.flask("init")
+    done = made.flask("calendar", "compare", str(place))
     assert (done.returncode, done.stdout) == (2, "")
     assert "this service cannot count by holidays 9.1" in done.stderr
 

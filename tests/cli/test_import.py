@@ -22,7 +22,8 @@ _files = count()
 def entry(engine, tmp_path_factory):
     """The app of the flask command, configured for each engine."""
     with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("imports"), engine)):
-        yield importlib.reload(app)
+        importlib.reload(app).app.test_cli_runner().invoke(args=["init"])
+        yield app
     importlib.reload(app)
 
 

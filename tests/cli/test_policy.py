@@ -26,6 +26,7 @@ def entry(engine, tmp_path_factory):
     """The app of the flask command, with separate records on each engine."""
     with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("policy"), engine)):
         importlib.reload(app)
+    assert run("init")[2] == 0
     yield
     app.app.extensions["refunds.store"].close()
 

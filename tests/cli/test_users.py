@@ -44,6 +44,11 @@ class Commands:
             result = self.app.test_cli_runner().invoke(args=list(arguments))
         return result.stdout, result.stderr, result.exit_code
 
+    def installed(self):
+        """Itself, after the installation was made."""
+        assert self.run("init")[2] == 0
+        return self
+
     def added(self, name, role="agent"):
         """Add a user and return the password."""
         out, _, code = self.run("users", "add", name, "--role", role)
@@ -79,7 +84,7 @@ class Commands:
 @pytest.fixture(scope="module")
 def commands(engine, tmp_path_factory):
     """The commands on one installation, on each engine."""
-    return Commands(tmp_path_factory.mktemp("commands"), engine)
+    return Commands(tmp_path_factory.mktemp("commands"), engine).installed()
 
 
 def test_a_new_user_signs_in_with_the_printed_password(commands):
@@ -228,7 +233,7 @@ def test_development_prints_a_user_for_each_kind_of_screen_once(start):
 
 
 def test_development_prints_no_user_if_one_was_added_before(start, engine, tmp_path):
-    Commands(tmp_path, engine).added("anna", "admin")
+    Commands(tmp_path, engine).installed().added("anna", "admin")
     commands, output = start()
     assert (shown(output), ADD in output) == ({}, True)
     assert list(commands.listed()) == ["anna"]

@@ -109,7 +109,7 @@ def test_an_empty_file_is_no_new_installation_in_production(directory):
     for to in (Opening.USE, Opening.READ):
         with closing(Store(of(directory, env="production"))) as store, pytest.raises(ConfigurationError) as refusal:
             store.open(to)
-        assert str(refusal.value).startswith(f"REFUNDS_DATABASE: {path} is empty. Name the right database, or restore")
+        assert str(refusal.value).startswith(f"REFUNDS_DATABASE: {path} is empty. Set REFUNDS_DATABASE to the right")
     assert path.stat().st_size == 0
     assert [file.name for file in directory.glob("refunds.db-*")] == []
 

@@ -13,6 +13,7 @@ import pytest
 from sqlite_utils.utils import sqlite3
 
 import app as flask_app
+from refunds.cli import Commands
 from refunds.config import load_settings
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import AnotherJournal, ConfigurationError, InvalidInput, Message, StorageUnavailable
@@ -230,6 +231,21 @@ def test_in_production_nothing_but_init_makes_an_installation(tmp_path, engine):
         store.open(Opening.READ)
         with store.read(COMMAND_LINE) as uow:
             assert uow.verify(list(store.checkpoints)).events == 1
+
+
+def test_in_development_a_command_makes_no_installation_on_the_side(tmp_path, engine):
+    """An operator who forgot the settings is told so, and does not get a second installation."""
+    app = create_app(settings(tmp_path, engine=engine))
+    app.cli = Commands(app.name)
+    for command in ("tokens create --role billing", "users add anna --role agent", "audit verify", "migrate", "clock"):
+        ended = app.test_cli_runner().invoke(args=command.split())
+        assert (ended.exit_code, ended.stdout) == (4, ""), ended.output
+        if engine == "sqlite":
+            assert "does not exist. Set REFUNDS_DATABASE to the right one" in ended.stderr
+            assert "make a new installation with flask init" in ended.stderr
+        assert not [path for path in tmp_path.rglob("*.*") if path.suffix in {".db", ".key"}]
+    assert app.test_cli_runner().invoke(args=["init"]).exit_code == 0
+    assert app.test_cli_runner().invoke(args=["tokens", "create", "--role", "billing"]).exit_code == 0
 
 
 def test_an_empty_database_beside_the_ledger_of_another_is_refused(tmp_path):
