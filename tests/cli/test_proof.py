@@ -149,7 +149,7 @@ def test_there_is_no_evidence_on_an_unknown_order(shared):
     ("wrong", "said"),
     [
         ({}, "es gibt keine Bestellung"),
-        ({"REFUNDS_DATABASE": "sqlite:////nowhere/refunds.db"}, "gibt es nicht. Nennen Sie die richtige Datenbank"),
+        ({"REFUNDS_DATABASE": "sqlite:////nowhere/refunds.db"}, "gibt es nicht. Setzen Sie REFUNDS_DATABASE"),
         ({"REFUNDS_DATABASE": "mysql://x"}, "REFUNDS_DATABASE: muss sqlite:///PFAD sein"),
         ({"REFUNDS_DATABASE": "postgresql://a@b@c/d"}, "REFUNDS_DATABASE: ist keine URL von PostgreSQL"),
         ({"REFUNDS_MASTER_KEY_FILE": "/nowhere/key", "REFUNDS_ENV": "production"}, "/nowhere/key gibt es nicht."),
@@ -181,7 +181,7 @@ def test_there_is_nothing_to_accept_in_a_database_without_records(engine, tmp_pa
     before = sorted(tmp_path.rglob("*"))
     result = app.app.test_cli_runner().invoke(args=["audit", "accept", "--reason", "a slip"])
     assert (result.exit_code, result.stdout) == (4, "")
-    assert "right database" in result.stderr
+    assert re.search("right (one|database)", result.stderr)
     assert sorted(tmp_path.rglob("*")) == before
     if engine == "postgresql":
         with closing(open_engine(environment["REFUNDS_DATABASE"])) as opened, opened.read() as tx:

@@ -13,7 +13,7 @@ import pytest
 from click import unstyle
 
 import app
-from refunds.cli import serve, server
+from refunds.cli import server
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Unauthenticated
 from refunds.security.master_key import create_master_key
@@ -193,7 +193,7 @@ def test_each_command_has_a_help_text(commands, arguments, text):
 def start(engine, tmp_path, monkeypatch):
     """A function that starts the service with a fake server, and returns the commands and the output."""
     monkeypatch.setattr(server, "Server", mock.Mock())
-    monkeypatch.setattr(serve, "_end", sys.exit)  # which would end the tests
+    monkeypatch.setattr(os, "_exit", sys.exit)  # it would end the tests
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def started(**environment):
