@@ -90,8 +90,7 @@ class RefundsError(Exception):
 
         Its field errors get the prefix, and their summary replaces its text; without field errors, the text stays.
         """
-        # Not through the constructor, because each class takes other arguments.
-        moved = type(self).__new__(type(self))
+        moved = type(self).__new__(type(self))  # each class's constructor takes other arguments
         moved.__dict__.update(self.__dict__)
         moved.errors = tuple(field_error.under(prefix) for field_error in self.errors)
         moved.args = (summary(moved.errors),) if moved.errors else self.args

@@ -1,5 +1,6 @@
 """The clock of this machine, compared with the journal, before something relies on the time."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from refunds.domain.instants import format_instant
@@ -7,9 +8,11 @@ from refunds.domain.journal import Event, EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ClockInDoubt, FieldError, InvalidInput, Message
 from refunds.service.store import Store
+from refunds.storage.checkpoints import Checkpoint
+from refunds.storage.events import Events
 
 BEHIND = timedelta(minutes=1)
-"""How far the clock may be behind the last event: those of several machines differ a little."""
+"""How far the clock may be behind what was recorded: those of several machines differ a little."""
 
 AHEAD = timedelta(days=40)
 """How far it may be ahead of the last sign of life: more than a quiet month."""
@@ -22,9 +25,9 @@ SIGN_OF_LIFE = timedelta(days=1)
 
 
 def require_sound(store: Store) -> timedelta:
-    """Raise `ClockInDoubt` if the clock is over a minute behind the last event, or 40 days ahead of all signs of life.
+    """Raise `ClockInDoubt` if the clock is over a minute behind what was recorded, or 40 days ahead of it.
 
-    Those are the events and the checkpoints between them, but not what came 40 days after all before: the clock that
+    That are the events and the checkpoints between them, but not what came 40 days after all before: the clock that
     recorded it was in doubt itself, until an operator confirms it or a later event is a day back. Returns how long ago
     the last sign of life was. A journal without events vouches for every clock.
 
@@ -38,16 +41,17 @@ def require_sound(store: Store) -> timedelta:
         jump = uow.events.last_jump(store.times_fit_to, AHEAD, BACK)
         store.times_fit_to = jump - 1 if jump else head.position
         around = uow.events.newest(jump + 1, 2) if jump else []
+        latest = _latest(store, uow.events, max(jump or 0, uow.events.confirmed_at()), head.position)
     if not newest:
         return timedelta()
     last = newest[0][0]
-    if last.at > now + BEHIND:
+    if latest > now + BEHIND:
         raise ClockInDoubt(
             Message(
-                "The clock says %(now)s, but the last event was recorded at %(last)s. Correct the clock. If it is "
-                "right, as a wrong one has recorded that event, confirm it with flask clock --confirm.",
+                "The clock says %(now)s, but something was recorded at %(last)s. Correct the clock. If it is "
+                "right, as a wrong one has recorded that, confirm it with flask clock --confirm.",
                 now=format_instant(now),
-                last=format_instant(last.at),
+                last=format_instant(latest),
             )
         )
     if around:
@@ -55,6 +59,23 @@ def require_sound(store: Store) -> timedelta:
         _require_near(store, earlier, later.at, now)
     store.times_fit_to = head.position
     return max(_require_near(store, last, now, now), timedelta())
+
+
+def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
+    """The latest time of the events and checkpoints since a confirmation or a jump at `base`, up to the last event.
+
+    Not that of the last event: a slow clock would vouch for itself by what it records.
+    """
+    known = store.latest
+    written: Iterable[Checkpoint | None]
+    if known is None or base > known[0] or end < known[1]:
+        since, written, latest = base, store.checkpoints, datetime.min.replace(tzinfo=UTC)
+    else:
+        (base, since, latest), written = known, (store.checkpoints.last(),)
+    times = [one.at for one in written if one and one.position >= max(base, 1)]
+    latest = max([latest, *times, *filter(None, (events.latest(since),))])
+    store.latest = base, end, latest
+    return latest
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:

@@ -306,6 +306,13 @@ def _tokens(patient: Patient) -> Found:
                 Message("%(token)s of %(client)s ends on %(on)s", **named),
                 Message("flask tokens create --role %(role)s --client '%(client)s', and revoke the old one", **named),
             )
+    every.sort(key=lambda found: found[1].expires_at)
+    for client, token in {one[0].client_id: one for one in every if one[1].revoked_at is None}.values():
+        if token.expires_at <= patient.now:
+            named = {"client": client.name, "role": client.role, "on": token.expires_at.date()}
+            text = Message("every token of %(client)s has ended, the last on %(on)s", **named)
+            fix = Message("flask tokens create --role %(role)s --client '%(client)s', or revoke it", **named)
+            yield warning(text, fix)
     if len(valid) > MANY_TOKENS:
         text = Message("more than %(most)s are valid: nobody can know where all of them are", most=MANY_TOKENS)
         yield warning(text, Message("revoke those that nobody needs: flask tokens list"))

@@ -12,7 +12,7 @@ from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 
 SOON = timedelta(days=30)
-"""How long before the dates of a region become provisional it counts as such."""
+"""How long before the dates of a region become provisional it counts as such, and after its end a token is shown."""
 
 Figure = tuple[str, tuple[str, ...], int | datetime | None]
 """A figure: its name, what its labels say, and its value; None if it is not known."""
@@ -46,7 +46,7 @@ def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
     since = map(provisional_from, calendars.in_use(uow))
     yield "provisional_regions", (), sum(date is not None and date <= soon for date in since)
     for _, token in uow.tokens.with_clients():
-        if token.revoked_at is None and token.expires_at > uow.now:
+        if token.revoked_at is None and token.expires_at > uow.now - SOON:  # so that an alert still tells it
             yield "token_expiry_timestamp_seconds", (token.client_id, token.token_id), token.expires_at
     if last := watch.last_change(uow):
         yield "open_windows", ("longer",), last.longer

@@ -61,6 +61,8 @@ class Store:
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
         """Up to this position, the times of the events are known to put no clock in doubt."""
+        self.latest: tuple[int, int, datetime] | None = None
+        """From which to which position the times are known, and the latest of them and their checkpoints."""
         self._settings = settings
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
@@ -108,7 +110,7 @@ class Store:
         if self._opened is not None:
             self._opened[0].close()
             self._opened = self._seen = None
-            self.times_fit_to = self._scrubbed = 0
+            self.latest, self.times_fit_to, self._scrubbed = None, 0, 0
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:

@@ -1,7 +1,7 @@
 """The journal as stored: the events, and the head that the next event is chained to."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
@@ -10,7 +10,7 @@ from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry,
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Row, Transaction
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Repository
 
 EVENTS = RecordMapper(Event, "events")
@@ -115,6 +115,19 @@ class Events(Repository[Event]):
             back=-back // timedelta(microseconds=1),
         )
         return None if row is None else row["position"]
+
+    def confirmed_at(self) -> int:
+        """The position of the last confirmation of the clock; 0 if there is none."""
+        row = self._tx.one(
+            "SELECT coalesce(max(position), 0) AS position FROM events WHERE type = :confirmed",
+            confirmed=EventType.AUDIT_CLOCK_CONFIRMED,
+        )
+        return row["position"] if row else 0
+
+    def latest(self, since: int) -> datetime | None:
+        """The latest time of the events from a position on; None if there are none."""
+        row = self._tx.one("SELECT max(at) AS at FROM events WHERE position >= :since", since=since)
+        return instant(row["at"]) if row and row["at"] else None
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
         """Note an event about no record; it is entered in the journal at the end of the unit of work."""

@@ -98,7 +98,11 @@ _READ: dict[str, tuple[str, ...]] = {
     "provisional_regions": (
         "Regions of policies and open windows whose dates are provisional, or will be within 30 days.",
     ),
-    "token_expiry_timestamp_seconds": ("When a token that is valid now ends.", "client", "token"),
+    "token_expiry_timestamp_seconds": (
+        "When a token ends that is not revoked, or ended in the last 30 days.",
+        "client",
+        "token",
+    ),
     "backup_last_success_timestamp_seconds": ("When flask backup last made a backup.",),
     "verify_last_success_timestamp_seconds": ("When flask audit verify last found everything sound.",),
     "pool_connections": ("Connections to PostgreSQL.", "state"),

@@ -25,7 +25,7 @@ from refunds.service import upkeep
 from refunds.service.figures import _of_records as read_figures
 from refunds.storage.checkpoints import EVERY
 from refunds.web import create_app
-from tests.conftest import ROOT, client_of, settings
+from tests.conftest import ROOT, client_of, settings, token
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -367,6 +367,16 @@ def test_the_end_of_each_valid_token_is_known(own):
     ends = [value for (name, *_), value in figures(own).items() if name == "refunds_token_expiry_timestamp_seconds"]
     assert len(ends) == 1 + client.startswith("operator")
     assert all(364 < (datetime.fromtimestamp(end, UTC) - datetime.now(UTC)).days + 1 < 366 for end in ends)
+
+
+@pytest.mark.parametrize(("days", "is_shown"), [(29, True), (31, False)])
+def test_a_token_that_has_ended_is_known_for_30_days(own, days, is_shown):
+    end = datetime.now(UTC) - timedelta(days=days)
+    token(own, "billing")
+    with own.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        uow.tx.run("UPDATE tokens SET expires_at = :end", end=int(end.timestamp() * 10**6))
+        shown = [one for one in read_figures(uow) if one[0] == "token_expiry_timestamp_seconds"]
+    assert bool(shown) is is_shown
 
 
 def test_checkpoints_and_their_failures_are_measured(own):

@@ -59,7 +59,7 @@ def test_a_clock_one_hour_behind_is_not_ready_and_says_so(app, now):
     now.shift(timedelta(hours=-1))
     status, detail = ready(app)
     assert status == 503
-    assert detail.startswith("The clock says 2026-04-07T09:00:00Z, but the last event was recorded at 2026-04-07T10:00")
+    assert detail.startswith("The clock says 2026-04-07T09:00:00Z, but something was recorded at 2026-04-07T10:00")
 
 
 def test_a_clock_ten_years_ahead_is_not_ready_and_says_so(app, now):
@@ -191,11 +191,32 @@ def test_what_is_not_in_doubt_is_not_confirmed(store):
         clock.confirm(store)
 
 
-def test_a_new_event_heals_a_clock_that_was_behind(app, store, now):
-    """So instances with the right clock are ready again after one with a wrong clock has recorded something."""
-    now.shift(timedelta(hours=-1))
-    record(store)
+@pytest.mark.parametrize("written", [1, 250])
+def test_a_slow_clock_stays_in_doubt_however_much_it_records(app, store, now, written):
+    """Also after a restart; the right clock is right, and the slow one once it is confirmed."""
+    now.shift(timedelta(hours=-2))
+    for _ in range(written):
+        record(store)
+    before = len(list(store.checkpoints))
+    for _ in range(2):
+        assert ready(app)[0] == 503
+        clock.checkpoint(store)
+        store.close()
+    assert len(list(store.checkpoints)) == before
+    now.shift(timedelta(hours=2))
     assert ready(app)[0] == 200
+    now.shift(timedelta(hours=-2))
+    clock.confirm(store)
+    assert ready(app)[0] == 200
+
+
+def test_a_clock_behind_the_last_checkpoint_is_in_doubt(app, store, now):
+    now.shift(timedelta(days=3))
+    assert ready(app)[0] == 200, "which writes a checkpoint"
+    now.shift(timedelta(hours=-2))
+    for _ in range(2):
+        assert ready(app)[0] == 503
+        store.close()
 
 
 def test_asking_writes_nothing(app, store, now, tmp_path):

@@ -356,7 +356,7 @@ def test_tokens_that_end_soon_are_found(installed):
         "of billing, Berlin ends on",
         "flask tokens create --role billing --client 'billing, Berlin'",
     )
-    assert found(installed, "tokens", NOW + timedelta(days=366)) == []
+    only(found(installed, "tokens", NOW + timedelta(days=366)), WARNING, "every token of billing, Berlin has ended")
 
 
 def test_very_many_tokens_are_found(installed):
