@@ -18,7 +18,8 @@ from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import ErasureReason
 from refunds.service import backups, users
-from refunds.storage import erasures
+from refunds.storage.tables import records
+from refunds.storage.unmatched import UNMATCHED
 from refunds.web import create_app
 from tests.conftest import ROOT, client_of
 from tests.console.conftest import PUBLIC, routes, signed_in
@@ -364,6 +365,13 @@ def call_commands(place, directory, ids):
     exported.unlink()
 
 
+def unmatched(place, name):
+    """What is stored of an unmatched contact in encrypted form."""
+    with place.store.read(COMMAND_LINE) as uow:
+        row = uow.tx.one("SELECT * FROM unmatched_contacts WHERE unmatched_id = :name", name=name)
+    return [bytes(row[one]) for one in UNMATCHED.personal if row[one] is not None]
+
+
 NOT_YET = {"data_requests.extension_reason", "data_requests.fee_reason"}
 """Columns for personal data that nothing fills."""
 
@@ -380,10 +388,14 @@ def test_nothing_personal_is_ever_written_and_no_key_is_left_of_an_erased_custom
     posts = {rule.endpoint for rule, method, _ in routes(place.app) if method == "POST"}
     unsent = sorted(posts - walk.posted - {"console.sign_out"})
     assert not unsent, f"open a screen with a form for these in `Walk.screens`: {unsent}"
+    emptied = unmatched(place, ids["unmatched_id"])
+    assert len(emptied) > 2
+    assert all(found(place.files(), one) for one in emptied)
     call_commands(place, tmp_path, ids)
     sealed = place.sealed(place.customer_id)
     assert len(sealed) > 40
-    columns = {f"{table.name}.{one}" for table, _ in erasures._owned() for one in table.personal}
+    theirs = [table for table, _ in records() if table.name not in {"unmatched_contacts", "closures", "users"}]
+    columns = {f"{table.name}.{one}" for table in theirs for one in table.personal}
     assert columns - {place.partition(" ")[0] for place in sealed} == NOT_YET
     assert place.left_of(sealed) == sealed.keys(), "the scan finds each value, and nothing in clear"
     assert found(place.files(), CANARY) == set()
@@ -398,7 +410,7 @@ def test_nothing_personal_is_ever_written_and_no_key_is_left_of_an_erased_custom
         after |= {file.name: file.read_bytes() for file in tmp_path.glob("after.db*")}
     assert b'"event":"request"' in after["log"]
     assert b"A-2" in after.get("pg_dump", b"A-2")
-    for name, value in {"a text": CANARY, **sealed}.items():
+    for name, value in {"a text": CANARY, **sealed, **{str(one): one for one in emptied}}.items():
         assert found(after, value if isinstance(value, str) else bytes(value)) == set(), name
     assert found(after, DETAIL[1:]) == set()
     sound(place.store)
