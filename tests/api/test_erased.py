@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 CALL = {"channel": "phone", "from_detail": "+498912345678"}
 ASKED = {"channel": "phone", "intent": "question"}
 PAGE = {"Accept": "text/html"}
+DATA_REQUEST = {"kind": "access", "customer_ref": "K-20391", "channel": "email", "identity_check": "Frau Muster"}
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def erased(admin, app):
     order_id = admin.register()
     asked = admin.record(order_id, intent="question", received_at=IN_TIME).json["contact_id"]
     issued = admin.cancelled(order_id, contact=CALL, key=f"key-of-{order_id}")
+    assert admin.post("/v1/data-requests", DATA_REQUEST, key=f"request-{order_id}").status_code == 201
     with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
         privacy.erase(uow, uow.customers.find("K-20391"), ErasureReason.CHILD)
     return order_id, asked, issued["cancellation_id"]
@@ -83,9 +85,10 @@ def test_a_new_order_with_the_same_reference_is_of_a_new_customer(admin, erased)
 
 
 FACTS = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"}
-KEY = {"Idempotency-Key": "after-the-erasure"}
 CANCELLATION, CONTACT, ORDER = "/v1/cancellations/{cancellation}", "/v1/contacts/{asked}", "/v1/orders/{order}"
 UNMATCHED = "/v1/unmatched-contacts/{unmatched}"
+HOLD, REQUEST = "/v1/customers/{customer}/hold", "/v1/data-requests/{data_request}"
+DISCLOSED = {"basis": "processor", "recipient": "Frau Muster", "reference": "D-1"}
 
 # In an order in which each can be done after those before it.
 CALLS = {
@@ -122,6 +125,15 @@ CALLS = {
         {"reason_code": "customer_kept_order", "reason": "Frau Muster"},
     ),
     "reopenContact": ("DELETE", "/v1/contacts/{request}/resolution?reason_code=entered_in_error"),
+    "openDataRequest": ("POST", "/v1/data-requests", DATA_REQUEST),
+    "listDataRequests": ("GET", "/v1/data-requests"),
+    "getDataRequest": ("GET", REQUEST),
+    "checkIdentity": ("PUT", f"{REQUEST}/identity-check", {"identity_check": "passport"}),
+    "exportData": ("GET", f"{REQUEST}/export"),
+    "fulfilRequest": ("PUT", f"{REQUEST}/outcome", {"outcome": "fulfilled", "reason": "Frau Muster"}),
+    "holdCustomer": ("PUT", HOLD, {"reason": "Frau Muster"}),
+    "liftHold": ("DELETE", HOLD),
+    "recordDisclosure": ("POST", "/v1/disclosures", DISCLOSED | {"customer_ref": "K-20391"}),
 }
 
 
@@ -143,12 +155,17 @@ def test_every_operation_answers_as_the_page_says(admin, erased):
         if one["contact_id"] != asked
     )
     unmatched = admin.post("/v1/contacts", CALL | {"order_hint": "D-?"}).json["unmatched_id"]
+    customer = admin.get(f"/v1/orders/{order_id}").json["customer_id"]
+    requests = admin.get("/v1/data-requests?limit=200").json["items"]
+    (data_request,) = (one["request_id"] for one in requests if one["customer_id"] == customer)
     names = {"order": order_id, "asked": asked, "cancellation": cancellation, "request": request}
+    names |= {"customer": customer, "data_request": data_request}
     given = {}
     for name, (method, path, *body) in CALLS.items():
         body = filled(body[0], names | {"unmatched": unmatched}) if body else None  # noqa: PLW2901 - with ids in it
         path = filled(path, names | {"unmatched": unmatched})  # noqa: PLW2901 - the same
-        answer = admin.client.open(path, method=method, json=body, headers=KEY if method == "POST" else {})
+        key = {"Idempotency-Key": f"erased-{name}"} if method == "POST" else {}
+        answer = admin.client.open(path, method=method, json=body, headers=key)
         item = answer.json["items"][0] if name == "importOrders" else {}
         given[name] = (
             answer.status_code,

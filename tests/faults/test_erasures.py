@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import ErasureReason
+from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.errors import ConfigurationError
 from refunds.security.encryption import CustomerErased, Erased
 from refunds.service import acceptance, backups, privacy
@@ -56,8 +56,8 @@ class Place:
             self.customer_id, self.other = (uow.customers.find(ref) for ref in (TEXTS["customer_ref"], "K-other"))
         for name in (self.customer_id, self.other):
             with self.store.write(COMMAND_LINE) as uow:
-                privacy.hold(uow, name, TEXTS["hold"])
-                privacy.lift_hold(uow, name)
+                privacy.limit(uow, name, LimitKind.HOLD, TEXTS["hold"])
+                privacy.lift(uow, name, LimitKind.HOLD)
 
     def cancelled(self, ref, order_id):
         """Cancel and settle an order of a customer, with everything personal that there can be."""

@@ -31,33 +31,39 @@ ROW = re.compile(
 
 FIELDS = {
     "personal": """
-        billing_ref correction_reason customer_ref from_detail note order_hint reason ticket_ref to
+        billing_ref correction_reason customer_ref from_detail identity_check note order_hint outcome_reason
+        reason recipient reference ticket_ref to value
     """,
     "pseudonymous": """
-        acknowledgement actor after approved_by asserted_by at begun_at begun_by cancellation cancellation_id
-        cancellations checked_at client_id contact contact_id contacts customer_id data date days deadline
-        deadline_after deadline_before deadline_local decision duplicate_of entered_at entered_by examples
-        first_counted_day given_at given_by id instance issued_at issued_by items judged_by_contact last_day
-        name next order order_id order_ids ordered_at orders override promise promise_id promised_at promised_by
-        promises received_at recorded_at recorded_by reference refund refund_due_by region registered_at
-        registered_by request_number requested_at resolution resolved_at resolved_by revocation revoked_at
-        revoked_by sent_at service_day service_provided_at settled_at settled_by settlement subject
-        superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id window withdrawn_by
+        acknowledgement actor after answered_at approved_by asserted_by at begun_at begun_by cancellation
+        cancellation_id cancellations certificate checked_at client_id closed_at closed_by contact contact_id
+        contacts customer_id data data_requests date days deadline deadline_after deadline_before deadline_local
+        decision details_until disclosed_at disclosed_by disclosure_id disclosures due_at duplicate_of
+        entered_at entered_by erased erased_at examples first_counted_day given_at given_by held_at held_by id
+        instance issued_at issued_by items judged_by_contact kept_until last_day lifted_at limit_id limits lines
+        made_at name next order order_id order_ids ordered_at orders override promise promise_id promised_at
+        promised_by promises received_at record_id recorded_at recorded_by refund refund_due_by region
+        registered_at registered_by request_id request_number requested_at resolution resolved_at resolved_by
+        revocation revoked_at revoked_by sent_at service_day service_provided_at set_at settled_at settled_by
+        settlement subject superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id window
+        withdrawn_by
     """,
     "none": """
-        accepted anchor anyway backdated basis broken business_day business_days_left business_week by_channel
-        by_month by_region calendar cause changed channel checkpoint closure_id closures code compared_with
-        contact_point content_hash country covered_from covered_until current de default detail differences
-        digest effect_text effective_from eligible email en end_week erased_since errors evidence_after_deadline
-        expires_at extension facts_corrected_after_refusal facts_entered_by_agent fields fingerprint
-        follow_order_region follows from has_ended hash holidays_version imported include_days
-        information_period intent journal journal_id judged judged_by kept kind language last last_updated
-        late_entry_days ledger_lost length limit longer month name_language named_region names not_provided
-        notices open ordinal outcome overridden override_kind page_published_at page_url parts_that_differ
-        period_law_days phone pointer points policy policy_versions position previous proof provisional
-        provisional_from reason_after reason_before reason_code reason_text refund_due_days release revision
-        role said scopes shorter sound state status term terms text texts time_zone title to_eligible to_refused
-        type tzdata_version undecided unit vendor_name verdict version versions warnings why
+        accepted anchor anyway automated_decision backdated basis broken business_day business_days_left
+        business_week by_channel by_month by_region calendar categories cause changed channel checkpoint
+        closure_id closures code compared_with complaint contact_point content_hash corrections country
+        covered_from covered_until current de default detail differences digest effect_text effective_from
+        eligible email en end_week erased_since erasure_reason errors evidence_after_deadline expires_at
+        extension facts_corrected_after_refusal facts_entered_by_agent field fields fingerprint
+        follow_order_region follows from has_ended hash held holidays_version human_review imported include_days
+        information information_period intent journal journal_id judged judged_by kept kind language last
+        last_updated late_entry_days law ledger_lost length limit longer month name_language named_region names
+        not_provided notices open ordinal outcome overridden override_kind page_published_at page_url
+        parts_that_differ period period_law_days phone pointer points policy policy_versions position previous
+        proof provisional provisional_from purposes reason_after reason_before reason_code reason_text
+        recipients records refund_due_days release retention revision rights role said scopes shorter since
+        sound source state status table term terms text texts time_zone title to_eligible to_refused transfers
+        type tzdata_version undecided unit vendor vendor_name verdict version versions warnings why
         window_business_days withdrawn_at without_subdivision
     """,
 }
@@ -75,7 +81,7 @@ SCREENS = {
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""
 
 WRITERS = {
-    "cli/export.py": "EXPORT",
+    "cli/__init__.py": "EXPORT",
     "cli/openapi.py": None,
     "cli/policy.py": "REPORT",
     "cli/serve.py": "tokens.env",
