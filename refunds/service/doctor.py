@@ -8,10 +8,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from refunds.config import Settings
@@ -22,6 +20,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import Message, RefundsError
 from refunds.security.master_key import read_master_key
 from refunds.service import calendars, clock, upkeep, watch
+from refunds.service.examination import Finding, Found, failed, ok, warning
 from refunds.service.store import Opening, Store, require_key_file, require_ledger
 from refunds.storage import Engine, Transaction, lineage, open_engine, schema
 from refunds.storage.migrations import read_as_it_is
@@ -47,27 +46,6 @@ LOGS = Path("/var/log")
 """Where a machine keeps its logs, unless the operator has chosen another place."""
 
 _UNDO = Message("undo what was changed by hand, or restore a backup")
-
-
-class Level(StrEnum):
-    """How bad a finding is: `failed` if the service cannot start, lies or leaks, or soon will."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-class Finding(NamedTuple):
-    """What a check has found; without a fix, the text says what to do, or nothing is to be done."""
-
-    level: Level
-    text: str
-    fix: str = ""
-
-
-Found = Iterator[Finding]
-
-ok, warning, failed = (partial(Finding, level) for level in Level)
 
 
 class Patient:

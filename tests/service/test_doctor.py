@@ -15,7 +15,8 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
 from refunds.service import clients, doctor, publication, upkeep
-from refunds.service.doctor import CHECKS, MANY_TOKENS, Level, Patient, examine
+from refunds.service.doctor import CHECKS, MANY_TOKENS, Patient, examine
+from refunds.service.examination import Level
 from refunds.service.store import Opening, Store
 from refunds.service.watch import watch
 from refunds.storage import open_engine, schema
