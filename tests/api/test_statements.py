@@ -62,7 +62,7 @@ COUNTS = {
     "simulate": 6,
     "calendar": 1,
     "regions": 1,
-    "ready": 3,
+    "ready": 5,
     "measurements": 9,
     "screen: check": 7,
     "screen: answer": 7,
