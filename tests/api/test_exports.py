@@ -30,7 +30,7 @@ def test_an_export_is_as_documented_and_names_no_versions(privacy, asked):
     ref, order_id, path = asked
     answer = privacy.get(path)
     assert answer.status_code == 200
-    validator("Export").validate(answer.json)
+    validator("CustomerExport").validate(answer.json)
     (order,) = answer.json["orders"]
     assert (order["order"]["order_id"], order["order"]["customer_ref"]) == (order_id, ref)
     assert [one["note"] for one in order["contacts"]] == [HOSTILE, None]
@@ -90,7 +90,7 @@ def test_an_export_of_an_erased_customer_says_so(privacy, app, asked):
     with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
         acts.erase(uow, uow.customers.find(ref), ErasureReason.CHILD)
     found = privacy.get(path)
-    validator("Export").validate(found.json)
+    validator("CustomerExport").validate(found.json)
     assert found.json["erased"] == {"at": IN_TIME, "reason": "child"}
     page = privacy.client.get(f"{path}?language=de", headers=PAGE).text
     for text in (found.text, page):

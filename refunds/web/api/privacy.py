@@ -20,7 +20,7 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.documents import HTML, JSON
-from refunds.web.schemas.exports import EXPORT, ExportQuerySchema, ExportSchema
+from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
 from refunds.web.schemas.privacy import (
     CUSTOMER_ID_HELP,
     DISCLOSED,
@@ -234,7 +234,7 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 @tag.operation(
     "/v1/data-requests/<string:request_id>/export",
-    Answer("The export.", ExportSchema, EXPORT, also={HTML: {"type": "string"}}),
+    Answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}}),
     scopes=(Scope.PRIVACY_EXPORT,),
     transaction=Transaction.WRITE,
     query=ExportQuerySchema,

@@ -13,6 +13,7 @@ from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema, RecordedDetailsSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.documents import PROMISE, Language, PromiseOnRecordSchema
+from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER, OrderSchema
 from refunds.web.schemas.privacy import DISCLOSURE, REQUEST, DataRequestSchema, DisclosureSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
@@ -142,7 +143,7 @@ class KeptSchema(response_fields.ResponseSchema):
     law = response_fields.String("Why, or by which law.")
 
 
-class ExportSchema(response_fields.ResponseSchema):
+class CustomerExportSchema(response_fields.ResponseSchema):
     """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
 
     customer_id = response_fields.String("The customer; null: it is of somebody who is none.", allow_none=True)
@@ -176,30 +177,32 @@ _DECISION = DECISION | {"calendar": {"region": DECISION["calendar"]["region"]}}
 _PROMISE = _of(PROMISE, "holidays_version", "tzdata_version", cause=PromiseCause.REGISTERED)
 _KEPT = {"kept_until": "2029-12-31"}
 
-EXPORT = {
-    "export": {
-        "summary": "A customer with one order",
-        "value": {
-            "customer_id": ORDER["customer_id"],
-            "vendor": "Example Numbers Ltd",
-            "made_at": "2026-05-05T08:00:00.000101Z",
-            "erased": None,
-            "information": {one.name: one.paragraphs for one in information()},
-            "retention": [kept._asdict() for kept in retention()],
-            "orders": [
-                {
-                    "order": ORDER,
-                    "kept_until": "2034-12-31",
-                    "promises": [_PROMISE],
-                    "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
-                    "unmatched_contacts": [],
-                    "cancellations": [_of(CANCELLATION, decision=_DECISION)],
-                }
-            ],
-            "contact": None,
-            "limits": [],
-            "data_requests": [_of(REQUEST, "certificate", kept_until=None)],
-            "disclosures": [DISCLOSURE | _KEPT],
-        },
+EXPORT = shared(
+    {
+        "customer_export": {
+            "summary": "A customer with one order",
+            "value": {
+                "customer_id": ORDER["customer_id"],
+                "vendor": "Example Numbers Ltd",
+                "made_at": "2026-05-05T08:00:00.000101Z",
+                "erased": None,
+                "information": {one.name: one.paragraphs for one in information()},
+                "retention": [kept._asdict() for kept in retention()],
+                "orders": [
+                    {
+                        "order": ORDER,
+                        "kept_until": "2034-12-31",
+                        "promises": [_PROMISE],
+                        "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
+                        "unmatched_contacts": [],
+                        "cancellations": [_of(CANCELLATION, decision=_DECISION)],
+                    }
+                ],
+                "contact": None,
+                "limits": [],
+                "data_requests": [_of(REQUEST, "certificate", kept_until=None)],
+                "disclosures": [DISCLOSURE | _KEPT],
+            },
+        }
     }
-}
+)
