@@ -115,7 +115,7 @@ def test_unmatched_contacts_are_listed(agent, auditor):
         found += page["items"]
         page = agent.get(f"{path}&after={page['next']}").json
     found += page["items"]
-    assert [one["unmatched_id"] for one in found][-2:] == [ids[0], ids[2]]
+    assert [one["unmatched_id"] for one in found if one["unmatched_id"] in ids] == [ids[0], ids[2]]
     assert all(one["open"] for one in found)
     number = agent.get(f"/v1/unmatched-contacts/{ids[0]}").json["request_number"]
     for spelt in (number, number.replace("-", "")):

@@ -121,6 +121,8 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
+    EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
+    EventType.CONTACT_UNMATCHED_EMPTIED: "0009",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
 }
 

@@ -68,6 +68,7 @@ class Service:
     def __init__(self, directory, engine):
         self.directory, self.log, self.port, self.engine = directory, directory / "log", free_port(), engine
         self.environment = os.environ | records_in(directory, engine) | {"PORT": str(self.port)}
+        self.flask("init")
         made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
         self.tokens = [done.stdout.strip() for done in made]
         self.password = self.flask("users", "add", "zq-user", "--role", "agent").stdout.strip()
