@@ -137,7 +137,7 @@ def test_a_disclosure_is_noted_and_journalled(agent, privacy, admin, billing, ap
     event = admin.get("/v1/events?types=privacy.disclosed").json["items"][-1]
     assert event["data"] == {"customer_id": noted.json["customer_id"], "basis": "authority_request"}
     assert not billing.get("/v1/events?types=privacy.disclosed").json["items"]
-    assert slug(privacy.post("/v1/disclosures", DISCLOSED | {"customer_ref": "K-9"})) == "not-found"
+    assert slug(privacy.post("/v1/disclosures", DISCLOSED | {"customer_ref": "K-of-nobody"})) == "not-found"
     assert places(privacy.post("/v1/disclosures", DISCLOSED | {"basis": None})) == ["/basis"]
     assert places(privacy.post("/v1/disclosures", DISCLOSED | {"basis": "curiosity"})) == ["/basis"]
     sound(app)
