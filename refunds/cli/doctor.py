@@ -20,7 +20,7 @@ _WORDS = {Level.OK: Message("ok"), Level.WARNING: Message("warning"), Level.FAIL
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
 
-@click.command("doctor", cls=Command, short_help="Examine the installation, and say what to mend.")
+@click.command("doctor", cls=Command, short_help="Examine the installation, and say what to do.")
 @LANG
 @with_appcontext
 def command() -> None:

@@ -33,7 +33,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def export(output: Path, *, as_page: bool, **given: str | None) -> None:
     """Write everything that is stored about a person to a file, with what the law says that they are told.
 
-    It is for the data request REQUEST_ID, for which their identity was checked. Whoever names a customer or a contact
+    It is for the data request REQUEST_ID, for which their identity was checked. Who names a customer or a contact
     instead has to check that. The journal says who took it out.
     """
     if sum(one is not None for one in given.values()) != 1:

@@ -73,8 +73,8 @@ class _Lane:
 class Front:
     """The RSGI application that answers requests with a WSGI application.
 
-    The application says in `refunds.actor` of the environment who has sent a request. Whoever is not yet known by the
-    token or cookie that they send is a stranger, and all strangers have one thread; those who sign in have another, as
+    The application says in `refunds.actor` of the environment who has sent a request. A client that is not yet known by
+    the token or cookie that it sends is a stranger. All strangers have one thread; those who sign in have another, as
     that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
     """
 

@@ -116,7 +116,7 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     """Put a backup in the place of the database, which is kept under another name.
 
     The copy that takes the place is made beside the database. It is brought up to date and audited, then its journal is
-    accepted, and whoever was erased since is erased in it. The copy gets the database's name last: killed before, the
+    accepted, and later erasures are made in it. The copy gets the database's name last: killed before, the
     database is still there, and the same call can be made again. Raises `ConfigurationError` if the database is in use,
     if the file is no backup of this installation that this version can use, or if neither the ledger nor the database
     says who was erased and no reason says why the ledger is lost, `Broken` if the backup is not sound, and

@@ -44,7 +44,7 @@ class Builder:
         self.seconds, self.left = 0.0, inf
 
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
-        """What `work` returns. If calendars are not built in place, it ends for each, and is begun anew.
+        """What `work` returns. If calendars are not built in place, it ends for each, and is begun again.
 
         Raises what `build` raises.
         """

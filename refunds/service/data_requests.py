@@ -157,7 +157,7 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
     fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
     is_held = request.customer_id is not None and uow.erasures.find(request.customer_id) is None
     missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")
-    flaws = {
+    wrong = {
         "reason": outcome is DataRequestOutcome.REFUSED and not given.reason and missing,
         "corrections": (fulfilled is DataRequestKind.RECTIFICATION) is not bool(given.corrections)
         and (unfit if given.corrections else missing),
@@ -166,7 +166,7 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
         "outcome": (fulfilled in _OF_CUSTOMERS and not request.customer_id and Message("nothing is held about them"))
         or (outcome is DataRequestOutcome.NOTHING_HELD and is_held and Message("something is held about them")),
     }
-    errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in flaws.items() if detail]
+    errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)
 

@@ -2,7 +2,7 @@
 
 Beside them is also noted how far what was erased has gone from the files of the database.
 
-Other processes do both, so an instance reads the notes, and so does whoever looks after it.
+Other processes do both, so an instance reads the notes, and so do operators.
 """
 
 import os

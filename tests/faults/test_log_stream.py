@@ -146,7 +146,7 @@ def pipe():
 def fill(pipe):
     """Fill a pipe, which nobody will read any more."""
     _, writing = pipe
-    # Opened anew, because the server shares the state of the other descriptor.
+    # Opened again, because the server shares the state of the other descriptor.
     filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
     with suppress(BlockingIOError):
         while True:

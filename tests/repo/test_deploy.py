@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from refunds.cli.server import IN_TIME
+from refunds.cli.server import IN_TIME, LARGEST
 from refunds.config import Settings
 from refunds.web import TAGS
 from tests.conftest import ROOT
@@ -36,6 +36,7 @@ def test_the_image_runs_as_nobody_known_without_a_shell_on_a_base_pinned_by_its_
 
 def test_a_proxy_lets_through_what_the_service_accepts_and_no_more():
     most = max(operation.most_bytes for tag in TAGS for operation in tag.operations)
+    assert most == LARGEST, "the server reads bodies up to the largest that an operation takes"
     assert f"client_max_body_size {most // 2**20}m;" in NGINX
     assert f"max_size {most // 2**20}MiB" in CADDY
 
