@@ -16,6 +16,7 @@ from refunds.domain.records import (
     Promise,
     RegisteredVersion,
 )
+from refunds.domain.regions import place, still_known
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
@@ -112,13 +113,17 @@ class Inspection:
         What is broken includes the `faults`. The checkpoints are in the order in which they were written.
         """
         tx = self._tx(EVENTS)
-        rows = [*self._events, *events.of_types(tx, ABOUT_POLICIES, ids)]
+        about_policies = events.of_types(tx, ABOUT_POLICIES)
+        rows = [*self._events, *(row for row in about_policies if row["subject"] in ids)]
         self.faults += [at(row["position"], BROKEN) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
         try:
             head = events.head(Lenient(tx, events.Head._fields))
             of_journal = lineage(tx, head)
             end, own = head.position, sorted(of_journal.own(checkpoints))
+            last = about_policies[-1]["position"] if about_policies else 0
+            if (head.hash, head.policies_at) != (events.hash_at(tx, end), last):
+                self.faults.append(at(end + 1, HEADLESS))
             if checkpoints and not of_journal.includes(checkpoints[-1]):
                 self.faults.append(ANOTHER)
         except NO_VALUE:
@@ -194,6 +199,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
         for counted in (getattr(record, "told", None), getattr(record, "outcome", None)):
             if counted is not None:
                 zone(counted.time_zone)
+                place(still_known(counted.region))
     except (*NO_VALUE, AttributeError, InvalidInput):
         return None
     return record

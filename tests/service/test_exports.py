@@ -1,5 +1,6 @@
 """An export has everything about one customer, and nothing about another, whatever they share."""
 
+import itertools
 import random
 import re
 from contextlib import closing
@@ -63,7 +64,7 @@ class People:
     def __init__(self, store, seed):
         self.store, self.random = store, random.Random(seed)  # noqa: S311
         self.marks = {}
-        self.orders = {}
+        self.numbers = itertools.count()
 
     def mark(self, who):
         """A text that stands only in what is stored about a customer."""
@@ -83,9 +84,8 @@ class People:
 
     def act(self, who):
         """Something that happens to a customer."""
-        order_id = f"order-{who}-{len(self.orders)}x"
+        order_id = f"order-{who}-{next(self.numbers)}x"
         late = self.random.random() < 0.5
-        self.orders[order_id] = who
         self.marks.setdefault(who, []).append(order_id)
         customer_id = registered(self.store, order_id, f"mark-{who}-refx", LATE if late else PROVIDED)
         act = self.random.choice([self.call, self.corrected, self.match, self.cancel, self.asks])
@@ -102,7 +102,7 @@ class People:
 
     def corrected(self, who, order_id, _):
         """Their order was registered for somebody else first."""
-        moved = f"order-{who}-{order_id[-3:]}movedx"
+        moved = f"{order_id[:-1]}-movedx"
         self.marks[who].append(moved)
         registered(self.store, moved, "mark-somebody-refx")
         recorded(self.store, moved, intent=Intent.QUESTION, **self.details(who))
@@ -119,7 +119,6 @@ class People:
 
     def cancel(self, who, order_id, _):
         """Their order is cancelled, refunded or revoked."""
-        self.orders.pop(order_id)
         order_id = f"order-{who}-{self.random.randrange(10**9)}cx"
         self.marks[who].append(order_id)
         registered(self.store, order_id, f"mark-{who}-refx")
