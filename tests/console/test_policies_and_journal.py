@@ -161,7 +161,7 @@ def test_a_change_behind_the_services_back_is_found(tmp_path, what):
     site = opened(directory=tmp_path, engine="sqlite")
     order = site.register()
     site.record(order, note="a note")
-    position = site.position[0]
+    position = site.end
     site.register()
     browser = site.browser(Role.AUDITOR)
     assert set(seals(browser.get("/console/journal"))) == {"holds"}
