@@ -122,6 +122,12 @@ class FindSchema(AskedSchema):
     region = Text(80)
 
 
+class SearchSchema(StrictSchema):
+    """What is searched for, from the header of a page."""
+
+    search = Text(200, required=True)
+
+
 class ByDateSchema(AskedSchema):
     """A service of which only the day and the region are known, and how and when the customer asks."""
 

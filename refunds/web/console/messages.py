@@ -63,6 +63,7 @@ _MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, Friday 1
 _POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
 _EXPECTED: Mapping[str, Message] = {
     "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
+    "search": Message("Write a number, a telephone number, an e-mail address or a ticket, in one line."),
     "received_at": _MOMENT,
     "sent_at": _MOMENT,
     "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
@@ -107,6 +108,10 @@ _WRONG: Mapping[str, Message] = {
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
         "reference or the customer number; or check by the date of the service, below."
+    ),
+    "nothing_found": Message(
+        "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
+        "requests are searched for it."
     ),
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "

@@ -10,6 +10,7 @@ from refunds.web.console import (
     events,
     orders,
     policies,
+    search,
     sign_in,
     unmatched,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "events",
     "orders",
     "policies",
+    "search",
     "sign_in",
     "unmatched",
 ]
