@@ -196,6 +196,11 @@ class Page:
         return [Form(one, self.address) for one in self.main.every("form")]
 
     @property
+    def has_search(self):
+        """Whether its header has the search."""
+        return any(self.root.every("form", role="search"))
+
+    @property
     def search(self):
         """The form of the search in its header."""
         return Form(self.root.one("form", role="search"), self.address)

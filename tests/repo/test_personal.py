@@ -72,8 +72,8 @@ FIELDS = {
 SCREENS = {
     "personal": """
         answer cancel cancellation check confirm confirm_override confirm_record confirmation contact customer
-        evidence_page find follow_up history match new_unmatched begin_unmatched open_requests recent record
-        record_unmatched resolve_unmatched revoke unmatched_contact sign_in
+        evidence_page find find_any follow_up history match new_unmatched begin_unmatched open_requests recent record
+        record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
     "pseudonymous": "journal verify register_demonstration simulated",
     "none": "by_date nowhere policies policy sign_out",
