@@ -14,7 +14,7 @@ from refunds.service.store import Opening, Store
 from tests.conftest import settings
 from tests.console.conftest import PROVIDED, TOO_LONG_AGO, opened
 
-UNTIL = "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)"
+UNTIL = "Can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time)"
 
 
 def asked(browser, **typed):
@@ -113,11 +113,11 @@ def test_an_order_without_a_number_is_checked_by_date_and_region(agent):
         ({"provided_on": "Do., 2. April 2026, 16:20 Uhr"}, UNTIL),
         ({"provided_on": "2026-04-02T23:59:00+02:00"}, UNTIL),
         ({"provided_on": "2026-04-02T22:00:00Z"}, UNTIL),  # the third, which is Good Friday
-        ({"provided_on": "2 April", "region": "AT"}, "Not refundable: the contractual window ended at the end of Tuesday, 7 April 2026 (Berlin time)"),
-        ({"provided_on": "gestern"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
-        ({"provided_on": "yesterday", "received_at": "today 09:00"}, "Refundable until the end of Thursday, 9 April 2026 (Berlin time)"),
-        ({"provided_on": "27.3.2026", "received_at": "31.3. 23:59"}, "Refundable: the request was in time, before the end of Tuesday, 31 March 2026 (Berlin time)"),
-        ({"provided_on": "27.3.2026", "received_at": "1.4. 0:00"}, "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"),
+        ({"provided_on": "2 April", "region": "AT"}, "The contractual window ended at the end of Tuesday, 7 April 2026 (Berlin time)"),
+        ({"provided_on": "gestern"}, "Can be cancelled until the end of Thursday, 9 April 2026 (Berlin time)"),
+        ({"provided_on": "yesterday", "received_at": "today 09:00"}, "Can be cancelled until the end of Thursday, 9 April 2026 (Berlin time)"),
+        ({"provided_on": "27.3.2026", "received_at": "31.3. 23:59"}, "Can be cancelled: the request was in time, before the end of Tuesday, 31 March 2026 (Berlin time)"),
+        ({"provided_on": "27.3.2026", "received_at": "1.4. 0:00"}, "The contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"),
     ],
 )  # fmt: skip
 def test_a_check_by_date_answers_as_for_an_order_of_that_day(agent, typed, heading):
@@ -274,19 +274,19 @@ def test_a_link_from_the_helpdesk_survives_the_sign_in(site, stranger):
 def test_an_invalid_link_shows_no_answer(site, agent, query):
     page = agent.get(f"/console/orders/{site.register()}?{query}")
     assert page.status == 422
-    assert "Refundable" not in page.text
+    assert "Can be cancelled" not in page.text
 
 
 def test_a_late_request_shows_when_the_window_ended(site, agent):
     page = asked(agent, q=site.register(service_provided_at=TOO_LONG_AGO))
-    assert page.h1 == "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
+    assert page.h1 == "The contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
     assert {"Record the request", "Only a question"} <= {button for form in page.forms for button in form.buttons}
     assert "Cancel as goodwill" not in page.source
 
 
 def test_an_order_can_be_cancelled_before_its_service_is_provided(site, agent):
     page = asked(agent, q=site.register(service_provided_at=None))
-    assert page.h1 == "Refundable: no date of provision is on record"
+    assert page.h1 == "Can be cancelled: no date of provision is on record"
     assert "Cancel this order" in [button for form in page.forms for button in form.buttons]
 
 

@@ -66,7 +66,7 @@ def test_a_request_is_shown_first_while_the_window_still_runs(site, agent):
     site.record(order)
     page = agent.get(f"/console/orders/{order}")
     assert page.h1 == ON_RECORD["en"]
-    assert "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
+    assert "Can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
     assert buttons(page)[0] == "Cancel as requested"
     assert "Cancel this order" not in buttons(page)
 
@@ -78,7 +78,7 @@ def test_a_request_before_the_service_is_told_of_in_the_past(site, agent, now):
     now.move_to(datetime(2026, 4, 14, 8, tzinfo=UTC))
     page = site.browser(Role.AGENT).get(f"/console/orders/{order}")
     assert page.h1 == ON_RECORD["en"]
-    assert "Refundable: the customer asked before the service was provided" in page.text
+    assert "Can be cancelled: the customer asked before the service was provided" in page.text
     assert "has not been provided yet" not in page.text
 
 
@@ -88,7 +88,7 @@ def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
     agent = later(site, now)
     page = agent.press(agent.get(f"/console/orders/{order}"), "Record another request")
     assert ON_RECORD["en"] in page.links
-    assert "Refundable: the request was in time" in page.text
+    assert "Can be cancelled: the request was in time" in page.text
     page = agent.press(page, "Cancel this order")
     assert page.facts["On record"] == ON_RECORD["en"]
     agent.press(page, "Cancel the order now")
@@ -144,7 +144,7 @@ def test_the_open_list_is_shown_page_by_page_one_row_an_order():
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ["Refundable", "Needs a supervisor", "Not refundable"]), ("de", ["Erstattbar", "Teamleitung nötig", "Nicht erstattbar"])],
+    [("en", ["Can be cancelled", "Needs a supervisor", "Refused"]), ("de", ["Stornierbar", "Teamleitung nötig", "Abgelehnt"])],
 )  # fmt: skip
 def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, words):
     browser = official.browser(Role.SUPERVISOR, language)
@@ -173,7 +173,7 @@ def test_what_needs_a_supervisor_is_never_headed_as_not_refundable(official):
     contact = official.record(order, contact_point="+49 30 999999")
     page = official.browser(Role.AGENT).get(f"/console/contacts/{contact}")
     assert "A supervisor must accept the contact point first" in page.text
-    assert "Not refundable" not in page.text
+    assert "The contractual window ended" not in page.text
 
 
 def test_a_window_that_has_ended_is_told_in_neutral_colours(site, agent):

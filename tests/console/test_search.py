@@ -9,7 +9,7 @@ from refunds.domain.permissions import Role
 from refunds.domain.privacy import LimitKind
 from refunds.domain.records import Intent
 from refunds.service import privacy, search
-from tests.console.conftest import NOW
+from tests.console.conftest import NOW, opened
 
 NOT_FOUND = {"en": "Nothing was found", "de": "Nichts gefunden"}
 
@@ -84,8 +84,9 @@ def test_contacts_are_found_by_what_the_customer_left(site, text):
     assert order in found.text
 
 
-def test_only_the_newest_contacts_are_opened(site, monkeypatch):
+def test_only_the_newest_contacts_are_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "OPENED", 1)
+    site = opened(directory=tmp_path, engine="sqlite")
     order = site.register()
     site.record(order, ticket_ref="TICK-OLD-1", intent=Intent.QUESTION)
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
