@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from refunds.domain.permissions import Role
-from refunds.domain.records import Basis
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.records import Basis, Intent, RevocationReason
+from refunds.service import settlements
 from tests.console.conftest import TOO_LONG_AGO, opened
 from tests.console.test_requests import ENDED, official
 
@@ -180,3 +181,53 @@ def test_a_window_that_has_ended_is_told_in_neutral_colours(site, agent):
     page = agent.get(f"/console/orders/{site.register(service_provided_at=TOO_LONG_AGO)}")
     assert page.h1 == ENDED
     assert page.main.one("div", class_="verdict")["class"] == "verdict neutral"
+
+
+MONEY = {
+    "en": ("passed on to billing", "begun the refund", "The refund was made on Wednesday, 8 April 2026"),
+    "de": (
+        "an die Abrechnung weitergegeben",
+        "Die Erstattung läuft",
+        "Die Erstattung wurde am Mittwoch, 8. April 2026",
+    ),
+}
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_where_the_money_is_stands_under_the_heading_and_in_the_words(site, lang):
+    browser, order = site.browser(Role.AGENT, lang), site.register()
+    cancellation = site.cancel(order).cancellation_id
+    steps = (
+        lambda _: None,
+        lambda uow: settlements.begin_refund(uow, cancellation, None),
+        lambda uow: settlements.settle(uow, cancellation, None, "R-1"),
+    )
+    for step, text in zip(steps, MONEY[lang], strict=True):
+        with site.store.write(COMMAND_LINE) as uow:
+            step(uow)
+        page = browser.get(f"/console/orders/{order}?channel=phone")
+        assert text in page.main.one("div", class_="verdict").text
+        assert sum(text in one.text for one in page.main.every("div", class_="word")) >= 1
+
+
+def test_who_revoked_an_earlier_cancellation_stands_under_the_heading(site):
+    agent, order = site.browser(Role.AGENT), site.register()
+    cancellation = site.cancel(order).cancellation_id
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        settlements.revoke(uow, cancellation, RevocationReason.ENTERED_IN_ERROR, None)
+    verdict = agent.get(f"/console/orders/{order}?channel=phone").main.one("div", class_="verdict").text
+    assert "An earlier cancellation was revoked on 8 Apr 2026, 10:20: Entered in error (you)" in verdict
+
+
+def test_a_line_says_who_the_customer_is(site):
+    customer = f"K-{site.register()}"
+    order = site.register(customer_ref=customer, ordered_at="2026-04-01T10:00:00Z")
+    agent = site.browser(Role.AGENT)
+    path = f"/console/orders/{order}?channel=phone"
+    assert f"Customer {customer} · ordered 1 Apr 2026, 12:00 · provided 2 Apr 2026, 16:20" in agent.get(path).text
+    assert "other order" not in agent.get(path).text
+    site.register(customer_ref=customer)
+    site.record(order, intent=Intent.QUESTION)
+    page = agent.get(path)
+    assert "1 other order · last contact 8 Apr 2026, 10:20: Question" in page.text
+    assert "Orders of the customer" in agent.follow(page, "1 other order").text

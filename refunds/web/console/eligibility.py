@@ -12,12 +12,12 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Intent, Order
+from refunds.domain.records import ACTIVE, Cancellation, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.customer import spoken_words, written_words
+from refunds.presentation.texts.customer import refund_words, spoken_words, written_words
 from refunds.service import cancellations, checks, contacts, demonstration, orders, search
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
@@ -238,7 +238,8 @@ def _answer(
     """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
-    active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
+    every = uow.cancellations.paginate(limit=1, newest=True, order_id=order.order_id) if order else []
+    active = every[0] if every and every[0].state in ACTIVE else None
     tz = zone(outcome.time_zone)
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
@@ -253,18 +254,23 @@ def _answer(
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
+        revoked=every[0] if every and not active else None,
+        refund_words=refund_words,
+        names=uow.users.names(one.revoked_by for one in every if one.revoked_by),
         on_record=_on_record(uow, order, decision) if order else None,
         limits=uow.limits.kinds(order.customer_id) if order else (),
         format_reference=format_reference,
+        others=_others(uow, order) if order else 0,
+        last_contact=next(iter(uow.contacts.paginate(limit=1, newest=True, order_id=order.order_id)), None)
+        if order and g.principal.may(Scope.CONTACTS_READ)
+        else None,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
         entry=entry,
         how=how,
         needs_evidence=needs_evidence,
-        words=_words(
-            outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
-        ),
+        words=_words(outcome, order, active, ended=ended),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
         period=information_period(order.ordered_at, outcome, decision.version.terms) if order else None,
         now=uow.now,
@@ -273,15 +279,23 @@ def _answer(
     )
 
 
-def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
-    """What to say to the customer and what to write, by the code of the language; parameters as in `written_words`."""
-    return {
-        name: (
+def _others(uow: UnitOfWork, order: Order) -> int:
+    """How many other orders the customer has, counted up to a page."""
+    return len(uow.orders.of_customer(order.customer_id, limit=PAGE + 1)) - 1
+
+
+def _words(
+    outcome: Outcome, order: Order | None, active: Cancellation | None, *, ended: bool
+) -> dict[str, tuple[str, str]]:
+    """What to say to the customer and what to write, by the code of the language; parameters as in `_answer`."""
+    found, reference = {}, format_reference(active.reference) if active else ""
+    for name in each_language():
+        words = (
             spoken_words(outcome, reference, ended=ended),
-            written_words(outcome, order_id, reference, ended=ended),
+            written_words(outcome, order.order_id if order else None, reference, ended=ended),
         )
-        for name in each_language()
-    }
+        found[name] = (f"{words[0]} {refund_words(active)}", f"{words[1]} {refund_words(active)}") if active else words
+    return found
 
 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
