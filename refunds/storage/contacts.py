@@ -1,15 +1,18 @@
 """Contacts, each with the key of its order's customer."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import ClassVar
 
-from refunds.domain.records import Contact
+from refunds.domain.outcomes import Outcome
+from refunds.domain.records import Contact, Intent
 from refunds.domain.references import new_request_number
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
+from refunds.storage.decisions import load_decision
 from refunds.storage.keys import COUNTED, with_key
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import OfOrders, named_list
 
 CONTACTS = RecordMapper(
@@ -94,6 +97,29 @@ class Contacts(OfOrders[Contact]):
             sql = "UPDATE contacts SET request_number = :number WHERE contact_id = :contact_id"
             self._tx.run(sql, number=self.new_number(), contact_id=row["contact_id"])
         return len(rows)
+
+    def iter_open(self) -> Iterator[tuple[str, str, Intent, datetime, Outcome]]:
+        """The id, order, intent, receipt and first outcome of every open contact; nothing is decrypted."""
+        sql = "SELECT contact_id, order_id, intent, received_at, decision FROM contacts WHERE is_open = 1"
+        for row in self._tx.each(sql):
+            outcome = load_decision(row["decision"]).outcome
+            yield row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"]), outcome
+
+    def count_open(self) -> int:
+        """How many orders have an open contact, and contacts without an order are open."""
+        row = self._tx.one(
+            "SELECT (SELECT count(DISTINCT order_id) FROM contacts WHERE is_open = 1)"
+            " + (SELECT count(*) FROM unmatched_contacts WHERE is_open = 1) AS found"
+        )
+        assert row is not None
+        found: int = row["found"]
+        return found
+
+    def with_ids(self, contact_ids: Collection[str]) -> dict[str, Contact]:
+        """The contacts that have one of these ids, by their ids."""
+        listed, named = named_list(contact_ids)
+        found = self._tx.all(f"{_WITH_KEY} WHERE contact_id IN ({listed})", **named) if named else []
+        return {contact.contact_id: contact for contact in self._load_all(found)}
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from refunds.domain.journal import Entry, EventType
@@ -11,7 +12,7 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, idempotency, keys
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Context, Listed
 
 UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts")
@@ -43,6 +44,11 @@ class Unmatched(Listed[UnmatchedContact]):
         if row is None:
             raise NotFound(Message("there is no unmatched contact of this id"))
         return self._load(row)
+
+    def iter_open(self) -> Iterator[tuple[str, datetime]]:
+        """The id and the receipt of every open contact; nothing is decrypted."""
+        for row in self._tx.each("SELECT unmatched_id, received_at FROM unmatched_contacts WHERE is_open = 1"):
+            yield row["unmatched_id"], instant(row["received_at"])
 
     def of_order(self, order_id: str) -> list[UnmatchedContact]:
         """Every contact that was matched to an order, emptied."""

@@ -297,11 +297,16 @@ class Browser:
 
     def is_open(self, order):
         """Whether the open requests have an order."""
-        return any(order in page.links for page in self.pages("/console/open"))
+        return any(order in page.links for page in self.queue())
+
+    def queue(self):
+        """Every page of every tab of the open requests."""
+        tabs = [one["href"] for one in self.get("/console/open").root.one("nav", class_="tabs").every("a")]
+        return (page for tab in tabs for page in self.pages(tab))
 
     def opens(self, order):
         """The page of the open request about an order, by its link among the open requests."""
-        return self.follow(next(page for page in self.pages("/console/open") if order in page.links), order)
+        return self.follow(next(page for page in self.queue() if order in page.links), order)
 
     def _arrived(self, response, path):
         if response.status_code == 303:

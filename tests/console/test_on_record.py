@@ -138,7 +138,7 @@ def test_the_open_list_is_shown_page_by_page_one_row_an_order():
     for _ in range(2):
         for order in made:
             site.record(order)
-    rows = [one.text for page in agent.pages("/console/open") for one in page.main.one("tbody").every("a")]
+    rows = [one.text for page in agent.queue() for body in page.main.every("tbody") for one in body.every("a")]
     site.store.close()
     assert sorted(rows) == sorted(made)
 
@@ -164,7 +164,7 @@ def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, 
         verdict = page.main.one("div", class_="verdict")
         assert verdict["class"] == f"verdict slim {tone}"
         assert f'd="{icon}' in page.source
-        row = next(one for one in browser.get("/console/open").main.one("tbody").every("tr") if order in one.text)
+        row = next(row for page in browser.queue() for row in page.main.every("tr") if order in row.text)
         assert word in row.text
         assert word in browser.get(f"/console/orders/{order}/evidence").text
 

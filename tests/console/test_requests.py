@@ -494,4 +494,4 @@ def test_the_open_list_is_shown_page_by_page(site, agent):
     for _ in range(28):
         order = site.register()
         made[order] = site.record(order)
-    assert made.keys() <= {link for page in agent.pages("/console/open") for link in page.links}
+    assert made.keys() <= {link for page in agent.queue() for link in page.links}

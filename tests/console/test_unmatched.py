@@ -83,14 +83,14 @@ def test_by_date_it_is_recorded_too(agent):
 
 def test_the_open_requests_list_it_until_it_is_matched(site, agent):
     path = keep(site, "an order of Tuesday", received_at=NOW)
-    page = next(one for one in agent.pages("/console/open") if path in one.links.values())
+    page = next(one for one in agent.queue() if path in one.links.values())
     assert "an order of Tuesday" in page.text
     order = site.register()
     page = agent.press(agent.get(path), "Match", order_id=order.lower())
     contact = site.contact(order)
     assert page.path == f"/console/contacts/{contact.contact_id}"
     assert contact.received_at == NOW
-    assert not any(path in one.links.values() for one in agent.pages("/console/open"))
+    assert not any(path in one.links.values() for one in agent.queue())
     page = agent.get(path)
     assert page.h1 == "Matched to its order"
     assert "an order of Tuesday" not in page.source

@@ -139,9 +139,9 @@ def test_the_open_list_names_the_withdrawal_of_an_order_with_a_late_request(site
     order = late(site)
     agent.press(answer(agent, order), "Record the request")
     declared(agent, order)
-    pages = agent.pages("/console/open")
-    row = next(row for page in pages for row in page.main.every("tr") if order in row.text)
-    assert "Withdrawal" in row.text
+    page = next(page for page in agent.queue() if order in page.links)
+    row = next(row for row in page.main.every("tr") if order in row.text)
+    assert page.title.startswith("Open requests: Withdrawals")
     assert "2 requests" in row.text
 
 

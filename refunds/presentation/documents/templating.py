@@ -69,6 +69,7 @@ def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
 
 
 _TEXTS = (
+    dates.age_text,
     basis_text,
     cause_text,
     channel_text,

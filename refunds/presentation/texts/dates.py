@@ -1,12 +1,12 @@
 """Dates, times, numbers and places in words, in the reader's language."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from unicodedata import combining, normalize
 
 from babel import Locale
-from babel.dates import format_date, get_day_names, get_month_names, get_timezone_location
+from babel.dates import format_date, format_timedelta, get_day_names, get_month_names, get_timezone_location
 from babel.numbers import format_decimal
 
 from refunds.domain.instants import zone
@@ -94,6 +94,11 @@ def clock_text(instant: datetime, time_zone: str) -> str:
     """An instant as a date and time without the zone, as in "8 Apr 2026, 23:05"; it can be typed like this."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language()], locale=language())}, {time_text(local)}"
+
+
+def age_text(age: timedelta) -> str:
+    """How long ago something was, as in "3 hours"."""
+    return format_timedelta(age, threshold=1.5, locale=language())
 
 
 def moment_text(instant: datetime, time_zone: str) -> str:

@@ -22,6 +22,7 @@ from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
+from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, field_error_text
@@ -92,7 +93,7 @@ def screen(
                 return _shown_again(form_view, sent, arguments)
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
-                return call(lambda uow: view(uow, sent, **arguments), transaction, key, sent.data)
+                return call(lambda uow: _counted(view, uow)(uow, sent, **arguments), transaction, key, sent.data)
             except InvalidInput as error:
                 if form_view is None:
                     raise
@@ -110,6 +111,13 @@ def screen(
         return serve
 
     return declare
+
+
+def _counted(view: View, uow: UnitOfWork) -> View:
+    """The view, once the number beside Open in the navigation is counted, if its page shows one."""
+    if request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
+        g.open_number = uow.contacts.count_open()
+    return view
 
 
 def linked() -> dict[str, str]:
@@ -162,6 +170,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     common = {
         "principal": principal,
         "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
+        "open_number": g.get("open_number"),
         "form_data": _FormData(form.data),
         "notice": form.notice,
         "errors": {

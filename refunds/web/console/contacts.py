@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from flask import Response, g, request, session
@@ -14,23 +13,22 @@ from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import receipt_words
 from refunds.schemas.strict import StrictSchema
-from refunds.service import cancellations, contacts, resolutions, watch
+from refunds.service import cancellations, contacts, resolutions
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.eligibility import PAGE, Asked, asked, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, OpenSchema
-from refunds.web.cursors import paginate
+from refunds.web.console.eligibility import Asked, asked, time_zone_of
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
@@ -214,56 +212,6 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)
-
-
-@screen("/open", scopes=(Scope.CONTACTS_READ,))
-def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 orders with open requests: of each, the most urgent one, and how many there are.
-
-    They ask for a cancellation, their order is not cancelled, and they are not resolved or superseded. Then up to 25
-    contacts whose order is not known. Raises `InvalidCursor` if `after` or `unmatched` in the address is no cursor of
-    its list.
-    """
-    asked_for = form.read(OpenSchema)
-    items, following = paginate(
-        uow,
-        "open",
-        None,
-        asked_for.get("after"),
-        limit=PAGE,
-        fetch=partial(uow.contacts.paginate, open=True, earliest_of_order=True),
-        place_of=uow.contacts.place_of,
-    )
-    of_order: dict[str, list[Contact]] = {contact.order_id: [] for contact in items}
-    for contact in uow.contacts.open_about(of_order):
-        of_order[contact.order_id].append(contact)
-    shown = [(min(found, key=_urgency), len(found)) for found in of_order.values()]
-    without_order, more = paginate(
-        uow,
-        "unmatched",
-        None,
-        asked_for.get("unmatched"),
-        limit=PAGE,
-        fetch=partial(uow.unmatched.paginate, open=True),
-        place_of=uow.unmatched.place_of,
-    )
-    return page(
-        "open.html",
-        form,
-        contacts=shown,
-        following=following,
-        unmatched=without_order,
-        unmatched_following=more,
-        format_request_number=format_request_number,
-        names=uow.users.names(one.recorded_by for one in (*(contact for contact, _ in shown), *without_order)),
-        changed=watch.recent_change(uow),
-        time_zone=time_zone_of(uow, uow.policies.default),
-    )
-
-
-def _urgency(contact: Contact) -> tuple[bool, bool]:
-    """The place of an open contact among those of its order: first what was in time, then withdrawals."""
-    return not contact.outcome.eligible, contact.intent is not Intent.WITHDRAWAL
 
 
 @screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))

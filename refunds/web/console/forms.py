@@ -17,6 +17,7 @@ from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
+from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.request_fields import After, RecordId
@@ -186,10 +187,12 @@ class ListSchema(StrictSchema):
     after = After()
 
 
-class OpenSchema(ListSchema):
-    """The page of the open requests to show, and that of the contacts without an order."""
+class QueueSchema(StrictSchema):
+    """The tab of the queue, its page from 1 on, and what is left for the next: an order, or a contact without one."""
 
-    unmatched = After()
+    tab = Choice(Tab)
+    page = WholeText(1, 10_000)
+    done = Text(200)
 
 
 class PrintedSchema(StrictSchema):

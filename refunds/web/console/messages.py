@@ -15,6 +15,7 @@ from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
 from refunds.service.demonstration import Shows
+from refunds.service.queue import Tab
 
 NAMES: Mapping[str, Message] = {
     "console.check": Message("Check"),
@@ -51,6 +52,12 @@ NAMES: Mapping[str, Message] = {
     Role.AUDITOR: Message("Auditor"),
     Role.OPERATOR: Message("Operator"),
     Role.ADMIN: Message("Administrator"),
+    Tab.IN_TIME: Message("In time"),
+    Tab.NEEDS_SUPERVISOR: Message("Needs a supervisor"),
+    Tab.TOO_LATE: Message("Too late"),
+    Tab.UNMATCHED: Message("Not matched to an order"),
+    Tab.WITHDRAWALS: Message("Withdrawals"),
+    Tab.WITHOUT_DATE: Message("Without a service date"),
     Shows.YESTERDAY: Message("provided yesterday"),
     Shows.ABOUT_TO_END: Message("the window is about to end"),
     Shows.JUST_ENDED: Message("the window has just ended"),
