@@ -119,16 +119,20 @@ def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | No
     """Note that a fee may apply, and why, or with None that none does; the same again changes nothing.
 
     Of an unknown person the reason is not kept. Raises `NotFound`, `DataRequestConflict` if the request is closed,
-    `CustomerErased`, and `InvalidInput` for a further copy in a request that is not for access.
+    `CustomerErased`, and `InvalidInput` for a fee without a reason, or a further copy of what is not access.
     """
     request = locked(uow, request_id)
+    copy = Message("must not be further_copy: only who asks for access gets a copy")
+    wrong = {
+        "reason": fee and not reason and Message("is required"),
+        "fee": (reason and not fee and Message("is required"))
+        or (fee is Fee.FURTHER_COPY and request.kind is not DataRequestKind.ACCESS and copy),
+    }
+    _require_well(wrong)
     kept = reason if request.customer_id else None
     if (request.fee, request.fee_reason) == (fee, kept):
         return request
     _require_open(request)
-    if fee is Fee.FURTHER_COPY and request.kind is not DataRequestKind.ACCESS:
-        detail = Message("must not be further_copy: only who asks for access gets a copy")
-        raise InvalidInput([FieldError("/fee", detail, "contradiction")])
     data = _about(request, fee=fee)
     return uow.data_requests.update(request, EventType.DATA_REQUEST_FEE_NOTED, data, fee=fee, fee_reason=kept)
 
@@ -167,7 +171,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
-        return Answered(request, certificate(uow, request), told)
+        return answered(uow, request)
     if not is_lifted:
         _require_open(request)
     closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
@@ -180,6 +184,11 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     elif given.outcome is DataRequestOutcome.FULFILLED:
         erased = _fulfil(uow, request, given)
     return Answered(uow.data_requests.get(request_id), erased, told)
+
+
+def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
+    """A data request with what there is to show with it."""
+    return Answered(request, certificate(uow, request), recipients(uow, request))
 
 
 def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
@@ -235,6 +244,11 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
         "outcome": (fulfilled in _OF_CUSTOMERS and not request.customer_id and Message("nothing is held about them"))
         or (outcome is DataRequestOutcome.NOTHING_HELD and is_held(uow, request) and held),
     }
+    _require_well(wrong)
+
+
+def _require_well(wrong: Mapping[str, Any]) -> None:
+    """Raise `InvalidInput` if any detail says what is wrong with its field."""
     errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)

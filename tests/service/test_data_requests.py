@@ -281,8 +281,13 @@ def test_a_fee_is_noted_with_its_reason_changed_and_taken_off(store):
     assert noted(Fee.EXCESSIVE, "every week") == (Fee.EXCESSIVE, "every week")
     assert noted(None, None) == (None, None)
     other = opened(store, DataRequestKind.PORTABILITY)
-    with pytest.raises(InvalidInput, match="/fee"), store.write(COMMAND_LINE) as uow:
-        data_requests.note_fee(uow, other.request_id, Fee.FURTHER_COPY, "the third one")
+    for fee, reason, field in (
+        (Fee.FURTHER_COPY, "the third one", "/fee"),
+        (Fee.EXCESSIVE, None, "/reason"),
+        (None, "the third one", "/fee"),
+    ):
+        with pytest.raises(InvalidInput, match=field), store.write(COMMAND_LINE) as uow:
+            data_requests.note_fee(uow, other.request_id, fee, reason)
     closed(store, request)
     with pytest.raises(DataRequestConflict):
         noted(Fee.EXCESSIVE, "every week")
