@@ -71,11 +71,12 @@ FIELDS = {
 
 SCREENS = {
     "personal": """
-        answer cancel cancellation check confirm confirm_override confirm_record confirmation contact customer
-        evidence_page find follow_up history match new_unmatched begin_unmatched open_requests recent record
+        answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
+        customer data_request evidence_page exported find follow_up history match new_data_request new_unmatched
+        begin_unmatched open_data_request open_requests recent record
         record_unmatched resolve_unmatched revoke unmatched_contact sign_in
     """,
-    "pseudonymous": "journal verify register_demonstration simulated",
+    "pseudonymous": "data_requests_due journal verify register_demonstration simulated",
     "none": "by_date nowhere policies policy sign_out",
 }
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""
