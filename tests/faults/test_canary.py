@@ -182,9 +182,9 @@ class Walk:
         """Send what the operations about data requests, holds and disclosures accept; return the id of an open one."""
         who = {"customer_ref": TEXTS["customer_ref"]}
         asked = who | {"channel": "email", "identity_check": SAID, "recipient": SAID}
-        request, open_one = (
+        request, open_one, self.at_console = (
             self.send("openDataRequest", "POST", "/v1/data-requests", asked | {"kind": kind})["request_id"]
-            for kind in ("rectification", "access")
+            for kind in ("rectification", "access", "portability")
         )
         path = f"/v1/data-requests/{request}"
         self.send("checkIdentity", "PUT", f"{path}/identity-check", {"identity_check": f"again {SAID}"})
@@ -221,6 +221,7 @@ class Walk:
         """Open every screen, and send each of its forms: with canaries where one may type, then also in all else."""
         app, browser = self.place.app, signed_in(self.place.app, supervisor(self.place.store))
         adapter = app.url_map.bind("localhost")
+        ids = ids | {"request_id": self.at_console}
         paths = [path for rule, method, path in routes(app, ids | {"rest": CANARY}) if method == "GET"]
         for path in [*paths, f"/console/?q={CANARY}", "/console/orders/A-9", "/console/?q=unknown"]:
             self.submitted(browser, browser.get(quote(path, safe="/?=&")), adapter)
