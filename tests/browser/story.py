@@ -199,14 +199,14 @@ def _ask(store, clock, officer, text) -> dict[str, str]:
                 "K-2002" if name == "erased" else "K-2001",
                 DataRequestChannel.POST,
                 NOW - timedelta(days=36 - 4 * number),
-                None if name == "objection" else text("Called back at the number on record."),
+                None if name == "objection" else text("Reisepass"),
                 text("another shop"),
             )
             asked[name] = data_requests.open_request(uow, new).request_id
     with store.write(officer) as uow:
-        data_requests.extend(uow, asked["access"], text("Three years of records are looked through."))
-        data_requests.note_fee(uow, asked["access"], Fee.FURTHER_COPY, text("The third copy this year."))
-        data_requests.close(uow, asked["refused"], Given(DataRequestOutcome.REFUSED, text("It was not the customer.")))
+        data_requests.extend(uow, asked["access"], text("Three years, eleven orders"))
+        data_requests.note_fee(uow, asked["access"], Fee.FURTHER_COPY, text("Third copy this year"))
+        data_requests.close(uow, asked["refused"], Given(DataRequestOutcome.REFUSED, text("Somebody else asked")))
     with store.write(officer) as uow:
         data_requests.close(uow, asked["erased"], Given(DataRequestOutcome.FULFILLED))
     return asked
