@@ -204,3 +204,23 @@ def test_a_link_chooses_neither_why_nor_that_an_erasure_does_not_wait(site, priv
     page = privacy.get(f"{LIST}/{request.request_id}?erasure_reason=child&anyway=so&doing=refuse&outcome_reason=no")
     fields = page.form("Erase for good").fields
     assert (fields["erasure_reason"], fields["anyway"]) == ("request", "")
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m\u202e", "x" * 5000, "a\0b", "4111 1111 1111 1111"])
+def test_no_such_text_is_taken_by_any_field_of_a_form(site, privacy, text):
+    site.register(customer_ref="K-rubbish")
+    request = site.asks(KINDS["access"], "K-rubbish")
+    page, before = opened(privacy, request), site.position
+    for form in page.forms:
+        for field in form.element.every("input", "textarea"):
+            if field["type"] != "hidden":
+                sent = privacy.post(page.path, form.fields | {field["name"]: text})
+                assert sent.status == 422, field["name"]
+    token = page.forms[0].fields["csrf_token"]
+    for doing in ("nothing", text):
+        assert privacy.post(page.path, {"csrf_token": token, "doing": doing}).status == 422
+    unsent = privacy.get(f"{LIST}/new").form("Enter")
+    for name in ("customer_ref", "received_at", "identity_check", "recipient"):
+        typed = {"kind": "access", "channel": "post", "customer_ref": "K-rubbish"} | {name: text}
+        assert privacy.submit(unsent, **typed).status == 422, name
+    assert site.position == before

@@ -131,7 +131,8 @@ def test_the_journal_is_shown_page_by_page_and_every_seal_holds(site, auditor):
         if "Next page" not in page.links:
             break
         page = auditor.follow(page, "Next page")
-    assert positions == list(range(site.position[0], 0, -1))
+    with site.store.read(COMMAND_LINE) as uow:
+        assert positions == list(range(uow.events.head().position, 0, -1))
 
 
 def test_the_whole_journal_is_verified_when_the_button_is_pressed(past):
