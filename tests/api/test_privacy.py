@@ -245,3 +245,9 @@ def test_an_erasure_names_for_the_last_time_who_got_the_data(privacy, agent, app
     (left,) = privacy.get(f"/v1/data-requests/{asked['request_id']}").json["earlier_recipients"]
     assert (left["disclosure_id"], left["recipient"]) == (noted["disclosure_id"], "[erased]")
     sound(app)
+
+
+def test_there_is_no_seventh_kind(privacy):
+    assert places(ask(privacy, kind="portrait")) == ["/kind"]
+    assert places(privacy.get("/v1/data-requests?kind=portrait")) == ["/kind"]
+    assert places(privacy.get("/v1/data-requests?overdue=perhaps")) == ["/overdue"]
