@@ -11,12 +11,13 @@ from flask.cli import with_appcontext
 
 from refunds.cli import LANG, Command, loaded_store, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import StrictSchema
-from refunds.service.store import Opening, Store
+from refunds.service.store import Store
 
 PAGE = 500
 """Records read at once."""
@@ -43,10 +44,13 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
     Cancellations by when they were issued, contacts by when they were recorded, orders by when they were registered,
     in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The
-    file is complete if it is there: it gets its name at the end.
+    file is complete if it is there: it gets its name at the end. The journal says that it was made, before it is.
     """
-    store = loaded_store(Opening.READ)
-    lines = (line.encode() for line in _lines(store, kind, *_range(store, first, last)))
+    store = loaded_store()
+    since, until = _range(store, first, last)
+    with store.write(COMMAND_LINE) as uow:
+        uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
+    lines = (line.encode() for line in _lines(store, kind, since, until))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return

@@ -61,6 +61,7 @@ class EventType(StrEnum):
     PRIVACY_DISCLOSED = "privacy.disclosed"
     PRIVACY_EXPORTED = "privacy.exported"
     PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
+    PRIVACY_TABLE_EXPORTED = "privacy.table_exported"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -95,6 +96,7 @@ WITHOUT_RECORD = {
     EventType.CUSTOMER_ERASED,
     EventType.PRIVACY_EXPORTED,
     EventType.PRIVACY_EVIDENCE_SHOWN,
+    EventType.PRIVACY_TABLE_EXPORTED,
     EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,

@@ -2,7 +2,7 @@
 
 from calendar import monthrange
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ class Period(NamedTuple):
         """The last day of the period that began at an instant."""
         day = local_date(since, tz)
         if self.years:
-            return date(day.year + self.years, 12, 31)
+            return date(min(day.year + self.years, MAXYEAR), 12, 31)
         years, month = divmod(day.month - 1 + self.months, 12)
         first = day.replace(year=day.year + years, month=month + 1, day=1)
         return first.replace(day=min(day.day, monthrange(first.year, first.month)[1])) + timedelta(days=self.days)

@@ -4,6 +4,7 @@ Two instants have the same window if no date ends and no version begins between 
 """
 
 from bisect import bisect_right
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 
@@ -15,6 +16,8 @@ from refunds.storage.mapper import instant, micros
 
 _DAY = 86_400_000_000
 """Microseconds."""
+
+_NEARLY_A_DAY = timedelta(days=1) - timedelta.resolution
 
 Case = tuple[str | None, int, int, int | None]
 """A region, and the edges between which the service was provided and the order placed."""
@@ -40,5 +43,9 @@ class Cases:
     def _edges_of(self, utc_day: int) -> list[int]:
         """The instants around a UTC day at which a local date ends, and those at which a version begins."""
         morning = instant(utc_day * _DAY)
-        dates = {(tz, local_date(morning, tz) + timedelta(days=i)) for tz in self._zones for i in (0, 1)}
-        return sorted([*self._starts, *(micros(end_of_day(day, tz)) for tz, day in dates)])
+        edges = set(self._starts)
+        for tz in self._zones:
+            for day in (local_date(morning, tz), local_date(morning + _NEARLY_A_DAY, tz)):
+                with suppress(OverflowError):  # the last date that exists does not end
+                    edges.add(micros(end_of_day(day, tz)))
+        return sorted(edges)

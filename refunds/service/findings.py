@@ -39,9 +39,8 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
     if not 1 < len(detail.strip()) <= LONGEST:
         raise InvalidInput([FieldError("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))])
     with store.read(principal) as uow:
-        country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
+        holds, done = holder(uow, detail.strip()), 0
         total = uow.contacts.count() + uow.unmatched.count()
-    holds, done = _searched(detail.strip(), country), 0
     for kind in ("contacts", "unmatched"):
         after: tuple[object, ...] | None = ()
         while after is not None:
@@ -58,8 +57,9 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
             progress("contacts", done, max(done, total))
 
 
-def _searched(detail: str, country: str) -> Callable[[str | None], bool]:
-    """A function that says whether a text holds the detail."""
+def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
+    """A function that says whether a text holds the detail, as `find` means it."""
+    country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
 
     def holds(text: str | None) -> bool:

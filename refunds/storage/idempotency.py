@@ -5,7 +5,10 @@ with that key. One about nobody, or about an erased customer, has none, and is e
 A key is stored if and only if the transaction leaves a record, so no key is ever stuck.
 """
 
+import re
 from datetime import datetime, timedelta
+
+import orjson
 
 from refunds.errors import IdempotencyKeyReused, Message
 from refunds.security.encryption import CustomerCipher, keyed_digest
@@ -96,7 +99,10 @@ class Replies:
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
 
-_OWNERS: dict[str, str | None] = dict.fromkeys(("order_id", "unmatched_id", "of_customer"))
+_OWNED_BY = {"order_id": "order_id", "unmatched_id": "unmatched_id", "of_customer": "customer_id"}
+"""The columns that name whom a reply is about, each with that of a record's row."""
+
+_OWNERS: dict[str, str | None] = dict.fromkeys(_OWNED_BY)
 
 
 def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCipher, reply: str) -> None:
@@ -146,6 +152,30 @@ def _forget(tx: Transaction, condition: str, **named: str | None) -> None:
     """Delete the replies that fit a condition, without the rows locked by others."""
     found = f"SELECT client_id, key_hash FROM idempotency WHERE {condition} {{unless_held}}"  # noqa: S608 - ours
     tx.run(f"DELETE FROM idempotency WHERE (client_id, key_hash) IN ({found})", **named)  # noqa: S608
+
+
+def correct(
+    tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
+) -> None:
+    """Put the second text in place of the first in the replies about a record, where they show its field.
+
+    `row` is that of the record, and `cipher` its owner's. Replies that `move` leaves out are left out.
+    """
+    # An API's names of a field end as its column does: `to` of `acknowledged_to`, `reason` of `override_reason`.
+    held, text = (orjson.dumps(one).decode() for one in texts)
+    shown = re.compile(rf'("[a-z_]*{field.rpartition("_")[2]}":){re.escape(held)}')
+    owners = {name: row.get(column) for name, column in _OWNED_BY.items()}
+    rows = tx.all(
+        f"SELECT client_id, key_hash, reply, {', '.join(_OWNERS)} FROM idempotency WHERE expires_at > :now AND"  # noqa: S608
+        " (order_id = :order_id OR unmatched_id = :unmatched_id OR of_customer = :of_customer)",
+        now=micros(now),
+        **owners,
+    )
+    for kept in rows:
+        if reply := _opened(kept, cipher):
+            *head, body = orjson.loads(reply)
+            corrected = orjson.dumps([*head, shown.sub(lambda match: match[1] + text, body)]).decode()
+            _keep(tx, kept, {name: kept[name] for name in _OWNERS}, cipher, corrected)
 
 
 def move(

@@ -1,5 +1,6 @@
 """Orders, each with its customer's key."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
@@ -29,6 +30,8 @@ ORDERS = RecordMapper(
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED} FROM orders JOIN customers USING (customer_id)"  # noqa: S608
 
+
+_NEWEST = 10_000
 
 _HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}{{}})"  # noqa: S608
 _CANCELLED = _HAS_ACTIVE.format("")
@@ -169,6 +172,22 @@ class Orders(OfOrders[Order]):
             f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         )
         return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
+
+    def with_part(self, part: str, limit: int) -> list[Order]:
+        """Up to `limit` of the newest orders whose id has a part, in any case; older ones only if they begin with it.
+
+        The newest are the last 10,000: a search of all of them would take the longer the more there are.
+        """
+        like = re.sub(r"([!%_])", r"!\1", part.lower())
+        newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
+        sql = (
+            f"{_WITH_KEY} WHERE order_id IN"  # noqa: S608
+            f" (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"
+            " SELECT order_id FROM (SELECT order_id FROM orders WHERE order_id >= :part AND order_id < :beyond"
+            " LIMIT :limit) AS beginning) ORDER BY registered_at DESC, order_id DESC LIMIT :limit"
+        )
+        named = {"part": part, "beyond": f"{part}\U0010ffff", "like": f"%{like}%"}
+        return self._load_all(self._tx.all(sql, **named, limit=limit))
 
     def with_ids(self, order_ids: Collection[str]) -> dict[str, Order]:
         """The orders that have one of these ids, by their ids."""

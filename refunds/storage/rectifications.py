@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 from refunds.errors import Message, Unfit
-from refunds.storage import Row, keys, privacy, unmatched
+from refunds.storage import Row, idempotency, keys, privacy, unmatched
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Context
 from refunds.storage.tables import records
@@ -54,6 +54,7 @@ class Rectifications:
             return False
         changing = f"UPDATE {table} SET {field} = :text WHERE {_TABLES[table].key} = :record_id"  # noqa: S608
         context.tx.run(changing, text=cipher.encrypt(text, table, field, record_id), record_id=record_id)
+        idempotency.correct(context.tx, row, cipher, field, (held, text), now=context.now)
         return True
 
     def _row(self, table: str, record_id: str) -> Row | None:

@@ -157,13 +157,13 @@ def test_the_page_is_self_contained(brand):
         (
             "",
             "en",
-            ["Evidence on the order", "Refundable", CLAUSE["en"], "order registered"],
+            ["Evidence on the order", "Can be cancelled", CLAUSE["en"], "order registered"],
             ["Nachweis", CLAUSE["de"]],
         ),
         (
             "",
             "de-AT,en;q=0.5",
-            ["Nachweis zur Bestellung", "Erstattbar", CLAUSE["de"], "Bestellung erfasst"],
+            ["Nachweis zur Bestellung", "Stornierbar", CLAUSE["de"], "Bestellung erfasst"],
             ["Evidence"],
         ),
         ("?lang=de", "en", ["Nachweis", "Karfreitag", "Mittwoch, 8. April 2026"], ["Evidence", "Good Friday"]),

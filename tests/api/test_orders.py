@@ -180,6 +180,28 @@ def test_an_order_whose_window_leaves_the_data_is_registered(billing, at):
     assert billing.feed(order_id)[0]["data"]["promise"] is None
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_order_at_an_end_of_the_calendar_is_shown_by_every_reader(admin, at):
+    order_id = admin.register(service_provided_at=at, customer_ref=f"K-{at}")
+    contact = admin.record(order_id, intent="question")
+    assert contact.status_code == 201, contact.text
+    asked = {"kind": "access", "customer_ref": f"K-{at}", "channel": "email", "identity_check": "passport"}
+    request = admin.post("/v1/data-requests", asked).json["request_id"]
+    draft = {"version": 2, "effective_from": None, "terms": {"window_business_days": 9}}
+    assert admin.client.post("/v1/policies/virtual-numbers/simulations", json=draft).status_code == 200
+    for path in (
+        f"/v1/orders/{order_id}",
+        f"/v1/orders/{order_id}/eligibility",
+        f"/v1/orders/{order_id}/evidence",
+        f"/v1/data-requests/{request}/export",
+        "/v1/orders?limit=200",
+        "/v1/statistics?month=2026-03",
+    ):
+        for form in ("application/json", "text/html", "text/csv"):
+            answer = admin.client.get(path, headers={"Accept": form})
+            assert answer.status_code in {200, 404, 406}, (path, form, answer.text)
+
+
 @pytest.mark.parametrize("order_id", ["%20a", "x" * 129, "%2e", "%2e%2e", "-:_", "a%0d%0ab", "a%E2%80%AEb"])
 def test_an_order_id_that_cannot_be_read_is_refused(billing, order_id):
     answer = billing.put(f"/v1/orders/{order_id}", json=FACTS)

@@ -91,6 +91,31 @@ def test_an_erasure_is_done_once_and_certified(admin, privacy, app):
     sound(app)
 
 
+def test_a_request_sent_again_is_answered_with_the_corrected_texts(admin, privacy):
+    """What the answer shows else is as it was, also where another field has the same text."""
+    order_id = admin.register(customer_ref="K-again")
+    contact = {"channel": "phone", "note": 'Frau "Falsch"', "ticket_ref": "T-7", "from_detail": "+49 89 555 111"}
+    first = admin.post(f"/v1/orders/{order_id}/contacts", contact, "key-of-the-corrected")
+    hinted = {"channel": "phone", "order_hint": "T-7", "ticket_ref": "T-7"}
+    unmatched = admin.post("/v1/contacts", hinted, "key-of-the-unmatched")
+    asked = privacy.post("/v1/data-requests", ASKED | {"customer_ref": "K-again", "kind": "rectification"}, "key-of-it")
+    values = {"note": "Frau Richtig\\1", "ticket_ref": "T-8", "from_detail": "+49 89 555 222"}
+    of = {"table": "contacts", "record_id": first.json["contact_id"]}
+    identity = {"table": "data_requests", "record_id": asked.json["request_id"], "field": "identity_check"}
+    corrections = [of | {"field": field, "value": value} for field, value in values.items()]
+    done = close(privacy, asked.json, corrections=[*corrections, identity | {"value": "a letter"}])
+    assert done.json["outcome"] == "fulfilled"
+    again = admin.post(f"/v1/orders/{order_id}/contacts", contact, "key-of-the-corrected")
+    assert again.json == first.json | values | {"from_detail": again.json["from_detail"]}
+    assert again.json["from_detail"].endswith("222")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert admin.post("/v1/contacts", hinted, "key-of-the-unmatched").json == unmatched.json
+    repeated = privacy.post(
+        "/v1/data-requests", ASKED | {"customer_ref": "K-again", "kind": "rectification"}, "key-of-it"
+    )
+    assert repeated.json == asked.json | {"identity_check": "a letter"}
+
+
 def test_a_note_and_a_reference_are_corrected_and_the_journal_has_no_value(admin, privacy, app):
     order_id = admin.register(customer_ref="K-falsch")
     issued = admin.cancelled(order_id, contact={"channel": "phone", "note": "Frau Falsch"})

@@ -33,6 +33,19 @@ def sending(button: str, **typed: str) -> Callable[[Page], None]:
     return send
 
 
+def searching(text: str) -> Callable[[Page], None]:
+    """An action that searches from the header, by the keyboard alone."""
+
+    def search(page: Page) -> None:
+        page.locator("main h1").click()
+        page.keyboard.press("/")
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/search")
+
+    return search
+
+
 def pressing(button: str) -> Callable[[Page], None]:
     """An action that presses a button which leads to another page."""
 
@@ -117,6 +130,9 @@ SCREENS = (
     Screen("unmatched-matched", "anna", lambda s: f"/console/unmatched/{s.matched}"),
     Screen("history", "anna", lambda _: "/console/orders/A-1005/history"),
     Screen("customer", "anna", lambda s: f"/console/customers/{s.customer}"),
+    Screen("search", "anna", lambda _: "/console/search"),
+    Screen("search-found", "anna", lambda _: "/console/", searching("A-10")),
+    Screen("search-failed", "anna", lambda _: "/console/", searching("no such thing")),
     Screen("recent", "anna", lambda _: "/console/recent"),
     Screen("policies", "petra", lambda _: "/console/policies"),
     Screen("policy", "petra", lambda _: "/console/policies/virtual-numbers"),

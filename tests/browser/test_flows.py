@@ -13,7 +13,7 @@ WORDS = {
         "name": "User name",
         "password": "Password",
         "number": "Order number or cancellation reference",
-        "answer": re.compile(r"^Refundable until the end of \w+day, "),
+        "answer": re.compile(r"^Can be cancelled until the end of \w+day, "),
         "counted": "How the days were counted",
         "cancel": "Cancel this order",
         "sure": "Cancel {}?",
@@ -26,15 +26,15 @@ WORDS = {
     "de-DE": {
         "name": "Benutzername",
         "password": "Passwort",
-        "number": "Bestellnummer oder Aktenzeichen",
-        "answer": re.compile(r"^Erstattbar bis \w+, .* 24\sUhr \(Ortszeit\sBerlin\)$"),
+        "number": "Bestellnummer oder Stornonummer",
+        "answer": re.compile(r"^Stornierbar bis \w+, .* 24\sUhr \(Ortszeit\sBerlin\)$"),
         "counted": "So wurden die Tage gezählt",
         "cancel": "Bestellung stornieren",
         "sure": "{} stornieren?",
         "note": "Notiz",
         "now": "Bestellung jetzt stornieren",
         "done": "Die Bestellung ist storniert",
-        "copy": "Aktenzeichen kopieren",
+        "copy": "Stornonummer kopieren",
         "confirmation": "Bestätigung auf Deutsch",
     },
 }
@@ -127,7 +127,7 @@ def test_a_cancellation_entered_in_error_is_revoked(visit, service, order):
 def test_only_a_supervisor_cancels_as_goodwill_and_needs_a_reason(visit, service, order):
     agent, number = visit("agent"), order(days_ago=40)
     agent.looks_up(number)
-    expect(agent.page.get_by_role("heading", level=1)).to_have_text(re.compile("^Not refundable"))
+    expect(agent.page.get_by_role("heading", level=1)).to_have_text(re.compile("^The contractual window ended"))
     expect(agent.button("Cancel as goodwill")).to_have_count(0)
     agent.button("Record the request").click()
     agent.reads("An open request")
@@ -202,7 +202,7 @@ def test_an_unknown_number_leads_to_the_check_by_date(visit, scripts):
     agent.is_at(agent.field("Service provided on"))
     agent.field("Service provided on").fill("yesterday")
     agent.presses("Enter")
-    agent.reads(re.compile("^Refundable until"))
+    agent.reads(re.compile("^Can be cancelled until"))
 
 
 def test_the_text_to_be_said_can_be_copied(visit, order):

@@ -43,7 +43,7 @@ def test_a_check_shows_the_verdict_and_the_days():
     out, _, code = run("check", *IN_TIME, "--channel", "phone")
     assert code == 0
     assert [" ".join(line.split()) for line in out.splitlines()] == [
-        "Refundable",
+        "Can be cancelled",
         "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
         "Today is the last day.",
         "○ Thursday, 2 April 2026 service provided, does not count",
@@ -60,7 +60,7 @@ def test_a_check_shows_the_verdict_and_the_days():
 def test_a_refusal_is_not_an_error():
     out, _, code = run("check", "--provided", PROVIDED, "--requested", "2026-04-09T00:00:00+02:00", "--lang", "de")
     assert code == 0
-    assert out.startswith("Nicht erstattbar\nDie vertragliche Frist endete am Mittwoch, 8. April 2026, um 24 Uhr")
+    assert out.startswith("Abgelehnt\nDie vertragliche Frist endete am Mittwoch, 8. April 2026, um 24 Uhr")
     assert "Gesetzliche Rechte wurden nicht geprüft." in out
 
 

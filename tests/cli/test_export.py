@@ -8,12 +8,14 @@ from datetime import datetime
 from io import StringIO
 from unittest import mock
 
+import orjson
 import pytest
 import time_machine
 
 import app
 from refunds.cli import export
 from refunds.domain.contact_points import Channel
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import cancellations, contacts, orders
 from refunds.service.cancellations import Request
@@ -131,3 +133,13 @@ def test_a_wrong_range_is_refused(first, last, error):
 
 def test_other_records_are_not_exported():
     assert run("users", "--from", "2026-04-01", "--to", "2026-04-30")[2] == 2
+
+
+def test_the_journal_says_which_table_was_taken_out():
+    assert run("contacts", "--from", "2026-04-08", "--to", "2026-04-09")[2] == 0
+    with app.app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        last = uow.events.last_of(EventType.PRIVACY_TABLE_EXPORTED)
+    assert (last.subject, orjson.loads(last.data)) == ("contacts", {"from": "2026-04-08", "to": "2026-04-09"})
+    assert run("contacts", "--from", "2026-04-09", "--to", "2026-04-08")[2] == 3
+    with app.app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        assert uow.events.last_of(EventType.PRIVACY_TABLE_EXPORTED) == last

@@ -131,6 +131,12 @@ class Site:
             return uow.cancellations.active(order_id)
 
     @property
+    def end(self):
+        """The position of the journal's last event."""
+        with self.store.read(COMMAND_LINE) as uow:
+            return uow.events.head().position
+
+    @property
     def position(self):
         """How many changes of records the journal has, and the session epoch of every user.
 

@@ -192,8 +192,18 @@ class Page:
 
     @property
     def forms(self):
-        """Its forms, except the one to sign out."""
+        """Its forms, except those in the header: the search, and the one to sign out."""
         return [Form(one, self.address) for one in self.main.every("form")]
+
+    @property
+    def has_search(self):
+        """Whether its header has the search."""
+        return any(self.root.every("form", role="search"))
+
+    @property
+    def search(self):
+        """The form of the search in its header."""
+        return Form(self.root.one("form", role="search"), self.address)
 
     @property
     def navigation(self):
@@ -246,7 +256,7 @@ class Browser:
     @property
     def token(self):
         """The CSRF token of its session."""
-        return self.get("/console/policies").root.one("form").one("input")["value"]
+        return next(self.get("/console/policies").root.every("input", name="csrf_token"))["value"]
 
     def get(self, path):
         """The page at an address, after redirects."""

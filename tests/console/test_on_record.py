@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from refunds.domain.permissions import Role
-from refunds.domain.records import Basis
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.records import Basis, Intent, RevocationReason
+from refunds.service import settlements
 from tests.console.conftest import TOO_LONG_AGO, opened
 from tests.console.test_requests import ENDED, official
 
@@ -66,7 +67,7 @@ def test_a_request_is_shown_first_while_the_window_still_runs(site, agent):
     site.record(order)
     page = agent.get(f"/console/orders/{order}")
     assert page.h1 == ON_RECORD["en"]
-    assert "Refundable until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
+    assert "Can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time)" in page.text
     assert buttons(page)[0] == "Cancel as requested"
     assert "Cancel this order" not in buttons(page)
 
@@ -78,7 +79,7 @@ def test_a_request_before_the_service_is_told_of_in_the_past(site, agent, now):
     now.move_to(datetime(2026, 4, 14, 8, tzinfo=UTC))
     page = site.browser(Role.AGENT).get(f"/console/orders/{order}")
     assert page.h1 == ON_RECORD["en"]
-    assert "Refundable: the customer asked before the service was provided" in page.text
+    assert "Can be cancelled: the customer asked before the service was provided" in page.text
     assert "has not been provided yet" not in page.text
 
 
@@ -88,7 +89,7 @@ def test_another_contact_is_judged_by_the_request_and_says_so(site, now):
     agent = later(site, now)
     page = agent.press(agent.get(f"/console/orders/{order}"), "Record another request")
     assert ON_RECORD["en"] in page.links
-    assert "Refundable: the request was in time" in page.text
+    assert "Can be cancelled: the request was in time" in page.text
     page = agent.press(page, "Cancel this order")
     assert page.facts["On record"] == ON_RECORD["en"]
     agent.press(page, "Cancel the order now")
@@ -144,7 +145,7 @@ def test_the_open_list_is_shown_page_by_page_one_row_an_order():
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ["Refundable", "Needs a supervisor", "Not refundable"]), ("de", ["Erstattbar", "Teamleitung nötig", "Nicht erstattbar"])],
+    [("en", ["Can be cancelled", "Needs a supervisor", "Refused"]), ("de", ["Stornierbar", "Teamleitung nötig", "Abgelehnt"])],
 )  # fmt: skip
 def test_a_verdict_has_three_states_by_word_icon_and_colour(official, language, words):
     browser = official.browser(Role.SUPERVISOR, language)
@@ -173,10 +174,60 @@ def test_what_needs_a_supervisor_is_never_headed_as_not_refundable(official):
     contact = official.record(order, contact_point="+49 30 999999")
     page = official.browser(Role.AGENT).get(f"/console/contacts/{contact}")
     assert "A supervisor must accept the contact point first" in page.text
-    assert "Not refundable" not in page.text
+    assert "The contractual window ended" not in page.text
 
 
 def test_a_window_that_has_ended_is_told_in_neutral_colours(site, agent):
     page = agent.get(f"/console/orders/{site.register(service_provided_at=TOO_LONG_AGO)}")
     assert page.h1 == ENDED
     assert page.main.one("div", class_="verdict")["class"] == "verdict neutral"
+
+
+MONEY = {
+    "en": ("passed on to billing", "begun the refund", "The refund was made on Wednesday, 8 April 2026"),
+    "de": (
+        "an die Abrechnung weitergegeben",
+        "Die Erstattung läuft",
+        "Die Erstattung wurde am Mittwoch, 8. April 2026",
+    ),
+}
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_where_the_money_is_stands_under_the_heading_and_in_the_words(site, lang):
+    browser, order = site.browser(Role.AGENT, lang), site.register()
+    cancellation = site.cancel(order).cancellation_id
+    steps = (
+        lambda _: None,
+        lambda uow: settlements.begin_refund(uow, cancellation, None),
+        lambda uow: settlements.settle(uow, cancellation, None, "R-1"),
+    )
+    for step, text in zip(steps, MONEY[lang], strict=True):
+        with site.store.write(COMMAND_LINE) as uow:
+            step(uow)
+        page = browser.get(f"/console/orders/{order}?channel=phone")
+        assert text in page.main.one("div", class_="verdict").text
+        assert sum(text in one.text for one in page.main.every("div", class_="word")) >= 1
+
+
+def test_who_revoked_an_earlier_cancellation_stands_under_the_heading(site):
+    agent, order = site.browser(Role.AGENT), site.register()
+    cancellation = site.cancel(order).cancellation_id
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        settlements.revoke(uow, cancellation, RevocationReason.ENTERED_IN_ERROR, None)
+    verdict = agent.get(f"/console/orders/{order}?channel=phone").main.one("div", class_="verdict").text
+    assert "An earlier cancellation was revoked on 8 Apr 2026, 10:20: Entered in error (you)" in verdict
+
+
+def test_a_line_says_who_the_customer_is(site):
+    customer = f"K-{site.register()}"
+    order = site.register(customer_ref=customer, ordered_at="2026-04-01T10:00:00Z")
+    agent = site.browser(Role.AGENT)
+    path = f"/console/orders/{order}?channel=phone"
+    assert f"Customer {customer} · ordered 1 Apr 2026, 12:00 · provided 2 Apr 2026, 16:20" in agent.get(path).text
+    assert "other order" not in agent.get(path).text
+    site.register(customer_ref=customer)
+    site.record(order, intent=Intent.QUESTION)
+    page = agent.get(path)
+    assert "1 other order · last contact 8 Apr 2026, 10:20: Question" in page.text
+    assert "Orders of the customer" in agent.follow(page, "1 other order").text

@@ -116,7 +116,7 @@ def test_a_promise_that_is_kept_is_in_the_answer_the_history_and_the_evidence(si
 def test_no_line_ends_inside_a_date(site):
     page = site.browser(Role.AGENT, "de").get(f"/console/orders/{site.register()}")
     assert (
-        '<h1 tabindex="-1" autofocus>Erstattbar bis Mittwoch, 8.\u00a0April\u00a02026, 24\u00a0Uhr (Ortszeit\u00a0Berlin)'
+        '<h1 tabindex="-1" autofocus>Stornierbar bis Mittwoch, 8.\u00a0April\u00a02026, 24\u00a0Uhr (Ortszeit\u00a0Berlin)'
         in page.source
     )
     assert "8. April" not in page.source

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from flask import g
 
 from refunds.domain.holidays_data import decreed_until
-from refunds.domain.permissions import Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.regions import countries, subdivisions
+from refunds.errors import InvalidInput, UnknownRegion
+from refunds.web.console.regions import meant
 
 COUNTED = {
     "en": "its country was counted",
@@ -49,7 +52,7 @@ def test_what_is_suggested_is_understood_also_where_a_part_has_the_same_code(sit
     ):
         page = by_date(browser, one, "2.4.2026")
         assert (page.status, f"· {name[lang == 'en']} ·" in page.text) == (200, True)
-    for one in ("BE", "Berlin (BE)", "Belgium (BY)", "Belgium", "(BE)"):
+    for one in ("BE", "Berlin (BE)", "Belgium (BY)", "(BE)"):
         assert by_date(browser, one, "2.4.2026").errors.keys() == {"region"}
     assert "Bel" in by_date(browser, "BE", "2.4.2026").errors["region"], "how to write the country"
 
@@ -62,7 +65,7 @@ def by_date(browser, region, provided):
 
 
 @pytest.mark.parametrize(
-    "region", ["XX", "DE-XX", "DE_BY", "DE-Bayern", "FR-Zone A", "NL-Zuid", "BE-Flemish", "NO-02", "AT-BY", "D" * 200]
+    "region", ["XX", "DE-XX", "DE_BY_1", "DE-Bayern", "FR-Zone A", "NL-Zuid", "BE-Flemish", "NO-02", "AT-BY", "D" * 200]
 )
 @pytest.mark.parametrize("lang", ["en", "de"])
 def test_what_is_no_region_is_refused_with_what_to_write(site, lang, region):
@@ -92,3 +95,59 @@ def test_it_is_said_what_a_region_was_counted_by(site, region, said, lang):
     assert page.status == 200
     for text in (COUNTED, NATIONWIDE):
         assert (text[lang] in page.text) is (text is said), text
+
+
+PLACES = {
+    "DE": ("DE", "de", "Deutschland", "deutschland", "Germany", "GERMANY"),
+    "DE-BY": ("DE-BY", "de-by", "de by", "DE_BY", "Bayern", "bayern", "Bavaria"),
+    "DE-NW": ("DE-NW", "NRW", "nrw", "Nordrhein-Westfalen", "Nordrhein Westfalen", "North Rhine-Westphalia"),
+    "DE-BW": ("Baden-Württemberg", "Baden-Wuerttemberg", "Baden Württemberg", "BaWü"),
+    "DE-TH": ("Thüringen", "Thueringen", "Thuringen", "Thuringia"),
+    "DE-MV": ("Mecklenburg-Vorpommern", "Meck-Pomm"),
+    "DE-ST": ("Sachsen-Anhalt", "sachsen anhalt", "Saxony-Anhalt"),
+    "DE-SN": ("Sachsen", "Saxony"),
+    "DE-RP": ("Rheinland-Pfalz", "RLP"),
+    "DE-BE": ("DE-BE", "Berlin"),
+    "DE-HH": ("Hamburg", "de-hh"),
+    "AT": ("AT", "at", "Österreich", "Oesterreich", "osterreich", "Austria"),
+    "AT-9": ("AT-9", "Wien", "Vienna"),
+    "AT-7": ("Tirol", "Tyrol"),
+    "CH": ("CH", "Schweiz", "Switzerland"),
+    "CH-ZH": ("Zürich", "Zuerich", "Zurich", "ch-zh"),
+    "BE": ("Belgien", "Belgium", "Belgium (BE)"),
+    "GB": ("GB", "UK", "Großbritannien", "Vereinigtes Königreich"),
+    "US": ("US", "USA", "Vereinigte Staaten"),
+    "US-CA": ("Kalifornien", "California"),
+    "FR": ("Frankreich", "France"),
+}
+
+
+@pytest.fixture
+def policies(site):
+    """A request, which knows the policies by which a part of a country is told from a country."""
+    with site.app.test_request_context(), site.store.read(COMMAND_LINE) as uow:
+        g.policies = uow.policies
+        yield
+
+
+@pytest.mark.usefixtures("policies")
+def test_places_are_understood_as_people_write_them():
+    asked = {typed: code for code, each in PLACES.items() for typed in each}
+    assert len(asked) >= 60
+    assert {typed: meant(typed) for typed in asked} == asked
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("typed", ["BE", "be", "by", "Georgien", "Georgia", "La Paz", "Guam"])
+def test_a_place_that_can_be_more_than_one_is_asked_back(typed):
+    with pytest.raises(InvalidInput) as refused:
+        meant(typed)
+    assert [error.code for error in refused.value.errors] == ["ambiguous_region"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "X", "XX", "DE-XX", "Atlantis", "-", "()", "Bay", "Bayern Bayern", "DE-BY-1", "B" * 5000]
+)
+def test_a_place_that_does_not_exist_is_refused(typed):
+    with pytest.raises(UnknownRegion):
+        meant(typed)

@@ -18,7 +18,7 @@ from refunds.service.contacts import NewContact
 from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
-ENDED = "Not refundable: the contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
+ENDED = "The contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
 LAST_MINUTE = datetime(2026, 4, 8, 21, 58, tzinfo=UTC)
 """Just before the deadline of a service that was provided on 2 April: 23:58 in Berlin."""
 

@@ -77,7 +77,7 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_message(site, language, 
     browser, before = site.browser(language=language), site.position
     page = browser.submit(browser.get("/console/").forms[0], name=name, password=password)
     assert (page.status, page.lang) == (401, language)
-    assert {"en": "User name and password do not fit", "de": "Benutzername und Passwort passen nicht"}[
+    assert {"en": "User name and password do not fit", "de": "Benutzername oder Passwort ist falsch"}[
         language
     ] in page.text
     assert page.forms[0].fields.keys() == {"csrf_token", "name", "password"}

@@ -22,7 +22,7 @@ def test_the_order_list_of_a_customer_keeps_channel_and_time(site, now):
     page = agent.press(agent.get("/console/"), "Check", q="K-asked", **ASKED)
     page = agent.follow(page, first)
     assert (page.path, page.query) == (f"/console/orders/{first}", STAYS)
-    assert page.h1.startswith("Refundable: the request was in time")
+    assert page.h1.startswith("Can be cancelled: the request was in time")
 
 
 def test_an_invalid_time_is_reported_for_a_customer_number_too(site, agent):

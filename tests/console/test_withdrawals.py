@@ -154,7 +154,7 @@ def test_whoever_looks_at_the_order_is_led_to_the_open_withdrawal(site, agent, s
     for path in (f"/console/orders/{order}?channel=phone", f"/console/contacts/{request}"):
         page = supervisor.get(path)
         assert "A withdrawal: a supervisor must decide" in page.text
-        assert "Not refundable" not in page.main.one("div", class_="verdict").text
+        assert "The contractual window ended" not in page.main.one("div", class_="verdict").text
         assert "Cancel as goodwill" not in buttons(page)
         assert primary(page) == "To the open withdrawal of 8 April 2026, 10:20"
         assert supervisor.press(page, primary(page)).path == address

@@ -238,7 +238,7 @@ class Walk:
     def submitted(self, browser, page, adapter, deep=True):
         """Send each form of a page, and those of the pages that follow."""
         for everywhere in (True, False):
-            for form in page.forms:
+            for form in [*page.forms, *([page.search] if deep and page.has_search else [])]:
                 typed = dict.fromkeys(typed_into(form, everywhere=everywhere), SAID)
                 self.note_posted(adapter, form)
                 follows = browser.submit(form, **typed)
@@ -256,7 +256,7 @@ class Walk:
             self.posted.add(endpoint)
 
 
-TYPED = {"q", "note", "ticket_ref", "reason", "order_hint", "from_detail", "to", "billing_ref"}
+TYPED = {"q", "search", "note", "ticket_ref", "reason", "order_hint", "from_detail", "to", "billing_ref"}
 
 
 def typed_into(form, *, everywhere):

@@ -358,7 +358,6 @@ READING = (
     ("policy", "list"),
     ("users", "list"),
     ("tokens", "list"),
-    ("export", "orders", "--from", "2026-01-01", "--to", "2026-12-31"),
     ("audit", "replay"),
 )
 

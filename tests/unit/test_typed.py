@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from refunds.errors import Unfit
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.presentation.texts.dates import clock_text, date_text
-from refunds.web.console.dates import typed_time
+from refunds.web.console.dates import typed_instant, typed_time
 
 TODAY = date(2026, 4, 8)
 """A Wednesday."""
@@ -39,7 +40,8 @@ TODAY = date(2026, 4, 8)
         ("8 Apr 2026, 23:05", date(2026, 4, 8), time(23, 5)),
         ("8 Apr. 2026 at 9:05", date(2026, 4, 8), time(9, 5)),
         ("1. März 2026", date(2026, 3, 1), None),
-        ("1 Mrz 2026", None, None),
+        ("1. Mrz 2026", date(2026, 3, 1), None),
+        ("1. Jänner 2026", date(2026, 1, 1), None),
         ("24 Dez 2025", date(2025, 12, 24), None),
         ("24 December", date(2025, 12, 24), None),
         ("1. Mai", date(2025, 5, 1), None),
@@ -58,12 +60,58 @@ TODAY = date(2026, 4, 8)
         ("0:00", TODAY, time(0, 0)),
         ("  8.4.2026   23:05  ", date(2026, 4, 8), time(23, 5)),
         ("8.4.2026\t23:05", date(2026, 4, 8), time(23, 5)),
+        ("8.4.26", date(2026, 4, 8), None),
+        ("27.11.25 18:40", date(2025, 11, 27), time(18, 40)),
+        ("8.4", date(2026, 4, 8), None),
+        ("31.12", date(2025, 12, 31), None),
+        ("8.4. 18.40", date(2026, 4, 8), time(18, 40)),
+        ("8.10 18.40", date(2025, 10, 8), time(18, 40)),
+        ("8.4.2026 23h", date(2026, 4, 8), time(23)),
+        ("18.40", TODAY, time(18, 40)),
+        ("23.05 Uhr", TODAY, time(23, 5)),
+        ("18 Uhr", TODAY, time(18)),
+        ("gestern 18 Uhr", date(2026, 4, 7), time(18)),
+        ("gestern gegen 18 Uhr", date(2026, 4, 7), time(18)),
+        ("11:05 pm", TODAY, time(23, 5)),
+        ("yesterday at 12 am", date(2026, 4, 7), time(0)),
+        ("12:30 p.m.", TODAY, time(12, 30)),
+        ("6pm yesterday", date(2026, 4, 7), time(18)),
+        ("27/3", date(2026, 3, 27), None),
+        ("3/27/2026", date(2026, 3, 27), None),
+        ("27-03-2026 18:40", date(2026, 3, 27), time(18, 40)),
+        ("4/4", date(2026, 4, 4), None),
+        ("April 8", date(2026, 4, 8), None),
+        ("April 8, 2026", date(2026, 4, 8), None),
+        ("Apr 8th, 9:05 am", date(2026, 4, 8), time(9, 5)),
+        ("8. Foo", None, None),
+        ("8th of April 2026", date(2026, 4, 8), None),
+        ("1st Apr", date(2026, 4, 1), None),
+        ("Freitag 18:40", date(2026, 4, 3), time(18, 40)),
+        ("Fr 18.40", date(2026, 4, 3), time(18, 40)),
+        ("Fr. 18 Uhr", date(2026, 4, 3), time(18)),
+        ("am Freitag um 18:40 Uhr", date(2026, 4, 3), time(18, 40)),
+        ("friday 6:40 pm", date(2026, 4, 3), time(18, 40)),
+        ("on Tues at 9 am", date(2026, 4, 7), time(9)),
+        ("18:40 am Freitag", date(2026, 4, 3), time(18, 40)),
+        ("8 am Friday", date(2026, 4, 3), time(8)),
+        ("letzten Freitag", date(2026, 4, 3), None),
+        ("last Wednesday", date(2026, 4, 1), None),
+        ("Donnerstag", date(2026, 4, 2), None),
+        ("Freitag, den 3. April", date(2026, 4, 3), None),
+        ("Fr 3.4. 18:40", date(2026, 4, 3), time(18, 40)),
+        ("On Fri, Apr 3, 2026 at 6:40\u202fPM", date(2026, 4, 3), time(18, 40)),
+        ("Am Fr., 3. Apr. 2026 um 18:40 Uhr", date(2026, 4, 3), time(18, 40)),
+        ("Fri, Apr 3, 6:40 PM (5 days ago)", date(2026, 4, 3), time(18, 40)),
+        ("3. Apr. 2026, 18:40 (vor 5 Tagen)", date(2026, 4, 3), time(18, 40)),
+        ("Gesendet: Freitag, 3. April 2026 18:40", date(2026, 4, 3), time(18, 40)),
+        ("Sent: Friday, April 3, 2026 6:40 PM", date(2026, 4, 3), time(18, 40)),
+        ("April 3, 2026, 18:40:12", date(2026, 4, 3), time(18, 40, 12)),
     ],
 )
 def test_dates_and_times_are_understood_in_many_forms(text, day, clock):
     """A date without a year is the last such date up to today."""
     if day is None:
-        with pytest.raises(ValueError, match="month"):
+        with pytest.raises(ValueError, match="not a date"):
             typed_time(text, TODAY)
     else:
         assert typed_time(text, TODAY) == (day, clock)
@@ -72,15 +120,53 @@ def test_dates_and_times_are_understood_in_many_forms(text, day, clock):
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "x", "8", "8.", "8/4", "8/4/2026", "4-8-2026", "8.4.26", "8.4", "8,4.2026", "31.2.2026", "32.1.", "0.1.2026", "1.0.2026", "1.13.2026",
-        "30.2.", "8 Foo 2026", "8 4 2026", "April 8", "April 8, 2026", "2026", "20260408", "2026-W15-3", "8.4.2026 24:00", "23:60", "25:00", "8.4.2026 23", "8.4.2026 23h",
-        "9:5", "23.05", "11:05 pm", "tomorrow", "morgen", "8.4.2026 8.4.2026", "8.4.2026 23:05 23:06", "8.4.0000", "٨.٤.٢٠٢٦", "８.４.２０２６",
+        "", " ", "x", "8", "8.", "8,4.2026", "31.2.2026", "32.1.", "0.1.2026", "1.0.2026", "1.13.2026",
+        "30.2.", "8 Foo 2026", "8 4 2026", "2026", "20260408", "2026-W15-3", "8.4.2026 24:00", "23:60", "25:00", "8.4.2026 23",
+        "9:5", "13 pm", "0 am", "18:40 am", "tomorrow", "morgen", "8.4.2026 8.4.2026", "8.4.2026 23:05 23:06", "8.4.0000", "٨.٤.٢٠٢٦", "８.４.２０２６",
         "8.4.2026\x00", "8.4.2026 23:05Z", "8.4.2026+02:00", "-8.4.2026", "99999.4.2026", "8.4.99999", "9" * 5000, "8." * 5000, "Wed, Wed, 8 Apr 2026", "Foo, 7.4.2026", "Friday, 7.4.2026",
     ],
 )  # fmt: skip
 def test_any_other_text_is_refused(text):
     with pytest.raises(ValueError, match=r".+"):
         typed_time(text, TODAY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["8/4", "8/4/2026", "4-8-2026", "1/2/26 18:40", "8.10", "23.05", "18.04", "Mittwoch", "Wed 9:05", "Fr 18.04", "8.10 9.11"],
+)  # fmt: skip
+def test_what_can_mean_more_than_one_time_is_asked_back(text):
+    """A weekday alone, which is today's, can be today or a week ago; `18.04` can be a time or a date."""
+    with pytest.raises(Unfit) as refused:
+        typed_time(text, TODAY)
+    assert refused.value.code == "ambiguous_time"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fri, 27 Nov 2026 18:40:12 +0100",
+        "Date: Fri, 27 Nov 2026 18:40:12 +0100 (CET)",
+        "27 Nov 2026 17:40:12 GMT",
+        "Fri, 27 Nov 2026 17:40:12 -0000",
+        "2026-11-27 18:40:12 +0100",
+        "2026-11-27T12:40:12-05:00",
+    ],
+)
+def test_the_date_of_a_mail_is_an_instant(text):
+    assert typed_instant(text) == datetime(2026, 11, 27, 17, 40, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "Thu, 27 Nov 2026 18:40:12 +0100", "Fri, 27 Nov 2026 18:40:12", "Fri, 27 Nov 2026 25:40 +0100", "27 Foo 2026 18:40 +0100", "2026-13-27 18:40 +0100",
+        "Fri, 27 Nov 2026 18:40:12 +9900", "Fri, 27 Nov 2026 18:40:12 CET", "8.4.2026 18:40 +0100", "0000-11-27 18:40 +0100",
+    ],
+)  # fmt: skip
+def test_what_is_no_date_of_a_mail_has_no_instant(text):
+    with pytest.raises(ValueError, match=r".+"):
+        typed_instant(text)
 
 
 def test_29_february_is_found_across_a_century_year_without_one():

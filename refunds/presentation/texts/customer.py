@@ -7,8 +7,9 @@ is no right to one.
 from collections.abc import Iterator
 
 from refunds.domain.business_days import DayStatus, SkipReason
+from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason
-from refunds.domain.records import Basis, Cancellation, Contact, Intent
+from refunds.domain.records import Basis, Cancellation, Contact, Intent, State
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text, moment_text, zone_text
@@ -187,6 +188,21 @@ def receipt_words(contact: Contact) -> tuple[str, str]:
     )
     following = translate("We are dealing with your withdrawal, and you will hear from us.") if contact.is_open else ""
     return spoken, f"{written} {following}".rstrip()
+
+
+_REFUND = {
+    State.ISSUED: Message("The refund has been passed on to billing."),
+    State.REFUNDING: Message("Billing has begun the refund."),
+    State.SETTLED: Message("The refund was made on %(day)s."),
+}
+
+
+def refund_words(cancellation: Cancellation) -> str:
+    """How far the refund of a cancellation that is not revoked is, for a customer who asks for their money."""
+    settled_at = cancellation.settled_at or cancellation.issued_at
+    return translate(
+        _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))
+    )
 
 
 def withdrawn_words(contact: Contact) -> str:

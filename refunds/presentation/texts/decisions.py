@@ -58,28 +58,28 @@ _REASON: Texts = {
 
 _HEADLINE: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("Already cancelled"),
-    Reason.CHANNEL_NOT_ACCEPTED: Message("Not refundable %(channel)s"),
+    Reason.CHANNEL_NOT_ACCEPTED: Message("A cancellation is not accepted %(channel)s"),
     Reason.UNOFFICIAL_CONTACT_POINT: Message("A supervisor must accept the contact point first"),
-    Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the service has not been provided yet"),
-    Notice.NO_SERVICE_DATE: Message("Refundable: no date of provision is on record"),
+    Reason.SERVICE_NOT_YET_PROVIDED: Message("Can be cancelled: the service has not been provided yet"),
+    Notice.NO_SERVICE_DATE: Message("Can be cancelled: no date of provision is on record"),
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message("A withdrawal: a supervisor must decide"),
-    Reason.WINDOW_ELAPSED: Message(
-        "Not refundable: the contractual window ended at the end of %(last_day)s (%(zone)s)"
-    ),
+    Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)"),
     Reason.CALENDAR_UNKNOWN: Message("A supervisor must decide whether the request is in time"),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
-    Reason.WITHIN_WINDOW: Message("Refundable until the end of %(last_day)s (%(zone)s)"),
+    Reason.WITHIN_WINDOW: Message("Can be cancelled until the end of %(last_day)s (%(zone)s)"),
 }
 _HEADLINE_THEN: Texts = {
-    Reason.SERVICE_NOT_YET_PROVIDED: Message("Refundable: the customer asked before the service was provided"),
-    Reason.WITHIN_WINDOW: Message("Refundable: the request was in time, before the end of %(last_day)s (%(zone)s)"),
+    Reason.SERVICE_NOT_YET_PROVIDED: Message("Can be cancelled: the customer asked before the service was provided"),
+    Reason.WITHIN_WINDOW: Message(
+        "Can be cancelled: the request was in time, before the end of %(last_day)s (%(zone)s)"
+    ),
 }
 """For a request that was made in time, if its window has ended, or the service was provided, since."""
 
 _VERDICT = {
-    Verdict.CANCELLABLE: Message("Refundable"),
+    Verdict.CANCELLABLE: Message("Can be cancelled"),
     Verdict.NEEDS_SUPERVISOR: Message("Needs a supervisor"),
-    Verdict.REFUSED: Message("Not refundable"),
+    Verdict.REFUSED: Message("Refused"),
 }
 
 _NOTICE = {

@@ -42,6 +42,7 @@ _EVENT = {
     "privacy.disclosed": Message("data disclosed"),
     "privacy.exported": Message("data handed out"),
     "privacy.evidence_shown": Message("evidence shown"),
+    "privacy.table_exported": Message("table exported"),
     "policy.imported": Message("version imported"),
     "policy.published": Message("version published"),
     "policy.withdrawn": Message("version withdrawn"),

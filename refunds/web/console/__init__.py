@@ -18,6 +18,8 @@ from werkzeug.urls import iri_to_uri
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Principal, Role, Scope
+from refunds.domain.records import Contact
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.web import auth, idempotency, intake, sessions
@@ -199,6 +201,13 @@ def own_address(path: str) -> str:
 def to(endpoint: str, **values: Any) -> Response:
     """The redirect to a screen, which the browser then reads with GET; `values` as in `at`."""
     return see(at(endpoint, **values))
+
+
+def to_contact(contact: Contact | UnmatchedContact) -> Response:
+    """The redirect to the page of a contact, whether its order is known or not."""
+    if isinstance(contact, Contact):
+        return to("contact", contact_id=contact.contact_id)
+    return to("unmatched_contact", unmatched_id=contact.unmatched_id)
 
 
 def at(endpoint: str, **values: Any) -> str:

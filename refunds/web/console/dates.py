@@ -1,77 +1,149 @@
-"""Dates and times as people type them, in German or English: `8.4.2026 23:05`, `8 April`, `yesterday 17:40`, `14:05`.
+"""Dates and times as people type or paste them, in German or English: `8.4.2026 23:05`, `Friday 6:40 pm`.
 
-Nothing is guessed: 8/4 can mean 8 April or 4 August, so it is not accepted.
+Nothing is guessed: a text is read in every way that it can be, and refused if that gives more than one time. 8/4 can
+mean 8 April or 4 August, so it is not accepted; 27/4 is.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
 
+from refunds.errors import Message, Unfit
 from refunds.presentation.texts.dates import month_numbers, weekday_numbers
 
-_WEEKDAY = re.compile(r"([^\W\d_]{2,10})\.?, ")
-_CLOCK = re.compile(r"(?:^|,? (?:(?:um|at) )?|T)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?: ?Uhr)?$")
+_FRAME = re.compile(
+    r"(?:(?:date|datum|sent|gesendet|received|empfangen): ?|(?:on|am) )?(?P<text>.*?)(?: \((?:vor .*|.* ago)\))?",
+    re.IGNORECASE,
+)
+_ZONED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2})? ?[+-][0-9]{2}:?[0-9]{2}")
+_OF_MAIL = re.compile(
+    r"(?:(?P<weekday>[a-z]{3}), ?)?[0-9]{1,2} [a-z]{3} [0-9]{4} [0-9]{2}:[0-9]{2}(?::[0-9]{2})? (?:[+-][0-9]{4}|GMT|UT)"
+    r"(?: \([a-z]+\))?",
+    re.IGNORECASE,
+)
+
+_CLOCK = (
+    r"(?P<hour>[0-9]{1,2})(?:[:.](?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?)?"
+    r"(?: ?(?P<mark>uhr|h|(?P<half>[ap])\.?m\.?))?"
+)
+_CLOCKS = (
+    re.compile(rf"(?P<rest>.*?)(?:(?:^|,? (?:(?:um|at|gegen) )?|(?<=[0-9])T){_CLOCK})?", re.IGNORECASE),
+    re.compile(rf"{_CLOCK}(?:,| on| am)? (?P<rest>.*)", re.IGNORECASE),
+)
+"""A time of day after a date, or none; a time of day before a date."""
+
+_YEAR = r"(?P<year>[0-9]{4}|[0-9]{2})"
+_NAME = r"(?P<month>[^\W\d_]{3,9})\.?"
 _DATES = tuple(
-    re.compile(form)
+    re.compile(form, re.IGNORECASE)
     for form in (
         r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})",
-        r"(?P<day>[0-9]{1,2})\. ?(?P<month>[0-9]{1,2})\.(?: ?(?P<year>[0-9]{4}))?",
-        r"(?P<day>[0-9]{1,2})\.? (?P<month>[^\W\d_]{3,9})\.?(?: (?P<year>[0-9]{4}))?",
+        rf"(?P<day>[0-9]{{1,2}})\. ?(?P<month>[0-9]{{1,2}})(?:\.|\. ?{_YEAR})?",
+        rf"(?P<day>[0-9]{{1,2}})(?P<sign>[/-])(?P<month>[0-9]{{1,2}})(?:(?P=sign){_YEAR})?",
+        rf"(?P<month>[0-9]{{1,2}})(?P<sign>[/-])(?P<day>[0-9]{{1,2}})(?:(?P=sign){_YEAR})?",
+        rf"(?P<day>[0-9]{{1,2}})(?:\.|st|nd|rd|th)? (?:of )?{_NAME},?(?: (?P<year>[0-9]{{4}}))?",
+        rf"{_NAME} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<year>[0-9]{{4}}))?",
     )
 )
+_WEEKDAY = re.compile(
+    r"(?:(?P<last>last|letzten) )?(?P<name>[^\W\d_]{2,10})\.?(?:, ?| |$)(?:den )?(?P<date>.*)", re.IGNORECASE
+)
 _DAYS_BACK = {"": 0, "today": 0, "heute": 0, "yesterday": 1, "gestern": 1, "vorgestern": 2}
+_MORE_MONTHS = {"mrz": 3, "jän": 1, "jänner": 1, "sep": 9, "sept": 9}
+_MORE_WEEKDAYS = {"tues": 1, "weds": 2, "thur": 3, "thurs": 3}
 _LEAP_YEARS_APART = 8
+_LONGEST = 200
+
+
+def typed_instant(text: str) -> datetime:
+    """The instant in a text that has its offset, as in the header `Date` of a mail. Raises `ValueError` if it has none.
+
+    Source: RFC 5322, section 3.3.
+    """
+    bare = _bare(text)
+    if _ZONED.fullmatch(bare):
+        return datetime.fromisoformat(bare.replace(" ", "T", 1).replace(" ", ""))
+    found = _OF_MAIL.fullmatch(bare)
+    if not found:
+        raise ValueError("no date of a mail")
+    instant = parsedate_to_datetime(bare)
+    if found["weekday"] and weekday_numbers().get(found["weekday"].lower()) != instant.weekday():
+        raise ValueError("not the weekday of this date")
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # -0000: in UTC, wherever it was sent
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
     """The local date that a text in German or English names, and the time of day, or None if it names no time.
 
-    A date without a year is the most recent such date, today included. A time alone is a time today. Raises
-    `ValueError` if the text is not a date in one of the accepted forms, if there is no such date or time, or if its
-    weekday is another.
+    A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
+    is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
+    another; `Unfit` if it can mean more than one.
     """
-    rest, clock = " ".join(text.split()), None
-    if not rest:
-        raise ValueError("not a date")
-    if found := _CLOCK.search(rest):
-        rest, clock = rest[: found.start()], time(int(found["hour"]), int(found["minute"]))
-    if (back := _DAYS_BACK.get(rest.lower())) is not None:
-        return today - timedelta(days=back), clock
-    weekday = _WEEKDAY.match(rest)
-    day = _day(rest[weekday.end() :] if weekday else rest, today)
-    if weekday and weekday_numbers().get(weekday[1].lower()) != day.weekday():
-        raise ValueError("not the weekday of this date")
-    return day, clock
-
-
-def _day(text: str, today: date) -> date:
-    """The date that a text names, which has no weekday and no time; without a year, the most recent such date.
-
-    Raises `ValueError` if it is in none of the accepted forms, or there is no such date.
-    """
-    found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
-    if found is None:
+    bare = _bare(text)
+    meant = {(day, clock) for rest, clock in _clocks(bare) for day in _days(rest, today)} if bare else set()
+    if not meant:
         raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
-    day, month, year = int(found["day"]), _month(found["month"]), found["year"]
-    return date(int(year), month, day) if year else next(_such_dates(today, month, day))
+    if len(meant) > 1:
+        raise Unfit(Message("can mean more than one time"), "ambiguous_time")
+    return meant.pop()
+
+
+def _bare(text: str) -> str:
+    """A text without the words around a date that mail programs have."""
+    found = _FRAME.fullmatch(" ".join(text.split()))
+    return found["text"] if found and len(text) <= _LONGEST else ""
+
+
+def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
+    """Each way to divide a text into a date and a time of day; None is no time."""
+    yield text, None
+    for form in _CLOCKS:
+        found = form.fullmatch(text)
+        if found and found["hour"] and (found["minute"] or found["mark"]):
+            hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+            half = (found["half"] or "").lower()
+            if half and 1 <= hour <= 12:  # noqa: PLR2004 - on the clock's face
+                hour = hour % 12 + 12 * (half == "p")
+            elif half and (half == "p" or form is _CLOCKS[0]):  # else it is the German word of "18:40 am Freitag"
+                continue
+            with suppress(ValueError):
+                yield found["rest"], time(hour, minute, second)
+
+
+def _days(text: str, today: date) -> Iterator[date]:
+    """Each date that a text without a time of day can name."""
+    if (back := _DAYS_BACK.get(text.lower())) is not None:
+        yield today - timedelta(days=back)
+        return
+    found = _WEEKDAY.fullmatch(text)
+    named = found and (weekday_numbers() | _MORE_WEEKDAYS).get(found["name"].lower())
+    if found and named is not None and found["date"]:
+        yield from (day for day in _dates(found["date"], today) if day.weekday() == named)
+    elif found and named is not None:
+        yield today - timedelta(days=(today.weekday() - named) % 7 or 7)
+        if today.weekday() == named and not found["last"]:
+            yield today
+    else:
+        yield from _dates(text, today)
+
+
+def _dates(text: str, today: date) -> Iterator[date]:
+    """Each date that a text can name, which has no weekday; without a year, the most recent such date."""
+    for found in filter(None, (form.fullmatch(text) for form in _DATES)):
+        named, year = found["month"], found["year"]
+        month = int(named) if named.isdigit() else (month_numbers() | _MORE_MONTHS).get(named.lower(), 0)
+        with suppress(ValueError, StopIteration):
+            if year:
+                yield date(int(year) + (2000 if len(year) == len("26") else 0), month, int(found["day"]))
+            else:
+                yield next(_such_dates(today, month, int(found["day"])))
 
 
 def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
-    """The dates with this day and month, from today back to eight years ago, latest first. Then raises `ValueError`."""
+    """The dates with this day and month, from today back to eight years ago, latest first."""
     for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
         with suppress(ValueError):
             if (such := date(year, month, day)) <= today:
                 yield such
-    raise ValueError("no such date: check the day and the month")
-
-
-def _month(text: str) -> int:
-    """The number of a month, from its digits or its German or English name. Raises `ValueError` if it is neither.
-
-    Digits are not checked: 13 is returned as it is.
-    """
-    number = int(text) if text.isdigit() else month_numbers().get(text.lower())
-    if number is None:
-        raise ValueError("no such month")
-    return number

@@ -1,7 +1,5 @@
 """Check and Answer: from an order's number, or a day and a region, to the answer for the customer."""
 
-import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,18 +12,18 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant, format_known, local_date, zone
 from refunds.domain.outcomes import Outcome
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Intent, Order
-from refunds.domain.references import format_reference, parse_reference, parse_request_number
+from refunds.domain.records import ACTIVE, Cancellation, Intent, Order
+from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.customer import spoken_words, written_words
-from refunds.service import cancellations, checks, contacts, demonstration, orders
+from refunds.presentation.texts.customer import refund_words, spoken_words, written_words
+from refunds.service import cancellations, checks, contacts, demonstration, orders, search
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, forms, page, regions, screen, to
+from refunds.web.console import at, forms, page, regions, screen, to, to_contact
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
@@ -99,13 +97,13 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
-    customer_id, meant = orders_meant(uow, number)
-    if not meant and (request := _request_meant(uow, number)):
-        return request
+    customer_id, meant = search.orders_meant(uow, number)
+    if not meant and (requests := search.request_meant(uow, number)):
+        return to_contact(requests[0])
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
-        code = "misheard" if _is_misheard(number) else "not_found"
+        code = "misheard" if search.is_misheard(number) else "not_found"
         raise InvalidInput([FieldError("/q", Message("nothing has this number"), code)])
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
@@ -124,52 +122,6 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
-
-
-def orders_meant(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
-    """The customer with a number and up to two of their orders; None and the order if the number is an order's.
-
-    Orders are looked for first: by their id, as typed or in upper or lower case, or by the reference of a cancellation.
-    If nothing has the number, None and no orders; nor if it is a customer's and the user may not look people up.
-    """
-    for spelt in dict.fromkeys((number, number.upper(), number.lower())):
-        with suppress(NotFound):
-            return None, [uow.orders.get(spelt)]
-    with suppress(ValueError):
-        if found := uow.cancellations.paginate(limit=1, reference=parse_reference(number)):
-            return None, [uow.orders.get(found[0].order_id)]
-    if not g.principal.may(Scope.PERSONAL_READ):
-        return None, []
-    customer_id = uow.customers.find(number)
-    return customer_id, uow.orders.of_customer(customer_id, limit=2)
-
-
-def _request_meant(uow: UnitOfWork, number: str) -> Response | None:
-    """The redirect to the contact with a request number, whether its order is known or not.
-
-    None if none has it, or the user may not read contacts.
-    """
-    if g.principal.may(Scope.CONTACTS_READ):
-        with suppress(ValueError):
-            read = parse_request_number(number)
-            if found := uow.contacts.paginate(limit=1, request_number=read):
-                return to("contact", contact_id=found[0].contact_id)
-            if kept := uow.unmatched.paginate(limit=1, request_number=read):
-                return to("unmatched_contact", unmatched_id=kept[0].unmatched_id)
-    return None
-
-
-def _is_misheard(number: str) -> bool:
-    """Whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
-    digits = number.replace(" ", "").replace("-", "")
-    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
-    for form, (written, read) in reads.items():
-        if re.fullmatch(form, written):
-            try:
-                read(written)
-            except ValueError:
-                return True
-    return False
 
 
 @screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
@@ -286,7 +238,8 @@ def _answer(
     """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
-    active = uow.cancellations.active(order.order_id) if order and decision.facts.cancelled else None
+    every = uow.cancellations.paginate(limit=1, newest=True, order_id=order.order_id) if order else []
+    active = every[0] if every and every[0].state in ACTIVE else None
     tz = zone(outcome.time_zone)
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
@@ -301,18 +254,23 @@ def _answer(
         is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         active=active,
+        revoked=every[0] if every and not active else None,
+        refund_words=refund_words,
+        names=uow.users.names(one.revoked_by for one in every if one.revoked_by),
         on_record=_on_record(uow, order, decision) if order else None,
         limits=uow.limits.kinds(order.customer_id) if order else (),
         format_reference=format_reference,
+        others=_others(uow, order) if order else 0,
+        last_contact=next(iter(uow.contacts.paginate(limit=1, newest=True, order_id=order.order_id)), None)
+        if order and g.principal.may(Scope.CONTACTS_READ)
+        else None,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
         entry=entry,
         how=how,
         needs_evidence=needs_evidence,
-        words=_words(
-            outcome, order.order_id if order else None, format_reference(active.reference) if active else "", ended
-        ),
+        words=_words(outcome, order, active, ended=ended),
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
         period=information_period(order.ordered_at, outcome, decision.version.terms) if order else None,
         now=uow.now,
@@ -321,15 +279,23 @@ def _answer(
     )
 
 
-def _words(outcome: Outcome, order_id: str | None, reference: str, ended: bool) -> dict[str, tuple[str, str]]:
-    """What to say to the customer and what to write, by the code of the language; parameters as in `written_words`."""
-    return {
-        name: (
+def _others(uow: UnitOfWork, order: Order) -> int:
+    """How many other orders the customer has, counted up to a page."""
+    return len(uow.orders.of_customer(order.customer_id, limit=PAGE + 1)) - 1
+
+
+def _words(
+    outcome: Outcome, order: Order | None, active: Cancellation | None, *, ended: bool
+) -> dict[str, tuple[str, str]]:
+    """What to say to the customer and what to write, by the code of the language; parameters as in `_answer`."""
+    found, reference = {}, format_reference(active.reference) if active else ""
+    for name in each_language():
+        words = (
             spoken_words(outcome, reference, ended=ended),
-            written_words(outcome, order_id, reference, ended=ended),
+            written_words(outcome, order.order_id if order else None, reference, ended=ended),
         )
-        for name in each_language()
-    }
+        found[name] = (f"{words[0]} {refund_words(active)}", f"{words[1]} {refund_words(active)}") if active else words
+    return found
 
 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)

@@ -17,7 +17,7 @@ from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
-from refunds.web.console.dates import typed_time
+from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.request_fields import After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
@@ -38,12 +38,15 @@ class Typed:
         return self._meant(field, now, zone(time_zone), begins=True)
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
-        with suppress(ValueError):
-            return parse_instant(self.text)
+        for read in (parse_instant, typed_instant):
+            with suppress(ValueError):
+                return read(self.text)
         try:
             day, clock = typed_time(self.text, local_date(now, tz))
             if clock is None and begins:
                 return first_instant(day, tz)
+        except Unfit as error:
+            raise InvalidInput([FieldError(f"/{field}", error.detail, error.code)]) from None
         except (ValueError, OverflowError):
             raise InvalidInput([FieldError(f"/{field}", Message("not a date: write it as 2026-12-24"))]) from None
         if clock is None:
@@ -117,6 +120,12 @@ class FindSchema(AskedSchema):
     by_date = Text(1)
     provided_on = Moment()
     region = Text(80)
+
+
+class SearchSchema(StrictSchema):
+    """What is searched for, from the header of a page."""
+
+    search = Text(200, required=True)
 
 
 class ByDateSchema(AskedSchema):

@@ -105,16 +105,17 @@ NAMES: Mapping[str, Message] = {
 }
 """The names of codes."""
 
-_MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, yesterday 17:40, or 14:05 for today.")
+_MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, Friday 18:40, yesterday 17:40 or 14:05.")
 _POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
 _EXPECTED: Mapping[str, Message] = {
     "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
+    "search": Message("Write a number, a telephone number, an e-mail address or a ticket, in one line."),
     "received_at": _MOMENT,
     "sent_at": _MOMENT,
     "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
     "order_hint": Message("Write what the customer said of the order, in one line of at most 200 characters."),
     "order_id": Message("Write the number of the order, in one line."),
-    "region": Message("There is no such region. Write DE for Germany, DE-BY for Bavaria, AT for Austria."),
+    "region": Message("There is no such region. Write its name or its code, such as Bavaria, DE-BY or Austria."),
     "channel": Message("Choose one of the ways."),
     "contact_point": _POINT,
     "from_detail": _POINT,
@@ -151,11 +152,19 @@ _WRONG: Mapping[str, Message] = {
         "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
+    "ambiguous_time": Message(
+        "That can mean more than one time: write the date with the name of its month, and the time with a colon, as in "
+        "8 April 2026 23:05."
+    ),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
         "reference or the customer number; or check by the date of the service, below."
+    ),
+    "nothing_found": Message(
+        "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
+        "requests are searched for it."
     ),
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
@@ -167,7 +176,8 @@ _WRONG: Mapping[str, Message] = {
         "e-mail that shows it."
     ),
     "ambiguous_region": Message(
-        "That could be a country, or a part of this one: write a part as in DE-BY, and a country as in Belgium (BE)."
+        "That can be more than one: write a part of a country by its code, as in DE-BY, and a country as in "
+        "Belgium (BE)."
     ),
     "impossible_number": Message(
         "There is no such number. Without a country code it is read as one of this country: %(country)s. Write it with "

@@ -1,5 +1,8 @@
 """Regions at the console: which ones are suggested, and what a typed one means."""
 
+import re
+from functools import cache
+
 from refunds.domain.regions import countries, require_region, subdivisions
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
@@ -22,22 +25,72 @@ def suggested() -> dict[str, str]:
 
 
 def meant(typed: str | None) -> str | None:
-    """The region that was typed, by its code or as it is suggested in any language; None stays None.
+    """The region that was typed: by its code, by its name in any language, or as it is suggested; None stays None.
 
-    Raises `InvalidInput` if it is not known, or is ambiguous: the code of a country and, without its own country's, of
-    a part of the default policy's.
+    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one:
+    a name of several, or the code of a country and, without its own country's, of a part of the default policy's.
     """
     if typed is None:
         return None
     code = typed.rpartition(" (")[2].removesuffix(")")
     if code in countries() and typed in [_in_full(code) for _ in each_language()]:
         return code
-    require_region(typed, "/region")
-    if typed in subdivisions(_country()):
-        raise InvalidInput(
-            [FieldError("/region", Message("a country, but also a part of this one"), "ambiguous_region")]
-        )
-    return typed
+    named = _by_name().get(_bare(typed), set())
+    spelt = typed.upper().replace(" ", "-").replace("_", "-")
+    if not named:
+        require_region(spelt, "/region")
+    if len(named) > 1 or (not named and spelt in subdivisions(_country())):
+        raise InvalidInput([FieldError("/region", Message("can be more than one region"), "ambiguous_region")])
+    return next(iter(named), spelt)
+
+
+_ALSO_CALLED = {
+    "Bavaria": "DE-BY",
+    "Hesse": "DE-HE",
+    "Lower Saxony": "DE-NI",
+    "Mecklenburg-Western Pomerania": "DE-MV",
+    "Meck-Pomm": "DE-MV",
+    "North Rhine-Westphalia": "DE-NW",
+    "NRW": "DE-NW",
+    "Rhineland-Palatinate": "DE-RP",
+    "RLP": "DE-RP",
+    "Saxony": "DE-SN",
+    "Saxony-Anhalt": "DE-ST",
+    "Thuringia": "DE-TH",
+    "BaWü": "DE-BW",
+    "Carinthia": "AT-2",
+    "Lower Austria": "AT-3",
+    "Upper Austria": "AT-4",
+    "Styria": "AT-6",
+    "Tyrol": "AT-7",
+    "Vienna": "AT-9",
+    "Geneva": "CH-GE",
+    "Lucerne": "CH-LU",
+    "Holland": "NL",
+    "UK": "GB",
+    "Great Britain": "GB",
+    "Großbritannien": "GB",
+    "USA": "US",
+}
+"""Names that ISO 3166 and CLDR do not have."""
+
+
+@cache
+def _by_name() -> dict[str, set[str]]:
+    """The regions of each name, as `_bare` has it."""
+    found: dict[str, set[str]] = {}
+    codes = [*countries(), *(f"{one}-{part}" for one in countries() for part in subdivisions(one))]
+    names = [(region_text(code), code) for _ in each_language() for code in codes]
+    for name, code in [*names, *_ALSO_CALLED.items()]:
+        if len(_bare(name)) > len("BY") or name in _ALSO_CALLED:
+            found.setdefault(_bare(name), set()).add(code)
+    return found
+
+
+def _bare(name: str) -> str:
+    """A name without what people leave out: accents, spaces, hyphens, capitals, and the `e` in place of an umlaut."""
+    letters = "".join(filter(str.isalnum, sortable(name)))
+    return re.sub("([aou])e", r"\1", letters)
 
 
 def _in_full(code: str) -> str:

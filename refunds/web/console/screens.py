@@ -11,6 +11,7 @@ from refunds.web.console import (
     events,
     orders,
     policies,
+    search,
     sign_in,
     unmatched,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "events",
     "orders",
     "policies",
+    "search",
     "sign_in",
     "unmatched",
 ]

@@ -11,12 +11,12 @@ from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.texts.dates import clock_text
-from refunds.service import unmatched
+from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.contacts import new_contact
-from refunds.web.console.eligibility import asked, orders_meant, time_zone_of
+from refunds.web.console.eligibility import asked, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
@@ -100,7 +100,7 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     raises.
     """
     found = form.read(MatchSchema)
-    _, meant = orders_meant(uow, found["order_id"])
+    _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:
         raise InvalidInput(
             [FieldError("/order_id", Message("no order, or several, have this number"), "unknown_order")]

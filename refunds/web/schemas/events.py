@@ -191,6 +191,10 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "request_id": response_fields.String("The data request that it was for; null: none.", allow_none=True)
     },
     EventType.PRIVACY_EVIDENCE_SHOWN: {},
+    EventType.PRIVACY_TABLE_EXPORTED: {
+        "from": response_fields.Date("The first date of the table of the records that `subject` names."),
+        "to": response_fields.Date("Its last date."),
+    },
     EventType.POLICY_IMPORTED: _VERSION,
     EventType.POLICY_PUBLISHED: _VERSION,
     EventType.POLICY_WITHDRAWN: _POLICY,

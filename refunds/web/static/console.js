@@ -32,6 +32,15 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+document.addEventListener("keydown", (event) => {
+  const search = document.getElementById("search");
+  if (event.key !== "/" || !search || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select")) return;
+  event.preventDefault();
+  search.select();
+  search.focus();
+});
+
 // Going back before htmx listens changes only the address: load the page of that address.
 document.addEventListener("DOMContentLoaded", () => {
   const page = (entry) => entry.url.split("#")[0], { activation, currentEntry } = window.navigation ?? {};

@@ -1,0 +1,108 @@
+"""The search: the orders, contacts and customers that a number or a word of a customer can mean."""
+
+import re
+from contextlib import suppress
+from typing import NamedTuple
+
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Order
+from refunds.domain.references import parse_reference, parse_request_number
+from refunds.errors import NotFound
+from refunds.service.findings import AContact, holder
+from refunds.storage.unit_of_work import UnitOfWork
+
+SHORTEST = 4
+"""Letters that a part of a number, a telephone number, an e-mail address or a ticket must have."""
+
+MOST = 20
+"""Orders and contacts that are found at most, each."""
+
+OPENED = 1_000
+"""The newest contacts of each kind that are opened to look for a detail: all are too many while a customer waits."""
+
+
+class Found(NamedTuple):
+    """What a text can mean: orders, each once, and contacts whose order is known or not."""
+
+    orders: list[Order]
+    contacts: list[AContact]
+
+
+def search(uow: UnitOfWork, text: str) -> Found:
+    """What has exactly this number or, if nothing has, a part of it, or the newest contacts that hold it as a detail.
+
+    The orders of a customer whose reference it is come after the order whose number it is. Records and fields that the
+    principal may not read are not searched.
+    """
+    exact = [*order_meant(uow, text), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
+    orders = {order.order_id: order for order in exact}
+    contacts = request_meant(uow, text)
+    if not orders and not contacts and len(text) >= SHORTEST:
+        orders = {order.order_id: order for order in uow.orders.with_part(text, MOST)}
+        contacts = _holding(uow, text)
+    return Found([*orders.values()][:MOST], contacts[:MOST])
+
+
+def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
+    """The order with a number, as typed or in upper or lower case, or with a cancellation of this reference; or none.
+
+    A `#` before the number of the order may be left out, or be too much.
+    """
+    bare = number.removeprefix("#")
+    for spelt in dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}")):
+        with suppress(NotFound):
+            return [uow.orders.get(spelt)]
+    with suppress(ValueError):
+        if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
+            return [uow.orders.get(found[0].order_id)]
+    return []
+
+
+def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
+    """The customer with a number and up to `limit` of their orders; None and the order if the number is an order's.
+
+    If nothing has the number, None and no orders; nor if it is a customer's and the principal may not look people up.
+    """
+    if meant := order_meant(uow, number):
+        return None, meant
+    customer_id = _customer_meant(uow, number)
+    return customer_id, uow.orders.of_customer(customer_id, limit=limit)
+
+
+def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
+    return uow.customers.find(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else None
+
+
+def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
+    """The contact with this request number, whether its order is known or not, if the principal may read it."""
+    if uow.principal.may(Scope.CONTACTS_READ):
+        with suppress(ValueError):
+            read = parse_request_number(number.removeprefix("#"))
+            kinds = uow.contacts, uow.unmatched
+            return next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
+    return []
+
+
+def _holding(uow: UnitOfWork, detail: str) -> list[AContact]:
+    """The newest contacts that hold a telephone number, an e-mail address, a ticket or words, if they may be opened."""
+    if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
+        return []
+    holds = holder(uow, detail)
+    found: list[AContact] = []
+    for kind in (uow.contacts, uow.unmatched):
+        newest = kind.paginate(limit=OPENED, newest=True)
+        found += [one for one in newest if any(holds(getattr(one, name)) for name in kind.mapper.personal)]
+    return found
+
+
+def is_misheard(number: str) -> bool:
+    """Whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
+    digits = number.replace(" ", "").replace("-", "")
+    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
+    for form, (written, read) in reads.items():
+        if re.fullmatch(form, written):
+            try:
+                read(written)
+            except ValueError:
+                return True
+    return False

@@ -1,0 +1,43 @@
+"""The search in the header of every page."""
+
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.domain.records import Contact
+from refunds.domain.references import format_request_number
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.service import search as searching
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web.console import page, screen, to, to_contact
+from refunds.web.console.eligibility import time_zone_of
+from refunds.web.console.forms import Form, SearchSchema
+
+
+@screen("/search", scopes=(Scope.ORDERS_READ,))
+def search(_: UnitOfWork, form: Form) -> Response:
+    """The page of the search, before anything is found."""
+    return page("search.html", form, found=None)
+
+
+@screen("/search", scopes=(Scope.ORDERS_READ,), method="POST", form_view=search)
+def find_any(uow: UnitOfWork, form: Form) -> Response:
+    """Redirect to what the only thing found is, or show all that was found. What is searched is in no address.
+
+    Raises `InvalidInput` if nothing was found.
+    """
+    found = searching.search(uow, form.read(SearchSchema)["search"])
+    if not found.orders and not found.contacts:
+        raise InvalidInput([FieldError("/search", Message("nothing was found"), "nothing_found")])
+    if len(found.orders) + len(found.contacts) == 1:
+        return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
+    zones = {order.policy: time_zone_of(uow, order.policy) for order in found.orders}
+    return page(
+        "search.html",
+        form,
+        found=found,
+        most=searching.MOST,
+        zones=zones,
+        time_zone=time_zone_of(uow, uow.policies.default),
+        is_matched=lambda contact: isinstance(contact, Contact),
+        format_request_number=format_request_number,
+    )
