@@ -43,6 +43,8 @@ def test_what_is_due_first_is_first_with_what_is_next(site, privacy, now):
     assert addresses.index(f"{LIST}/{late.request_id}") < addresses.index(f"{LIST}/{soon.request_id}")
     assert f"{LIST}/{done.request_id}" not in addresses
     assert "late: answer" in page.text
+    assert "until the end of the day" not in opened(privacy, late).text
+    assert "until the end of the day, Berlin time" in opened(privacy, soon).text
     assert "K-listed" not in page.source
     for shown, there in (({"show": "overdue"}, late), ({"show": "closed", "kind": "objection"}, done)):
         found = privacy.submit(page.form("Show"), **shown)
