@@ -54,6 +54,20 @@ def test_what_is_due_first_is_first_with_what_is_next(site, privacy, now):
     assert privacy.get(f"{LIST}?show=nothing").status == 422
 
 
+def test_a_long_list_goes_on_page_by_page_in_the_order_of_what_is_due(site, privacy):
+    site.register(customer_ref="K-many")
+    made = [
+        site.asks(KINDS["restriction"], "K-many", received_at=NOW - timedelta(days=number % 9)) for number in range(30)
+    ]
+    wanted = sorted(made, key=lambda one: (one.due_at, one.request_id))
+    pages = list(privacy.pages(f"{LIST}?kind=restriction"))
+    found = [link["href"].rpartition("/")[2] for page in pages for link in page.main.one("tbody").every("a")]
+    ids = {one.request_id for one in made}
+    assert [name for name in found if name in ids] == [one.request_id for one in wanted]
+    assert len(pages) > 1
+    assert privacy.get(f"{LIST}?after=nothing").status == 400
+
+
 def test_a_request_is_entered_and_its_identity_checked(site, privacy):
     site.register(customer_ref="K-entered")
     page = privacy.follow(privacy.get(LIST), "Enter a data request")
