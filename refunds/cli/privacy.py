@@ -16,11 +16,12 @@ from refunds.domain.privacy import (
     DataRequestState,
     DisclosureBasis,
     ErasureReason,
+    Fee,
     LimitKind,
 )
 from refunds.errors import Message
 from refunds.presentation.language import translate
-from refunds.presentation.texts.privacy import certificate_lines
+from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import StrictSchema
 from refunds.service import data_requests, disclosures, privacy, rectification
@@ -241,14 +242,15 @@ def open_request(kind: str, reference: str, channel: str, **given: str | None) -
 @command.command("requests", cls=Command)
 @click.option("--kind", type=_choice(DataRequestKind), help="Only those of this kind.")
 @click.option("--state", type=_choice(DataRequestState), help="Only open or only closed ones.")
+@click.option("--overdue", is_flag=True, help="Only those that are open and too late.")
 @with_appcontext
-def requests(kind: str | None, state: str | None) -> None:
-    """List the data requests, without personal data."""
+def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
+    """List the data requests, without personal data; with --overdue or --state open, what is due first."""
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("request", "kind", "customer", "received", "due", "outcome", box=None, pad_edge=False)
     with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        asked: dict[str, Any] = {"kind": kind, "state": state and DataRequestState(state)}
+        asked: dict[str, Any] = {"kind": kind, "state": state and DataRequestState(state), "overdue": overdue or None}
         after: tuple[Any, ...] = ()
         while found := uow.data_requests.paginate(*after, limit=200, **asked):
             for one in found:
@@ -270,6 +272,34 @@ def identity(request_id: str, how: str) -> None:
         data_requests.check_identity(uow, request_id, read)
 
 
+@command.command("extend", cls=Command, short_help="Extend the time to answer a data request.")
+@REQUEST
+@click.option("--reason", required=True, help="Why; it is kept encrypted.")
+@LANG
+@with_appcontext
+def extend(request_id: str, reason: str) -> None:
+    """Extend the time to answer a data request to three months from receipt, and print what to write to the person."""
+    read = _read(reason=reason)
+    with loaded_store().write(COMMAND_LINE) as uow:
+        said = answer_text(data_requests.extend(uow, request_id, **read), data_requests.time_zone(uow))
+    click.echo(said)
+
+
+@command.command("fee", cls=Command, short_help="Note that a data request may cost something.")
+@REQUEST
+@click.argument("fee", type=click.Choice([*map(str, Fee), "none"]))
+@REASON
+@LANG
+@with_appcontext
+def fee(request_id: str, fee: str, reason: str | None) -> None:
+    """Note that a data request may cost something, and print what to write to the person; none: that it does not."""
+    why, read = None if fee == "none" else Fee(fee), _read(reason=reason).get("reason")
+    with loaded_store().write(COMMAND_LINE) as uow:
+        said = answer_text(data_requests.note_fee(uow, request_id, why, read), data_requests.time_zone(uow))
+    if said:
+        click.echo(said)
+
+
 @command.command("close", cls=Command)
 @REQUEST
 @click.option("--outcome", required=True, type=_choice(DataRequestOutcome), help="fulfilled does what was asked for.")
@@ -286,13 +316,23 @@ def close(
     erasure_reason: str | None,
     **given: str | None,
 ) -> None:
-    """Close a data request, having done what it asks for."""
+    """Close a data request, having done what it asks for.
+
+    Prints what to write to the person, and who got the data before and must be told, too.
+    """
     read, why = _read(**given), erasure_reason and ErasureReason(erasure_reason)
     right = tuple(Correction(*one) for one in corrections)
     with loaded_store().write(COMMAND_LINE) as uow:
         end = Given(DataRequestOutcome(outcome), corrections=right, erasure_reason=why or None, **read)
-        certificate = data_requests.close(uow, request_id, end)[1]
-    _show(certificate)
+        done = data_requests.close(uow, request_id, end)
+        said = answer_text(done.request, data_requests.time_zone(uow))
+    if said:
+        click.echo(said)
+    for one in done.recipients:
+        click.echo(
+            translate("Tell %(recipient)s, too: %(reference)s.", recipient=one.recipient, reference=one.reference)
+        )
+    _show(done.certificate)
 
 
 for one in persons.COMMANDS:

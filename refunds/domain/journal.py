@@ -55,6 +55,8 @@ class EventType(StrEnum):
     CUSTOMER_OBJECTION_LIFTED = "customer.objection_lifted"
     DATA_REQUEST_OPENED = "data_request.opened"
     DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked"
+    DATA_REQUEST_EXTENDED = "data_request.extended"
+    DATA_REQUEST_FEE_NOTED = "data_request.fee_noted"
     DATA_REQUEST_CLOSED = "data_request.closed"
     PRIVACY_DISCLOSED = "privacy.disclosed"
     PRIVACY_EXPORTED = "privacy.exported"

@@ -1,7 +1,8 @@
 """What customers may ask for about their data, as frozen values: data requests, disclosures, limits."""
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from refunds.domain.instants import end_of_day, local_date, zone
@@ -34,6 +35,12 @@ class DataRequestConflict(StateConflict):
     """A data request is closed, with another outcome."""
 
     code = "data-request-state-conflict"
+
+
+class CannotBeExtended(CallersError):
+    """The time to answer a data request cannot be extended."""
+
+    code = "cannot-be-extended"
 
 
 class DataRequestKind(StrEnum):
@@ -141,19 +148,36 @@ class DataRequest:
 
 
 _ANSWERED_WITHIN = timedelta(days=30)
+_EXTENDED_TO_MONTHS = 3
+
+EXTENDABLE = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY, DataRequestKind.OBJECTION)
+"""What may take longer to answer if there are reasons; the others wait for nothing but the act."""
+
+IDENTIFIED = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY, DataRequestKind.ERASURE)
+"""What is only done for somebody whose identity was checked."""
+
+TOLD_TO_RECIPIENTS = (DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, DataRequestKind.RESTRICTION)
+"""What those must be told to whom the data were disclosed before. Source: GDPR, Article 19."""
 
 
-def due_at(received_at: datetime, time_zone: str) -> datetime:
+def due_at(received_at: datetime, time_zone: str, *, extended: bool = False) -> datetime:
     """The first instant at which it is too late to answer a request: 30 days or, if earlier, a calendar month on.
 
-    A month from 31 January ends on the last day of February. Source: GDPR, Article 12(3).
+    Extended, it is three calendar months on. A month from 31 January ends on the last day of February. Source: GDPR,
+    Article 12(3).
     """
     tz = zone(time_zone)
     received = local_date(received_at, tz)
-    first_of_next = (received.replace(day=1) + timedelta(days=32)).replace(day=1)
-    last_of_next = (first_of_next + timedelta(days=32)).replace(day=1) - timedelta(days=1)
-    in_a_month = first_of_next.replace(day=min(received.day, last_of_next.day))
-    return end_of_day(min(received + _ANSWERED_WITHIN, in_a_month), tz)
+    if extended:
+        return end_of_day(_months_on(received, _EXTENDED_TO_MONTHS), tz)
+    return end_of_day(min(received + _ANSWERED_WITHIN, _months_on(received, 1)), tz)
+
+
+def _months_on(day: date, months: int) -> date:
+    """The date with the same number so many months on, or else the last of that month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    first = day.replace(year=day.year + years, month=month + 1, day=1)
+    return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,9 @@ def _order_data(one: ExportedOrder, tz: ZoneInfo) -> dict[str, Any]:
     }
 
 
+OF_ANSWERS = ("answer_text", "earlier_recipients", "certificate")
+"""What is shown with a data request and is stored elsewhere, or not at all."""
+
 _VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")
 
 
@@ -88,8 +91,7 @@ def _limit_data(limit: Limit) -> dict[str, Any]:
 
 def _request_data(request: DataRequest) -> dict[str, Any]:
     data = data_request_data(request)
-    del data["certificate"]
-    return data
+    return {name: value for name, value in data.items() if name not in OF_ANSWERS}
 
 
 def _until(ended: datetime | None, tz: ZoneInfo) -> dict[str, str | None]:

@@ -6,14 +6,21 @@ from typing import Any, NamedTuple
 
 from ulid import ULID
 
+from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
+    EXTENDABLE,
+    IDENTIFIED,
+    TOLD_TO_RECIPIENTS,
+    CannotBeExtended,
     DataRequest,
     DataRequestChannel,
     DataRequestConflict,
     DataRequestKind,
     DataRequestOutcome,
+    Disclosure,
     ErasureReason,
+    Fee,
     IdentityNotChecked,
     LimitKind,
     due_at,
@@ -61,7 +68,7 @@ def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
         received_at=received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,
-        due_at=due_at(received_at, uow.policies[uow.policies.default].current(uow.now).terms.time_zone),
+        due_at=due_at(received_at, time_zone(uow)),
     )
     uow.data_requests.add(request, EventType.DATA_REQUEST_OPENED, **_about(request))
     return request
@@ -81,6 +88,55 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
     return uow.data_requests.update(request, event, _about(request), identity_check=how)
 
 
+def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
+    """Extend the time to answer to three calendar months from receipt; the same again changes nothing.
+
+    Of an unknown person the reason is not kept. Raises `NotFound`, `DataRequestConflict` if the request is closed,
+    `CustomerErased`, and `CannotBeExtended` if its kind cannot be, it is already, or it is too late to tell the person.
+    """
+    request = locked(uow, request_id)
+    if request.extended_at is not None and request.extension_reason in {reason, None}:
+        return request
+    _require_open(request)
+    values = {"kind": request.kind, "due": format_instant(request.due_at)}
+    if request.kind not in EXTENDABLE:
+        text = Message("Only access, portability and objection can be: answer the %(kind)s before %(due)s.", **values)
+        raise CannotBeExtended(text)
+    if request.extended_at is not None:
+        raise CannotBeExtended(Message("It was extended before, for another reason, to %(due)s.", **values))
+    if request.due_at <= uow.now:
+        raise CannotBeExtended(
+            Message("The time ended at %(due)s, and the person must be told before: answer now.", **values)
+        )
+    due = due_at(request.received_at, time_zone(uow), extended=True)
+    extended = {"due_at": due, "extended_at": uow.now, "extended_by": uow.principal.actor}
+    kept = reason if request.customer_id else None
+    event, data = EventType.DATA_REQUEST_EXTENDED, _about(request, due_at=format_instant(due))
+    return uow.data_requests.update(request, event, data, **extended, extension_reason=kept)
+
+
+def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | None) -> DataRequest:
+    """Note that a fee may apply, and why, or with None that none does; the same again changes nothing.
+
+    Of an unknown person the reason is not kept. Raises `NotFound`, `DataRequestConflict` if the request is closed,
+    `CustomerErased`, and `InvalidInput` for a fee without a reason, or a further copy of what is not access.
+    """
+    request = locked(uow, request_id)
+    copy = Message("must not be further_copy: only who asks for access gets a copy")
+    wrong = {
+        "reason": fee and not reason and Message("is required"),
+        "fee": (reason and not fee and Message("is required"))
+        or (fee is Fee.FURTHER_COPY and request.kind is not DataRequestKind.ACCESS and copy),
+    }
+    _require_well(wrong)
+    kept = reason if request.customer_id else None
+    if (request.fee, request.fee_reason) == (fee, kept):
+        return request
+    _require_open(request)
+    data = _about(request, fee=fee)
+    return uow.data_requests.update(request, EventType.DATA_REQUEST_FEE_NOTED, data, fee=fee, fee_reason=kept)
+
+
 class Given(NamedTuple):
     """The outcome of a data request; `anyway` is why an erasure does not wait, in a line without personal data."""
 
@@ -91,8 +147,18 @@ class Given(NamedTuple):
     anyway: str | None = None
 
 
-def close(uow: UnitOfWork, request_id: str, given: Given) -> tuple[DataRequest, Certificate | None]:
-    """Close a data request and, if it is fulfilled, do what it asks for; also returns the certificate of an erasure.
+class Answered(NamedTuple):
+    """A data request, what was erased because of it, and who must be told of what was done."""
+
+    request: DataRequest
+    certificate: Certificate | None
+    recipients: Sequence[Disclosure]
+
+
+def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
+    """Close a data request and, if it is fulfilled, do what it asks for.
+
+    The recipients are returned as they were before an erasure, after which nobody can read them.
 
     The same again changes nothing. A restriction or an objection that was fulfilled can be taken back, which lifts it.
     It must be the last thing that a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another
@@ -101,15 +167,15 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> tuple[DataRequest, 
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
+    told = recipients(uow, request)
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
-        return request, certificate(uow, request)
+        return answered(uow, request)
     if not is_lifted:
         _require_open(request)
-    is_nobodys = request.customer_id is None or uow.erasures.find(request.customer_id) is not None
     closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
-    reason = None if is_nobodys else given.reason
+    reason = given.reason if is_held(uow, request) else None
     event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
     request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
     erased = None
@@ -117,7 +183,19 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> tuple[DataRequest, 
         privacy.lift(uow, request.customer_id, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
         erased = _fulfil(uow, request, given)
-    return uow.data_requests.get(request_id), erased
+    return Answered(uow.data_requests.get(request_id), erased, told)
+
+
+def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
+    """A data request with what there is to show with it."""
+    return Answered(request, certificate(uow, request), recipients(uow, request))
+
+
+def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
+    """To whom the customer's data were disclosed before, if they must be told of what a request of this kind does."""
+    if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS:
+        return ()
+    return uow.disclosures.of_customer(request.customer_id)
 
 
 def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
@@ -144,7 +222,7 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
         rectify(uow, given.corrections, customer_id)
     elif customer_id is not None and kind in _LIMITS:
         privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
-    elif customer_id is not None:
+    elif customer_id is not None and kind in IDENTIFIED:
         require_identity(request)
         if kind is DataRequestKind.ERASURE:
             return privacy.erase(uow, customer_id, given.erasure_reason or ErasureReason.REQUEST, given.anyway)
@@ -155,8 +233,8 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
     """Raise `InvalidInput` unless the outcome has what it needs, and nothing that does not fit the request."""
     outcome, kind = given.outcome, request.kind
     fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
-    is_held = request.customer_id is not None and uow.erasures.find(request.customer_id) is None
     missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")
+    held = Message("something is held about them")
     wrong = {
         "reason": outcome is DataRequestOutcome.REFUSED and not given.reason and missing,
         "corrections": (fulfilled is DataRequestKind.RECTIFICATION) is not bool(given.corrections)
@@ -164,11 +242,26 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
         "erasure_reason": given.erasure_reason and fulfilled is not DataRequestKind.ERASURE and unfit,
         "anyway": given.anyway and fulfilled is not DataRequestKind.ERASURE and unfit,
         "outcome": (fulfilled in _OF_CUSTOMERS and not request.customer_id and Message("nothing is held about them"))
-        or (outcome is DataRequestOutcome.NOTHING_HELD and is_held and Message("something is held about them")),
+        or (outcome is DataRequestOutcome.NOTHING_HELD and is_held(uow, request) and held),
     }
+    _require_well(wrong)
+
+
+def _require_well(wrong: Mapping[str, Any]) -> None:
+    """Raise `InvalidInput` if any detail says what is wrong with its field."""
     errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)
+
+
+def is_held(uow: UnitOfWork, request: DataRequest) -> bool:
+    """Whether anything is held about the person of a request: they are a customer who was not erased."""
+    return request.customer_id is not None and uow.erasures.find(request.customer_id) is None
+
+
+def time_zone(uow: UnitOfWork) -> str:
+    """The vendor's time zone, that of the default policy."""
+    return uow.policies[uow.policies.default].current(uow.now).terms.time_zone
 
 
 def require_identity(request: DataRequest) -> None:

@@ -311,6 +311,17 @@ def _contact_points(patient: Patient) -> Found:
         )
 
 
+def _data_requests(patient: Patient) -> Found:
+    with patient.records() as uow:
+        first, overdue = uow.data_requests.paginate(limit=1, overdue=True), uow.data_requests.count_of(overdue=True)
+    if not first:
+        yield ok(Message("none is overdue"))
+    for one in first:
+        named = {"number": overdue, "id": one.request_id, "due": format_instant(one.due_at)}
+        text = Message("%(number)s are overdue, the longest %(id)s, since %(due)s", **named)
+        yield warning(text, Message("have them answered: flask privacy requests --overdue"))
+
+
 def _upkeep(patient: Patient) -> Found:
     of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
@@ -376,6 +387,7 @@ CHECKS: dict[str, Callable[[Patient], Found]] = {
     "calendars": _calendars,
     "tokens": _tokens,
     "contact-points": _contact_points,
+    "data-requests": _data_requests,
     "upkeep": _upkeep,
     "server-log": _on_server(_server_log),
     "connections": _on_server(lambda tx: room_for_instances(*schema.room(tx))),

@@ -42,6 +42,7 @@ def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
     yield "open_requests", (), uow.contacts.count_of(open=True)
     yield "open_unmatched_contacts", (), uow.unmatched.count_of(open=True)
     yield "overdue_refunds", (), uow.cancellations.count_of(overdue=True)
+    yield "overdue_data_requests", (), uow.data_requests.count_of(overdue=True)
     soon = (uow.now + SOON).date()
     since = map(provisional_from, calendars.in_use(uow))
     yield "provisional_regions", (), sum(date is not None and date <= soon for date in since)

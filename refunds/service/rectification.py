@@ -1,7 +1,8 @@
 """Rectification: personal fields are corrected where they stand, and no decision is made again."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
@@ -13,6 +14,9 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 CORRECTABLE = {"customers": ("customer_ref",)} | PERSONAL
 """The fields that can be corrected, by table; the reference of a customer stands in all their orders."""
+
+MOST = 100
+"""The most orders of a customer whose fields are listed."""
 
 _BY_ID = ("contacts", "unmatched_contacts")
 """What can be corrected of a person who is nobody's customer: what they told about somebody else's order, or none."""
@@ -56,6 +60,24 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
     for subject, fields in rectified.items():
         uow.events.note(EventType.CUSTOMER_RECTIFIED, subject, {"fields": fields})
     return bool(rectified)
+
+
+def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
+    """What can be corrected of a customer: each personal field with its value, of the first `MOST` of their orders."""
+    orders = uow.orders.of_customer(customer_id, limit=MOST)
+    records: dict[str, list[Any]] = {"orders": list(orders)}
+    for repository in (uow.contacts, uow.cancellations, uow.unmatched):
+        records[repository.mapper.name] = [found for one in orders for found in repository.of_order(one.order_id)]
+    for beside in (uow.data_requests, uow.disclosures, uow.limits):
+        records[beside.mapper.name] = list(beside.of_customer(customer_id))
+    names = [Correction("customers", customer_id, "customer_ref", one.customer_ref or "") for one in orders[:1]]
+    return names + [
+        Correction(table, getattr(record, fields(record)[0].name), field, value)
+        for table, found in records.items()
+        for record in found
+        for field in PERSONAL[table]
+        if (value := getattr(record, field)) and (table, field) != ("orders", "customer_ref")
+    ]
 
 
 def _checked(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:

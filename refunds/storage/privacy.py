@@ -63,10 +63,11 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     """What persons asked for about their data."""
 
     mapper: ClassVar[RecordMapper[DataRequest]] = DATA_REQUESTS
-    place: ClassVar[tuple[str, ...]] = ("request_id",)
+    place: ClassVar[tuple[str, ...]] = ("due_at", "request_id")
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
         "kind": "kind = :kind",
         "state": {DataRequestState.OPEN: "closed_at IS NULL", DataRequestState.CLOSED: "closed_at IS NOT NULL"},
+        "overdue": {True: "closed_at IS NULL AND due_at <= :now", False: "TRUE"},
     }
 
     def get(self, request_id: str) -> DataRequest:
@@ -83,6 +84,11 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
 
     def _reading(self, _: Mapping[str, Any]) -> str:
         return with_key(DATA_REQUESTS)
+
+    def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
+        """By what is due first if only open ones are asked for, else as they were entered."""
+        is_open = filters.get("overdue") or filters.get("state") is DataRequestState.OPEN
+        return self.place if is_open else self.place[-1:]
 
 
 class Disclosures(OfCustomers[Disclosure]):

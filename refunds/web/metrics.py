@@ -91,6 +91,7 @@ _READ: dict[str, tuple[str, ...]] = {
     "open_requests": ("Requests and withdrawals that are open.",),
     "open_unmatched_contacts": ("Unmatched contacts that are open.",),
     "overdue_refunds": ("Cancellations that should have been refunded by now and are not settled.",),
+    "overdue_data_requests": ("Data requests that should have been answered by now.",),
     "open_windows": (
         "Open windows when the holiday, time zone data or rules last changed: longer, or kept against them.",
         "end",

@@ -159,6 +159,15 @@ PROBLEMS = {
         Message("The data request has another outcome already. Nothing was changed."),
         Message("Read the data request again. If the person asks for something else, open another one."),
     ),
+    "cannot-be-extended": Problem(
+        409,
+        Message("The time to answer cannot be extended"),
+        Message(
+            "Only requests for access and portability and objections can be extended: once, to three months from "
+            "receipt, and before their time is over. Nothing was changed."
+        ),
+        Message("Answer the data request, as soon as you can."),
+    ),
     "order-frozen": Problem(
         409,
         Message("The facts of a cancelled order cannot change"),

@@ -129,6 +129,8 @@ CALLS = {
     "listDataRequests": ("GET", "/v1/data-requests"),
     "getDataRequest": ("GET", REQUEST),
     "checkIdentity": ("PUT", f"{REQUEST}/identity-check", {"identity_check": "passport"}),
+    "extendRequest": ("PUT", f"{REQUEST}/extension", {"reason": "Frau Muster"}),
+    "noteFee": ("PUT", f"{REQUEST}/fee", {"fee": "excessive", "reason": "Frau Muster"}),
     "exportData": ("GET", f"{REQUEST}/export"),
     "fulfilRequest": ("PUT", f"{REQUEST}/outcome", {"outcome": "fulfilled", "reason": "Frau Muster"}),
     "holdCustomer": ("PUT", HOLD, {"reason": "Frau Muster"}),

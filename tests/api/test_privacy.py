@@ -192,3 +192,87 @@ def test_what_is_not_there_is_not_found(privacy):
         privacy.delete("/v1/customers/cus_x/hold"),
     ):
         assert slug(answer) == "not-found"
+
+
+def test_a_request_is_extended_once_and_the_person_told_why(privacy, agent, now, app):
+    agent.register(customer_ref="K-extended")
+    asked = ask(privacy, customer_ref="K-extended", received_at="2026-03-31T10:00:00+02:00").json
+    path = f"/v1/data-requests/{asked['request_id']}"
+    assert (asked["due_at"], asked["answer_text"], asked["fee_may_apply"]) == ("2026-04-30T22:00:00Z", None, False)
+    assert places(privacy.put(f"{path}/extension", json={})) == ["/reason"]
+    assert slug(privacy.put(f"{path}/extension", json={"reason": f"card {CARD}"})) == "payment-data-refused"
+    first, again = (privacy.put(f"{path}/extension", json={"reason": "many records"}).json for _ in "ab")
+    assert first == again == privacy.get(path).json
+    assert (first["due_at"], first["extension_reason"]) == ("2026-06-30T22:00:00Z", "many records")
+    assert first["answer_text"] == (
+        "We need more time for what you asked for on Tuesday, 31 March 2026. Your request: Access. You will have our "
+        "answer by the end of Tuesday, 30 June 2026. The reason: many records"
+    )
+    assert slug(privacy.put(f"{path}/extension", json={"reason": "more"})) == "cannot-be-extended"
+    other = ask(privacy, customer_ref="K-extended", received_at="2026-03-31T10:00:00+02:00").json
+    now.shift(86_400 * 25)
+    late = privacy.put(f"/v1/data-requests/{other['request_id']}/extension", json={"reason": "many records"})
+    assert (late.status_code, slug(late)) == (409, "cannot-be-extended")
+    erasure = ask(privacy, customer_ref="K-extended", kind="erasure").json
+    refused = privacy.put(f"/v1/data-requests/{erasure['request_id']}/extension", json={"reason": "many records"})
+    assert (slug(refused), "answer the erasure before" in refused.json["detail"]) == ("cannot-be-extended", True)
+    overdue = privacy.get("/v1/data-requests?overdue=true&limit=200").json["items"]
+    assert other["request_id"] in {one["request_id"] for one in overdue}
+    assert not {asked["request_id"], erasure["request_id"]} & {one["request_id"] for one in overdue}
+    assert places(privacy.get("/v1/data-requests?overdue=true&state=closed")) == ["/state"]
+    sound(app)
+
+
+def test_a_fee_is_noted_with_its_reason_and_taken_off(privacy, agent, auditor, app):
+    agent.register(customer_ref="K-fee")
+    path = f"/v1/data-requests/{ask(privacy, customer_ref='K-fee').json['request_id']}"
+    for body, place in (
+        ({"fee": "further_copy"}, "/reason"),
+        ({"reason": "the third one"}, "/fee"),
+        ({"fee": "tax", "reason": "the third one"}, "/fee"),
+    ):
+        assert places(privacy.put(f"{path}/fee", json=body)) == [place]
+    noted = {"fee": "further_copy", "reason": "the third one"}
+    first, again = (privacy.put(f"{path}/fee", json=noted).json for _ in "ab")
+    assert first == again == privacy.get(path).json
+    assert (first["fee_may_apply"], first["fee"], first["fee_reason"]) == (True, "further_copy", "the third one")
+    german = privacy.client.get(path, headers={"Accept-Language": "de"}).json["answer_text"]
+    assert german.endswith("weil Sie um eine weitere Kopie bitten. Der Grund: the third one")
+    hidden = auditor.get(path).json
+    assert (hidden["fee_may_apply"], hidden["fee_reason"], "the third" in str(hidden)) == (True, None, False)
+    assert not privacy.put(f"{path}/fee", json={}).json["fee_may_apply"]
+    sound(app)
+
+
+def test_a_refusal_says_why_and_what_the_person_may_do(privacy, agent):
+    agent.register(customer_ref="K-refused")
+    asked = ask(privacy, customer_ref="K-refused").json
+    first, again = (close(privacy, asked, "refused", reason="It was not the customer.") for _ in "ab")
+    assert (first.status_code, again.status_code, first.json) == (200, 200, again.json)
+    other = close(privacy, asked, "fulfilled")
+    assert (other.status_code, slug(other), other.json["state"]) == (409, "data-request-state-conflict", "refused")
+    text = first.json["answer_text"]
+    assert "The reason: It was not the customer." in text
+    assert "complain" in text
+    assert "go to court" in text
+    path = f"/v1/data-requests/{asked['request_id']}"
+    german = privacy.client.get(path, headers={"Accept-Language": "de"}).json["answer_text"]
+    assert "Datenschutzaufsichtsbehörde" in german
+    assert "Gericht" in german
+
+
+def test_an_erasure_names_for_the_last_time_who_got_the_data(privacy, agent, app):
+    agent.register(customer_ref="K-recipients")
+    noted = privacy.post("/v1/disclosures", DISCLOSED | {"customer_ref": "K-recipients"}).json
+    asked = ask(privacy, customer_ref="K-recipients", kind="erasure").json
+    assert asked["earlier_recipients"] == [noted]
+    assert close(privacy, asked).json["earlier_recipients"] == [noted]
+    (left,) = privacy.get(f"/v1/data-requests/{asked['request_id']}").json["earlier_recipients"]
+    assert (left["disclosure_id"], left["recipient"]) == (noted["disclosure_id"], "[erased]")
+    sound(app)
+
+
+def test_there_is_no_seventh_kind(privacy):
+    assert places(ask(privacy, kind="portrait")) == ["/kind"]
+    assert places(privacy.get("/v1/data-requests?kind=portrait")) == ["/kind"]
+    assert places(privacy.get("/v1/data-requests?overdue=perhaps")) == ["/overdue"]

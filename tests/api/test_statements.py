@@ -63,7 +63,7 @@ COUNTS = {
     "calendar": 1,
     "regions": 1,
     "ready": 5,
-    "measurements": 9,
+    "measurements": 10,
     "screen: check": 7,
     "screen: answer": 7,
     "screen: confirm": 5,

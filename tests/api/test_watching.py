@@ -297,12 +297,18 @@ def test_what_is_open_and_overdue_is_counted(own, engine):
     post("/v1/orders/A-1/contacts", channel="phone")
     post("/v1/contacts", channel="phone", order_hint="the blue one", intent="cancel")
     issued = post("/v1/cancellations", order_id="A-2", contact={"channel": "phone"})
+    asked, _ = (post("/v1/data-requests", kind="access", customer_ref="K-1", channel="post") for _ in "ab")
     found = figures(own)
-    names = ("open_requests", "open_unmatched_contacts", "overdue_refunds")
-    assert [found[f"refunds_{name}",] for name in names] == [1, 1, 0]
+    names = ("open_requests", "open_unmatched_contacts", "overdue_refunds", "overdue_data_requests")
+    assert [found[f"refunds_{name}",] for name in names] == [1, 1, 0, 0]
     with own.extensions["refunds.store"].write(COMMAND_LINE) as uow:
         uow.tx.run("UPDATE cancellations SET overdue_at = 1")
-    assert figures(own)["refunds_overdue_refunds",] == 1
+        uow.tx.run("UPDATE data_requests SET due_at = 1 WHERE request_id = :name", name=asked["request_id"])
+    found = figures(own)
+    assert (found["refunds_overdue_refunds",], found["refunds_overdue_data_requests",]) == (1, 1)
+    outcome = {"outcome": "refused", "reason": "no proof"}
+    assert client.put(f"/v1/data-requests/{asked['request_id']}/outcome", json=outcome).status_code == 200
+    assert figures(own)["refunds_overdue_data_requests",] == 0
     client.put(f"/v1/cancellations/{issued['cancellation_id']}/refund", json={"billing_ref": "RF-1"})
     assert figures(own)["refunds_overdue_refunds",] == 1
     client.put(f"/v1/cancellations/{issued['cancellation_id']}/settlement", json={"billing_ref": "RF-1"})

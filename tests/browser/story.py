@@ -18,10 +18,23 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.policy import PolicyVersion
+from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome, DisclosureBasis, Fee
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, contacts, orders, publication, settlements, unmatched, users
+from refunds.service import (
+    cancellations,
+    contacts,
+    data_requests,
+    disclosures,
+    orders,
+    publication,
+    settlements,
+    unmatched,
+    users,
+)
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
+from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
 from tests.conftest import settings
@@ -57,6 +70,8 @@ class Scene(NamedTuple):
     statutory: str
     unmatched: str
     matched: str
+    asked: dict[str, str]
+    """A data request of each kind by its kind, one that is `refused`, and one that was `erased`."""
     app: Flask
 
 
@@ -139,8 +154,10 @@ def _fill(store, clock, text) -> dict:
         cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
         override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
         statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
+    asked = _ask(store, clock, principals[Role.PRIVACY], text)
     clock.move_to(NOW)
     return {
+        "asked": asked,
         "passwords": {one.user.name: one.password for one in made.values()},
         "open_contact": later.contact_id,
         "refused_contact": refused.contact_id,
@@ -154,7 +171,54 @@ def _fill(store, clock, text) -> dict:
     }
 
 
-NAMES = {Role.AGENT: "anna", Role.SUPERVISOR: "samuel", Role.PRODUCT: "petra", Role.AUDITOR: "arno"}
+def _ask(store, clock, officer, text) -> dict[str, str]:
+    """Data requests of all kinds: late, extended, unchecked, refused, and an erasure that is done."""
+    asked = {}
+    clock.move_to(NOW - timedelta(hours=1))
+    with store.write(COMMAND_LINE) as uow:
+        for number in (2001, 2002):
+            ref, provided = f"K-{number}", NOW - timedelta(days=30)
+            facts = OrderFacts(
+                order_id=f"A-{number}",
+                customer_ref=ref,
+                ordered_at=provided,
+                service_provided_at=provided,
+                region="DE-BY",
+            )
+            orders.register(uow, facts)
+            how = text("a carrier"), text(f"C-{number}")
+            disclosures.disclose(uow, NewDisclosure(ref, DisclosureBasis.PROCESSOR, *how))
+        contacts.record(
+            uow, "A-2001", NewContact(channel=Channel.PHONE, note=text("He asked."), from_detail="+4989123")
+        )
+    kinds = {"late": DataRequestKind.PORTABILITY, "refused": DataRequestKind.ACCESS, "erased": DataRequestKind.ERASURE}
+    for number, name in enumerate(("late", "refused", *DataRequestKind, "erased")):
+        with store.write(officer) as uow:
+            new = NewDataRequest(
+                kinds.get(name) or DataRequestKind(name),
+                "K-2002" if name == "erased" else "K-2001",
+                DataRequestChannel.POST,
+                NOW - timedelta(days=36 - 4 * number),
+                None if name == "objection" else text("Reisepass"),
+                text("another shop"),
+            )
+            asked[name] = data_requests.open_request(uow, new).request_id
+    with store.write(officer) as uow:
+        data_requests.extend(uow, asked["access"], text("Three years, eleven orders"))
+        data_requests.note_fee(uow, asked["access"], Fee.FURTHER_COPY, text("Third copy this year"))
+        data_requests.close(uow, asked["refused"], Given(DataRequestOutcome.REFUSED, text("Somebody else asked")))
+    with store.write(officer) as uow:
+        data_requests.close(uow, asked["erased"], Given(DataRequestOutcome.FULFILLED))
+    return asked
+
+
+NAMES = {
+    Role.AGENT: "anna",
+    Role.SUPERVISOR: "samuel",
+    Role.PRODUCT: "petra",
+    Role.AUDITOR: "arno",
+    Role.PRIVACY: "paula",
+}
 
 PROVIDED = [
     (datetime(2026, 4, 2, 14, 20, tzinfo=UTC), "DE-BY"),

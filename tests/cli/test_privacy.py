@@ -137,6 +137,31 @@ def test_a_data_request_is_opened_checked_listed_and_closed(app):
     sound(app)
 
 
+def test_a_data_request_is_extended_may_cost_something_and_is_refused_in_words(app):
+    name = flask(app, "open", "access", "K-1", "--channel", "post")[0].partition(",")[0]
+    for _ in "ab":
+        said, err, code = flask(app, "extend", name, "--reason", "many records")
+        assert (said.startswith("We need more time"), said.endswith("many records\n"), err, code) == (True, True, "", 0)
+    assert flask(app, "extend", name, "--reason", "more")[2] == 3
+    assert flask(app, "fee", name, "excessive")[2] == 3
+    assert (
+        "weil der Antrag exzessiv ist"
+        in flask(app, "fee", name, "excessive", "--reason", "jede Woche", "--lang", "de")[0]
+    )
+    assert "charge" not in flask(app, "fee", name, "none")[0]
+    assert "go to court" in flask(app, "close", name, "--outcome", "refused", "--reason", "no proof")[0]
+    erasure = flask(app, "open", "erasure", "K-1", "--channel", "post", "--identity-check", "passport")[0]
+    erasure = erasure.partition(",")[0]
+    assert "Only access" in flask(app, "extend", erasure, "--reason", "many records")[1]
+    flask(app, "disclose", "K-1", "--basis", "processor", "--recipient", "a carrier", "--file", "C-1")
+    done = flask(app, "close", erasure, "--outcome", "fulfilled", "--erasure-reason", "child")[0]
+    assert done.startswith("Tell a carrier, too: C-1.\nErased: customer ")
+    with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        uow.tx.run("UPDATE data_requests SET closed_at = NULL, due_at = 1 WHERE request_id = :name", name=name)
+    assert name in (late := flask(app, "requests", "--overdue")[0])
+    assert erasure not in late
+
+
 def test_a_disclosure_is_noted(app):
     given = ("--basis", "authority_request", "--recipient", "Polizei", "--file", "BY-114")
     out, err, code = flask(app, "disclose", "K-1", *given)

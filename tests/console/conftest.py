@@ -9,9 +9,11 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.privacy import DataRequestChannel, DataRequestKind
 from refunds.security.limiter import Limiter
-from refunds.service import cancellations, contacts, orders, unmatched, users
+from refunds.service import cancellations, contacts, data_requests, orders, unmatched, users
 from refunds.service.contacts import NewContact
+from refunds.service.data_requests import NewDataRequest
 from refunds.service.orders import OrderFacts
 from refunds.storage import events
 from refunds.web import create_app, sessions
@@ -96,6 +98,17 @@ class Site:
         with self.store.write(self.principal(role)) as uow:
             return cancellations.issue(uow, cancellations.Request(order=order_id, contact=new)).cancellation
 
+    def asks(self, kind, customer_ref, **more):
+        """Open a data request about a customer."""
+        new = NewDataRequest(kind, customer_ref, DataRequestChannel.EMAIL, **{"identity_check": "passport"} | more)
+        with self.store.write(self.principal(Role.PRIVACY)) as uow:
+            return data_requests.open_request(uow, new)
+
+    def data_request(self, request_id):
+        """A data request as it is stored."""
+        with self.store.read(COMMAND_LINE) as uow:
+            return uow.data_requests.get(request_id)
+
     def customer(self, order_id):
         """The opaque id of an order's customer."""
         with self.store.read(COMMAND_LINE) as uow:
@@ -131,7 +144,7 @@ class Site:
         """
         with self.store.read(COMMAND_LINE) as uow:
             epochs = [(user.user_id, user.epoch) for user in uow.users.iter_all()]
-            seen = len(uow.tx.all("SELECT 1 FROM events WHERE type = 'privacy.evidence_shown'"))
+            seen = len(uow.tx.all("SELECT 1 FROM events WHERE type IN ('privacy.evidence_shown', 'privacy.exported')"))
             return events.head(uow.tx).position - seen, epochs
 
     def verify(self):
@@ -209,7 +222,9 @@ def _someone(role):
     return browser
 
 
-agent, supervisor, product, auditor, billing = map(_someone, ("agent", "supervisor", "product", "auditor", "billing"))
+agent, supervisor, product, auditor, billing, privacy = map(
+    _someone, ("agent", "supervisor", "product", "auditor", "billing", "privacy")
+)
 
 
 @pytest.fixture
@@ -236,4 +251,5 @@ def records(site):
         "customer_id": site.customer(order),
         "policy_id": "virtual-numbers",
         "rest": "elsewhere/1",
+        "request_id": site.asks(DataRequestKind.RECTIFICATION, SECRETS[0]).request_id,
     }

@@ -16,7 +16,7 @@ STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-DOCUMENTS = {"evidence", "confirmation", "evidence-statutory", "confirmation-statutory"}
+DOCUMENTS = {"evidence", "confirmation", "evidence-statutory", "confirmation-statutory", "data-request-export"}
 """Pages to print: self-contained, with one inline style that their security policy allows by its digest."""
 
 TAGS = {

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refunds.domain.permissions import Role
+from refunds.domain.privacy import DataRequestKind
 from tests import scaled
 from tests.console.conftest import forms, opened, routes
 from tests.console.pages import Page
@@ -68,6 +69,7 @@ def records_on_engine(site_on_engine):
         "customer_id": site_on_engine.customer(order),
         "policy_id": "virtual-numbers",
         "rest": "x",
+        "request_id": site_on_engine.asks(DataRequestKind.RECTIFICATION, "K-20391").request_id,
     }
 
 
@@ -93,6 +95,9 @@ ASKED = (
     "window_business_days",
     "business_week",
     "timely_by",
+    "show",
+    "kind",
+    "data",
     "unknown",
 )
 TYPED = (

@@ -31,15 +31,15 @@ ROW = re.compile(
 
 FIELDS = {
     "personal": """
-        billing_ref correction_reason customer_ref from_detail identity_check note order_hint outcome_reason
-        reason recipient reference ticket_ref to value
+        answer_text billing_ref correction_reason customer_ref extension_reason fee_reason from_detail identity_check
+        note order_hint outcome_reason reason recipient reference ticket_ref to value
     """,
     "pseudonymous": """
         acknowledgement actor after answered_at approved_by asserted_by at begun_at begun_by cancellation
         cancellation_id cancellations certificate checked_at client_id closed_at closed_by contact contact_id
         contacts customer_id data data_requests date days deadline deadline_after deadline_before deadline_local
         decision details_until disclosed_at disclosed_by disclosure_id disclosures due_at duplicate_of
-        entered_at entered_by erased erased_at examples first_counted_day given_at given_by held_at held_by id
+        earlier_recipients extended_at extended_by entered_at entered_by erased erased_at examples first_counted_day given_at given_by held_at held_by id
         instance issued_at issued_by items judged_by_contact kept_until last_day lifted_at limit_id limits lines
         made_at name next order order_id order_ids ordered_at orders override promise promise_id promised_at
         promised_by promises received_at record_id recorded_at recorded_by refund refund_due_by region
@@ -54,7 +54,7 @@ FIELDS = {
         closure_id closures code compared_with complaint contact_point content_hash corrections country
         covered_from covered_until current de default detail differences digest effect_text effective_from
         eligible email en end_week erased_since erasure_reason errors evidence_after_deadline expires_at
-        extension facts_corrected_after_refusal facts_entered_by_agent field fields fingerprint
+        extension fee fee_may_apply facts_corrected_after_refusal facts_entered_by_agent field fields fingerprint
         follow_order_region follows from has_ended hash held holidays_version human_review imported include_days
         information information_period intent journal journal_id judged judged_by kept kind language last
         last_updated late_entry_days law ledger_lost length limit longer month name_language named_region names
@@ -71,11 +71,12 @@ FIELDS = {
 
 SCREENS = {
     "personal": """
-        answer cancel cancellation check confirm confirm_override confirm_record confirmation contact customer
-        evidence_page find find_any follow_up history match new_unmatched begin_unmatched open_requests recent record
+        answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
+        customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
+        begin_unmatched open_data_request open_requests recent record
         record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
-    "pseudonymous": "journal verify register_demonstration simulated",
+    "pseudonymous": "data_requests_due journal verify register_demonstration simulated",
     "none": "by_date nowhere policies policy sign_out",
 }
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""

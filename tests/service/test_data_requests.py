@@ -6,22 +6,25 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
+    CannotBeExtended,
     CustomerHasOpenMatters,
     DataRequestChannel,
     DataRequestConflict,
     DataRequestKind,
     DataRequestOutcome,
     DataRequestState,
+    DisclosureBasis,
     ErasureReason,
+    Fee,
     IdentityNotChecked,
     LegalHold,
     LimitKind,
-    due_at,
 )
 from refunds.errors import InvalidInput, NotFound
 from refunds.security.encryption import ERASED, CustomerErased
-from refunds.service import data_requests, privacy
+from refunds.service import data_requests, disclosures, privacy
 from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.service.store import Store
 from tests.conftest import settings
@@ -43,23 +46,6 @@ def opened(store, kind=DataRequestKind.ACCESS, ref="K-1", **more):
     given = {"channel": DataRequestChannel.EMAIL, "identity_check": HOW} | more
     with store.write(COMMAND_LINE) as uow:
         return data_requests.open_request(uow, NewDataRequest(kind, ref, **given))
-
-
-@pytest.mark.parametrize(
-    ("received", "last_day"),
-    [
-        ("2026-01-31T10:00:00+01:00", "2026-02-28"),
-        ("2028-01-30T10:00:00+01:00", "2028-02-29"),
-        ("2026-03-10T10:00:00+01:00", "2026-04-09"),
-        ("2026-04-10T10:00:00+02:00", "2026-05-10"),
-        ("2026-12-31T23:30:00+01:00", "2027-01-30"),
-        ("2026-01-31T23:30:00Z", "2026-03-01"),
-    ],
-)
-def test_an_answer_is_due_after_30_days_or_a_month_if_that_is_earlier(received, last_day):
-    due = due_at(datetime.fromisoformat(received), "Europe/Berlin")
-    shown = (due - timedelta(microseconds=1)).astimezone(datetime.fromisoformat(received).tzinfo)
-    assert shown.date().isoformat() == last_day
 
 
 def test_a_data_request_is_kept_with_its_due_date(store):
@@ -216,3 +202,119 @@ def test_nothing_is_held_about_an_unknown_person(store):
     assert (done.outcome, done.outcome_reason, done.customer_id) == (DataRequestOutcome.NOTHING_HELD, None, None)
     assert done.state is DataRequestState.CLOSED
     sound(store)
+
+
+BUSY = "the records of three years are looked through"
+
+
+def extended(store, request, reason=BUSY):
+    """A data request whose time was extended."""
+    with store.write(COMMAND_LINE) as uow:
+        return data_requests.extend(uow, request.request_id, reason)
+
+
+@pytest.mark.parametrize("ref", ["K-1", "K-nobody"])
+def test_the_time_is_extended_once_to_three_months_and_the_same_again_changes_nothing(store, ref):
+    registered(store, "A-1")
+    request = opened(store, ref=ref)
+    done = extended(store, request)
+    assert timedelta(88) < done.due_at - request.received_at <= timedelta(93)
+    kept = (done.extended_by, done.extension_reason, done.state)
+    assert kept == (COMMAND_LINE.actor, BUSY if ref == "K-1" else None, DataRequestState.OPEN)
+    assert extended(store, request) == done
+    with store.read(COMMAND_LINE) as uow:
+        assert uow.data_requests.get(request.request_id) == done
+        (event,) = uow.events.after(0, 99, ["data_request.extended"], audit=True)
+        assert BUSY not in event.data
+    if ref == "K-1":
+        with pytest.raises(CannotBeExtended, match="for another reason"):
+            extended(store, request, "and yet another")
+    closed(store, request, DataRequestOutcome.REFUSED, reason="no proof")
+    assert extended(store, request).closed_at is not None
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", DataRequestKind)
+def test_access_portability_and_objection_alone_can_be_extended(store, kind):
+    registered(store, "A-1")
+    request, before = opened(store, kind), sound(store)
+    if kind in {DataRequestKind.ACCESS, DataRequestKind.PORTABILITY, DataRequestKind.OBJECTION}:
+        assert extended(store, request).due_at > request.due_at
+    else:
+        with pytest.raises(
+            CannotBeExtended, match=f"access, portability and objection can be: answer the {kind} before 2"
+        ):
+            extended(store, request)
+        assert sound(store) == before
+
+
+def test_an_extension_is_told_before_the_time_is_over_and_of_an_open_request(store):
+    registered(store, "A-1")
+    late = opened(store, received_at=datetime.now(UTC) - timedelta(days=40))
+    with pytest.raises(CannotBeExtended, match="the person must be told before"):
+        extended(store, late)
+    with store.read(COMMAND_LINE) as uow:
+        assert uow.data_requests.paginate(limit=9, overdue=True) == [late]
+        assert uow.data_requests.count_of(overdue=True) == 1
+    closed(store, late, DataRequestOutcome.REFUSED, reason="no proof")
+    with pytest.raises(DataRequestConflict):
+        extended(store, late)
+    with store.read(COMMAND_LINE) as uow:
+        assert uow.data_requests.count_of(overdue=True) == 0
+    sound(store)
+
+
+def test_a_fee_is_noted_with_its_reason_changed_and_taken_off(store):
+    registered(store, "A-1")
+    request = opened(store)
+    before = sound(store)
+
+    def noted(fee, reason):
+        with store.write(COMMAND_LINE) as uow:
+            found = data_requests.note_fee(uow, request.request_id, fee, reason)
+            return found.fee, found.fee_reason
+
+    assert noted(None, None) == (None, None)
+    for _ in "ab":
+        assert noted(Fee.FURTHER_COPY, "the third one") == (Fee.FURTHER_COPY, "the third one")
+    assert sound(store) == before + 1
+    assert noted(Fee.EXCESSIVE, "every week") == (Fee.EXCESSIVE, "every week")
+    assert noted(None, None) == (None, None)
+    other = opened(store, DataRequestKind.PORTABILITY)
+    for fee, reason, field in (
+        (Fee.FURTHER_COPY, "the third one", "/fee"),
+        (Fee.EXCESSIVE, None, "/reason"),
+        (None, "the third one", "/fee"),
+    ):
+        with pytest.raises(InvalidInput, match=field), store.write(COMMAND_LINE) as uow:
+            data_requests.note_fee(uow, other.request_id, fee, reason)
+    closed(store, request)
+    with pytest.raises(DataRequestConflict):
+        noted(Fee.EXCESSIVE, "every week")
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", DataRequestKind)
+def test_who_got_the_data_before_is_named_with_what_they_must_be_told_of(store, kind):
+    customer_id = registered(store, "A-1")
+    with store.write(COMMAND_LINE) as uow:
+        noted = disclosures.disclose(uow, NewDisclosure("K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1"))
+    right = Correction("customers", customer_id, "customer_ref", "K-2")
+    given = Given(DataRequestOutcome.FULFILLED, corrections=[right] if kind == "rectification" else [])
+    told = kind in {DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, DataRequestKind.RESTRICTION}
+    request = opened(store, kind)
+    with store.write(COMMAND_LINE) as uow:
+        assert list(data_requests.close(uow, request.request_id, given).recipients) == [noted] * told
+
+
+def test_what_is_due_first_comes_first_among_open_requests(store):
+    registered(store, "A-1")
+    now = datetime.now(UTC)
+    later, sooner = (opened(store, received_at=now - timedelta(days=days)) for days in (1, 9))
+    done = closed(store, opened(store, received_at=now - timedelta(days=20)))
+    with store.read(COMMAND_LINE) as uow:
+        assert uow.data_requests.paginate(limit=9, state=DataRequestState.OPEN) == [sooner, later]
+        place = uow.data_requests.place_of(sooner)
+        assert uow.data_requests.paginate(*place, limit=9, state=DataRequestState.OPEN) == [later]
+        assert uow.data_requests.paginate(limit=9) == [later, sooner, done]
+        assert not uow.data_requests.paginate(limit=9, overdue=True)

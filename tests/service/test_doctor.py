@@ -12,9 +12,11 @@ import pytest
 
 from refunds.domain.holidays_data import covered_years, provisional_from
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
-from refunds.service import clients, doctor, publication, upkeep
+from refunds.service import clients, data_requests, doctor, publication, upkeep
+from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.doctor import CHECKS, MANY_TOKENS, Patient, examine
 from refunds.service.examination import Level
 from refunds.service.store import Opening, Store
@@ -388,6 +390,25 @@ def test_a_backup_and_an_audit_that_are_overdue_are_found(tmp_path, monkeypatch,
     monkeypatch.setattr(upkeep, "last", lambda directory: done if directory == of.ledger_dir else None)
     with closing(Patient(of, Store(of), NOW)) as patient:
         assert [one.level for one in CHECKS["upkeep"](patient)] == levels
+
+
+def test_data_requests_that_are_overdue_are_found_until_they_are_answered(installed):
+    with closing(Store(installed)) as store:
+
+        def opened(days):
+            at = datetime.now(UTC) - timedelta(days=days)
+            new = NewDataRequest(DataRequestKind.ACCESS, "K-nobody", DataRequestChannel.EMAIL, at)
+            with store.write(COMMAND_LINE) as uow:
+                return data_requests.open_request(uow, new).request_id
+
+        opened(2)
+        assert found(installed, "data-requests") == []
+        sooner, longest = opened(40), opened(50)
+        only(found(installed, "data-requests"), WARNING, f"2 are overdue, the longest {longest}, since", "--overdue")
+        for name in (longest, sooner):
+            with store.write(COMMAND_LINE) as uow:
+                data_requests.close(uow, name, Given(DataRequestOutcome.NOTHING_HELD))
+        assert found(installed, "data-requests") == []
 
 
 QUIET = {

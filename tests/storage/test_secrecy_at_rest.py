@@ -52,6 +52,8 @@ PERSONAL = {
     "given_up": "zq-given-up 88120",
     "identity_check": "zq-identity 41027",
     "request_recipient": "zq-request-recipient 66190",
+    "extension_reason": "zq-extension 83120",
+    "fee_reason": "zq-fee 27746",
     "outcome_reason": "zq-outcome 71544",
     "hold": "zq-hold 20381",
     "disclosed_to": "zq-disclosed-to 50933",
@@ -181,7 +183,7 @@ def keep(service):
 
 
 def ask_about_data(service, order_id):
-    """Answer a data request about the customer of an order, hold them and disclose; the path of the request."""
+    """Answer a data request about the customer of an order, extend another, hold them and disclose; their paths."""
     customer_ref = PERSONAL["customer_ref"]
     asked = {"customer_ref": customer_ref, "channel": "post", "recipient": PERSONAL["request_recipient"]}
     request = service.post("/v1/data-requests", asked | {"kind": "rectification"})
@@ -192,6 +194,9 @@ def ask_about_data(service, order_id):
         {"table": table, "record_id": record_id, "field": field, "value": PERSONAL[f"right_{field}"]}
         for table, record_id, field in (("contacts", contact_id, "ticket_ref"), ("customers", who, "customer_ref"))
     ]
+    other = f"/v1/data-requests/{service.post('/v1/data-requests', asked | {'kind': 'access'})['request_id']}"
+    service.put(f"{other}/extension", {"reason": PERSONAL["extension_reason"]})
+    service.put(f"{other}/fee", {"fee": "excessive", "reason": PERSONAL["fee_reason"]})
     closed = {"outcome": "fulfilled", "reason": PERSONAL["outcome_reason"]}
     service.put(f"{path}/outcome", closed | {"corrections": corrections})
     disclosed = {"recipient": PERSONAL["disclosed_to"], "reference": PERSONAL["disclosure_ref"]}
@@ -200,7 +205,7 @@ def ask_about_data(service, order_id):
     assert service.put(hold, {"reason": PERSONAL["hold"]})["reason"] == PERSONAL["hold"]
     refused = closed | {"reason": PERSONAL["outcome_reason"], "erasure_reason": "child"}
     assert service.call("PUT", f"{path}/outcome", refused)[0] == 422
-    return path, f"/v1/contacts/{contact_id}"
+    return path, f"/v1/contacts/{contact_id}", other
 
 
 def send_everything(service):
@@ -238,10 +243,11 @@ def send_everything(service):
     service.put(f"{given_up}/resolution", {"reason": PERSONAL["given_up"]})
     service.put(f"/v1/contacts/{keep(service)}/order", {"order_id": "A-3"}, 201)
     send_invalid_requests(service)
-    request, corrected = ask_about_data(service, "A-2")
+    request, corrected, extended = ask_about_data(service, "A-2")
     return {
         "request": request,
         "corrected": corrected,
+        "extended": extended,
         "given up": given_up,
         "order": "/v1/orders/A-0",
         "other order": "/v1/orders/A-2",
@@ -412,6 +418,8 @@ def seen(answers, name, *path):
         ("request", ("identity_check",), "identity_check"),
         ("request", ("recipient",), "request_recipient"),
         ("request", ("outcome_reason",), "outcome_reason"),
+        ("extended", ("extension_reason",), "extension_reason"),
+        ("extended", ("fee_reason",), "fee_reason"),
         ("corrected", ("ticket_ref",), "right_ticket_ref"),
         ("resolved", ("from_detail",), "address"),
         ("resolved", ("ticket_ref",), "ticket_ref"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, LimitKind
+from refunds.domain.privacy import LimitKind
 from refunds.domain.references import format_reference, format_request_number
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
@@ -12,31 +12,13 @@ from refunds.presentation.exports import caller_data
 from refunds.presentation.language import translate as _
 from refunds.presentation.texts.dates import instant_text
 from refunds.presentation.texts.information import information, retention
+from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
 from refunds.service.exports import Export
 
 _LIMITS = {
     LimitKind.HOLD: Message("legal hold"),
     LimitKind.RESTRICTION: Message("restriction"),
     LimitKind.OBJECTION: Message("objection"),
-}
-_KINDS = {
-    DataRequestKind.ACCESS: Message("access"),
-    DataRequestKind.RECTIFICATION: Message("correction"),
-    DataRequestKind.ERASURE: Message("erasure"),
-    DataRequestKind.PORTABILITY: Message("portability"),
-    DataRequestKind.OBJECTION: Message("objection"),
-    DataRequestKind.RESTRICTION: Message("restriction"),
-}
-_OUTCOMES = {
-    DataRequestOutcome.FULFILLED: Message("fulfilled"),
-    DataRequestOutcome.REFUSED: Message("refused"),
-    DataRequestOutcome.NOTHING_HELD: Message("nothing is held"),
-    DataRequestOutcome.TAKEN_BACK: Message("taken back"),
-}
-_BASES = {
-    DisclosureBasis.AUTHORITY_REQUEST: Message("request of an authority"),
-    DisclosureBasis.RIGHTS_PROTECTION: Message("protection of rights"),
-    DisclosureBasis.PROCESSOR: Message("processor"),
 }
 
 
@@ -72,13 +54,17 @@ def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, 
     ]
     requests = [
         (
-            (_("Kind"), _(_KINDS[one.kind])),
+            (_("Kind"), _(KINDS[one.kind])),
             (_("Received"), at(one.received_at)),
             (_("Identity"), one.identity_check),
             (_("Recipient"), one.recipient),
             (_("Due"), at(one.due_at)),
+            (_("Extended"), at(one.extended_at)),
+            (_("Reason"), one.extension_reason),
+            (_("Fee"), one.fee and _(FEES[one.fee])),
+            (_("Reason"), one.fee_reason),
             (_("Answered"), at(one.closed_at)),
-            (_("Outcome"), one.outcome and _(_OUTCOMES[one.outcome])),
+            (_("Outcome"), one.outcome and _(OUTCOMES[one.outcome])),
             (_("Reason"), one.outcome_reason),
         )
         for one in export.requests
@@ -86,7 +72,7 @@ def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, 
     disclosures = [
         (
             (_("Recipient"), one.recipient),
-            (_("Basis"), _(_BASES[one.basis])),
+            (_("Basis"), _(BASES[one.basis])),
             (_("File number"), one.reference),
             (_("Date"), at(one.disclosed_at)),
         )

@@ -36,6 +36,8 @@ _EVENT = {
     "customer.objection_lifted": Message("objection lifted"),
     "data_request.opened": Message("data request received"),
     "data_request.identity_checked": Message("identity checked"),
+    "data_request.extended": Message("data request extended"),
+    "data_request.fee_noted": Message("fee for a data request noted"),
     "data_request.closed": Message("data request answered"),
     "privacy.disclosed": Message("data disclosed"),
     "privacy.exported": Message("data handed out"),

@@ -1,11 +1,46 @@
-"""Privacy in words: the certificate of an erasure."""
+"""Privacy in words: data requests, what to write about them, and the certificate of an erasure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 
-from refunds.domain.instants import format_instant
+from refunds.domain.instants import format_instant, local_date, zone
+from refunds.domain.privacy import (
+    DataRequest,
+    DataRequestKind,
+    DataRequestOutcome,
+    DataRequestState,
+    DisclosureBasis,
+    Fee,
+)
 from refunds.errors import Message
 from refunds.presentation.language import translate
+from refunds.presentation.texts.dates import date_text
 from refunds.service.privacy import Certificate
+
+KINDS: Mapping[str, Message] = {
+    DataRequestKind.ACCESS: Message("Access"),
+    DataRequestKind.RECTIFICATION: Message("Correction"),
+    DataRequestKind.ERASURE: Message("Erasure"),
+    DataRequestKind.PORTABILITY: Message("Portability"),
+    DataRequestKind.OBJECTION: Message("Objection"),
+    DataRequestKind.RESTRICTION: Message("Restriction"),
+}
+OUTCOMES: Mapping[str, Message] = {
+    DataRequestOutcome.FULFILLED: Message("Fulfilled"),
+    DataRequestOutcome.REFUSED: Message("Refused"),
+    DataRequestOutcome.NOTHING_HELD: Message("Nothing is held"),
+    DataRequestOutcome.TAKEN_BACK: Message("Taken back"),
+}
+BASES: Mapping[str, Message] = {
+    DisclosureBasis.AUTHORITY_REQUEST: Message("Request of an authority"),
+    DisclosureBasis.RIGHTS_PROTECTION: Message("Protection of rights"),
+    DisclosureBasis.PROCESSOR: Message("Processor"),
+}
+FEES: Mapping[str, Message] = {
+    Fee.FURTHER_COPY: Message("For a further copy"),
+    Fee.EXCESSIVE: Message("Because it is excessive"),
+}
+"""The names of what data requests, disclosures and fees are."""
 
 _PROVEN = Message("%(what)s: %(how)s. Proof: %(proof)s")
 
@@ -52,3 +87,45 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
 
 def _line(what: Message, how: Message, proof: str, values: dict[str, str]) -> str:
     return translate(_PROVEN, what=translate(what), how=translate(how), proof=proof % values)
+
+
+_REASON = Message("The reason: %(reason)s")
+_REFUSED = Message("We refuse what you asked for on %(received)s. Your request: %(kind)s.")
+_REMEDIES = Message(
+    "You can complain about this to a data protection authority, such as the one where you live, and you can go to "
+    "court."
+)
+_EXTENDED = Message(
+    "We need more time for what you asked for on %(received)s. Your request: %(kind)s. You will have our answer by the "
+    "end of %(due)s."
+)
+_FEE = {
+    Fee.FURTHER_COPY: Message("We may charge you for our costs, because you ask for a further copy."),
+    Fee.EXCESSIVE: Message("We may charge you for our costs, because the request is excessive."),
+}
+
+
+def last_day(request: DataRequest, time_zone: str) -> date:
+    """The last day on which a data request can be answered in time, in a zone."""
+    return local_date(request.due_at - timedelta(microseconds=1), zone(time_zone))
+
+
+def answer_text(request: DataRequest, time_zone: str) -> str | None:
+    """What to write to the person about a refusal, an extension or a fee, in the reader's language; None: nothing.
+
+    A refusal has the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
+    """
+    received = date_text(local_date(request.received_at, zone(time_zone)))
+    values = {"received": received, "kind": KINDS[request.kind], "due": date_text(last_day(request, time_zone))}
+    parts: list[tuple[Message | None, str | None]] = []
+    if request.outcome is DataRequestOutcome.REFUSED:
+        parts = [(_REFUSED, request.outcome_reason), (_REMEDIES, None)]
+    elif request.state is DataRequestState.OPEN:
+        extended = _EXTENDED if request.extended_at else None
+        parts = [(extended, request.extension_reason), (_FEE[request.fee] if request.fee else None, request.fee_reason)]
+    said = [
+        " ".join([translate(text, **values), *([translate(_REASON, reason=reason)] if reason else [])])
+        for text, reason in parts
+        if text
+    ]
+    return "\n\n".join(said) or None

@@ -5,13 +5,13 @@ from typing import Any
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.privacy import LimitKind
+from refunds.domain.privacy import DataRequest, LimitKind
 from refunds.presentation.documents.export import render_html
 from refunds.presentation.exports import export_data as exported_data
 from refunds.presentation.language import bind, language
 from refunds.presentation.privacy import data_request_data, disclosure_data, hold_data
 from refunds.service import data_requests, disclosures, exports, privacy
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Answered, Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
@@ -26,6 +26,8 @@ from refunds.web.schemas.privacy import (
     DISCLOSED,
     DISCLOSURE,
     ERASED_EXAMPLE,
+    EXTENDED,
+    EXTENDED_EXAMPLE,
     HOLD,
     LIFTED,
     OPENED,
@@ -40,6 +42,8 @@ from refunds.web.schemas.privacy import (
     DataRequestSchema,
     DisclosureRequestSchema,
     DisclosureSchema,
+    ExtensionRequestSchema,
+    FeeRequestSchema,
     HoldRequestSchema,
     HoldSchema,
     IdentityCheckRequestSchema,
@@ -69,13 +73,19 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """
     request = data_requests.open_request(uow, NewDataRequest(**body))
     location = f"/v1/data-requests/{request.request_id}"
-    return reply(data_request_data(request), status=201, location=location)
+    return reply(_shown(uow, request), status=201, location=location)
+
+
+def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: bool = False) -> dict[str, Any]:
+    """A data request with everything that is shown with it."""
+    answered = request if isinstance(request, Answered) else data_requests.answered(uow, request)
+    return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
 
 
 @tag.operation(
     "/v1/data-requests",
     Answer(
-        "A page of data requests, in the order in which they were entered.",
+        "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
         DataRequestListSchema,
         {"open": {"summary": "One that is open", "value": {"items": [REQUEST], "next": None}}},
     ),
@@ -87,7 +97,7 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List data requests
 
-    You can filter by kind and state. Use it to see which have to be answered, and by when.
+    You can filter by kind and state, and for what is overdue. Use it to see which have to be answered, and by when.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
 
@@ -110,11 +120,11 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     """Get a data request
 
-    Use it to see by when it must be answered, and what came of it: of an erasure, the certificate.
+    Use it to see by when it must be answered, whether a fee may apply, what to write to the person, and what came of
+    it: of an erasure, the certificate.
     """
     request = uow.data_requests.get(request_id)
-    certificate = data_requests.certificate(uow, request)
-    return reply(data_request_data(request, certificate, is_scrubbed=auth.store().is_scrubbed), etag=True)
+    return reply(_shown(uow, request, is_scrubbed=auth.store().is_scrubbed), etag=True)
 
 
 @tag.operation(
@@ -134,7 +144,57 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     Use it when you know that the person is the customer: before, nothing is handed out or erased. The same again
     changes nothing. Records the check and the event `data_request.identity_checked`; of an unknown person, nothing.
     """
-    return reply(data_request_data(data_requests.check_identity(uow, request_id, body["identity_check"])))
+    return reply(_shown(uow, data_requests.check_identity(uow, request_id, body["identity_check"])))
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>/extension",
+    Answer("The extended request.", DataRequestSchema, EXTENDED_EXAMPLE),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=ExtensionRequestSchema,
+    body_examples={"many": {"summary": "Many records", "value": {"reason": EXTENDED["extension_reason"]}}},
+    path=REQUEST_ID_HELP,
+    problems=(
+        "not-found",
+        "data-request-state-conflict",
+        "cannot-be-extended",
+        "customer-erased",
+        "payment-data-refused",
+    ),
+)
+def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
+    """Extend the time to answer a data request
+
+    To three calendar months from receipt, once, for access, portability and objection. Use it before the request is
+    due, and tell the person with `answer_text`. The same again changes nothing. Records the extension and the event
+    `data_request.extended`.
+    """
+    return reply(_shown(uow, data_requests.extend(uow, request_id, body["reason"])))
+
+
+@tag.operation(
+    "/v1/data-requests/<string:request_id>/fee",
+    Answer("The request with the fee.", DataRequestSchema, EXTENDED_EXAMPLE),
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=FeeRequestSchema,
+    body_examples={
+        "copy": {"summary": "A further copy", "value": {"fee": "further_copy", "reason": EXTENDED["fee_reason"]}},
+        "none": {"summary": "No fee after all", "value": {}},
+    },
+    path=REQUEST_ID_HELP,
+    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
+)
+def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
+    """Note that a data request may cost something
+
+    Use it if the person asks for a further copy, or for too much; tell them before you go on. No amount is stored. The
+    same again changes nothing. Records the fee and the event `data_request.fee_noted`.
+    """
+    return reply(_shown(uow, data_requests.note_fee(uow, request_id, body.get("fee"), body.get("reason"))))
 
 
 @tag.operation(
@@ -166,7 +226,7 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     refused, the request stays open, and its time runs on.
     """
     corrections = tuple(Correction(**one) for one in body.pop("corrections", ()))
-    return reply(data_request_data(*data_requests.close(uow, request_id, Given(**body, corrections=corrections))))
+    return reply(_shown(uow, data_requests.close(uow, request_id, Given(**body, corrections=corrections))))
 
 
 @tag.operation(

@@ -17,7 +17,7 @@ from werkzeug.urls import iri_to_uri
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
-from refunds.domain.permissions import Scope
+from refunds.domain.permissions import Principal, Role, Scope
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
@@ -44,11 +44,15 @@ _HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 
+_STARTS = {Role.PRIVACY: "data_requests_due"}
+"""Where a role begins, if that is not Check."""
+
 _NAVIGATION = (
     ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
     ("console.open_requests", (Scope.CONTACTS_READ,)),
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
+    ("console.data_requests_due", (Scope.PRIVACY_READ,)),
     ("console.journal", (Scope.AUDIT_READ,)),
 )
 
@@ -125,7 +129,7 @@ def linked() -> dict[str, str]:
     return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
 
 
-_NOT_BY_LINK = {"lang", "override", "reason"}
+_NOT_BY_LINK = {"lang", "override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
 
 
 def _sent() -> Form:
@@ -167,10 +171,13 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     `idempotency_key` gets a new one. Browsers may load what the page needs only from the service.
     """
     principal = g.get("principal")
+    begins = f"console.{start(principal)}"
+    navigation = [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)]
     common = {
         "principal": principal,
-        "navigation": [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)],
         "open_number": g.get("open_number"),
+        "start": begins,
+        "navigation": sorted(navigation, key=lambda name: name != begins),
         "form_data": _FormData(form.data),
         "notice": form.notice,
         "errors": {
@@ -187,6 +194,11 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     }
     text = render_template(f"console/{template}", **common | values)
     return Response(text, status, _HEADERS)
+
+
+def start(principal: Principal | None) -> str:
+    """The screen at which a user begins, by their role."""
+    return _STARTS.get(principal.role, "check") if principal else "check"
 
 
 def own_address(path: str) -> str:

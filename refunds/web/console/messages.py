@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
+from refunds.domain.privacy import DataRequestChannel, ErasureReason
 from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
@@ -14,19 +15,28 @@ from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
+from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
 from refunds.service.demonstration import Shows
 from refunds.service.queue import Tab
+
+_REASONS = (
+    *("reason", "resolution_reason", "closed_reason", "override_reason", "revocation_reason"),
+    *("extension_reason", "fee_reason", "outcome_reason", "refusal_reason"),
+)
+"""Fields that have a reason in words."""
 
 NAMES: Mapping[str, Message] = {
     "console.check": Message("Check"),
     "console.open_requests": Message("Open"),
     "console.recent": Message("Recent"),
+    "console.data_requests_due": Message("Data requests"),
     "console.policies": Message("Policies"),
     "console.journal": Message("Journal"),
     Channel.PHONE: Message("Phone"),
     Channel.EMAIL: Message("E-mail"),
     Channel.WEB: Message("Website"),
     Channel.POST: Message("Post"),
+    DataRequestChannel.ACCOUNT: Message("Account"),
     Intent.CANCEL: Message("Cancellation"),
     Intent.QUESTION: Message("Question"),
     Intent.WITHDRAWAL: Message("Withdrawal"),
@@ -35,6 +45,42 @@ NAMES: Mapping[str, Message] = {
     State.SETTLED: Message("refunded"),
     State.REVOKED: Message("revoked"),
     **BASIS,
+    **KINDS,
+    **OUTCOMES,
+    **BASES,
+    **FEES,
+    "none": Message("No fee"),
+    ErasureReason.REQUEST: Message("The person asks for it"),
+    ErasureReason.ACCOUNT_DELETED: Message("The account was deleted"),
+    ErasureReason.CHILD: Message("It is a child: do not wait"),
+    "next.identity": Message("Make sure who asks"),
+    "next.nothing_held": Message("Answer that nothing is held"),
+    "next.access": Message("Hand over the export"),
+    "next.portability": Message("Hand over the export"),
+    "next.rectification": Message("Correct what is wrong"),
+    "next.erasure": Message("Erase"),
+    "next.restriction": Message("Restrict the use of the data"),
+    "next.objection": Message("Note the objection"),
+    "customers": Message("Customer"),
+    "orders": Message("Order"),
+    "contacts": Message("Request"),
+    "unmatched_contacts": Message("Contact without an order"),
+    "cancellations": Message("Cancellation"),
+    "data_requests": Message("Data request"),
+    "disclosures": Message("Disclosure"),
+    "limits": Message("Limit of use"),
+    "customer_ref": Message("Customer number"),
+    "correction_reason": Message("Reason of the correction"),
+    "from_detail": Message("The customer's number or address"),
+    "ticket_ref": Message("Ticket"),
+    "note": Message("Note"),
+    "acknowledged_to": Message("Answered at"),
+    "order_hint": Message("Said of the order"),
+    "billing_ref": Message("Billing's reference"),
+    "identity_check": Message("Identity"),
+    "recipient": Message("Recipient"),
+    "reference": Message("File number"),
+    **dict.fromkeys(_REASONS, Message("Reason")),
     RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
     RevocationReason.CUSTOMER_KEPT_ORDER: Message("The customer keeps the order"),
     RevocationReason.CUSTOMER_WITHDREW: Message("The customer keeps the order"),
@@ -87,7 +133,14 @@ _EXPECTED: Mapping[str, Message] = {
     "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
-    "reason": Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
+    **dict.fromkeys(
+        _REASONS, Message("Write the reason in at most 500 characters, with a letter or a digit among them.")
+    ),
+    "identity_check": Message("Write how it was checked, in at most 500 characters."),
+    "customer_ref": Message("Write the customer number, in one line."),
+    "recipient": Message("Write who gets the data, in one line."),
+    "anyway": Message("Write why, in one line of at most 200 characters, without names."),
+    "kind": Message("Choose what the person asks for."),
     "reason_code": Message("Choose one of the reasons."),
     "window_business_days": Message("Write a whole number from 1 to 366."),
     "business_week": Message("Choose one of the weeks."),
@@ -140,6 +193,7 @@ _WRONG: Mapping[str, Message] = {
     "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
+    "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
     "unchanged": Message("That is what the policy says already: choose something else."),
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
@@ -186,6 +240,36 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
         Message(
             "What was sent first is on record. Look at the history of the order; to enter something else, begin anew."
         ),
+    ),
+    "data-request-state-conflict": (
+        Message("The data request is answered already"),
+        Message("Somebody has dealt with it meanwhile. Look at it again; if the person asks for more, enter another."),
+    ),
+    "cannot-be-extended": (
+        Message("The time to answer cannot be extended"),
+        Message(
+            "Only access, portability and objection can be, once, before the time is over, so that the person is told "
+            "in time. Answer it as soon as you can."
+        ),
+    ),
+    "identity-not-checked": (
+        Message("It is not on record who asks"),
+        Message("Make sure first who asks, and record how. Before, nothing is handed out or erased."),
+    ),
+    "customer-has-open-matters": (
+        Message("The customer has open matters"),
+        Message(
+            "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that "
+            "first, or go back and say why it does not wait. The time to answer runs on."
+        ),
+    ),
+    "legal-hold": (
+        Message("A legal hold keeps the customer's data"),
+        Message("Nothing was erased. Lift the hold once its reason is gone, or refuse the request."),
+    ),
+    "customer-erased": (
+        Message("The customer was erased"),
+        Message("Nothing personal can be recorded about them any more. Answer that nothing is held."),
     ),
     "calendar-not-covered": (
         Message("The holidays of that year are not known"),

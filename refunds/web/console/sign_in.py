@@ -14,7 +14,7 @@ from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthen
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, linked, own_address, page, screen, see, to
+from refunds.web.console import PREFIX, blueprint, linked, own_address, page, screen, see, start, to
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
@@ -47,10 +47,8 @@ def sign_in(rest: str) -> Response:
         return _page(rest, kept, error.code, PROBLEMS[error.code].status, name)
     telemetry.count_sign_in("done")
     sessions.begin(begun)
-    if kept:
-        g.principal, g.policies = principal, policies
-        return _resumed(rest, kept)
-    return _onward(rest)
+    g.principal, g.policies = principal, policies
+    return _resumed(rest, kept) if kept else _onward(rest)
 
 
 sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
@@ -73,8 +71,11 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 
 def _onward(rest: str) -> Response:
-    """The redirect to the requested page, or to Check if only forms can be sent to that address."""
-    return see(own_address(f"{PREFIX}/{rest}")) if _is_page(rest) else to("check")
+    """The redirect to the requested page, or to where the user begins if none was, or only forms can be sent there."""
+    begins = start(g.principal)
+    if not _is_page(rest) or (begins != "check" and not rest):
+        return to(begins)
+    return see(own_address(f"{PREFIX}/{rest}"))
 
 
 def _is_page(rest: str) -> bool:

@@ -9,7 +9,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, EventType
 from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Role
-from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, ErasureReason
+from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, ErasureReason, Fee
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import Message
@@ -182,6 +182,9 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     **dict.fromkeys(LIMITED, _CUSTOMER),
     EventType.DATA_REQUEST_OPENED: _REQUEST,
     EventType.DATA_REQUEST_IDENTITY_CHECKED: _REQUEST,
+    EventType.DATA_REQUEST_EXTENDED: _REQUEST | {"due_at": response_fields.Instant("The first instant too late now.")},
+    EventType.DATA_REQUEST_FEE_NOTED: _REQUEST
+    | {"fee": response_fields.Code(Fee, "Why; null: no fee.", allow_none=True)},
     EventType.DATA_REQUEST_CLOSED: _REQUEST | {"outcome": response_fields.Code(DataRequestOutcome, "How it ended.")},
     EventType.PRIVACY_DISCLOSED: _CUSTOMER | {"basis": response_fields.Code(DisclosureBasis, "What it is based on.")},
     EventType.PRIVACY_EXPORTED: {

@@ -6,6 +6,7 @@ import marshmallow as ma
 
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.domain.records import PromiseCause
+from refunds.presentation.exports import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
 from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import response_fields
@@ -106,7 +107,7 @@ class ExportedDataRequestSchema(DataRequestSchema):
         """Marshmallow's own options."""
 
         unknown = ma.EXCLUDE
-        exclude = ("certificate",)
+        exclude = OF_ANSWERS
 
     kept_until = _until("it is", allow_none=True)
 
@@ -200,7 +201,7 @@ EXPORT = shared(
                 ],
                 "contact": None,
                 "limits": [],
-                "data_requests": [_of(REQUEST, "certificate", kept_until=None)],
+                "data_requests": [_of(REQUEST, *OF_ANSWERS, kept_until=None)],
                 "disclosures": [DISCLOSURE | _KEPT],
             },
         }

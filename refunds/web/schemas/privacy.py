@@ -9,15 +9,16 @@ from refunds.domain.privacy import (
     DataRequestState,
     DisclosureBasis,
     ErasureReason,
+    Fee,
 )
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FreeText, Instant, Line, ListOf, Nested, Reference, Text
-from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Nested, Reference, Text
+from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER
-from refunds.web.schemas.request_fields import After, Limit
+from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
 
 
 class _CustomerRef(Reference):
@@ -109,13 +110,40 @@ class OutcomeRequestSchema(StrictSchema):
     )
 
 
-class DataRequestQuerySchema(QuerySchema):
+class ExtensionRequestSchema(StrictSchema):
+    """Why an answer takes longer."""
+
+    reason = FreeText(500, required=True, metadata={"description": "Why; the person is told. Personal: encrypted."})
+
+
+class FeeRequestSchema(StrictSchema):
+    """Why a data request may cost something."""
+
+    fee = Choice(
+        Fee,
+        metadata={
+            "description": "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off."
+        },
+    )
+    reason = FreeText(500, metadata={"description": "Why; required with a fee. Personal: encrypted."})
+
+
+class DataRequestQuerySchema(ListQuerySchema):
     """The filters of a list of data requests."""
 
     kind = Choice(DataRequestKind, metadata={"description": "Only those of this kind."})
-    state = Choice(DataRequestState, metadata={"description": "Only open or only closed ones."})
+    state = Choice(DataRequestState, metadata={"description": "Only closed ones, or only open ones: by what is due."})
+    overdue = FlagText(metadata={"description": "`true`: only those that are open and too late, by what was due."})
     after = After()
     limit = Limit()
+
+    contradictions = (
+        Contradiction(
+            lambda query: bool(query.get("overdue")) and query.get("state") is DataRequestState.CLOSED,
+            "state",
+            Message("must be open, or left out, with overdue=true"),
+        ),
+    )
 
 
 class CertificateSchema(response_fields.ResponseSchema):
@@ -139,6 +167,18 @@ class CertificateSchema(response_fields.ResponseSchema):
     )
 
 
+class DisclosureSchema(response_fields.ResponseSchema):
+    """A disclosure."""
+
+    disclosure_id = response_fields.String("The disclosure.")
+    customer_id = response_fields.String("The customer.")
+    basis = response_fields.Code(DisclosureBasis, "What it is based on.")
+    recipient = response_fields.String("Who got the data; null if hidden.", allow_none=True)
+    reference = response_fields.String("The recipient's own reference; null if hidden.", allow_none=True)
+    disclosed_at = response_fields.Instant("When it was noted.")
+    disclosed_by = response_fields.String("Who noted it.")
+
+
 class DataRequestSchema(response_fields.ResponseSchema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
@@ -154,12 +194,31 @@ class DataRequestSchema(response_fields.ResponseSchema):
     recorded_by = response_fields.String("Who entered it.")
     due_at = response_fields.Instant(
         "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
-        "default policy."
+        "default policy; extended: three calendar months."
     )
+    extended_at = response_fields.Instant("When it was extended; null: it was not.", allow_none=True)
+    extended_by = response_fields.String("Who extended it.", allow_none=True)
+    extension_reason = response_fields.String("Why it was extended.", allow_none=True)
+    fee_may_apply = response_fields.Boolean("Whether a fee was noted.")
+    fee = response_fields.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
+    fee_reason = response_fields.String("Why, in words.", allow_none=True)
     closed_at = response_fields.Instant("When it was closed; null: it is open.", allow_none=True)
     closed_by = response_fields.String("Who closed it.", allow_none=True)
     outcome = response_fields.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
     outcome_reason = response_fields.String("Why it ended so.", allow_none=True)
+    answer_text = response_fields.String(
+        "What to write to the person about a refusal, with their rights, an extension or a fee, in the reader's "
+        "language; null: nothing. Null in lists.",
+        allow_none=True,
+    )
+    earlier_recipients = ma.fields.List(
+        ma.fields.Nested(DisclosureSchema),
+        required=True,
+        metadata={
+            "description": "To whom the data were disclosed before: tell them of a rectification, an erasure or a "
+            "restriction (GDPR, Article 19). The answer to an erasure is the last that can name them. Empty in lists."
+        },
+    )
     certificate = ma.fields.Nested(
         CertificateSchema,
         required=True,
@@ -202,18 +261,6 @@ class DisclosureRequestSchema(StrictSchema):
     )
 
 
-class DisclosureSchema(response_fields.ResponseSchema):
-    """A disclosure."""
-
-    disclosure_id = response_fields.String("The disclosure.")
-    customer_id = response_fields.String("The customer.")
-    basis = response_fields.Code(DisclosureBasis, "What it is based on.")
-    recipient = response_fields.String("Who got the data; null if hidden.", allow_none=True)
-    reference = response_fields.String("The recipient's own reference; null if hidden.", allow_none=True)
-    disclosed_at = response_fields.Instant("When it was noted.")
-    disclosed_by = response_fields.String("Who noted it.")
-
-
 _BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
 
 OPENED = {
@@ -235,10 +282,18 @@ REQUEST = {
     "recorded_at": "2026-05-04T09:12:20.004112Z",
     "recorded_by": _BY,
     "due_at": "2026-06-03T22:00:00Z",
+    "extended_at": None,
+    "extended_by": None,
+    "extension_reason": None,
+    "fee_may_apply": False,
+    "fee": None,
+    "fee_reason": None,
     "closed_at": None,
     "closed_by": None,
     "outcome": None,
     "outcome_reason": None,
+    "answer_text": None,
+    "earlier_recipients": [],
     "certificate": None,
 }
 
@@ -258,6 +313,18 @@ _ERASED = REQUEST | {
     },
 }
 
+EXTENDED = REQUEST | {
+    "kind": "access",
+    "due_at": "2026-08-04T22:00:00Z",
+    "extended_at": "2026-05-20T08:00:00.000101Z",
+    "extended_by": _BY,
+    "extension_reason": "Eleven orders of three years are looked through.",
+    "fee_may_apply": True,
+    "fee": "further_copy",
+    "fee_reason": "It is the third copy this year.",
+    "answer_text": "We need more time for what you asked for on Monday, 4 May 2026. …",
+}
+EXTENDED_EXAMPLE = {"extended": {"summary": "Until August, and not for free", "value": EXTENDED}}
 REQUEST_EXAMPLE = shared({"data_request": {"summary": "A person asks to be erased", "value": REQUEST}})
 ERASED_EXAMPLE = {"erased": {"summary": "The person was erased", "value": _ERASED}}
 OUTCOMES = {

@@ -1,0 +1,253 @@
+"""Data requests: what is due first, one request with what can be done about it, a new one, and the export."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response
+
+from refunds.domain.instants import local_date, zone
+from refunds.domain.permissions import Scope
+from refunds.domain.privacy import (
+    EXTENDABLE,
+    IDENTIFIED,
+    DataRequest,
+    DataRequestChannel,
+    DataRequestKind,
+    DataRequestOutcome,
+    DataRequestState,
+    ErasureReason,
+    Fee,
+)
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.presentation.documents.export import render_html
+from refunds.presentation.exports import export_data
+from refunds.presentation.language import each_language, language, speaking
+from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day
+from refunds.schemas.strict import StrictSchema
+from refunds.service import data_requests, exports, rectification
+from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.rectification import Correction
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth
+from refunds.web.console import at, page, screen, to
+from refunds.web.console import data_request_forms as forms
+from refunds.web.console.eligibility import PAGE
+from refunds.web.console.forms import Form
+from refunds.web.cursors import paginate
+from refunds.web.endpoint import Transaction
+from refunds.web.responses import document, reply
+from refunds.web.schemas.documents import HTML
+
+SHOWN: Mapping[str, dict[str, Any]] = {
+    "open": {"state": DataRequestState.OPEN},
+    "overdue": {"overdue": True},
+    "closed": {"state": DataRequestState.CLOSED, "newest": True},
+}
+"""What the list can show: open ones by what is due first, closed ones from the newest."""
+
+
+@screen("/data-requests", scopes=(Scope.PRIVACY_READ,))
+def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
+    """A page of up to 25 data requests, each with its last day and what is next; open ones if nothing else is chosen.
+
+    Raises `InvalidCursor` if `after` in the address is no cursor of this list.
+    """
+    asked = form.read(forms.DataRequestsSchema)
+    chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
+    items, following = paginate(
+        uow,
+        "console data requests",
+        chosen,
+        asked.get("after"),
+        limit=PAGE,
+        fetch=partial(uow.data_requests.paginate, kind=chosen["kind"], **SHOWN[chosen["show"]]),
+        place_of=uow.data_requests.place_of,
+    )
+    time_zone = data_requests.time_zone(uow)
+    return page(
+        "data_requests.html",
+        form,
+        requests=[(one, *_until(uow, one), _next(uow, one)) for one in items],
+        following=following,
+        chosen=chosen,
+        shown=list(SHOWN),
+        kinds=list(DataRequestKind),
+        overdue=uow.data_requests.count_of(overdue=True),
+        time_zone=time_zone,
+    )
+
+
+def _until(uow: UnitOfWork, request: DataRequest) -> tuple[Any, int]:
+    """The last day for the answer in the vendor's zone, and how many days are left: negative if it is over."""
+    time_zone = data_requests.time_zone(uow)
+    until = last_day(request, time_zone)
+    return until, (until - local_date(uow.now, zone(time_zone))).days
+
+
+def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
+    """The code of what is to be done next about a request: `NAMES` has it in words; None if it is closed."""
+    if request.state is DataRequestState.CLOSED:
+        return None
+    if not data_requests.is_held(uow, request):
+        return "next.nothing_held"
+    if request.kind in IDENTIFIED and request.identity_check is None:
+        return "next.identity"
+    return f"next.{request.kind}"
+
+
+@screen("/data-requests/new", scopes=(Scope.PRIVACY_WRITE,))
+def new_data_request(_: UnitOfWork, form: Form) -> Response:
+    """The form to open a data request. Nothing is recorded yet."""
+    return page(
+        "data_request_new.html",
+        replace(form, address=at("new_data_request")),
+        kinds=list(DataRequestKind),
+        ways=list(DataRequestChannel),
+    )
+
+
+@screen(
+    "/data-requests/new",
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    form_view=new_data_request,
+)
+def open_data_request(uow: UnitOfWork, form: Form) -> Response:
+    """Open a data request, and redirect to it. Raises `InvalidInput` if the form does not fit."""
+    found = form.read(forms.NewDataRequestSchema)
+    if typed := found.pop("received_at", None):
+        found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
+    request = data_requests.open_request(uow, NewDataRequest(**found))
+    return to("data_request", request_id=request.request_id)
+
+
+@screen("/data-requests/<request_id>", scopes=(Scope.PRIVACY_READ,))
+def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
+    """The page of a data request: its facts, the words for the person, its certificate, and what can be done about it.
+
+    Raises `NotFound` if there is none.
+    """
+    request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
+    time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
+    until, left = _until(uow, request)
+    said = {name: ("", answer_text(request, time_zone)) for name in each_language()}
+    is_open, limits = request.state is DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}
+    return page(
+        "data_request.html",
+        replace(form, address=at("data_request", request_id=request_id)),
+        asked=request,
+        until=until,
+        left=left,
+        next=_next(uow, request),
+        held=held,
+        limits=uow.limits.kinds(request.customer_id) if request.customer_id else set(),
+        words=said if all(text for _, text in said.values()) else {},
+        recipients=recipients,
+        certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().is_scrubbed)),
+        extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,
+        liftable=bool(limits) and request.outcome is DataRequestOutcome.FULFILLED,
+        fields=_fields(uow, request) if is_open and held and request.kind is DataRequestKind.RECTIFICATION else [],
+        fees=["none", *(one for one in Fee if one is Fee.EXCESSIVE or request.kind is DataRequestKind.ACCESS)],
+        erasure_reasons=list(ErasureReason),
+        names=uow.users.names(filter(None, (request.recorded_by, request.extended_by, request.closed_by))),
+        time_zone=time_zone,
+    )
+
+
+def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
+    """What can be corrected of a request's customer, each with the name of its field of the form."""
+    assert request.customer_id
+    found = rectification.on_record(uow, request.customer_id)
+    return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
+
+
+def _extend(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
+    data_requests.extend(uow, request_id, found["extension_reason"])
+
+
+def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
+    fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
+    if fee and not reason:
+        raise InvalidInput([FieldError("/fee_reason", Message("is required"), "required")])
+    data_requests.note_fee(uow, request_id, fee, reason if fee else None)
+
+
+def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:
+    def close(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
+        reason = found.pop("outcome_reason", None) or found.pop("refusal_reason", None)
+        data_requests.close(uow, request_id, Given(outcome, reason, **found))
+
+    return close
+
+
+_DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], Any]]] = {
+    "identity": (
+        forms.IdentityCheckRequestSchema,
+        lambda uow, request_id, found: data_requests.check_identity(uow, request_id, found["identity_check"]),
+    ),
+    "extend": (forms.ExtensionSchema, _extend),
+    "fee": (forms.FeeSchema, _note_fee),
+    "fulfil": (forms.FulfilmentSchema, _close(DataRequestOutcome.FULFILLED)),
+    "refuse": (forms.RefusalSchema, _close(DataRequestOutcome.REFUSED)),
+    "nothing_held": (StrictSchema, _close(DataRequestOutcome.NOTHING_HELD)),
+    "take_back": (StrictSchema, _close(DataRequestOutcome.TAKEN_BACK)),
+}
+"""What the forms of the page of a data request do, and their fields, by the value of `doing`; `correct` is apart."""
+
+
+@screen(
+    "/data-requests/<request_id>",
+    scopes=(Scope.PRIVACY_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=data_request,
+)
+def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
+    """Check the identity, extend, note a fee or close a data request, by the form that was sent. Then show it again."""
+    data = dict(form.data)
+    doing = data.pop("doing", "")
+    if doing == "correct":
+        _correct(uow, request_id, data)
+    elif doing in _DOING:
+        schema, do = _DOING[doing]
+        do(uow, request_id, replace(form, data=data).read(schema))
+    else:
+        raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
+    return to("data_request", request_id=request_id)
+
+
+def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
+    """Correct what was typed over, and close the request; raises `InvalidInput` at the fields that do not fit."""
+    request = data_requests.locked(uow, request_id)
+    held = _fields(uow, request) if request.customer_id else []
+    changed = [(name, one._replace(value=data[name])) for name, one in held if data.get(name, one.value) != one.value]
+    if held and not changed:
+        raise InvalidInput([FieldError(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")])
+    try:
+        given = Given(DataRequestOutcome.FULFILLED, corrections=[one for _, one in changed])
+        data_requests.close(uow, request_id, given)
+    except InvalidInput as error:
+        places = {f"/corrections/{at}": f"/{name}" for at, (name, _) in enumerate(changed)}
+        raise type(error)(
+            [replace(one, pointer=places.get(one.pointer.rpartition("/")[0], one.pointer)) for one in error.errors]
+        ) from None
+
+
+@screen("/data-requests/<request_id>/export", scopes=(Scope.PRIVACY_EXPORT,), transaction=Transaction.WRITE)
+def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
+    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON.
+
+    The journal says who took it out. Raises what `exports.for_request` raises.
+    """
+    asked = form.read(forms.ExportedSchema)
+    found = exports.for_request(uow, request_id)
+    with speaking(asked.get("language") or language()):
+        if "data" not in asked:
+            return document(render_html(found), HTML)
+        response = reply(export_data(found))
+    response.headers["Content-Disposition"] = f"attachment; filename={request_id}.json"
+    return response
