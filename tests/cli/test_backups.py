@@ -475,7 +475,7 @@ def test_no_restore_while_the_service_runs(site):
 def test_no_service_starts_while_a_backup_is_restored(site):
     database = SQLite(str(site.database))
     with database.unused():
-        assert site.flask("migrate") == ("", "A backup is being restored.\n", 1)
+        assert site.flask("migrate") == ("", "The database is being restored or copied.\n", 1)
     site.done("migrate")
 
 
@@ -568,7 +568,7 @@ def damaged(site):
     [
         (no_database, "FILE: {file} is not a database of SQLite, or is damaged", 4),
         (cut_short, "FILE: {file} is not a database of SQLite, or is damaged", 4),
-        (damaged, "{file} cannot be copied: database disk image is malformed", 1),
+        (damaged, "FILE: {file} is not a database of SQLite, or is damaged", 4),
         (of_another_program, "{file} has no records: name the right database", 4),
         (empty, "{file} has no records: name the right file", 4),
         (newer, "{file} was made by a newer version of the service: use that version", 4),
