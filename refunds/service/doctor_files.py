@@ -50,8 +50,8 @@ def ledger(patient: Patient) -> Found:
         yield failed(
             Message("%(file)s has no checkpoint", file=file),
             Message(
-                "set REFUNDS_LEDGER_DIR to the directory of this installation's; if it is lost, put the file of the "
-                "newest backup there"
+                "set REFUNDS_LEDGER_DIR to the directory of this installation's; if it is lost, put the files of the "
+                "newest backup there, or use flask audit accept"
             ),
         )
     elif not (os.access(file, os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):

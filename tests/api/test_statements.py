@@ -52,7 +52,7 @@ COUNTS = {
     "settle": 8,
     "unsettle": 8,
     "revoke": 12,
-    "evidence": 18,
+    "evidence": 19,
     "events": 3,
     "policies": 1,
     "publish": 13,
