@@ -6,6 +6,7 @@ import resource
 import select
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ CHECK = {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "20
 BATCH = {"items": [CHECK] * 2_000}
 MUCH = {"items": [CHECK] * 1_000}
 FORM = "application/x-www-form-urlencoded"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +269,22 @@ def test_it_does_not_wait_for_requests_that_are_sent_half_when_it_stops(tmp_path
         assert server.process.wait(PATIENCE) == 0
         assert time.monotonic() - began < IN_TIME / 2
         assert not any(wire.recv(2**16) for wire in wires)
+
+
+def test_it_sends_what_it_has_answered_before_it_stops(tmp_path):
+    """Also to a client that reads slowly."""
+    installation, much = Installation(tmp_path), {"items": [CHECK] * 10_000, "include_days": True}
+    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
+        client.wire.sock = socket.socket()
+        client.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        client.wire.sock.connect(("127.0.0.1", server.port))
+        client.wire.request("POST", "/v1/eligibility-checks/batch", json.dumps(much), client.token | JSON)
+        until(lambda: select.select([client.wire.sock], [], [], 0.1)[0])
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(3)
+        assert len(json.loads(client.wire.getresponse().read())["items"]) == 10_000
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_connection_ends_with_its_response_while_the_service_stops(tmp_path):
