@@ -16,7 +16,6 @@ from refunds.service.examination import Finding, Found, Patient, failed, ok, war
 from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
-from refunds.storage.sqlite_errors import damaged
 
 SOON = timedelta(days=30)
 """How long before a token ends, or dates become provisional, that is found."""
@@ -73,11 +72,9 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
-    named = {"name": patient.engine.name}
     with patient.tables() as tx:
-        yield ok(Message("%(name)s is there and of this version", **named))
-        if patient.file and (wrong := tx.all("PRAGMA quick_check(1)")[0]["quick_check"]) != "ok":
-            yield failed(str(damaged(str(patient.file), wrong)))
+        patient.engine.require_whole(tx)
+        yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))
 
 
 def _journal(patient: Patient) -> Found:

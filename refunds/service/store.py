@@ -308,6 +308,7 @@ class Store:
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
             elif to is not Opening.ACCEPT and (differs := self._difference(tx, head, written)):
+                engine.require_whole(tx)  # a damaged file may look like another journal, which must not be accepted
                 raise ConfigurationError(
                     f"{database} is not the one of the checkpoints in {self.checkpoints.file}: {differs}.\n"
                     "Name the right database and the right REFUNDS_LEDGER_DIR. If an older state was restored on "

@@ -95,6 +95,9 @@ class Engine(Protocol):
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
 
+    def require_whole(self, tx: Transaction) -> None:
+        """Raise `DamagedDatabase` if a file is damaged, which is read whole; a server looks after its own."""
+
     def pool(self) -> Mapping[str, int]:
         """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
 

@@ -189,6 +189,9 @@ class PostgreSQL:
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
 
+    def require_whole(self, _: object) -> None:
+        """Nothing: the server looks after its files."""
+
     def pool(self) -> dict[str, int]:
         """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
         pool = self._pool

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import PATIENCE
+from refunds.storage import PATIENCE, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translated
 from refunds.storage.ticket import Ticket
@@ -121,6 +121,11 @@ class SQLite:
                 found=found,
             )
             raise ConfigurationError(detail)
+
+    def require_whole(self, tx: Transaction) -> None:
+        """Raise `DamagedDatabase` if SQLite finds damage in the file, which it reads whole."""
+        if (found := tx.all("PRAGMA quick_check(1)")[0]["quick_check"]) != "ok":
+            raise damaged(self.name, found)
 
     def pool(self) -> dict[str, int]:
         """Nothing: each transaction that reads may have a connection."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -142,6 +143,21 @@ def test_no_command_makes_a_copy_of_a_damaged_database(directory, damage):
         assert "flask restore FILE" in ended.stderr
         assert path.read_bytes() == before
     assert not list(directory.glob("backup.db*"))
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_damaged_journal_is_not_taken_for_another_one(directory, env):
+    """Nobody must be told to accept it."""
+    path = directory / "refunds.db"
+    with closing(sqlite3.connect(path)) as raw:
+        ((root,),) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchall()
+    content = bytearray(path.read_bytes())
+    start = (root - 1) * 4096
+    first = start + int.from_bytes(content[start + 12 : start + 14], "big")
+    content[start + 8 : start + 12] = content[first : first + 4]  # its last events are those of its first branch
+    path.write_bytes(content)
+    with closing(Store(of(directory, env=env))) as store, pytest.raises(DamagedDatabase):
+        store.open()
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES.values(), one_page, second_half], ids=lambda damage: damage.__name__)
