@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 
 from refunds.cli import Command, loaded_store, progress
 from refunds.service import copies
+from refunds.service.store import Opening
 from refunds.storage import open_engine
 
 
@@ -17,10 +18,11 @@ from refunds.storage import open_engine
 def command(to: str) -> None:
     """Copy all records to another database, and prove that they are the same.
 
-    Stop every instance first. Run the same command again to continue an interrupted copy, or to check a finished one.
-    No instance can serve from the new database before the copy is finished.
+    Stop every instance first: it refuses while one uses the database. Run the same command again to continue an
+    interrupted copy, or to check a finished one. No instance can serve from the new database before the copy is
+    finished.
     """
-    store = loaded_store()
+    store = loaded_store(Opening.READ)
     with closing(open_engine(to, setting="--to")) as engine, progress(passing=False) as shown:
         report = copies.copy(store, engine, "--to", shown)
     click.echo(f"Sound: {report.events} events, {report.records} records in {engine.name}.")

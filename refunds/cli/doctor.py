@@ -10,8 +10,8 @@ from flask.cli import with_appcontext
 from refunds.cli import LANG, Command
 from refunds.errors import Message
 from refunds.presentation.language import translate
-from refunds.service.doctor import Patient, examine
-from refunds.service.examination import Level
+from refunds.service.doctor import examine
+from refunds.service.examination import Level, Patient
 
 FAILED = 25
 """The exit code if a check has failed."""

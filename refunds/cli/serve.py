@@ -43,13 +43,7 @@ def command() -> None:
     _require_free(settings.listen, settings.port)
     store = loaded_store(Opening.USE)
     prepare(store)
-    here = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
-    _say(
-        f"The refund and cancellation policy service is at {here}/\n"
-        f"  the agents' console  {here}/console/\n"
-        f"  the API document     {here}/docs\n"
-        f"  the records          {store.name}"
-    )
+    _say(f"{_where(settings)}\n  the records          {store.name}")
     _show_how_to_sign_in(store, settings)
     _say("  stop it with Ctrl-C")
     _warn_of_clock(store)
@@ -69,6 +63,17 @@ def command() -> None:
     finish_log()
     # Requests that were not answered in time would keep it, and the server's threads would outlive the interpreter.
     os._exit(lookout.code)
+
+
+def _where(settings: Settings) -> str:
+    """Where the service is for its clients, and where it listens if that is another address."""
+    listens = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
+    here = settings.public_url or listens
+    return (
+        f"The refund and cancellation policy service is at {here}/\n"
+        f"  the agents' console  {here}/console/\n"
+        f"  the API document     {here}/docs"
+    ) + (f"\n  its proxy reaches it {listens}/" if here != listens else "")
 
 
 def _print_last(text: str) -> None:

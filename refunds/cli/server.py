@@ -5,16 +5,20 @@ https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, and t
 """
 
 import asyncio
+import fcntl
 import io
 import os
 import resource
 import signal
 import socket
+import stat
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
@@ -36,6 +40,9 @@ AT_ONCE = 2
 IN_TIME = 10
 """Seconds within which a head and a body must have arrived, and a client read some of its answer or ask again."""
 
+LONGEST_WAIT = 20
+"""Seconds that a request waits for its client's turn. Clients give up later than that, and would send it again."""
+
 CONNECTIONS = 2048
 """Connections at once; further ones wait until one of them ends."""
 
@@ -54,6 +61,9 @@ _SLICE = 0.0005
 """Seconds that a thread computes before another may: short, because a request gives way at every statement."""
 
 PROBES = ("/livez", "/readyz", "/metrics")
+
+_LOOKS, _LOOKING = 5, 0.1
+"""How often nothing must be under way for the service to stop, and the seconds between: by then, all is sent."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -78,8 +88,12 @@ class Front:
     that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
     """
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
+    def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
+        self._application, self._longest_wait = application, longest_wait
+        self.stopping = False
+        """Whether each connection is to end with its next response."""
+        self.under_way = 0
+        """How many requests have arrived whole and are not answered."""
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
         self._actors: dict[str, str] = {}
         self._held = 0
@@ -105,11 +119,14 @@ class Front:
                     async with asyncio.timeout(IN_TIME):
                         await self._read(environ, protocol, body, lane)
             environ["wsgi.input"] = io.BytesIO(body)
-            if probing := self._probes.get(environ["PATH_INFO"]):
-                await _put(probing, environ, protocol)
-            else:
-                async with lane.turns:
-                    await _put(self._requests, environ, protocol)
+            self.under_way += 1
+            try:
+                if probing := self._probes.get(environ["PATH_INFO"]):
+                    await _put(probing, environ, protocol)
+                else:
+                    await self._in_turn(lane, environ, protocol)
+            finally:
+                self.under_way -= 1
         finally:
             self._held -= len(body)
             lane.held -= len(body)
@@ -117,6 +134,20 @@ class Front:
             if len(self._actors) >= MOST_KNOWN:
                 self._actors.clear()
             self._actors[credentials] = actor
+
+    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Have a request answered when it is its client's turn; mark it as one that waits if that takes too long."""
+        try:
+            async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
+                await lane.turns.acquire()
+        except TimeoutError:
+            environ["refunds.waits"] = True
+            await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
+            return
+        try:
+            await _put(self._requests, environ, protocol)
+        finally:
+            lane.turns.release()
 
     def _lane(self, name: str) -> _Lane:
         """The lane of a client, of those who sign in, or of all strangers; it is forgotten when it is empty."""
@@ -160,6 +191,8 @@ class Front:
         finally:
             getattr(parts, "close", lambda: None)()
         status, headers = int(begun[0].partition(" ")[0]), begun[1]
+        if self.stopping:  # else a proxy could send the next request just when its connection is closed
+            headers = [*headers, ("connection", "close")]
         if content:
             protocol.response_bytes(status, headers, content)
         else:
@@ -273,13 +306,35 @@ class Server(MTServer):
         event. It waits forever if the interrupted thread holds the event's lock.
         """
         signal.sigwait(STOPPING)
+        self._front.stopping = True
         self._prepare_to_stop()
+
+    def _stop_workers(self) -> None:
+        """Stop when what has arrived is answered: the worker would also wait for requests that are sent half."""
+        (worker,) = self.wrks
+        worker.terminate()  # type: ignore[no-untyped-call]
+        looks, end = 0, perf_counter() + PATIENCE
+        while worker.inner.is_alive() and looks < _LOOKS and perf_counter() < end:
+            worker.inner.join(_LOOKING)
+            looks = 0 if self._front.under_way or _unsent() else looks + 1
 
     def signal_handler_reload(self, *_: object) -> None:
         """Ignore SIGHUP: there is nothing to reload."""
 
     def _check_gil(self) -> None:
         """Accept a Python with the GIL, too: only running Python code holds it."""
+
+
+def _unsent() -> bool:
+    """Whether a socket of this process has bytes that its peer does not have yet."""
+    waiting = bytearray(4)
+    for path in Path("/dev/fd").iterdir():
+        with suppress(OSError):  # it is closed by now
+            if stat.S_ISSOCK(os.fstat(int(path.name)).st_mode):
+                fcntl.ioctl(int(path.name), termios.TIOCOUTQ, waiting)
+                if any(waiting):
+                    return True
+    return False
 
 
 class _Failure(threading.Event):

@@ -232,10 +232,10 @@ def _copy(file: Path, path: Path, to: Path) -> None:
             with read_as_it_is(backup, "FILE", earlier=True) as tx:
                 if not keys.any_stored(tx):
                     raise ConfigurationError(f"FILE: {file} has no records: name the right file")
+            os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            backup.copy_to(to)
         except StorageUnavailable:
             raise ConfigurationError(f"FILE: {file} is not a database of SQLite, or is damaged") from None
-        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        backup.copy_to(to)
 
 
 def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:

@@ -37,11 +37,14 @@ def require_sound(store: Store) -> timedelta:
     with store.read(COMMAND_LINE) as uow:
         head = uow.events.head()
         uow.policies_at(head)  # compares the journal
-        newest = uow.events.newest(head.position + 1, 1)
-        jump = uow.events.last_jump(store.times_fit_to, AHEAD, BACK)
-        store.times_fit_to = jump - 1 if jump else head.position
-        around = uow.events.newest(jump + 1, 2) if jump else []
-        latest = _latest(store, uow.events, max(jump or 0, uow.events.confirmed_at()), head.position)
+        if store.looked is None or store.looked[0] != head:  # probes ask every few seconds
+            newest = uow.events.newest(head.position + 1, 1)
+            jump = uow.events.last_jump(store.times_fit_to, AHEAD, BACK)
+            store.times_fit_to = jump - 1 if jump else head.position
+            around = uow.events.newest(jump + 1, 2) if jump else []
+            store.looked = head, newest, around, max(jump or 0, uow.events.confirmed_at())
+        _, newest, around, base = store.looked
+        latest = _latest(store, uow.events, base, head.position)
     if not newest:
         return timedelta()
     last = newest[0][0]
@@ -73,7 +76,9 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
     else:
         (base, since, latest), written = known, (store.checkpoints.last(),)
     times = [one.at for one in written if one and one.position >= max(base, 1)]
-    latest = max([latest, *times, *filter(None, (events.latest(since),))])
+    if known is None or end != known[1]:
+        times += filter(None, (events.latest(since),))
+    latest = max([latest, *times])
     store.latest = base, end, latest
     return latest
 

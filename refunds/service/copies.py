@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError
 from refunds.service import ProgressCallback
-from refunds.service.store import Store
+from refunds.service.store import Opening, Store
 from refunds.storage import Engine
 from refunds.storage.audit import Broken, Report
 from refunds.storage.checkpoints import Checkpoint
@@ -26,9 +26,15 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 
     No instance serves from the copy until it is complete and sound. A finished copy is audited again. Raises `Broken`
     if either database is not sound; an unsound copy is begun anew at the next attempt. Raises `ConfigurationError`,
-    with `setting` for the other database, if there is nothing to copy, if that has records of its own, or if records
-    changed meanwhile.
+    with `setting` for the other database, if there is nothing to copy, if that has records of its own, if an instance
+    uses the database, or if records changed although none could.
     """
+    engine, _ = store.open(Opening.READ)
+    with engine.unused():
+        return _copy(store, to, setting, progress)
+
+
+def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
     checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
     with store.read(COMMAND_LINE) as uow:
         head = uow.events.head()

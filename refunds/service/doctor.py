@@ -3,30 +3,19 @@
 It only reads, also beside a service that runs. A check that cannot be made, as without a database, stops no other.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from pathlib import Path
+from datetime import timedelta
 from urllib.parse import urlsplit
 
-from refunds.config import Settings
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
 from refunds.domain.instants import TZDATA_VERSION, format_instant
-from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import Message, RefundsError
-from refunds.security.master_key import read_master_key
-from refunds.service import calendars, clock, upkeep, watch
-from refunds.service.examination import Finding, Found, failed, ok, warning
-from refunds.service.store import Opening, Store, require_key_file, require_ledger
-from refunds.storage import Engine, Transaction, lineage, open_engine, schema
-from refunds.storage.migrations import read_as_it_is
+from refunds.service import calendars, clock, doctor_files, upkeep, watch
+from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
+from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
-from refunds.storage.unit_of_work import UnitOfWork
 
 SOON = timedelta(days=30)
 """How long before a token ends, or dates become provisional, that is found."""
@@ -36,52 +25,7 @@ LONG = timedelta(days=400)
 
 MANY_TOKENS = 50
 
-LEAST, ENOUGH = 10**8, 10**9
-"""Free bytes of a disk, below which the service is about to stop, and above which it is well.
-
-Beside the database twice its size, for a backup and a restore.
-"""
-
-LOGS = Path("/var/log")
-"""Where a machine keeps its logs, unless the operator has chosen another place."""
-
 _UNDO = Message("undo what was changed by hand, or restore a backup")
-
-
-class Patient:
-    """The installation under examination, as it is `now`."""
-
-    def __init__(self, settings: Settings, store: Store, now: datetime | None = None) -> None:
-        self.settings, self.store, self.now = settings, store, now or datetime.now(UTC)
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The database, to be read only."""
-        return open_engine(self.settings.database, readonly=True)
-
-    @property
-    def file(self) -> Path | None:
-        """The file of the database; None if it is on a server."""
-        _, separator, path = self.settings.database.partition("sqlite:///")
-        return Path(path) if separator else None
-
-    @contextmanager
-    def tables(self) -> Iterator[Transaction]:
-        """A transaction on the tables, which needs no key."""
-        self.engine.require_there()
-        with read_as_it_is(self.engine, "REFUNDS_DATABASE") as tx:
-            yield tx
-
-    def records(self) -> AbstractContextManager[UnitOfWork]:
-        """A unit of work that reads."""
-        self.store.open(Opening.READ)
-        return self.store.read(COMMAND_LINE)
-
-    def close(self) -> None:
-        """Close the database."""
-        self.store.close()
-        if "engine" in self.__dict__:
-            self.engine.close()
 
 
 def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
@@ -127,51 +71,10 @@ def _settings(patient: Patient) -> Found:
         )
 
 
-def _key(patient: Patient) -> Found:
-    path = require_key_file(patient.settings)
-    read_master_key(path)
-    yield from _apart(patient, path.parent, Message("the master key"))
-    with patient.records():
-        yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
-
-
-def _apart(patient: Patient, directory: Path, what: Message) -> Found:
-    """In production, nothing is to be beside the database that is needed if its disk is lost."""
-    if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
-        yield warning(
-            Message("%(what)s is in the directory of the database", what=what),
-            Message("keep them on different disks, and in different backups"),
-        )
-
-
-def _ledger(patient: Patient) -> Found:
-    directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
-    written = list(patient.store.checkpoints)
-    if not written:
-        yield failed(
-            Message("%(file)s has no checkpoint", file=file),
-            Message("set REFUNDS_LEDGER_DIR to the directory of this installation's, or start the service"),
-        )
-    elif not (os.access(file, os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):
-        yield failed(
-            Message("%(file)s cannot be written by this user", file=file),
-            Message("run this command as the user of the service, or let that user write there"),
-        )
-    else:
-        last = written[-1]
-        given = {"file": file, "position": last.position, "at": format_instant(last.at)}
-        yield ok(Message("%(file)s goes up to position %(position)s, %(at)s", **given))
-    yield from _apart(patient, directory, Message("the directory of the checkpoints"))
-
-
 def _database(patient: Patient) -> Found:
-    with patient.tables():
-        yield ok(Message("%(name)s is there and of this version", name=patient.engine.name))
-    if patient.file and (mode := patient.file.stat().st_mode & 0o077):
-        yield warning(
-            Message("other users have permissions on the file: %(mode)s", mode=format(mode, "03o")),
-            Message("chmod 600 %(file)s", file=patient.file),
-        )
+    with patient.tables() as tx:
+        patient.engine.require_whole(tx)
+        yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))
 
 
 def _journal(patient: Patient) -> Found:
@@ -232,19 +135,6 @@ def sqlite_found(version: str) -> Finding:
         Message("SQLite %(version)s can damage a write-ahead log: a rollback journal is used", version=version),
         Message("install pysqlite3, or a Python with SQLite 3.51.3 or newer: readers wait less"),
     )
-
-
-def _disk(patient: Patient) -> Found:
-    places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
-    if file := patient.file:
-        places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))
-    for what, place, more in places:
-        if place and place.exists():
-            free, needed = shutil.disk_usage(place).free, max(ENOUGH, more)
-            named = {"what": what, "free": free // 10**6, "place": place}
-            text = Message("%(what)s: %(free)s MB are free in %(place)s", **named)
-            fix = Message("make room for %(needed)s MB", needed=needed // 10**6)
-            yield ok(text) if free >= needed else (warning if free >= LEAST else failed)(text, fix)
 
 
 def _clock(patient: Patient) -> Found:
@@ -322,17 +212,6 @@ def _data_requests(patient: Patient) -> Found:
         yield warning(text, Message("have them answered: flask privacy requests --overdue"))
 
 
-def _upkeep(patient: Patient) -> Found:
-    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
-    for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
-        never = Message("%(command)s was never done, as far as is known", command=command)
-        last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
-        if done and patient.now - done <= timedelta(days=most):
-            yield ok(last)
-        elif patient.file or command != "flask backup":  # a server has backups of its own
-            yield warning(last, Message("run it regularly, as with cron"))
-
-
 def _server_log(tx: Transaction) -> Found:
     if not (leaking := schema.leaking(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
@@ -378,17 +257,18 @@ CHECKS: dict[str, Callable[[Patient], Found]] = {
     "database": _database,
     "engine": _engine,
     "schema": _schema,
-    "ledger": _ledger,
-    "key": _key,
+    "ledger": doctor_files.ledger,
+    "key": doctor_files.key,
+    "permissions": doctor_files.permissions,
     "journal": _journal,
     "erasures": _erasures,
-    "disk": _disk,
+    "disk": doctor_files.disk,
     "clock": _clock,
     "calendars": _calendars,
     "tokens": _tokens,
     "contact-points": _contact_points,
     "data-requests": _data_requests,
-    "upkeep": _upkeep,
+    "upkeep": doctor_files.backups,
     "server-log": _on_server(_server_log),
     "connections": _on_server(lambda tx: room_for_instances(*schema.room(tx))),
     "samples": _on_server(_samples),

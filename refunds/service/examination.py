@@ -1,9 +1,19 @@
-"""What a check of the doctor finds."""
+"""The installation that the doctor examines, and what a check finds."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import NamedTuple
+
+from refunds.config import Settings
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.service.store import Opening, Store
+from refunds.storage import Engine, Transaction, open_engine
+from refunds.storage.migrations import read_as_it_is
+from refunds.storage.unit_of_work import UnitOfWork
 
 
 class Level(StrEnum):
@@ -25,3 +35,39 @@ class Finding(NamedTuple):
 Found = Iterator[Finding]
 
 ok, warning, failed = (partial(Finding, level) for level in Level)
+
+
+class Patient:
+    """The installation under examination, as it is `now`."""
+
+    def __init__(self, settings: Settings, store: Store, now: datetime | None = None) -> None:
+        self.settings, self.store, self.now = settings, store, now or datetime.now(UTC)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, to be read only."""
+        return open_engine(self.settings.database, readonly=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the database; None if it is on a server."""
+        _, separator, path = self.settings.database.partition("sqlite:///")
+        return Path(path) if separator else None
+
+    @contextmanager
+    def tables(self) -> Iterator[Transaction]:
+        """A transaction on the tables, which needs no key."""
+        self.engine.require_there()
+        with read_as_it_is(self.engine, "REFUNDS_DATABASE") as tx:
+            yield tx
+
+    def records(self) -> AbstractContextManager[UnitOfWork]:
+        """A unit of work that reads."""
+        self.store.open(Opening.READ)
+        return self.store.read(COMMAND_LINE)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+        if "engine" in self.__dict__:
+            self.engine.close()

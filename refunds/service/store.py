@@ -15,7 +15,7 @@ from typing import Any
 from refunds.config import Settings
 from refunds.domain import judging
 from refunds.domain.instants import format_instant
-from refunds.domain.journal import GENESIS
+from refunds.domain.journal import GENESIS, Event
 from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable, lines_of
 from refunds.security.encryption import Keyring
@@ -61,6 +61,8 @@ class Store:
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
         """Up to this position, the times of the events are known to put no clock in doubt."""
+        self.looked: tuple[Head, list[tuple[Event, bool]], list[tuple[Event, bool]], int] | None = None
+        """What the last look at the clock found in the journal, and the head that it had."""
         self.latest: tuple[int, int, datetime] | None = None
         """From which to which position the times are known, and the latest of them and their checkpoints."""
         self._settings = settings
@@ -110,7 +112,7 @@ class Store:
         if self._opened is not None:
             self._opened[0].close()
             self._opened = self._seen = None
-            self.latest, self.times_fit_to, self._scrubbed = None, 0, 0
+            self.latest, self.looked, self.times_fit_to, self._scrubbed = None, None, 0, 0
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
@@ -306,6 +308,7 @@ class Store:
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
             elif to is not Opening.ACCEPT and (differs := self._difference(tx, head, written)):
+                engine.require_whole(tx)  # a damaged file may look like another journal, which must not be accepted
                 raise ConfigurationError(
                     f"{database} is not the one of the checkpoints in {self.checkpoints.file}: {differs}.\n"
                     "Name the right database and the right REFUNDS_LEDGER_DIR. If an older state was restored on "

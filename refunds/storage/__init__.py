@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 PATIENCE = 10.0
 """Seconds that a write waits for others before it fails and must be tried again."""
 
+IN_USE = Message("is in use: stop every instance of the service, and every other command")
+"""What is wrong with a database that is to be unused."""
 
 FAILED = "a failed statement must end its transaction"
 """Why a commit is refused; raised as an error because `python -O` removes assertions."""
@@ -75,6 +77,12 @@ class Engine(Protocol):
         If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
         """
 
+    def unused(self) -> AbstractContextManager[None]:
+        """A block in which no process begins to use the database, except to read.
+
+        Raises `ConfigurationError` if one uses it already.
+        """
+
     def scrub(self) -> bool:
         """Take what was deleted or overwritten out of the files that are the service's to write; whether that is done.
 
@@ -86,6 +94,9 @@ class Engine(Protocol):
 
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
+
+    def require_whole(self, tx: Transaction) -> None:
+        """Raise `DamagedDatabase` if a file is damaged, which is read whole; a server looks after its own."""
 
     def pool(self) -> Mapping[str, int]:
         """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
@@ -100,9 +111,9 @@ class Engine(Protocol):
 def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool = False) -> Engine:
     """The engine for the URL in this setting: `sqlite:///PATH`, without `?` and `#`, or `postgresql://…`.
 
-    With `readonly`, it changes no byte of a file, nor anything beside it. A file is opened when it is first used; a
-    server is connected to at once. Raises `ConfigurationError`, naming the setting, if the URL has another form, or if
-    the server cannot be reached or used.
+    With `readonly`, it changes no byte of a file, nor anything beside it, and does not count as in use. A file is
+    opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming the setting, if
+    the URL has another form, or if the server cannot be reached or used.
     """
     # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")
@@ -113,7 +124,7 @@ def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool =
     if url.startswith(("postgresql://", "postgres://")):
         from refunds.storage.postgres import PostgreSQL  # noqa: PLC0415
 
-        engine = PostgreSQL(url, setting=setting)
+        engine = PostgreSQL(url, setting=setting, readonly=readonly)
         engine.require_fit()
         return engine
     detail = Message(

@@ -80,7 +80,7 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
             format_instant(checkpoint.at),
             events.hash_at(tx, checkpoint.position),
         )
-        if found is None:
+        if found is None and head.position < position:  # else it is missing, as in a damaged file
             return Message(
                 "its journal ends at position %(end)s, before its checkpoint at %(position)s, of %(at)s",
                 end=head.position,

@@ -7,7 +7,7 @@ it was done.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from threading import Event, Lock
 from time import monotonic, sleep
 from typing import Any
@@ -19,7 +19,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from refunds.errors import ConfigurationError, Conflict, Message, ServerAway, StorageUnavailable, Unreadable
-from refunds.storage import PATIENCE
+from refunds.storage import IN_USE, PATIENCE
 from refunds.storage.postgres_transaction import PostgresTransaction
 
 OLDEST = 15
@@ -34,8 +34,8 @@ _IDLE = 60.0
 _RECONNECTING = 1.0
 """Seconds for which the pool retries to connect; after that, the next request starts again."""
 
-_EXCLUSIVE, _TURN = 0x726566756E6473, 0x726566756E6474
-"""The numbers of the locks of exclusive writes and of turns: any numbers that nothing else uses."""
+_EXCLUSIVE, _TURN, _IN_USE = 0x726566756E6473, 0x726566756E6474, 0x726566756E6475
+"""The numbers of the locks of exclusive writes, of turns and of use: any numbers that nothing else uses."""
 
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
@@ -69,8 +69,10 @@ class PostgreSQL:
 
     sqlite_version = ""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE") -> None:
-        self._setting = setting
+    def __init__(
+        self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE", readonly: bool = False
+    ) -> None:
+        self._setting, self._readonly = setting, readonly
         given = self._load(url)
         user, host = given.get("user"), given.get("host") or ""
         port = f":{given['port']}" if "port" in given else ""
@@ -167,12 +169,28 @@ class PostgreSQL:
             yield
             tx.end("END")
 
+    @contextmanager
+    def unused(self) -> Iterator[None]:
+        """A block in which no connection that may write is made; raises `ConfigurationError` if there is one already.
+
+        An instance that is idle for ten minutes may have none: then it responds with 503 until the block ends. If the
+        connection that holds the lock is lost, the block goes on, and others may write.
+        """
+        with self._translated(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
+            holder.execute("SET idle_session_timeout = 0")
+            if holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
+                raise self._unfit(IN_USE)
+            yield
+
     def scrub(self) -> bool:
         """Nothing: its files are the server's, and its own VACUUM takes dead rows out of them."""
         return True
 
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
+
+    def require_whole(self, _: object) -> None:
+        """Nothing: the server looks after its files."""
 
     def pool(self) -> dict[str, int]:
         """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
@@ -262,15 +280,20 @@ class PostgreSQL:
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
-        connection.execute(
-            "SELECT set_config('lock_timeout', %s, false),"
+        begun = connection.execute(
+            # Held until the connection ends: as long as there is one, `unused` refuses.
+            "SELECT CASE WHEN %s THEN true ELSE pg_try_advisory_lock_shared(%s) END AS free,"
+            " set_config('lock_timeout', %s, false),"
             " set_config('idle_in_transaction_session_timeout', %s, false),"
             # Acknowledged commits survive a crash, even if the server is configured not to wait for its disk.
             " set_config('synchronous_commit',"
             " CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
             " ELSE current_setting('synchronous_commit') END, false)",
-            (str(int(self._patience * 1000)), str(int(_IDLE * 1000))),
-        )
+            (self._readonly, _IN_USE, str(int(self._patience * 1000)), str(int(_IDLE * 1000))),
+        ).fetchone()
+        if not (begun and begun["free"]):
+            connection.close()
+            raise psycopg.OperationalError("the records are being copied to another database")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

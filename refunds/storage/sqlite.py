@@ -13,9 +13,9 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import PATIENCE
+from refunds.storage import PATIENCE, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
-from refunds.storage.sqlite_errors import cannot_open, cannot_serve, replaced, translated
+from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translated
 from refunds.storage.ticket import Ticket
 
 _CHECKPOINT = 4000
@@ -122,6 +122,11 @@ class SQLite:
             )
             raise ConfigurationError(detail)
 
+    def require_whole(self, tx: Transaction) -> None:
+        """Raise `DamagedDatabase` if SQLite finds damage in the file, which it reads whole."""
+        if (found := tx.all("PRAGMA quick_check(1)")[0]["quick_check"]) != "ok":
+            raise damaged(self.name, found)
+
     def pool(self) -> dict[str, int]:
         """Nothing: each transaction that reads may have a connection."""
         return {}
@@ -147,10 +152,7 @@ class SQLite:
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """A block in which no process begins to use the database, except to read.
-
-        Raises `ConfigurationError` if one uses it already.
-        """
+        """A block in which no process begins to use the database, except to read; refused if one uses it already."""
         return self._ticket.unused()
 
     def settle(self) -> None:
@@ -171,8 +173,8 @@ class SQLite:
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
 
-        Raises `OSError`, naming the file, if the database cannot be copied, and `StorageUnavailable` if it is not there
-        or was written to while it was read without a lock.
+        Raises `DamagedDatabase`; `OSError`, naming the file, if the database cannot be copied, as without room; and
+        `StorageUnavailable` if it is not there or was written to while it was read without a lock.
         """
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:
@@ -184,6 +186,8 @@ class SQLite:
                 finally:
                     self._require_unchanged(connection)
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise damaged(self.name, error) from error
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
 

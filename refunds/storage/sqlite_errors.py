@@ -12,7 +12,6 @@ _OUT_OF_ORDER = frozenset(
     {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_READONLY", "SQLITE_IOERR"}
     | {"SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL"}
 )
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 @contextmanager
@@ -33,8 +32,8 @@ def translated(path: str) -> Iterator[None]:
         if str(error).startswith("Could not decode"):
             raise Unreadable("a text is not UTF-8") from error
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(_DAMAGED):
-            raise _damaged(path, error) from error
+        if is_damage(error):
+            raise damaged(path, error) from error
         if name.startswith(tuple(_OUT_OF_ORDER)):
             raise cannot_serve(path, str(error)) from error
         if name == "SQLITE_ERROR":
@@ -62,7 +61,13 @@ def cannot_serve(path: str, why: str) -> StorageUnavailable:
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 
-def _damaged(path: str, error: sqlite3.Error) -> DamagedDatabase:
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error of the driver says that the file is damaged, or no database."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def damaged(path: str, error: object) -> DamagedDatabase:
+    """The error that the file at a path is damaged, with the way back."""
     return DamagedDatabase(
         Message("The file of the database is damaged."),
         f"{path} is damaged: SQLite says: {error}. Stop the service, keep a copy of the file and of its -wal, and "

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
+from refunds.storage import IN_USE
 from refunds.storage.sqlite_errors import cannot_open
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
@@ -72,8 +73,7 @@ class Ticket:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                message = "is in use: stop every instance of the service, and every other command"
-                raise ConfigurationError(f"REFUNDS_DATABASE: {self._path} {message}") from None
+                raise ConfigurationError(f"REFUNDS_DATABASE: {self._path} {IN_USE}") from None
             yield
         finally:
             os.close(file)
@@ -88,7 +88,7 @@ class Ticket:
         try:
             fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StorageUnavailable(Message("A backup is being restored.")) from None
+            raise StorageUnavailable(Message("The database is being restored or copied.")) from None
 
     def _open(self, name: str) -> int:
         """Open a file beside the database that is only locked; raises `StorageUnavailable` if that fails."""

@@ -347,9 +347,9 @@ PROBLEMS = {
         429,
         Message("Too many requests"),
         Message(
-            "The client sent more requests than it may in a second, or the service is receiving too many bodies at "
-            "once, or it is making the calendars of other regions ready. The time that this takes is counted as "
-            "requests of the client who named the region first."
+            "The client sent more requests than it may in a second, or more than are answered in 20 seconds, or the "
+            "service is receiving too many bodies at once, or it is making the calendars of other regions ready. The "
+            "time that this takes is counted as requests of the client who named the region first."
         ),
         Message("Wait as many seconds as Retry-After says. One batch can contain many checks."),
     ),

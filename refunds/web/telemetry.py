@@ -13,6 +13,7 @@ from time import perf_counter, time
 from types import TracebackType
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import SecurityError
 
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Principal
@@ -37,6 +38,9 @@ _TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!.{,21}[0-9]{11})([0-9a-f]{32})
 
 A trace id with 11 decimal digits in a row is left out, also zeros: it could be a telephone number.
 """
+
+_HOST = re.compile(r"(?!.*[0-9]{8})[a-z0-9._-]{1,100}(:[0-9]{1,5})?")
+"""A `Host` that may be logged: it is the caller's text, so at most a name with a port, and no telephone number."""
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -171,6 +175,14 @@ def _cause(error: BaseException) -> dict[str, str]:
     return {} if cause is None else {"cause": f"{type(cause).__name__}: {cause}".splitlines()[0]}
 
 
+def _refused_host() -> dict[str, str]:
+    """What the log says of a request whose `Host` is not trusted."""
+    if not isinstance(request.routing_exception, SecurityError):
+        return {}
+    host = request.environ.get("HTTP_HOST", "").lower()
+    return {"detail": f"the Host {host if _HOST.fullmatch(host) else 'that it names'} is not in REFUNDS_TRUSTED_HOSTS"}
+
+
 def _finish(response: Response) -> Response:
     """The response with its default headers, once its request is measured and logged."""
     response.headers["X-Request-ID"] = g.request_id
@@ -185,7 +197,7 @@ def _finish(response: Response) -> Response:
         "waited_milliseconds": None if g.waited is None else round(g.waited * 1000, 3),
         "trace_id": g.trace_id,
         "token_expires": _announce_end(response),
-    } | g.get("unavailable", {})
+    } | g.get("unavailable", _refused_host())
     getattr(current_app.extensions["refunds.log"](), _level(response.status_code, route))(
         "request",
         request_id=g.request_id,

@@ -63,6 +63,7 @@ COUNTS = {
     "calendar": 1,
     "regions": 1,
     "ready": 5,
+    "ready again": 1,
     "measurements": 10,
     "screen: check": 8,
     "screen: answer": 11,
@@ -207,6 +208,7 @@ def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
     for walk in (orders, contacts, cancellations, policies):
         walk(ask)
     ask("ready", "GET", "/readyz")
+    ask("ready again", "GET", "/readyz")
     ask("measurements", "GET", "/metrics")
     ask.screen("check", "")
     ask.screen("answer", f"orders/A-1?received_at={NOW:%Y-%m-%dT%H:%M:%SZ}")

@@ -189,6 +189,28 @@ def test_an_unavailable_database_is_one_line_and_no_traceback(own, monkeypatch):
         assert "exception" not in line
 
 
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("refunds.internal:8000", "refunds.internal:8000"),
+        ("10.1.2.3:8000", "10.1.2.3:8000"),
+        ("Refunds.Internal", "refunds.internal"),
+        ("anna@refunds.internal", "that it names"),
+        ("4915123456789.internal", "that it names"),
+        ('a"\\u202e\x1b[2J', "that it names"),
+        ("a" * 101, "that it names"),
+        ("", "that it names"),
+    ],
+)
+def test_a_host_that_is_not_trusted_is_named_in_the_log(own, host, named):
+    answer = client_of(own).get("/v1/me", headers={"Host": host})
+    assert answer.status_code == 400
+    (line,) = [line for line in logged(own) if line["event"] == "request" and line["status"] == 400]
+    assert line["detail"] == f"the Host {named} is not in REFUNDS_TRUSTED_HOSTS"
+    assert client_of(own).get("/v1/me").status_code == 200
+    assert "detail" not in logged(own)[-1]
+
+
 def test_the_trace_of_a_request_is_logged(own):
     client_of(own).get("/v1/me", headers={"traceparent": PARENT})
     (line,) = logged(own)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -475,7 +476,7 @@ def test_no_restore_while_the_service_runs(site):
 def test_no_service_starts_while_a_backup_is_restored(site):
     database = SQLite(str(site.database))
     with database.unused():
-        assert site.flask("migrate") == ("", "A backup is being restored.\n", 1)
+        assert site.flask("migrate") == ("", "The database is being restored or copied.\n", 1)
     site.done("migrate")
 
 
@@ -568,7 +569,7 @@ def damaged(site):
     [
         (no_database, "FILE: {file} is not a database of SQLite, or is damaged", 4),
         (cut_short, "FILE: {file} is not a database of SQLite, or is damaged", 4),
-        (damaged, "{file} cannot be copied: database disk image is malformed", 1),
+        (damaged, "FILE: {file} is not a database of SQLite, or is damaged", 4),
         (of_another_program, "{file} has no records: name the right database", 4),
         (empty, "{file} has no records: name the right file", 4),
         (newer, "{file} was made by a newer version of the service: use that version", 4),
@@ -630,3 +631,36 @@ def test_that_a_ledger_is_missing_is_told_in_german_too(tmp_path):
     with speaking("de"):
         text = translate(ledger_missing(ErasureLedger(tmp_path)).detail)
     assert "begründen Sie den Verlust mit --ledger-lost REASON" in text
+
+
+# The directory of the checkpoints is lost, as docs/operating.md has it.
+
+
+@pytest.fixture
+def in_production(site):
+    """The same in production: in development a lost directory begins anew."""
+    site.settings = replace(site.settings, env="production")
+    return site
+
+
+def test_without_its_checkpoints_the_installation_is_refused_until_those_of_a_backup_are_there(in_production):
+    site = in_production
+    shutil.rmtree(site.ledger.parent)
+    _, err, code = site.flask("migrate")
+    assert (code, "there is no checkpoint of its journal" in err) == (4, True)
+    site.ledger.parent.mkdir(exist_ok=True)
+    for name in ("anchors", "erasures"):
+        shutil.copyfile(site.file.with_name(f"monday.db.{name}.jsonl"), site.ledger.with_name(f"{name}.jsonl"))
+    site.done("migrate")
+    assert site.done("audit", "verify").startswith("Sound: ")
+    assert site.orders() == {"A-1", "A-2", "A-3", "A-4"}
+
+
+def test_without_a_backup_an_operator_accepts_the_installation_without_its_checkpoints(in_production):
+    site = in_production
+    shutil.rmtree(site.ledger.parent)
+    why = ("--reason", "the disk failed", "--ledger-lost", "it failed with them")
+    assert site.flask("audit", "accept", *why[:2])[2] == 4
+    assert site.done("audit", "accept", *why).startswith("Accepted: there is no checkpoint of its journal ")
+    site.done("migrate")
+    assert site.done("audit", "verify").startswith("Sound: ")

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -16,7 +16,7 @@ import time_machine
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import DisclosureBasis, ErasureReason, LimitKind
-from refunds.errors import ConfigurationError, TooManyAttempts, Unauthenticated
+from refunds.errors import ConfigurationError, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
 from refunds.service import disclosures, privacy, users
 from refunds.service.disclosures import NewDisclosure
@@ -28,6 +28,7 @@ from refunds.web import create_app
 from tests import database_of
 from tests.api.conftest import IN_TIME, Desk, now  # noqa: F401 - a fixture
 from tests.conftest import ROOT, client_of, settings
+from tests.faults.harness import FLASK
 from tests.postgres import shared
 
 WAYS = {"to PostgreSQL": ("sqlite", "postgresql"), "to SQLite": ("postgresql", "sqlite")}
@@ -75,7 +76,8 @@ class Move:
             self.reported.append(step)
             listener(*step)
 
-        with closing(open_engine(to or self.to, setting="--to")) as engine:
+        self.store.close()  # it must not be in use
+        with closing(open_engine(to or self.to, setting="--to")) as engine, closing(self.store):
             copying.copy(self.store, engine, "--to", report)
         return self.reported
 
@@ -263,15 +265,77 @@ def test_a_copy_whose_source_has_changed_starts_again(move):
     assert rows(move.to) == rows(move.settings.database)
 
 
-def test_a_copy_is_not_finished_if_records_change_meanwhile(move):
-    """If an instance is still running, the copy cannot be finished until it is stopped."""
+def write_elsewhere(move):
+    """The status with which another instance answers a write."""
+    app = create_app(move.settings)
+    app.extensions["refunds.tests.tokens"] = move.app.extensions["refunds.tests.tokens"]
+    with closing(app.extensions["refunds.store"]):
+        return Desk(client_of(app), move.clock).put(
+            "/v1/orders/later", json={"customer_ref": "K-9", "service_provided_at": None}
+        )
 
+
+def lose_the_lock(move):
+    """Take from a copy under way what keeps others from the records."""
+    if move.settings.database.startswith("sqlite"):
+        (move.directory / "refunds.db.in-use").unlink()
+        return
+    with closing(open_engine(move.settings.database, readonly=True)) as engine, engine.read() as tx:
+        assert tx.all(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+
+
+def another(move):
+    """Somebody else who moves the same installation to the same database."""
+    other = Move.__new__(Move)
+    other.__dict__ |= move.__dict__ | {"store": Store(move.settings)}
+    return other
+
+
+def test_a_copy_is_refused_while_the_service_uses_the_database(move):
+    """What it recorded meanwhile would be lost without a word."""
+    assert write_elsewhere(move).status_code == 201
+    move.store.open()
+    with move.store.write(COMMAND_LINE):
+        refused = move.command(FLASK, "copy", "--to", move.to)
+    assert (refused.returncode, "is in use: stop every instance of the service" in refused.stderr) == (4, True)
+    with closing(open_engine(move.to)) as engine, pytest.raises(RefundsError), engine.read() as tx:
+        tx.all("SELECT name FROM migrations")  # there is none: nothing was begun
+
+
+def test_two_copies_are_not_made_at_the_same_time(move):
     def listener(step, *_):
         if step == "contacts":
-            with suppress(AssertionError):
-                move.desk.cancelled("A-2")
+            with pytest.raises(ConfigurationError, match="is in use"):
+                another(move).run()
 
-    with pytest.raises(ConfigurationError, match="changed while it was copied: stop every instance"):
+    move.run(listener)
+    assert rows(move.to) == rows(move.settings.database)
+
+
+def test_no_instance_writes_while_the_records_are_copied(move):
+    answers = []
+
+    def listener(step, *_):
+        if step == "contacts" and not answers:
+            answers.append(write_elsewhere(move))
+
+    move.run(listener)
+    assert answers[0].status_code == 503
+    assert rows(move.to) == rows(move.settings.database)
+
+
+def test_a_copy_is_not_finished_if_records_change_although_no_instance_could(move):
+    """As after the loss of the connection, or of the file, that holds the lock."""
+
+    def listener(step, done, _):
+        if (step, done) == (copying.HERE, 1):
+            lose_the_lock(move)
+            assert write_elsewhere(move).status_code == 201
+
+    with pytest.raises(RefundsError, match=r"changed while it was copied|the service started while it was read"):
         move.run(listener)
     with pytest.raises(ConfigurationError, match="unfinished copy"):
         create_app(move.moved()).extensions["refunds.store"].open()
@@ -332,6 +396,8 @@ def test_copying_again_after_a_finished_copy_changes_nothing(move):
 def test_an_empty_database_is_not_copied(move, tmp_path):
     """A typing error in the name of the source must not look like a success."""
     empty = Store(settings(tmp_path / "empty"))
+    empty.open()
+    empty.close()
     refused = pytest.raises(ConfigurationError, match="has no records: name the database to copy from")
     with closing(empty), closing(open_engine(move.to)) as engine, refused:
         copying.copy(empty, engine, "--to", lambda *_: None)
@@ -355,9 +421,8 @@ def test_a_concurrent_attempt_adds_nothing_to_a_finished_copy(move):
 
     def finish_meanwhile(step, *_):
         if step == "events":
-            other = Move.__new__(Move)
-            other.__dict__ |= move.__dict__
-            other.run()
+            lose_the_lock(move)
+            another(move).run()
 
     with pytest.raises(ConfigurationError, match="another copy has taken over, or has finished this one"):
         move.run(finish_meanwhile)
@@ -369,13 +434,13 @@ def test_an_attempt_that_another_one_has_taken_over_adds_nothing(move):
 
     def overtake(step, *_):
         if step == "contacts":
-            move.desk.cancelled("A-0")
-            other = Move.__new__(Move)
-            other.__dict__ |= move.__dict__
+            lose_the_lock(move)
+            other = another(move)
+            write_elsewhere(move)
             with pytest.raises(_InterruptedError):
                 other.run(interrupt(12))
 
-    with pytest.raises(ConfigurationError, match="another copy has taken over"):
+    with pytest.raises(RefundsError, match=r"another copy has taken over|the service started while it was read"):
         move.run(overtake)
     move.run()
     assert rows(move.to) == rows(move.settings.database)

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, DamagedDatabase, RefundsError, StorageUnavailable
 from refunds.service.store import Opening, Store
@@ -46,6 +48,13 @@ def of(directory, **changed):
     return settings(directory, **{"database": f"sqlite:///{directory}/refunds.db"} | changed)
 
 
+def flask(directory, *words):
+    """Run a command on the records in a directory, in this process."""
+    app = create_app(of(directory))
+    app.cli = Commands(app.name)
+    return app.test_cli_runner().invoke(args=list(map(str, words)))
+
+
 def middle(path):
     """Random bytes in the middle of each page but the first."""
     content = bytearray(path.read_bytes())
@@ -63,6 +72,22 @@ def first_page(path):
 def cut_short(path):
     """The first page and a half."""
     os.truncate(path, 6000)
+
+
+def one_page(path):
+    """A leaf of an index, which rows can be read without."""
+    content = bytearray(path.read_bytes())
+    page = max(place for place in range(4096, len(content), 4096) if content[place] == 10)
+    content[page : page + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+
+
+def second_half(path):
+    """Random bytes in the later pages."""
+    content = bytearray(path.read_bytes())
+    for page in range(len(content) // 8192 * 4096, len(content), 4096):
+        content[page + 100 : page + 4000] = os.urandom(3900)
+    path.write_bytes(content)
 
 
 def other_content(path):
@@ -101,6 +126,57 @@ def test_a_database_that_is_damaged_under_the_service_is_named_in_the_log_and_no
         assert answer.json["detail"] == "The file of the database is damaged."
         assert client.get("/readyz").status_code == 503
     assert f"{path} is damaged: SQLite says: database disk image is malformed" in capfdbinary.readouterr().out.decode()
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), one_page, second_half], ids=lambda damage: damage.__name__)
+def test_no_command_makes_a_copy_of_a_damaged_database(directory, damage):
+    """A start may not read the damaged pages; a copy reads all."""
+    path = directory / "refunds.db"
+    damage(path)
+    before = path.read_bytes()
+    for command in (("backup", directory / "backup.db"), ("copy", "--to", f"sqlite:///{directory}/copy.db")):
+        if (command[0], damage) == ("copy", one_page):
+            continue  # row by row, in the order of other indexes
+        ended = flask(directory, *command)
+        assert ended.exit_code == 23, ended.stderr
+        assert ended.stderr.count(f"{path} is damaged: SQLite says: ") == 1
+        assert "flask restore FILE" in ended.stderr
+        assert path.read_bytes() == before
+    assert not list(directory.glob("backup.db*"))
+
+
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_damaged_journal_is_not_taken_for_another_one(directory, env):
+    """Nobody must be told to accept it."""
+    path = directory / "refunds.db"
+    with closing(sqlite3.connect(path)) as raw:
+        ((root,),) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchall()
+    content = bytearray(path.read_bytes())
+    start = (root - 1) * 4096
+    first = start + int.from_bytes(content[start + 12 : start + 14], "big")
+    content[start + 8 : start + 12] = content[first : first + 4]  # its last events are those of its first branch
+    path.write_bytes(content)
+    with closing(Store(of(directory, env=env))) as store, pytest.raises(DamagedDatabase):
+        store.open()
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), one_page, second_half], ids=lambda damage: damage.__name__)
+def test_a_damaged_backup_is_refused_by_its_name(directory, damage):
+    backup, path = directory / "backup.db", directory / "refunds.db"
+    shutil.copyfile(path, backup)
+    damage(backup)
+    before = path.read_bytes()
+    ended = flask(directory, "restore", backup)
+    assert (ended.exit_code, ended.stderr) == (4, f"FILE: {backup} is not a database of SQLite, or is damaged\n")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [one_page, second_half])
+def test_the_doctor_finds_damage_that_no_start_reads(directory, damage):
+    damage(directory / "refunds.db")
+    ended = flask(directory, "doctor")
+    assert ended.exit_code == 25
+    assert "refunds.db is damaged: SQLite says: " in ended.stdout
 
 
 def test_an_empty_file_is_no_new_installation_in_production(directory):

@@ -1,26 +1,34 @@
 """The front of the server: clients that are slow, many or greedy shut nobody else out; and how the server stops."""
 
+import asyncio
 import json
 import resource
 import select
 import signal
 import socket
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from refunds.cli.server import CONNECTIONS, LARGEST, MOST_OF_ONE
+from refunds.cli.server import CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front
+from refunds.web import create_app
 from tests import scaled
+from tests.conftest import settings
 from tests.faults.harness import PATIENCE, Client, Installation, is_alive, until
 
 CHECK = {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 BATCH = {"items": [CHECK] * 2_000}
 MUCH = {"items": [CHECK] * 1_000}
 FORM = "application/x-www-form-urlencoded"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +127,8 @@ def test_a_greedy_client_leaves_threads_to_the_others(installation, client, serv
             assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
             assert client.send("GET", "/livez").status == 200
         assert next(answered) < 30
-    assert {batch.result() for batch in batches} == {200}
+    # On a slow machine, the last ones wait too long for their turn.
+    assert {200} <= {batch.result() for batch in batches} <= {200, 429}
 
 
 def test_one_client_holds_limited_memory(installation, client, wires):
@@ -193,6 +202,106 @@ def test_a_header_with_an_underscore_is_not_taken_for_one_with_a_hyphen(installa
         .recv(2**16)
         .splitlines()[0]
     )
+
+
+class Waiting(NamedTuple):
+    """A request as RSGI has it, and what it was answered."""
+
+    path: str
+    answers: list
+    method, query_string, server, scheme, http_version = "GET", "", "127.0.0.1:8000", "http", "1.1"
+    authority, headers = None, {"host": "localhost", "authorization": "Bearer of-a-stranger"}
+
+    def response_bytes(self, status, headers, body):
+        """Keep the answer."""
+        self.answers.append((self.path, status, dict(headers), json.loads(body)))
+
+
+def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path):
+    """Its client would give up soon, and send it again beside the one that still waits."""
+    app, held, answers = create_app(settings(tmp_path)), threading.Event(), []
+
+    def application(environ, start):
+        if environ["PATH_INFO"] == "/held":
+            held.wait(PATIENCE)
+        return app(environ, start)
+
+    async def ask():
+        front = Front(application, longest_wait=0.05)
+        asked = [Waiting(path, answers) for path in ("/held", "/docs", "/v1/me")]
+        first, *others = [asyncio.create_task(front(one, one)) for one in asked]
+        await asyncio.gather(*others)
+        held.set()
+        await first
+        await front(Waiting("/v1/me", answers), Waiting("/v1/me", answers))
+
+    asyncio.run(ask())
+    statuses = [(path, status) for path, status, *_ in answers]
+    assert sorted(statuses[:2]) == [("/docs", 429), ("/v1/me", 429)]
+    assert statuses[2:] == [("/held", 404), ("/v1/me", 401)]
+    _, _, headers, problem = answers[0]
+    assert (headers["Retry-After"], problem["type"]) == ("5", "/problems/rate-limited")
+
+
+HALF_SENT = {
+    "head": b"GET /livez HTTP/1.1\r\nHost: loc",
+    "body": head("/v1/eligibility-checks", 100) + b"{",
+    "large body": head("/v1/eligibility-checks/batch", 100_000) + b"{",
+}
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_it_does_not_wait_for_requests_that_are_sent_half_when_it_stops(tmp_path, stop):
+    """But for those that it has."""
+    installation = Installation(tmp_path)
+    with installation.serving() as server, ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        wires = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in HALF_SENT]
+        for wire, sent in zip(wires, HALF_SENT.values(), strict=True):
+            wire.sendall(sent)
+        client = stack.enter_context(Client(server.port, installation.tokens()["billing"]))
+        assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+        answer = pool.submit(client.send, "POST", "/v1/eligibility-checks/batch", BATCH)
+        until(answer.running)
+        assert is_alive(server.port)  # the batch has arrived as well
+        server.process.send_signal(stop)
+        began = time.monotonic()
+        assert answer.result().status == 200
+        assert server.process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < IN_TIME / 2
+        assert not any(wire.recv(2**16) for wire in wires)
+
+
+def test_it_sends_what_it_has_answered_before_it_stops(tmp_path):
+    """Also to a client that reads slowly."""
+    installation, much = Installation(tmp_path), {"items": [CHECK] * 10_000, "include_days": True}
+    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
+        client.wire.sock = socket.socket()
+        client.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        client.wire.sock.connect(("127.0.0.1", server.port))
+        client.wire.request("POST", "/v1/eligibility-checks/batch", json.dumps(much), client.token | JSON)
+        until(lambda: select.select([client.wire.sock], [], [], 0.1)[0])
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(3)
+        assert len(json.loads(client.wire.getresponse().read())["items"]) == 10_000
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_connection_ends_with_its_response_while_the_service_stops(tmp_path):
+    """A proxy keeps connections: it could send a request just when its connection is closed."""
+    installation = Installation(tmp_path)
+    installation.environment["REFUNDS_DRAIN_SECONDS"] = "3"
+    with installation.serving() as server:
+
+        def closes():
+            with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as wire:
+                wire.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return b"connection: close" in wire.recv(2**16).lower()
+
+        assert not closes()
+        server.process.send_signal(signal.SIGTERM)
+        until(closes)
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_it_says_that_it_is_not_ready_before_it_stops(tmp_path):

@@ -175,7 +175,7 @@ def serving(server, directory):
             assert measured.status == 200
         server.require_no_password_in(measured.body.decode())
         server.require_no_password_in(installation.log.read_text())
-        assert {line["status"] for line in logged(installation) if line["event"] == "request"} <= {200, 201, 503}
+        assert {line["status"] for line in logged(installation) if line["event"] == "request"} <= {200, 201, 429, 503}
 
 
 def logged(installation):
@@ -313,7 +313,8 @@ def test_many_requests_during_an_outage_are_all_answered_and_can_be_repeated(ser
     assert {answer.status for answer in register_all("before")} == {201}  # so that there are connections to lose
     service.proxy.go_away()
     for answer in register_all("meanwhile"):
-        require_unavailable(answer)
+        if answer.status != 429:  # it waited for too long for those before it, and was not begun
+            require_unavailable(answer)
     service.proxy.come_back()
     until(lambda: service.send("GET", "/readyz").status == 200)
     assert {answer.status for answer in register_all("before")} == {200}
@@ -328,7 +329,7 @@ def test_waiting_requests_continue_when_the_database_comes_back_in_time(service)
         waiting = [pool.submit(service.register, service.own(f"waiting-{number}")) for number in range(CROWD)]
         service.proxy.come_back()
         statuses = {each.result(timeout=PATIENCE).status for each in waiting}
-    assert statuses <= {201, 503}
+    assert statuses <= {201, 429, 503}
     until(lambda: service.send("GET", "/readyz").status == 200)
     for number in range(CROWD):
         assert service.register(service.own(f"waiting-{number}")).status in {200, 201}
@@ -359,7 +360,7 @@ def test_more_waiting_requests_than_threads_do_not_block_other_requests(service)
             wire.request("GET", f"/v1/orders/{service.own('before')}", headers=headers)
         assert service.send("GET", "/livez").status == 200
         assert len(select([wire.sock for wire in wires], [], [], 0)[0]) < QUEUE
-        assert {wire.getresponse().status for wire in wires} == {503}
+        assert {503} <= {wire.getresponse().status for wire in wires} <= {503, 429}
     service.proxy.come_back()
     until(lambda: service.send("GET", "/readyz").status == 200)
 

@@ -16,11 +16,12 @@ from unittest import mock
 import pytest
 
 from app import app as service
+from refunds.cli.serve import _where
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError
 from refunds.service.store import Store
 from tests import records_in, scaled
-from tests.conftest import ROOT, token
+from tests.conftest import ROOT, settings, token
 from tests.faults.harness import FLASK, PATIENCE, free_port, until
 
 CHECK = json.dumps(
@@ -306,6 +307,26 @@ def test_it_listens_where_it_is_told_to(address):
         process.terminate()
         _, err = process.communicate(timeout=PATIENCE)
     assert f"at http://{'[::1]' if address == '::1' else address}:{port}/" in err
+
+
+@pytest.mark.parametrize(
+    ("public", "shown"),
+    [
+        ("", ["http://127.0.0.1:8000/", "http://127.0.0.1:8000/console/", "http://127.0.0.1:8000/docs"]),
+        (
+            "https://refunds.example",
+            [
+                "https://refunds.example/",
+                "https://refunds.example/console/",
+                "https://refunds.example/docs",
+                "http://127.0.0.1:8000/",
+            ],
+        ),
+    ],
+)
+def test_it_names_the_address_that_its_clients_can_use(tmp_path, public, shown):
+    """Another host is refused."""
+    assert re.findall(r"http\S+", _where(settings(tmp_path, public_url=public, port=8000))) == shown
 
 
 def test_slow_bodies_do_not_block_other_requests(port):

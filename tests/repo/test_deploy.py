@@ -54,6 +54,26 @@ def test_the_unit_takes_every_right_that_it_can():
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
 
 
+def test_a_further_instance_differs_in_its_port_alone():
+    lines, others = UNIT.splitlines(), (ROOT / "deploy/refunds@.service").read_text().splitlines()
+    assert [line for line in others if line not in lines][1:] == [
+        "Description=Refund and cancellation policy service, port %i",
+        "Environment=PORT=%i",
+    ]
+    assert len([line for line in lines if line not in others]) == 2, "its name and its description"
+    assert "PORT=" not in (ROOT / "deploy/refunds.env").read_text(), "which would come before it"
+
+
+def test_caddy_sends_no_write_to_a_second_instance():
+    """It sends only a GET again that has reached one, unless it is told which others may be."""
+    assert not re.search(r"^\s*lb_retry_match", CADDY, re.MULTILINE)
+
+
+def test_what_is_installed_can_be_read_by_the_user_of_the_service():
+    commands = PAGE.partition("```sh")[2].partition("```")[0]
+    assert commands.index("umask 022") < commands.index("git clone") < commands.index("make -C")
+
+
 def test_the_alerts_use_measurements_that_there_are():
     documented = (ROOT / "docs/watching.md").read_text()
     used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))

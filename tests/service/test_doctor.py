@@ -15,10 +15,10 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
-from refunds.service import clients, data_requests, doctor, publication, upkeep
+from refunds.service import clients, data_requests, doctor, doctor_files, publication, upkeep
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.doctor import CHECKS, MANY_TOKENS, Patient, examine
-from refunds.service.examination import Level
+from refunds.service.doctor import CHECKS, MANY_TOKENS, examine
+from refunds.service.examination import Level, Patient
 from refunds.service.store import Opening, Store
 from refunds.service.watch import watch
 from refunds.storage import open_engine, schema
@@ -166,11 +166,37 @@ def test_a_file_that_is_no_database_is_found(tmp_path):
     assert [name for name, level, _ in every if level == FAILED] == ["database"]
 
 
-def test_a_database_that_others_may_read_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ("path", "well", "exposed", "fix"),
+    [
+        ("data/refunds.db", 0o600, 0o640, "chmod go="),
+        ("data/refunds.db-wal", 0o600, 0o604, "chmod go="),
+        ("data/refunds.db-shm", 0o600, 0o620, "chmod go="),
+        ("keys/tokens.env", 0o600, 0o640, "chmod go="),
+        ("ledger", 0o775, 0o777, "chmod o="),
+        ("ledger/anchors.jsonl", 0o660, 0o664, "chmod o="),
+        ("ledger/erasures.jsonl", 0o660, 0o662, "chmod o="),
+    ],
+)
+def test_what_other_users_may_read_or_change_is_found(tmp_path, path, well, exposed, fix):
     of = made(tmp_path, "sqlite")
-    assert found(of, "database") == []
-    (tmp_path / "data" / "refunds.db").chmod(0o640)
-    only(found(of, "database"), WARNING, "040", "chmod 600")
+    with closing(Store(of)) as store:
+        store.open()
+        with store.write(COMMAND_LINE):
+            pass
+        (tmp_path / "keys/tokens.env").touch(mode=0o600)
+        (tmp_path / path).chmod(well)
+        assert found(of, "permissions") == []
+        (tmp_path / path).chmod(exposed)
+        only(found(of, "permissions"), WARNING, f"{tmp_path / path}: {exposed & ~well:03o}", f"{fix} {tmp_path / path}")
+
+
+@pytest.mark.parametrize(("path", "mode"), [("data", 0o500), ("data/refunds.db", 0o400)])
+def test_a_database_that_cannot_be_written_is_found(tmp_path, path, mode):
+    of = made(tmp_path, "sqlite")
+    (tmp_path / path).chmod(mode)
+    with called_by_nobody():
+        only(found(of, "permissions"), FAILED, "refunds.db", "cannot be written", "as the user of the service")
 
 
 @pytest.mark.parametrize(
@@ -316,9 +342,9 @@ def test_a_disk_without_room_for_a_backup_is_found(tmp_path):
 
 
 def test_a_disk_that_is_nearly_full_is_found(installed, monkeypatch):
-    monkeypatch.setattr(doctor, "ENOUGH", 10**18)
+    monkeypatch.setattr(doctor_files, "ENOUGH", 10**18)
     assert {one.level for one in found(installed, "disk")} == {WARNING}
-    monkeypatch.setattr(doctor, "LEAST", 10**18)
+    monkeypatch.setattr(doctor_files, "LEAST", 10**18)
     assert {one.level for one in found(installed, "disk")} == {FAILED}
 
 
@@ -382,7 +408,15 @@ def test_a_channel_without_official_contact_points_is_found(tmp_path, engine):
 
 @pytest.mark.parametrize(
     ("backup", "verify", "levels"),
-    [(1, 7, [OK, OK]), (3, 7, [WARNING, OK]), (1, 9, [OK, WARNING]), (None, None, [WARNING, WARNING])],
+    [
+        (1, 7, [OK, OK]),
+        (3, 7, [WARNING, OK]),
+        (1, 9, [OK, WARNING]),
+        (None, None, [WARNING, WARNING]),
+        (-1, 7, [WARNING, OK]),
+        (1, -1, [OK, WARNING]),
+        (-0.0001, -0.0001, [OK, OK]),
+    ],
 )
 def test_a_backup_and_an_audit_that_are_overdue_are_found(tmp_path, monkeypatch, backup, verify, levels):
     of = made(tmp_path, "sqlite")

@@ -1,0 +1,126 @@
+"""The doctor's checks of files: where they are, who may use them, and what is noted in them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from refunds.domain.instants import format_instant
+from refunds.errors import Message
+from refunds.security.master_key import read_master_key
+from refunds.service import upkeep
+from refunds.service.clock import BEHIND
+from refunds.service.examination import Found, Patient, failed, ok, warning
+from refunds.service.store import require_key_file, require_ledger
+
+LEAST, ENOUGH = 10**8, 10**9
+"""Free bytes of a disk, below which the service is about to stop, and above which it is well.
+
+Beside the database twice its size, for a backup and a restore.
+"""
+
+LOGS = Path("/var/log")
+"""Where a machine keeps its logs, unless the operator has chosen another place."""
+
+
+def key(patient: Patient) -> Found:
+    """The master key: there, private, the one of the database, and apart from it."""
+    path = require_key_file(patient.settings)
+    read_master_key(path)
+    yield from _apart(patient, path.parent, Message("the master key"))
+    with patient.records():
+        yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+
+
+def _apart(patient: Patient, directory: Path, what: Message) -> Found:
+    """In production, nothing is to be beside the database that is needed if its disk is lost."""
+    if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
+        yield warning(
+            Message("%(what)s is in the directory of the database", what=what),
+            Message("keep them on different disks, and in different backups"),
+        )
+
+
+def ledger(patient: Patient) -> Found:
+    """The directory of the checkpoints: there, writable, and apart from the database."""
+    directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
+    written = list(patient.store.checkpoints)
+    if not written:
+        yield failed(
+            Message("%(file)s has no checkpoint", file=file),
+            Message(
+                "set REFUNDS_LEDGER_DIR to the directory of this installation's; if it is lost, put the files of the "
+                "newest backup there, or use flask audit accept"
+            ),
+        )
+    elif not (os.access(file, os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):
+        yield failed(
+            Message("%(file)s cannot be written by this user", file=file),
+            Message("run this command as the user of the service, or let that user write there"),
+        )
+    else:
+        last = written[-1]
+        given = {"file": file, "position": last.position, "at": format_instant(last.at)}
+        yield ok(Message("%(file)s goes up to position %(position)s, %(at)s", **given))
+    yield from _apart(patient, directory, Message("the directory of the checkpoints"))
+
+
+def permissions(patient: Patient) -> Found:
+    """Who may read and write what is kept."""
+    of_this_user = Message("run this command as the user of the service, or let that user write there")
+    file, exposed = patient.file, False
+    for path, forbidden in _private(patient):
+        if path.exists() and (mode := path.stat().st_mode & forbidden):
+            exposed = True
+            yield warning(
+                Message("other users have permissions on %(file)s: %(mode)s", file=path, mode=format(mode, "03o")),
+                f"chmod {'go' if forbidden & 0o070 else 'o'}= {path}",
+            )
+    if file and file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+        text = Message("%(file)s, or its directory, cannot be written by this user", file=file)
+        yield failed(text, of_this_user)
+    elif not exposed:
+        yield ok(Message("no other user reads or changes what is kept"))
+
+
+def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
+    """Each path with the permissions on it that others must not have; a group may share the ledger, but no secret."""
+    yield patient.store.checkpoints.file.parent, 0o002
+    yield patient.store.checkpoints.file, 0o007
+    yield patient.store.erasures.file, 0o007
+    if key := patient.settings.master_key_file:
+        yield key.with_name("tokens.env"), 0o077
+    if file := patient.file:
+        yield from ((file.with_name(f"{file.name}{end}"), 0o077) for end in ("", "-wal", "-shm"))
+
+
+def disk(patient: Patient) -> Found:
+    """How much room there is."""
+    places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
+    if file := patient.file:
+        places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))
+    for what, place, more in places:
+        if place and place.exists():
+            free, needed = shutil.disk_usage(place).free, max(ENOUGH, more)
+            named = {"what": what, "free": free // 10**6, "place": place}
+            text = Message("%(what)s: %(free)s MB are free in %(place)s", **named)
+            fix = Message("make room for %(needed)s MB", needed=needed // 10**6)
+            yield ok(text) if free >= needed else (warning if free >= LEAST else failed)(text, fix)
+
+
+def backups(patient: Patient) -> Found:
+    """When a backup and an audit were last made."""
+    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
+    for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
+        never = Message("%(command)s was never done, as far as is known", command=command)
+        last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
+        if done and done > patient.now + BEHIND:
+            yield warning(
+                Message("%(last)s, which is in the future", last=last),
+                Message("compare the clocks of the machines, then run it again"),
+            )
+        elif done and patient.now - done <= timedelta(days=most):
+            yield ok(last)
+        elif patient.file or command != "flask backup":  # a server has backups of its own
+            yield warning(last, Message("run it regularly, as with cron"))
