@@ -62,6 +62,7 @@ class Commands(AppGroup):
         "evidence",
         "export",
         "init",
+        "keys",
         "migrate",
         "openapi",
         "orders",

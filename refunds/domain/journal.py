@@ -73,6 +73,7 @@ class EventType(StrEnum):
     USER_SIGNED_OUT = "access.user_signed_out"
     AUDIT_ACCEPTED = "audit.accepted"
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
+    AUDIT_KEYS_ROTATED = "audit.keys_rotated"
 
 
 FOR_AUDITORS = tuple(
@@ -97,6 +98,7 @@ WITHOUT_RECORD = {
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,
+    EventType.AUDIT_KEYS_ROTATED,
 }
 """Events about no record: what they say is in their data alone."""
 

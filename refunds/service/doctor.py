@@ -18,11 +18,11 @@ from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provis
 from refunds.domain.instants import TZDATA_VERSION, format_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import Message, RefundsError
-from refunds.security.master_key import read_master_key
+from refunds.security.master_key import read_master_keys
 from refunds.service import calendars, clock, upkeep, watch
 from refunds.service.examination import Finding, Found, failed, ok, warning
 from refunds.service.store import Opening, Store, require_key_file, require_ledger
-from refunds.storage import Engine, Transaction, lineage, open_engine, schema
+from refunds.storage import Engine, Transaction, keys, lineage, open_engine, schema
 from refunds.storage.migrations import read_as_it_is
 from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
@@ -129,10 +129,26 @@ def _settings(patient: Patient) -> Found:
 
 def _key(patient: Patient) -> Found:
     path = require_key_file(patient.settings)
-    read_master_key(path)
+    masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))
-    with patient.records():
-        yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+    with patient.records() as uow:
+        found = keys.opened_by(uow.tx, masters)
+    yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+    older, lost = sum(sum(one[1:-1]) for one in found.values()), sum(one[-1] for one in found.values())
+    if lost:
+        which = ", ".join(f"{table} {counts[-1]}" for table, counts in found.items() if counts[-1])
+        text = Message("no key in it opens these wrapped keys: %(which)s", which=which)
+        yield failed(text, Message("bring back the key that is missing, as a further line: without it they are lost"))
+    if older:
+        yield warning(
+            Message("%(number)s wrapped keys need a key after the first one", number=older),
+            Message("keep it, and run flask keys rotate"),
+        )
+    elif len(masters) > 1:
+        yield warning(
+            Message("only the first of its %(number)s keys is needed", number=len(masters)),
+            Message("delete the other lines, restart every instance, then destroy those keys"),
+        )
 
 
 def _apart(patient: Patient, directory: Path, what: Message) -> Found:

@@ -167,7 +167,7 @@ class PostgreSQL:
             yield
             tx.end("END")
 
-    def scrub(self) -> bool:
+    def scrub(self, patience: float = 0) -> bool:
         """Nothing: its files are the server's, and its own VACUUM takes dead rows out of them."""
         return True
 

@@ -154,7 +154,7 @@ class UnitOfWork:
         It makes service keys that the copy lacks, so a read needs a copy with all of them. Raises `ConfigurationError`
         if the master key is not that of the copy.
         """
-        keyring = keys.open_keyring(tx, self._context.keys.master)
+        keyring = keys.open_keyring(tx, self._context.keys.masters)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of, self._context.ledger)
 
     def write_journal(self) -> Checkpoint | None:

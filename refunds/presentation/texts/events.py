@@ -54,6 +54,7 @@ _EVENT = {
     "audit.accepted": Message("another state of the records accepted"),
     "access.user_signed_out": Message("user signed out"),
     "audit.clock_confirmed": Message("clock confirmed"),
+    "audit.keys_rotated": Message("master key rotated"),
 }
 
 _CAUSE = {

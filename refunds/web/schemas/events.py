@@ -221,6 +221,11 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.AUDIT_CLOCK_CONFIRMED: {
         "last": response_fields.Instant("When the event before was recorded, to which the clock did not fit.")
     },
+    EventType.AUDIT_KEYS_ROTATED: {
+        "customers": response_fields.Integer("The keys of customers that were wrapped anew by this run."),
+        "unmatched_contacts": response_fields.Integer("The keys of unmatched contacts that were."),
+        "keys": response_fields.Integer("The keys of the service that were."),
+    },
 }
 """The further data of each type of event."""
 
