@@ -104,8 +104,10 @@ def read_with(of, *kept):
         sound(store)
 
 
-def test_everything_is_wrapped_by_the_first_key_and_the_old_one_can_be_destroyed(of, old, tmp_path):
+def test_everything_is_wrapped_by_the_first_key_and_the_old_one_can_be_destroyed(of, old, engine, tmp_path):
     before = wraps(of)
+    if engine == "sqlite":
+        assert all(one in (tmp_path / "refunds.db").read_bytes() for one in before)
     text, code = commanded(of)
     assert code == 0, text
     assert "Wrapped anew by the first key: customers 11, unmatched_contacts 1, keys 6." in text
