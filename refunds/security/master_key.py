@@ -37,6 +37,11 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
         raise ConfigurationError(
             Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod %(mode)s %(path)s", path=path, mode=mode)
         )
+    return _read(path, text)
+
+
+def _read(path: Path, text: str) -> tuple[bytes, ...]:
+    """The keys in the text of a file; raises `ConfigurationError` as `read_master_keys` does."""
     lines: dict[bytes, int] = {}
     for line, digits in enumerate(text.splitlines() or [""], 1):
         try:

@@ -297,6 +297,7 @@ COMMANDS = {
     "init": None,
     "migrate": None,
     "openapi": None,
+    "keys rotate": None,
     "orders import": [FILE],
     "policy close": None,
     "policy diff": [FILE],
