@@ -70,6 +70,7 @@ class Commands(AppGroup):
         "privacy",
         "restore",
         "serve",
+        "statistics",
         "tokens",
         "users",
     )

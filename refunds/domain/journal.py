@@ -59,6 +59,7 @@ class EventType(StrEnum):
     PRIVACY_DISCLOSED = "privacy.disclosed"
     PRIVACY_EXPORTED = "privacy.exported"
     PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
+    STATISTICS_CLOSED = "statistics.closed"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"

@@ -40,6 +40,7 @@ _EVENT = {
     "privacy.disclosed": Message("data disclosed"),
     "privacy.exported": Message("data handed out"),
     "privacy.evidence_shown": Message("evidence shown"),
+    "statistics.closed": Message("statistics of a month closed"),
     "policy.imported": Message("version imported"),
     "policy.published": Message("version published"),
     "policy.withdrawn": Message("version withdrawn"),

@@ -46,6 +46,7 @@ _NAVIGATION = (
     ("console.open_requests", (Scope.CONTACTS_READ,)),
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
+    ("console.statistics", (Scope.STATISTICS_READ,)),
     ("console.journal", (Scope.AUDIT_READ,)),
 )
 

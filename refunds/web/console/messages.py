@@ -21,6 +21,7 @@ NAMES: Mapping[str, Message] = {
     "console.open_requests": Message("Open"),
     "console.recent": Message("Recent"),
     "console.policies": Message("Policies"),
+    "console.statistics": Message("Statistics"),
     "console.journal": Message("Journal"),
     Channel.PHONE: Message("Phone"),
     Channel.EMAIL: Message("E-mail"),

@@ -11,6 +11,7 @@ from refunds.web.console import (
     orders,
     policies,
     sign_in,
+    statistics,
     unmatched,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "orders",
     "policies",
     "sign_in",
+    "statistics",
     "unmatched",
 ]

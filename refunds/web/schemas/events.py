@@ -201,6 +201,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "longer": response_fields.Integer("The open windows that end later now."),
         "kept": response_fields.Integer("Those that would end earlier now, and end as they were told."),
     },
+    EventType.STATISTICS_CLOSED: {},
     EventType.CLIENT_CREATED: _ROLE,
     EventType.TOKEN_CREATED: _CLIENT,
     EventType.TOKEN_REVOKED: _CLIENT,
