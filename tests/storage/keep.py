@@ -84,6 +84,7 @@ def fill() -> None:
     _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
     _erased(clients["billing"], clients["agent"])
+    _flask("statistics", "close")
     _flask("users", "add", "--role", "agent", "mara")
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()

@@ -30,6 +30,7 @@ from refunds.domain.privacy import (
 )
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.statistics import ClosedMonth
 from refunds.errors import RefundsError
 from refunds.presentation.language import speaking, translate
 from refunds.schemas.policy import read_policy
@@ -242,6 +243,15 @@ def limited(store):
                 privacy.lift(uow, customer_id, LimitKind.HOLD)
 
 
+def counted(store):
+    """Close three months."""
+    for i in range(3):
+        with store.write(STAFF[i % 2]) as uow:
+            cells = {"DE": {"phone": {"cancelled": 40 + i}}}
+            month = ClosedMonth(month=f"2026-0{i + 1}", cells=cells, closed_at=uow.now, closed_by=STAFF[i % 2].actor)
+            uow.statistics.add(month, EventType.STATISTICS_CLOSED)
+
+
 def asked_about(store):
     """Answer data requests, correct a field, restrict and object, lift both, and disclose."""
     with store.write(STAFF[0]) as uow:
@@ -386,6 +396,7 @@ def grow(store, done=lambda _: None):
     without_an_order(store)
     limited(store)
     asked_about(store)
+    counted(store)
     watch(store)
     for i in range(ORDERS):
         with store.write(STAFF[i % 2]) as uow:
@@ -440,6 +451,7 @@ TABLES = (
         "limits",
         "data_requests",
         "disclosures",
+        "statistics",
     ),
 )
 TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
