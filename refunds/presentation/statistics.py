@@ -48,22 +48,17 @@ def table(found: ClosedMonth) -> list[tuple[Cell, list[int | None]]]:
 
 
 class Bar(NamedTuple):
-    """A bar of the chart: its cell, its customers, its place from the top and its length, in units of the chart."""
+    """A bar of the chart: its cell, its customers and its length, of which `LONGEST` is that of the longest."""
 
     cell: Cell
     customers: int
-    y: int
     length: float
 
 
-STEP, LONGEST, MOST_BARS = 34, 640, 20
-"""The distance of two bars, the length of the longest, and how many bars a chart has at most."""
+LONGEST, MOST_BARS = 640, 12
 
 
 def chart(found: ClosedMonth) -> list[Bar]:
     """The largest cells that are shown, the largest first."""
     largest = sorted(((count, cell) for cell, count in _cells(found) if count), key=lambda one: (-one[0], one[1]))
-    return [
-        Bar(cell, count, STEP * number, LONGEST * count / largest[0][0])
-        for number, (count, cell) in enumerate(largest[:MOST_BARS])
-    ]
+    return [Bar(cell, count, LONGEST * count / largest[0][0]) for count, cell in largest[:MOST_BARS]]

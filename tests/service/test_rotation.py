@@ -9,7 +9,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Intent
 from refunds.errors import ConfigurationError
 from refunds.security.encryption import associated_data, encrypt, new_key
-from refunds.service import rotation, unmatched
+from refunds.service import backups, rotation, unmatched
 from refunds.service.contacts import NewContact
 from refunds.service.doctor import Patient, examine
 from refunds.service.examination import Level
@@ -250,3 +250,19 @@ def test_a_reader_in_the_way_is_told_and_the_next_run_makes_up_for_it(of, old, e
     assert commanded(of)[1] == 0
     files = b"".join(file.read_bytes() for file in tmp_path.glob("refunds.db*"))
     assert not [one for one in before if one in files]
+
+
+def test_a_backup_of_before_is_restored_with_both_keys_alone_and_rotated_again(of, old, engine, tmp_path):
+    if engine != "sqlite":
+        pytest.skip("a server has backups of its own")
+    backup = tmp_path.with_name(f"{tmp_path.name}-backup.db")
+    with closing(Store(of)) as store:
+        backups.back_up(store, backup)
+    rotated(of)
+    keep(of, NEW)
+    with pytest.raises(ConfigurationError, match="lost: customers 11 of 11, unmatched_contacts 1 of 1, keys 6 of 6"):
+        backups.restore(of, backup, "")
+    keep(of, NEW, old)
+    backups.restore(of, backup, "")
+    assert rotated(of).rewrapped == {"customers": 11, "unmatched_contacts": 1, "keys": 6}
+    read_with(of, NEW)

@@ -4,7 +4,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.language import translate
-from refunds.presentation.statistics import OUTCOMES, chart, table
+from refunds.presentation.statistics import LONGEST, OUTCOMES, chart, table
 from refunds.service import statistics as use_case
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen
@@ -28,6 +28,7 @@ def statistics(uow: UnitOfWork, form: Form) -> Response:
         months=months,
         rows=table(found) if found else [],
         bars=chart(found) if found else [],
+        longest=LONGEST,
         outcomes=list(OUTCOMES),
         outcome_text=lambda outcome: translate(OUTCOMES[outcome]),
     )

@@ -365,6 +365,7 @@ HAPPENED = [
         },
     ),
     _example(14, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
+    _example(15, EventType.STATISTICS_CLOSED, "2026-03"),
     _example(15, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
 ]
 
