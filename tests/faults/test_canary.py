@@ -324,6 +324,7 @@ COMMANDS = {
     "privacy restrict": [TEXTS["customer_ref"], "--reason", SAID],
     "restore": None,
     "serve": None,
+    "statistics close": None,
     "tokens create": None,
     "tokens list": None,
     "tokens revoke": [CANARY],
