@@ -53,7 +53,8 @@ class Settings:
     )
     master_key_file: Path | None = _setting(
         "REFUNDS_MASTER_KEY_FILE",
-        "The file of the master key, which its owner alone can read; keep it and its copies apart from the database.",
+        "The file of the master key, which its owner alone can read; while it is changed, it holds the old one in a "
+        "further line; keep it and its copies apart from the database.",
     )
     ledger_dir: Path | None = _setting(
         "REFUNDS_LEDGER_DIR",

@@ -62,6 +62,7 @@ class Commands(AppGroup):
         "evidence",
         "export",
         "init",
+        "keys",
         "migrate",
         "openapi",
         "orders",
@@ -69,6 +70,7 @@ class Commands(AppGroup):
         "privacy",
         "restore",
         "serve",
+        "statistics",
         "tokens",
         "users",
     )

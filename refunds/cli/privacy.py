@@ -159,7 +159,7 @@ LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
-    They are left out of simulations, and show as [restricted] to all others, until it is lifted.
+    They are left out of statistics and simulations, and show as [restricted] to all others, until it is lifted.
     """
     _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
 
@@ -172,7 +172,7 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
 @LANG
 @with_appcontext
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
-    """Leave a customer out of simulations until it is lifted."""
+    """Leave a customer out of statistics and simulations until it is lifted."""
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 

@@ -62,6 +62,7 @@ class EventType(StrEnum):
     PRIVACY_EXPORTED = "privacy.exported"
     PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
     PRIVACY_TABLE_EXPORTED = "privacy.table_exported"
+    STATISTICS_CLOSED = "statistics.closed"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
@@ -76,6 +77,7 @@ class EventType(StrEnum):
     USER_SIGNED_OUT = "access.user_signed_out"
     AUDIT_ACCEPTED = "audit.accepted"
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
+    AUDIT_KEYS_ROTATED = "audit.keys_rotated"
 
 
 FOR_AUDITORS = tuple(
@@ -101,6 +103,7 @@ WITHOUT_RECORD = {
     EventType.CALENDAR_CHANGED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,
+    EventType.AUDIT_KEYS_ROTATED,
 }
 """Events about no record: what they say is in their data alone."""
 

@@ -33,6 +33,7 @@ class Scope(StrEnum):
     PRIVACY_READ = "privacy:read"
     PRIVACY_WRITE = "privacy:write"
     PRIVACY_EXPORT = "privacy:export"
+    STATISTICS_READ = "statistics:read"
     METRICS_READ = "metrics:read"
 
 
@@ -74,7 +75,15 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.EVIDENCE_READ,
         }
     ),
-    Role.PRODUCT: frozenset({Scope.CHECKS_RUN, Scope.POLICIES_READ, Scope.POLICIES_WRITE, Scope.POLICIES_SIMULATE}),
+    Role.PRODUCT: frozenset(
+        {
+            Scope.CHECKS_RUN,
+            Scope.POLICIES_READ,
+            Scope.POLICIES_WRITE,
+            Scope.POLICIES_SIMULATE,
+            Scope.STATISTICS_READ,
+        }
+    ),
     Role.PRIVACY: frozenset(
         {
             Scope.ORDERS_READ,
@@ -84,9 +93,11 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.PRIVACY_READ,
             Scope.PRIVACY_WRITE,
             Scope.PRIVACY_EXPORT,
+            Scope.STATISTICS_READ,
         }
     ),
-    Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")) - {Scope.PERSONAL_READ},
+    Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read"))
+    - {Scope.PERSONAL_READ, Scope.STATISTICS_READ},
     Role.OPERATOR: frozenset({Scope.METRICS_READ}),
     Role.ADMIN: frozenset(Scope),
 }

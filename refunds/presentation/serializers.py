@@ -370,6 +370,7 @@ def simulation_data(found: Simulation) -> dict[str, Any]:
         "examples": {
             str(flip): [_example_data(example) for example in examples] for flip, examples in found.examples.items()
         },
+        "coarse": found.is_coarse,
         "undecided": dict(found.undecided),
     }
 

@@ -17,6 +17,7 @@ from marshmallow import ValidationError, fields
 
 from refunds.domain import instants, payment_data
 from refunds.domain.region_days import WEEKDAYS, Week
+from refunds.domain.statistics import MONTH
 from refunds.errors import PAYMENT_DATA, FieldError, Message, Unfit
 from refunds.schemas.strict import does_not_fit
 
@@ -189,6 +190,13 @@ class Text(_Strict, fields.String):
         """The length and pattern in the API document."""
         form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
         return {"minLength": 1, "maxLength": self.most} | form
+
+
+class Month(Text):
+    """A month, as `YYYY-MM`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(7, MONTH, Message("not a month: write it as 2026-04"), **kwargs)
 
 
 class FreeText(Text):

@@ -101,9 +101,9 @@ def keyed_digest(key: bytes, *parts: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The master key, and the service's keys that it wraps, one for each purpose."""
+    """The master keys, of which the first wraps, and the service's keys that they unwrap, one for each purpose."""
 
-    master: bytes
+    masters: tuple[bytes, ...]
     lookup: bytes
     """Finds a customer by a reference that is not stored in clear."""
     audit: bytes

@@ -1,4 +1,4 @@
-"""The file of the master key."""
+"""The file of the master key, which holds older ones as well while they are rotated."""
 
 import os
 import secrets
@@ -9,11 +9,11 @@ from refunds.errors import ConfigurationError, Message
 from refunds.security.encryption import KEY_BYTES, new_key
 
 
-def read_master_key(path: Path) -> bytes:
-    """The 32 bytes of the key in a file that is private.
+def read_master_keys(path: Path) -> tuple[bytes, ...]:
+    """The keys in a file that is private, one a line, of 32 bytes each: the first wraps, all unwrap.
 
-    Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, or if
-    it does not hold exactly 32 bytes in hexadecimal digits.
+    Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, if a
+    line does not hold exactly 32 bytes in hexadecimal digits, if no line does, or if two hold the same.
     """
     try:
         with path.open(encoding="ascii") as file:  # one file, even if a link to it is moved to the next one meanwhile
@@ -37,18 +37,37 @@ def read_master_key(path: Path) -> bytes:
         raise ConfigurationError(
             Message("REFUNDS_MASTER_KEY_FILE: others can read %(path)s: chmod %(mode)s %(path)s", path=path, mode=mode)
         )
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        detail = Message(
-            "REFUNDS_MASTER_KEY_FILE: %(path)s does not hold %(bytes)s bytes in hexadecimal digits",
-            path=path,
-            bytes=KEY_BYTES,
-        )
-        raise ConfigurationError(detail)
-    return key
+    return _read(path, text)
+
+
+def _read(path: Path, text: str) -> tuple[bytes, ...]:
+    """The keys in the text of a file; raises `ConfigurationError` as `read_master_keys` does."""
+    lines: dict[bytes, int] = {}
+    for line, digits in enumerate(text.splitlines() or [""], 1):
+        try:
+            key = bytes.fromhex(digits)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            detail = Message(
+                "REFUNDS_MASTER_KEY_FILE: %(path)s does not hold %(bytes)s bytes in hexadecimal digits in line "
+                "%(line)s",
+                path=path,
+                bytes=KEY_BYTES,
+                line=line,
+            )
+            raise ConfigurationError(detail)
+        if key in lines:
+            same = {"path": path, "line": line, "first": lines[key]}
+            raise ConfigurationError(
+                Message(
+                    "REFUNDS_MASTER_KEY_FILE: %(path)s holds the same key in line %(first)s and line %(line)s: delete "
+                    "line %(line)s. To rotate, the first line must be a new key",
+                    **same,
+                )
+            )
+        lines[key] = line
+    return tuple(lines)
 
 
 def is_private(mode: int, owner: int) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from refunds.domain.instants import format_instant
 from refunds.errors import Message
-from refunds.security.master_key import read_master_key
+from refunds.security.master_key import read_master_keys
 from refunds.service import upkeep
 from refunds.service.clock import BEHIND
 from refunds.service.examination import Found, Patient, failed, ok, warning
 from refunds.service.store import require_key_file, require_ledger
+from refunds.storage import keys
 
 LEAST, ENOUGH = 10**8, 10**9
 """Free bytes of a disk, below which the service is about to stop, and above which it is well.
@@ -25,12 +26,28 @@ LOGS = Path("/var/log")
 
 
 def key(patient: Patient) -> Found:
-    """The master key: there, private, the one of the database, and apart from it."""
+    """The master key: there, private, the one of the database, apart from it, and alone if no older one is needed."""
     path = require_key_file(patient.settings)
-    read_master_key(path)
+    masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))
-    with patient.records():
-        yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+    with patient.records() as uow:
+        found = keys.opened_by(uow.tx, masters)
+    yield ok(Message("%(file)s is private and opens the keys of the database", file=path))
+    older, lost = sum(sum(one[1:-1]) for one in found.values()), sum(one[-1] for one in found.values())
+    if lost:
+        which = ", ".join(f"{table} {counts[-1]}" for table, counts in found.items() if counts[-1])
+        text = Message("no key in it opens these wrapped keys: %(which)s", which=which)
+        yield failed(text, Message("bring back the key that is missing, as a further line: without it they are lost"))
+    if older:
+        yield warning(
+            Message("%(number)s wrapped keys need a key after the first one", number=older),
+            Message("keep it, and run flask keys rotate"),
+        )
+    elif len(masters) > 1:
+        yield warning(
+            Message("only the first of its %(number)s keys is needed", number=len(masters)),
+            Message("delete the other lines, restart every instance, then destroy those keys"),
+        )
 
 
 def _apart(patient: Patient, directory: Path, what: Message) -> Found:

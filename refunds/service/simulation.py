@@ -6,7 +6,7 @@ its orders are counted.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -18,8 +18,10 @@ from refunds.domain import judging
 from refunds.domain.eligibility import Decision, decide
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
+from refunds.domain.permissions import Scope
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
 from refunds.domain.regions import require_region, still_known
+from refunds.domain.statistics import FEWEST
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.service.cases import Case, Cases
@@ -84,6 +86,8 @@ class Simulation:
     examples: dict[Flip, list[Example]] = field(default_factory=lambda: {flip: [] for flip in Flip})
     undecided: Counter[str] = field(default_factory=Counter)
     """Orders and contacts that the draft cannot judge, by the code of the error."""
+    is_coarse: bool = False
+    """Whether it is `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
         """The tallies that count something with this day and region, and channel, if any; new ones are made."""
@@ -98,8 +102,8 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """What a draft would change for the stored orders and contacts of its policy; nothing is stored.
 
     The draft is judged with the policy's closures; superseded contacts and withdrawals are left out. What it cannot
-    judge is counted as undecided. Raises `NotFound` if there is no such policy, and `UnknownRegion` if there is no such
-    region as the draft's.
+    judge is counted as undecided. Whoever may not read orders gets it `coarsened`. Raises `NotFound` if there is no
+    such policy, and `UnknownRegion` if there is no such region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -110,7 +114,35 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     judging = _Judging(policy, found)
     judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: progress("orders", done, orders))
     judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: progress("contacts", done, contacts))
-    return found
+    return found if uow.principal.may(Scope.ORDERS_READ) else coarsened(found)
+
+
+def coarsened(found: Simulation) -> Simulation:
+    """A simulation for those who may not read orders: every number is rounded down to tens, and no order is named.
+
+    Nor are regions: who may simulate again and again, and knows all customers of a region but one, could follow that
+    one through its numbers, and so find them in the statistics.
+    """
+    return replace(
+        found,
+        total=_in_tens(found.total),
+        not_provided=_tens(found.not_provided),
+        by_month={month: one for month, tally in found.by_month.items() if (one := _in_tens(tally)) != Tally()},
+        by_channel={channel: one for channel, tally in found.by_channel.items() if (one := _in_tens(tally)) != Tally()},
+        by_region={},
+        orders_flipped=Counter({flip: _tens(count) for flip, count in found.orders_flipped.items()}),
+        examples={flip: [] for flip in Flip},
+        undecided=Counter({code: _tens(count) for code, count in found.undecided.items() if _tens(count)}),
+        is_coarse=True,
+    )
+
+
+def _tens(count: int) -> int:
+    return count - count % FEWEST
+
+
+def _in_tens(tally: Tally) -> Tally:
+    return Tally(*map(_tens, astuple(tally)))
 
 
 class _Judging:

@@ -19,7 +19,7 @@ from refunds.domain.journal import GENESIS, Event
 from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageUnavailable, lines_of
 from refunds.security.encryption import Keyring
-from refunds.security.master_key import create_master_key, read_master_key
+from refunds.security.master_key import create_master_key, read_master_keys
 from refunds.service import publication, upkeep
 from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
 from refunds.storage.checkpoints import Checkpoint, Checkpoints, LedgerFile
@@ -273,7 +273,7 @@ class Store:
         """
         path = require_key_file(self._settings)
         if self._settings.production or path.exists():
-            read_master_key(path)  # fail before anything is created
+            read_master_keys(path)  # fail before anything is created
         return path
 
     def _keyring_to_read(self, engine: Engine, path: Path) -> Keyring:
@@ -284,7 +284,7 @@ class Store:
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
-            return keys.open_keyring(tx, read_master_key(path))
+            return keys.open_keyring(tx, read_master_keys(path))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
         """The keys of a database, after its schema is brought up to date and its journal is compared.
@@ -314,7 +314,7 @@ class Store:
                     "Name the right database and the right REFUNDS_LEDGER_DIR. If an older state was restored on "
                     "purpose, accept it: flask audit accept --reason TEXT"
                 )
-            keyring = keys.open_keyring(tx, read_master_key(path))
+            keyring = keys.open_keyring(tx, read_master_keys(path))
             uow = self._unit(tx, keyring, COMMAND_LINE)
             publication.first_policy(uow, self._settings.policy)
             if to is not Opening.ACCEPT:  # that comes with what is accepted

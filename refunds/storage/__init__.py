@@ -83,10 +83,10 @@ class Engine(Protocol):
         Raises `ConfigurationError` if one uses it already.
         """
 
-    def scrub(self) -> bool:
+    def scrub(self, patience: float = 0) -> bool:
         """Take what was deleted or overwritten out of the files that are the service's to write; whether that is done.
 
-        If something is read meanwhile, it may not be.
+        If something is read or written meanwhile, for longer than `patience` in seconds, it may not be.
         """
 
     def require_there(self) -> None:

@@ -1,6 +1,7 @@
-"""The keys that the master key wraps: the service's own, and one for each customer."""
+"""The keys that the master key wraps: the service's own, one for each customer and for each unmatched contact."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from refunds.domain.privacy import LimitKind
 from refunds.errors import ConfigurationError, Message
@@ -23,10 +24,10 @@ def any_stored(tx: Transaction) -> bool:
     return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
 
 
-def open_keyring(tx: Transaction, master: bytes) -> Keyring:
+def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
     """The service's keys; missing ones are made and stored.
 
-    Raises `ConfigurationError` if the master key is not that of the database.
+    Raises `ConfigurationError`, which says what is lost, if none of the master keys opens them.
     """
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
@@ -34,25 +35,103 @@ def open_keyring(tx: Transaction, master: bytes) -> Keyring:
         where = associated_data("keys", "wrapped", name)
         if name in stored:
             try:
-                keys[name] = decrypt(master, stored[name], where)
+                keys[name] = _opened(masters, stored[name], where)[0]
             except Tampered:
-                detail = Message(
-                    "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one"
-                )
-                raise ConfigurationError(detail) from None
+                raise _lost(tx, masters) from None
         else:
             keys[name] = new_key()
             tx.run(
                 "INSERT INTO keys (name, wrapped) VALUES (:name, :wrapped)",
                 name=name,
-                wrapped=encrypt(master, keys[name], where),
+                wrapped=encrypt(masters[0], keys[name], where),
             )
-    return Keyring(master, **keys)
+    return Keyring(masters, **keys)
+
+
+def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
+    found = opened_by(tx, masters)
+    detail = Message(
+        "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "
+        "bring back the older key as a line after the first, and finish with flask keys rotate: without it, these are "
+        "lost: %(lost)s",
+        lost=", ".join(f"{table} {counts[-1]} of {sum(counts)}" for table, counts in found.items()),
+    )
+    return ConfigurationError(detail)
+
+
+def _opened(masters: tuple[bytes, ...], value: bytes, where: bytes) -> tuple[bytes, int]:
+    """The key that one of the master keys wrapped, and which of them did; raises `Tampered` if none does."""
+    for number, master in enumerate(masters[:-1]):
+        try:
+            return decrypt(master, value, where), number
+        except Tampered:
+            continue
+    return decrypt(masters[-1], value, where), len(masters) - 1
+
+
+class WrappedKeys(NamedTuple):
+    """A table of wrapped keys: the columns that name its rows, that hold the keys, and by whose order it is locked."""
+
+    table: str
+    name: str
+    column: str
+    place: str
+
+
+WRAPPED = (
+    WrappedKeys("customers", "customer_id", "wrapped_key", "digest"),
+    WrappedKeys("unmatched_contacts", "unmatched_id", "wrapped_key", "unmatched_id"),
+    WrappedKeys("keys", "name", "wrapped", "name"),
+)
+"""Everything that the master key wraps; the service's own keys last, without which no instance starts."""
+
+
+def rewrap(
+    tx: Transaction, masters: tuple[bytes, ...], of: WrappedKeys, after: Any, limit: int
+) -> tuple[int, int, Any]:
+    """Wrap by the first key what only another one opens, in a batch of rows after a place, or from the beginning.
+
+    Returns how many were wrapped again, how many rows there were, and the place of the last one, None if there were
+    fewer than `limit`. A key that was changed or destroyed meanwhile stays as it is.
+    """
+    sql = (
+        f"SELECT {of.name} AS name, {of.place} AS place, {of.column} AS wrapped FROM {of.table}"  # noqa: S608
+        f" WHERE length({of.column}) > 0 {f'AND {of.place} > :after' if after is not None else ''}"
+        f" ORDER BY {of.place} LIMIT :limit"
+    )
+    rows = tx.all(sql, limit=limit, **({} if after is None else {"after": after}))
+    changing = f"UPDATE {of.table} SET {of.column} = :new WHERE {of.name} = :name AND {of.column} = :old"  # noqa: S608
+    changed = 0
+    for row in rows:
+        where = associated_data(of.table, of.column, row["name"])
+        try:
+            key, by = _opened(masters, row["wrapped"], where)
+        except Tampered:
+            continue
+        if by:
+            changed += tx.run(changing, name=row["name"], old=row["wrapped"], new=encrypt(masters[0], key, where))
+    return changed, len(rows), rows[-1]["place"] if len(rows) == limit else None
+
+
+def opened_by(
+    tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
+) -> dict[str, list[int]]:
+    """How many keys of each table each of the master keys opens, and at the end how many none does."""
+    found = {}
+    for of in tables:
+        counts = found[of.table] = [0] * (len(masters) + 1)
+        sql = f"SELECT {of.name} AS name, {of.column} AS wrapped FROM {of.table} WHERE length({of.column}) > 0"  # noqa: S608
+        for row in tx.each(f"{sql} ORDER BY {of.name}"):
+            try:
+                counts[_opened(masters, row["wrapped"], associated_data(of.table, of.column, row["name"]))[1]] += 1
+            except Tampered:
+                counts[-1] += 1
+    return found
 
 
 def wrapped(keys: Keyring, table: str, row_id: str) -> bytes:
     """A new key of a customer or of an unmatched contact, wrapped for its row in the table."""
-    return encrypt(keys.master, new_key(), associated_data(table, "wrapped_key", row_id))
+    return encrypt(keys.masters[0], new_key(), associated_data(table, "wrapped_key", row_id))
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
@@ -62,7 +141,7 @@ def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> Cus
     """
     if wrapped_key == b"":
         return CustomerCipher(b"")
-    return CustomerCipher(decrypt(keys.master, wrapped_key, associated_data(table, "wrapped_key", row_id)))
+    return CustomerCipher(_opened(keys.masters, wrapped_key, associated_data(table, "wrapped_key", row_id))[0])
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:

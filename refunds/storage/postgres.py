@@ -182,7 +182,7 @@ class PostgreSQL:
                 raise self._unfit(IN_USE)
             yield
 
-    def scrub(self) -> bool:
+    def scrub(self, patience: float = 0) -> bool:
         """Nothing: its files are the server's, and its own VACUUM takes dead rows out of them."""
         return True
 

@@ -101,9 +101,9 @@ class SQLite:
         """A block like any other: a file is served by one instance."""
         return nullcontext()
 
-    def scrub(self) -> bool:
+    def scrub(self, patience: float = 0) -> bool:
         """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
-        return self._move_log(0)
+        return self._move_log(patience)
 
     def require_there(self) -> None:
         """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on.

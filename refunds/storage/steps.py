@@ -316,6 +316,15 @@ for _table, *_columns in map(str.split, _SEALED.replace("|", "\n").splitlines())
     _changes = (f"ALTER COLUMN {one} TYPE {{bytes}}, ALTER COLUMN {one} SET STATISTICS 0" for one in _columns)
     _PRIVACY += f"{{on_server}}ALTER TABLE {_table} {', '.join(_changes)};\n"
 
+_STATISTICS = """
+CREATE TABLE statistics (
+  month {key} PRIMARY KEY,
+  cells TEXT NOT NULL,
+  closed_at {bigint} NOT NULL,
+  closed_by TEXT NOT NULL
+);
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -325,6 +334,7 @@ MIGRATIONS = (
     ("0006_promises", _PROMISES),
     ("0007_answers", _ANSWERS),
     ("0008_privacy", _PRIVACY),
+    ("0009_statistics", _STATISTICS),
 )
 
 GENERATED = {"judging_policy"}

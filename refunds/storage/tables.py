@@ -17,6 +17,7 @@ from refunds.storage import (
     policies,
     privacy,
     promises,
+    statistics,
     unmatched,
     users,
 )
@@ -62,6 +63,7 @@ TABLES = (
     _of(privacy.DATA_REQUESTS, privacy.iter_requests, "data_request."),
     _of(privacy.DISCLOSURES, privacy.iter_disclosures, "privacy.disclosed"),
     _of(privacy.LIMITS, privacy.iter_limits, "customer."),
+    _of(statistics.STATISTICS, statistics.iter_all, "statistics."),
     StoredTable(name="events", key=("position",), mapper=EVENTS),
     StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
 )

@@ -28,6 +28,7 @@ from refunds.storage.privacy import DataRequests, Disclosures, Limits
 from refunds.storage.promises import Promises
 from refunds.storage.rectifications import Rectifications
 from refunds.storage.repository import Context
+from refunds.storage.statistics import Statistics
 from refunds.storage.unmatched import Unmatched
 from refunds.storage.users import Users
 
@@ -48,7 +49,7 @@ class UnitOfWork:
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
     unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
     data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
-    rectifications = _repository(Rectifications)
+    rectifications, statistics = _repository(Rectifications), _repository(Statistics)
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class UnitOfWork:
         It makes service keys that the copy lacks, so a read needs a copy with all of them. Raises `ConfigurationError`
         if the master key is not that of the copy.
         """
-        keyring = keys.open_keyring(tx, self._context.keys.master)
+        keyring = keys.open_keyring(tx, self._context.keys.masters)
         return UnitOfWork(tx, keyring, self.principal, self._policies_as_of, self._context.ledger)
 
     def write_journal(self) -> Checkpoint | None:

@@ -27,6 +27,7 @@ from refunds.web.api import (
     policies,
     privacy,
     settlements,
+    statistics,
     unmatched,
 )
 from refunds.web.console import screens as console
@@ -43,6 +44,7 @@ TAGS = (
     events.tag,
     documents.tag,
     privacy.tag,
+    statistics.tag,
     policies.tag,
     policies.publication_tag,
     policies.simulations_tag,

@@ -13,7 +13,7 @@ from tests.conftest import client_of
 TO_ELIGIBLE, TO_REFUSED = "to_eligible", "to_refused"
 
 
-def simulate(brand, role="product", language="en", version=2, **terms):
+def simulate(brand, role="admin", language="en", version=2, **terms):
     """The response to a simulation of a draft."""
     draft = {"version": version, "effective_from": None, "terms": terms}
     headers = {"Accept-Language": language}
@@ -147,7 +147,7 @@ def test_a_simulation_stores_nothing(brand):
 
 def test_the_number_and_date_of_a_draft_do_not_affect_its_simulation(brand):
     body = {"version": 77, "effective_from": "2020-01-01T00:00:00Z", "terms": {"window_business_days": 3}}
-    found = client_of(brand.service, "product").post(f"{brand.url}/simulations", json=body).json
+    found = client_of(brand.service, "admin").post(f"{brand.url}/simulations", json=body).json
     assert found | {"version": 2} == simulate(brand, window_business_days=3).json
 
 

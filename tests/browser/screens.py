@@ -137,6 +137,8 @@ SCREENS = (
     Screen("policies", "petra", lambda _: "/console/policies"),
     Screen("policy", "petra", lambda _: "/console/policies/virtual-numbers"),
     Screen("simulation", "petra", lambda _: "/console/policies/virtual-numbers/simulation?window_business_days=5"),
+    Screen("statistics", "petra", lambda _: "/console/statistics"),
+    Screen("statistics-few", "petra", lambda _: "/console/statistics?month=2026-02"),
     Screen("journal", "arno", lambda _: "/console/journal"),
     Screen("data-requests", "paula", lambda _: "/console/data-requests"),
     Screen("data-requests-closed", "arno", lambda _: "/console/data-requests?show=closed"),

@@ -16,10 +16,12 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from refunds.domain.contact_points import Channel
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome, DisclosureBasis, Fee
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
+from refunds.domain.statistics import ClosedMonth
 from refunds.service import (
     cancellations,
     contacts,
@@ -103,8 +105,22 @@ def _served(app: Flask, clock: time_machine.Traveller, *, hostile: bool) -> Iter
         store.close()
 
 
+CELLS = {
+    "AT": {"phone": {"cancelled": 23, "question": 14}},
+    "DE": {
+        "email": {"cancelled": 61, "cancellable": 12, "needs_supervisor": 19, "refused": 22, "question": 133},
+        "phone": {"cancelled": 1214, "cancellable": 37, "needs_supervisor": 102, "refused": 311, "question": 640},
+        "post": {"withdrawal": 47},
+    },
+}
+"""The statistics of March."""
+
+
 def _fill(store, clock, text) -> dict:
     with store.write(COMMAND_LINE) as uow:
+        for month, cells in (("2026-02", {}), ("2026-03", CELLS)):
+            closed = ClosedMonth(month=month, cells=cells, closed_at=uow.now, closed_by=COMMAND_LINE.actor)
+            uow.statistics.add(closed, EventType.STATISTICS_CLOSED)
         made = {role: users.add(uow, name, role) for role, name in NAMES.items()}
         _publish(uow, text)
     principals = {role: Principal(one.user.user_id, one.user.name, role) for role, one in made.items()}

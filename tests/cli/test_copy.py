@@ -14,8 +14,10 @@ import pytest
 import time_machine
 
 from refunds.cli import Commands
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import DisclosureBasis, ErasureReason, LimitKind
+from refunds.domain.statistics import ClosedMonth
 from refunds.errors import ConfigurationError, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
 from refunds.service import disclosures, privacy, users
@@ -150,6 +152,9 @@ def made(directory, now, engines):  # noqa: F811
             matched = desk.put(f"/v1/contacts/{kept}/order", json={"order_id": f"A-{number}"})
             assert matched.status_code == 201
     with move.store.write(COMMAND_LINE) as uow:
+        cells = {"DE": {"phone": {"cancelled": 40}}}
+        month = ClosedMonth(month="2026-03", cells=cells, closed_at=uow.now, closed_by=uow.principal.actor)
+        uow.statistics.add(month, EventType.STATISTICS_CLOSED)
         privacy.limit(uow, uow.customers.find("K-1"), LimitKind.HOLD, "a claim")
         disclosures.disclose(uow, NewDisclosure("K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1"))
     for number in (1, 99):

@@ -363,7 +363,7 @@ def test_a_simulation_has_the_same_result_on_the_command_line_and_over_http(simu
     brand, file = simulated
     body = {"version": 2, "effective_from": CHANGE, "terms": {"window_business_days": 3}}
     for lang in ("en", "de"):
-        response = desk("product").client.post(
+        response = desk("admin").client.post(
             f"/v1/policies/{brand.id}/simulations", json=body, headers={"Accept-Language": lang}
         )
         found = json.loads(succeed("policy", "simulate", file, "--json", "--lang", lang))

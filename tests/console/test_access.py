@@ -49,12 +49,12 @@ def test_a_role_sees_only_what_its_scopes_allow(site, records, role):
     [
         (Role.AGENT, ["Check", "Open", "Recent", "Policies"]),
         (Role.SUPERVISOR, ["Check", "Open", "Recent", "Policies"]),
-        (Role.PRODUCT, ["Check", "Policies"]),
+        (Role.PRODUCT, ["Check", "Policies", "Statistics"]),
         (Role.AUDITOR, ["Check", "Open", "Policies", "Data requests", "Journal"]),
         (Role.BILLING, ["Check", "Open", "Recent", "Policies"]),
-        (Role.PRIVACY, ["Data requests", "Check", "Open"]),
+        (Role.PRIVACY, ["Data requests", "Check", "Open", "Statistics"]),
         (Role.OPERATOR, []),
-        (Role.ADMIN, ["Check", "Open", "Recent", "Policies", "Data requests", "Journal"]),
+        (Role.ADMIN, ["Check", "Open", "Recent", "Policies", "Data requests", "Statistics", "Journal"]),
     ],
 )
 def test_the_navigation_offers_only_the_screens_of_the_role(site, role, screens):

@@ -44,7 +44,7 @@ def counts(table):
 
 @pytest.mark.parametrize("days", [1, 3, 5])
 def test_a_simulation_shows_the_figures_of_the_service(past, days):
-    browser = past.browser(Role.PRODUCT)
+    browser = past.browser(Role.ADMIN)
     page = browser.press(browser.get("/console/policies/virtual-numbers"), "Simulate", window_business_days=str(days))
     assert (page.status, page.query["window_business_days"]) == (200, str(days))
     with past.store.read(COMMAND_LINE) as uow:

@@ -25,7 +25,7 @@ from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.schemas.policy import packaged
-from refunds.service import privacy
+from refunds.service import privacy, rotation
 from refunds.service.store import Store
 from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
@@ -318,3 +318,24 @@ def erase_and_die(settings: Settings, customer_id: str, nth: int) -> None:
         os.write, os.fsync = deadly(os.write), deadly(os.fsync)
         with store.write(COMMAND_LINE) as uow:
             privacy.erase(uow, customer_id, ErasureReason.CHILD)
+
+
+def rotate_and_die(settings: Settings, table: str, nth: int) -> None:
+    """Rotate the master key in batches of ten, and be killed before the nth key of this table is wrapped anew."""
+    with closing(Store(settings)) as store:
+        store.open()
+        rotation.BATCH = 10
+        left = [nth]
+
+        def deadly(function):
+            def call(self, sql, *given, **named):
+                left[0] -= sql.startswith(f"UPDATE {table} SET")
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(self, sql, *given, **named)
+
+            return call
+
+        sqlite.Connection.execute = deadly(sqlite.Connection.execute)
+        postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
+        rotation.rotate(store)

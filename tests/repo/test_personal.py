@@ -50,14 +50,14 @@ FIELDS = {
     """,
     "none": """
         accepted anchor anyway automated_decision backdated basis broken business_day business_days_left
-        business_week by_channel by_month by_region calendar categories cause changed channel checkpoint
-        closure_id closures code compared_with complaint contact_point content_hash corrections country
-        covered_from covered_until current de default detail differences digest effect_text effective_from
+        business_week by_channel by_month by_region calendar categories cause cells changed channel checkpoint
+        closure_id closures coarse code compared_with complaint contact_point content_hash corrections count country
+        covered_from covered_until current customers de default detail differences digest effect_text effective_from
         eligible email en end_week erased_since erasure_reason errors evidence_after_deadline expires_at
         extension fee fee_may_apply facts_corrected_after_refusal facts_entered_by_agent field fields fingerprint
         follow_order_region follows from has_ended hash held holidays_version human_review imported include_days
-        information information_period intent journal journal_id judged judged_by kept kind language last
-        last_updated late_entry_days law ledger_lost length limit longer month name_language named_region names
+        information information_period intent journal journal_id judged judged_by kept keys kind language last
+        last_updated late_entry_days law ledger_lost length limit longer month months name_language named_region names
         not_provided notices open ordinal outcome overridden override_kind page_published_at page_url
         parts_that_differ period period_law_days phone pointer points policy policy_versions position previous
         proof provisional provisional_from purposes reason_after reason_before reason_code reason_text
@@ -77,7 +77,7 @@ SCREENS = {
         record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
     "pseudonymous": "data_requests_due journal verify register_demonstration simulated",
-    "none": "by_date nowhere policies policy sign_out",
+    "none": "by_date nowhere policies policy sign_out statistics",
 }
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""
 

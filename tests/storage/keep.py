@@ -84,6 +84,7 @@ def fill() -> None:
     _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
     _erased(clients["billing"], clients["agent"])
+    _flask("statistics", "close")
     _flask("users", "add", "--role", "agent", "mara")
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
@@ -178,8 +179,8 @@ def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
     """A customer who is erased, one who is held, and one whose hold is lifted."""
     for number in range(20, 23):
         _send(billing, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2) | {"customer_ref": f"K-{number}"})
-        contact = {"channel": "phone", "intent": "question", "from_detail": "+4989555111", "note": "Wie lange noch?"}
-        _send(agent, "POST", f"/v1/orders/A-{number}/contacts", contact)
+        note = {"from_detail": "+4989555111", "note": "Wie lange noch?"}
+        _send(agent, "POST", f"/v1/orders/A-{number}/contacts", {"channel": "phone", "intent": "question"} | note)
     for customer in ("K-21", "K-22"):
         _flask("privacy", "hold", customer, "--reason", "Ein Rechtsstreit.")
     _flask("privacy", "lift", "K-22")
@@ -196,6 +197,10 @@ def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
         request = asked.splitlines()[-1].partition(",")[0]
         _flask("privacy", "identity", request, "Reisepass")
     _flask("privacy", "close", request, "--outcome", "nothing_held")
+    question = _send(agent, "POST", "/v1/orders/A-22/contacts", {"channel": "phone", "intent": "question"} | note)
+    unknown = _send(agent, "POST", "/v1/contacts", {"channel": "phone", "order_hint": "Die rote Nummer"} | note)
+    for contact in (question["contact_id"], unknown["unmatched_id"]):
+        _flask("privacy", "empty", "--contact", contact, "--reason", "request")
     _flask("privacy", "erase", "K-20", "--reason", "request")
 
 

@@ -31,6 +31,7 @@ from refunds.domain.privacy import (
 )
 from refunds.domain.records import Intent, OverrideKind, RefundEndReason, RevocationReason, State, UnsettleReason, User
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.statistics import ClosedMonth
 from refunds.errors import RefundsError
 from refunds.presentation.language import speaking, translate
 from refunds.schemas.policy import read_policy
@@ -243,6 +244,15 @@ def limited(store):
                 privacy.lift(uow, customer_id, LimitKind.HOLD)
 
 
+def counted(store):
+    """Close three months."""
+    for i in range(3):
+        with store.write(STAFF[i % 2]) as uow:
+            cells = {"DE": {"phone": {"cancelled": 40 + i}}}
+            month = ClosedMonth(month=f"2026-0{i + 1}", cells=cells, closed_at=uow.now, closed_by=STAFF[i % 2].actor)
+            uow.statistics.add(month, EventType.STATISTICS_CLOSED)
+
+
 def asked_about(store):
     """Answer data requests, correct a field, restrict and object, lift both, and disclose."""
     with store.write(STAFF[0]) as uow:
@@ -390,6 +400,7 @@ def grow(store, done=lambda _: None):
     without_an_order(store)
     limited(store)
     asked_about(store)
+    counted(store)
     watch(store)
     for i in range(ORDERS):
         with store.write(STAFF[i % 2]) as uow:
@@ -444,6 +455,7 @@ TABLES = (
         "limits",
         "data_requests",
         "disclosures",
+        "statistics",
     ),
 )
 TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
@@ -633,7 +645,12 @@ def test_everything_has_happened_in_the_installation(installation):
             if not raw.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]  # noqa: S608
         }
     others = {EventType.AUDIT_ACCEPTED, EventType.AUDIT_CLOCK_CONFIRMED, EventType.CUSTOMER_ERASED, *EMPTYING}
-    others |= {EventType.PRIVACY_EXPORTED, EventType.PRIVACY_EVIDENCE_SHOWN, EventType.PRIVACY_TABLE_EXPORTED}
+    others |= {
+        EventType.PRIVACY_EXPORTED,
+        EventType.PRIVACY_EVIDENCE_SHOWN,
+        EventType.PRIVACY_TABLE_EXPORTED,
+        EventType.AUDIT_KEYS_ROTATED,
+    }
     assert types == set(EventType) - others, "which need another one"
     assert states == set(State)
     assert not empty

@@ -34,6 +34,7 @@ from refunds.storage.postgres import PostgreSQL
 from refunds.storage.privacy import DATA_REQUESTS, DISCLOSURES, LIMITS
 from refunds.storage.promises import PROMISES
 from refunds.storage.sqlite import SQLite
+from refunds.storage.statistics import STATISTICS
 from refunds.storage.steps import GENERATED, MIGRATIONS
 from refunds.storage.tables import sealed
 from refunds.storage.unmatched import UNMATCHED
@@ -49,6 +50,7 @@ TABLES = (
     DATA_REQUESTS,
     DISCLOSURES,
     LIMITS,
+    STATISTICS,
     POLICY_VERSIONS,
     CLOSURES,
     CLIENTS,

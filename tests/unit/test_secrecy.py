@@ -28,7 +28,7 @@ from refunds.security.encryption import (
     keyed_digest,
     new_key,
 )
-from refunds.security.master_key import create_master_key, is_private, read_master_key
+from refunds.security.master_key import create_master_key, is_private, read_master_keys
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.security.tokens import new_token, read_token
 from refunds.service.clients import authenticate
@@ -263,11 +263,11 @@ CREATE = """
 import sys
 from hashlib import sha256
 from pathlib import Path
-from refunds.security.master_key import create_master_key, read_master_key
+from refunds.security.master_key import create_master_key, read_master_keys
 print("ready", flush=True)
 sys.stdin.readline()
 create_master_key(Path(sys.argv[1]))
-print(sha256(read_master_key(Path(sys.argv[1]))).hexdigest())
+print(sha256(read_master_keys(Path(sys.argv[1]))[0]).hexdigest())
 """
 
 
@@ -300,7 +300,7 @@ def test_only_the_owner_can_read_a_new_master_key(path, mask):
         create_master_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert re.fullmatch(r"[0-9a-f]{64}\n", path.read_text())
-    assert len(read_master_key(path)) == 32
+    assert len(read_master_keys(path)[0]) == 32
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 
@@ -328,14 +328,19 @@ def test_processes_that_create_a_master_key_at_once_agree(path):
         process.stdin.write("\n")
         process.stdin.flush()
     outputs = {process.communicate(timeout=60)[0] for process in processes}
-    assert outputs == {sha256(read_master_key(path)).hexdigest() + "\n"}
+    assert outputs == {sha256(read_master_keys(path)[0]).hexdigest() + "\n"}
     assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
 
 @pytest.mark.parametrize("content", [KEY.hex(), KEY.hex().upper(), f"{KEY.hex()}\n", f"\n {KEY.hex()} \r\n"])
 def test_a_master_key_is_64_hexadecimal_digits(path, content):
     write_key(path, content.encode())
-    assert read_master_key(path) == KEY
+    assert read_master_keys(path) == (KEY,)
+
+
+def test_the_file_holds_several_keys_in_the_order_of_its_lines(path):
+    write_key(path, f"{OTHER_KEY.hex()}\n {KEY.hex()}\r\n".encode())
+    assert read_master_keys(path) == (OTHER_KEY, KEY)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o660, 0o606, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777])
@@ -368,7 +373,7 @@ def test_a_master_key_is_read_through_the_links_of_a_mounted_secret(path, mode):
     (path.parent / "..data").symlink_to(version.name)
     path.symlink_to("..data/master.key")
     if mode == 0o400:
-        assert read_master_key(path) == KEY
+        assert read_master_keys(path) == (KEY,)
     else:
         assert_refused(path, f"others can read {path}")
 
@@ -387,6 +392,10 @@ def test_a_master_key_is_read_through_the_links_of_a_mounted_secret(path, mode):
         (bytes([255]) + KEY[1:], "cannot be read as text"),
         ("𝟘".encode() * 64, "cannot be read as text"),
         (b"\xef\xbb\xbf" + KEY.hex().encode(), "cannot be read as text"),
+        (f"{KEY.hex()}\n\n{OTHER_KEY.hex()}".encode(), "in hexadecimal digits in line 2"),
+        (f"{KEY.hex()}\n{OTHER_KEY.hex()}\n{KEY.hex()[1:]}".encode(), "in hexadecimal digits in line 3"),
+        (f"{KEY.hex()} {OTHER_KEY.hex()}".encode(), "in hexadecimal digits in line 1"),
+        (f"{KEY.hex()}\n{OTHER_KEY.hex()}\n{KEY.hex().upper()}".encode(), "in line 1 and line 3: delete line 3"),
     ],
 )
 def test_a_malformed_master_key_is_refused(path, content, message):
@@ -407,7 +416,7 @@ def test_a_directory_is_refused_as_a_master_key(path):
 def assert_refused(path, message):
     """Assert that the key is refused with this message, which does not repeat the content of the file."""
     with pytest.raises(ConfigurationError) as error:
-        read_master_key(path)
+        read_master_keys(path)
     assert str(error.value).startswith("REFUNDS_MASTER_KEY_FILE: ")
     assert message in str(error.value)
     assert KEY.hex()[:16] not in str(error.value).lower()

@@ -43,6 +43,7 @@ _EVENT = {
     "privacy.exported": Message("data handed out"),
     "privacy.evidence_shown": Message("evidence shown"),
     "privacy.table_exported": Message("table exported"),
+    "statistics.closed": Message("statistics of a month closed"),
     "policy.imported": Message("version imported"),
     "policy.published": Message("version published"),
     "policy.withdrawn": Message("version withdrawn"),
@@ -57,6 +58,7 @@ _EVENT = {
     "audit.accepted": Message("another state of the records accepted"),
     "access.user_signed_out": Message("user signed out"),
     "audit.clock_confirmed": Message("clock confirmed"),
+    "audit.keys_rotated": Message("master key rotated"),
 }
 
 _CAUSE = {

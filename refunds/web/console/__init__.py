@@ -53,6 +53,7 @@ _NAVIGATION = (
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
     ("console.data_requests_due", (Scope.PRIVACY_READ,)),
+    ("console.statistics", (Scope.STATISTICS_READ,)),
     ("console.journal", (Scope.AUDIT_READ,)),
 )
 

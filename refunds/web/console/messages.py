@@ -31,6 +31,7 @@ NAMES: Mapping[str, Message] = {
     "console.recent": Message("Recent"),
     "console.data_requests_due": Message("Data requests"),
     "console.policies": Message("Policies"),
+    "console.statistics": Message("Statistics"),
     "console.journal": Message("Journal"),
     Channel.PHONE: Message("Phone"),
     Channel.EMAIL: Message("E-mail"),

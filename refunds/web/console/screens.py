@@ -14,6 +14,7 @@ from refunds.web.console import (
     queue,
     search,
     sign_in,
+    statistics,
     unmatched,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "queue",
     "search",
     "sign_in",
+    "statistics",
     "unmatched",
 ]

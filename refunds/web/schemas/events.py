@@ -208,6 +208,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "longer": response_fields.Integer("The open windows that end later now."),
         "kept": response_fields.Integer("Those that would end earlier now, and end as they were told."),
     },
+    EventType.STATISTICS_CLOSED: {},
     EventType.CLIENT_CREATED: _ROLE,
     EventType.TOKEN_CREATED: _CLIENT,
     EventType.TOKEN_REVOKED: _CLIENT,
@@ -227,6 +228,11 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.USER_SIGNED_OUT: {},
     EventType.AUDIT_CLOCK_CONFIRMED: {
         "last": response_fields.Instant("When the event before was recorded, to which the clock did not fit.")
+    },
+    EventType.AUDIT_KEYS_ROTATED: {
+        "customers": response_fields.Integer("The keys of customers that were wrapped anew by this run."),
+        "unmatched_contacts": response_fields.Integer("The keys of unmatched contacts that were."),
+        "keys": response_fields.Integer("The keys of the service that were."),
     },
 }
 """The further data of each type of event."""
@@ -366,6 +372,7 @@ HAPPENED = [
         },
     ),
     _example(14, EventType.POLICY_WITHDRAWN, "virtual-numbers/2", policy="virtual-numbers", version=2),
+    _example(15, EventType.STATISTICS_CLOSED, "2026-03"),
     _example(15, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
 ]
 

@@ -91,7 +91,10 @@ class SimulatedExamplesSchema(response_fields.ResponseSchema):
 
 
 class SimulationSchema(response_fields.ResponseSchema):
-    """What a draft would change."""
+    """What a draft would change.
+
+    For those who may not read orders every number is rounded down to tens, and there are no regions and no examples.
+    """
 
     policy = response_fields.String("The policy.")
     version = response_fields.Integer("The number of the draft.")
@@ -103,6 +106,9 @@ class SimulationSchema(response_fields.ResponseSchema):
     by_channel = ma.fields.List(ma.fields.Nested(SimulatedChannelSchema), required=True)
     by_region = ma.fields.List(ma.fields.Nested(SimulatedRegionSchema), required=True)
     examples = ma.fields.Nested(SimulatedExamplesSchema, required=True)
+    coarse = response_fields.Boolean(
+        "Whether every number is rounded down to tens, and regions and examples are left out."
+    )
     undecided = ma.fields.Dict(
         keys=ma.fields.String(),
         values=ma.fields.Integer(metadata={"format": "int32"}),
@@ -153,6 +159,7 @@ SIMULATED = {
                 ],
                 "to_refused": [],
             },
+            "coarse": False,
             "undecided": {},
         },
     }

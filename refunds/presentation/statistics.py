@@ -1,0 +1,64 @@
+"""The statistics of a month: as data, as a table, and as a chart."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import format_instant
+from refunds.domain.statistics import Cell, ClosedMonth, ContactOutcome
+from refunds.errors import Message
+
+OUTCOMES = {
+    ContactOutcome.CANCELLED: Message("Cancelled"),
+    ContactOutcome.CANCELLABLE: Message("Not cancelled, but could be"),
+    ContactOutcome.NEEDS_SUPERVISOR: Message("For a supervisor"),
+    ContactOutcome.REFUSED: Message("Refused"),
+    ContactOutcome.QUESTION: Message("Question"),
+    ContactOutcome.WITHDRAWAL: Message("Withdrawal"),
+}
+"""The outcomes in words."""
+
+
+def statistics_data(found: ClosedMonth, months: Sequence[str]) -> dict[str, Any]:
+    """The statistics of a month as the API returns them; a cell that is not shown has None as its count."""
+    return {
+        "month": found.month,
+        "closed_at": format_instant(found.closed_at),
+        "months": list(months),
+        "cells": [
+            {"country": cell.country, "channel": cell.channel, "outcome": cell.outcome, "count": count}
+            for cell, count in _cells(found)
+        ],
+    }
+
+
+def _cells(found: ClosedMonth) -> Iterator[tuple[Cell, int | None]]:
+    """Every cell of each country that has one that is shown."""
+    for country, channels in sorted(found.cells.items()):
+        for channel in Channel:
+            for outcome in ContactOutcome:
+                yield Cell(country, channel, outcome), channels.get(channel, {}).get(outcome)
+
+
+def table(found: ClosedMonth) -> list[tuple[Cell, list[int | None]]]:
+    """The rows of the table: the first cell of each country and channel, and the counts by outcome."""
+    cells, width = list(_cells(found)), len(ContactOutcome)
+    rows = (cells[start : start + width] for start in range(0, len(cells), width))
+    return [(row[0][0], [count for _, count in row]) for row in rows]
+
+
+class Bar(NamedTuple):
+    """A bar of the chart: its cell, its customers and its length, of which `LONGEST` is that of the longest."""
+
+    cell: Cell
+    customers: int
+    length: float
+
+
+LONGEST, MOST_BARS = 640, 12
+
+
+def chart(found: ClosedMonth) -> list[Bar]:
+    """The largest cells that are shown, the largest first."""
+    largest = sorted(((count, cell) for cell, count in _cells(found) if count), key=lambda one: (-one[0], one[1]))
+    return [Bar(cell, count, LONGEST * count / largest[0][0]) for count, cell in largest[:MOST_BARS]]

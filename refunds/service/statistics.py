@@ -1,0 +1,74 @@
+"""Statistics: a month that has ended is counted once, and what may be shown of it is stored."""
+
+from collections import defaultdict
+from datetime import timedelta
+
+import orjson
+
+from refunds.domain.contact_points import Channel
+from refunds.domain.instants import local_date, zone
+from refunds.domain.journal import EventType
+from refunds.domain.outcomes import Verdict
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.records import Intent
+from refunds.domain.regions import country_of
+from refunds.domain.statistics import Cell, Cells, ClosedMonth, bounds, outcome_of, shown
+from refunds.domain.terms import Terms
+from refunds.errors import FieldError, InvalidInput, Message
+from refunds.service.store import Store
+from refunds.storage.decisions import OUTCOME
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
+    """The statistics of a month (`YYYY-MM`), by default the last that has ended, and whether they were closed now.
+
+    What is recorded later about a closed month changes nothing, nor does an erasure. Raises `InvalidInput` if the month
+    has not ended, or if there are no records of it because it is before all of them.
+    """
+    with store.read(COMMAND_LINE) as uow:
+        terms = uow.policies[uow.policies.default].current(uow.now).terms
+        today = local_date(uow.now, zone(terms.time_zone))
+        last = f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+        month = month or last
+        if month > last:
+            raise _refused(
+                Message("%(month)s has not ended: the last month that has is %(last)s", month=month, last=last)
+            )
+        if found := uow.statistics.find(month):
+            return found, False
+        cells = _counted(uow, month, terms)
+    with store.write(COMMAND_LINE, exclusive=True) as uow:
+        if found := uow.statistics.find(month):
+            return found, False
+        closed = ClosedMonth(month=month, cells=cells, closed_at=uow.now, closed_by=uow.principal.actor)
+        uow.statistics.add(closed, EventType.STATISTICS_CLOSED)
+    return closed, True
+
+
+def _counted(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
+    """What may be shown of a month; orders without a region count for that of the terms."""
+    since, until = bounds(month, zone(terms.time_zone))
+    customers: dict[Cell, set[str]] = defaultdict(set)
+    for row in uow.statistics.to_count(since, until):
+        verdict: Verdict = OUTCOME.load(orjson.loads(row["decision"])["outcome"]).verdict
+        outcome = outcome_of(Intent(row["intent"]), verdict, is_cancelled=bool(row["is_cancelled"]))
+        cell = Cell(country_of(row["region"] or terms.region), Channel(row["channel"]), outcome)
+        customers[cell].add(row["customer_id"])
+    begun = uow.statistics.begun_at()
+    if not customers and (begun is None or until <= begun):
+        raise _refused(Message("%(month)s is before the first record", month=month))
+    return shown({cell: len(found) for cell, found in customers.items()})
+
+
+def _refused(detail: Message) -> InvalidInput:
+    return InvalidInput([FieldError("/month", detail)])
+
+
+def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
+    """The statistics of a month, by default the latest that is closed, and all months that are, the latest first.
+
+    Raises `NotFound` if this month, or any, is not closed.
+    """
+    months = uow.statistics.months()
+    return uow.statistics.get(month or next(iter(months), "")), months

@@ -1,0 +1,64 @@
+"""Statistics: the months that are closed, and what they are counted from."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+from refunds.domain.statistics import ClosedMonth
+from refunds.errors import Message, NotFound
+from refunds.storage import Row, Transaction
+from refunds.storage.cancellations import IS_ACTIVE
+from refunds.storage.keys import COUNTED
+from refunds.storage.mapper import RecordMapper, instant, micros
+from refunds.storage.repository import Repository
+
+STATISTICS = RecordMapper(ClosedMonth, "statistics")
+
+_ALL = f"SELECT {STATISTICS.columns} FROM statistics"  # noqa: S608
+
+
+class Statistics(Repository[ClosedMonth]):
+    """The months that are closed."""
+
+    mapper: ClassVar[RecordMapper[ClosedMonth]] = STATISTICS
+
+    def find(self, month: str) -> ClosedMonth | None:
+        """The statistics of this month; None if it is not closed."""
+        row = self._tx.one(f"{_ALL} WHERE month = :month", month=month)
+        return None if row is None else self._load(row)
+
+    def get(self, month: str) -> ClosedMonth:
+        """The statistics of this month; raises `NotFound` if it is not closed."""
+        if found := self.find(month):
+            return found
+        raise NotFound(Message("this month is not closed, so there are no statistics of it"))
+
+    def months(self) -> list[str]:
+        """The months that are closed, the latest first."""
+        return [row["month"] for row in self._tx.all("SELECT month FROM statistics ORDER BY month DESC")]
+
+    def begun_at(self) -> datetime | None:
+        """When the journal began; None if it is empty."""
+        row = self._tx.one("SELECT at FROM events WHERE position = 1")
+        return instant(row["at"]) if row else None
+
+    def to_count(self, since: datetime, until: datetime) -> Iterator[Row]:
+        """The row of every contact that was received between two instants and may be counted.
+
+        Those are left out that were superseded, and those of customers who objected, are restricted or were erased. A
+        row has `channel`, `intent`, `decision`, `region`, `customer_id`, and whether its order `is_cancelled` on it.
+        """
+        cancelled = f"SELECT 1 FROM cancellations AS c WHERE c.contact_id = contacts.contact_id AND c.{IS_ACTIVE}"  # noqa: S608
+        return self._tx.each(
+            f"SELECT channel, intent, decision, region, customer_id, EXISTS ({cancelled}) AS is_cancelled"  # noqa: S608
+            " FROM contacts JOIN orders USING (order_id) JOIN customers USING (customer_id)"
+            " WHERE received_at >= :since AND received_at < :until AND superseded_by IS NULL"
+            f" AND length(wrapped_key) > 0 AND {COUNTED} ORDER BY contact_id",
+            since=micros(since),
+            until=micros(until),
+        )
+
+
+def iter_all(tx: Transaction) -> Iterator[Row]:
+    """The row of every closed month."""
+    return tx.each(f"{_ALL} ORDER BY month")

@@ -1,0 +1,34 @@
+"""The statistics of a month, for those who decide on policies."""
+
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.presentation.language import translate
+from refunds.presentation.statistics import LONGEST, OUTCOMES, chart, table
+from refunds.service import statistics as use_case
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web.console import page, screen
+from refunds.web.console.forms import Form
+from refunds.web.schemas.statistics import StatisticsQuerySchema
+
+
+@screen("/statistics", scopes=(Scope.STATISTICS_READ,))
+def statistics(uow: UnitOfWork, form: Form) -> Response:
+    """The table of a month that is closed, by default the latest, and a chart of its largest cells.
+
+    Raises `NotFound` if this month is not closed.
+    """
+    month = form.read_leniently(StatisticsQuerySchema).get("month")
+    months = uow.statistics.months()
+    found = use_case.read(uow, month)[0] if months or month else None
+    return page(
+        "statistics.html",
+        form,
+        found=found,
+        months=months,
+        rows=table(found) if found else [],
+        bars=chart(found) if found else [],
+        longest=LONGEST,
+        outcomes=list(OUTCOMES),
+        outcome_text=lambda outcome: translate(OUTCOMES[outcome]),
+    )
