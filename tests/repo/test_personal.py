@@ -76,7 +76,7 @@ SCREENS = {
         begin_unmatched open_data_request open_requests recent record
         record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
-    "pseudonymous": "data_requests_due journal verify register_demonstration simulated",
+    "pseudonymous": "data_requests_due journal next_request verify register_demonstration simulated",
     "none": "by_date nowhere policies policy sign_out statistics",
 }
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""
