@@ -68,6 +68,7 @@ class Commands(AppGroup):
         "policy",
         "privacy",
         "restore",
+        "retention",
         "serve",
         "tokens",
         "users",

@@ -312,8 +312,12 @@ def _contact_points(patient: Patient) -> Found:
 
 
 def _upkeep(patient: Patient) -> Found:
-    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
-    for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
+    of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
+    for command, done, most in (
+        ("flask backup", of_backup, 2),
+        ("flask audit verify", of_verify, 8),
+        ("flask retention run", of_retention, 2),
+    ):
         never = Message("%(command)s was never done, as far as is known", command=command)
         last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
         if done and patient.now - done <= timedelta(days=most):

@@ -316,6 +316,12 @@ for _table, *_columns in map(str.split, _SEALED.replace("|", "\n").splitlines())
     _changes = (f"ALTER COLUMN {one} TYPE {{bytes}}, ALTER COLUMN {one} SET STATISTICS 0" for one in _columns)
     _PRIVACY += f"{{on_server}}ALTER TABLE {_table} {', '.join(_changes)};\n"
 
+_RETENTION = """
+CREATE INDEX cancellations_of_contact ON cancellations (contact_id);
+CREATE INDEX contacts_with_details ON contacts (contact_id, received_at)
+  WHERE backdated = 0 AND (length(note) > 0 OR length(ticket_ref) > 0);
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -325,6 +331,7 @@ MIGRATIONS = (
     ("0006_promises", _PROMISES),
     ("0007_answers", _ANSWERS),
     ("0008_privacy", _PRIVACY),
+    ("0010_retention", _RETENTION),
 )
 
 GENERATED = {"judging_policy"}

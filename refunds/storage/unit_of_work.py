@@ -28,6 +28,7 @@ from refunds.storage.privacy import DataRequests, Disclosures, Limits
 from refunds.storage.promises import Promises
 from refunds.storage.rectifications import Rectifications
 from refunds.storage.repository import Context
+from refunds.storage.retention import Retention
 from refunds.storage.unmatched import Unmatched
 from refunds.storage.users import Users
 
@@ -48,7 +49,7 @@ class UnitOfWork:
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
     unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
     data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
-    rectifications = _repository(Rectifications)
+    rectifications, retention = _repository(Rectifications), _repository(Retention)
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from refunds.domain.retention import PERIODS
+from refunds.domain.terms import Terms
 from refunds.errors import Message
 from refunds.presentation.language import translate
 
@@ -93,9 +94,10 @@ class Kept(NamedTuple):
     law: str
 
 
-def retention() -> Iterator[Kept]:
-    """How long each kind of record is kept, in the reader's language."""
+def retention(terms: Terms) -> Iterator[Kept]:
+    """How long each kind of record is kept by the terms of the default policy, in the reader's language."""
     for one in PERIODS:
-        length = _YEARS if one.years else _MONTHS if one.months else _DAYS
-        period = translate(length, years=one.years, months=one.months, days=one.days)
+        length = _YEARS if one.in_years else _MONTHS if one.term else _DAYS
+        number = one.length(terms)
+        period = translate(length, years=number, months=number, days=number)
         yield Kept(translate(one.what), period, translate(one.since), translate(one.law))
