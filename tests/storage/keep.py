@@ -84,6 +84,8 @@ def fill() -> None:
     _orders(clients["billing"], "B")  # judged by the version that was published meanwhile
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
     _erased(clients["billing"], clients["agent"])
+    _send(clients["billing"], "PUT", "/v1/orders/A-30", _facts(30, -1600))
+    _flask("retention", "run")
     _flask("users", "add", "--role", "agent", "mara")
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
@@ -175,11 +177,15 @@ def _told(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> 
 
 
 def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
-    """A customer who is erased, one who is held, and one whose hold is lifted."""
+    """A customer who is erased, one who is held, and one whose hold is lifted; and contacts that are emptied."""
     for number in range(20, 23):
         _send(billing, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2) | {"customer_ref": f"K-{number}"})
         contact = {"channel": "phone", "intent": "question", "from_detail": "+4989555111", "note": "Wie lange noch?"}
-        _send(agent, "POST", f"/v1/orders/A-{number}/contacts", contact)
+        emptied = [_send(agent, "POST", f"/v1/orders/A-{number}/contacts", contact)["contact_id"]]
+    call = {"channel": "phone", "order_hint": "Die grüne Nummer", "note": "Meldet sich wieder."}
+    emptied.append(_send(agent, "POST", "/v1/contacts", call)["unmatched_id"])
+    for name in emptied:
+        _flask("privacy", "empty", "--contact", name, "--reason", "request")
     for customer in ("K-21", "K-22"):
         _flask("privacy", "hold", customer, "--reason", "Ein Rechtsstreit.")
     _flask("privacy", "lift", "K-22")
