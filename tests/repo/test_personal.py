@@ -87,6 +87,7 @@ WRITERS = {
     "cli/serve.py": "tokens.env",
     "security/master_key.py": "master.key",
     "service/backups.py": "BACKUP",
+    "service/retention.py": "retention.lock",
     "service/upkeep.py": "last-*.json",
     "storage/checkpoints.py": "*.jsonl",
     "storage/sqlite.py": "refunds.db",
@@ -171,6 +172,7 @@ def test_every_file_is_on_the_list(tmp_path):
     for words in (
         ["backup", made / "BACKUP"],
         ["audit", "verify"],
+        ["retention", "run"],
         ["export", "orders", "--from", today, "--to", today, "--output", made / "EXPORT"],
         ["policy", "simulate", tmp_path / "draft.toml", "--html", made / "REPORT"],
         ["restore", made / "BACKUP"],
