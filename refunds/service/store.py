@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any
 
 from refunds.config import Settings
 from refunds.domain import judging
@@ -29,11 +29,6 @@ from refunds.storage.events import Head
 from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
-
-TRIES = 5
-"""How often a batch is tried."""
 
 _NAP = 0.1
 """Seconds between two attempts to take what was deleted out of the database's files."""
@@ -147,14 +142,6 @@ class Store:
         if checkpoint is not None:
             self._write_checkpoint(checkpoint)
         self._scrub(engine)
-
-    def batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """What a part of a long task returns, an exclusive write that is tried again if another one is in its way."""
-        for _ in range(TRIES - 1):
-            with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
-                return work(uow)
-        with self.write(principal, exclusive=True) as uow:
-            return work(uow)
 
     @property
     def is_scrubbed(self) -> bool:
