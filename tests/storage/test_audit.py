@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.journal import EMPTYING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
+from refunds.domain.journal import EMPTYING, FORGETTING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import (
     DataRequestChannel,
@@ -629,7 +629,8 @@ def test_everything_has_happened_in_the_installation(installation):
             if not raw.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]  # noqa: S608
         }
     others = {EventType.AUDIT_ACCEPTED, EventType.AUDIT_CLOCK_CONFIRMED, EventType.CUSTOMER_ERASED, *EMPTYING}
-    others |= {EventType.PRIVACY_EXPORTED, EventType.PRIVACY_EVIDENCE_SHOWN}
+    others |= {EventType.PRIVACY_EXPORTED, EventType.PRIVACY_EVIDENCE_SHOWN, EventType.CONTACT_DETAILS_FORGOTTEN}
+    others |= {*FORGETTING, EventType.USER_FORGOTTEN, EventType.CLIENT_FORGOTTEN}
     assert types == set(EventType) - others, "which need another one"
     assert states == set(State)
     not_filled_yet = ("extended_at", "extended_by", "extension_reason", "fee", "fee_reason")
