@@ -16,6 +16,7 @@ from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequ
 from refunds.domain.records import Intent
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import ClockInDoubt, ConfigurationError, OrderNotFound
+from refunds.presentation.documents.evidence import render_html
 from refunds.schemas.policy import packaged
 from refunds.security.encryption import ERASED
 from refunds.service import (
@@ -189,6 +190,7 @@ def test_an_order_goes_with_all_that_is_about_it_and_its_customer(store, now):
     with store.read(COMMAND_LINE) as uow:
         seen = evidence.gather(uow, "A-1", store.checkpoints)
         assert (seen.standing, seen.broken) == (None, [])
+        assert "order forgotten" in render_html(seen)
         assert seen.journal[-1].event.type == EventType.ORDER_FORGOTTEN
         with pytest.raises(OrderNotFound):
             uow.orders.get("A-1")
