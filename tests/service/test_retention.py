@@ -37,8 +37,9 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
+from refunds.web import create_app
 from tests import scaled
-from tests.conftest import settings
+from tests.conftest import client_of, settings
 from tests.service.test_privacy import cancelled, erase, recorded, registered, sound
 
 BERLIN, DAY, HOUR = zone("Europe/Berlin"), timedelta(days=1), timedelta(hours=1)
@@ -280,6 +281,22 @@ def test_an_erased_customer_goes_too(store, now):
     store.close()
     sound(store)
     assert [one.customer_id for one in store.erasures] == [customer_id]
+
+
+def test_a_reply_goes_on_the_night_after_it_expires(configured, now):
+    app = create_app(configured)
+    order = {"order_id": "A-1", "customer_ref": "K-1", "service_provided_at": BEGINNING.isoformat()}
+    body = {"order": order, "contact": {"channel": "phone"}}
+    with closing(app.extensions["refunds.store"]) as store:
+        client, key = client_of(app), {"Idempotency-Key": "once"}
+        first = client.post("/v1/cancellations", json=body, headers=key)
+        assert first.status_code == 201
+        at(now, date(2026, 4, 2))
+        assert ran(store) == {}
+        assert client.post("/v1/cancellations", json=body, headers=key).data == first.data
+        at(now, date(2026, 4, 3))
+        assert ran(store, dry_run=True) == ran(store) == {"replies": 1}
+        assert "idempotency" not in counted(store)
 
 
 def test_a_wrong_clock_and_a_second_run_are_refused(store, now):
