@@ -17,6 +17,7 @@ from refunds.domain.records import Intent
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import ClockInDoubt, ConfigurationError, OrderNotFound
 from refunds.presentation.documents.evidence import render_html
+from refunds.presentation.exports import export_data
 from refunds.schemas.policy import packaged
 from refunds.security.encryption import ERASED
 from refunds.service import (
@@ -319,6 +320,12 @@ def test_the_periods_are_those_of_the_default_policy_as_it_is_now(store, now):
     terms = replace(packaged("virtual-numbers").terms, keep_cancelled_years=6, keep_details_months=1)
     with store.write(COMMAND_LINE) as uow:
         publication.publish(uow, replace(packaged("virtual-numbers"), version=2, effective_from=None, terms=terms))
+    with store.write(COMMAND_LINE) as uow:
+        told = export_data(exports.of_customer(uow, uow.orders.get("A-1").customer_id))
+    assert [one["period"] for one in told["retention"]][:2] == ["1 month", "6 years, to the end of the year"]
+    assert told["orders"][0]["kept_until"] == "2032-12-31"
+    at(now, date(2026, 4, 3))
+    assert ran(store) == {}
     at(now, date(2026, 4, 4))
     assert ran(store) == {"details": 1}
     at(now, date(2033, 1, 1))
