@@ -69,6 +69,7 @@ class Commands(AppGroup):
         "policy",
         "privacy",
         "restore",
+        "retention",
         "serve",
         "statistics",
         "tokens",

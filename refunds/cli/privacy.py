@@ -118,7 +118,7 @@ def _show(certificate: Certificate | None) -> None:
 @LANG
 @with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
-    """Keep a customer from erasure until the hold is lifted."""
+    """Keep a customer from erasure and retention until the hold is lifted."""
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
 
 

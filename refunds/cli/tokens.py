@@ -14,7 +14,7 @@ DAYS = 365
 
 @click.group("tokens")
 def command() -> None:
-    """Create, list and revoke the tokens of clients."""
+    """Create, list and revoke tokens of clients, forget clients."""
 
 
 @command.command("create", cls=Command)
@@ -53,3 +53,15 @@ def revoke(token_id: str) -> None:
     with loaded_store().write(COMMAND_LINE) as uow:
         clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")
+
+
+@command.command("forget", cls=Command)
+@click.argument("client")
+@with_appcontext
+def forget(client: str) -> None:
+    """Take a client's name out of the records, and revoke its tokens. What it did keeps its id."""
+    store = loaded_store()
+    with store.write(COMMAND_LINE) as uow:
+        gone = clients.forget(uow, client)
+    store.scrub()
+    click.echo(f"{gone.client_id} has no name any more.")

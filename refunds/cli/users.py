@@ -12,7 +12,7 @@ from refunds.service.store import Opening
 
 @click.group("users")
 def command() -> None:
-    """Add, list, disable and reset the users of the console."""
+    """Add, list, disable, forget and reset the users of the console."""
 
 
 @command.command("add", cls=Command)
@@ -55,6 +55,21 @@ def disable(name: str) -> None:
     with loaded_store().write(COMMAND_LINE) as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
+
+
+@command.command("forget", cls=Command)
+@click.argument("name")
+@with_appcontext
+def forget(name: str) -> None:
+    """Take a user's name and password out of the records. What they did keeps their id.
+
+    They cannot sign in, every session of theirs ends, and nothing enables them again. The name is free for another.
+    """
+    store = loaded_store()
+    with store.write(COMMAND_LINE) as uow:
+        user = users.forget(uow, name)
+    store.scrub()
+    click.echo(f"{user.user_id} has no name any more.")
 
 
 @command.command("reset", cls=Command)

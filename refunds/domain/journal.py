@@ -28,6 +28,7 @@ class EventType(StrEnum):
     ORDER_CORRECTED = "order.corrected"
     ORDER_CONFIRMED = "order.confirmed"
     ORDER_PROMISED = "order.promised"
+    ORDER_FORGOTTEN = "order.forgotten"
     CONTACT_RECORDED = "contact.recorded"
     CONTACT_SUPERSEDED = "contact.superseded"
     CONTACT_RESOLVED = "contact.resolved"
@@ -35,9 +36,11 @@ class EventType(StrEnum):
     CONTACT_ACKNOWLEDGED = "contact.acknowledged"
     CONTACT_COMPLETED = "contact.completed"
     CONTACT_EMPTIED = "contact.emptied"
+    CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten"
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
     CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied"
+    CONTACT_UNMATCHED_FORGOTTEN = "contact.unmatched_forgotten"
     CONTACT_MATCHED = "contact.matched"
     CANCELLATION_ISSUED = "cancellation.issued"
     CANCELLATION_REFUND_BEGUN = "cancellation.refund_begun"
@@ -63,17 +66,20 @@ class EventType(StrEnum):
     PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
     PRIVACY_TABLE_EXPORTED = "privacy.table_exported"
     STATISTICS_CLOSED = "statistics.closed"
+    PRIVACY_FORGOTTEN = "privacy.forgotten"
     POLICY_IMPORTED = "policy.imported"
     POLICY_PUBLISHED = "policy.published"
     POLICY_WITHDRAWN = "policy.withdrawn"
     CLOSURE_ADDED = "closure.added"
     CALENDAR_CHANGED = "calendar.changed"
     CLIENT_CREATED = "access.client_created"
+    CLIENT_FORGOTTEN = "access.client_forgotten"
     TOKEN_CREATED = "access.token_created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "access.token_revoked"  # noqa: S105 - no secret
     USER_CREATED = "access.user_created"
     USER_RESET = "access.user_reset"
     USER_DISABLED = "access.user_disabled"
+    USER_FORGOTTEN = "access.user_forgotten"
     USER_SIGNED_OUT = "access.user_signed_out"
     AUDIT_ACCEPTED = "audit.accepted"
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
@@ -88,13 +94,22 @@ FOR_AUDITORS = tuple(
 ABOUT_POLICIES = tuple(event for event in EventType if event.startswith(("policy.", "closure.")))
 """Events after which decisions may differ."""
 
-ENDING_SESSIONS = (EventType.USER_RESET, EventType.USER_DISABLED, EventType.USER_SIGNED_OUT)
+ENDING_SESSIONS = (
+    EventType.USER_RESET,
+    EventType.USER_DISABLED,
+    EventType.USER_FORGOTTEN,
+    EventType.USER_SIGNED_OUT,
+)
 """Events after which no earlier session of the user is valid."""
 
 EMPTYING = (EventType.CONTACT_EMPTIED, EventType.CONTACT_UNMATCHED_EMPTIED)
-"""Events after which the personal fields of a contact that they name are empty."""
+"""Events after which the personal fields of a contact that they name are empty, whatever is restored."""
+
+FORGETTING = (EventType.ORDER_FORGOTTEN, EventType.CONTACT_UNMATCHED_FORGOTTEN, EventType.PRIVACY_FORGOTTEN)
+"""Events after which the records that they name are gone, because their time was over."""
 
 WITHOUT_RECORD = {
+    *FORGETTING,
     EventType.CUSTOMER_ERASED,
     EventType.PRIVACY_EXPORTED,
     EventType.PRIVACY_EVIDENCE_SHOWN,
@@ -164,10 +179,19 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 
 def emptied_by(event: Event) -> set[str]:
     """The customer whom an event erased, or the fields that it emptied, each as `record/field`; else nothing."""
-    if event.type in EMPTYING:
+    if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound
             return {id_within(event.subject, name) for name in orjson.loads(event.data)["fields"]}
     return {event.subject} if event.type == EventType.CUSTOMER_ERASED else set()
+
+
+def forgotten_by(event: Event) -> set[tuple[str, str]]:
+    """The table and the id of each record that is gone since an event; nothing if none is."""
+    if event.type in FORGETTING:
+        with suppress(ValueError, TypeError, LookupError, AttributeError):  # it need not be sound
+            records = orjson.loads(event.data)["records"]
+            return {(table, one) for table, ids in records.items() for one in ids}
+    return set()
 
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:

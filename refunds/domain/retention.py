@@ -1,34 +1,61 @@
-"""How long each record is kept, and why: one table."""
+"""How long each record is kept, and why: one table, whose numbers are terms of the default policy."""
 
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import MAXYEAR, date, datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from refunds.domain.instants import local_date
+from refunds.domain.instants import first_instant, local_date, zone
 from refunds.domain.records import Cancellation, Contact, Order
+from refunds.domain.terms import Terms
 from refunds.errors import Message
 
 
 class Period(NamedTuple):
-    """How long records of a kind are kept, and why: `years` to the end of the last one, `months`, or `days`."""
+    """How long records of a kind are kept, and why; by a `term` of the policy, or by law always for `days`.
+
+    A term that is named after years is of whole years, to the end of the last one; the other is of months.
+    """
 
     what: Message
     since: Message
     law: Message
-    years: int = 0
-    months: int = 0
+    term: str = ""
     days: int = 0
 
-    def last_day(self, since: datetime, tz: ZoneInfo) -> date:
+    @property
+    def in_years(self) -> bool:
+        """Whether it is of whole years."""
+        return self.term.endswith("_years")
+
+    def length(self, terms: Terms) -> int:
+        """How many years, months or days it has."""
+        number: int = getattr(terms, self.term) if self.term else self.days
+        return number
+
+    def last_day(self, since: datetime, terms: Terms) -> date:
         """The last day of the period that began at an instant."""
-        day = local_date(since, tz)
-        if self.years:
-            return date(min(day.year + self.years, MAXYEAR), 12, 31)
-        years, month = divmod(day.month - 1 + self.months, 12)
+        return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
+
+    def over_before(self, today: date, terms: Terms) -> datetime:
+        """The first instant whose period is not over on a day: all periods that began before it are."""
+        length = self.length(terms)
+        if self.in_years:
+            first = date(today.year - length, 1, 1)
+        else:
+            first = today - timedelta(days=length * (31 if self.term else 1) + 31)
+            while self._last(first, length) < today:
+                first += timedelta(days=1)
+        return first_instant(first, zone(terms.time_zone))
+
+    def _last(self, day: date, length: int) -> date:
+        if self.in_years:
+            return date(min(day.year + length, MAXYEAR), 12, 31)
+        if not self.term:
+            return day + timedelta(days=length)
+        years, month = divmod(day.month - 1 + length, 12)
         first = day.replace(year=day.year + years, month=month + 1, day=1)
-        return first.replace(day=min(day.day, monthrange(first.year, first.month)[1])) + timedelta(days=self.days)
+        return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
 
 
 _CLAIMS = Message("limitation of claims (BGB §§ 195, 199)")
@@ -37,23 +64,28 @@ DETAILS = Period(
     Message("Notes and tickets of contacts, unless they prove that a request was in time"),
     Message("their receipt"),
     Message("data minimisation (GDPR Art. 5(1)(c))"),
-    months=12,
+    "keep_details_months",
 )
 CANCELLED = Period(
     Message("Orders with a cancellation, and all records about them"),
     Message("the last thing that happened to the cancellation"),
     Message("retention of vouchers (AO § 147(3), HGB § 257(4))"),
-    years=8,
+    "keep_cancelled_years",
 )
 CONTACTED = Period(
-    Message("Orders with contacts only, and all records about them"), Message("the last contact"), _CLAIMS, years=3
+    Message("Orders with contacts only, and all records about them"),
+    Message("the last contact"),
+    _CLAIMS,
+    "keep_contacted_years",
 )
-ORDERED = Period(Message("Other orders"), Message("the service, or else the registration"), _CLAIMS, years=3)
+ORDERED = Period(
+    Message("Other orders"), Message("the service, or else the registration"), _CLAIMS, "keep_ordered_years"
+)
 BESIDE = Period(
     Message("Contacts without an order, data requests, disclosures, and limits that were lifted"),
     Message("their end, or else their entry"),
     _CLAIMS,
-    years=3,
+    "keep_others_years",
 )
 REPLIES = Period(
     Message("Copies of answers, so that a request that is sent again does nothing twice"),
@@ -65,16 +97,16 @@ REPLIES = Period(
 PERIODS = (DETAILS, CANCELLED, CONTACTED, ORDERED, BESIDE, REPLIES)
 
 
-def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], tz: ZoneInfo) -> date:
-    """The last day on which an order is kept, with all records about it."""
+def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], terms: Terms) -> date:
+    """The last day on which an order is kept, with all records about it, if nothing about it is open."""
     if cancellations:
         ends = ((one.issued_at, one.settled_at, one.revoked_at) for one in cancellations)
-        return CANCELLED.last_day(max(at for each in ends for at in each if at is not None), tz)
+        return CANCELLED.last_day(max(at for each in ends for at in each if at is not None), terms)
     if contacts:
-        return CONTACTED.last_day(max(one.recorded_at for one in contacts), tz)
-    return ORDERED.last_day(order.service_provided_at or order.registered_at, tz)
+        return CONTACTED.last_day(max(one.recorded_at for one in contacts), terms)
+    return ORDERED.last_day(order.service_provided_at or order.registered_at, terms)
 
 
-def details_until(contact: Contact, until: date, tz: ZoneInfo) -> date:
+def details_until(contact: Contact, until: date, terms: Terms) -> date:
     """The last day on which a contact's note and ticket are kept; `until` is that of its order."""
-    return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, tz))
+    return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, terms))

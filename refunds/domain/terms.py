@@ -143,6 +143,23 @@ class Terms:
         "Days that the country's law on periods adds to the public holidays do not count either: in the Netherlands "
         "5 May and Good Friday, in Sweden and Finland the eves.",
     )
+    keep_details_months: int = term(
+        12, "For how many months notes and tickets of contacts are kept, unless they prove a request in time.", 1, 120
+    )
+    keep_cancelled_years: int = term(
+        8, "For how many years, to the end of the last, orders with a cancellation are kept.", 1, 30
+    )
+    keep_contacted_years: int = term(
+        3, "For how many years, to the end of the last, orders with contacts only are kept.", 1, 30
+    )
+    keep_ordered_years: int = term(3, "For how many years, to the end of the last, other orders are kept.", 1, 30)
+    keep_others_years: int = term(
+        3,
+        "For how many years, to the end of the last, contacts without an order, data requests, disclosures and lifted "
+        "limits are kept.",
+        1,
+        30,
+    )
 
     @property
     def country(self) -> str:
@@ -162,7 +179,15 @@ class Terms:
 
 TERM_NAMES = tuple(f.name for f in fields(Terms))
 
-LATER_TERMS = ("without_subdivision", "period_law_days")
+LATER_TERMS = (
+    "without_subdivision",
+    "period_law_days",
+    "keep_details_months",
+    "keep_cancelled_years",
+    "keep_contacted_years",
+    "keep_ordered_years",
+    "keep_others_years",
+)
 """Terms that versions from before them have at their defaults: a version's hash leaves them out if it has those, too,
 so that the same file is the same version for ever.
 """

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from refunds.domain.instants import format_instant, format_known, zone
+from refunds.domain.instants import format_instant, format_known
 from refunds.domain.privacy import DataRequest, Limit
 from refunds.domain.records import Contact
 from refunds.domain.references import format_request_number
 from refunds.domain.retention import BESIDE, details_until
+from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.privacy import data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
@@ -18,19 +18,19 @@ from refunds.service.findings import AContact
 
 def export_data(export: Export) -> dict[str, Any]:
     """An export as the API returns it, its texts in the reader's language; no versions of data are in it."""
-    tz, erased = zone(export.terms.time_zone), export.erased
+    terms, erased = export.terms, export.erased
     return {
         "customer_id": export.customer_id,
         "vendor": export.terms.vendor_name,
         "made_at": format_instant(export.made_at),
         "erased": erased and {"at": format_instant(erased.at), "reason": erased.reason},
         "information": {one.name: one.paragraphs for one in information()},
-        "retention": [kept._asdict() for kept in retention()],
-        "orders": [_order_data(one, tz) for one in export.orders],
+        "retention": [kept._asdict() for kept in retention(terms)],
+        "orders": [_order_data(one, terms) for one in export.orders],
         "contact": export.contact and caller_data(export.contact),
-        "limits": [_limit_data(one) | _until(one.lifted_at, tz) for one in export.limits],
-        "data_requests": [_request_data(one) | _until(one.closed_at, tz) for one in export.requests],
-        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, tz) for one in export.disclosures],
+        "limits": [_limit_data(one) | _until(one.lifted_at, terms) for one in export.limits],
+        "data_requests": [_request_data(one) | _until(one.closed_at, terms) for one in export.requests],
+        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures],
     }
 
 
@@ -49,13 +49,14 @@ def caller_data(contact: AContact) -> dict[str, Any]:
     }
 
 
-def _order_data(one: ExportedOrder, tz: ZoneInfo) -> dict[str, Any]:
+def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
     return {
         "order": serializers.order_data(one.standing),
         "kept_until": one.until.isoformat(),
         "promises": [_without(serializers.promise_on_record_data(each)) for each in one.promises],
         "contacts": [
-            _judged(serializers.contact_data(each)) | {"details_until": details_until(each, one.until, tz).isoformat()}
+            _judged(serializers.contact_data(each))
+            | {"details_until": details_until(each, one.until, terms).isoformat()}
             for each in one.contacts
         ],
         "unmatched_contacts": [serializers.unmatched_data(each) for each in one.unmatched],
@@ -94,6 +95,6 @@ def _request_data(request: DataRequest) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in OF_ANSWERS}
 
 
-def _until(ended: datetime | None, tz: ZoneInfo) -> dict[str, str | None]:
+def _until(ended: datetime | None, terms: Terms) -> dict[str, str | None]:
     """The last day on which a record beside the orders is kept; None while it has not ended."""
-    return {"kept_until": None if ended is None else BESIDE.last_day(ended, tz).isoformat()}
+    return {"kept_until": None if ended is None else BESIDE.last_day(ended, terms).isoformat()}

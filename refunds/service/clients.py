@@ -92,6 +92,21 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
         uow.tokens.update(found.token, EventType.TOKEN_REVOKED, data, revoked_at=uow.now)
 
 
+def forget(uow: UnitOfWork, name: str) -> Client:
+    """Take a client's name out of the records, and revoke all its tokens; what it did keeps its id.
+
+    Returns the client as it was. Raises `NotFound` if there is no such client.
+    """
+    client = uow.clients.by_name(name)
+    if client is None:
+        raise NotFound(Message("there is no client of this name: see `flask tokens list`"))
+    for owner, token in uow.tokens.with_clients():
+        if owner.client_id == client.client_id:
+            revoke_token(uow, token.token_id)
+    uow.clients.update(client, EventType.CLIENT_FORGOTTEN, name=client.client_id)
+    return client
+
+
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
     """Create a token for each role, with a client named like it, if there are no tokens; else the result is empty.
 

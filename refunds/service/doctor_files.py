@@ -127,9 +127,13 @@ def disk(patient: Patient) -> Found:
 
 
 def backups(patient: Patient) -> Found:
-    """When a backup and an audit were last made."""
-    of_backup, of_verify = upkeep.last(require_ledger(patient.settings))
-    for command, done, most in (("flask backup", of_backup, 2), ("flask audit verify", of_verify, 8)):
+    """When a backup, an audit and a retention last came to their end."""
+    of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
+    for command, done, most in (
+        ("flask backup", of_backup, 2),
+        ("flask audit verify", of_verify, 8),
+        ("flask retention run", of_retention, 2),
+    ):
         never = Message("%(command)s was never done, as far as is known", command=command)
         last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
         if done and done > patient.now + BEHIND:

@@ -3,7 +3,6 @@
 from datetime import date, datetime
 from typing import NamedTuple
 
-from refunds.domain.instants import zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.privacy import DataRequest, Disclosure, Limit
@@ -98,6 +97,6 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
 def _order(uow: UnitOfWork, standing: Standing, terms: Terms) -> ExportedOrder:
     order_id = standing.order.order_id
     contacts, cancellations = uow.contacts.of_order(order_id), uow.cancellations.of_order(order_id)
-    until = order_until(standing.order, contacts, cancellations, zone(terms.time_zone))
+    until = order_until(standing.order, contacts, cancellations, terms)
     promises, unmatched = uow.promises.of_order(order_id), uow.unmatched.of_order(order_id)
     return ExportedOrder(standing, promises, contacts, unmatched, cancellations, until)

@@ -29,6 +29,7 @@ def read(store: Store) -> Iterator[Figure]:
     done = upkeep.last(store.checkpoints.file.parent)
     yield "backup_last_success_timestamp_seconds", (), done.backup
     yield "verify_last_success_timestamp_seconds", (), done.verify
+    yield "retention_last_success_timestamp_seconds", (), done.retention
     pool = store.open()[0].pool()  # after the transaction, which has a connection of it
     for state in ("idle", "in_use"):
         yield "pool_connections", (state,), pool.get(state)

@@ -185,7 +185,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
         uow.orders.move(locked.order, customer_id)
     corrected = _change(uow, locked, changes, correction_reason=reason)
     if "customer_id" in changes:
-        uow.customers.forget_without_orders(before)
+        uow.customers.forget_without_records([before])
     return corrected
 
 

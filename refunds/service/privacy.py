@@ -1,13 +1,13 @@
 """What customers may ask for about their data: they are erased, or a limit says what must not be done with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ulid import ULID
 
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, Limit, LimitKind
-from refunds.domain.records import UNSETTLED, Intent
+from refunds.domain.records import UNSETTLED, Contact, Intent
 from refunds.errors import Message
 from refunds.service import resolutions
 from refunds.storage.erasures import Erasure
@@ -44,13 +44,15 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
 
 def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
     """The ids of the requests that wait for an answer other than a refusal, and of unsettled cancellations."""
-    waiting = [
-        one.contact_id
-        for one in uow.contacts.open_about(order_ids)
-        if one.intent is Intent.WITHDRAWAL or resolutions.is_timely(uow, one)
-    ]
     active = filter(None, map(uow.cancellations.active, order_ids))
+    waiting = [one.contact_id for one in waiting_about(uow, order_ids)]
     return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
+
+
+def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:
+    """The open requests about these orders that wait for an answer other than a refusal."""
+    found = uow.contacts.open_about(order_ids)
+    return [one for one in found if one.intent is Intent.WITHDRAWAL or resolutions.is_timely(uow, one)]
 
 
 _EVENTS = {

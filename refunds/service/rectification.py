@@ -143,7 +143,7 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
         revision=order.revision + 1,
         asserted_by=uow.principal.actor,
     )
-    uow.customers.forget_without_orders(order.customer_id)
+    uow.customers.forget_without_records([order.customer_id])
     return True
 
 

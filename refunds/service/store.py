@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 from refunds.config import Settings
@@ -21,13 +22,16 @@ from refunds.errors import AnotherJournal, ConfigurationError, Message, StorageU
 from refunds.security.encryption import Keyring
 from refunds.security.master_key import create_master_key, read_master_keys
 from refunds.service import publication, upkeep
-from refunds.storage import Engine, Transaction, events, idempotency, keys, lineage, open_engine
+from refunds.storage import PATIENCE, Engine, Transaction, events, keys, lineage, open_engine
 from refunds.storage.checkpoints import Checkpoint, Checkpoints, LedgerFile
 from refunds.storage.erasures import ErasureLedger
 from refunds.storage.events import Head
 from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
+
+_NAP = 0.1
+"""Seconds between two attempts to take what was deleted out of the database's files."""
 
 
 class Opening(Enum):
@@ -125,10 +129,9 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
 
-        If a checkpoint is due, it is written afterwards, and some expired replies are deleted; if that fails, the unit
-        of work stays stored, and only `on_checkpoint` is told of the checkpoint. Only one `exclusive` unit of work runs
-        at a time, across all instances. Raises `Conflict` if another transaction was first, also if it changed the
-        policies that were used.
+        If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and only
+        `on_checkpoint` is told. Only one `exclusive` unit of work runs at a time, across all instances. Raises
+        `Conflict` if another transaction was first, also if it changed the policies that were used.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()
@@ -140,8 +143,6 @@ class Store:
             checkpoint = uow.write_journal()
         if checkpoint is not None:
             self._write_checkpoint(checkpoint)
-            with suppress(StorageUnavailable), engine.write() as tx:  # the use case is committed, even if this fails
-                idempotency.forget_expired(tx, uow.now)
         self._scrub(engine)
 
     @property
@@ -159,6 +160,15 @@ class Store:
             if size != self._scrubbed and engine.scrub():
                 self._scrubbed = size
                 upkeep.note(self.erasures.file.parent, "scrub", size)
+
+    def scrub(self) -> None:
+        """Take what was deleted out of the database's files; raises `StorageUnavailable` if a reader does not go."""
+        until = monotonic() + PATIENCE
+        while not self.open()[0].scrub():
+            if monotonic() > until:
+                text = Message("What was deleted is still in the log of the database, because it is read: try again.")
+                raise StorageUnavailable(text)
+            sleep(_NAP)
 
     def require_there(self) -> None:
         """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""

@@ -1,4 +1,4 @@
-"""When a backup was last made, and when an audit last found everything sound: noted beside the checkpoints.
+"""When a backup was last made, an audit found everything sound, and retention ran: noted beside the checkpoints.
 
 Beside them is also noted how far what was erased has gone from the files of the database.
 
@@ -17,14 +17,15 @@ from refunds.domain.instants import format_instant, parse_instant
 
 
 class Upkeep(NamedTuple):
-    """When `flask backup` last made a backup, and when `flask audit verify` last found no fault; None if not known."""
+    """When a backup was last made, an audit found no fault, and retention ran to its end; None if not known."""
 
     backup: datetime | None
     verify: datetime | None
+    retention: datetime | None
 
 
 def note(directory: Path, done: str, position: int) -> None:
-    """Note in the directory of the checkpoints that a `backup` or `verify` is done, up to a position of the journal.
+    """Note in the directory of the checkpoints what is done up to a position of the journal, as `Upkeep` has it.
 
     Or that a `scrub` is, up to a size of the ledger of erasures. The note takes the place of the one before. Raises
     `OSError` if it cannot be written.

@@ -99,6 +99,18 @@ def disable(uow: UnitOfWork, name: str) -> User:
     return _without_sessions(uow, user, EventType.USER_DISABLED, disabled_at=uow.now)
 
 
+def forget(uow: UnitOfWork, name: str) -> User:
+    """Take a user's name and password out of the records, and end all their sessions; they cannot be enabled again.
+
+    What they did keeps their id. Returns the user as they were. Raises `NotFound` if there is no such user.
+    """
+    uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
+    user = _named(uow, name)
+    changes = {"name": None, "password_hash": "", "disabled_at": user.disabled_at or uow.now}
+    _without_sessions(uow, user, EventType.USER_FORGOTTEN, **changes)
+    return user
+
+
 def first_users(uow: UnitOfWork) -> list[Credentials]:
     """Add a user for each role of `FIRST`, named like it, if there are no users yet; else the list is empty.
 

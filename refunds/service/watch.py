@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import orjson
 
@@ -23,8 +23,9 @@ from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Facts, ToldWindow
 from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.domain.records import Contact, Order, PromiseCause
-from refunds.errors import RefundsError, StorageUnavailable
+from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, orders, promises, silently
+from refunds.service.batches import write_batch
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
 from refunds.storage import Row
@@ -32,16 +33,11 @@ from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
-T = TypeVar("T")
-
 STEP = 5_000
 """Promises that are compared in one read."""
 
 BATCH = 500
 """Orders that get a promise in one transaction."""
-
-TRIES = 5
-"""How often a batch is tried."""
 
 KNOWN = 20_000
 """Windows of which a comparison remembers how they end; they come in the order of their ends."""
@@ -235,7 +231,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
-            _write(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
+            write_batch(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
         again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
         kept += sum(change.is_kept and change.order_id not in again for change in found)
         done += len(rows)
@@ -258,15 +254,6 @@ def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
-
-
-def _write(store: Store, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-    """What a batch returns; it is tried again if another write, such as an import or a publication, is in its way."""
-    for _ in range(TRIES - 1):
-        with suppress(StorageUnavailable), store.write(principal, exclusive=True) as uow:
-            return work(uow)
-    with store.write(principal, exclusive=True) as uow:
-        return work(uow)
 
 
 class _Comparison:
@@ -321,7 +308,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
     """
     filled, after = 0, ""
     while True:
-        found, promised = _write(store, COMMAND_LINE, partial(_fill_batch, after=after))
+        found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
         filled += promised
         if not found:
             return filled

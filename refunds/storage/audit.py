@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, forgotten_by, is_sound
 from refunds.domain.records import id_within
 from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
@@ -222,6 +222,8 @@ class _Journal:
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
         self.erased |= emptied_by(event)
+        for place in forgotten_by(event):
+            self.digests.pop(place, None)
         if event.type not in WITHOUT_RECORD:
             self.digests[table_of(event.type) or event.type, event.subject] = event.digest
         self.end = self._sound = events.moved(self.end, [event])

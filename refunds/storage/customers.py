@@ -1,6 +1,6 @@
 """Customers: an opaque id, the key of their personal fields, and a digest of billing's reference to find them by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ulid import ULID
 
@@ -8,7 +8,7 @@ from refunds.domain.permissions import Scope
 from refunds.errors import Conflict, Message, NotFound
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
-from refunds.storage.repository import Context
+from refunds.storage.repository import Context, named_list
 
 _BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
 
@@ -89,13 +89,17 @@ class Customers:
         """Raise `CustomerErased` if a locked customer was erased."""
         self._context.customers[customer_id].require_key()
 
-    def forget_without_orders(self, customer_id: str) -> None:
-        """Delete a customer and so the key of their personal fields, unless any record is still about them."""
+    def forget_without_records(self, customer_ids: Iterable[str]) -> None:
+        """Delete these locked customers, and so the keys of their personal fields, unless a record is about them."""
+        listed, named = named_list(customer_ids)
         nothing = " AND ".join(
-            f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = :customer_id)"  # noqa: S608
+            f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = customers.customer_id)"  # noqa: S608
             for table in ABOUT_CUSTOMERS
         )
-        self._tx.run(f"DELETE FROM customers WHERE customer_id = :customer_id AND {nothing}", customer_id=customer_id)  # noqa: S608
+        going = f"customer_id IN ({listed}) AND {nothing}"
+        replies = f"of_customer IN (SELECT customer_id FROM customers WHERE {going})"  # noqa: S608
+        self._tx.run(f"DELETE FROM idempotency WHERE {replies}", **named)  # noqa: S608
+        self._tx.run(f"DELETE FROM customers WHERE {going}", **named)  # noqa: S608
 
     def _found_or_made(self, digest: bytes) -> Row:
         """The locked row of the customer with this digest, who is added if new; raises `Conflict` as `lock` does."""

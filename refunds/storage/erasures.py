@@ -162,10 +162,10 @@ class Erasures:
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
             Contacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
-            idempotency.forget_about(self._tx, contact.order_id, None)
+            idempotency.forget_about(self._tx, [contact.order_id], ())
         else:
             Unmatched(self._context).update(contact, EventType.CONTACT_UNMATCHED_EMPTIED, data, **emptied)
-            idempotency.forget_about(self._tx, None, contact.unmatched_id)
+            idempotency.forget_about(self._tx, (), [contact.unmatched_id])
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
         """Empty what is personal, and note the event. It is done by the present schema, whatever wrote the records."""

@@ -6,7 +6,9 @@ A key is stored if and only if the transaction leaves a record, so no key is eve
 """
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -14,13 +16,12 @@ from refunds.errors import IdempotencyKeyReused, Message
 from refunds.security.encryption import CustomerCipher, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import micros
-from refunds.storage.repository import Context
+from refunds.storage.repository import Context, named_list
 
 KEPT = timedelta(days=30)
 
 _PLACE = ("idempotency", "reply")
 _UNMATCHED = "unmatched_contacts"
-_FORGOTTEN_AT_ONCE = 200
 
 
 class Replies:
@@ -122,15 +123,10 @@ def _opened(row: Row, cipher: CustomerCipher) -> str | None:
     return cipher.decrypt(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
-def forget_expired(tx: Transaction, now: datetime) -> None:
-    """Delete up to 200 expired replies; skips rows locked by others, so that nobody waits for it."""
-    tx.run(
-        "DELETE FROM idempotency WHERE (client_id, key_hash) IN"
-        " (SELECT client_id, key_hash FROM idempotency WHERE expires_at <= :now"
-        " ORDER BY expires_at LIMIT :limit {unless_held})",
-        now=micros(now),
-        limit=_FORGOTTEN_AT_ONCE,
-    )
+def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) -> None:
+    """Delete the expired ones of these replies; skips rows locked by others, so that nobody waits for it."""
+    listed, named = named_list(key_hashes)
+    _forget(tx, f"key_hash IN ({listed}) AND expires_at <= :now", **named, now=micros(now))
 
 
 def forget_of_customer(tx: Transaction, customer_id: str) -> None:
@@ -142,13 +138,15 @@ def forget_of_customer(tx: Transaction, customer_id: str) -> None:
     _forget(tx, f"of_customer = :customer_id OR {orders}", customer_id=customer_id)
 
 
-def forget_about(tx: Transaction, order_id: str | None, unmatched_id: str | None) -> None:
-    """Delete the replies about an order or an unmatched contact; skips what `forget_of_customer` does."""
-    named = {"order_id": order_id, "unmatched_id": unmatched_id}
-    _forget(tx, "order_id = :order_id OR unmatched_id = :unmatched_id", **named)
+def forget_about(tx: Transaction, order_ids: Collection[str], unmatched_ids: Collection[str]) -> None:
+    """Delete the replies about these orders or unmatched contacts; skips what `forget_of_customer` does."""
+    for column, ids in (("order_id", order_ids), ("unmatched_id", unmatched_ids)):
+        if ids:
+            listed, named = named_list(ids)
+            _forget(tx, f"{column} IN ({listed})", **named)
 
 
-def _forget(tx: Transaction, condition: str, **named: str | None) -> None:
+def _forget(tx: Transaction, condition: str, **named: Any) -> None:
     """Delete the replies that fit a condition, without the rows locked by others."""
     found = f"SELECT client_id, key_hash FROM idempotency WHERE {condition} {{unless_held}}"  # noqa: S608 - ours
     tx.run(f"DELETE FROM idempotency WHERE (client_id, key_hash) IN ({found})", **named)  # noqa: S608

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, Event, EventType, emptied_by, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, forgotten_by, is_sound
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -240,7 +240,12 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
     """A line for each record that is missing, or is not what the last event about it says."""
-    digests = {(name, event.subject): event.digest for event in found if (name := table_of(event.type))}
+    digests: dict[tuple[str, str], bytes] = {}
+    for event in found:
+        if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):
+            digests[name, event.subject] = event.digest
+        for gone in forgotten_by(event):
+            digests.pop(gone, None)
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys(), key=repr):
         if (name, record_id) not in there:

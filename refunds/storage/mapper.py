@@ -25,17 +25,17 @@ R = TypeVar("R")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(instant: datetime) -> int:
     """An instant as it is stored: microseconds since 1970."""
-    return (instant - _EPOCH) // _MICROSECOND
+    return (instant - _EPOCH) // MICROSECOND
 
 
 def instant(stored: int) -> datetime:
     """The instant that was stored."""
-    return _EPOCH + stored * _MICROSECOND
+    return _EPOCH + stored * MICROSECOND
 
 
 class _Kind(NamedTuple):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from refunds.storage.erasures import ErasureLedger
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -211,7 +212,7 @@ class OfOrders(Listed[R]):
         return record
 
 
-def named_list(values: Iterable[str]) -> tuple[str, dict[str, str]]:
+def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
     """The list for an `IN` with these values, and its parameters; an empty list fits nothing."""
     named = {f"id_{number}": value for number, value in enumerate(values)}
     return ", ".join(f":{name}" for name in named) or "NULL", named

@@ -325,6 +325,12 @@ CREATE TABLE statistics (
 );
 """
 
+_RETENTION = """
+CREATE INDEX cancellations_of_contact ON cancellations (contact_id);
+CREATE INDEX contacts_with_details ON contacts (contact_id, received_at)
+  WHERE backdated = 0 AND (length(note) > 0 OR length(ticket_ref) > 0);
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -335,6 +341,7 @@ MIGRATIONS = (
     ("0007_answers", _ANSWERS),
     ("0008_privacy", _PRIVACY),
     ("0009_statistics", _STATISTICS),
+    ("0010_retention", _RETENTION),
 )
 
 GENERATED = {"judging_policy"}

@@ -28,6 +28,7 @@ from refunds.storage.privacy import DataRequests, Disclosures, Limits
 from refunds.storage.promises import Promises
 from refunds.storage.rectifications import Rectifications
 from refunds.storage.repository import Context
+from refunds.storage.retention import Retention
 from refunds.storage.statistics import Statistics
 from refunds.storage.unmatched import Unmatched
 from refunds.storage.users import Users
@@ -50,6 +51,7 @@ class UnitOfWork:
     unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
     data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
     rectifications, statistics = _repository(Rectifications), _repository(Statistics)
+    retention = _repository(Retention)
 
     def __init__(
         self,

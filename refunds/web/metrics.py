@@ -106,6 +106,7 @@ _READ: dict[str, tuple[str, ...]] = {
     ),
     "backup_last_success_timestamp_seconds": ("When flask backup last made a backup.",),
     "verify_last_success_timestamp_seconds": ("When flask audit verify last found everything sound.",),
+    "retention_last_success_timestamp_seconds": ("When flask retention run last ran to its end.",),
     "pool_connections": ("Connections to PostgreSQL.", "state"),
     "pool_connections_max": ("The most connections to PostgreSQL.",),
     "pool_requests_waiting": ("Transactions that wait for a connection to PostgreSQL.",),

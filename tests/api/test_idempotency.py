@@ -6,8 +6,6 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.clients import create_token
-from refunds.storage import checkpoints
-from refunds.storage.mapper import micros
 from tests.api.conftest import LATE, slug
 from tests.conftest import client_of
 
@@ -111,21 +109,6 @@ def test_a_key_that_has_expired_can_be_used_again(agent, now):
     assert "Idempotent-Replayed" not in again["new"].headers
     assert again["replayed"].data == again["new"].data
     assert again["replayed"].headers["Idempotent-Replayed"] == "true"
-
-
-def test_expired_keys_are_deleted_by_the_next_checkpoint(app, agent, now):
-    agent.cancelled()
-    now.shift(timedelta(days=30))
-    store = app.extensions["refunds.store"]
-    with store.read(COMMAND_LINE) as uow:
-        assert uow.tx.one("SELECT expires_at FROM idempotency WHERE expires_at <= :now LIMIT 1", now=micros(uow.now))
-    for _ in range(checkpoints.EVERY):  # each is an event, so that one of them writes a checkpoint
-        agent.register()
-    with store.read(COMMAND_LINE) as uow:
-        assert (
-            uow.tx.one("SELECT expires_at FROM idempotency WHERE expires_at <= :now LIMIT 1", now=micros(uow.now))
-            is None
-        )
 
 
 def test_a_client_with_a_new_token_is_still_the_same_client(app, agent):

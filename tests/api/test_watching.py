@@ -441,7 +441,7 @@ def test_backups_and_audits_of_other_processes_are_known(own, tmp_path, engine):
     assert run(audit, ["verify"]).exit_code == 20
     assert upkeep.last(tmp_path / "ledger") == done, "a fault is no success"
     (tmp_path / "ledger/last-verify.json").write_text('{"at": "yest')
-    assert upkeep.last(tmp_path / "ledger") == (done.backup, None)
+    assert upkeep.last(tmp_path / "ledger") == (done.backup, None, None)
 
 
 def test_the_names_follow_the_conventions(own):

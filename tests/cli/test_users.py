@@ -121,6 +121,45 @@ def test_a_disabled_user_cannot_sign_in_until_a_reset(commands):
     assert commands.is_signed_in(commands.sign_in("dora", out.strip()))
 
 
+def test_a_forgotten_user_has_no_name_and_no_session_and_leaves_their_name_to_another(commands, tmp_path, engine):
+    user = commands.sign_in("zqanna", commands.added("ZQanna"))
+    assert commands.is_signed_in(user)
+    assert commands.run("users", "forget", "zqanna") == (f"{user.user_id} has no name any more.\n", "", 0)
+    assert not commands.is_signed_in(user)
+    for words in (("reset",), ("disable",), ("forget",)):
+        out, err, code = commands.run("users", *words, "zqanna")
+        assert (out, code) == ("", 3)
+        assert "no user of this name" in err
+    assert f"{user.user_id} " in commands.run("users", "list")[0]
+    with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:
+        (kept,) = uow.users.iter_all()
+        assert (kept.user_id, kept.name, kept.password_hash, kept.role) == (user.user_id, None, "", user.role)
+        assert uow.verify(store.checkpoints).events
+        assert uow.users.names([user.user_id]) == {}
+    if engine == "sqlite":
+        assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"zqanna" in file.read_bytes()]
+    commands.added("zqanna")
+    assert commands.sign_in("zqanna", commands.run("users", "reset", "zqanna")[0].strip()).user_id != user.user_id
+
+
+def test_a_forgotten_client_has_no_name_and_no_token(commands, tmp_path, engine):
+    for name in ("zqshop", "other"):
+        assert commands.run("tokens", "create", "--role", "billing", "--client", name)[2] == 0
+    out, err, code = commands.run("tokens", "forget", "zqshop")
+    assert (err, code) == ("", 0)
+    client_id = out.split()[0]
+    assert out == f"{client_id} has no name any more.\n"
+    listed = [line.split() for line in commands.run("tokens", "list")[0].splitlines()]
+    assert [(line[1], line[-1]) for line in listed[1:]] == [(client_id, "revoked"), ("other", "active")]
+    out, err, code = commands.run("tokens", "forget", "zqshop")
+    assert (out, code) == ("", 3)
+    assert "no client of this name" in err
+    with closing(Store(commands.app.extensions["refunds.settings"])) as store, store.read(COMMAND_LINE) as uow:
+        assert uow.verify(store.checkpoints).events
+    if engine == "sqlite":
+        assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"zqshop" in file.read_bytes()]
+
+
 def test_a_reset_ends_every_session(commands):
     user = commands.sign_in("emil", commands.added("emil"))
     assert commands.is_signed_in(user)
@@ -163,7 +202,7 @@ def test_an_invalid_command_about_users_is_reported(commands, arguments, code, m
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "Add, list, disable and reset the users of the console."),
+        ([], "Add, list, disable, forget and reset the users of the console."),
         (["add"], "Add a user and print the password. It is shown only this once."),
         (["list"], "List the users."),
         (["disable"], "Disable a user. They cannot sign in, and every session of theirs ends with the next request."),
@@ -181,6 +220,7 @@ def test_each_command_has_a_help_text(commands, arguments, text):
         assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
             "add",
             "disable",
+            "forget",
             "list",
             "reset",
         ]

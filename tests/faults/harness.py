@@ -19,13 +19,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import time_machine
+
 from refunds.cli import Commands
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.schemas.policy import packaged
-from refunds.service import privacy, rotation
+from refunds.service import privacy, retention, rotation
 from refunds.service.store import Store
 from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
@@ -300,22 +302,7 @@ def erase_and_die(settings: Settings, customer_id: str, nth: int) -> None:
     """Erase a customer, and be killed before the nth step: a statement, or a line brought to disk."""
     with closing(Store(settings)) as store:
         store.open()
-        left = [nth]
-
-        def deadly(function):
-            def call(*given, **named):
-                left[0] -= 1
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return function(*given, **named)
-
-            return call
-
-        sqlite.Connection.execute = deadly(sqlite.Connection.execute)
-        sqlite.SQLite.scrub = deadly(sqlite.SQLite.scrub)
-        postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
-        postgres.PostgresTransaction.commit = deadly(postgres.PostgresTransaction.commit)
-        os.write, os.fsync = deadly(os.write), deadly(os.fsync)
+        _die_before(nth)
         with store.write(COMMAND_LINE) as uow:
             privacy.erase(uow, customer_id, ErasureReason.CHILD)
 
@@ -339,3 +326,32 @@ def rotate_and_die(settings: Settings, table: str, nth: int) -> None:
         sqlite.Connection.execute = deadly(sqlite.Connection.execute)
         postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
         rotation.rotate(store)
+
+
+def forget_and_die(settings: Settings, today: datetime, nth: int) -> None:
+    """Run retention on a day, three records at a time, and be killed before the nth step."""
+    retention.BATCH = 3
+    with time_machine.travel(today), closing(Store(settings)) as store:
+        store.open()
+        _die_before(nth)
+        retention.run(store)
+
+
+def _die_before(nth: int) -> None:
+    """Let this process be killed before the nth statement, or line brought to disk, from now on."""
+    left = [nth]
+
+    def deadly(function):
+        def call(*given, **named):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*given, **named)
+
+        return call
+
+    sqlite.Connection.execute = deadly(sqlite.Connection.execute)
+    sqlite.SQLite.scrub = deadly(sqlite.SQLite.scrub)
+    postgres.PostgresTransaction._execute = deadly(postgres.PostgresTransaction._execute)
+    postgres.PostgresTransaction.commit = deadly(postgres.PostgresTransaction.commit)
+    os.write, os.fsync = deadly(os.write), deadly(os.fsync)

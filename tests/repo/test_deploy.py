@@ -74,6 +74,16 @@ def test_what_is_installed_can_be_read_by_the_user_of_the_service():
     assert commands.index("umask 022") < commands.index("git clone") < commands.index("make -C")
 
 
+def test_the_nightly_unit_has_no_more_rights_and_runs_at_midnight_where_the_default_policy_is(packaged):
+    nightly, timer = ((ROOT / "deploy" / f"refunds-retention.{end}").read_text() for end in ("service", "timer"))
+    rights = UNIT[UNIT.index("NoNewPrivileges") : UNIT.index("[Install]")].strip()
+    assert rights in nightly
+    for line in ("User=refunds", "EnvironmentFile=/etc/refunds/refunds.env", "UMask=0077"):
+        assert line in UNIT
+        assert line in nightly
+    assert re.search(rf"^OnCalendar=\*-\*-\* 00:00:\d\d {packaged.terms.time_zone}$", timer, re.MULTILINE)
+
+
 def test_the_alerts_use_measurements_that_there_are():
     documented = (ROOT / "docs/watching.md").read_text()
     used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))

@@ -56,7 +56,8 @@ FIELDS = {
         eligible email en end_week erased_since erasure_reason errors evidence_after_deadline expires_at
         extension fee fee_may_apply facts_corrected_after_refusal facts_entered_by_agent field fields fingerprint
         follow_order_region follows from has_ended hash held holidays_version human_review imported include_days
-        information information_period intent journal journal_id judged judged_by kept keys kind language last
+        information information_period intent journal journal_id judged judged_by keep_cancelled_years
+        keep_contacted_years keep_details_months keep_ordered_years keep_others_years kept keys kind language last
         last_updated late_entry_days law ledger_lost length limit longer month months name_language named_region names
         not_provided notices open ordinal outcome overridden override_kind page_published_at page_url
         parts_that_differ period period_law_days phone pointer points policy policy_versions position previous
@@ -88,6 +89,7 @@ WRITERS = {
     "cli/serve.py": "tokens.env",
     "security/master_key.py": "master.key",
     "service/backups.py": "BACKUP",
+    "service/retention.py": "retention.lock",
     "service/upkeep.py": "last-*.json",
     "storage/checkpoints.py": "*.jsonl",
     "storage/sqlite.py": "refunds.db",
@@ -172,6 +174,7 @@ def test_every_file_is_on_the_list(tmp_path):
     for words in (
         ["backup", made / "BACKUP"],
         ["audit", "verify"],
+        ["retention", "run"],
         ["export", "orders", "--from", today, "--to", today, "--output", made / "EXPORT"],
         ["policy", "simulate", tmp_path / "draft.toml", "--html", made / "REPORT"],
         ["restore", made / "BACKUP"],

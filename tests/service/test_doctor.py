@@ -71,7 +71,7 @@ def well(directory, engine, second=SECOND):
     of = made(directory, engine)
     with closing(Store(of)) as store, store.write(COMMAND_LINE) as uow:
         publication.import_version(uow, read_policy(second))
-    for done in ("backup", "verify"):
+    for done in upkeep.Upkeep._fields:
         upkeep.note(of.ledger_dir, done, 1)
     if engine == "postgresql":
         change(of, *(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0" for table, column in sealed()))
@@ -407,20 +407,21 @@ def test_a_channel_without_official_contact_points_is_found(tmp_path, engine):
 
 
 @pytest.mark.parametrize(
-    ("backup", "verify", "levels"),
+    ("ago", "levels"),
     [
-        (1, 7, [OK, OK]),
-        (3, 7, [WARNING, OK]),
-        (1, 9, [OK, WARNING]),
-        (None, None, [WARNING, WARNING]),
-        (-1, 7, [WARNING, OK]),
-        (1, -1, [OK, WARNING]),
-        (-0.0001, -0.0001, [OK, OK]),
+        ((1, 7, 1), [OK, OK, OK]),
+        ((3, 7, 1), [WARNING, OK, OK]),
+        ((1, 9, 1), [OK, WARNING, OK]),
+        ((1, 7, 3), [OK, OK, WARNING]),
+        ((None, None, None), [WARNING, WARNING, WARNING]),
+        ((-1, 7, 1), [WARNING, OK, OK]),
+        ((1, -1, -1), [OK, WARNING, WARNING]),
+        ((-0.0001, -0.0001, -0.0001), [OK, OK, OK]),
     ],
 )
-def test_a_backup_and_an_audit_that_are_overdue_are_found(tmp_path, monkeypatch, backup, verify, levels):
+def test_a_backup_an_audit_and_a_retention_that_are_overdue_are_found(tmp_path, monkeypatch, ago, levels):
     of = made(tmp_path, "sqlite")
-    done = tuple(days and NOW - timedelta(days=days) for days in (backup, verify))
+    done = tuple(days and NOW - timedelta(days=days) for days in ago)
     monkeypatch.setattr(upkeep, "last", lambda directory: done if directory == of.ledger_dir else None)
     with closing(Patient(of, Store(of), NOW)) as patient:
         assert [one.level for one in CHECKS["upkeep"](patient)] == levels

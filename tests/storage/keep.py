@@ -85,6 +85,8 @@ def fill() -> None:
     _cancellations(clients["agent"], clients["supervisor"], clients["billing"], "B")
     _erased(clients["billing"], clients["agent"])
     _flask("statistics", "close")
+    _send(clients["billing"], "PUT", "/v1/orders/A-30", _facts(30, -1600))
+    _flask("retention", "run")
     _flask("users", "add", "--role", "agent", "mara")
     _flask("users", "disable", "mara")
     token = _flask("tokens", "list").split()
@@ -176,7 +178,7 @@ def _told(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient) -> 
 
 
 def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
-    """A customer who is erased, one who is held, and one whose hold is lifted."""
+    """A customer who is erased, one who is held, and one whose hold is lifted; and contacts that are emptied."""
     for number in range(20, 23):
         _send(billing, "PUT", f"/v1/orders/A-{number}", _facts(number, -0.2) | {"customer_ref": f"K-{number}"})
         note = {"from_detail": "+4989555111", "note": "Wie lange noch?"}
@@ -196,6 +198,9 @@ def _erased(billing: FlaskClient, agent: FlaskClient) -> None:
         asked = _flask("privacy", "open", "access", customer, "--channel", "post", "--recipient", "ein anderer Laden")
         request = asked.splitlines()[-1].partition(",")[0]
         _flask("privacy", "identity", request, "Reisepass")
+        if customer == "K-21a":
+            _flask("privacy", "extend", request, "--reason", "Die Unterlagen liegen im Archiv.")
+            _flask("privacy", "fee", request, "further_copy", "--reason", "Eine zweite Kopie.")
     _flask("privacy", "close", request, "--outcome", "nothing_held")
     question = _send(agent, "POST", "/v1/orders/A-22/contacts", {"channel": "phone", "intent": "question"} | note)
     unknown = _send(agent, "POST", "/v1/contacts", {"channel": "phone", "order_hint": "Die rote Nummer"} | note)

@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql as composed
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.journal import EMPTYING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
+from refunds.domain.journal import EMPTYING, FORGETTING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import (
     DataRequestChannel,
@@ -651,6 +651,8 @@ def test_everything_has_happened_in_the_installation(installation):
         EventType.PRIVACY_TABLE_EXPORTED,
         EventType.AUDIT_KEYS_ROTATED,
     }
+    others |= {EventType.PRIVACY_EXPORTED, EventType.PRIVACY_EVIDENCE_SHOWN, EventType.CONTACT_DETAILS_FORGOTTEN}
+    others |= {*FORGETTING, EventType.USER_FORGOTTEN, EventType.CLIENT_FORGOTTEN}
     assert types == set(EventType) - others, "which need another one"
     assert states == set(State)
     assert not empty

@@ -8,10 +8,11 @@ import lzma
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
+import time_machine
 from sqlite_utils import Database
 
 from refunds.domain.journal import EventType
@@ -21,7 +22,7 @@ from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ResolutionReason
 from refunds.presentation.serializers import contact_data
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
-from refunds.service import contacts, events, publication, resolutions
+from refunds.service import clock, contacts, events, publication, resolutions, retention
 from refunds.service.replay import Replayed, replay
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
@@ -123,7 +124,11 @@ SINCE = {
     EventType.CONTACT_MATCHED: "0007_answers",
     EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
     EventType.CONTACT_UNMATCHED_EMPTIED: "0009",
+    EventType.ORDER_FORGOTTEN: "0010_retention",
+    EventType.CONTACT_DETAILS_FORGOTTEN: "0011",  # a year after its kept database was made
+    EventType.CONTACT_UNMATCHED_FORGOTTEN: "0011",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
+    EventType.PRIVACY_FORGOTTEN: "0011",
 }
 
 
@@ -157,6 +162,24 @@ def test_a_kept_database_can_be_written_to(store):
         given = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="Hat sich erledigt.")
         resolutions.resolve(uow, contact.contact_id, given)
     assert verified(store).events == before + len(together)
+
+
+def test_what_is_over_in_a_kept_database_goes_once_its_time_is_over(store):
+    with time_machine.travel(datetime(2060, 1, 1, tzinfo=UTC)):
+        store.open()
+        clock.confirm(store)
+        gone = retention.run(store)
+        assert gone["details"]
+        assert gone["cancelled_orders"]
+        report = verified(store)
+        assert not any(retention.run(store, dry_run=True).values())
+    with store.read(COMMAND_LINE) as uow:
+        assert not list(replay(uow, Replayed()))
+        held = len(uow.tx.all("SELECT 1 FROM limits WHERE kind = 'hold' AND lifted_at IS NULL"))
+        open_ = {one.order_id for one in uow.contacts.paginate(limit=200, open=True)}
+        left = {row["order_id"] for row in uow.tx.all("SELECT order_id FROM cancellations WHERE state <> 'revoked'")}
+        assert len(uow.tx.all("SELECT 1 FROM orders")) <= held + len(open_ | left)
+    assert report.records > 10
 
 
 def test_contacts_of_a_kept_database_get_request_numbers_even_if_that_is_interrupted(store, monkeypatch):

@@ -58,6 +58,11 @@ page_url = "https://example.com/refunds"
 page_published_at = 2026-04-30T12:00:00Z
 without_subdivision = "any"
 period_law_days = false
+keep_details_months = 6
+keep_cancelled_years = 6
+keep_contacted_years = 4
+keep_ordered_years = 1
+keep_others_years = 5
 [phone]
 accepted = false
 [email]
@@ -82,6 +87,9 @@ en = "Clause"
         ("window_business_days = 0", "/window_business_days", "from 1 to 366"),
         ("window_business_days = 100000", "/window_business_days", "from 1 to 366"),
         ('window_business_days = "2"', "/window_business_days", "whole number"),
+        ("keep_cancelled_years = 0", "/keep_cancelled_years", "from 1 to 30"),
+        ("keep_cancelled_years = 1000", "/keep_cancelled_years", "from 1 to 30"),
+        ("keep_details_months = 0", "/keep_details_months", "from 1 to 120"),
         ("window_business_days = true", "/window_business_days", "whole number"),
         ("window_days = 2", "/window_days", "did you mean window_business_days?"),
         ("zzz = 2", "/zzz", "the terms are window_business_days"),

@@ -1,13 +1,14 @@
 """How long records are kept: one table, in years to the end of the last one, in months, or in days."""
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from refunds.domain.instants import zone
-from refunds.domain.retention import BESIDE, CANCELLED, DETAILS, REPLIES
+from refunds.domain.retention import BESIDE, CANCELLED, DETAILS, PERIODS, REPLIES
+from refunds.domain.terms import Terms
 
-BERLIN = zone("Europe/Berlin")
+TERMS = Terms()
 
 
 @pytest.mark.parametrize(
@@ -23,4 +24,15 @@ BERLIN = zone("Europe/Berlin")
     ],
 )
 def test_a_period_ends_on_a_local_date(period, since, last):
-    assert period.last_day(datetime.fromisoformat(since).astimezone(UTC), BERLIN) == last
+    assert period.last_day(datetime.fromisoformat(since).astimezone(UTC), TERMS) == last
+
+
+@pytest.mark.parametrize("zone_name", ["Europe/Berlin", "Pacific/Apia", "America/New_York"])
+@pytest.mark.parametrize("period", PERIODS, ids=lambda one: one.term)
+def test_what_is_over_on_a_day_is_what_ended_before_it(period, zone_name):
+    terms = replace(Terms(), time_zone=zone_name, keep_details_months=13)
+    for days in range(0, 1500, 7 if period.in_years else 1):
+        today = date(2027, 12, 27) + timedelta(days=days)
+        since = period.over_before(today, terms)
+        before = since - timedelta(microseconds=1)
+        assert period.last_day(before, terms) < today <= period.last_day(since, terms)

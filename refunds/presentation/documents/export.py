@@ -30,7 +30,7 @@ def render_html(export: Export) -> str:
         caller=export.contact and caller_data(export.contact),
         beside=list(_beside(export)),
         information=list(information()),
-        retention=list(retention()),
+        retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
         format_reference=format_reference,
         format_request_number=format_request_number,

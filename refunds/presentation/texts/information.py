@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from refunds.domain.retention import PERIODS
+from refunds.domain.retention import PERIODS, Period
+from refunds.domain.terms import Terms
 from refunds.errors import Message
-from refunds.presentation.language import translate
+from refunds.presentation.language import translate, translate_number
 
 
 class Information(NamedTuple):
@@ -80,10 +81,6 @@ def information() -> Iterator[Information]:
         yield Information(name, translate(title), list(map(translate, paragraphs)))
 
 
-_YEARS = Message("%(years)s years, to the end of the year")
-_MONTHS, _DAYS = Message("%(months)s months"), Message("%(days)s days")
-
-
 class Kept(NamedTuple):
     """What is kept, for how long, from when on, and by which law."""
 
@@ -93,9 +90,15 @@ class Kept(NamedTuple):
     law: str
 
 
-def retention() -> Iterator[Kept]:
-    """How long each kind of record is kept, in the reader's language."""
+def retention(terms: Terms) -> Iterator[Kept]:
+    """How long each kind of record is kept by the terms of the default policy, in the reader's language."""
     for one in PERIODS:
-        length = _YEARS if one.years else _MONTHS if one.months else _DAYS
-        period = translate(length, years=one.years, months=one.months, days=one.days)
-        yield Kept(translate(one.what), period, translate(one.since), translate(one.law))
+        yield Kept(translate(one.what), _length(one, one.length(terms)), translate(one.since), translate(one.law))
+
+
+def _length(period: Period, number: int) -> str:
+    if period.in_years:
+        return translate_number("%(num)s year, to the end of the year", "%(num)s years, to the end of the year", number)
+    if period.term:
+        return translate_number("%(num)s month", "%(num)s months", number)
+    return translate_number("%(num)s day", "%(num)s days", number)

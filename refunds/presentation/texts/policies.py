@@ -36,6 +36,11 @@ _LABEL = {
     "texts": Message("Clause"),
     "without_subdivision": Message("If only the country is known, the holidays count"),
     "period_law_days": Message("Days that the law on periods adds do not count"),
+    "keep_details_months": Message("Months for which notes and tickets are kept"),
+    "keep_cancelled_years": Message("Years for which cancelled orders are kept"),
+    "keep_contacted_years": Message("Years for which orders with contacts only are kept"),
+    "keep_ordered_years": Message("Years for which other orders are kept"),
+    "keep_others_years": Message("Years for which records beside the orders are kept"),
 }
 _WORD: dict[Any, Message] = {
     None: Message("none"),

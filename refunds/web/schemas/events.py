@@ -102,6 +102,12 @@ _EMPTIED: dict[str, ma.fields.Field[Any]] = {
     "reason": response_fields.Code(ErasureReason, "Why."),
 }
 
+_FORGOTTEN: dict[str, ma.fields.Field[Any]] = {
+    "records": ma.fields.Dict(
+        required=True, metadata={"description": "The ids of the records that are gone, by their tables."}
+    )
+}
+
 _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": response_fields.String("The customer, by the service's own id."),
@@ -120,6 +126,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         ),
     },
     EventType.ORDER_CONFIRMED: {},
+    EventType.ORDER_FORGOTTEN: _FORGOTTEN,
     EventType.CONTACT_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
@@ -144,12 +151,14 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         )
     },
     EventType.CONTACT_EMPTIED: _EMPTIED,
+    EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
     },
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
     EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
+    EventType.CONTACT_UNMATCHED_FORGOTTEN: _FORGOTTEN,
     EventType.CONTACT_MATCHED: {"contact_id": response_fields.String("The contact that it became.")},
     EventType.CANCELLATION_ISSUED: {
         "reference": response_fields.String("The reference that the customer was told."),
@@ -169,9 +178,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
             response_fields.String("An order."), required=True, metadata={"description": "The customer's orders."}
         ),
         "reason": response_fields.Code(ErasureReason, "Why."),
-        "anyway": response_fields.String(
-            "Why it did not wait for open matters; null: it need not wait.", allow_none=True
-        ),
+        "anyway": response_fields.String("Why it did not wait for open matters; null: it need not.", allow_none=True),
     },
     EventType.CUSTOMER_RECTIFIED: {
         "fields": ma.fields.Dict(
@@ -184,7 +191,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.DATA_REQUEST_IDENTITY_CHECKED: _REQUEST,
     EventType.DATA_REQUEST_EXTENDED: _REQUEST | {"due_at": response_fields.Instant("The first instant too late now.")},
     EventType.DATA_REQUEST_FEE_NOTED: _REQUEST
-    | {"fee": response_fields.Code(Fee, "Why; null: no fee.", allow_none=True)},
+    | {"fee": response_fields.Code(Fee, "Why; null: none.", allow_none=True)},
     EventType.DATA_REQUEST_CLOSED: _REQUEST | {"outcome": response_fields.Code(DataRequestOutcome, "How it ended.")},
     EventType.PRIVACY_DISCLOSED: _CUSTOMER | {"basis": response_fields.Code(DisclosureBasis, "What it is based on.")},
     EventType.PRIVACY_EXPORTED: {
@@ -195,6 +202,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "from": response_fields.Date("The first date of the table of the records that `subject` names."),
         "to": response_fields.Date("Its last date."),
     },
+    EventType.PRIVACY_FORGOTTEN: _FORGOTTEN,
     EventType.POLICY_IMPORTED: _VERSION,
     EventType.POLICY_PUBLISHED: _VERSION,
     EventType.POLICY_WITHDRAWN: _POLICY,
@@ -210,11 +218,13 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     },
     EventType.STATISTICS_CLOSED: {},
     EventType.CLIENT_CREATED: _ROLE,
+    EventType.CLIENT_FORGOTTEN: {},
     EventType.TOKEN_CREATED: _CLIENT,
     EventType.TOKEN_REVOKED: _CLIENT,
     EventType.USER_CREATED: _ROLE,
     EventType.USER_RESET: {},
     EventType.USER_DISABLED: {},
+    EventType.USER_FORGOTTEN: {},
     EventType.AUDIT_ACCEPTED: {
         "from": response_fields.String("The id of the journal before."),
         "reason": response_fields.String("Why it was accepted, in the operator's words."),
@@ -272,7 +282,7 @@ _WITHOUT_ORDER = {
     EventType.CONTACT_UNMATCHED_RESOLVED,
     *LIMITED,
     EventType.CONTACT_UNMATCHED_EMPTIED,
-}
+} - {EventType.ORDER_FORGOTTEN}
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
@@ -342,9 +352,12 @@ HAPPENED = [
     _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
     _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
     _example(12, EventType.CONTACT_EMPTIED, _CORRECTED, fields=["from_detail", "note"], reason="request"),
+    _example(12, EventType.CONTACT_DETAILS_FORGOTTEN, _CORRECTED, fields=["note"]),
+    _example(12, EventType.ORDER_FORGOTTEN, _ORDER, records={"contacts": [_CONTACT], "orders": [_ORDER]}),
     _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
+    _example(11, EventType.CONTACT_UNMATCHED_FORGOTTEN, _UNMATCHED, records={"unmatched_contacts": [_UNMATCHED]}),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
     _example(
         11,

@@ -6,6 +6,7 @@ import marshmallow as ma
 
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.domain.records import PromiseCause
+from refunds.domain.terms import Terms
 from refunds.presentation.exports import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
 from refunds.schemas.strict import QuerySchema
@@ -188,7 +189,7 @@ EXPORT = shared(
                 "made_at": "2026-05-05T08:00:00.000101Z",
                 "erased": None,
                 "information": {one.name: one.paragraphs for one in information()},
-                "retention": [kept._asdict() for kept in retention()],
+                "retention": [kept._asdict() for kept in retention(Terms())],
                 "orders": [
                     {
                         "order": ORDER,

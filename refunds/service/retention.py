@@ -1,0 +1,98 @@
+"""Retention: what is no longer needed goes, kind by kind, in short writes between those of others."""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from refunds.domain.instants import local_date, zone
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.errors import ConfigurationError, Message
+from refunds.service import ProgressCallback, clock, privacy, silently, upkeep
+from refunds.service.batches import write_batch
+from refunds.service.store import Store
+from refunds.storage import Row
+from refunds.storage.mapper import instant
+from refunds.storage.retention import KINDS, Kind
+from refunds.storage.unit_of_work import UnitOfWork
+
+BATCH = 100
+"""Records that go in one write, for which other writes wait."""
+
+Gone = Mapping[str, Mapping[str, int]]
+"""How many records of each kind go, by the month in which their period began."""
+
+
+def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = silently) -> Gone:
+    """Let go of everything whose period is over by the default policy as it is now; a dry run changes nothing.
+
+    What a customer's hold keeps stays, and so does an order with a refund, or a request that was in time, that is open.
+    It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it runs already, and
+    `StorageUnavailable`, also if on SQLite a reader keeps what went in the log.
+    """
+    clock.require_sound(store)
+    if dry_run:
+        return _run(store, progress, dry_run=True)
+    directory = store.checkpoints.file.parent
+    with _alone(directory):
+        gone = _run(store, progress, dry_run=False)
+        store.scrub()
+        with store.read(COMMAND_LINE) as uow:
+            position = uow.events.head().position
+        upkeep.note(directory, "retention", position)
+    return gone
+
+
+def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
+    with store.read(COMMAND_LINE) as uow:
+        terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
+    tz, gone = zone(terms.time_zone), {}
+    for kind in KINDS:
+        before, months, after = kind.period.over_before(local_date(now, tz), terms), Counter[str](), kind.first
+        while True:
+            with store.read(COMMAND_LINE) as uow:
+                rows = uow.retention.due(kind, before, after, BATCH)
+                going = _without_open(uow, kind, rows) if dry_run else []
+            if not rows:
+                break
+            if not dry_run:
+                going = write_batch(store, COMMAND_LINE, partial(_let_go, kind=kind, before=before, rows=rows))
+            months.update(f"{local_date(instant(row['since']), tz):%Y-%m}" for row in going)
+            progress(kind.name, months.total(), months.total())
+            after = rows[-1]["id"]
+        gone[kind.name] = dict(sorted(months.items()))
+    return gone
+
+
+def _let_go(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
+    """Let go of those of these records that are still due; returns them."""
+    going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
+    if going:
+        uow.retention.forget(kind, going)
+    return going
+
+
+def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
+    """The rows without orders about which a request waits for an answer other than a refusal."""
+    if kind.table != "orders":
+        return rows
+    waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}
+    return [row for row in rows if row["id"] not in waiting]
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """A block in which no other process runs retention on this ledger; raises `ConfigurationError` if one does."""
+    file = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(Message("flask retention run is running already: let it end")) from None
+        yield
+    finally:
+        os.close(file)
