@@ -175,7 +175,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     EventType.CANCELLATION_REVOKED: {"reason_code": response_fields.Code(RevocationReason, "Why.")},
     EventType.CUSTOMER_ERASED: {
         "order_ids": ma.fields.List(
-            response_fields.String("An order."), required=True, metadata={"description": "The customer's orders."}
+            response_fields.String("One."), required=True, metadata={"description": "Their orders."}
         ),
         "reason": response_fields.Code(ErasureReason, "Why."),
         "anyway": response_fields.String("Why it did not wait for open matters; null: it need not.", allow_none=True),
