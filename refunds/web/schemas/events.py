@@ -12,38 +12,15 @@ from refunds.domain.permissions import Role
 from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, ErasureReason, Fee
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
-from refunds.errors import Message
-from refunds.schemas.fields import Text
-from refunds.schemas.strict import QuerySchema, does_not_fit
+from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.contacts import CONTACT
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.policies import CLOSURE, SUMMARY
-from refunds.web.schemas.request_fields import After, Limit
+from refunds.web.schemas.request_fields import After, EventTypes, Limit
 from refunds.web.schemas.unmatched import UNMATCHED
-
-
-class EventTypes(Text):
-    """Event types, separated by commas; read as a list without repetitions."""
-
-    def __init__(self) -> None:
-        shape = Message(
-            "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
-        )
-        super().__init__(
-            500,
-            r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
-            shape,
-            metadata={"description": "Only events of these types, separated by commas."},
-        )
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
-        types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
-        if not set(types) <= set(EventType):
-            raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
-        return types
 
 
 class EventQuerySchema(QuerySchema):

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
+from refunds.domain.journal import EventType
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.fields import Choice, Text, WholeText, checked
-from refunds.schemas.strict import QuerySchema
+from refunds.schemas.strict import QuerySchema, does_not_fit
 
 PAGE, MOST = 50, 200
 """The number of items on a page of a list: the default and the maximum."""
@@ -88,3 +89,24 @@ class ListQuerySchema(QuerySchema):
         if found:
             raise InvalidInput(FieldError(f"/{one.name}", one.detail, "contradiction") for one in found)
         return query
+
+
+class EventTypes(Text):
+    """Event types, separated by commas; read as a list without repetitions."""
+
+    def __init__(self) -> None:
+        shape = Message(
+            "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
+        )
+        super().__init__(
+            500,
+            r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
+            shape,
+            metadata={"description": "Only events of these types, separated by commas."},
+        )
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
+        types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
+        if not set(types) <= set(EventType):
+            raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
+        return types
