@@ -44,7 +44,12 @@ _HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 
-_STARTS = {Role.PRIVACY: "data_requests_due"}
+_STARTS = {
+    Role.SUPERVISOR: "open_requests",
+    Role.PRODUCT: "policies",
+    Role.PRIVACY: "data_requests_due",
+    Role.AUDITOR: "journal",
+}
 """Where a role begins, if that is not Check."""
 
 _NAVIGATION = (
