@@ -159,9 +159,9 @@ def correct(
 
     `row` is that of the record, and `cipher` its owner's. Replies that `move` leaves out are left out.
     """
-    # An API's names of a field end as its column does: `to` of `acknowledged_to`, `reason` of `override_reason`.
+    # The API's name of a field is its column's, or the last word of it: `to` of `acknowledged_to`.
     held, text = (orjson.dumps(one).decode() for one in texts)
-    shown = re.compile(rf'("[a-z_]*{field.rpartition("_")[2]}":){re.escape(held)}')
+    shown = re.compile(rf'("(?:{field}|{field.rpartition("_")[2]})":){re.escape(held)}')
     owners = {name: row.get(column) for name, column in _OWNED_BY.items()}
     rows = tx.all(
         f"SELECT client_id, key_hash, reply, {', '.join(_OWNERS)} FROM idempotency WHERE expires_at > :now AND"  # noqa: S608

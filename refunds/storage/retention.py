@@ -54,6 +54,8 @@ def _of_customers(table: str, key: str, since: str) -> Kind:
     return Kind(table, BESIDE, table, f"{table}.{key}", since, "TRUE", gone, owner)
 
 
+_ORDERLESS = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.customer_id = limits.customer_id)"  # nothing is limited
+
 KINDS = (
     Kind(
         *("replies", REPLIES, "idempotency", "key_hash"),
@@ -80,7 +82,11 @@ KINDS = (
     ),
     _of_customers("data_requests", "request_id", "closed_at"),
     _of_customers("disclosures", "disclosure_id", "disclosed_at"),
-    _of_customers("limits", "limit_id", "lifted_at"),
+    _of_customers(
+        "limits",
+        "limit_id",
+        f"coalesce(lifted_at, CASE WHEN kind <> '{LimitKind.HOLD}' AND {_ORDERLESS} THEN set_at END)",
+    ),
 )
 """Every kind, in the order in which they go."""
 

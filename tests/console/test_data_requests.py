@@ -185,6 +185,9 @@ def test_what_is_wrong_is_typed_over(site, privacy):
     wrong = privacy.submit(form, **{note: "4111 1111 1111 1111"})
     assert set(wrong.errors) == {note}
     customer = site.customer(order)
+    emptied = privacy.submit(form, **{note: " ", f"customers:{customer}:customer_ref": "K-right"})
+    assert set(emptied.errors) == {note}, "else the person would be told that it was corrected"
+    assert site.contact(order).note == "He called."
     done = privacy.submit(form, **{note: "She called.", f"customers:{customer}:customer_ref": "K-right"})
     assert done.h1 == "Correction: Fulfilled"
     assert site.contact(order).note == "She called."

@@ -202,6 +202,17 @@ def test_an_order_goes_with_all_that_is_about_it_and_its_customer(store, now):
     sound(store)
 
 
+@pytest.mark.parametrize("kind", [LimitKind.RESTRICTION, LimitKind.OBJECTION])
+def test_what_limits_a_customer_without_orders_goes_and_the_customer_with_it(store, now, kind):
+    customer_id = registered(store, "A-1", provided=BEGINNING - HOUR)
+    limited(store, customer_id, kind, lift=False)
+    at(now, date(BEGINNING.year + 3, 6, 1))
+    assert ran(store) == {}, "it is kept as long as the order"
+    at(now, date(BEGINNING.year + 10, 1, 1))
+    assert ran(store) == {"other_orders": 1, "limits": 1}
+    assert counted(store) == {}
+
+
 def test_an_active_hold_keeps_everything_of_its_customer(store, now):
     customer_id = registered(store, "A-1", provided=BEGINNING - HOUR)
     asked(store, "A-1")

@@ -224,7 +224,10 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     """Correct what was typed over, and close the request; raises `InvalidInput` at the fields that do not fit."""
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
-    changed = [(name, one._replace(value=data[name])) for name, one in held if data.get(name, one.value) != one.value]
+    emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
+    if emptied:  # a form leaves out what is blank; nothing would be corrected there, and the request would be closed
+        raise InvalidInput(emptied)
+    changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != one.value]
     if held and not changed:
         raise InvalidInput([FieldError(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")])
     try:
