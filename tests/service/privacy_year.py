@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from copy import deepcopy
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -393,7 +393,11 @@ class PrivacyYears(Years):
             for contact_id, _, _, fields in order.contacts:
                 if contact_id not in there["details"]:
                     fields.clear()
-        for name, table in (("cancellations", "cancellations"), ("replies", "idempotency"), ("requests", "data_requests")):
+        for name, table in (
+            ("cancellations", "cancellations"),
+            ("replies", "idempotency"),
+            ("requests", "data_requests"),
+        ):
             setattr(self, name, {key: one for key, one in getattr(self, name).items() if key in there[table]})
         self.beside = {key: one for key, one in self.beside.items() if key[1] in there[key[0]]}
         of = there | {"customers": set(owners.values())}

@@ -24,7 +24,7 @@ from tests.storage.test_secrecy_at_rest import found
 
 pytestmark = pytest.mark.proof
 
-ORDERS, REQUESTS = scaled(60, 10_000), scaled(20, 200)
+ORDERS, REQUESTS = scaled(80, 10_000), scaled(40, 200)
 FIRST, LAST = date(2027, 1, 1), date(2028, 1, 1)
 PAST = (2018, 2019, 2023, 2024, 2025, 2026)
 """The periods of these years end in the year, at its beginning and at its end."""
@@ -186,6 +186,7 @@ def prove_that_nothing_is_left(one, oldest):
         total, opened = opened_by(file, one.key)
         assert (total > ORDERS // 10, opened) == (True, 0), file
     assert opened_by(oldest.file, oldest.key)[1] == opened_by(oldest.file, oldest.key)[0], "the old key would open it"
+    one.store.close()
     with pytest.raises(ConfigurationError, match=r"lost: customers (\d+) of \1,"):
         backups.restore(one.of, oldest.file, "")
     sound(one.store)
