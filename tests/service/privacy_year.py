@@ -361,7 +361,9 @@ class PrivacyYears(Years):
         there["idempotency"] = {
             name
             for name, at in self.replies.items()
-            if name in there["orders"] and today <= local_date(at, BERLIN) + 30 * DAY
+            if name in there["orders"]
+            # A day of the 30 may have 23 hours: then it expires after the midnight that ends them.
+            and (today <= local_date(at, BERLIN) + 30 * DAY or datetime.now(UTC) < at + 30 * DAY)
         }
         self.counts["nights of held orders"] += sum(
             today > one.until and not one.is_open for name, one in self.orders.items() if name in there["orders"]
