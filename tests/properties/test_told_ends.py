@@ -168,6 +168,7 @@ class Life:
         with self.store.read(ADMIN) as uow:
             if uow.events.head().position < 2:
                 return
+        self.store.close()
         with closing(open_engine(database, setting="--to")) as engine:
             copies.copy(self.store, engine, "--to", silently)
         self.store.close()

@@ -239,9 +239,9 @@ def test_an_erasure_in_the_middle_is_not_undone(of, old, engine, monkeypatch):
         sound(store)
 
 
-def test_a_reader_in_the_way_is_told_and_the_next_run_makes_up_for_it(of, old, engine, tmp_path):
-    if engine != "sqlite":
-        pytest.skip("a server's files are its own")
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_reader_in_the_way_is_told_and_the_next_run_makes_up_for_it(of, old, tmp_path):
+    """Of a file only: a server's are its own."""
     before = wraps(of)
     with closing(Store(of)) as other, other.read(COMMAND_LINE) as uow:
         uow.events.head()
@@ -252,9 +252,9 @@ def test_a_reader_in_the_way_is_told_and_the_next_run_makes_up_for_it(of, old, e
     assert not [one for one in before if one in files]
 
 
-def test_a_backup_of_before_is_restored_with_both_keys_alone_and_rotated_again(of, old, engine, tmp_path):
-    if engine != "sqlite":
-        pytest.skip("a server has backups of its own")
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_backup_of_before_is_restored_with_both_keys_alone_and_rotated_again(of, old, tmp_path):
+    """Of a file only: a server has backups of its own."""
     backup = tmp_path.with_name(f"{tmp_path.name}-backup.db")
     with closing(Store(of)) as store:
         backups.back_up(store, backup)

@@ -97,6 +97,7 @@ class Life:
 
     def copied(self, database):
         """This installation, moved to another database."""
+        self.store.close()
         with closing(open_engine(database, setting="--to")) as engine:
             copies.copy(self.store, engine, "--to", silently)
         self.store.close()

@@ -123,6 +123,7 @@ LIMIT = ("'cus_1'", "'hold'", "NULL", "0", "'x'", "NULL", "NULL")
 UNMATCHED = ("NULL", "'cancel'", "'phone'", "NULL", "0", "0", "'x'", *NONE[:5], "0")
 
 FILLED = (
+    row("statistics", "'2026-03'", "'[]'", "0", "'x'"),
     row("keys", "'k'", "''"),
     row("clients", "'cli_1'", "'one'", "'admin'", "0"),
     row("clients", "'cli_2'", "'two'", "'admin'", "0"),
@@ -149,6 +150,7 @@ FILLED = (
     KEY,
 )
 CONFLICTS = {
+    "statistics.month": row("statistics", "'2026-03'", "'[]'", "0", "'x'"),
     "migrations.name": "INSERT INTO migrations SELECT name FROM migrations",
     "keys.name": row("keys", "'k'", "''"),
     "clients.client_id": row("clients", "'cli_1'", "'three'", "'admin'", "0"),

@@ -43,6 +43,9 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "DROP INDEX cancellations_of_contact",
+    "DROP INDEX contacts_with_details",
+    "DROP TABLE statistics",
     "DROP INDEX erased_customers",
     "DROP INDEX replies_of_customer",
     "ALTER TABLE idempotency DROP COLUMN of_customer",

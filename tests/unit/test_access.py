@@ -25,8 +25,8 @@ TABLE = {
     "agent": AGENT,
     "supervisor": AGENT
     | {"orders:correct", "cancellations:override", "contacts:late-entry", "cancellations:revoke", "evidence:read"},
-    "product": {"checks:run", "policies:read", "policies:write", "policies:simulate"},
-    "privacy": {"orders:read", "contacts:read", "evidence:read", "personal:read"} | PRIVACY,
+    "product": {"checks:run", "policies:read", "policies:write", "policies:simulate", "statistics:read"},
+    "privacy": {"orders:read", "contacts:read", "evidence:read", "personal:read", "statistics:read"} | PRIVACY,
     "auditor": {
         "orders:read",
         "contacts:read",
@@ -49,7 +49,7 @@ TABLE = {
         "evidence:read",
     }
     | PRIVACY
-    | {"policies:write", "policies:simulate", "events:read", "audit:read", "metrics:read"},
+    | {"policies:write", "policies:simulate", "events:read", "audit:read", "metrics:read", "statistics:read"},
 }
 
 
