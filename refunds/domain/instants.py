@@ -5,6 +5,7 @@ and the answer can name the data it was made from.
 """
 
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -113,6 +114,13 @@ def local_date(instant: datetime, tz: ZoneInfo) -> date:
         return instant.astimezone(tz).date()
     except OverflowError:
         return instant.date()
+
+
+def months_on(day: date, months: int) -> date:
+    """The date with the same number so many months on, or else the last of that month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    first = day.replace(year=day.year + years, month=month + 1, day=1)
+    return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
 
 
 @lru_cache(maxsize=16_384)

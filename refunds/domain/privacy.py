@@ -1,11 +1,10 @@
 """What customers may ask for about their data, as frozen values: data requests, disclosures, limits."""
 
-from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.instants import end_of_day, local_date, months_on, zone
 from refunds.domain.records import personal
 from refunds.errors import CallersError, Message, StateConflict
 
@@ -169,15 +168,8 @@ def due_at(received_at: datetime, time_zone: str, *, extended: bool = False) -> 
     tz = zone(time_zone)
     received = local_date(received_at, tz)
     if extended:
-        return end_of_day(_months_on(received, _EXTENDED_TO_MONTHS), tz)
-    return end_of_day(min(received + _ANSWERED_WITHIN, _months_on(received, 1)), tz)
-
-
-def _months_on(day: date, months: int) -> date:
-    """The date with the same number so many months on, or else the last of that month."""
-    years, month = divmod(day.month - 1 + months, 12)
-    first = day.replace(year=day.year + years, month=month + 1, day=1)
-    return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
+        return end_of_day(months_on(received, _EXTENDED_TO_MONTHS), tz)
+    return end_of_day(min(received + _ANSWERED_WITHIN, months_on(received, 1)), tz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,10 @@
 """How long each record is kept, and why: one table, whose numbers are terms of the default policy."""
 
-from calendar import monthrange
 from collections.abc import Sequence
 from datetime import MAXYEAR, date, datetime, timedelta
 from typing import NamedTuple
 
-from refunds.domain.instants import first_instant, local_date, zone
+from refunds.domain.instants import first_instant, local_date, months_on, zone
 from refunds.domain.records import Cancellation, Contact, Order
 from refunds.domain.terms import Terms
 from refunds.errors import Message
@@ -53,9 +52,7 @@ class Period(NamedTuple):
             return date(min(day.year + length, MAXYEAR), 12, 31)
         if not self.term:
             return day + timedelta(days=length)
-        years, month = divmod(day.month - 1 + length, 12)
-        first = day.replace(year=day.year + years, month=month + 1, day=1)
-        return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
+        return months_on(day, length)
 
 
 _CLAIMS = Message("limitation of claims (BGB §§ 195, 199)")

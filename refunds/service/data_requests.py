@@ -167,7 +167,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
-    told = recipients(uow, request)
+    to_inform = recipients(uow, request)
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
@@ -183,7 +183,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
         privacy.lift(uow, request.customer_id, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
         erased = _fulfil(uow, request, given)
-    return Answered(uow.data_requests.get(request_id), erased, told)
+    return Answered(uow.data_requests.get(request_id), erased, to_inform)
 
 
 def answered(uow: UnitOfWork, request: DataRequest) -> Answered:

@@ -15,7 +15,7 @@ BATCH = 200
 
 
 class Rotation(NamedTuple):
-    """What a rotation has done: how many keys of each table it wrapped anew, and how many there is more to do about.
+    """What a rotation has done: how many keys of each table it re-wrapped, and how many there is more to do about.
 
     `older` need another key than the first still, as an instance wrapped them meanwhile; `lost` none of the file's
     keys opens. `is_scrubbed` says whether nothing that an older key wrapped is left in the files of the service.

@@ -3,12 +3,9 @@
 from collections import defaultdict
 from datetime import timedelta
 
-import orjson
-
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import local_date, zone
 from refunds.domain.journal import EventType
-from refunds.domain.outcomes import Verdict
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Intent
 from refunds.domain.regions import country_of
@@ -16,7 +13,7 @@ from refunds.domain.statistics import Cell, Cells, ClosedMonth, bounds, outcome_
 from refunds.domain.terms import Terms
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.service.store import Store
-from refunds.storage.decisions import OUTCOME
+from refunds.storage.decisions import load_outcome
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -51,7 +48,7 @@ def _counted(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):
-        verdict: Verdict = OUTCOME.load(orjson.loads(row["decision"])["outcome"]).verdict
+        verdict = load_outcome(row["decision"]).verdict
         outcome = outcome_of(Intent(row["intent"]), verdict, is_cancelled=bool(row["is_cancelled"]))
         cell = Cell(country_of(row["region"] or terms.region), Channel(row["channel"]), outcome)
         customers[cell].add(row["customer_id"])

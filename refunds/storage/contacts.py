@@ -10,7 +10,7 @@ from refunds.domain.references import new_request_number
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
-from refunds.storage.decisions import load_decision
+from refunds.storage.decisions import load_outcome
 from refunds.storage.keys import COUNTED, with_key
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import OfOrders, named_list
@@ -102,7 +102,7 @@ class Contacts(OfOrders[Contact]):
         """The id, order, intent, receipt and first outcome of every open contact; nothing is decrypted."""
         sql = "SELECT contact_id, order_id, intent, received_at, decision FROM contacts WHERE is_open = 1"
         for row in self._tx.each(sql):
-            outcome = load_decision(row["decision"]).outcome
+            outcome = load_outcome(row["decision"])
             yield row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"]), outcome
 
     def count_open(self) -> int:
@@ -114,12 +114,6 @@ class Contacts(OfOrders[Contact]):
         assert row is not None
         found: int = row["found"]
         return found
-
-    def with_ids(self, contact_ids: Collection[str]) -> dict[str, Contact]:
-        """The contacts that have one of these ids, by their ids."""
-        listed, named = named_list(contact_ids)
-        found = self._tx.all(f"{_WITH_KEY} WHERE contact_id IN ({listed})", **named) if named else []
-        return {contact.contact_id: contact for contact in self._load_all(found)}
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""

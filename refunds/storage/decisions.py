@@ -140,6 +140,11 @@ def load_told(stored: str) -> ToldWindow:
     return _TOLD.load(orjson.loads(stored))
 
 
+def load_outcome(stored: str) -> Outcome:
+    """The outcome of the decision that was stored, without its facts; raises what `load_decision` does."""
+    return OUTCOME.load(orjson.loads(stored)["outcome"])
+
+
 def load_decision(stored: str) -> RecordedDecision:
     """The decision that was stored; raises `ValueError`, `LookupError` or `TypeError` if it is not in that form."""
     data = orjson.loads(stored)

@@ -1,7 +1,7 @@
 """Orders, each with its customer's key."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
@@ -87,6 +87,7 @@ class Orders(OfOrders[Order]):
     place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id", "deadline", "promised")
     dated: ClassVar[str] = "registered"
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
+        "customer_id": "orders.customer_id = :customer_id",
         "policy": "policy = :policy",
         "region": "region = :region",
         "registered_from": "registered_at >= :registered_from",
@@ -188,12 +189,6 @@ class Orders(OfOrders[Order]):
         )
         named = {"part": part, "beyond": f"{part}\U0010ffff", "like": f"%{like}%"}
         return self._load_all(self._tx.all(sql, **named, limit=limit))
-
-    def with_ids(self, order_ids: Collection[str]) -> dict[str, Order]:
-        """The orders that have one of these ids, by their ids."""
-        listed, named = named_list(order_ids)
-        found = self._tx.all(f"{_WITH_KEY} WHERE order_id IN ({listed})", **named) if named else []
-        return {order.order_id: order for order in self._load_all(found)}
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
         """What has become of each of these orders by now."""

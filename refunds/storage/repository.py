@@ -157,6 +157,12 @@ class Listed(Repository[R]):
         )
         return self._load_all(rows)
 
+    def with_ids(self, ids: Collection[str]) -> dict[str, R]:
+        """The records that have one of these ids, by their ids."""
+        listed, named = named_list(ids)
+        found = self._tx.all(f"{self.with_key} WHERE {self.mapper.key} IN ({listed})", **named) if named else []
+        return {self.mapper.id_of(record): record for record in self._load_all(found)}
+
     def count_of(self, **filters: Any) -> int:
         """How many records have these values of filters of the class."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())

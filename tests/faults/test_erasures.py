@@ -312,9 +312,9 @@ def test_a_backup_has_the_ledger_beside_it(tmp_path):
     place.store.close()
 
 
-def dead(configured, customer_id, nth):
-    """Whether an erasure was killed at its nth step; else it has ended."""
-    process = PROCESSES.Process(target=erase_and_die, args=(configured, customer_id, nth))
+def dead(target, *given):
+    """Whether a process that runs this was killed; else it has ended."""
+    process = PROCESSES.Process(target=target, args=given)
     process.start()
     process.join(PATIENCE)
     code = process.exitcode
@@ -330,7 +330,7 @@ def test_an_erasure_that_is_killed_between_two_steps_is_done_once_or_not_at_all(
         for n in range(60):
             recorded(store, f"A-{n}", received_at=PROVIDED)
     for name in names:
-        ended = not dead(configured, name, steps)
+        ended = not dead(erase_and_die, configured, name, steps)
         with closing(Store(configured)) as store:
             store.open()
             assert store.is_scrubbed

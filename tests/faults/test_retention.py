@@ -1,7 +1,5 @@
 """Retention: no byte of what went is left; killed anywhere, it goes on; two runs and other writes beside it lose nothing."""
 
-import multiprocessing
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,16 +15,13 @@ from refunds.service.store import Store
 from refunds.storage.sqlite import SQLite
 from tests import scaled
 from tests.conftest import settings
-from tests.faults.harness import PATIENCE, forget_and_die
-from tests.faults.test_erasures import DETAIL, TEXTS, Place
+from tests.faults.harness import forget_and_die
+from tests.faults.test_erasures import DETAIL, TEXTS, Place, dead
 from tests.service.test_privacy import PROVIDED, registered, sound
 from tests.service.test_retention import asked, counted, disclosed, limited, requested, settled, unknown
 from tests.storage.test_secrecy_at_rest import found
 
 pytestmark = pytest.mark.proof
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 LATER = datetime(2060, 1, 1, tzinfo=UTC)
 """When every period of what happens now is over."""
@@ -106,22 +101,11 @@ def filled(store):
         clock.confirm(store)
 
 
-def dead(configured, nth):
-    """Whether a run was killed at its nth step; else it has ended."""
-    process = PROCESSES.Process(target=forget_and_die, args=(configured, LATER, nth))
-    process.start()
-    process.join(PATIENCE)
-    code = process.exitcode
-    process.close()
-    assert code in {0, -signal.SIGKILL}
-    return code != 0
-
-
 def test_a_run_that_is_killed_anywhere_is_taken_up_by_the_next(tmp_path, engine, record_property):
     configured, kills, left = settings(tmp_path, engine=engine), 0, None
     with closing(Store(configured)) as store:
         filled(store)
-    while dead(configured, 10 + scaled(23, 5) * kills):
+    while dead(forget_and_die, configured, LATER, 10 + scaled(23, 5) * kills):
         kills += 1
         with closing(Store(configured)) as store:
             sound(store)

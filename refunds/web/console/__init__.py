@@ -103,7 +103,7 @@ def screen(
                 return _shown_again(form_view, sent, arguments)
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
-                return call(lambda uow: _counted(view, uow)(uow, sent, **arguments), transaction, key, sent.data)
+                return call(lambda uow: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
             except InvalidInput as error:
                 if form_view is None:
                     raise
@@ -123,11 +123,11 @@ def screen(
     return declare
 
 
-def _counted(view: View, uow: UnitOfWork) -> View:
-    """The view, once the number beside Open in the navigation is counted, if its page shows one."""
+def _viewed(view: View, uow: UnitOfWork, form: Form, arguments: dict[str, Any]) -> Response:
+    """The response of a view; a page that is asked for first gets the number beside Open in its navigation."""
     if request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
         g.open_number = uow.contacts.count_open()
-    return view
+    return view(uow, form, **arguments)
 
 
 def linked() -> dict[str, str]:

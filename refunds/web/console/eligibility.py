@@ -260,7 +260,7 @@ def _answer(
         on_record=_on_record(uow, order, decision) if order else None,
         limits=uow.limits.kinds(order.customer_id) if order else (),
         format_reference=format_reference,
-        others=_others(uow, order) if order else 0,
+        others=uow.orders.count_of(customer_id=order.customer_id) - 1 if order else 0,
         last_contact=next(iter(uow.contacts.paginate(limit=1, newest=True, order_id=order.order_id)), None)
         if order and g.principal.may(Scope.CONTACTS_READ)
         else None,
@@ -277,11 +277,6 @@ def _answer(
         waiting=None if outcome.eligible else decision.facts.request,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
-
-
-def _others(uow: UnitOfWork, order: Order) -> int:
-    """How many other orders the customer has, counted up to a page."""
-    return len(uow.orders.of_customer(order.customer_id, limit=PAGE + 1)) - 1
 
 
 def _words(

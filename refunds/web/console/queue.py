@@ -23,11 +23,8 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     session["tab"] = str(tab)
     number = asked.get("page", 1)
     shown = tabs[tab][(number - 1) * PAGE : number * PAGE]
-    found = (
-        {entry.record_id: uow.unmatched.get(entry.record_id) for entry in shown}
-        if tab is Tab.UNMATCHED
-        else uow.contacts.with_ids([entry.record_id for entry in shown])
-    )
+    kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
+    found = kept.with_ids([entry.record_id for entry in shown])
     return page(
         "open.html",
         form,
