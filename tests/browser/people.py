@@ -76,6 +76,11 @@ class Person:
         self.page.keyboard.insert_text(text)
         self.actions += 1
 
+    def clicks(self, place: Locator) -> None:
+        """Click on an element."""
+        place.click()
+        self.actions += 1
+
     def types(self, text: str) -> None:
         """Type a text key by key."""
         self.page.keyboard.type(text)
