@@ -121,6 +121,6 @@ class Person:
 
     def looks_up(self, order_id: str) -> None:
         """Check an order on the open start page."""
-        self.field("Order number or cancellation reference").fill(order_id)
+        self.field("Order number or reference").fill(order_id)
         self.presses("Enter")
         expect(self.page.locator(".verdict h1")).to_be_visible()
