@@ -1,7 +1,7 @@
 """`flask export`: take records out as CSV, for finance."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ PAGE = 500
 
 
 class _RangeSchema(StrictSchema):
-    """The options whose format click cannot check."""
+    """Options for a range of dates, whose format click cannot check."""
 
     first = NearDate(required=True, data_key="from")
     last = NearDate(required=True, data_key="to")
@@ -57,11 +57,17 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     write_private(output, lines)
 
 
-def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
-    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
-    read = _RangeSchema().read({"from": first, "to": last})
+def read_range(first: str, last: str) -> Mapping[str, Any]:
+    """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
+    read: Mapping[str, Any] = _RangeSchema().read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
+    return read
+
+
+def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
+    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
+    read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:
         tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     return first_instant(read["first"], tz), end_of_day(read["last"], tz)

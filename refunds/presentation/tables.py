@@ -91,7 +91,7 @@ TABLES = {
 
 def header(kind: type) -> str:
     """The line with the names of the columns."""
-    return _line(TABLES[kind].columns)
+    return line(TABLES[kind].columns)
 
 
 def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
@@ -99,16 +99,17 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
     table = TABLES[kind]
     shown = [attrgetter(attribute) for attribute in table.columns.values()]
     for row in table.rows(uow, records):
-        yield _line(_cell(value(row)) for value in shown)
+        yield line(cell(value(row)) for value in shown)
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """A line with these cells."""
     written = StringIO()
     csv.writer(written).writerow(cells)
     return written.getvalue()
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A value as text: empty if there is none, instants in UTC. What a spreadsheet would calculate gets a `'`."""
     if isinstance(value, bool):
         return str(value).lower()
