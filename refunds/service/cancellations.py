@@ -1,6 +1,6 @@
 """Cancellations: issued on a contact, settled by billing, revoked if they were a mistake."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ulid import ULID
@@ -206,8 +206,7 @@ def _overridden(
             detail = Message("must be statutory: the customer has declared a withdrawal")
             raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
         return decision, override
-    facts = replace(
-        decision.facts,
+    facts = decision.facts._replace(
         contact_point_accepted=override.kind in (OverrideKind.CONTACT_POINT_ACCEPTED, OverrideKind.DEADLINE_ACCEPTED),
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
         withdrawal=decision.facts.withdrawal or override.kind is OverrideKind.STATUTORY,
