@@ -61,6 +61,9 @@ class Engine(Protocol):
     sqlite_version: str
     """The version of SQLite; empty if the database is another one."""
 
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The row that a statement returns which reads, by itself; None if there is none."""
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
 
