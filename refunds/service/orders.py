@@ -89,7 +89,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     if uow.orders.add_new(order, promised):
         if (told := decisions[0].told) is not None:
             promises.put(uow, order, told, PromiseCause.REGISTERED, first=True)
-        return LockedOrder(order, None), Registration.REGISTERED
+        return LockedOrder(order, None, is_new=True), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:
@@ -368,7 +368,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     The order is promised the window of its new facts. Raises `OrderFrozen` if it is cancelled, and an error if the new
     facts can never be judged.
     """
-    order, active = locked
+    order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
     changed = {name: [_plain(getattr(order, name)), _plain(changes[name])] for name in _JOURNALLED if name in changes}

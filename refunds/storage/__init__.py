@@ -35,6 +35,9 @@ class Transaction(Protocol):
     `StorageUnavailable`, and `Unreadable` if the tables are not those of the service.
     """
 
+    alone: bool
+    """Whether nobody else can write while this transaction may."""
+
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns, which must not return more; None if there is none."""
 
