@@ -7,12 +7,11 @@ the notices) is computed with the outcome.
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, datetime, timedelta
-from hashlib import sha256
+from itertools import compress
 from typing import NamedTuple
 
-from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained
+from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained, fingerprint_of
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
@@ -111,7 +110,7 @@ class Decision(NamedTuple):
             Notice.DEADLINE_ACCEPTED: self.facts.deadline_accepted,
             Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
         }
-        return tuple(notice for notice, holds in found.items() if holds)
+        return tuple(compress(found, found.values()))
 
     @property
     def official_points(self) -> frozenset[str]:
@@ -148,7 +147,7 @@ class Decision(NamedTuple):
         if recorded_at is None or not self.provided_when_recorded:
             return False
         at_entry = decide(
-            replace(self.facts, received_at=recorded_at, sent_at=None),
+            self.facts._replace(received_at=recorded_at, sent_at=None),
             self.version,
             self.known,
             promise=self.promise,
@@ -172,7 +171,7 @@ class Decision(NamedTuple):
         time_zone, place = self._place
         left = fingerprint = None
         if window is not None:
-            fingerprint = sha256(f"{window.service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
+            fingerprint = fingerprint_of(window.service_day, day_codes)
             if not _elapsed(self):
                 today = local_date(self.requested_at, zone(time_zone))
                 left = days_ahead(window.service_day, day_codes, today)
