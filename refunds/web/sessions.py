@@ -146,9 +146,9 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
     return True
 
 
-def form() -> dict[str, str]:
+def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """Read the form that was sent: its values by field name. Raises as `intake.form_body`."""
-    return intake.form_body(current_request, MOST_BYTES)
+    return intake.form_body(current_request, most_bytes)
 
 
 def _keys(store: Store) -> Keyring:

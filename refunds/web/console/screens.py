@@ -16,6 +16,7 @@ from refunds.web.console import (
     sign_in,
     statistics,
     unmatched,
+    verification,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "sign_in",
     "statistics",
     "unmatched",
+    "verification",
 ]
