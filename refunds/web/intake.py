@@ -80,7 +80,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
         if request.mimetype == "multipart/form-data":
-            parser = FormDataParser(max_form_memory_size=most_bytes, max_form_parts=_MOST_FIELDS, silent=False)
+            parser = FormDataParser(_in_memory, most_bytes, silent=False, max_form_parts=_MOST_FIELDS)
             _, fields, sent = parser.parse(BytesIO(body), request.mimetype, len(body), request.mimetype_params)
             files = [(name, file.read().decode("utf-8-sig", "replace")) for name, file in sent.items(multi=True)]
             pairs = [*fields.items(multi=True), *files]
@@ -89,6 +89,11 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
     return _once(MultiDict(pairs))
+
+
+def _in_memory(*_: Any, **__: Any) -> BytesIO:
+    """Where a file in a form is kept while it is read: never on a disk."""
+    return BytesIO()
 
 
 _MOST_FIELDS = 100

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,24 @@ from refunds.domain.records import Intent, OverrideKind
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, LocalDate, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
+from refunds.web.schemas.policies import MOST_BYTES
 from refunds.web.schemas.request_fields import After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
+
+
+class Done(StrEnum):
+    """What was done to a policy."""
+
+    PUBLISHED = "published"
+    KNOWN = "known"
+    WITHDRAWN = "withdrawn"
+    CLOSED = "closed"
+    CLOSED_BEFORE = "closed_before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +234,36 @@ class JournalSchema(StrictSchema):
     actor = Text(64)
     since = Moment()
     until = Moment()
+
+
+class WithdrawingSchema(StrictSchema):
+    """The fingerprint of what the reader was shown of a withdrawal."""
+
+    shown = Text(64)
+
+
+class DraftFormSchema(WithdrawingSchema):
+    """A draft of a policy: its file or its text, and whether it takes effect as soon as possible."""
+
+    file = Text(MOST_BYTES)
+    draft = Text(MOST_BYTES)
+    now = Text(3, "yes")
+
+
+class ClosingSchema(WithdrawingSchema):
+    """A date on which the vendor is closed, and why."""
+
+    date = LocalDate(required=True)
+    reason_de = FreeText(200)
+    reason_en = FreeText(200)
+
+
+class DoneSchema(StrictSchema):
+    """What was done to a policy, for the page to say."""
+
+    done = Choice(Done)
+    version = WholeText(1, 100_000)
+    date = LocalDate()
 
 
 class WhatIfSchema(StrictSchema):
