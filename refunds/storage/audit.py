@@ -44,10 +44,9 @@ class Shortened(Broken):
 
 @dataclass(slots=True)
 class Report:
-    """How much was compared, and the hash of the last event.
+    """How much was compared, with the hash of the last event; `checkpointed` is the last checkpoint's position, or 0.
 
-    `checkpointed` is the position of the last checkpoint, 0 if there is none; `accepted` are the events with which
-    operators accepted another state of the records.
+    `accepted` are the events with which operators accepted another state of the records.
     """
 
     events: int = 0

@@ -194,7 +194,7 @@ def test_a_draft_that_does_not_fit_is_an_error_beside_its_field_with_its_line(ow
 def test_all_that_is_wrong_in_a_draft_is_said_at_once_in_the_readers_language(own):
     browser = own.browser(Role.PRODUCT, "de")
     text = DRAFT.replace("window_business_days = 3", 'window_business_days = 0\nregoin = "DE"')
-    page = browser.press(browser.get("/console/draft"), "Ansehen, was sie ändert", draft=text)
+    page = browser.press(browser.get("/console/draft"), "Änderungen ansehen", draft=text)
     assert "Zeile 4: window_business_days: " in page.text
     assert "Zeile 5: regoin: " in page.text
     assert "unknown" not in page.text

@@ -113,6 +113,16 @@ ASKED = (
 )
 TYPED = (
     "q",
+    "file",
+    "draft",
+    "now",
+    "shown",
+    "date",
+    "reason_de",
+    "old_password",
+    "new_password",
+    "mark",
+    "session",
     "channel",
     "received_at",
     "sent_at",

@@ -236,6 +236,20 @@ class JournalSchema(StrictSchema):
     until = Moment()
 
 
+class OwnPasswordSchema(StrictSchema):
+    """The old password, and the new one that was offered."""
+
+    old_password = Text(200, required=True)
+    new_password = Text(64, required=True)
+    mark = Text(64, required=True)
+
+
+class OwnSessionSchema(StrictSchema):
+    """The session to end; if none is named, all others."""
+
+    session = Text(64)
+
+
 class WithdrawingSchema(StrictSchema):
     """The fingerprint of what the reader was shown of a withdrawal."""
 

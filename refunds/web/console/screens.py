@@ -2,6 +2,7 @@
 
 from refunds.web.console import (
     PREFIX,
+    account,
     bind_chosen_language,
     blueprint,
     cancellations,
@@ -22,6 +23,7 @@ from refunds.web.console import (
 
 __all__ = [
     "PREFIX",
+    "account",
     "bind_chosen_language",
     "blueprint",
     "cancellations",
