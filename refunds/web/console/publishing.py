@@ -20,6 +20,7 @@ from refunds.errors import FieldError, InvalidInput, Message, PolicyVersionConfl
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
 from refunds.presentation.language import LANGUAGES, translate
+from refunds.presentation.texts.dates import instant_text
 from refunds.presentation.texts.policies import closure_text, difference_text, registration_text, warnings_data
 from refunds.schemas.policy import policy_file, read_policy, version_data
 from refunds.service import publication, simulation, watch
@@ -191,12 +192,12 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
 @screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
     """What the withdrawal of a version would mean, or why it is not possible. Raises `NotFound` if there is none."""
-    conflict, withdrawn_at = None, None
+    conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
     except PolicyVersionConflict as error:
-        conflict = translate(error.detail)
-    found = uow.policies[policy_id].version(version)
+        since = found.effective_from and instant_text(found.effective_from, found.terms.time_zone)
+        conflict = translate(error.detail, since=since)
     return page(
         "withdrawal.html",
         form,
