@@ -23,7 +23,7 @@ TAGS = {
     "html", "head", "meta", "title", "link", "script", "body", "header", "main", "nav", "section", "div", "span", "p", "a", "form", "input",
     "button", "label", "fieldset", "legend", "select", "option", "datalist", "textarea", "details", "summary", "h1", "h2", "h3", "h4", "ol",
     "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "svg", "path", "rect", "line", "text", "g",
-    "desc", "defs", "pattern", "strong", "code", "br", "blockquote", "style", "footer", "figure", "figcaption", "small", "em", "time", "address", "hr", "b",
+    "desc", "defs", "pattern", "strong", "code", "br", "blockquote", "style", "footer", "figure", "figcaption", "small", "em", "time", "address", "hr", "b", "pre",
 }  # fmt: skip
 """Every tag that the pages use."""
 
