@@ -130,19 +130,26 @@ def _viewed(view: View, uow: UnitOfWork, form: Form, arguments: dict[str, Any]) 
     return view(uow, form, **arguments)
 
 
+class ChosenByLink(Rejected):
+    """A link chooses what only a form of the console may: an override, or why something is done."""
+
+
 def linked() -> dict[str, str]:
-    """The parameters of the address, without `lang`, and without what a link must not choose: an override's fields."""
-    return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
+    """The parameters of the address, without `lang`. Raises `ChosenByLink` if one is what a link must not choose."""
+    found = intake.parameters(request)
+    if not _NOT_BY_LINK.isdisjoint(found):
+        raise ChosenByLink("bad-request", Message("A link cannot choose an override, or its reason."))
+    return {name: value for name, value in found.items() if name != "lang"}
 
 
-_NOT_BY_LINK = {"lang", "override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
+_NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
 
 
 def _sent() -> Form:
     """The form with what is `linked` and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session. Raises `InvalidInput` if a parameter or a
-    field is repeated, and otherwise as `sessions.form`.
+    field is repeated, and otherwise as `linked` and `sessions.form`.
     """
     sent, own = linked(), True
     if request.method == "POST":
@@ -209,7 +216,7 @@ def start(principal: Principal | None) -> str:
 
 def own_address(path: str) -> str:
     """The address of a path, with the query of this request as far as it is `linked`."""
-    parameters = {name: value for name, value in request.args.items() if name not in _NOT_BY_LINK}
+    parameters = {name: value for name, value in request.args.items() if name not in {"lang", *_NOT_BY_LINK}}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 

@@ -1,7 +1,7 @@
 """Check and Answer: from an order's number, or a day and a region, to the answer for the customer."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -31,34 +31,54 @@ from refunds.web.responses import present_policies
 
 PAGE = 25
 
+OPENED_FOR = timedelta(minutes=15)
+"""How long the time at which a page was opened counts as that of the contact, unless the user says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How and when a customer asks. If `received_at` is None, they ask now."""
+    """How and when a customer asks. If `received_at` is None, they ask now; `opened`: it is when a page was opened."""
 
     channel: Channel
     received_at: datetime | None
     sent_at: datetime | None
+    opened: bool = False
 
     @property
     def parameters(self) -> dict[str, str]:
         """The same as parameters of an address: the channel, and the times if they are given."""
-        at = {"received_at": self.received_at, "sent_at": self.sent_at}
+        at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
+
+    def begun(self, now: datetime) -> "Asked":
+        """The same, made when the page was opened, which is now, if no time was given."""
+        return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
 
-    The session keeps the channel. Raises `InvalidInput`, with the errors of both times, if one is not a date with its
-    time.
+    The session keeps the channel, but not that of a correction. Raises `InvalidInput`, with the errors of both times,
+    if one is not a date with its time.
     """
-    if "channel" in found:
+    if "channel" in found and "supersedes" not in found:
         session["channel"] = str(found["channel"])
     received, sent = forms.all_of(
         *(partial(_instant, found.get(name), name, now, time_zone) for name in ("received_at", "sent_at"))
     )
-    return Asked(Channel(session.get("channel", Channel.PHONE)), received, sent)
+    opened = "opened" in found and found.get("received_at") == Typed(found["opened"])
+    return Asked(Channel(found.get("channel") or session.get("channel", Channel.PHONE)), received, sent, opened)
+
+
+def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
+    """How and when the customer asks, as in `asked`, to be put on record.
+
+    Raises `InvalidInput` also if the time is that at which a page was opened, and that was long ago.
+    """
+    how = asked(found, now, time_zone)
+    if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
+        raise InvalidInput([FieldError("/received_at", Message("the page was opened long ago"), "opened_long_ago")])
+    return how
 
 
 def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
@@ -243,7 +263,7 @@ def _answer(
     tz = zone(outcome.time_zone)
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
-    entry = Asked(how.channel, how.received_at or uow.now, how.sent_at).parameters
+    entry = how.begun(uow.now).parameters
     end = outcome.deadline or decision.facts.service_provided_at
     ended = end is not None and end <= uow.now
     return page(

@@ -16,7 +16,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.contacts import new_contact
-from refunds.web.console.eligibility import asked, time_zone_of
+from refunds.web.console.eligibility import asked, entered, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
@@ -40,10 +40,13 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
     received_at, sent_at = (form.data.get(name, "") for name in ("received_at", "sent_at"))
+    opened = ""
     with suppress(InvalidInput):
-        how = asked(found, uow.now, time_zone)
+        how = asked(found, uow.now, time_zone).begun(uow.now)
         received_at = clock_text(how.received_at or uow.now, time_zone)
         sent_at = clock_text(how.sent_at, time_zone) if how.sent_at else ""
+        asks_again = any(one.pointer == "/received_at" for one in form.errors)
+        opened = received_at if how.opened and not asks_again else ""
     return page(
         "unmatched_new.html",
         replace(form, address=at("new_unmatched")),
@@ -51,6 +54,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
         channel=session.get("channel", Channel.PHONE),
         received_at=received_at,
         sent_at=sent_at,
+        opened=opened,
     )
 
 
@@ -64,7 +68,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
     found = form.read(UnmatchedEntrySchema)
-    how = asked(found, uow.now, time_zone_of(uow, uow.policies.default))
+    how = entered(found, uow.now, time_zone_of(uow, uow.policies.default))
     kept = unmatched.record(uow, found["order_hint"], new_contact(how, found))
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
