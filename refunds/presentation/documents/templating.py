@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from refunds.errors import Message
 from refunds.presentation.language import catalogue, language, translate
@@ -25,6 +26,7 @@ from refunds.presentation.texts.decisions import (
     left_text,
     notice_text,
     reason_text,
+    request_on_record,
     verdict,
     why_text,
 )
@@ -46,7 +48,7 @@ def install(templates: Environment) -> None:
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
-    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _whole(str)}
+    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _unbroken}
 
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
@@ -66,6 +68,20 @@ def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
         return _INSIDE.sub("\u00a0", text) if context.autoescape else text
 
     return shown
+
+
+_NUMBER = re.compile(r"\b(\d{3,4}(?:-\d{3,4})+)\b")
+"""A number that is read aloud."""
+_AS_NUMBER = Markup('<span class="reference">{}</span>')
+
+
+@pass_eval_context
+def _unbroken(context: EvalContext, text: str) -> str:
+    """A text for templates: on a page, no line ends inside what `_whole` keeps together, or a number read aloud."""
+    if not context.autoescape:
+        return text
+    parts = _NUMBER.split(_INSIDE.sub("\u00a0", text))
+    return Markup("").join(_AS_NUMBER.format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 _TEXTS = (
@@ -90,6 +106,7 @@ _TEXTS = (
     dates.number_text,
     reason_text,
     dates.region_text,
+    request_on_record,
     dates.short_date_text,
     verdict,
     dates.weekday_text,

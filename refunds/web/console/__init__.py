@@ -22,6 +22,7 @@ from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
+from refunds.presentation.texts.answers import look_of
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
@@ -203,6 +204,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
+        "look_of": look_of,
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)

@@ -10,7 +10,7 @@ from flask import Response, g, request, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
-from refunds.domain.outcomes import RecordedDecision
+from refunds.domain.outcomes import Outcome, RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference
@@ -18,7 +18,7 @@ from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.customer import receipt_words
+from refunds.presentation.texts.answers import Said, contact_said, is_address, look_of
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
@@ -263,6 +263,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
+    ended = preview.deadline is not None and preview.deadline <= uow.now
     return page(
         "contact.html",
         form,
@@ -271,12 +272,14 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         preview=preview,
         on_record=decision.facts.request if preview.eligible else None,
         waiting=None if preview.eligible else decision.facts.request,
-        ended=preview.deadline is not None and preview.deadline <= uow.now,
+        ended=ended,
         active=active,
         overrides=cancellations.fitting_overrides(preview),
         period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
-        words=_receipt(found, active),
+        look=look_of(preview, ended=ended, active=active),
+        words=_words(found, preview, active, ended=ended),
+        mails_to=found.from_detail if is_address(found.from_detail) else None,
         lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
         reopening=list(ReopeningReason),
         **choices,
@@ -285,14 +288,10 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     )
 
 
-def _receipt(found: Contact, active: Cancellation | None) -> dict[str, tuple[str, str]]:
-    """What to say and to write about the receipt of a withdrawal, by the code of the language.
-
-    Nothing for another contact, or once the order is cancelled on it: then there is the confirmation of that.
-    """
-    if found.intent is not Intent.WITHDRAWAL or (active and active.contact_id == found.contact_id):
-        return {}
-    return {name: receipt_words(found) for name in each_language()}
+def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, ended: bool) -> dict[str, list[Said]]:
+    """What to say and to write about a contact, by the code of the language; empty if there is nothing."""
+    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
+    return words if any(words.values()) else {}
 
 
 def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
 from refunds.errors import FieldError, InvalidInput, Message
+from refunds.presentation.language import each_language
+from refunds.presentation.texts.answers import unmatched_said
 from refunds.presentation.texts.dates import clock_text
 from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
@@ -79,14 +81,15 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
     Raises `NotFound` if there is none.
     """
-    found = uow.unmatched.get(unmatched_id)
+    found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
         contact=found,
         number=format_request_number(found.request_number),
         names=uow.users.names([found.recorded_by, found.closed_by or ""]),
-        time_zone=time_zone_of(uow, uow.policies.default),
+        words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
+        time_zone=time_zone,
     )
 
 
