@@ -16,6 +16,7 @@ from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.domain.records import ASKING, Contact, Intent, Order, PromiseCause
 from refunds.domain.regions import country_of
 from refunds.domain.terms import Terms
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import (
     CallersError,
     ContactStateConflict,
@@ -321,6 +322,23 @@ _ASKS_FOR_LESS = {
         "Only a withdrawal takes the place of an open withdrawal: a supervisor resolves it with a reason."
     ),
 }
+
+
+def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
+    """What was given of the fields that a contact was recorded without, by name; what it has already is left out.
+
+    Raises `ContactStateConflict`, with the contact's id `name`, if it has another text in one of these fields.
+    """
+    found = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
+    for field in found:
+        if getattr(contact, field) is not None:
+            detail = Message(
+                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
+                name=name,
+                field=field,
+            )
+            raise ContactStateConflict(detail, contact.state)
+    return {field: value for field, value in found.items() if value is not None}
 
 
 def unknown(pointer: str) -> InvalidInput:

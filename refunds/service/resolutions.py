@@ -72,17 +72,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     """
     contact = uow.contacts.get(contact_id, lock=True)
     contacts.require_present(contact)
-    given = {"ticket_ref": ticket_ref, "note": note}
-    added = {name: value for name, value in given.items() if value not in (None, getattr(contact, name))}
-    for name in added:
-        if getattr(contact, name) is not None:
-            detail = Message(
-                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
-                name=contact_id,
-                field=name,
-            )
-            raise ContactStateConflict(detail, contact.state)
-    if not added:
+    if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
     return uow.contacts.update(contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 

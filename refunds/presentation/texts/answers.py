@@ -92,8 +92,8 @@ def mail_link(subject: str, text: str, to: str | None = None) -> str:
     `to` counts only if it is an address.
     """
     address = quote(to, safe="@") if to and is_address(to) else ""
-    seen = "".join(letter for letter in text if category(letter) != "Cf")
-    fields = {"subject": subject, "body": seen.replace("\n", "\r\n")}
+    title, seen = ("".join(letter for letter in one if category(letter) != "Cf") for one in (subject, text))
+    fields = {"subject": " ".join(title.split()), "body": "\r\n".join(seen.splitlines())}
     return f"mailto:{address}?{urlencode(fields, quote_via=quote)}"
 
 

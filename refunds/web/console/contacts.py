@@ -15,6 +15,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
@@ -280,7 +281,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         look=look_of(preview, ended=ended, active=active),
         words=_words(found, preview, active, ended=ended),
         mails_to=found.from_detail if is_address(found.from_detail) else None,
-        lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
+        lacks=missing(found),
         reopening=list(ReopeningReason),
         **choices,
         names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
@@ -302,10 +303,20 @@ def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> Non
     resolutions.acknowledge(uow, contact_id, **found)
 
 
-def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+def missing(contact: Contact | UnmatchedContact) -> list[str]:
+    """The details that a contact was recorded without, and that can be added."""
+    return [name for name in ("ticket_ref", "note") if getattr(contact, name) is None]
+
+
+def some(found: dict[str, Any]) -> dict[str, Any]:
+    """What is to be added to a contact. Raises `InvalidInput` if that is nothing."""
     if not found:
         raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
-    resolutions.complete(uow, contact_id, **found)
+    return found
+
+
+def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    resolutions.complete(uow, contact_id, **some(found))
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:

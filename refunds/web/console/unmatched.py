@@ -17,10 +17,11 @@ from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.contacts import new_contact
+from refunds.web.console.contacts import missing, new_contact, some
 from refunds.web.console.eligibility import asked, entered, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
+from refunds.web.schemas.contacts import CompletionRequestSchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
@@ -86,6 +87,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
         contact=found,
+        lacks=missing(found),
         number=format_request_number(found.request_number),
         names=uow.users.names([found.recorded_by, found.closed_by or ""]),
         words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
@@ -128,4 +130,17 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
 def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Close a contact without an order, for a reason. Then show it again."""
     unmatched.resolve(uow, unmatched_id, form.read(UnmatchedResolutionRequestSchema)["reason"])
+    return to("unmatched_contact", unmatched_id=unmatched_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>/details",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def complete_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Add a ticket or a note to a contact without an order. Then show it again."""
+    unmatched.complete(uow, unmatched_id, **some(form.read(CompletionRequestSchema)))
     return to("unmatched_contact", unmatched_id=unmatched_id)
