@@ -15,7 +15,10 @@ from tests.changed_data import other_holidays
 
 
 class State(NamedTuple):
-    """A state: the screen that shows it, its colour and icon, and its word and heading in English and German."""
+    """A state: the screen that shows it, its colour and icon, and in English and German its word and heading.
+
+    `says` is a part of what the customer is told.
+    """
 
     screen: str
     order: str | None
@@ -23,6 +26,7 @@ class State(NamedTuple):
     icon: str
     words: tuple[str, str]
     headings: tuple[str, str]
+    says: tuple[str, str]
 
 
 YES, SUPERVISOR, NO, WAIT = "M5 13l4 4L19 7", "M12 4a4 4 0 1 0", "M6 6l12 12M18 6L6 18", "M12 7v6"
@@ -38,7 +42,15 @@ ENDED = (
     "Vertragliche Frist abgelaufen am Mittwoch, 1. April 2026, 24 Uhr (Ortszeit Berlin)",
 )
 STATES = {
-    "none": State("answer", "A-1001", "good", YES, CAN, UNTIL),
+    "none": State(
+        "answer",
+        "A-1001",
+        "good",
+        YES,
+        CAN,
+        UNTIL,
+        ("Shall I cancel it for you now?", "Soll ich sie jetzt für Sie stornieren?"),
+    ),
     "open in time": State(
         "answer-on-record",
         "A-1008",
@@ -49,8 +61,23 @@ STATES = {
             "A request was made in time: 7 April 2026, 10:20, by telephone",
             "Rechtzeitige Anfrage liegt vor: 7. April 2026, 10:20 Uhr, per Telefon",
         ),
+        (
+            "Your request of 7 April 2026, 10:20 was made in time. Shall I",
+            "Ihre Anfrage vom 7. April 2026, 10:20 Uhr ist rechtzeitig eingegangen. Soll ich",
+        ),
     ),
-    "open late": State("answer-too-late", "A-1004", "neutral", NO, REFUSED, ENDED),
+    "open late": State(
+        "answer-too-late",
+        "A-1004",
+        "neutral",
+        NO,
+        REFUSED,
+        ENDED,
+        (
+            "We have received and recorded your cancellation of",
+            "haben wir erhalten und erfasst. Die vertragliche Frist",
+        ),
+    ),
     "needs a supervisor": State(
         "answer-supervisor",
         "A-3001",
@@ -58,6 +85,7 @@ STATES = {
         SUPERVISOR,
         NEEDS,
         ("A supervisor must accept the contact point first", "Zuerst muss die Teamleitung den Kontaktweg anerkennen"),
+        ("Your order can be cancelled until the end of Wednesday", "Ihre Bestellung kann bis Mittwoch"),
     ),
     "withdrawal": State(
         "answer-withdrawal-open",
@@ -66,6 +94,10 @@ STATES = {
         SUPERVISOR,
         NEEDS,
         ("A withdrawal: a supervisor must decide", "Widerruf: Die Teamleitung muss entscheiden"),
+        (
+            "We have received your withdrawal from your order A-1009.",
+            "Ihr Widerruf zu Ihrer Bestellung A-1009 ist bei uns eingegangen.",
+        ),
     ),
     "unmatched": State(
         "unmatched",
@@ -74,6 +106,10 @@ STATES = {
         WAIT,
         ("Request", "Anfrage"),
         ("Not matched to an order yet", "Noch keiner Bestellung zugeordnet"),
+        (
+            "Its time counts, also if we find your order only later. Your request number is",
+            "Es gilt der Zeitpunkt Ihrer Meldung, auch wenn wir Ihre Bestellung erst später finden. Ihre Vorgangsnummer",
+        ),
     ),
     "cancelled": State(
         "answer-cancelled",
@@ -82,6 +118,7 @@ STATES = {
         YES,
         ("Cancelled", "Storniert"),
         ("Cancelled on Wednesday, 8 April 2026", "Storniert am Mittwoch, 8. April 2026"),
+        ("The refund has been passed on to billing.", "Die Erstattung ist an die Abrechnung weitergegeben."),
     ),
     "refunding": State(
         "answer-refunding",
@@ -90,6 +127,7 @@ STATES = {
         YES,
         ("Being refunded", "Erstattung läuft"),
         ("Cancelled: the refund is under way", "Storniert: Die Erstattung läuft"),
+        ("Billing has begun the refund.", "Die Erstattung läuft."),
     ),
     "settled": State(
         "answer-settled",
@@ -98,6 +136,10 @@ STATES = {
         YES,
         ("Refunded", "Erstattet"),
         ("Cancelled and refunded", "Storniert und erstattet"),
+        (
+            "The refund was made on Wednesday, 8 April 2026.",
+            "Die Erstattung wurde am Mittwoch, 8. April 2026 ausgezahlt.",
+        ),
     ),
     "revoked": State(
         "answer-revoked",
@@ -109,6 +151,10 @@ STATES = {
             "A request was made in time: 8 April 2026, 09:55, by telephone",
             "Rechtzeitige Anfrage liegt vor: 8. April 2026, 09:55 Uhr, per Telefon",
         ),
+        (
+            "A cancellation of your order was entered by mistake and revoked on",
+            "Ihre Bestellung wurde versehentlich storniert; die Stornierung wurde am",
+        ),
     ),
     "erased": State(
         "answer-erased",
@@ -117,8 +163,17 @@ STATES = {
         NO,
         REFUSED,
         ("The contractual window ended at the end of", "Vertragliche Frist abgelaufen am"),
+        ("rights that you have by law are not affected.", "gesetzliche Rechte bleiben unberührt."),
     ),
-    "restricted": State("answer-restricted", "A-3004", "good", YES, CAN, UNTIL),
+    "restricted": State(
+        "answer-restricted",
+        "A-3004",
+        "good",
+        YES,
+        CAN,
+        UNTIL,
+        ("Shall I cancel it for you now?", "Soll ich sie jetzt für Sie stornieren?"),
+    ),
     "no date": State(
         "answer-not-provided",
         "A-1007",
@@ -126,6 +181,7 @@ STATES = {
         YES,
         CAN,
         ("Can be cancelled: no date of provision is on record", "Stornierbar: kein Leistungsdatum erfasst"),
+        ("We have no date of provision on record yet", "Uns liegt noch kein Leistungsdatum vor"),
     ),
     "provisional": State(
         "answer-provisional",
@@ -134,6 +190,10 @@ STATES = {
         YES,
         CAN,
         ("Can be cancelled until the end of", "Stornierbar bis"),
+        (
+            "the window may still become longer, but not shorter.",
+            "Die Frist kann noch länger werden, aber nicht kürzer.",
+        ),
     ),
     "promise kept": State(
         "answer-promise-kept",
@@ -144,6 +204,10 @@ STATES = {
         (
             "Can be cancelled until the end of Thursday, 9 April 2026 (Berlin time)",
             "Stornierbar bis Donnerstag, 9. April 2026, 24 Uhr (Ortszeit Berlin)",
+        ),
+        (
+            "The end of the window that you were promised stands.",
+            "Es bleibt bei dem Fristende, das Ihnen zugesagt wurde.",
         ),
     ),
 }

@@ -26,4 +26,7 @@ def test_the_answer_of_a_state_looks_as_it_should(shown, state, number):
     assert page.h1.startswith(expected.headings[number])
     assert page.title.startswith(expected.words[number])
     assert expected.order is None or expected.order in page.title
-    assert page.main.one("section", class_="words", lang=("en", "de")[number]).every("p")
+    words = page.main.one("section", class_="words", lang=("en", "de")[number]).text.replace("\xa0", " ")
+    assert expected.says[number] in words
+    assert ("To say", "Am Telefon")[number] in page.headings
+    assert any(one["href"].startswith("mailto:") for one in page.main.every("a"))

@@ -112,7 +112,7 @@ def answer_said(
     """
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
-    before, after = _revoked_text(revoked), _date_text(outcome, order_id) if not ended else ""
+    before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))
     if on_record is not None and on_record.eligible:
         at = {"at": moment_text(on_record.requested_at, on_record.time_zone), "number": f" {order_id}"}
         spoken, answer = (_joined(before, translate(text, **at)) for text in _ON_RECORD)
@@ -120,8 +120,8 @@ def answer_said(
     spoken = spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
     asks, cancels = written_words(outcome, order_id, ended=ended), written_cancelling(outcome, order_id)
     written = {"asks": asks, "cancels": cancels} if cancels and order_id else {"write": asks}
-    whole = {kind: _joined(before, text, after if kind != "cancels" else "") for kind, text in written.items()}
-    return said(_joined(before, spoken, after), whole, _subject(order_id))
+    whole = {kind: text if kind == "cancels" else _joined(before, text) for kind, text in written.items()}
+    return said(_joined(before, spoken), whole, _subject(order_id))
 
 
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
@@ -213,11 +213,11 @@ _ON_RECORD = (
 )
 _KEPT = Message("The cancellation of your order was revoked on %(day)s, because you wanted to keep the order.")
 _REVOKED = Message("A cancellation of your order was entered by mistake and revoked on %(day)s.")
-_PROMISED = Message("That is the end that you were promised, and it stands.")
+_PROMISED = Message("The end of the window that you were promised stands.")
 _PROVISIONAL = Message(
-    "The public holidays of that time are not all fixed yet: the window may still end later, but not earlier."
+    "The public holidays of these days are not all fixed yet: the window may still become longer, but not shorter."
 )
-_MAY_MOVE = Message("The public holidays of that time are not all fixed yet: the end may still move.")
+_MAY_MOVE = Message("The public holidays of these days are not all fixed yet: the end of the window may still move.")
 _UNTIL = Message(
     "Going by what you tell me, your order can be cancelled until the end of %(last_day)s. I am recording your "
     "request, and its time counts."
