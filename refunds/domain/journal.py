@@ -38,6 +38,7 @@ class EventType(StrEnum):
     CONTACT_EMPTIED = "contact.emptied"
     CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten"
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
+    CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed"
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
     CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied"
     CONTACT_UNMATCHED_FORGOTTEN = "contact.unmatched_forgotten"

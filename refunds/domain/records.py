@@ -232,6 +232,12 @@ class Contact:
         return ContactState.OPEN if self.is_open else ContactState.CLOSED
 
     @property
+    def entered_at(self) -> datetime:
+        """When it was entered or, if it corrects a contact that asked for the same, when that was."""
+        then = self.decision.facts
+        return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
+
+    @property
     def number(self) -> str | None:
         """The request number, as it is read aloud."""
         return self.request_number and format_request_number(self.request_number)

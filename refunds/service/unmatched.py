@@ -83,6 +83,21 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
     return contact, True
 
 
+def complete(
+    uow: UnitOfWork, unmatched_id: str, *, ticket_ref: str | None = None, note: str | None = None
+) -> UnmatchedContact:
+    """Add the ticket and the note that an open contact was recorded without; the same again changes nothing.
+
+    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or resolved, or has another ticket
+    or note.
+    """
+    found = uow.unmatched.get(unmatched_id, lock=True)
+    _require_open(found)
+    if not (added := contacts.added(found, unmatched_id, ticket_ref=ticket_ref, note=note)):
+        return found
+    return uow.unmatched.update(found, EventType.CONTACT_UNMATCHED_COMPLETED, {"fields": list(added)}, **added)
+
+
 def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
     """Close an open unmatched contact for a reason; the same reason again changes nothing.
 

@@ -42,6 +42,7 @@ COUNTS = {
     "all unmatched": 2,
     "match": 14,
     "match again": 6,
+    "complete it": 6,
     "give up": 6,
     "cancel": 13,
     "replay": 4,
@@ -173,6 +174,7 @@ def contacts(ask):
     ask("match", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     ask("match again", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     one = ask("keep another", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("complete it", "PATCH", f"/v1/unmatched-contacts/{one}", {"ticket_ref": "T-1"})
     ask("give up", "PUT", f"/v1/unmatched-contacts/{one}/resolution", {"reason": "nobody's"})
 
 

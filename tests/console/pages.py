@@ -51,6 +51,14 @@ class Element:
         """Its text with white space unchanged."""
         return "".join(child if isinstance(child, str) else child.raw for child in self.children)
 
+    @property
+    def label(self):
+        """The text of a button, without what stands small in it: how the customer asked."""
+        parts = [
+            one if isinstance(one, str) else one.raw for one in self.children if getattr(one, "tag", "") != "small"
+        ]
+        return " ".join("".join(parts).split())
+
     def above(self, tag):
         """Its nearest ancestor with this tag."""
         found = self.parent
@@ -97,7 +105,7 @@ class Form:
     @property
     def buttons(self):
         """The labels of its buttons."""
-        return [button.text for button in self.element.every("button") if button["type"] != "button"]
+        return [button.label for button in self.element.every("button") if button["type"] != "button"]
 
     @property
     def names(self):

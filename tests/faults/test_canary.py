@@ -155,11 +155,14 @@ class Walk:
         revoked = {"reason_code": "entered_in_error", "reason": SAID}
         self.send("revokeCancellation", "PUT", f"/v1/cancellations/{name}/revocation", revoked)
         kept, given_up, open_one = (
-            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"})[
+            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"} | lacks)[
                 "unmatched_id"
             ]
-            for n in range(3)
+            for n, lacks in enumerate(({}, {}, {"ticket_ref": None}))
         )
+        bare = self.send("recordUnmatchedContact", "POST", "/v1/contacts", {"channel": "phone", "order_hint": SAID})
+        told = {"ticket_ref": SAID, "note": SAID}
+        self.send("completeUnmatchedContact", "PATCH", f"/v1/unmatched-contacts/{bare['unmatched_id']}", told)
         self.send("matchContact", "PUT", f"/v1/contacts/{kept}/order", {"order_id": "A-2", "ticket_ref": SAID})
         self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
         closure = {"date": (NOW + timedelta(days=40)).date().isoformat(), "reason": {"de": SAID, "en": SAID}}

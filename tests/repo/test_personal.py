@@ -74,7 +74,7 @@ SCREENS = {
     "personal": """
         account answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
         customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
-        begin_unmatched open_data_request open_requests recent record
+        begin_unmatched complete_unmatched open_data_request open_requests recent record
         record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
     "pseudonymous": """

@@ -245,6 +245,7 @@ def _unmatched(agent: FlaskClient) -> None:
     call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "+49891234567"}
     kept = [_send(agent, "POST", "/v1/contacts", call)["unmatched_id"] for _ in range(3)]
     _send(agent, "PUT", f"/v1/contacts/{kept[0]}/order", {"order_id": "A-1"})
+    _send(agent, "PATCH", f"/v1/unmatched-contacts/{kept[2]}", {"ticket_ref": "T-77"})
     _send(agent, "PUT", f"/v1/unmatched-contacts/{kept[1]}/resolution", {"reason": "Ein anderer Shop."})
 
 

@@ -19,6 +19,7 @@ _EVENT = {
     "contact.emptied": Message("contact emptied"),
     "contact.details_forgotten": Message("note and ticket forgotten"),
     "contact.unmatched_recorded": Message("contact recorded without its order"),
+    "contact.unmatched_completed": Message("contact without an order completed"),
     "contact.unmatched_resolved": Message("contact without an order resolved"),
     "contact.unmatched_emptied": Message("contact without an order emptied"),
     "contact.unmatched_forgotten": Message("contact without an order forgotten"),

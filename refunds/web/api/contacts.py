@@ -61,7 +61,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
     withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
     channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
-    It can supersede a request that was refused.
+    It can supersede a request that was refused. What corrects a contact that asked for the same counts as entered when
+    that was; only a supervisor replaces an open request that was in time or waits for one by one that is refused (403).
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])

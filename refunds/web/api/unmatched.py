@@ -12,7 +12,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reply
-from refunds.web.schemas.contacts import EXAMPLE, LINKS, ContactSchema
+from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema
 from refunds.web.schemas.orders import JUDGED
 from refunds.web.schemas.unmatched import (
     CLOSED,
@@ -117,6 +117,27 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
         return reply(contact_data(contact))
     telemetry.count_decisions([contact.outcome.reason])
     return reply(contact_data(contact), status=201, location=f"/v1/contacts/{contact.contact_id}")
+
+
+@tag.operation(
+    "/v1/unmatched-contacts/<string:unmatched_id>",
+    Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PATCH",
+    body=CompletionRequestSchema,
+    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
+    path=UNMATCHED_ID_HELP,
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
+    """Complete an unmatched contact
+
+    Adds a ticket or a note to an open contact that was recorded without it. What is on record stays: another ticket or
+    note is a conflict. The same again changes nothing. Records the ticket or note, and the event
+    `contact.unmatched_completed`, which names the fields.
+    """
+    return reply(unmatched_data(unmatched.complete(uow, unmatched_id, **body)))
 
 
 @tag.operation(

@@ -9,7 +9,7 @@ from refunds.domain.records import REVOCABLE_FOR, State
 from refunds.domain.references import format_reference
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
-from refunds.presentation.texts.customer import cancelled_words, withdrawal_of
+from refunds.presentation.texts.answers import cancelled_said
 from refunds.service import cancellations, settlements
 from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
@@ -34,8 +34,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     words = {}
     if found.state is not State.REVOKED:
         confirmed = cancellations.confirmation(uow, cancellation_id)
-        said = found.order_id, format_reference(found.reference), withdrawal_of(*confirmed[:2])
-        words = {name: (cancelled_words(*said), documents.render_text(*confirmed)) for name in each_language()}
+        words = {name: cancelled_said(*confirmed[:2], documents.render_text(*confirmed)) for name in each_language()}
     actors = (found.issued_by, found.override_by, found.refund_begun_by, found.settled_by, found.revoked_by)
     return page(
         "cancellation.html",

@@ -125,11 +125,12 @@ class Moment(Text):
 
 
 class AskedSchema(StrictSchema):
-    """How and when a customer asks."""
+    """How and when a customer asks; `opened` is the time of receipt if that is when a page was opened."""
 
     channel = Choice(Channel)
     received_at = Moment()
     sent_at = Moment()
+    opened = Text(100)
 
 
 class FindSchema(AskedSchema):
@@ -166,6 +167,7 @@ class EntrySchema(InlineContactSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
@@ -184,6 +186,7 @@ class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
 
 
 class BegunSchema(AskedSchema):

@@ -62,6 +62,10 @@ NAMES: Mapping[str, Message] = {
     "next.erasure": Message("Erase"),
     "next.restriction": Message("Restrict the use of the data"),
     "next.objection": Message("Note the objection"),
+    "said.say": Message("To say"),
+    "said.write": Message("To write"),
+    "said.asks": Message("To write: they ask"),
+    "said.cancels": Message("To write: they cancel"),
     "customers": Message("Customer"),
     "orders": Message("Order"),
     "contacts": Message("Request"),
@@ -171,6 +175,10 @@ _WRONG: Mapping[str, Message] = {
         "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
+    "opened_long_ago": Message(
+        "This page has been open for more than 15 minutes: look at the time of receipt, correct it if need be, and "
+        "send it again."
+    ),
     "ambiguous_time": Message(
         "That can mean more than one time: write the date with the name of its month, and the time with a colon, as in "
         "8 April 2026 23:05."
@@ -248,6 +256,10 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     "forbidden": (
         Message("This is not for you to do"),
         Message("Your role does not include it, or the time for it is over. Ask a supervisor."),
+    ),
+    "override-by-link": (
+        Message("A link cannot choose that"),
+        Message("Whether to depart from a decision, and why, is chosen in the console itself. Search for the order."),
     ),
     "contact-state-conflict": (
         Message("The request is no longer what you saw"),

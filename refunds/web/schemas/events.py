@@ -72,6 +72,11 @@ _REQUEST: dict[str, ma.fields.Field[Any]] = {
 LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
 """The events about limits."""
 
+_COMPLETED: dict[str, ma.fields.Field[Any]] = {
+    "fields": ma.fields.List(
+        response_fields.String("A field."), required=True, metadata={"description": "What was added."}
+    )
+}
 _EMPTIED: dict[str, ma.fields.Field[Any]] = {
     "fields": ma.fields.List(
         response_fields.String("A field."), required=True, metadata={"description": "What was emptied."}
@@ -122,17 +127,14 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     },
     EventType.CONTACT_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
     EventType.CONTACT_ACKNOWLEDGED: {"channel": response_fields.Code(Channel, "How the customer was answered.")},
-    EventType.CONTACT_COMPLETED: {
-        "fields": ma.fields.List(
-            response_fields.String("A field."), required=True, metadata={"description": "What was added."}
-        )
-    },
+    EventType.CONTACT_COMPLETED: _COMPLETED,
     EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
     },
+    EventType.CONTACT_UNMATCHED_COMPLETED: _COMPLETED,
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
     EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
     EventType.CONTACT_UNMATCHED_FORGOTTEN: _FORGOTTEN,
@@ -258,6 +260,7 @@ _WITHOUT_ORDER = {
     *ABOUT_POLICIES,
     *WITHOUT_RECORD,
     EventType.CONTACT_UNMATCHED_RECORDED,
+    EventType.CONTACT_UNMATCHED_COMPLETED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
     *LIMITED,
     EventType.CONTACT_UNMATCHED_EMPTIED,
@@ -335,6 +338,7 @@ HAPPENED = [
     _example(12, EventType.ORDER_FORGOTTEN, _ORDER, records={"contacts": [_CONTACT], "orders": [_ORDER]}),
     _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
+    _example(11, EventType.CONTACT_UNMATCHED_COMPLETED, _UNMATCHED, fields=["note"]),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(11, EventType.CONTACT_UNMATCHED_FORGOTTEN, _UNMATCHED, records={"unmatched_contacts": [_UNMATCHED]}),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
