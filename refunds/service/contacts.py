@@ -1,6 +1,6 @@
 """Contacts: every call and e-mail is stored with its decision, even if it came too late."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -32,11 +32,12 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """When and by whom a contact was first entered, and its request number."""
+    """When and by whom a contact was first entered, its request number, and who deals with it."""
 
     recorded_at: datetime
     recorded_by: str
     request_number: str
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
     contact = _made(uow, locked, new, own, decision)
     earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
+        contact = replace(contact, taken_by=earlier.taken_by)
         _supersede(uow, earlier, contact)
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.contacts.add(
@@ -190,6 +192,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         is_open=asks and locked.active is None,
         superseded_by=None,
         request_number=entry.request_number,
+        taken_by=entry.taken_by,
     )
 
 

@@ -331,6 +331,13 @@ CREATE INDEX contacts_with_details ON contacts (contact_id, received_at)
   WHERE backdated = 0 AND (length(note) > 0 OR length(ticket_ref) > 0);
 """
 
+_QUEUE = """
+ALTER TABLE contacts ADD COLUMN taken_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN taken_by TEXT;
+CREATE INDEX contacts_of_resolver ON contacts (resolved_by, resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE INDEX unmatched_of_resolver ON unmatched_contacts (closed_by, closed_at) WHERE closed_at IS NOT NULL;
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -342,6 +349,7 @@ MIGRATIONS = (
     ("0008_privacy", _PRIVACY),
     ("0009_statistics", _STATISTICS),
     ("0010_retention", _RETENTION),
+    ("0011_queue", _QUEUE),
 )
 
 GENERATED = {"judging_policy"}

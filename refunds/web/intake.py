@@ -72,7 +72,7 @@ def json_body(request: Request, most_bytes: int) -> Any:
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body: its values by field name. Raises `InvalidInput` if a field is repeated.
 
-    Raises `Rejected` if the body is not sent as a form, is not UTF-8 or has more than 100 fields, and otherwise as
+    Raises `Rejected` if the body is not sent as a form, is not UTF-8 or has more than 250 fields, and otherwise as
     `json_body`.
     """
     body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
@@ -83,7 +83,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     return _once(MultiDict(pairs))
 
 
-_MOST_FIELDS = 100
+_MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:

@@ -20,7 +20,7 @@ from refunds.errors import CallersError, ContactStateConflict, FieldError, Inval
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.customer import receipt_words
 from refunds.schemas.strict import StrictSchema
-from refunds.service import cancellations, contacts, resolutions
+from refunds.service import assignments, cancellations, contacts, resolutions
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
@@ -235,6 +235,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
+    taking = assignments.taking(uow, found)
+    actors = (found.recorded_by, found.resolved_by, found.acknowledged_by, found.taken_by, taking and taking.holder)
     return page(
         "contact.html",
         form,
@@ -252,7 +254,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
         reopening=list(ReopeningReason),
         **choices,
-        names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
+        taking=taking,
+        names=uow.users.names(filter(None, actors)),
         format_reference=format_reference,
     )
 

@@ -9,9 +9,10 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
+from refunds.domain.resolutions import ReopeningReason
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.texts.dates import clock_text
-from refunds.service import search, unmatched
+from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
@@ -19,6 +20,7 @@ from refunds.web.console.contacts import new_contact
 from refunds.web.console.eligibility import asked, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
+from refunds.web.schemas.contacts import ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
@@ -81,7 +83,9 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
         contact=found,
         number=format_request_number(found.request_number),
-        names=uow.users.names([found.recorded_by, found.closed_by or ""]),
+        reopening=list(ReopeningReason),
+        taking=assignments.taking(uow, found),
+        names=uow.users.names(filter(None, (found.recorded_by, found.closed_by, found.taken_by))),
         time_zone=time_zone_of(uow, uow.policies.default),
     )
 
@@ -121,4 +125,17 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
 def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Close a contact without an order, for a reason. Then show it again."""
     unmatched.resolve(uow, unmatched_id, form.read(UnmatchedResolutionRequestSchema)["reason"])
+    return to("unmatched_contact", unmatched_id=unmatched_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>/resolution",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def reopen_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Open a contact without an order again, for a reason. Then show it."""
+    unmatched.reopen(uow, unmatched_id, form.read(ReopenQuerySchema)["reason_code"])
     return to("unmatched_contact", unmatched_id=unmatched_id)
