@@ -58,7 +58,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     time_zone = time_zone_of(uow, uow.policies.default)
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
     seen = overview.read(uow, tabs, time_zone) if may_assign else None
-    ids = (*takers, *(one.recorded_by for one in found.values()), *(seen.week.goodwill if seen else ()))
+    ids = (*takers, *(seen.week.goodwill if seen else ()))
     return page(
         "open.html",
         form,
