@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
 from refunds.domain.outcomes import Outcome, Verdict
@@ -102,13 +103,13 @@ def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | Non
     What others have taken is passed over. `done` is the order, or the contact without one, that is being left: it does
     not follow itself.
     """
-    tabs = queue(uow)
-    free = {None, uow.principal.actor}
-    for entries in (tabs[tab],) if tab else tabs.values():
-        for entry in entries:
-            passed = done in {entry.order_id, entry.record_id} if done else False
-            if not passed and (entry.taken_by in free or assignments.has_left(uow.users.find(str(entry.taken_by)))):
-                return entry
+    tabs, free = queue(uow), {None: True, uow.principal.actor: True}
+    for entry in tabs[tab] if tab else chain.from_iterable(tabs.values()):
+        holder = entry.taken_by
+        if holder is not None and holder not in free:
+            free[holder] = assignments.has_left(uow.users.find(holder))
+        if free[holder] and (done is None or done not in {entry.order_id, entry.record_id}):
+            return entry
     return None
 
 

@@ -169,7 +169,7 @@ def resolved(uow, i):
     resolutions.complete(uow, contact.contact_id, ticket_ref="T-1")
     resolutions.complete(uow, contact.contact_id, note="she was told")
     assignments.assign(uow, contact.contact_id)
-    if i % 3:
+    if i % 2:
         assignments.give_back(uow, contact.contact_id)
     kept = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="he keeps it")
     resolutions.resolve(uow, contact.contact_id, kept)
