@@ -42,11 +42,12 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """When and by whom a contact was first entered, and its request number."""
+    """When and by whom a contact was first entered, its request number, and who deals with it."""
 
     recorded_at: datetime
     recorded_by: str
     request_number: str
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
         contact = replace(contact, is_open=False)
     if earlier is not None:
         _require_none_worse(uow, earlier, decision)
+        contact = replace(contact, taken_by=earlier.taken_by)
         _supersede(uow, earlier, contact)
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.contacts.add(
@@ -209,6 +211,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         is_open=asks and locked.active is None,
         superseded_by=None,
         request_number=entry.request_number,
+        taken_by=entry.taken_by,
     )
 
 

@@ -280,9 +280,11 @@ class Browser:
         sent = {"data": urlencode(fields), "content_type": "application/x-www-form-urlencoded"}
         return self._arrived(self.send("POST", path, headers=defaults, **sent), path)
 
-    def submit(self, form, **typed):
-        """The page that follows a form with this typed into it."""
+    def submit(self, form, button=None, **typed):
+        """The page that follows a form with this typed into it, sent by a button, which may send a value too."""
         fields = form.filled(typed)
+        pressed = [one for one in form.element.every("button") if one.text == button and one["name"]]
+        fields |= {one["name"]: one["value"] for one in pressed[:1]}
         path = form.action.removeprefix(HOST)
         if form.method == "GET":
             return self.get(f"{path.partition('?')[0]}?{urlencode(fields)}")
@@ -290,7 +292,7 @@ class Browser:
 
     def press(self, page, button, **typed):
         """The page that follows when a button is pressed."""
-        return self.submit(page.form(button), **typed)
+        return self.submit(page.form(button), button, **typed)
 
     def follow(self, page, link):
         """The page behind a link."""

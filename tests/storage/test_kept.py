@@ -130,6 +130,9 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_FORGOTTEN: "9999",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
     EventType.PRIVACY_FORGOTTEN: "9999",
+    EventType.CONTACT_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_REOPENED: "0011_queue",
 }
 
 

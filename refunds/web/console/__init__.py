@@ -57,6 +57,7 @@ _STARTS = {
 _NAVIGATION = (
     ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
     ("console.open_requests", (Scope.CONTACTS_READ,)),
+    ("console.all_cancellations", (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)),
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
     ("console.data_requests_due", (Scope.PRIVACY_READ,)),

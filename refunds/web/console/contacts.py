@@ -23,7 +23,7 @@ from refunds.presentation.texts.answers import Said, contact_said, is_address, l
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import cancellations, contacts, resolutions
+from refunds.service import assignments, cancellations, contacts, resolutions
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
@@ -265,6 +265,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     ended = preview.deadline is not None and preview.deadline <= uow.now
+    taking = assignments.taking(uow, found)
+    actors = (found.recorded_by, found.resolved_by, found.acknowledged_by, found.taken_by, taking and taking.holder)
     return page(
         "contact.html",
         form,
@@ -284,7 +286,8 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         lacks=missing(found),
         reopening=list(ReopeningReason),
         **choices,
-        names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
+        taking=taking,
+        names=uow.users.names(filter(None, actors)),
         format_reference=format_reference,
     )
 

@@ -9,11 +9,12 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
+from refunds.domain.resolutions import ReopeningReason
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.answers import unmatched_said
 from refunds.presentation.texts.dates import clock_text
-from refunds.service import search, unmatched
+from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
@@ -21,7 +22,7 @@ from refunds.web.console.contacts import missing, new_contact, some
 from refunds.web.console.eligibility import asked, entered, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import CompletionRequestSchema
+from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
@@ -89,7 +90,9 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
         contact=found,
         lacks=missing(found),
         number=format_request_number(found.request_number),
-        names=uow.users.names([found.recorded_by, found.closed_by or ""]),
+        reopening=list(ReopeningReason),
+        taking=assignments.taking(uow, found),
+        names=uow.users.names(filter(None, (found.recorded_by, found.closed_by, found.taken_by))),
         words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
         time_zone=time_zone,
     )
@@ -143,4 +146,17 @@ def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 def complete_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Add a ticket or a note to a contact without an order. Then show it again."""
     unmatched.complete(uow, unmatched_id, **some(form.read(CompletionRequestSchema)))
+    return to("unmatched_contact", unmatched_id=unmatched_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>/resolution",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def reopen_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Open a contact without an order again, for a reason. Then show it."""
+    unmatched.reopen(uow, unmatched_id, form.read(ReopenQuerySchema)["reason_code"])
     return to("unmatched_contact", unmatched_id=unmatched_id)
