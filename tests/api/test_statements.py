@@ -76,7 +76,7 @@ COUNTS = {
     "screen: confirm": 6,
     "screen: contact": 14,
     "screen: cancellation": 7,
-    "screen: open": 14,
+    "screen: open": 13,
     "screen: recent": 6,
     "screen: cancellations": 7,
     "screen: history": 8,
