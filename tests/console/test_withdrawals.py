@@ -71,6 +71,8 @@ def test_recording_a_withdrawal_comes_first_while_the_information_period_runs(
         page = answer(browser, order, "?channel=phone")
         assert (buttons(page)[0] == RECORD) == first
         assert ("For information only: 14 calendar days" in page.text) == (ordered_at is not None)
+        assert "Was a withdrawal declared?" in page.text
+    assert "Was a withdrawal declared?" not in answer(agent, site.register()).text
     assert primary(answer(supervisor, order)) == (RECORD if first else "Cancel as goodwill")
     agent.press(answer(agent, order), "Record the request")
     page = supervisor.opens(order)
