@@ -1,13 +1,17 @@
 """Cancellations, each with the key of its order's customer."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 
+from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, State
+from refunds.domain.references import format_reference, new_reference
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, first_id, instant, micros
 from refunds.storage.repository import OfOrders
 
 CANCELLATIONS = RecordMapper(
@@ -41,6 +45,8 @@ class Cancellations(OfOrders[Cancellation]):
         "issued_by": "issued_by = :issued_by",
         "issued_from": "issued_at >= :issued_from",
         "issued_to": "issued_at < :issued_to",
+        "due_from": "refund_due_by >= :due_from",
+        "due_to": "refund_due_by <= :due_to",
         "settled_from": "settled_at >= :settled_from",
         "settled_to": "settled_at < :settled_to",
         "overdue": {True: f"{_IS_UNSETTLED} AND overdue_at <= :now", False: "TRUE"},
@@ -63,9 +69,14 @@ class Cancellations(OfOrders[Cancellation]):
         """Every cancellation of an order, revoked ones too, in the order in which they were issued."""
         return self._load_all(of_order(self._tx, order_id))
 
-    def is_taken(self, reference: str) -> bool:
-        """Whether a cancellation, even a revoked one, has this reference."""
-        return self._tx.one("SELECT 1 FROM cancellations WHERE reference = :reference", reference=reference) is not None
+    def issue(self, cancellation: Cancellation, **data: Any) -> Cancellation:
+        """Store a new cancellation, with another reference if its own is taken, and note its event, with `data`."""
+        cipher = self._cipher(cancellation)
+        while (digest := CANCELLATIONS.insert_new(self._tx, cancellation, cipher, "reference")) is None:
+            cancellation = replace(cancellation, reference=new_reference())
+        data = {"reference": format_reference(cancellation.reference)} | data
+        self._record_event(EventType.CANCELLATION_ISSUED, cancellation, digest, data)
+        return cancellation
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
@@ -74,6 +85,17 @@ class Cancellations(OfOrders[Cancellation]):
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """By what is longest overdue if that is asked, else as they were issued."""
         return self.place if filters.get("overdue") else self.place[-1:]
+
+    def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
+        """When and by whom each cancellation was issued as goodwill from an instant on; revoked ones are left out."""
+        rows = self._tx.each(
+            "SELECT issued_at, issued_by FROM cancellations WHERE cancellation_id >= :first AND issued_at >= :since"
+            " AND basis = 'goodwill' AND state <> 'revoked'",
+            first=first_id("can", since),
+            since=micros(since),
+        )
+        for row in rows:
+            yield instant(row["issued_at"]), row["issued_by"]
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
         """Up to `limit` cancellations that this actor has issued, the newest first."""

@@ -9,7 +9,7 @@ import orjson
 from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry, Event, EventType, is_sound
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
-from refunds.storage import Row, Transaction
+from refunds.storage import Engine, Row, Transaction
 from refunds.storage.mapper import RecordMapper, instant, micros
 from refunds.storage.repository import Repository
 
@@ -200,7 +200,7 @@ def head_in(row: Row | None) -> Head:
     return Head(*(row[name] for name in Head._fields))
 
 
-def hash_at(tx: Transaction, position: int) -> bytes | None:
+def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
     """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
     if position == 0:
         return GENESIS

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
+from ulid import ULID
 
 from refunds.domain.journal import record_digest
 from refunds.domain.outcomes import RecordedDecision, ToldWindow
@@ -36,6 +37,11 @@ def micros(instant: datetime) -> int:
 def instant(stored: int) -> datetime:
     """The instant that was stored."""
     return _EPOCH + stored * MICROSECOND
+
+
+def first_id(prefix: str, since: datetime) -> str:
+    """What no id comes before that was made at an instant or later, as ids begin with their time."""
+    return f"{prefix}_{str(ULID.from_datetime(since))[:10]}"
 
 
 class _Kind(NamedTuple):
@@ -132,13 +138,14 @@ class RecordMapper(Generic[R]):
         tx.run(self.insertion, **row)
         return self.digest(row)
 
-    def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
+    def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher, unique: str = "") -> bytes | None:
         """Store a record and return its digest; None, and nothing is stored, if its key exists.
 
-        Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
+        `unique` is another unique column to look at in place of the key. Waits for a write that is storing that value.
+        If another unique value is taken, `Conflict` leaves the transaction.
         """
         row = self.row(record, cipher)
-        if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
+        if not tx.run(f"{self.insertion} ON CONFLICT ({unique or self.key}) DO NOTHING", **row):
             return None
         return self.digest(row)
 

@@ -14,13 +14,14 @@ from tests.conftest import client_of, settings
 
 # Including the statements that authenticate the caller and that check whether policies have changed.
 COUNTS = {
-    "check": 3,
-    "register": 9,
+    "check that reads the policies": 4,
+    "check": 1,
+    "register": 8,
     "register again": 8,
     "register before it is provided": 7,
     "fill in": 15,
     "correct": 17,
-    "correct the customer": 24,
+    "correct the customer": 23,
     "order": 3,
     "orders": 3,
     "batch": 17,
@@ -41,8 +42,13 @@ COUNTS = {
     "all unmatched": 2,
     "match": 14,
     "match again": 6,
+    "complete it": 6,
     "give up": 6,
-    "cancel": 15,
+    "do not give up": 6,
+    "take unmatched": 6,
+    "take": 10,
+    "give back": 10,
+    "cancel": 13,
     "replay": 4,
     "refused": 13,
     "cancellation": 2,
@@ -55,9 +61,9 @@ COUNTS = {
     "evidence": 19,
     "events": 3,
     "policies": 1,
-    "publish": 13,
-    "withdraw": 11,
-    "close": 12,
+    "publish": 11,
+    "withdraw": 9,
+    "close": 10,
     "closures": 3,
     "simulate": 6,
     "calendar": 1,
@@ -68,13 +74,20 @@ COUNTS = {
     "screen: check": 8,
     "screen: answer": 11,
     "screen: confirm": 6,
-    "screen: contact": 12,
+    "screen: contact": 14,
     "screen: cancellation": 7,
-    "screen: open": 9,
-    "screen: recent": 3,
+    "screen: open": 14,
+    "screen: recent": 6,
+    "screen: cancellations": 7,
     "screen: history": 8,
-    "screen: policy": 6,
+    "screen: policy": 5,
 }
+
+ONE_FEWER_ON_SQLITE = {
+    *("register", "register before it is provided", "fill in", "correct", "correct the customer", "batch"),
+    *("record", "supersede", "keep", "keep another", "match", "cancel", "refused", "evidence"),
+}
+"""What reads the head of the journal before its end: SQLite has one writer at a time, so it is the same at the end."""
 
 NOW = datetime.now(UTC)
 
@@ -166,7 +179,12 @@ def contacts(ask):
     ask("match", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     ask("match again", "PUT", f"/v1/contacts/{one}/order", {"order_id": "A-1"})
     one = ask("keep another", "POST", "/v1/contacts", unknown)["unmatched_id"]
+    ask("complete it", "PATCH", f"/v1/unmatched-contacts/{one}", {"ticket_ref": "T-1"})
     ask("give up", "PUT", f"/v1/unmatched-contacts/{one}/resolution", {"reason": "nobody's"})
+    ask("do not give up", "DELETE", f"/v1/unmatched-contacts/{one}/resolution?reason_code=entered_in_error")
+    ask("take unmatched", "PUT", f"/v1/contacts/{one}/assignment", {})
+    ask("take", "PUT", f"/v1/contacts/{contact['contact_id']}/assignment", {})
+    ask("give back", "DELETE", f"/v1/contacts/{contact['contact_id']}/assignment")
 
 
 def cancellations(ask):
@@ -201,10 +219,11 @@ def policies(ask):
     ask("regions", "GET", "/v1/calendars?country=AT")
 
 
-def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
+def test_no_operation_sends_more_statements_than_it_needs(tmp_path, engine):
     ask = Counting(create_app(settings(tmp_path)))
     ask.sign_in("sue")
-    ask("check", "POST", "/v1/eligibility-checks", {"service_provided_at": NOW.isoformat()})
+    for name in ("check that reads the policies", "check"):
+        ask(name, "POST", "/v1/eligibility-checks", {"service_provided_at": NOW.isoformat()})
     for walk in (orders, contacts, cancellations, policies):
         walk(ask)
     ask("ready", "GET", "/readyz")
@@ -214,7 +233,9 @@ def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
     ask.screen("answer", f"orders/A-1?received_at={NOW:%Y-%m-%dT%H:%M:%SZ}")
     ask.screen("confirm", "orders/A-1/cancel")
     ask.screen("recent", "recent")
+    ask.screen("cancellations", "cancellations")
     ask.screen("history", "orders/A-3/history")
     ask.screen("policy", "policies/virtual-numbers")
-    assert {name: (ask.counted[name], count) for name, count in COUNTS.items() if ask.counted[name] != count} == {}
+    counts = {name: count - (engine == "sqlite" and name in ONE_FEWER_ON_SQLITE) for name, count in COUNTS.items()}
+    assert {name: (ask.counted[name], count) for name, count in counts.items() if ask.counted[name] != count} == {}
     assert ask.counted.keys() == COUNTS.keys()

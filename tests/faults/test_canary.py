@@ -139,6 +139,8 @@ class Walk:
         bare = self.send("recordContact", "POST", "/v1/orders/A-5/contacts", {"channel": "email"})["contact_id"]
         self.send("completeContact", "PATCH", f"/v1/contacts/{bare}", {"ticket_ref": SAID, "note": SAID})
         self.send("acknowledgeContact", "PUT", f"/v1/contacts/{bare}/acknowledgement", {"channel": "email", "to": MAIL})
+        self.send("assignContact", "PUT", f"/v1/contacts/{bare}/assignment", {})
+        self.send("giveBackContact", "DELETE", f"/v1/contacts/{bare}/assignment")
         closed = {"reason_code": "other", "reason": SAID}
         self.send("resolveContact", "PUT", f"/v1/contacts/{bare}/resolution", closed)
         order = {"order_id": "A-6"} | facts
@@ -155,12 +157,18 @@ class Walk:
         revoked = {"reason_code": "entered_in_error", "reason": SAID}
         self.send("revokeCancellation", "PUT", f"/v1/cancellations/{name}/revocation", revoked)
         kept, given_up, open_one = (
-            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"})[
+            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"} | lacks)[
                 "unmatched_id"
             ]
-            for n in range(3)
+            for n, lacks in enumerate(({}, {}, {"ticket_ref": None}))
         )
+        bare = self.send("recordUnmatchedContact", "POST", "/v1/contacts", {"channel": "phone", "order_hint": SAID})
+        told = {"ticket_ref": SAID, "note": SAID}
+        self.send("completeUnmatchedContact", "PATCH", f"/v1/unmatched-contacts/{bare['unmatched_id']}", told)
         self.send("matchContact", "PUT", f"/v1/contacts/{kept}/order", {"order_id": "A-2", "ticket_ref": SAID})
+        self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
+        again = f"/v1/unmatched-contacts/{given_up}/resolution?reason_code=entered_in_error"
+        self.send("reopenUnmatchedContact", "DELETE", again)
         self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
         closure = {"date": (NOW + timedelta(days=40)).date().isoformat(), "reason": {"de": SAID, "en": SAID}}
         self.send("addClosure", "POST", "/v1/policies/virtual-numbers/closures", closure)
@@ -309,7 +317,8 @@ COMMANDS = {
     "check": None,
     "clock": None,
     "copy": None,
-    "deadlines": None,
+    "deadlines export": None,
+    "deadlines sheet": None,
     "demo": None,
     "doctor": [],
     "evidence": [CANARY],

@@ -46,7 +46,8 @@ FIELDS = {
         promised_by promises received_at record_id recorded_at recorded_by refund refund_due_by region
         registered_at registered_by request_id request_number requested_at resolution resolved_at resolved_by
         revocation revoked_at revoked_by sent_at service_day service_provided_at set_at settled_at settled_by
-        settlement subject superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id user_id window
+        settlement subject superseded_by supersedes taken_by timely_by token_id unmatched_contacts unmatched_id user_id
+        window
         withdrawn_by
     """,
     "none": """
@@ -75,8 +76,9 @@ SCREENS = {
     "personal": """
         account answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
         customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
-        begin_unmatched open_data_request open_requests recent record
-        record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
+        act_on_several all_cancellations begin_unmatched cancellations_table complete_unmatched open_data_request
+        open_requests recent record record_unmatched reopen_unmatched resolve_unmatched revoke search taken
+        unmatched_contact sign_in
     """,
     "pseudonymous": """
         data_requests_due event journal next_request register_demonstration simulate_draft simulated verification verify

@@ -7,17 +7,19 @@ from typing import Any
 import orjson
 from flask import Response, g
 
+from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
-from refunds.presentation.serializers import decision_data
+from refunds.presentation.decisions import decision_json
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.compact import FORM, NDJSON, region_of, reply_compact
+from refunds.web.endpoint import JSON, Answer, Tag
 from refunds.web.problems import error_data
-from refunds.web.responses import present_policies, reply
+from refunds.web.responses import accepted, present_policies, reply
 from refunds.web.schemas.decisions import (
     CHECK,
     DECISION,
@@ -55,9 +57,9 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
-    data = decision_data(checks.check_eligibility(present_policies(), check).outcome)
-    telemetry.count_decisions([data["reason"]])
-    return reply(data)
+    outcome = checks.check_eligibility(present_policies(), check).outcome
+    telemetry.count_decisions([outcome.reason])
+    return reply(orjson.Fragment(decision_json(outcome)))
 
 
 @tag.operation(
@@ -66,13 +68,14 @@ def check_eligibility(body: dict[str, Any]) -> Response:
         "A decision or a problem for each item, in order.",
         BatchResultSchema,
         {"one": {"summary": "One item", "value": {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}}},
+        also=FORM,
     ),
     scopes=(Scope.CHECKS_RUN,),
     method="POST",
     body=BatchSchema,
     body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
     most_bytes=8 * 2**20,
-    problems=("unknown-region",),
+    problems=("unknown-region", "not-acceptable"),
 )
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
@@ -82,39 +85,46 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     The calendar of a region is made ready when it is first needed. A batch gets at most 50 regions ready, and none
     while two other requests do that: the items of the others get the problem `rate-limited`. Send those again.
+
+    With `Accept: application/x-ndjson`, the answer is compact: one line for each item, in order, which is sent while
+    the others are decided. It is an object with `verdict`, `deadline` (in UTC, or null) and `reason`; or with
+    `problem`, the last part of the problem's `type`. It has at most 100 bytes. If there are fewer lines than items, the
+    answer was cut short.
     """
+    form = accepted(JSON, NDJSON)
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
         require_region(terms["region"], "/terms/region")
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
+    if form == NDJSON:
+        if body.get("include_days"):
+            raise InvalidInput([FieldError("/include_days", Message("the compact form lists no days: leave it out"))])
+        return reply_compact(body["items"], given)
     policies, with_days = present_policies(), body.get("include_days", False)
-
-    def answer(i: int, item: Any) -> dict[str, Any]:
-        try:
-            check = Check(**given | _read_item(item))
-            decision = g.builder.ready(partial(checks.check_eligibility, policies, check))
-        except RefundsError as error:
-            return error_data(error, f"/items/{i}")
-        return decision_data(decision.outcome, with_days=with_days)
 
     answers, reasons, listed, g.builder.left = {}, [], 0, MOST_BUILT
     # Region by region, so that each calendar is built only once even if the regions are mixed.
-    for i, item in sorted(enumerate(body["items"]), key=_region):
-        data = answer(i, item)
-        listed += len(data.get("days", ()))
+    for i, item in sorted(enumerate(body["items"]), key=region_of):
+        try:
+            check = Check(**given | _read_item(item))
+            try:
+                outcome = checks.check_eligibility(policies, check).outcome
+            except CalendarNotReady:
+                outcome = g.builder.ready(partial(checks.check_eligibility, policies, check)).outcome
+        except RefundsError as error:
+            answers[i] = orjson.Fragment(orjson.dumps(error_data(error, f"/items/{i}")))
+            continue
+        if with_days and outcome.window:
+            listed += 1 + len(outcome.day_codes)
         if listed > MOST_DAYS:
             detail = Message("would list more than %(most)s days: send fewer items", most=MOST_DAYS)
             raise InvalidInput([FieldError("/include_days", detail)])
-        if "reason" in data:
-            reasons.append(data["reason"])
-        answers[i] = orjson.Fragment(orjson.dumps(data))
+        reasons.append(outcome.reason)
+        answers[i] = orjson.Fragment(decision_json(outcome, with_days=with_days))
     telemetry.count_decisions(reasons)
-    return reply({"items": [answers[i] for i in range(len(answers))]})
+    response = reply({"items": [answers[i] for i in range(len(answers))]})
+    response.vary.add("Accept")
+    return response
 
 
 _read_item = CheckItemSchema().read
-
-
-def _region(numbered: tuple[int, Any]) -> str:
-    """The region of a numbered item, to sort by; the item has not been checked yet."""
-    return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

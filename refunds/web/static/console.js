@@ -48,5 +48,11 @@ document.addEventListener("DOMContentLoaded", () => {
   if (activation && page(activation.entry) !== page(currentEntry)) location.reload();
 });
 
-document.addEventListener("htmx:afterSettle", showButtons);
-showButtons();
+// What is typed or pasted next replaces what did not fit.
+function begin() {
+  showButtons();
+  document.querySelector("input[autofocus][aria-invalid]")?.select();
+}
+
+document.addEventListener("htmx:afterSettle", begin);
+begin();
