@@ -6,7 +6,7 @@ edited record; the encryption shows an edited personal field; and the checkpoint
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class Report:
     """
 
     events: int = 0
-    hash: bytes = b""
+    hash: bytes = field(default=b"", compare=False)
     records: int = 0
     checkpointed: int = 0
     accepted: Sequence[Event] = ()

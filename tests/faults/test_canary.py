@@ -233,6 +233,7 @@ class Walk:
         paths = [path for rule, method, path in routes(app, ids | {"rest": CANARY}) if method == "GET"]
         for path in [*paths, f"/console/?q={CANARY}", "/console/orders/A-9", "/console/?q=unknown"]:
             self.submitted(browser, browser.get(quote(path, safe="/?=&")), adapter)
+        self.shown_first(browser, adapter)
         for rule, method, path in routes(app, ids):
             if method == "POST" and rule.endpoint not in {*PUBLIC, "console.sign_out"}:
                 page = browser.post(path, dict.fromkeys(("q", "note", "reason", "order_hint", "to", "act"), SAID))
@@ -242,6 +243,22 @@ class Walk:
         page = stranger.get("/console/")
         self.note_posted(adapter, page.form("Sign in"))
         stranger.submit(page.form("Sign in"), name=SAID, password=SAID)
+
+    def shown_first(self, browser, adapter):
+        """Send the forms of pages that show an act before it is done; and begin another session, to end it."""
+        policy = "/console/policies/virtual-numbers"
+        with self.place.store.read(COMMAND_LINE) as uow:
+            number = len(uow.policies["virtual-numbers"].versions) + 1
+        head = f'policy = "virtual-numbers"\nversion = {number}\neffective_from = 2090-01-01T00:00:00Z\n'
+        draft, day = f"{head}late_entry_days = {number}", f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%d}"
+        signed_in(self.place.app, supervisor(self.place.store))
+        for open_page in (
+            lambda: browser.press(browser.get("/console/draft"), "See what it changes", draft=draft),
+            lambda: browser.get(f"{policy}/versions/{number}/withdrawal"),
+            lambda: browser.press(browser.get(policy), "See what it changes", date=day),
+            lambda: browser.get("/console/account"),
+        ):
+            self.submitted(browser, open_page(), adapter)
 
     def submitted(self, browser, page, adapter, deep=True):
         """Send each form of a page, and those of the pages that follow."""

@@ -14,11 +14,12 @@ import yaml
 
 from refunds.cli import Commands
 from refunds.cli.serve import _keep
-from refunds.domain.permissions import Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.store import Store
 from refunds.storage import schema
 from refunds.storage.tables import records, sealed
 from refunds.web import create_app
+from refunds.web.console.verification import _follow
 from tests.conftest import ROOT, settings
 from tests.service.test_privacy import erase, registered
 
@@ -176,6 +177,7 @@ def test_every_file_is_on_the_list(tmp_path):
     erase(store, registered(store, "A-1"))
     registered(store, "A-2")
     _keep({Role.ADMIN: "a token"}, of.master_key_file)
+    _follow(store, COMMAND_LINE, {})
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     there = names(tmp_path)
     for words in (

@@ -399,7 +399,11 @@ def grow(store, done=lambda _: None):
         people(uow)
     with store.write(COMMAND_LINE) as uow:
         users.disable(uow, "dora")
-        uow.users.end_sessions(uow.users.by_name("anna").user_id)
+        anna = uow.users.by_name("anna")
+        uow.users.begin_session("ses_1", anna)
+        uow.users.end_session(anna.user_id, "ses_1")
+        uow.users.update(anna, EventType.USER_PASSWORD_CHANGED, password_hash=f"{anna.password_hash}1")
+        uow.users.end_sessions(anna.user_id)
     for i, happens in enumerate(POLICIES):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)
