@@ -12,7 +12,7 @@ from typing import Any
 from environs import Env, EnvValidationError, validate
 from marshmallow import ValidationError
 
-from refunds.errors import ConfigurationError
+from refunds.errors import ConfigurationError, Message
 
 
 def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
@@ -222,3 +222,17 @@ def _number(most: int) -> Callable[[str], None]:
             raise ValidationError(f"must be a number from 0 to {most}")
 
     return check
+
+
+def require_key_file(settings: Settings) -> Path:
+    """The path of the master key file; raises `ConfigurationError` if there is none."""
+    if settings.master_key_file is None:
+        raise ConfigurationError(Message("REFUNDS_MASTER_KEY_FILE: is required in production"))
+    return settings.master_key_file
+
+
+def require_ledger(settings: Settings) -> Path:
+    """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
+    if settings.ledger_dir is None:
+        raise ConfigurationError(Message("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL"))
+    return settings.ledger_dir

@@ -20,6 +20,7 @@ from unittest import mock
 
 from refunds.domain import eligibility, holidays_data, instants, judging, regions
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.presentation import decisions
 from refunds.service import promises, watch
 
 RELEASES = {
@@ -214,8 +215,9 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
+    for kept in (holidays_data._region_days, holidays_data._names, holidays_data._parts):
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
-    for counted in (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone):
-        counted.cache_clear()
+    counted = (holidays_data._calendar, holidays_data._law_days, judging._closed, judging._closed_again)
+    for kept in (*counted, instants.zone, decisions._kept):
+        kept.cache_clear()

@@ -15,7 +15,7 @@ from refunds.cli import LANG, Command, present_policies
 from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, Verdict
-from refunds.presentation.serializers import decision_data
+from refunds.presentation.decisions import decision_data
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
 from refunds.schemas import fields

@@ -11,6 +11,7 @@ from copy import copy
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from itertools import accumulate, compress, count
 from typing import NamedTuple, Self
 
@@ -145,6 +146,12 @@ def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
     """
     ahead = day_codes[max(0, (today - service_day).days) :]
     return ahead.count(BUSINESS) + ahead.count(MOVED_END)
+
+
+@lru_cache(maxsize=4096)
+def fingerprint_of(service_day: date, day_codes: bytes) -> str:
+    """A digest of the days of a window: it differs if they are counted otherwise."""
+    return sha256(f"{service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
 
 
 class BusinessCalendar:

@@ -37,7 +37,7 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
     """
     match channel:
         case Channel.PHONE:
-            return _number(text, country)
+            return _number(text, country)[0]
         case Channel.EMAIL:
             return _address(text)
         case Channel.WEB | Channel.POST:
@@ -51,16 +51,14 @@ def _address(text: str) -> str:
         raise Unfit(Message("must be an e-mail address")) from None
 
 
-def _number(text: str, country: str | None) -> str:
+def _number(text: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
+    """A telephone number in its one spelling, and its parts; raises `Unfit` if the text is none."""
     if _DIALLED.fullmatch(text):
-        try:
+        with suppress(phonenumbers.NumberParseException):
             number = phonenumbers.parse(text, country)
-        except phonenumbers.NumberParseException:
-            pass
-        else:
             spelt = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
             if len(spelt) <= LONGEST_NUMBER:
-                return spelt
+                return spelt, number
     raise Unfit(Message("must be a telephone number with its country code, such as +493012345678"))
 
 
@@ -70,11 +68,12 @@ def customers_detail(text: str, country: str | None = None) -> str:
     Raises `Unfit` if it is neither, or if no such number can exist. Its detail then names the country that a number
     without a country code was read for; without a `country`, such a number is always refused.
     """
-    channel = Channel.EMAIL if "@" in text else Channel.PHONE
-    is_national = channel is Channel.PHONE and not text.startswith("+")
+    is_national = "@" not in text and not text.startswith("+")
     with suppress(Unfit):
-        spelt = canonical(channel, text, country)
-        if channel is Channel.EMAIL or _can_exist(spelt, whole=is_national):
+        if "@" in text:
+            return _address(text)
+        spelt, number = _number(text, country)
+        if _can_exist(number, whole=is_national):
             return spelt
     if country and is_national and _DIALLED.fullmatch(text):
         detail = Message(
@@ -102,9 +101,8 @@ def significant(text: str, country: str) -> str | None:
     return found if len(found) >= _SIGNIFICANT else None
 
 
-def _can_exist(spelt: str, *, whole: bool) -> bool:
+def _can_exist(number: phonenumbers.PhoneNumber, *, whole: bool) -> bool:
     """Whether there can be a number; `whole`: not if it can only be dialled nearby, for want of its area code."""
-    number = phonenumbers.parse(spelt)
     if whole:
         return phonenumbers.is_possible_number_with_reason(number) is phonenumbers.ValidationResult.IS_POSSIBLE
     return phonenumbers.is_possible_number(number)

@@ -7,12 +7,11 @@ the notices) is computed with the outcome.
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, datetime, timedelta
-from hashlib import sha256
+from itertools import compress
 from typing import NamedTuple
 
-from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained
+from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained, fingerprint_of
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
@@ -111,7 +110,7 @@ class Decision(NamedTuple):
             Notice.DEADLINE_ACCEPTED: self.facts.deadline_accepted,
             Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
         }
-        return tuple(notice for notice, holds in found.items() if holds)
+        return tuple(compress(found, found.values()))
 
     @property
     def official_points(self) -> frozenset[str]:
@@ -148,7 +147,7 @@ class Decision(NamedTuple):
         if recorded_at is None or not self.provided_when_recorded:
             return False
         at_entry = decide(
-            replace(self.facts, received_at=recorded_at, sent_at=None),
+            self.facts._replace(received_at=recorded_at, sent_at=None),
             self.version,
             self.known,
             promise=self.promise,
@@ -172,7 +171,7 @@ class Decision(NamedTuple):
         time_zone, place = self._place
         left = fingerprint = None
         if window is not None:
-            fingerprint = sha256(f"{window.service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
+            fingerprint = fingerprint_of(window.service_day, day_codes)
             if not _elapsed(self):
                 today = local_date(self.requested_at, zone(time_zone))
                 left = days_ahead(window.service_day, day_codes, today)
@@ -301,8 +300,10 @@ def _already_cancelled(case: Decision) -> bool:
 def _channel_not_accepted(case: Decision) -> bool:
     if case.facts.withdrawal:
         return False
-    channels = Channel if case.facts.channel is None else (case.facts.channel,)
-    return not any(case.version.terms.channel(channel).accepted for channel in channels)
+    terms, channel = case.version.terms, case.facts.channel
+    if channel is None:
+        return not any(terms.channel(one).accepted for one in Channel)
+    return not terms.channel(channel).accepted
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
@@ -318,8 +319,9 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    doubtful = _late_entry(case) or _unproven(case)
-    return not case.provided and not (case.provided_when_recorded and doubtful)
+    if case.provided:
+        return False
+    return not (case.provided_when_recorded and (_late_entry(case) or _unproven(case)))
 
 
 def _unproven(case: Decision) -> bool:
@@ -334,8 +336,9 @@ def _withdrawn_late(case: Decision) -> bool:
 
 
 def _elapsed(case: Decision) -> bool:
-    late = case.deadline is not None and case.requested_at >= case.deadline
-    return late and not (case.facts.deadline_accepted and _told_before_correction(case))
+    if case.deadline is None or case.requested_at < case.deadline:
+        return False
+    return not (case.facts.deadline_accepted and _told_before_correction(case))
 
 
 def _told_before_correction(case: Decision) -> bool:
@@ -348,7 +351,7 @@ def _calendar_unknown(case: Decision) -> bool:
     """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
     if case.facts.deadline_accepted:
         return False
-    return (case.provided and case.window is None) or (_may_be_late(case) and _last_day_to_enter(case) is None)
+    return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)
 
 
 def _may_be_late(case: Decision) -> bool:
@@ -365,8 +368,8 @@ def _late_entry(case: Decision) -> bool:
 
     False for a mere check.
     """
-    recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case)
-    if recorded_at is None or last_day is None or case.facts.entered_by_supervisor:
+    recorded_at = case.facts.recorded_at
+    if recorded_at is None or case.facts.entered_by_supervisor or (last_day := _last_day_to_enter(case)) is None:
         return False
     return recorded_at >= end_of_day(last_day, zone(case.version.terms.time_zone))
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, partial, wraps
+from functools import cache, lru_cache, partial, wraps
 from importlib.metadata import version
 from itertools import chain
 from threading import Condition, Lock
@@ -226,7 +226,7 @@ class _Parts(NamedTuple):
     years: range
 
 
-@cached(LRUCache(maxsize=64), condition=Condition())
+@lru_cache(maxsize=64)
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
 ) -> BusinessCalendar:

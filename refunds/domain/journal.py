@@ -81,6 +81,8 @@ class EventType(StrEnum):
     USER_DISABLED = "access.user_disabled"
     USER_FORGOTTEN = "access.user_forgotten"
     USER_SIGNED_OUT = "access.user_signed_out"
+    USER_PASSWORD_CHANGED = "access.user_password_changed"  # noqa: S105 - no secret
+    SESSION_ENDED = "access.session_ended"
     AUDIT_ACCEPTED = "audit.accepted"
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
     AUDIT_KEYS_ROTATED = "audit.keys_rotated"
@@ -99,8 +101,9 @@ ENDING_SESSIONS = (
     EventType.USER_DISABLED,
     EventType.USER_FORGOTTEN,
     EventType.USER_SIGNED_OUT,
+    EventType.SESSION_ENDED,
 )
-"""Events after which no earlier session of the user is valid."""
+"""Events after which no earlier session of the user is valid, or not the one that is their subject."""
 
 EMPTYING = (EventType.CONTACT_EMPTIED, EventType.CONTACT_UNMATCHED_EMPTIED)
 """Events after which the personal fields of a contact that they name are empty, whatever is restored."""
@@ -116,6 +119,7 @@ WITHOUT_RECORD = {
     EventType.PRIVACY_TABLE_EXPORTED,
     EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
+    EventType.SESSION_ENDED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,
     EventType.AUDIT_KEYS_ROTATED,

@@ -45,12 +45,12 @@ def judge(
         assert facts.channel
         country = country_of(version.terms.region)
         point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
-        facts = replace(facts, contact_point=point)
+        facts = facts._replace(contact_point=point)
     place = named(version, region)
     # The data may have lost the region since the order was registered, or the version published.
     calendar = calendar_in(version, still_known(place)) if of_order else calendar_of(version, region)
     if place != calendar.region.region:
-        facts = replace(facts, named_region=place)
+        facts = facts._replace(named_region=place)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 

@@ -76,8 +76,7 @@ Names = Mapping[date, Mapping[str, tuple[str, str]]]
 NO_NAMES: Names = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of an order and of the customer's contact; instants are absolute.
 
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
@@ -92,8 +91,8 @@ class Facts:
     """
 
     service_provided_at: datetime | None
-    sent_at: datetime | None = None
     received_at: datetime
+    sent_at: datetime | None = None
     recorded_at: datetime | None = None
     channel: Channel | None = None
     contact_point: str | None = None

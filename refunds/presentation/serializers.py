@@ -1,25 +1,23 @@
-"""Records as plain data, as the API returns them; decisions with their texts in the reader's language."""
+"""Records as plain data, as the API returns them; their decisions with texts in the reader's language."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from refunds.domain.business_days import Day
 from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
-from refunds.domain.outcomes import Outcome, ToldWindow
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
 from refunds.domain.references import format_reference, format_request_number
-from refunds.domain.region_days import BUSINESS
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
+from refunds.presentation.decisions import day_data, decision_data
 from refunds.presentation.language import translate
-from refunds.presentation.texts.decisions import information_text, reason_text, why_data
+from refunds.presentation.texts.decisions import information_text
 from refunds.presentation.texts.policies import differences_data
 from refunds.service.evidence import Evidence
 from refunds.service.simulation import Example, Flip, Simulation, Tally
@@ -228,56 +226,12 @@ def event_data(event: Event) -> dict[str, Any]:
     }
 
 
-def decision_data(outcome: Outcome, request: str | None = None, *, with_days: bool = True) -> dict[str, Any]:
-    """A decision as the API returns it, its texts in the reader's language; with the list of days if `with_days`.
-
-    `request` is the contact on record by which it was judged, if it is not by the question itself.
-    """
-    return {
-        "eligible": outcome.eligible,
-        "verdict": outcome.verdict,
-        "reason": outcome.reason,
-        "reason_text": reason_text(outcome),
-        "requested_at": format_instant(outcome.requested_at),
-        "window": _window_data(outcome),
-        **({"days": [_day_data(day, outcome) for day in outcome.days]} if with_days else {}),
-        "calendar": {
-            "region": outcome.region,
-            "holidays_version": outcome.holidays_version,
-            "tzdata_version": outcome.tzdata_version,
-            "fingerprint": outcome.fingerprint,
-        },
-        "policy": {"id": outcome.policy, "version": outcome.version, "overridden": outcome.overridden},
-        "notices": outcome.notices,
-        "judged_by_contact": request,
-    }
-
-
 def information_data(period: InformationPeriod | None, at: datetime) -> dict[str, Any] | None:
     """The information period as the API returns it at an instant; None if it is not known."""
     if period is None:
         return None
     last_day = period.last_day.isoformat()
     return {"last_day": last_day, "has_ended": period.has_ended(at), "text": information_text(period)}
-
-
-def _window_data(outcome: Outcome) -> dict[str, Any] | None:
-    """The window of a decision as the API returns it; None if none runs yet."""
-    window, deadline = outcome.window, outcome.deadline
-    if window is None or deadline is None:
-        return None
-    first_counted = window.service_day.toordinal() + 1 + outcome.day_codes.index(BUSINESS)
-    return {
-        "length": window.length,
-        "unit": "business_day",
-        "service_day": window.service_day.isoformat(),
-        "first_counted_day": date.fromordinal(first_counted).isoformat(),
-        "last_day": window.last_day.isoformat(),
-        "deadline": format_instant(deadline),
-        "deadline_local": format_local(deadline, zone(outcome.time_zone)),
-        "time_zone": outcome.time_zone,
-        "business_days_left": outcome.business_days_left,
-    }
 
 
 def promise_on_record_data(promise: Promise) -> dict[str, Any]:
@@ -289,22 +243,11 @@ def promise_on_record_data(promise: Promise) -> dict[str, Any]:
         "promised_by": promise.promised_by,
         "current": promise.is_current,
         **_promise_data(promise),
-        "days": [_day_data(day, told) for day in told.days],
+        "days": [day_data(day, told) for day in told.days],
         "region": told.region,
         "holidays_version": promise.holidays_version,
         "tzdata_version": promise.tzdata_version,
     }
-
-
-def _day_data(day: Day, outcome: Outcome | ToldWindow) -> dict[str, Any]:
-    data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
-    if day.ordinal:
-        data["ordinal"] = day.ordinal
-    if day.why:
-        data |= why_data(day.date, day.why, outcome.region, outcome.names)
-    if day.extension:
-        data["extension"] = True
-    return data
 
 
 def evidence_data(evidence: Evidence) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from refunds.schemas.strict import does_not_fit
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = Message("must be a text")
+_INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 
 
 class _Strict(fields.Field[Any]):
@@ -65,9 +66,7 @@ class Instant(_Strict, fields.DateTime):
                 return value.astimezone(UTC)
             except OverflowError:
                 raise does_not_fit(Message("no such instant: check the year")) from None
-        instant: datetime = checked(
-            instants.parse_instant, value, Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
-        )
+        instant: datetime = checked(instants.parse_instant, value, _INSTANT)
         return instant
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:

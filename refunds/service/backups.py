@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from refunds.config import Settings
+from refunds.config import Settings, require_ledger
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, DamagedDatabase, Message, RefundsError, StorageUnavailable
 from refunds.service import acceptance
-from refunds.service.store import Opening, Store, require_ledger
+from refunds.service.store import Opening, Store
 from refunds.storage import Engine, Transaction, events, keys, open_engine
 from refunds.storage.audit import Broken, Report
 from refunds.storage.checkpoints import Checkpoint, Checkpoints

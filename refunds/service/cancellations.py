@@ -1,6 +1,6 @@
 """Cancellations: issued on a contact, settled by billing, revoked if they were a mistake."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ulid import ULID
@@ -8,7 +8,6 @@ from ulid import ULID
 from refunds.domain import judging, withdrawals
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import end_of_day, local_date, zone
-from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
@@ -21,7 +20,7 @@ from refunds.domain.records import (
     PromiseCause,
     State,
 )
-from refunds.domain.references import format_reference, new_reference
+from refunds.domain.references import new_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
@@ -89,7 +88,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
             detail = Message("must be cancel: a question does not ask for a cancellation")
             raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
         try:
-            contact, decision = contacts.add(uow, locked, request.contact)
+            contact, decision = contacts.add(uow, locked, request.contact, cancels=True)
         except InvalidInput as error:
             raise error.under("/contact") from None
     else:
@@ -206,8 +205,7 @@ def _overridden(
             detail = Message("must be statutory: the customer has declared a withdrawal")
             raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
         return decision, override
-    facts = replace(
-        decision.facts,
+    facts = decision.facts._replace(
         contact_point_accepted=override.kind in (OverrideKind.CONTACT_POINT_ACCEPTED, OverrideKind.DEADLINE_ACCEPTED),
         deadline_accepted=override.kind is OverrideKind.DEADLINE_ACCEPTED,
         withdrawal=decision.facts.withdrawal or override.kind is OverrideKind.STATUTORY,
@@ -225,14 +223,16 @@ def _issue(
     """
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
-    terms, recorded = decision.version.terms, judging.recorded(decision)
+    terms = decision.version.terms
+    # A new contact has the same decision, unless an override has changed that.
+    recorded = contact.decision if contact.decision.facts is decision.facts else judging.recorded(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
     if basis is Basis.STATUTORY:
         due_by = local_date(decision.facts.received_at, tz) + withdrawals.DAYS
     cancellation = Cancellation(
         cancellation_id=f"can_{ULID()}",
-        reference=_free_reference(uow),
+        reference=new_reference(),
         order_id=locked.order.order_id,
         contact_id=contact_id,
         decision=recorded,
@@ -247,26 +247,18 @@ def _issue(
         override_by=uow.principal.actor if override else None,
     )
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
-    uow.cancellations.add(
+    cancellation = uow.cancellations.issue(
         cancellation,
-        EventType.CANCELLATION_ISSUED,
-        reference=format_reference(cancellation.reference),
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=recorded.outcome.reason,
         override_kind=cancellation.override_kind,
         refund_due_by=due_by.isoformat(),
     )
-    uow.contacts.close_all(cancellation.order_id)
+    if contact.is_open or not locked.is_new:
+        uow.contacts.close_all(cancellation.order_id)
     return cancellation
 
 
 _BASIS = {OverrideKind.GOODWILL: Basis.GOODWILL, OverrideKind.STATUTORY: Basis.STATUTORY}
 """What a cancellation is based on with an override; the others accept a detail, and leave the policy as its basis."""
-
-
-def _free_reference(uow: UnitOfWork) -> str:
-    """A reference that is not taken yet; the unique index enforces that."""
-    while uow.cancellations.is_taken(reference := new_reference()):
-        pass
-    return reference

@@ -1,9 +1,8 @@
 """Checks: decisions without side effects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
@@ -14,8 +13,7 @@ from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """A question: can an order with these facts be cancelled, if requested at `requested_at`?
 
     `region` is the customer's place. `terms`, which must already be read, replaces single terms of the policy, for a

@@ -1,16 +1,17 @@
 """Clients: who may call the service, and with which tokens."""
 
 import hmac
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import COMMAND_LINE, Principal, Role
+from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Client, ClientToken
 from refunds.errors import FieldError, InvalidInput, Message, NotFound, Unauthenticated
 from refunds.security.tokens import new_token, read_token
 from refunds.service.store import Store
+from refunds.storage.clients import holder
 from refunds.storage.policies import Policies
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -31,15 +32,15 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
         raise Unauthenticated(
             Message("This is not a token of the service: compare it with the one that you were given.")
         )
-    with store.read(COMMAND_LINE) as uow:
-        found = uow.tokens.holder(token.token_id)
-        if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
-            raise Unauthenticated(Message("The token is unknown."))
-        policies = uow.policies_at(found.head)
+    engine, _ = store.open()
+    found = holder(engine, token.token_id)
+    if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
+        raise Unauthenticated(Message("The token is unknown."))
+    policies = store.policies_at(found.head)
     client, stored = found.client, found.token
     if stored.revoked_at is not None:
         raise Unauthenticated(Message("The token has been revoked: use the client's other one, or ask for a new one."))
-    if stored.expires_at <= uow.now:
+    if stored.expires_at <= datetime.now(UTC):
         raise Unauthenticated(Message("The token has expired: ask for a new one."))
     return Principal(client.client_id, client.name, client.role, stored.token_id, stored.expires_at), policies
 
@@ -84,7 +85,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
     found = None
     if token_id.isascii():  # the database may not even accept other text
         uow.tokens.lock(token_id)
-        found = uow.tokens.holder(token_id)
+        found = holder(uow.tx, token_id)
     if found is None:
         raise NotFound(Message("there is no token of this id: see `flask tokens list`"))
     if found.token.revoked_at is None:

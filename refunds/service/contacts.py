@@ -1,6 +1,6 @@
 """Contacts: every call and e-mail is stored with its decision, even if it came too late."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -69,15 +69,17 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
-def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact, Decision]:
+def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
     """Record a contact about a locked order, as `record` does; the contact and its decision.
 
-    The contact that it names is superseded. The decision is what `orders.answered` says. Raises what `record` raises,
-    but for the order.
+    The contact that it names is superseded. The decision is what `orders.answered` says. `cancels`: the caller cancels
+    the order on it if that allows it, so that it is not open then. Raises what `record` raises, but for the order.
     """
     own = _decided(uow, locked, new)
     decision = orders.answered(uow, locked.order, own, new.supersedes)
     contact = _made(uow, locked, new, own, decision)
+    if cancels and contact.outcome.eligible:
+        contact = replace(contact, is_open=False)
     earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
         _supersede(uow, earlier, contact)
@@ -87,8 +89,8 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> tuple[Contact,
         EventType.CONTACT_RECORDED,
         intent=contact.intent,
         channel=contact.channel,
-        eligible=decision.eligible,
-        reason=decision.reason,
+        eligible=contact.outcome.eligible,
+        reason=contact.outcome.reason,
         supersedes=contact.supersedes,
     )
     return contact, decision

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from refunds.config import require_key_file, require_ledger
 from refunds.domain.instants import format_instant
 from refunds.errors import Message
 from refunds.security.master_key import read_master_keys
 from refunds.service import upkeep
 from refunds.service.clock import BEHIND
 from refunds.service.examination import Found, Patient, failed, ok, warning
-from refunds.service.store import require_key_file, require_ledger
 from refunds.storage import keys
 
 LEAST, ENOUGH = 10**8, 10**9

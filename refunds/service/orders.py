@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -89,7 +89,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     if uow.orders.add_new(order, promised):
         if (told := decisions[0].told) is not None:
             promises.put(uow, order, told, PromiseCause.REGISTERED, first=True)
-        return LockedOrder(order, None), Registration.REGISTERED
+        return LockedOrder(order, None, is_new=True), Registration.REGISTERED
     locked = uow.orders.get_for_update(order.order_id)
     changes = _differences(locked.order, facts, customer_id)
     if not changes:
@@ -218,7 +218,7 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None
     """The decision on facts about an order with the window that it was told; raises the same as `decided`."""
     if order.facts_corrected_after_refusal or order.told_until:
         corrected = bool(order.facts_corrected_after_refusal)
-        facts = replace(facts, corrected_after_refusal=corrected, told_until=order.told_until)
+        facts = facts._replace(corrected_after_refusal=corrected, told_until=order.told_until)
     policy = uow.policies[order.policy]
     return judging.judge(policy, facts, order.ordered_at, order.region, promise=told, of_order=True)
 
@@ -248,7 +248,7 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
     for contact in uow.contacts.open_about([order.order_id]):
         if contact.received_at > at or contact.contact_id == besides:
             continue
-        facts = replace(facts_of(order, contact, cancelled=False), request=contact.contact_id)
+        facts = facts_of(order, contact, cancelled=False)._replace(request=contact.contact_id)
         with suppress(CallersError):  # the order's policy may be another one since, which had no version then
             decision = decided(uow, order, facts)
             if decision.eligible:
@@ -368,7 +368,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     The order is promised the window of its new facts. Raises `OrderFrozen` if it is cancelled, and an error if the new
     facts can never be judged.
     """
-    order, active = locked
+    order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
     changed = {name: [_plain(getattr(order, name)), _plain(changes[name])] for name in _JOURNALLED if name in changes}

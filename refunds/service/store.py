@@ -13,7 +13,7 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
-from refunds.config import Settings
+from refunds.config import Settings, require_key_file, require_ledger
 from refunds.domain import judging
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import GENESIS, Event
@@ -190,6 +190,15 @@ class Store:
         if head.position:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
+    def policies_at(self, head: Head) -> Policies:
+        """The policies as of a head just read, or as of now if they have changed; raises as `policies_as_of`."""
+        self._require_same_journal(self.open()[0], head)
+        kept = self._policies
+        if kept is None or kept.as_of != head.policies_hash:
+            with self.read(COMMAND_LINE) as uow:
+                kept = uow.policies
+        return kept
+
     def policies_as_of(self, tx: Transaction, head: Head) -> Policies:
         """The policies as of the head of the journal, which must be the one that the transaction sees.
 
@@ -202,7 +211,7 @@ class Store:
             kept = self._policies = load(tx, self._settings.policy, head.policies_hash)
         return kept
 
-    def _require_same_journal(self, tx: Transaction, head: Head) -> None:
+    def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
         """Raise `AnotherJournal` if the journal is not the one that was seen before, or has lost events since.
 
         While the store is opened, that compares it. Another database can only be there through another connection.
@@ -372,22 +381,8 @@ class Store:
             self.created_key = True
 
 
-def require_key_file(settings: Settings) -> Path:
-    """The path of the master key file; raises `ConfigurationError` if there is none."""
-    if settings.master_key_file is None:
-        raise ConfigurationError(Message("REFUNDS_MASTER_KEY_FILE: is required in production"))
-    return settings.master_key_file
-
-
 def _without_records(database: str) -> ConfigurationError:
     return ConfigurationError(Message("%(database)s has no records: name the right database", database=database))
-
-
-def require_ledger(settings: Settings) -> Path:
-    """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
-    if settings.ledger_dir is None:
-        raise ConfigurationError(Message("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL"))
-    return settings.ledger_dir
 
 
 @contextmanager

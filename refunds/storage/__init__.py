@@ -35,6 +35,9 @@ class Transaction(Protocol):
     `StorageUnavailable`, and `Unreadable` if the tables are not those of the service.
     """
 
+    alone: bool
+    """Whether nobody else can write while this transaction may."""
+
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns, which must not return more; None if there is none."""
 
@@ -60,6 +63,9 @@ class Engine(Protocol):
     """How many connections it has made: only through a new one can another database be there."""
     sqlite_version: str
     """The version of SQLite; empty if the database is another one."""
+
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The row that a statement returns which reads, by itself; None if there is none."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""

@@ -44,12 +44,13 @@ class Shortened(Broken):
 
 @dataclass(slots=True)
 class Report:
-    """How much was compared; `checkpointed` is the position of the last checkpoint, 0 if there is none.
+    """How much was compared, with the hash of the last event; `checkpointed` is the last checkpoint's position, or 0.
 
     `accepted` are the events with which operators accepted another state of the records.
     """
 
     events: int = 0
+    hash: bytes = b""
     records: int = 0
     checkpointed: int = 0
     accepted: Sequence[Event] = ()
@@ -82,7 +83,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
     report.checkpointed = max(checkpointed, default=0)
     journal = _Journal(context, checkpointed)
     yield from journal.faults()
-    report.events, report.accepted = journal.end.position, journal.accepted
+    report.events, report.hash, report.accepted = journal.end.position, journal.end.hash, journal.accepted
     yield from _Records(context, journal, report).faults()
 
 
@@ -136,7 +137,7 @@ class Lenient:
 
     def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
         self._tx, self._columns = tx, columns
-        self.run, self.many = tx.run, tx.many
+        self.run, self.many, self.alone = tx.run, tx.many, tx.alone
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row of a query that has at most one."""

@@ -1,9 +1,12 @@
 """Cancellations, each with the key of its order's customer."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, State
+from refunds.domain.references import format_reference, new_reference
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
@@ -63,9 +66,14 @@ class Cancellations(OfOrders[Cancellation]):
         """Every cancellation of an order, revoked ones too, in the order in which they were issued."""
         return self._load_all(of_order(self._tx, order_id))
 
-    def is_taken(self, reference: str) -> bool:
-        """Whether a cancellation, even a revoked one, has this reference."""
-        return self._tx.one("SELECT 1 FROM cancellations WHERE reference = :reference", reference=reference) is not None
+    def issue(self, cancellation: Cancellation, **data: Any) -> Cancellation:
+        """Store a new cancellation, with another reference if its own is taken, and note its event, with `data`."""
+        cipher = self._cipher(cancellation)
+        while (digest := CANCELLATIONS.insert_new(self._tx, cancellation, cipher, "reference")) is None:
+            cancellation = replace(cancellation, reference=new_reference())
+        data = {"reference": format_reference(cancellation.reference)} | data
+        self._record_event(EventType.CANCELLATION_ISSUED, cancellation, digest, data)
+        return cancellation
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import NO_ACCESS
-from refunds.storage import Row, Transaction
+from refunds.storage import Engine, Row, Transaction
 from refunds.storage.events import HEAD, Head, head_in
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.repository import Repository
@@ -38,18 +38,6 @@ class Tokens(Repository[ClientToken]):
 
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
-    def holder(self, token_id: str) -> Holder | None:
-        """The token with this id, its client, and the head of the journal; None if there is none.
-
-        This one indexed read is all that a request with a token needs; whether the token is valid is not checked.
-        """
-        row = self._tx.one(
-            f"SELECT {CLIENTS.columns}, {TOKENS.columns}, {HEAD}"  # noqa: S608
-            " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id",
-            token_id=token_id,
-        )
-        return None if row is None else Holder(*_pair(row), head_in(row))
-
     def lock(self, token_id: str) -> None:
         """Lock a token, if there is one of this id, until this write ends."""
         self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
@@ -73,6 +61,21 @@ class Tokens(Repository[ClientToken]):
             " ORDER BY name, tokens.created_at, token_id"
         )
         return map(_pair, rows)
+
+
+def holder(by: Transaction | Engine, token_id: str) -> Holder | None:
+    """The token with this id, its client, and the head of the journal; None if there is none.
+
+    This one indexed read is all that a request with a token needs; whether the token is valid is not checked.
+    """
+    row = by.one(_HOLDER, token_id=token_id)
+    return None if row is None else Holder(*_pair(row), head_in(row))
+
+
+_HOLDER = (
+    f"SELECT {CLIENTS.columns}, {TOKENS.columns}, {HEAD}"  # noqa: S608
+    " FROM tokens JOIN clients USING (client_id) CROSS JOIN journal_head WHERE token_id = :token_id"
+)
 
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:

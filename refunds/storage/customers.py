@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ulid import ULID
 
 from refunds.domain.permissions import Scope
-from refunds.errors import Conflict, Message, NotFound
+from refunds.errors import Message, NotFound
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.repository import Context, named_list
@@ -15,8 +15,11 @@ _BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :dig
 ABOUT_CUSTOMERS = ("orders", "data_requests", "disclosures", "limits")
 """The tables whose records name their customer, who stays as long as there is one."""
 
-_ATTEMPTS = 5
-"""At locking a customer: between finding none and adding one, others may add one and forget it again."""
+_LOCK = (
+    "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:new_id, :digest, :new_key)"
+    # It changes nothing, and locks the row that is there.
+    " ON CONFLICT (digest) DO UPDATE SET wrapped_key = customers.wrapped_key RETURNING customer_id, wrapped_key"
+)
 
 
 class Customers:
@@ -46,14 +49,17 @@ class Customers:
         """The opaque id of a customer, who is added if new and locked until this write ends.
 
         Also locks the customer with the id `beside`, if there is one; the two in the order of their digests, which
-        callers do not know. Raises `Conflict` if others keep adding and forgetting the customer meanwhile.
+        callers do not know.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"
         other = self._tx.one(of_other, beside=beside) if beside else None
         if other and other["digest"] < digest:
             self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
-        found = self._found_or_made(digest)
+        new_id = f"cus_{ULID()}"
+        new_key = keys.wrapped(self._context.keys, "customers", new_id)
+        found = self._tx.one(_LOCK, new_id=new_id, digest=digest, new_key=new_key)
+        assert found is not None
         if other and other["digest"] > digest:
             self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
         customer_id: str = found["customer_id"]
@@ -100,25 +106,6 @@ class Customers:
         replies = f"of_customer IN (SELECT customer_id FROM customers WHERE {going})"  # noqa: S608
         self._tx.run(f"DELETE FROM idempotency WHERE {replies}", **named)  # noqa: S608
         self._tx.run(f"DELETE FROM customers WHERE {going}", **named)  # noqa: S608
-
-    def _found_or_made(self, digest: bytes) -> Row:
-        """The locked row of the customer with this digest, who is added if new; raises `Conflict` as `lock` does."""
-        for _ in range(_ATTEMPTS):
-            found = self._tx.one(_BY_DIGEST + " {for_update}", digest=digest)
-            if found is not None:
-                return found
-            customer_id = f"cus_{ULID()}"
-            wrapped = keys.wrapped(self._context.keys, "customers", customer_id)
-            made = self._tx.run(
-                "INSERT INTO customers (customer_id, digest, wrapped_key) VALUES (:customer_id, :digest, :wrapped_key)"
-                " ON CONFLICT (digest) DO NOTHING",
-                customer_id=customer_id,
-                digest=digest,
-                wrapped_key=wrapped,
-            )
-            if made:
-                return {"customer_id": customer_id, "wrapped_key": wrapped}
-        raise Conflict("customers.digest")
 
 
 def digest_of(keyring: Keyring, customer_ref: str) -> bytes:

@@ -44,7 +44,7 @@ class Plain(Generic[V]):
         data: dict[str, Any] = {}
         for name, stored, write, _ in self._fields:
             plain = getattr(value, name)
-            if isinstance(plain, Mapping) and not plain:
+            if not plain and isinstance(plain, Mapping):
                 continue
             data[stored] = plain if plain is None or write is None else write(plain)
         return data

@@ -70,10 +70,11 @@ _STANDING = (
 
 
 class LockedOrder(NamedTuple):
-    """An order that is locked until this write ends, and its active cancellation, if any."""
+    """A locked order, and its active cancellation, if any; `is_new` if this write added it."""
 
     order: Order
     active: Cancellation | None
+    is_new: bool = False
 
 
 class Orders(OfOrders[Order]):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import Event, Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -19,8 +19,10 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from refunds.errors import ConfigurationError, Conflict, Message, ServerAway, StorageUnavailable, Unreadable
-from refunds.storage import IN_USE, PATIENCE
+from refunds.storage import IN_USE, PATIENCE, Row
 from refunds.storage.postgres_transaction import PostgresTransaction
+
+T = TypeVar("T")
 
 OLDEST = 15
 """The oldest major version that the statements are tested on."""
@@ -135,6 +137,14 @@ class PostgreSQL:
         )
         raise ConfigurationError(message)
 
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The row that a statement returns which reads, by itself; None if there is none."""
+        with self._translated():
+            pool = self._opened()
+            connection, found = self._first(pool, lambda taken: PostgresTransaction(taken).all(sql, **parameters))
+            pool.putconn(connection)
+        return found[0] if found else None
+
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
         """A transaction that sees one state of the records and changes nothing."""
@@ -217,7 +227,8 @@ class PostgreSQL:
         """
         with self._translated():
             pool = self._opened()
-            connection = self._begun(pool, begin)
+            # Without preparing, because it may be several statements.
+            connection, _ = self._first(pool, lambda taken: taken.execute(begin, prepare=False))
             tx = PostgresTransaction(connection)
             try:
                 yield tx
@@ -245,16 +256,21 @@ class PostgreSQL:
                 )
         return pool
 
-    def _begun(self, pool: ConnectionPool[psycopg.Connection[DictRow]], begin: str) -> psycopg.Connection[DictRow]:
-        """A connection on which a transaction has begun; skips connections that were lost since their last use.
+    def _first(
+        self,
+        pool: ConnectionPool[psycopg.Connection[DictRow]],
+        run: Callable[[psycopg.Connection[DictRow]], T],
+    ) -> tuple[psycopg.Connection[DictRow], T]:
+        """A connection and what `run` returns, which has run the first statement of its use on it.
 
-        Raises the driver's error if the statement fails, or if there is no such connection within the patience.
+        Skips connections that were lost since their last use. Raises the driver's error if the statement fails, or if
+        there is no such connection within the patience.
         """
         deadline = monotonic() + self._patience
         while True:
             connection = self._taken(pool, deadline)
             try:
-                connection.execute(begin, prepare=False)  # it may be several statements
+                found = run(connection)
             except BaseException as error:
                 pool.putconn(connection)
                 lost = isinstance(error, psycopg.OperationalError) and connection.closed
@@ -262,7 +278,7 @@ class PostgreSQL:
                     raise
             else:
                 self._away.clear()
-                return connection
+                return connection, found
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
         """A connection of the pool; waits while all are in use, but not while the database is away.

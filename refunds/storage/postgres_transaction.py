@@ -33,6 +33,8 @@ _DIALECT = {
 class PostgresTransaction:
     """The transaction that is under way on a connection."""
 
+    alone = False
+
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self._connection: psycopg.Connection[DictRow] | None = connection
         self._failed = False

@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import PATIENCE, Transaction
+from refunds.storage import PATIENCE, Row, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translated
 from refunds.storage.ticket import Ticket
@@ -55,9 +56,22 @@ class SQLite:
         """The file and its log as they were when they were opened; None while they are closed."""
         self._has_written = False
 
+    def one(self, sql: str, **parameters: Any) -> Row | None:
+        """The row that a statement returns which reads, by itself; None if there is none."""
+        with self._reader() as reader:
+            found = reader.all(sql, **parameters)
+        return found[0] if found else None
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the records and changes nothing."""
+        with self._reader() as reader:
+            reader.execute("BEGIN")
+            yield reader
+
+    @contextmanager
+    def _reader(self) -> Iterator[Connection]:
+        """A connection to read with; a transaction that the block leaves on it is ended."""
         with translated(self.name):
             try:
                 reader = self._readers.pop()
@@ -65,7 +79,6 @@ class SQLite:
                 reader = self._connect_to_file() if self._readonly else self._connect(readonly=True)
             try:
                 self._require_same_files()
-                reader.execute("BEGIN")
                 yield reader
             finally:
                 reader.rollback()

@@ -1,6 +1,6 @@
 """A connection to a SQLite file, and how the statements are written there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,8 @@ class Connection:
     `unlocked` is the file as it was opened, if it is read without a lock.
     """
 
+    alone = True
+
     def __init__(self, database: Database, name: str, unlocked: Unlocked | None = None) -> None:
         self.database, self._name, self.unlocked = database, name, unlocked
         self.close = database.conn.close
@@ -40,13 +42,17 @@ class Connection:
         self._failed = False
 
     def execute(self, sql: str, parameters: Row | None = None) -> Any:
+        cursor = self._noted(self.database.conn.execute, sql, parameters or {})
+        cursor.row_factory = _as_dict
+        return cursor
+
+    def _noted(self, run: Callable[..., Any], sql: str, parameters: Any) -> Any:
+        """What the driver returns; a failure is remembered."""
         try:
-            cursor = self.database.conn.execute(sql, parameters or {})
+            return run(sql, parameters)
         except BaseException:
             self._failed = True
             raise
-        cursor.row_factory = _as_dict
-        return cursor
 
     def commit(self) -> None:
         if self._failed:
@@ -87,8 +93,7 @@ class Connection:
         return changed
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.execute(_rendered(sql), row)
+        self._noted(self.database.conn.executemany, _rendered(sql), rows)
 
 
 @lru_cache(maxsize=1024)

@@ -66,6 +66,8 @@ class UnitOfWork:
         self.policies_seen: Policies | None = None
         """The policies that this use case has relied on, or None."""
         self._locks_journal = False
+        self._head: Head | None = None
+        """The head of the journal, as soon as nobody else can move it."""
 
     @property
     def tx(self) -> Transaction:
@@ -84,7 +86,10 @@ class UnitOfWork:
         From here on the use case relies on them: if they change before its end, `write_journal` raises `Conflict`.
         """
         if self.policies_seen is None:
-            self.policies_seen = self.policies_at(self.events.head())
+            head = self._head or self.events.head()
+            self.policies_seen = self.policies_at(head)
+            if self.tx.alone:
+                self._head = head
         return self.policies_seen
 
     def policies_at(self, head: Head) -> Policies:
@@ -101,7 +106,7 @@ class UnitOfWork:
         that decided by the policies before the change gets `Conflict` in `write_journal` and must be sent again.
         """
         if not self._locks_journal:
-            events.lock_head(self.tx)
+            self._head = events.lock_head(self.tx)
             self._context.now, self.policies_seen, self._locks_journal = datetime.now(UTC), None, True
 
     def see_own_policies(self) -> None:
@@ -169,7 +174,7 @@ class UnitOfWork:
         context = self._context
         if not context.entries:
             return None
-        before = events.lock_head(self.tx)
+        before = self._head or events.lock_head(self.tx)
         if self.policies_seen is not None and self.policies_seen.as_of != before.policies_hash:
             raise Conflict("policies")
         entered: list[Event] = []

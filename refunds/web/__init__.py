@@ -2,6 +2,7 @@
 
 import threading
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Request, request
@@ -68,6 +69,10 @@ class Service(Flask):
             return self.url_map.bind("", path_info=request.path, default_method=request.method)
         return super().create_url_adapter(request)
 
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: none here is a coroutine, and Flask would look at each for every request."""
+        return func
+
 
 class Number(IntegerConverter):
     """A number in a path, from 1, in plain digits without leading zeros."""
@@ -110,7 +115,7 @@ def create_app(settings: Settings) -> Flask:
 
     telemetry.register(app)
     app.before_request(lambda: bind(reader_language()))
-    app.before_request(lambda: intake.check_framing(request))
+    app.before_request(lambda: intake.check_framing(telemetry.unwrapped(request)))
     app.before_request(console.bind_chosen_language)
     auth.register(app, {console.blueprint.name: sessions.caller})
     sessions.register(app, console.PREFIX)

@@ -16,6 +16,7 @@ from refunds.service.clients import authenticate
 from refunds.service.store import Store
 from refunds.storage.policies import Policies
 from refunds.web.problems import Rejected
+from refunds.web.telemetry import unwrapped
 
 Scopes = tuple[Scope, ...] | None
 """The scopes of a route, one of which is needed. If empty, any token is enough; None: no token is needed."""
@@ -41,31 +42,34 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 
     @app.before_request
     def admit() -> None:
-        g.builder = Builder()
-        if request.endpoint is None or request.blueprint in PUBLIC_BLUEPRINTS:
+        asked, known = unwrapped(request), unwrapped(g)
+        known.builder = Builder()
+        if asked.endpoint is None or asked.blueprint in PUBLIC_BLUEPRINTS:
             return
-        view = current_app.view_functions[request.endpoint]
+        view = app.view_functions[asked.endpoint]
         if getattr(view, "scopes", ()) is None:
             return
-        g.principal, g.policies = callers.get(request.blueprint or "", _token_holder)(store())
-        request.environ["refunds.actor"] = g.principal.actor  # for the server
+        principal, known.policies = callers.get(asked.blueprint or "", _token_holder)(store())
+        known.principal = principal
+        asked.environ["refunds.actor"] = principal.actor  # for the server
         if limiter.rate:
-            g.requests_left = limiter.take(g.principal.actor)
-            if g.requests_left < 0:
+            left = known.requests_left = limiter.take(principal.actor)
+            if left < 0:
                 detail = Message("At most %(most)s requests a second.", most=limiter.rate)
-                wait = max(1, ceil(-g.requests_left / limiter.rate))
+                wait = max(1, ceil(-left / limiter.rate))
                 raise Rejected("rate-limited", detail, {"Retry-After": str(wait)})
         if not hasattr(view, "scopes"):
             raise Forbidden(Message("This route names no scope."))
         if view.scopes:
-            g.principal.require(*view.scopes)
+            principal.require(*view.scopes)
 
     @app.after_request
     def tell_limits(response: Response) -> Response:
-        if "requests_left" in g:
-            limiter.charge(g.principal.actor, g.builder.seconds)
-            response.headers["RateLimit-Policy"] = policy
-            response.headers["RateLimit"] = f'"requests";r={max(int(g.requests_left), 0)};t=1'
+        known = unwrapped(g)
+        if "requests_left" in known:
+            limiter.charge(known.principal.actor, known.builder.seconds)
+            left = f'"requests";r={max(int(known.requests_left), 0)};t=1'
+            response.headers.extend([("RateLimit-Policy", policy), ("RateLimit", left)])
         return response
 
 

@@ -23,6 +23,7 @@ from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake
 from refunds.web.auth import Scopes
+from refunds.web.telemetry import unwrapped
 
 JSON, CSV = "application/json", "text/csv"
 
@@ -125,13 +126,14 @@ def _serving(operation: Operation) -> View:
     def serve(**arguments: Any) -> Response:
         if operation.deprecated or operation.sunset:
             after_this_request(partial(_announce, operation))
-        key = idempotency.key_of(request) if operation.transaction is Transaction.IDEMPOTENT else None
-        parameters = intake.parameters(request)
+        asked = unwrapped(request)
+        key = idempotency.key_of(asked) if operation.transaction is Transaction.IDEMPOTENT else None
+        parameters = intake.parameters(asked)
         if operation.query or parameters:
             arguments["query"] = read_query(parameters)
         sent = None
         if read_body:
-            sent = intake.json_body(request, operation.most_bytes)
+            sent = intake.json_body(asked, operation.most_bytes)
             arguments["body"] = read_body(sent)
 
         # A view that is called again must not get what it has changed itself.

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,16 +37,17 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self.requests = Counter(
+        requests = Counter(
             "refunds_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=registry
         )
-        self.seconds = Histogram(
+        seconds = Histogram(
             "refunds_http_request_duration_seconds",
             "How long the service worked on an HTTP request.",
             ["method", "route"],
             buckets=_SHORT,
             registry=registry,
         )
+        self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self.waits = Histogram(
             "refunds_http_request_wait_seconds",
             "How long an HTTP request waited, from the arrival of its head until a thread began to work on it.",
@@ -76,6 +78,11 @@ class Metrics:
         for country in DECREES:
             if (until := decreed_until(country)) is not None:
                 decreed.labels(country).set(until)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered with this status, and how long the service worked on it."""
+        self._requests(method, route, status).inc()
+        self._seconds(method, route).observe(seconds)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -8,11 +8,13 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from time import perf_counter, time
 from types import TracebackType
+from typing import TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import SecurityError
 
 from refunds.domain.instants import format_instant
@@ -22,6 +24,8 @@ from refunds.storage.checkpoints import Checkpoint
 from refunds.web import log as logs
 from refunds.web.metrics import Metrics, Records
 from refunds.web.problem_types import PROBLEMS
+
+T = TypeVar("T")
 
 _ExcInfo = tuple[type, BaseException, TracebackType] | tuple[None, None, None]
 
@@ -78,6 +82,12 @@ def _trace_id(header: str) -> str | None:
     return found[1]
 
 
+def unwrapped(proxy: T) -> T:
+    """The object that one of Flask's proxies stands for now; a proxy looks it up again for each attribute."""
+    found: T = proxy._get_current_object()  # type: ignore[attr-defined] # they have it, and say that they are the object
+    return found
+
+
 def metrics() -> Metrics:
     """The measurements of the current app."""
     found: Metrics = current_app.extensions["refunds.metrics"]
@@ -101,12 +111,11 @@ ENDING = timedelta(days=30)
 """How long before a token expires its client and the operator are told."""
 
 
-def _announce_end(response: Response) -> str | None:
+def _announce_end(principal: Principal | None, response: Response) -> str | None:
     """When the caller's token expires, if that is within 30 days, else None.
 
     Then it is also set as the header `Token-Expires` of the response.
     """
-    principal: Principal | None = g.get("principal")
     if principal is None or principal.expires_at is None or principal.expires_at - datetime.now(UTC) > ENDING:
         return None
     expires = response.headers["Token-Expires"] = format_instant(principal.expires_at)
@@ -157,14 +166,15 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.began = perf_counter()
-        g.waited = None
-        if "refunds.began" in request.environ:  # only from the service's own server
-            g.waited = g.began - request.environ["refunds.began"]
-            measured.waits.observe(g.waited)
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _is_random(given) else secrets.token_hex(8)
-        g.trace_id = _trace_id(request.headers.get("traceparent", ""))
+        environ, known = request.environ, unwrapped(g)
+        known.began = perf_counter()
+        known.waited = None
+        if "refunds.began" in environ:  # only from the service's own server
+            known.waited = known.began - environ["refunds.began"]
+            measured.waits.observe(known.waited)
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        known.request_id = given if _is_random(given) else secrets.token_hex(8)
+        known.trace_id = _trace_id(environ.get("HTTP_TRACEPARENT", ""))
 
     app.after_request(_finish)
 
@@ -175,7 +185,7 @@ def _cause(error: BaseException) -> dict[str, str]:
     return {} if cause is None else {"cause": f"{type(cause).__name__}: {cause}".splitlines()[0]}
 
 
-def _refused_host() -> dict[str, str]:
+def _refused_host(request: Request) -> dict[str, str]:
     """What the log says of a request whose `Host` is not trusted."""
     if not isinstance(request.routing_exception, SecurityError):
         return {}
@@ -185,27 +195,34 @@ def _refused_host() -> dict[str, str]:
 
 def _finish(response: Response) -> Response:
     """The response with its default headers, once its request is measured and logged."""
-    response.headers["X-Request-ID"] = g.request_id
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    seconds = perf_counter() - g.began
-    method = request.method if request.method in _METHODS else "other"
-    route = _PARAMETER.sub(r"{\1}", request.url_rule.rule) if request.url_rule else "unknown"
-    metrics().requests.labels(method, route, response.status_code).inc()
-    metrics().seconds.labels(method, route).observe(seconds)
+    asked, known = unwrapped(request), unwrapped(g)
+    given = {name.lower() for name, _ in response.headers}
+    missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
+    response.headers.extend([("X-Request-ID", known.request_id), *missing])
+    seconds = perf_counter() - known.began
+    method = asked.method if asked.method in _METHODS else "other"
+    route = _route(asked.url_rule.rule) if asked.url_rule else "unknown"
+    metrics().count(method, route, response.status_code, seconds)
+    principal: Principal | None = known.get("principal")
     more = {
-        "waited_milliseconds": None if g.waited is None else round(g.waited * 1000, 3),
-        "trace_id": g.trace_id,
-        "token_expires": _announce_end(response),
-    } | g.get("unavailable", _refused_host())
+        "waited_milliseconds": None if known.waited is None else round(known.waited * 1000, 3),
+        "trace_id": known.trace_id,
+        "token_expires": _announce_end(principal, response),
+    } | known.get("unavailable", _refused_host(asked))
     getattr(current_app.extensions["refunds.log"](), _level(response.status_code, route))(
         "request",
-        request_id=g.request_id,
+        request_id=known.request_id,
         method=method,
-        operation=(request.endpoint or "unknown").rpartition(".")[2],
+        operation=(asked.endpoint or "unknown").rpartition(".")[2],
         status=response.status_code,
         milliseconds=round(seconds * 1000, 3),
-        actor=g.principal.actor if "principal" in g else None,
+        actor=principal and principal.actor,
         **{name: value for name, value in more.items() if value is not None},
     )
     return response
+
+
+@cache
+def _route(rule: str) -> str:
+    """A rule of the app as a label, its parameters in braces."""
+    return _PARAMETER.sub(r"{\1}", rule)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from refunds import service, storage
 from refunds.domain.references import format_reference, new_reference, parse_reference
 from refunds.errors import Conflict
 from refunds.storage.steps import GENERATED
@@ -34,6 +35,14 @@ def settle(desk, cancellation, **fields):
 def revoke(desk, cancellation, code="entered_in_error", **fields):
     """Revoke a cancellation."""
     return desk.put(url(cancellation, "/revocation"), json={"reason_code": code} | fields)
+
+
+def test_a_reference_that_is_taken_is_not_given_again(agent, monkeypatch):
+    taken = agent.cancelled()["reference"].replace("-", "")
+    drawn = iter([taken, taken, "0000000000"])
+    for module in (service.cancellations, storage.cancellations):
+        monkeypatch.setattr(module, "new_reference", lambda: next(drawn))
+    assert agent.cancelled()["reference"] == "000-000-0000"
 
 
 def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):

@@ -14,13 +14,14 @@ from tests.conftest import client_of, settings
 
 # Including the statements that authenticate the caller and that check whether policies have changed.
 COUNTS = {
-    "check": 3,
-    "register": 9,
+    "check that reads the policies": 4,
+    "check": 1,
+    "register": 8,
     "register again": 8,
     "register before it is provided": 7,
     "fill in": 15,
     "correct": 17,
-    "correct the customer": 24,
+    "correct the customer": 23,
     "order": 3,
     "orders": 3,
     "batch": 17,
@@ -42,7 +43,7 @@ COUNTS = {
     "match": 14,
     "match again": 6,
     "give up": 6,
-    "cancel": 15,
+    "cancel": 13,
     "replay": 4,
     "refused": 13,
     "cancellation": 2,
@@ -55,9 +56,9 @@ COUNTS = {
     "evidence": 19,
     "events": 3,
     "policies": 1,
-    "publish": 13,
-    "withdraw": 11,
-    "close": 12,
+    "publish": 11,
+    "withdraw": 9,
+    "close": 10,
     "closures": 3,
     "simulate": 6,
     "calendar": 1,
@@ -75,6 +76,12 @@ COUNTS = {
     "screen: history": 8,
     "screen: policy": 6,
 }
+
+ONE_FEWER_ON_SQLITE = {
+    *("register", "register before it is provided", "fill in", "correct", "correct the customer", "batch"),
+    *("record", "supersede", "keep", "keep another", "match", "cancel", "refused", "evidence"),
+}
+"""What reads the head of the journal before its end: SQLite has one writer at a time, so it is the same at the end."""
 
 NOW = datetime.now(UTC)
 
@@ -201,10 +208,11 @@ def policies(ask):
     ask("regions", "GET", "/v1/calendars?country=AT")
 
 
-def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
+def test_no_operation_sends_more_statements_than_it_needs(tmp_path, engine):
     ask = Counting(create_app(settings(tmp_path)))
     ask.sign_in("sue")
-    ask("check", "POST", "/v1/eligibility-checks", {"service_provided_at": NOW.isoformat()})
+    for name in ("check that reads the policies", "check"):
+        ask(name, "POST", "/v1/eligibility-checks", {"service_provided_at": NOW.isoformat()})
     for walk in (orders, contacts, cancellations, policies):
         walk(ask)
     ask("ready", "GET", "/readyz")
@@ -216,5 +224,6 @@ def test_no_operation_sends_more_statements_than_it_needs(tmp_path):
     ask.screen("recent", "recent")
     ask.screen("history", "orders/A-3/history")
     ask.screen("policy", "policies/virtual-numbers")
-    assert {name: (ask.counted[name], count) for name, count in COUNTS.items() if ask.counted[name] != count} == {}
+    counts = {name: count - (engine == "sqlite" and name in ONE_FEWER_ON_SQLITE) for name, count in COUNTS.items()}
+    assert {name: (ask.counted[name], count) for name, count in counts.items() if ask.counted[name] != count} == {}
     assert ask.counted.keys() == COUNTS.keys()

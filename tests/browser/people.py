@@ -76,6 +76,11 @@ class Person:
         self.page.keyboard.insert_text(text)
         self.actions += 1
 
+    def clicks(self, place: Locator) -> None:
+        """Click on an element."""
+        place.click()
+        self.actions += 1
+
     def types(self, text: str) -> None:
         """Type a text key by key."""
         self.page.keyboard.type(text)
@@ -116,6 +121,6 @@ class Person:
 
     def looks_up(self, order_id: str) -> None:
         """Check an order on the open start page."""
-        self.field("Order number or cancellation reference").fill(order_id)
+        self.field("Order number or reference").fill(order_id)
         self.presses("Enter")
         expect(self.page.locator(".verdict h1")).to_be_visible()

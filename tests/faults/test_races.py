@@ -778,7 +778,7 @@ def correct(store):
 @pytest.mark.parametrize("held", [True, False], ids=["held", "not held"])
 @pytest.mark.parametrize(
     ("first", "second", "module", "write"),
-    [(cancel, correct, cancellations, "_free_reference"), (correct, cancel, orders, "_change")],
+    [(cancel, correct, cancellations, "_issue"), (correct, cancel, orders, "_change")],
     ids=["the cancellation", "the correction"],
 )
 def test_a_cancellation_rests_on_the_facts_only_if_the_order_is_locked(

@@ -45,7 +45,7 @@ FIELDS = {
         promised_by promises received_at record_id recorded_at recorded_by refund refund_due_by region
         registered_at registered_by request_id request_number requested_at resolution resolved_at resolved_by
         revocation revoked_at revoked_by sent_at service_day service_provided_at set_at settled_at settled_by
-        settlement subject superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id window
+        settlement subject superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id user_id window
         withdrawn_by
     """,
     "none": """
@@ -72,13 +72,18 @@ FIELDS = {
 
 SCREENS = {
     "personal": """
-        answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
+        account answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
         customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
         begin_unmatched open_data_request open_requests recent record
         record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
     """,
-    "pseudonymous": "data_requests_due journal next_request verify register_demonstration simulated",
-    "none": "by_date nowhere policies policy sign_out statistics",
+    "pseudonymous": """
+        data_requests_due event journal next_request register_demonstration simulate_draft simulated verification verify
+    """,
+    "none": """
+        by_date change_password close_day closing draft end_sessions nowhere policies policy publish review sign_out
+        statistics withdraw withdrawal
+    """,
 }
 """The screens of the console, by endpoint; `tests/console/test_access.py` shows them to roles that see no names."""
 

@@ -696,7 +696,7 @@ class Actor:
     def _register(self, uow: Any, action: Action) -> None:
         facts, provided_later = self._script.facts[action.order_id]
         if provided_later:
-            facts = replace(facts, service_provided_at=None)
+            facts = facts._replace(service_provided_at=None)
         assert orders.register(uow, facts)[1] is Registration.REGISTERED
         self._year.orders[action.order_id] = facts
 

@@ -125,10 +125,10 @@ SINCE = {
     EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
     EventType.CONTACT_UNMATCHED_EMPTIED: "0009",
     EventType.ORDER_FORGOTTEN: "0010_retention",
-    EventType.CONTACT_DETAILS_FORGOTTEN: "0011",  # a year after its kept database was made
-    EventType.CONTACT_UNMATCHED_FORGOTTEN: "0011",
+    EventType.CONTACT_DETAILS_FORGOTTEN: "9999",  # a year after a kept database was made, so in none
+    EventType.CONTACT_UNMATCHED_FORGOTTEN: "9999",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
-    EventType.PRIVACY_FORGOTTEN: "0011",
+    EventType.PRIVACY_FORGOTTEN: "9999",
 }
 
 

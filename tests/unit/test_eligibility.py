@@ -1,7 +1,6 @@
 """The decision: all vectors, every reason in its precedence, notices and the record."""
 
 import json
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -336,7 +335,7 @@ def test_a_window_beyond_the_data_is_an_error_of_a_mere_check():
         )
     made = judged()
     with pytest.raises(CalendarNotCovered):
-        decide(replace(made.facts, service_provided_at=parse_instant("1990-12-28T10:00:00Z")), made.version, made.known)
+        decide(made.facts._replace(service_provided_at=parse_instant("1990-12-28T10:00:00Z")), made.version, made.known)
 
 
 def test_instants_beyond_the_data_are_allowed_outside_the_window():

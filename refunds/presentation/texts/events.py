@@ -63,6 +63,8 @@ _EVENT = {
     "access.user_forgotten": Message("user forgotten"),
     "audit.accepted": Message("another state of the records accepted"),
     "access.user_signed_out": Message("user signed out"),
+    "access.user_password_changed": Message("password changed"),
+    "access.session_ended": Message("session ended by its user"),
     "audit.clock_confirmed": Message("clock confirmed"),
     "audit.keys_rotated": Message("master key rotated"),
 }

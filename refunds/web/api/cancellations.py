@@ -7,7 +7,8 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.domain.references import format_reference
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.presentation.serializers import cancellation_data, decision_data
+from refunds.presentation.decisions import decision_data
+from refunds.presentation.serializers import cancellation_data
 from refunds.presentation.texts.decisions import reason_text
 from refunds.service import cancellations
 from refunds.service.cancellations import Issued, Override, Refused, Request

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 from flask import Response, g
 
+from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
-from refunds.presentation.serializers import decision_data
+from refunds.presentation.decisions import decision_json
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
@@ -56,9 +57,9 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
-    data = decision_data(checks.check_eligibility(present_policies(), check).outcome)
-    telemetry.count_decisions([data["reason"]])
-    return reply(data)
+    outcome = checks.check_eligibility(present_policies(), check).outcome
+    telemetry.count_decisions([outcome.reason])
+    return reply(orjson.Fragment(decision_json(outcome)))
 
 
 @tag.operation(
@@ -101,25 +102,25 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
         return reply_compact(body["items"], given)
     policies, with_days = present_policies(), body.get("include_days", False)
 
-    def answer(i: int, item: Any) -> dict[str, Any]:
-        try:
-            check = Check(**given | _read_item(item))
-            decision = g.builder.ready(partial(checks.check_eligibility, policies, check))
-        except RefundsError as error:
-            return error_data(error, f"/items/{i}")
-        return decision_data(decision.outcome, with_days=with_days)
-
     answers, reasons, listed, g.builder.left = {}, [], 0, MOST_BUILT
     # Region by region, so that each calendar is built only once even if the regions are mixed.
     for i, item in sorted(enumerate(body["items"]), key=region_of):
-        data = answer(i, item)
-        listed += len(data.get("days", ()))
+        try:
+            check = Check(**given | _read_item(item))
+            try:
+                outcome = checks.check_eligibility(policies, check).outcome
+            except CalendarNotReady:
+                outcome = g.builder.ready(partial(checks.check_eligibility, policies, check)).outcome
+        except RefundsError as error:
+            answers[i] = orjson.Fragment(orjson.dumps(error_data(error, f"/items/{i}")))
+            continue
+        if with_days and outcome.window:
+            listed += 1 + len(outcome.day_codes)
         if listed > MOST_DAYS:
             detail = Message("would list more than %(most)s days: send fewer items", most=MOST_DAYS)
             raise InvalidInput([FieldError("/include_days", detail)])
-        if "reason" in data:
-            reasons.append(data["reason"])
-        answers[i] = orjson.Fragment(orjson.dumps(data))
+        reasons.append(outcome.reason)
+        answers[i] = orjson.Fragment(decision_json(outcome, with_days=with_days))
     telemetry.count_decisions(reasons)
     response = reply({"items": [answers[i] for i in range(len(answers))]})
     response.vary.add("Accept")

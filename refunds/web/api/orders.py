@@ -21,7 +21,8 @@ from refunds.errors import (
     PreconditionFailed,
     PreconditionRequired,
 )
-from refunds.presentation.serializers import decision_data, information_data, order_data
+from refunds.presentation.decisions import decision_data
+from refunds.presentation.serializers import information_data, order_data
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import orders

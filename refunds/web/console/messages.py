@@ -115,6 +115,8 @@ NAMES: Mapping[str, Message] = {
 
 _MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, Friday 18:40, yesterday 17:40 or 14:05.")
 _POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
+_NOT_UTF_8 = Message("This is not text in UTF-8: save it so, as a text file, and choose it again.")
+_WHY_CLOSED = Message("Write the reason in at most 200 characters, with a letter or a digit among them.")
 _EXPECTED: Mapping[str, Message] = {
     "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
     "search": Message("Write a number, a telephone number, an e-mail address or a ticket, in one line."),
@@ -146,6 +148,15 @@ _EXPECTED: Mapping[str, Message] = {
     "window_business_days": Message("Write a whole number from 1 to 366."),
     "business_week": Message("Choose one of the weeks."),
     "timely_by": Message("Choose one of the two."),
+    "file": _NOT_UTF_8,
+    "draft": Message("Write the text of a policy file."),
+    "date": Message("Choose a date that is at most five years away."),
+    "reason_de": _WHY_CLOSED,
+    "reason_en": _WHY_CLOSED,
+    "type": Message("Choose one of the list."),
+    "actor": Message("Write the id of a user or of a client, in one line."),
+    "since": _MOMENT,
+    "until": _MOMENT,
 }
 """What a field expects, by its name."""
 
@@ -195,6 +206,14 @@ _WRONG: Mapping[str, Message] = {
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
     "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
+    "password_unauthenticated": Message("This is not your password. Nothing was changed."),
+    "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
+    "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
+    "not_utf_8": _NOT_UTF_8,
+    "too_large": Message("This is too large: a policy file has at most 256 kB. Nothing of it was read."),
+    "when": Message("When does it take effect? Write effective_from in the text, or tick this."),
+    "now_or_then": Message("The text has an effective_from: untick this, or remove that line."),
+    "not_as_shown": Message("Something has changed since this was shown. Look at it again: nothing was done."),
     "unchanged": Message("That is what the policy says already: choose something else."),
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
@@ -207,6 +226,8 @@ def field_error_text(field_error: FieldError) -> str:
     """
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
+    if code == "in_draft":
+        return translate(field_error.detail)
     text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))

@@ -134,7 +134,8 @@ def _asked_to_sign_in() -> Response:
     rest, kept = request.path.removeprefix(f"{PREFIX}/"), ""
     if request.method == "POST":
         form = sessions.form()
-        form.pop(sessions.TOKEN, None)
+        for secret in (sessions.TOKEN, "old_password", "new_password"):
+            form.pop(secret, None)
         kept = orjson.dumps(form).decode() if form else ""
     return _page(rest, kept, "session_ended" if kept else None, HTTPStatus.UNAUTHORIZED)
 

@@ -213,6 +213,8 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         ),
     },
     EventType.USER_SIGNED_OUT: {},
+    EventType.USER_PASSWORD_CHANGED: {},
+    EventType.SESSION_ENDED: {"user_id": response_fields.String("Whose session it was.")},
     EventType.AUDIT_CLOCK_CONFIRMED: {
         "last": response_fields.Instant("When the event before was recorded, to which the clock did not fit.")
     },
