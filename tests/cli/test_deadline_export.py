@@ -89,6 +89,8 @@ def test_parquet_has_the_same_rows_and_the_same_bytes_each_time(shared, tmp_path
     assert files[2].read_bytes() == files[3].read_bytes()
     assert parquet.ParquetFile(files[4]).num_row_groups == 4
     for file in files[2:]:
+        instants = [kind for kind in map(str, parquet.read_schema(file).types) if kind.startswith("timestamp")]
+        assert instants == ["timestamp[us, tz=UTC]"] * 5
         read = [
             {name: "" if value is None else shown(value) for name, value in row.items()}
             for row in parquet.read_table(file).to_pylist()
