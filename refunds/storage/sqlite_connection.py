@@ -95,6 +95,9 @@ class Connection:
     def many(self, sql: str, rows: Iterable[Row]) -> None:
         self._noted(self.database.conn.executemany, _rendered(sql), rows)
 
+    def later(self, sql: str, *rows: Row) -> None:
+        self.many(sql, rows)
+
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
