@@ -96,7 +96,7 @@ class Connection:
         self._noted(self.database.conn.executemany, _rendered(sql), rows)
 
     def later(self, sql: str, *rows: Row) -> None:
-        self.many(sql, rows)
+        self._noted(self.database.conn.executemany, _rendered(sql), rows)
 
 
 @lru_cache(maxsize=1024)
