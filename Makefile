@@ -96,6 +96,7 @@ lock: dev
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --group bench -c requirements-dev.txt -o requirements-bench.txt
+	$(LOCK) --group parquet -c requirements-dev.txt -o requirements-parquet.txt
 	$(LOCK) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(LOCK) --group generators -c requirements-dev.txt -o requirements-generators.txt
 	$(LOCK) --group mutants -c requirements-dev.txt -o requirements-mutants.txt

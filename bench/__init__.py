@@ -6,7 +6,8 @@
     over_http  rows 2, 3 and 8: the service through its real server
     writes     rows 4 and 5: cancellations, through the server and by many processes at once
     watched    row 10: the watch over many open windows
-    commits    the controls of rows 4 and 5: durable commits of one row each
+    replayed   the control of rows 4 and 5: the statements of cancellations, repeated by the bare driver
+    plain      the control of rows 2 and 4: the service that one would write instead
     growth     row 7: operations with few and with many stored orders
     stored     many stored orders, as the service would have written them
     carried    copies stored records from one engine to the other

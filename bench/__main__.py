@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench import decide, growth, over_http, simulate, watched, writes
+from bench import bulk, decide, growth, over_http, simulate, watched, writes
 from bench.measure import Comparison
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -25,6 +25,7 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
     6: simulate.simulations,
     7: growth.growth,
     8: over_http.starts,
+    9: bulk.lookups,
     10: watched.watches,
 }
 

@@ -1,11 +1,11 @@
 """The control apps, and the process that serves one of them as `flask serve` serves the service.
 
-PORT=... python -m bench.apps service_with_no_op
-PORT=... python -m bench.apps bare
+PORT=... python -m bench.apps service_with_no_op | bare | plain_built | plain_kept
 """
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,35 +16,26 @@ CHECKS = "/v1/eligibility-checks"
 NO_OP = "/no-op"
 ANSWERS = "BENCH_ANSWERS"
 """The variable that names a JSON file with the answers of the bare app, by the body of the request."""
-COMMIT = "/commit"
-CONTROL = "BENCH_CONTROL"
-"""The variable that names the database in which the service's app commits the rows of the control."""
+
+
+PLAIN_DATABASE, PLAIN_TOKEN = "BENCH_PLAIN_DATABASE", "BENCH_PLAIN_TOKEN"
+"""The variables with the URL of the plain service's database, and with the token that it knows."""
+PLAIN_BUILT, PLAIN_KEPT = "plain_built", "plain_kept"
 
 
 def service_with_no_op() -> Flask:
-    """The service, with an additional route that does nothing, and one that only commits a row.
+    """The service, with the settings of the environment and an additional route that does nothing.
 
-    The settings are those of the environment, in which `BENCH_CONTROL` names the database for these rows. Both routes
-    require a token like every other route. So the comparison shows what an operation costs beyond what every operation
-    of the app must; the cost of authentication is in the comparison with the bare app.
+    The route requires a token like every other route. So the comparison shows what an operation costs beyond what every
+    operation of the app must; the cost of authentication is in the comparison with the bare app.
     """
     # Not at the top: the bare app must not carry the service in its memory.
-    from bench.commits import open_commits  # noqa: PLC0415
     from refunds.config import load_settings  # noqa: PLC0415
-    from refunds.storage.postgres import CONNECTIONS  # noqa: PLC0415
     from refunds.web import create_app  # noqa: PLC0415
 
     app = create_app(load_settings())
-    commits = open_commits(os.environ[CONTROL], CONNECTIONS)
-
-    def commit() -> Response:
-        """Commit a row, and respond like the no-op."""
-        commits.one()
-        return no_op()
-
-    for path, view in ((NO_OP, no_op), (COMMIT, commit)):
-        view.scopes = ()
-        app.post(path)(view)
+    no_op.scopes = ()  # type: ignore[attr-defined]
+    app.post(NO_OP)(no_op)
     return app
 
 
@@ -68,11 +59,27 @@ def bare() -> Flask:
     return app
 
 
+def plain_built() -> Flask:
+    """The plain service, which builds the holidays for each question."""
+    from bench import plain  # noqa: PLC0415
+
+    return plain.create_app(plain.built)
+
+
+def plain_kept() -> Flask:
+    """The plain service, which keeps the holidays."""
+    from bench import plain  # noqa: PLC0415
+
+    return plain.create_app(plain.kept)
+
+
 def serve(name: str) -> None:
     """Serve the app that a function of this module makes, at `PORT`, until SIGTERM, on the server of `flask serve`."""
-    from refunds.cli.server import Server  # noqa: PLC0415
+    from refunds.cli.server import STOPPING, Server  # noqa: PLC0415
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     Server(globals()[name](), "127.0.0.1", int(os.environ["PORT"]), lambda: None).run()
+    os._exit(0)
 
 
 if __name__ == "__main__":

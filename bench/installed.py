@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 from unittest import mock
 
-from bench.apps import CONTROL
 from refunds.config import Settings, load_settings
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.service import clients
@@ -23,7 +22,7 @@ from tests.postgres import Cluster, cluster
 DISK = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - `tempfile` creates what is made there
 """The directory of all data: `/tmp` may be in memory, where commits cost nothing."""
 
-_RECORDS, _COMMITS = "refunds.db", "commits.db"
+_RECORDS = "refunds.db"
 
 
 class Engine(StrEnum):
@@ -37,13 +36,13 @@ class Engine(StrEnum):
 class Installed:
     """An installation without a rate limit, and a token whose role may do everything that is measured.
 
-    The database of the control is on the same disk as that of the records, or on the same server.
+    `server` is that of its database, unless this is a file.
     """
 
     directory: Path
     database: str
-    control: str
     token: str = ""
+    server: Cluster | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -53,7 +52,6 @@ class Installed:
             "REFUNDS_MASTER_KEY_FILE": str(self.directory / "master.key"),
             "REFUNDS_LEDGER_DIR": str(self.directory / "ledger"),
             "REFUNDS_RATE_LIMIT": "0",
-            CONTROL: self.control,
         }
 
     @property
@@ -72,10 +70,12 @@ class Installed:
         return principal
 
     def copied(self, name: str) -> Self:
-        """A copy of an installation on SQLite in a directory beside this one; it must not be in use.
+        """A copy of an installation with its records in a directory beside this one; it must not be in use.
 
-        `name` is that of the directory. The database of the control stays the same one.
+        `name` is that of the directory.
         """
+        if self.server:
+            return self.with_database(self.server.create(of=self.database), name)
         directory = self.directory.with_name(name)
         shutil.copytree(self.directory, directory)
         return replace(self, directory=directory, database=_file(directory, _RECORDS))
@@ -114,12 +114,8 @@ def installed(engine: Engine = Engine.SQLITE) -> Iterator[Installed]:
     """
     with TemporaryDirectory(prefix="refunds-bench-", dir=DISK) as above, ExitStack() as stack:
         directory = Path(above, "first")
-        if engine is Engine.SQLITE:
-            urls = _file(directory, _RECORDS), _file(directory, _COMMITS)
-        else:
-            server = stack.enter_context(postgresql())
-            urls = server.create(), server.create()
-        empty = Installed(directory, *urls)
+        server = stack.enter_context(postgresql()) if engine is Engine.POSTGRESQL else None
+        empty = Installed(directory, server.create() if server else _file(directory, _RECORDS), server=server)
         with empty.store() as store, store.write(COMMAND_LINE) as uow:
             token = clients.create_token(uow, Role.BILLING, "bench", 1)
         yield replace(empty, token=token)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter, sleep
 from typing import Self
 
@@ -118,21 +119,27 @@ def load(servers: Sequence[Running], requests: Sequence[bytes], connections: int
 def running(command: Sequence[str], first: bytes, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Start a server by a command, with `PORT` and `environment` added to its environment; stop it after the block.
 
-    It has answered its `first` request. Raises `RuntimeError` if it ends before that, or has not answered after 30
-    seconds.
+    It has answered its `first` request. Raises `RuntimeError`, with what it has said, if it ends before that, answers
+    with an error, or has not answered after 30 seconds.
     """
     port = _free_port()
     began = perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - commands of this file
-        command,
-        env=os.environ | {"PORT": str(port)} | (environment or {}),
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        _await_answer(process, port, first)
-        yield Running(process, port, perf_counter() - began)
-    finally:
-        _end(process)
+    with TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 - commands of this file
+            command,
+            env=os.environ | {"PORT": str(port)} | (environment or {}),
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        try:
+            _await_answer(process, port, first)
+            yield Running(process, port, perf_counter() - began)
+        except RuntimeError as error:
+            said.seek(0)
+            error.add_note(said.read().decode(errors="replace"))
+            raise
+        finally:
+            _end(process)
 
 
 def _await_answer(process: subprocess.Popen[bytes], port: int, request: bytes) -> None:

@@ -46,7 +46,7 @@ def _compared(engine: Engine, uow: UnitOfWork, many: int, rounds: int) -> Compar
     figures = {"ours_s": best["simulation"], "control_s": best["rows"]}
     ratio = best["simulation"] / best["rows"]
     what, control = f"{engine}: simulation, {many:,} orders", "reading the same rows"
-    return Comparison(6, what, control, ratio, at_most(3), figures=figures)
+    return Comparison(6, what, control, ratio, at_most(2), figures=figures)
 
 
 def _draft(uow: UnitOfWork) -> PolicyVersion:

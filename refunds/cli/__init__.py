@@ -12,7 +12,8 @@ from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 from flask import current_app
@@ -88,6 +89,19 @@ class Commands(AppGroup):
         return command
 
 
+class CommandsAndOne(click.Group):
+    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
+
+    def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._unnamed = unnamed
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, with the name that may be left out before those that begin with no command."""
+        named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
+        return super().parse_args(context, args if named else [self._unnamed, *args])
+
+
 class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
@@ -132,13 +146,27 @@ def loaded_store(to: Opening = Opening.RECORD) -> Store:
     return found
 
 
+@contextmanager
+def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """A file to write in the block: it gets its name when the disk has all of it, and is removed if that fails."""
+    part = output.with_name(f"{output.name}.{token_hex(4)}.part")  # two processes must not share one
+    try:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:
+            yield written
+            written.flush()
+            os.fsync(written.fileno())
+        part.replace(output)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(output)
+        raise
+
+
 def write_private(output: Path, parts: Iterable[bytes]) -> None:
     """Write a file with personal data, which only its owner may read; it is complete if it has its name."""
-    part = output.with_name(f"{output.name}.part")
-    part.unlink(missing_ok=True)
-    with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as written:
+    with new_file(output, 0o600) as written:
         written.writelines(parts)
-    part.replace(output)
 
 
 def note_done(store: Store, done: str, position: int) -> None:

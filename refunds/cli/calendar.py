@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, Command, loaded_store, present_policies, progress, wide_console
+from refunds.cli import LANG, Command, CommandsAndOne, loaded_store, present_policies, progress, wide_console
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.instants import format_local, zone
@@ -29,16 +29,12 @@ from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
 
 
-class _Calendar(click.Group):
-    """The commands, and `days`, whose name may be left out: it was once the only one."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments, with `days` before those that begin with no command."""
-        named = not args or args[0] in {*self.commands, *self.get_help_option_names(context)}
-        return super().parse_args(context, args if named else ["days", *args])
-
-
-@click.group("calendar", cls=_Calendar, short_help="List business days, regions, and what other data changes.")
+@click.group(
+    "calendar",
+    cls=CommandsAndOne,
+    unnamed="days",
+    short_help="List business days, regions, and what other data changes.",
+)
 def command() -> None:
     """List the business days of a year, the regions, and the open windows that other holiday data moves."""
 

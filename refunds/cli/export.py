@@ -1,7 +1,7 @@
 """`flask export`: take records out as CSV, for finance."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,9 @@ from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import StrictSchema
 from refunds.service.store import Store
 
-PAGE = 500
-"""Records read at once."""
-
 
 class _RangeSchema(StrictSchema):
-    """The options whose format click cannot check."""
+    """Options for a range of dates, whose format click cannot check."""
 
     first = NearDate(required=True, data_key="from")
     last = NearDate(required=True, data_key="to")
@@ -50,35 +47,26 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     since, until = _range(store, first, last)
     with store.write(COMMAND_LINE) as uow:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
-    lines = (line.encode() for line in _lines(store, kind, since, until))
+        dated = getattr(uow, kind).dated
+    dates = {f"{dated}_from": since, f"{dated}_to": until}
+    lines = (line.encode() for line in tables.pages(store, COMMAND_LINE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
     write_private(output, lines)
 
 
-def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
-    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
-    read = _RangeSchema().read({"from": first, "to": last})
+def read_range(first: str, last: str) -> Mapping[str, Any]:
+    """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
+    read: Mapping[str, Any] = _RangeSchema().read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
+    return read
+
+
+def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
+    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
+    read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:
         tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     return first_instant(read["first"], tz), end_of_day(read["last"], tz)
-
-
-def _lines(store: Store, kind: str, since: datetime, until: datetime) -> Iterator[str]:
-    """The header, and a line for each record of a kind that was entered since one instant and before another.
-
-    Each page is a read of its own, so that the ciphers of its records are not kept.
-    """
-    after: tuple[Any, ...] | None = ()
-    while after is not None:
-        with store.read(COMMAND_LINE) as uow:
-            repository = getattr(uow, kind)
-            filters = {f"{repository.dated}_from": since, f"{repository.dated}_to": until}
-            found = repository.paginate(*after, limit=PAGE, **filters)
-            if not after:
-                yield tables.header(repository.mapper.record)
-            yield from tables.lines(uow, repository.mapper.record, found)
-            after = repository.place_of(found[-1]) if len(found) == PAGE else None

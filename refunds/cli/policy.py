@@ -180,7 +180,7 @@ def import_(files: tuple[Path, ...]) -> None:
 def _print_result(result: PublishResult, done: str) -> None:
     """Print what happened to a version and its differences; `done` as in `registration_text`, but never `known`."""
     version, follows = result.version, result.follows
-    if done != "dry_run" and not result.created:
+    if result.known:
         done = "known"
     click.echo(registration_text(version, follows.version if follows else None, done))
     _print_differences(result.differences, version)

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
@@ -122,9 +123,11 @@ class Front:
             self.under_way += 1
             try:
                 if probing := self._probes.get(environ["PATH_INFO"]):
-                    await _put(probing, environ, protocol)
+                    stream = await _put(probing, environ, protocol)
                 else:
-                    await self._in_turn(lane, environ, protocol)
+                    stream = await self._in_turn(lane, environ, protocol)
+                if stream:
+                    await asyncio.wrap_future(stream.sent)
             finally:
                 self.under_way -= 1
         finally:
@@ -135,17 +138,19 @@ class Front:
                 self._actors.clear()
             self._actors[credentials] = actor
 
-    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
-        """Have a request answered when it is its client's turn; mark it as one that waits if that takes too long."""
+    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Stream | None":
+        """Have a request answered when it is its client's turn; mark it as one that waits if that takes too long.
+
+        Returns the stream if the answer is one: all of it is made then, but perhaps not sent.
+        """
         try:
             async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
                 await lane.turns.acquire()
         except TimeoutError:
             environ["refunds.waits"] = True
-            await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
-            return
+            return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
         try:
-            await _put(self._requests, environ, protocol)
+            return await _put(self._requests, environ, protocol)
         finally:
             lane.turns.release()
 
@@ -175,36 +180,78 @@ class Front:
         """Answer the requests in a queue, for as long as the process runs."""
         while True:
             environ, protocol, answered = queue.get()
-            settle = partial(answered.set_result, None)
             try:
-                self._answer(environ, protocol)
+                settle = partial(answered.set_result, self._answer(environ, protocol, answered.get_loop()))
             except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
                 settle = partial(answered.set_exception, error)
             answered.get_loop().call_soon_threadsafe(settle)
 
-    def _answer(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
-        """Answer a request with what the application answers."""
+    def _answer(
+        self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
+    ) -> "_Stream | None":
+        """Answer a request with what the application answers; as a stream, if it does not say how long that is."""
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
         try:
+            status, headers = int(begun[0].partition(" ")[0]), begun[1]
+            if self.stopping:  # else a proxy could send the next request just when its connection is closed
+                headers = [*headers, ("connection", "close")]
+            if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
+                stream = _Stream(protocol, status, headers, loop)
+                stream.send_all(parts)
+                return stream
             content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        status, headers = int(begun[0].partition(" ")[0]), begun[1]
-        if self.stopping:  # else a proxy could send the next request just when its connection is closed
-            headers = [*headers, ("connection", "close")]
         if content:
             protocol.response_bytes(status, headers, content)
         else:
             protocol.response_empty(status, headers)
+        return None
 
 
-_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[None]]
+class _Stream:
+    """An answer that is sent while a thread makes it. The thread never waits for its reader.
+
+    `sent` is done when everything is sent, or the reader has left.
+    """
+
+    def __init__(
+        self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._begin = partial(protocol.response_stream, status, headers)
+        self._parts: asyncio.Queue[bytes] = asyncio.Queue()
+        self._loop = loop
+        self._left = False
+        self.sent = asyncio.run_coroutine_threadsafe(self._send(), loop)
+
+    def send_all(self, parts: Iterable[bytes]) -> None:
+        """Hand over each part when it is made, until the reader has left."""
+        try:
+            for part in parts:
+                if self._left:
+                    return
+                self._loop.call_soon_threadsafe(self._parts.put_nowait, part)
+        finally:
+            self._loop.call_soon_threadsafe(self._parts.put_nowait, b"")
+
+    async def _send(self) -> None:
+        transport = self._begin()
+        try:
+            while part := await self._parts.get():
+                await transport.send_bytes(part)
+        except ProtocolClosed:
+            self._left = True
 
 
-def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[None]:
+_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Stream | None]]
+
+
+def _put(
+    queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol
+) -> asyncio.Future[_Stream | None]:
     """Put a request into a queue; the future is done when it is answered. (An executor would cost three times this.)"""
-    answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    answered: asyncio.Future[_Stream | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered
 

@@ -300,8 +300,10 @@ def _already_cancelled(case: Decision) -> bool:
 def _channel_not_accepted(case: Decision) -> bool:
     if case.facts.withdrawal:
         return False
-    channels = Channel if case.facts.channel is None else (case.facts.channel,)
-    return not any(case.version.terms.channel(channel).accepted for channel in channels)
+    terms, channel = case.version.terms, case.facts.channel
+    if channel is None:
+        return not any(terms.channel(one).accepted for one in Channel)
+    return not terms.channel(channel).accepted
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
@@ -317,8 +319,9 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    doubtful = _late_entry(case) or _unproven(case)
-    return not case.provided and not (case.provided_when_recorded and doubtful)
+    if case.provided:
+        return False
+    return not (case.provided_when_recorded and (_late_entry(case) or _unproven(case)))
 
 
 def _unproven(case: Decision) -> bool:
@@ -333,8 +336,9 @@ def _withdrawn_late(case: Decision) -> bool:
 
 
 def _elapsed(case: Decision) -> bool:
-    late = case.deadline is not None and case.requested_at >= case.deadline
-    return late and not (case.facts.deadline_accepted and _told_before_correction(case))
+    if case.deadline is None or case.requested_at < case.deadline:
+        return False
+    return not (case.facts.deadline_accepted and _told_before_correction(case))
 
 
 def _told_before_correction(case: Decision) -> bool:
@@ -347,7 +351,7 @@ def _calendar_unknown(case: Decision) -> bool:
     """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
     if case.facts.deadline_accepted:
         return False
-    return (case.provided and case.window is None) or (_may_be_late(case) and _last_day_to_enter(case) is None)
+    return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)
 
 
 def _may_be_late(case: Decision) -> bool:
@@ -364,8 +368,8 @@ def _late_entry(case: Decision) -> bool:
 
     False for a mere check.
     """
-    recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case)
-    if recorded_at is None or last_day is None or case.facts.entered_by_supervisor:
+    recorded_at = case.facts.recorded_at
+    if recorded_at is None or case.facts.entered_by_supervisor or (last_day := _last_day_to_enter(case)) is None:
         return False
     return recorded_at >= end_of_day(last_day, zone(case.version.terms.time_zone))
 

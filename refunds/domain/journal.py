@@ -33,12 +33,16 @@ class EventType(StrEnum):
     CONTACT_SUPERSEDED = "contact.superseded"
     CONTACT_RESOLVED = "contact.resolved"
     CONTACT_REOPENED = "contact.reopened"
+    CONTACT_ASSIGNED = "contact.assigned"
     CONTACT_ACKNOWLEDGED = "contact.acknowledged"
     CONTACT_COMPLETED = "contact.completed"
     CONTACT_EMPTIED = "contact.emptied"
     CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten"
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
+    CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed"
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
+    CONTACT_UNMATCHED_REOPENED = "contact.unmatched_reopened"
+    CONTACT_UNMATCHED_ASSIGNED = "contact.unmatched_assigned"
     CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied"
     CONTACT_UNMATCHED_FORGOTTEN = "contact.unmatched_forgotten"
     CONTACT_MATCHED = "contact.matched"
@@ -81,6 +85,8 @@ class EventType(StrEnum):
     USER_DISABLED = "access.user_disabled"
     USER_FORGOTTEN = "access.user_forgotten"
     USER_SIGNED_OUT = "access.user_signed_out"
+    USER_PASSWORD_CHANGED = "access.user_password_changed"  # noqa: S105 - no secret
+    SESSION_ENDED = "access.session_ended"
     AUDIT_ACCEPTED = "audit.accepted"
     AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
     AUDIT_KEYS_ROTATED = "audit.keys_rotated"
@@ -99,8 +105,9 @@ ENDING_SESSIONS = (
     EventType.USER_DISABLED,
     EventType.USER_FORGOTTEN,
     EventType.USER_SIGNED_OUT,
+    EventType.SESSION_ENDED,
 )
-"""Events after which no earlier session of the user is valid."""
+"""Events after which no earlier session of the user is valid, or not the one that is their subject."""
 
 EMPTYING = (EventType.CONTACT_EMPTIED, EventType.CONTACT_UNMATCHED_EMPTIED)
 """Events after which the personal fields of a contact that they name are empty, whatever is restored."""
@@ -116,6 +123,7 @@ WITHOUT_RECORD = {
     EventType.PRIVACY_TABLE_EXPORTED,
     EventType.CUSTOMER_RECTIFIED,
     EventType.CALENDAR_CHANGED,
+    EventType.SESSION_ENDED,
     EventType.AUDIT_ACCEPTED,
     EventType.AUDIT_CLOCK_CONFIRMED,
     EventType.AUDIT_KEYS_ROTATED,

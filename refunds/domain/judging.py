@@ -46,11 +46,11 @@ def judge(
         country = country_of(version.terms.region)
         point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
         facts = facts._replace(contact_point=point)
-    named = _named(version, region)
+    place = named(version, region)
     # The data may have lost the region since the order was registered, or the version published.
-    calendar = calendar_in(version, still_known(named)) if of_order else calendar_of(version, region)
-    if named != calendar.region.region:
-        facts = facts._replace(named_region=named)
+    calendar = calendar_in(version, still_known(place)) if of_order else calendar_of(version, region)
+    if place != calendar.region.region:
+        facts = facts._replace(named_region=place)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
@@ -117,10 +117,10 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     if "region" in version.overridden:
         require_region(version.terms.region, "/terms/region")
     # The data may have lost the region of a version since it was published; that stands all the same.
-    return calendar_in(version, still_known(_named(version, order_region)))
+    return calendar_in(version, still_known(named(version, order_region)))
 
 
-def _named(version: PolicyVersion, order_region: str | None) -> str:
+def named(version: PolicyVersion, order_region: str | None) -> str:
     """The region by which an order is counted: its own if it has one and the terms follow it, else the policy's."""
     return order_region if order_region and version.terms.follow_order_region else version.terms.region
 

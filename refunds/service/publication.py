@@ -48,7 +48,8 @@ class EnteredClosure:
 class PublishResult:
     """A version as it is registered, or would be; its differences from the one it follows; and whether it is new.
 
-    `follows` is the version in force before it; None, and every term differs, if there is none.
+    `follows` is the version in force before it; None, and every term differs, if there is none. `known` is whether it
+    was registered before; `created` is whether it is registered now, which it is not in a dry run.
     """
 
     record: RegisteredVersion
@@ -56,6 +57,7 @@ class PublishResult:
     follows: PolicyVersion | None
     differences: list[Difference]
     created: bool
+    known: bool = False
 
 
 def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> PublishResult:
@@ -93,33 +95,43 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
         _registered(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 
-def withdraw(uow: UnitOfWork, policy_id: str, number: int) -> RegisteredVersion:
+def withdraw(uow: UnitOfWork, policy_id: str, number: int, *, dry_run: bool = False) -> RegisteredVersion:
     """Withdraw a version that has not taken effect, so that it never does; withdrawing it again changes nothing.
 
-    Its number stays taken. Raises `NotFound` if there is no such policy or version, and `PolicyVersionConflict` if it
-    has taken effect.
+    Its number stays taken. With `dry_run`, nothing is stored, and the version comes as it is. Raises `NotFound` if
+    there is no such policy or version, and `PolicyVersionConflict` if it has taken effect.
     """
-    uow.lock_journal()
+    if not dry_run:
+        uow.lock_journal()
     record, version = uow.policies.record(policy_id, number), uow.policies[policy_id].version(number)
     if record.withdrawn_at is not None:
         return record
     if version.effective_at <= uow.now:
         raise PolicyVersionConflict(_in_force(version))
+    if dry_run:
+        return record
     data = {"policy": policy_id, "version": number}
     changes = {"withdrawn_at": uow.now, "withdrawn_by": uow.principal.actor}
     return uow.versions.update(record, EventType.POLICY_WITHDRAWN, data, **changes)
 
 
 def close(
-    uow: UnitOfWork, policy_id: str, day: date, reason_de: str | None = None, reason_en: str | None = None
+    uow: UnitOfWork,
+    policy_id: str,
+    day: date,
+    reason_de: str | None = None,
+    reason_en: str | None = None,
+    *,
+    dry_run: bool = False,
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing, nor its reasons.
 
-    It does not count in any window that has not ended by now, which so ends later. Raises `NotFound` if there is no
-    such policy, `InvalidInput` if the date is more than five years away, and `CalendarNotCovered` if the holiday data
-    does not cover it.
+    It does not count in any window that has not ended by now, which so ends later. With `dry_run`, nothing is stored.
+    Raises `NotFound` if there is no such policy, `InvalidInput` if the date is more than five years away, and
+    `CalendarNotCovered` if the holiday data does not cover it.
     """
-    uow.lock_journal()
+    if not dry_run:
+        uow.lock_journal()
     version = uow.policies[policy_id].current(uow.now)
     today = local_date(uow.now, zone(version.terms.time_zone))
     checks.require_near(day, today, "/date")
@@ -140,6 +152,8 @@ def close(
         entered_at=uow.now,
         entered_by=uow.principal.actor,
     )
+    if dry_run:
+        return EnteredClosure(closure, notices, created=True)
     uow.closures.add(closure, EventType.CLOSURE_ADDED, policy=policy_id, date=day.isoformat())
     return EnteredClosure(closure, notices, created=True)
 
@@ -164,7 +178,7 @@ def _registered(
     follows = _followed(uow, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
-        return PublishResult(taken, version, follows, differing, created=False)
+        return PublishResult(taken, version, follows, differing, created=False, known=True)
     if follows and not differing:
         detail = Message("changes nothing: every term is as in version %(version)s", version=follows.version)
         raise InvalidInput([FieldError("", detail, "unchanged")])

@@ -1,6 +1,9 @@
 """Users: the people who sign in to the console, and their sessions."""
 
 import re
+from contextlib import suppress
+from datetime import timedelta
+from hmac import compare_digest
 from typing import Any, NamedTuple
 
 from ulid import ULID
@@ -8,7 +11,15 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
-from refunds.errors import FieldError, InvalidInput, Message, NotFound, TooManyAttempts, Unauthenticated
+from refunds.errors import (
+    FieldError,
+    InvalidInput,
+    Message,
+    NotFound,
+    StorageUnavailable,
+    TooManyAttempts,
+    Unauthenticated,
+)
 from refunds.security.limiter import Limiter
 from refunds.security.passwords import new_password, password_fits, password_hash
 from refunds.service.store import Store
@@ -33,12 +44,25 @@ class Credentials(NamedTuple):
     password: str
 
 
+SEEN = timedelta(minutes=10)
+"""How exactly it is known when a session was last seen: a request only reads, unless that was longer ago."""
+
+
+class Offer(NamedTuple):
+    """A password that the service has made for a user, and the mark by which it knows that."""
+
+    password: str
+    mark: str
+
+
 class Session(NamedTuple):
     """Whose session it is, and the user's epoch, the journal and its last position when it began.
 
-    The journal has an event of each end of a user's sessions, so an epoch that is set back revives none.
+    The journal has an event of each end of a user's sessions, so neither an epoch that is set back nor a session that
+    is stored again revives one.
     """
 
+    session_id: str
     user_id: str
     epoch: int
     journal_id: str | None
@@ -158,9 +182,11 @@ def sign_in(store: Store, name: str, password: str, known: str | None = None) ->
 
 def session_for(store: Store, user: User) -> Session:
     """A session that begins now, for a user who has just signed in."""
-    with store.read(COMMAND_LINE) as uow:
+    session_id = f"ses_{ULID()}"
+    with store.write(COMMAND_LINE) as uow:
+        uow.users.begin_session(session_id, user)
         head = uow.events.head()
-    return Session(user.user_id, user.epoch, head.journal_id, head.position)
+    return Session(session_id, user.user_id, user.epoch, head.journal_id, head.position)
 
 
 def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
@@ -170,11 +196,54 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
     restored since; its age is not checked.
     """
     with store.read(COMMAND_LINE) as uow:
-        found = uow.users.for_request(session.user_id, session.position)
-        if found is None or found.ended or not session.fits(found.user, found.head):
+        found = uow.users.for_request(session.user_id, session.session_id, session.position)
+        if found is None or found.ended or found.seen_at is None or not session.fits(found.user, found.head):
             raise Unauthenticated(Message("The session has ended: sign in again."))
-        policies = uow.policies_at(found.head)
+        policies, unseen = uow.policies_at(found.head), uow.now - found.seen_at
+    if unseen >= SEEN:
+        with suppress(StorageUnavailable), store.write(COMMAND_LINE) as uow:  # a request that reads does not need it
+            uow.users.see_session(session.session_id)
     return Principal(found.user.user_id, found.user.name or found.user.user_id, found.user.role), policies
+
+
+def offer(uow: UnitOfWork) -> Offer:
+    """A new password for the principal, to be shown to them before it is theirs."""
+    password = new_password()
+    return Offer(password, _mark(uow, password))
+
+
+def change_password(store: Store, principal: Principal, kept: str, old: str, offered: Offer) -> None:
+    """Give a user the password that was offered to them, if `old` is theirs, and end their sessions but the one `kept`.
+
+    The journal has the events. The same again changes nothing. Raises `InvalidInput` if the service has not made the
+    password for this user, and what `sign_in` raises.
+    """
+    with store.read(principal) as uow:
+        if not compare_digest(_mark(uow, offered.password), offered.mark):
+            raise InvalidInput([FieldError("/new_password", Message("take the one that is shown"), "not_offered")])
+    try:
+        user = sign_in(store, principal.name, old, principal.actor)
+    except Unauthenticated:
+        with store.read(principal) as uow:
+            stored = uow.users.by_name(principal.name)
+        if stored is None or not password_fits(offered.password, stored.password_hash):
+            raise
+        return
+    hashed = password_hash(offered.password)
+    with store.write(principal) as uow:
+        uow.users.update(user, EventType.USER_PASSWORD_CHANGED, password_hash=hashed)
+        end_other_sessions(uow, kept)
+
+
+def end_other_sessions(uow: UnitOfWork, kept: str) -> None:
+    """End every session of the principal but the one `kept`; the journal has the events."""
+    for one in uow.users.sessions(uow.principal.actor):
+        if one.session_id != kept:
+            uow.users.end_session(uow.principal.actor, one.session_id)
+
+
+def _mark(uow: UnitOfWork, password: str) -> str:
+    return uow.mark(b"password", uow.principal.actor.encode(), password.encode()).hex()
 
 
 def _spelt(name: str) -> str | None:
@@ -193,4 +262,5 @@ def _named(uow: UnitOfWork, name: str) -> User:
 
 def _without_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
     """Change a locked user with this event, and end all their sessions."""
+    uow.users.forget_sessions(user.user_id)
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

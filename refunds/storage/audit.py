@@ -6,7 +6,7 @@ edited record; the encryption shows an edited personal field; and the checkpoint
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -44,12 +44,13 @@ class Shortened(Broken):
 
 @dataclass(slots=True)
 class Report:
-    """How much was compared; `checkpointed` is the position of the last checkpoint, 0 if there is none.
+    """How much was compared, with the hash of the last event; `checkpointed` is the last checkpoint's position, or 0.
 
     `accepted` are the events with which operators accepted another state of the records.
     """
 
     events: int = 0
+    hash: bytes = field(default=b"", compare=False)
     records: int = 0
     checkpointed: int = 0
     accepted: Sequence[Event] = ()
@@ -82,7 +83,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
     report.checkpointed = max(checkpointed, default=0)
     journal = _Journal(context, checkpointed)
     yield from journal.faults()
-    report.events, report.accepted = journal.end.position, journal.accepted
+    report.events, report.hash, report.accepted = journal.end.position, journal.end.hash, journal.accepted
     yield from _Records(context, journal, report).faults()
 
 

@@ -10,7 +10,7 @@ from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry,
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Engine, Row, Transaction
-from refunds.storage.mapper import RecordMapper, instant
+from refunds.storage.mapper import RecordMapper, instant, micros
 from refunds.storage.repository import Repository
 
 EVENTS = RecordMapper(Event, "events")
@@ -36,6 +36,18 @@ HEAD = (
     " (SELECT hash FROM events WHERE events.position = policies_at) AS policies_hash"
 )
 """The columns of `journal_head` that make a `Head`."""
+
+
+_FILTERS = {
+    "before": "position < :before",
+    "after": "position > :after",
+    "type": "type = :type",
+    "order_id": "order_id = :order_id",
+    "actor": "actor = :actor",
+    "since": "at >= :since",
+    "until": "at < :until",
+}
+"""The conditions of the newest events, by the names of their values."""
 
 
 class Events(Repository[Event]):
@@ -73,20 +85,35 @@ class Events(Repository[Event]):
         sql += " ORDER BY position LIMIT :limit"
         return self._load_all(self._tx.all(sql, after=position, limit=limit, **given))
 
-    def newest(self, before: int | None, limit: int) -> list[tuple[Event, bool]]:
+    def newest(
+        self, before: int | None, limit: int, *, after: int | None = None, **filters: Any
+    ) -> list[tuple[Event, bool]]:
         """Up to `limit` events before a position, or the last ones if that is None; the newest first.
 
-        Each comes with whether it is sound and chained to the event before it.
+        With `after`, the nearest ones after that position. `filters` are values for those of `_FILTERS`; those by
+        `type` and `order_id` have an index, the others look through the journal. Each event comes with whether it is
+        sound and chained to the event before it.
         """
-        last = self.head().position if before is None else before - 1
-        found = self._load_all(between(self._tx, last - limit, last))  # one more, which the first is chained to
+        given = {"before": before, "after": after} | filters
+        asked = {
+            name: micros(value) if isinstance(value, datetime) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        conditions = " AND ".join(_FILTERS[name] for name in asked) or "TRUE"
+        found = self._tx.all(
+            f"SELECT {EVENTS.columns}, (SELECT hash FROM events AS earlier"  # noqa: S608
+            " WHERE earlier.position = events.position - 1) AS chained_to"
+            f" FROM events WHERE {conditions} ORDER BY position {'DESC' if after is None else 'ASC'} LIMIT :limit",
+            limit=limit,
+            **asked,
+        )
         newest = []
-        for earlier, event in zip([None, *found], found, strict=False):
-            if event.position > last - limit:
-                previous = earlier.hash if earlier else GENESIS
-                position = earlier.position + 1 if earlier else 1
-                newest.append((event, is_sound(event, self._context.keys.audit, position, previous)))
-        return newest[::-1]
+        for row in found if after is None else reversed(found):
+            event, previous = self._load(row), GENESIS if row["position"] == 1 else row["chained_to"]
+            chained = isinstance(previous, bytes)
+            newest.append((event, chained and is_sound(event, self._context.keys.audit, event.position, previous)))
+        return newest
 
     def of_order(self, order_id: str) -> list[Event]:
         """The events about an order and its records, from the first."""

@@ -52,6 +52,7 @@ TABLES = (
     _of(clients.TOKENS, clients.iter_tokens, "access.token"),
     _of(users.USERS, users.iter_all, "access.user"),
     StoredTable(name="sign_in_attempts", key=("name_digest",), journalled=False),
+    StoredTable(name="sessions", key=("session_id",), journalled=False),
     _of(policies.POLICY_VERSIONS, policies.iter_versions, "policy."),
     _of(policies.CLOSURES, policies.iter_closures, "closure."),
     StoredTable(name="customers", key=("customer_id",)),

@@ -1,16 +1,16 @@
 """Users of the console, and attempts at signing in as one."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
-from refunds.domain.journal import ENDING_SESSIONS, EventType
+from refunds.domain.journal import ENDING_SESSIONS, Entry, EventType
 from refunds.domain.records import User
 from refunds.security.encryption import keyed_digest
 from refunds.storage import Row, Transaction
 from refunds.storage.events import HEAD, Head, head_in
-from refunds.storage.mapper import RecordMapper, micros
-from refunds.storage.repository import Repository
+from refunds.storage.mapper import RecordMapper, instant, micros
+from refunds.storage.repository import Repository, named_list
 
 USERS = RecordMapper(User, "users")
 
@@ -19,13 +19,28 @@ _ENDING = ", ".join(map(repr, map(str, ENDING_SESSIONS)))
 WITHIN = timedelta(minutes=15)
 """How long attempts are counted, from the first one."""
 
+LASTS = timedelta(hours=12)
+"""The longest time that a session is valid."""
+
 
 class UserForRequest(NamedTuple):
-    """A user, the head of the journal, and whether it has an event that ended their sessions after a position."""
+    """A user, the head of the journal, whether it has an event that ended a session of theirs, and when that was seen.
+
+    `seen_at` is None if the session is not stored.
+    """
 
     user: User
     head: Head
     ended: bool
+    seen_at: datetime | None
+
+
+class UserSession(NamedTuple):
+    """A session of a user: its id, when it began, and when it was last seen."""
+
+    session_id: str
+    began_at: datetime
+    seen_at: datetime
 
 
 class Users(Repository[User]):
@@ -33,8 +48,8 @@ class Users(Repository[User]):
 
     mapper: ClassVar[RecordMapper[User]] = USERS
 
-    def for_request(self, user_id: str, since: int) -> UserForRequest | None:
-        """The user with this id, the journal's head, and whether their sessions were ended after the position `since`.
+    def for_request(self, user_id: str, session_id: str, since: int) -> UserForRequest | None:
+        """The user with this id, the journal's head, and whether their session was ended after the position `since`.
 
         None if there is no such user. This one indexed read is all that a request of a session needs, with the position
         of the last event about policies; whether the session is valid is not checked.
@@ -42,16 +57,26 @@ class Users(Repository[User]):
         row = self._tx.one(
             f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
             f" EXISTS (SELECT 1 FROM events WHERE type IN ({_ENDING}) AND events.position > :since"
-            " AND subject = :user_id) AS ended"
+            " AND subject IN (:user_id, :session_id)) AS ended, (SELECT seen_at FROM sessions"
+            " WHERE session_id = :session_id AND sessions.user_id = users.user_id) AS seen_at"
             " FROM users CROSS JOIN journal_head WHERE user_id = :user_id",
             user_id=user_id,
+            session_id=session_id,
             since=since,
         )
-        return None if row is None else UserForRequest(self._load(row), head_in(row), bool(row["ended"]))
+        if row is None:
+            return None
+        seen_at = None if row["seen_at"] is None else instant(row["seen_at"])
+        return UserForRequest(self._load(row), head_in(row), bool(row["ended"]), seen_at)
 
     def by_name(self, name: str) -> User | None:
         """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
+        return None if row is None else self._load(row)
+
+    def find(self, user_id: str) -> User | None:
+        """The user with this id, or None."""
+        row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE user_id = :user_id", user_id=user_id)  # noqa: S608
         return None if row is None else self._load(row)
 
     def id_of(self, name: str) -> str | None:
@@ -68,18 +93,59 @@ class Users(Repository[User]):
 
         Ids that are not known, or whose user no longer has a name, are left out.
         """
-        found = {}
-        for one in set(ids):
-            row = self._tx.one(
-                "SELECT name FROM users WHERE user_id = :one UNION ALL SELECT name FROM clients WHERE client_id = :one",
-                one=one,
-            )
-            if row and row["name"]:
-                found[one] = row["name"]
-        return found
+        listed, named = named_list(set(ids))
+        sql = " UNION ALL ".join(
+            f"SELECT {key} AS id, name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
+            for table, key in (("users", "user_id"), ("clients", "client_id"))
+        )
+        return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
+
+    def begin_session(self, session_id: str, user: User) -> None:
+        """Store a session that begins now, unless the user's sessions were ended meanwhile.
+
+        Also deletes those that have lasted too long, of everybody.
+        """
+        now = self._context.now
+        self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
+        self._tx.run(
+            "INSERT INTO sessions (session_id, user_id, began_at, seen_at)"
+            " SELECT :session_id, user_id, :now, :now FROM users WHERE user_id = :user_id AND epoch = :epoch",
+            session_id=session_id,
+            user_id=user.user_id,
+            epoch=user.epoch,
+            now=micros(now),
+        )
+
+    def see_session(self, session_id: str) -> None:
+        """Store that a session is seen now."""
+        seen = "UPDATE sessions SET seen_at = :now WHERE session_id = :session_id"
+        self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
+
+    def sessions(self, user_id: str) -> list[UserSession]:
+        """The sessions of a user, the newest first."""
+        rows = self._tx.all(
+            "SELECT session_id, began_at, seen_at FROM sessions WHERE user_id = :user_id AND began_at > :expired"
+            " ORDER BY began_at DESC, session_id",
+            user_id=user_id,
+            expired=micros(self._context.now - LASTS),
+        )
+        return [UserSession(row["session_id"], instant(row["began_at"]), instant(row["seen_at"])) for row in rows]
+
+    def end_session(self, user_id: str, session_id: str) -> None:
+        """End one session of a user, if it is theirs; the journal has the event."""
+        ending = "DELETE FROM sessions WHERE user_id = :user_id AND session_id = :session_id"
+        if self._tx.run(ending, user_id=user_id, session_id=session_id):
+            data = {"user_id": user_id}
+            entry = Entry(type=EventType.SESSION_ENDED, subject=session_id, order_id=None, digest=b"", data=data)
+            self._context.entries.append(entry)
+
+    def forget_sessions(self, user_id: str) -> None:
+        """Delete the sessions of a user, which have ended."""
+        self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:
         """End every session of a user, if there is one of this id; the journal has the event."""
+        self.forget_sessions(user_id)
         sql = f"UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id RETURNING {USERS.columns}"  # noqa: S608
         if (row := self._tx.one(sql, user_id=user_id)) is not None:
             self._record_event(EventType.USER_SIGNED_OUT, self._load(row), USERS.digest(row), {})

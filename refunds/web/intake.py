@@ -4,13 +4,15 @@ Nothing is read before the framing is checked, because servers differ in how the
 """
 
 import json
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from flask import Request
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.strict import step
@@ -66,35 +68,46 @@ def json_body(request: Request, most_bytes: int) -> Any:
     Raises `Rejected` if the body is not sent as `application/json`, or is compressed; if it has no Content-Length, is
     shorter than that or has more than `most_bytes` bytes; if the server has too many large bodies; and as `parse_json`.
     """
-    return parse_json(_body(request, most_bytes, "application/json", "malformed-json"))
+    return parse_json(_body(request, most_bytes, ("application/json",), "malformed-json"))
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
-    """Read the form in the body: its values by field name. Raises `InvalidInput` if a field is repeated.
+    """Read the form in the body: its values by field name; of a file its text, with U+FFFD for what is not UTF-8.
 
-    Raises `Rejected` if the body is not sent as a form, is not UTF-8 or has more than 100 fields, and otherwise as
-    `json_body`.
+    Raises `InvalidInput` if a field is repeated. Raises `Rejected` if the body is not sent as a form, is not UTF-8 or
+    has more than 250 fields, and otherwise as `json_body`.
     """
-    body = _body(request, most_bytes, "application/x-www-form-urlencoded", "bad-request")
+    body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
-    except ValueError:
+        if request.mimetype == "multipart/form-data":
+            parser = FormDataParser(_in_memory, most_bytes, silent=False, max_form_parts=_MOST_FIELDS)
+            _, fields, sent = parser.parse(BytesIO(body), request.mimetype, len(body), request.mimetype_params)
+            files = [(name, file.read().decode("utf-8-sig", "replace")) for name, file in sent.items(multi=True)]
+            pairs = [*fields.items(multi=True), *files]
+        else:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
     return _once(MultiDict(pairs))
 
 
-_MOST_FIELDS = 100
+def _in_memory(*_: Any, **__: Any) -> BytesIO:
+    """Where a file in a form is kept while it is read: never on a disk."""
+    return BytesIO()
 
 
-def _body(request: Request, most_bytes: int, media_type: str, cut_short: str) -> bytes:
+_MOST_FIELDS = 250
+
+
+def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
     """The whole body.
 
     Raises `Rejected`: with the slug `cut_short` if the body is shorter than its Content-Length, as one is that did not
-    arrive in time; also if it has another media type, an encoding, no Content-Length or more than `most_bytes` bytes,
-    or if the server, which sets `refunds.crowded`, has too many large ones.
+    arrive in time; also if it has none of the media types, an encoding, no Content-Length or more than `most_bytes`
+    bytes, or if the server, which sets `refunds.crowded`, has too many large ones.
     """
-    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != media_type:
-        expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_type)
+    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in media_types:
+        expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_types[0])
         raise Rejected("unsupported-media-type", expected)
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise Rejected("unsupported-media-type", Message("Send the body uncompressed."))

@@ -4,7 +4,6 @@ The cookie has no personal data. It is invalid once the user's epoch has changed
 their sessions, so sign-out ends the sessions in all browsers. Only the console has sessions; the API uses only tokens.
 """
 
-from datetime import timedelta
 from time import time
 
 from flask import Flask, Request, session
@@ -21,11 +20,9 @@ from refunds.service import users
 from refunds.service.store import Store
 from refunds.service.users import Session
 from refunds.storage.policies import Policies
+from refunds.storage.users import LASTS
 from refunds.web import intake
 from refunds.web.problems import Rejected
-
-WORKDAY = timedelta(hours=12)
-"""The longest time that a session is valid."""
 
 MOST_BYTES = 2**16
 """The most bytes of a form."""
@@ -77,7 +74,7 @@ def register(app: Flask, prefix: str) -> None:
         SESSION_COOKIE_SECURE=True,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=WORKDAY,
+        PERMANENT_SESSION_LIFETIME=LASTS,
     )
     app.session_interface = _Sessions(app.extensions["refunds.store"], prefix)
 
@@ -89,7 +86,7 @@ def caller(store: Store) -> tuple[Principal, Policies]:
     user is disabled; and `Rejected` if the request is a form from another site.
     """
     require_same_site()
-    if not session.keys() >= set(Session._fields) or time() - session["since"] > WORKDAY.total_seconds():
+    if not session.keys() >= set(Session._fields) or time() - session["since"] > LASTS.total_seconds():
         raise Unauthenticated(Message("Sign in first."))
     return users.signed_in(store, Session(*(session[name] for name in Session._fields)))
 
@@ -98,6 +95,12 @@ def begin(begun: Session) -> None:
     """Begin a session in this browser. From the one before, it keeps only the language and the channel."""
     end()
     session.update(begun._asdict(), since=int(time()), known=begun.user_id)
+
+
+def current() -> str:
+    """The id of the session of the current request, whose user is signed in."""
+    found: str = session["session_id"]
+    return found
 
 
 def known() -> str | None:
@@ -140,15 +143,15 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
     The token is removed from `form`.
     """
     try:
-        validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(WORKDAY.total_seconds()), TOKEN)
+        validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(LASTS.total_seconds()), TOKEN)
     except ValidationError:
         return False
     return True
 
 
-def form() -> dict[str, str]:
+def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """Read the form that was sent: its values by field name. Raises as `intake.form_body`."""
-    return intake.form_body(current_request, MOST_BYTES)
+    return intake.form_body(current_request, most_bytes)
 
 
 def _keys(store: Store) -> Keyring:

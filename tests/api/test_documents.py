@@ -411,7 +411,8 @@ def both(desk, cancellation, query="", **headers):
     answers = [confirmation(desk, cancellation, query, **form, **headers) for form in (TEXT, HTML)]
     assert [(answer.status_code, answer.mimetype) for answer in answers] == [(200, "text/plain"), (200, "text/html")]
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
-    return [answer.text.replace("&amp;", "&").replace("&#39;", "'") for answer in answers]
+    texts = (answer.text.replace("&amp;", "&").replace("&#39;", "'").replace("\u00a0", " ") for answer in answers)
+    return [re.sub(r'<span class="whole">(.*?)</span>', r"\1", text) for text in texts]
 
 
 TEXTS = {

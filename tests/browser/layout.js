@@ -35,6 +35,21 @@
     if (!element.closest(frames) && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline")
       found.push(`beyond its box: ${name(element)}`);
 
+  // No date, time, number of an order or reference may be broken into two lines.
+  const whole = /\d{1,2}\.?\s(?:Jan|Feb|M[aä]r|Apr|Ma[iy]|Jun|Jul|Aug|Sep|O[ck]t|Nov|De[cz])\p{L}*\.?(?:\s\d{4})?|\d\d:\d\d\sUhr|\b[AKT]-\d{4,}|\d{3}-\d{3}-\d{4}/gu;
+  for (const { element } of texts) {
+    for (const node of element.childNodes) {
+      if (node.nodeType !== Node.TEXT_NODE) continue;
+      for (const match of node.data.matchAll(whole)) {
+        const range = document.createRange();
+        range.setStart(node, match.index);
+        range.setEnd(node, match.index + match[0].length);
+        const tops = [...range.getClientRects()].filter((box) => box.width > 1).map((box) => Math.round(box.top));
+        if (new Set(tops).size > 1) found.push(`broken: ${match[0]}`);
+      }
+    }
+  }
+
   // Every target must be large enough and apart from others; a link within text is as high as its line.
   const targets = [...document.querySelectorAll("a, button, input, select, textarea, summary")].filter(
     (element) => shown(element.matches("[type=radio]") ? element.parentElement : element) && element.getClientRects().length && !element.matches(".skip"),

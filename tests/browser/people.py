@@ -1,5 +1,6 @@
 """A user at a browser: what they do with the keyboard, where that leads, and what must not happen meanwhile."""
 
+import re
 from collections.abc import Iterator
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -76,6 +77,11 @@ class Person:
         self.page.keyboard.insert_text(text)
         self.actions += 1
 
+    def clicks(self, place: Locator) -> None:
+        """Click on an element."""
+        place.click()
+        self.actions += 1
+
     def types(self, text: str) -> None:
         """Type a text key by key."""
         self.page.keyboard.type(text)
@@ -98,8 +104,8 @@ class Person:
         self.is_at(self.page.get_by_role("heading", level=1))
 
     def button(self, name: str) -> Locator:
-        """The button with this name."""
-        return self.page.get_by_role("button", name=name, exact=True)
+        """The button with this name, whichever way of asking it names."""
+        return self.page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}( (by|per) [-A-Za-z]+)?$"))
 
     def link(self, name: str) -> Locator:
         """The link with this name."""
@@ -116,6 +122,6 @@ class Person:
 
     def looks_up(self, order_id: str) -> None:
         """Check an order on the open start page."""
-        self.field("Order number or cancellation reference").fill(order_id)
+        self.field("Order number or reference").fill(order_id)
         self.presses("Enter")
         expect(self.page.locator(".verdict h1")).to_be_visible()

@@ -11,6 +11,18 @@ CARD = "4111 1111 1111 1111"
 DAY = "provided_on=2026-04-02&region=DE-BY&received_at=2026-04-08T10:20:00%2B02:00"
 
 
+WARNED = """policy = "virtual-numbers"
+version = 3
+effective_from = 2027-01-01T00:00:00+01:00
+window_business_days = 3
+vendor_name = "Example Numbers"
+[texts]
+de = "Innerhalb von 2 Werktagen nach dem Tag, an dem die Leistung erbracht wurde."
+"""
+UNFIT = WARNED.replace("= 3\nvendor", "= 0\nvendor").replace("vendor_name", "vendor")
+"""Drafts: of one the clause says another number than its terms, the other has two terms that do not fit."""
+
+
 class Screen(NamedTuple):
     """A screen, or a state of one."""
 
@@ -56,6 +68,29 @@ def pressing(button: str) -> Callable[[Page], None]:
     return press
 
 
+def drafting(text: str) -> Callable[[Page], None]:
+    """An action that asks what a draft would change."""
+
+    def send(page: Page) -> None:
+        page.locator("main [name=draft]").fill(text)
+        page.locator("main button.primary").click()
+        page.wait_for_selector("main blockquote")
+
+    return send
+
+
+def closing_on(day: str) -> Callable[[Page], None]:
+    """An action that asks what it would mean to close on a day."""
+
+    def send(page: Page) -> None:
+        page.locator("main details").first.evaluate("one => one.open = true")
+        page.locator("main [name=date]").fill(day)
+        page.locator("form[action$=closures] button").click()
+        page.wait_for_selector("main #shown" if day else "main [role=alert]")
+
+    return send
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     """Sign in on the current page."""
     page.locator("input[name=name]").fill(name)
@@ -99,7 +134,20 @@ SCREENS = (
     Screen("answer-cancelled", "anna", lambda _: "/console/orders/A-1003"),
     Screen("answer-not-provided", "anna", lambda _: "/console/orders/A-1007"),
     Screen("answer-by-date", "petra", lambda _: f"/console/days?{DAY}"),
+    Screen("answer-supervisor", "anna", lambda _: "/console/orders/A-3001?channel=phone"),
+    Screen("answer-refunding", "anna", lambda _: "/console/orders/A-3002?channel=phone"),
+    Screen("answer-settled", "anna", lambda _: "/console/orders/A-3003?channel=email"),
+    Screen("answer-revoked", "anna", lambda _: "/console/orders/A-1005?channel=phone"),
+    Screen("answer-erased", "anna", lambda _: "/console/orders/A-2002?channel=email"),
+    Screen("answer-restricted", "anna", lambda _: "/console/orders/A-3004?channel=email"),
+    Screen("answer-provisional", "anna", lambda _: "/console/orders/A-3005?channel=phone"),
+    Screen("answer-promise-kept", "anna", lambda _: "/console/orders/A-3006?channel=email"),
     Screen("confirm", "anna", lambda _: "/console/orders/A-1001/cancel?channel=phone"),
+    Screen(
+        "correct",
+        "anna",
+        lambda s: f"/console/orders/A-1002/record?supersedes={s.open_contact}&intent=cancel",
+    ),
     Screen(
         "confirm-goodwill",
         "samuel",
@@ -123,6 +171,11 @@ SCREENS = (
     Screen("done", "anna", lambda s: f"/console/cancellations/{s.cancellation}"),
     Screen("revoked", "anna", lambda s: f"/console/cancellations/{s.revoked}"),
     Screen("open", "anna", lambda _: "/console/open"),
+    Screen("open-supervisor", "samuel", lambda _: "/console/open"),
+    Screen("open-several", "samuel", lambda _: "/console/open?tab=in_time&ticked=all", sending("button[value=take]")),
+    Screen("open-unmatched", "anna", lambda _: "/console/open?tab=unmatched"),
+    Screen("cancellations", "samuel", lambda _: "/console/cancellations"),
+    Screen("cancellations-wrong", "samuel", lambda _: "/console/cancellations?issued_from=soon"),
     Screen("request", "anna", lambda s: f"/console/contacts/{s.open_contact}"),
     Screen("request-refused", "samuel", lambda s: f"/console/contacts/{s.refused_contact}"),
     Screen("unmatched-new", "anna", lambda _: "/console/unmatched/new"),
@@ -136,10 +189,22 @@ SCREENS = (
     Screen("recent", "anna", lambda _: "/console/recent"),
     Screen("policies", "petra", lambda _: "/console/policies"),
     Screen("policy", "petra", lambda _: "/console/policies/virtual-numbers"),
+    Screen("draft", "petra", lambda _: "/console/draft?policy_id=virtual-numbers"),
+    Screen("draft-shown", "petra", lambda _: "/console/draft", drafting(WARNED)),
+    Screen("draft-failed", "petra", lambda _: "/console/draft", sending(".primary", draft=UNFIT)),
+    Screen("withdrawal", "petra", lambda _: "/console/policies/virtual-numbers/versions/2/withdrawal"),
+    Screen("policy-published", "petra", lambda _: "/console/policies/virtual-numbers?done=published&version=2"),
+    Screen("closing", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("2026-12-28")),
+    Screen("closing-failed", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("")),
     Screen("simulation", "petra", lambda _: "/console/policies/virtual-numbers/simulation?window_business_days=5"),
     Screen("statistics", "petra", lambda _: "/console/statistics"),
     Screen("statistics-few", "petra", lambda _: "/console/statistics?month=2026-02"),
     Screen("journal", "arno", lambda _: "/console/journal"),
+    Screen("journal-filtered", "arno", lambda _: "/console/journal?type=contact.recorded&since=2026-04-01T00:00:00Z"),
+    Screen("journal-failed", "arno", lambda _: "/console/journal?since=when%3F&actor=usr_1"),
+    Screen("event", "arno", lambda _: "/console/journal/2"),
+    Screen("account", "anna", lambda _: "/console/account"),
+    Screen("account-failed", "anna", lambda _: "/console/account", sending(".primary", old_password=CARD)),
     Screen("data-requests", "paula", lambda _: "/console/data-requests"),
     Screen("data-requests-closed", "arno", lambda _: "/console/data-requests?show=closed"),
     Screen("data-request-new", "paula", lambda _: "/console/data-requests/new"),
@@ -193,7 +258,7 @@ SCREENS = (
         lambda _: "/console/policies/virtual-numbers",
         sending(".primary", window_business_days="many"),
     ),
-    Screen("journal-verified", "arno", lambda _: "/console/journal", sending("main form button")),
+    Screen("journal-verified", "arno", lambda _: "/console/journal", sending("form[action$=verification] button")),
     Screen("evidence", "samuel", lambda _: "/console/orders/A-1003/evidence"),
     Screen("evidence-statutory", "samuel", lambda _: "/console/orders/A-1010/evidence"),
     Screen("confirmation-statutory", "samuel", lambda s: f"/console/cancellations/{s.statutory}/confirmation"),

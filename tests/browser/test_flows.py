@@ -12,7 +12,7 @@ WORDS = {
     "en-GB": {
         "name": "User name",
         "password": "Password",
-        "number": "Order number or cancellation reference",
+        "number": "Order number or reference",
         "answer": re.compile(r"^Can be cancelled until the end of \w+day, "),
         "counted": "How the days were counted",
         "cancel": "Cancel this order",
@@ -185,16 +185,13 @@ def test_a_form_is_not_lost_when_the_session_ends(visit, service, order, scripts
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_an_unknown_number_leads_to_the_check_by_date(visit, scripts):
     agent = visit("agent", java_script_enabled=scripts)
-    agent.field("Order number or cancellation reference").fill("A-0000")
+    agent.field("Order number or reference").fill("A-0000")
     agent.presses("Enter")
-    agent.is_at(agent.page.get_by_role("alert"))
-    agent.presses("Tab")
-    agent.is_at(agent.page.get_by_role("link", name="Nothing has this number."))
-    agent.presses("Enter")
-    agent.is_at(agent.field("Order number or cancellation reference"))
-    expect(agent.field("Order number or cancellation reference")).to_have_value("A-0000")
+    expect(agent.page.get_by_role("alert")).to_contain_text("Nothing has this number.")
+    agent.is_at(agent.field("Order number or reference"))
+    expect(agent.field("Order number or reference")).to_have_value("A-0000")
 
-    agent.field("Order number or cancellation reference").fill("")
+    agent.field("Order number or reference").fill("")
     agent.field("Service provided on").fill("yesterday or so")
     agent.presses("Enter")
     agent.is_at(agent.page.get_by_role("alert"))
@@ -234,7 +231,7 @@ def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, o
     agent.page.go_back()
     expect(agent.page.locator(".notice")).to_contain_text("already been cancelled")
     agent.page.go_back()
-    agent.reads("Already cancelled")
+    agent.reads(re.compile("^Cancelled on "))
     assert len(service.cancellations(number)) == 1
 
 
@@ -246,7 +243,7 @@ def test_going_back_again_before_the_page_is_complete_shows_the_page_of_the_addr
     )
     agent.page.go_back()
     expect(agent.page).to_have_url(re.compile(rf"/orders/{number}(\?|$)"))
-    agent.reads("Already cancelled")
+    agent.reads(re.compile("^Cancelled on "))
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

@@ -136,6 +136,7 @@ def made(directory, now, engines):  # noqa: F811
     assert desk.post("/v1/policies/virtual-numbers/closures", outing).status_code == 201
     with move.store.write(COMMAND_LINE) as uow:
         move.users = [users.add(uow, name, Role.AGENT).user for name in ("anna", "ben")]
+    users.session_for(move.store, move.users[1])
     with pytest.raises(Unauthenticated):
         users.sign_in(move.store, "anna", "a guess")
     for number in range(6):
@@ -167,7 +168,7 @@ def made(directory, now, engines):  # noqa: F811
     return move
 
 
-COPIED_AGAIN = {"users", "sign_in_attempts", "idempotency"}
+COPIED_AGAIN = {"users", "sessions", "sign_in_attempts", "idempotency"}
 """Tables that change without an event: sessions end, attempts are counted, replies expire."""
 
 

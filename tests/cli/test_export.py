@@ -115,7 +115,7 @@ def test_an_export_can_be_written_to_a_file_that_its_owner_alone_may_read(tmp_pa
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "nowhere" / "april.csv"
     _, err, code = run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", str(file))
-    assert (err, code) == ([f"{file}.part: No such file or directory"], 1)
+    assert (err, code) == ([f"{file}: No such file or directory"], 1)
 
 
 @pytest.mark.parametrize(

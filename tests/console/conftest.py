@@ -165,7 +165,7 @@ PUBLIC = {"console.sign_in"}
 
 def routes(app, records=None):
     """Every rule of the console with each of its methods and its path."""
-    records = records or {}
+    records = {"position": 1, "version": 1} | (records or {})
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(f"{blueprint.name}."):
             for method in rule.methods - {"HEAD", "OPTIONS"}:
@@ -250,6 +250,8 @@ def records(site):
         "cancellation_id": site.cancel(done, note=SECRETS[1], ticket_ref=SECRETS[2]).cancellation_id,
         "customer_id": site.customer(order),
         "policy_id": "virtual-numbers",
+        "position": "1",
+        "version": "1",
         "rest": "elsewhere/1",
         "request_id": site.asks(DataRequestKind.RECTIFICATION, SECRETS[0]).request_id,
     }

@@ -18,14 +18,18 @@ FORM = "application/x-www-form-urlencoded"
 UNREADABLE = {
     "no form": (415, {"content_type": "text/plain", "data": b"q=1"}),
     "JSON": (415, {"content_type": "application/json", "data": b"{}"}),
-    "a form in parts": (415, {"content_type": "multipart/form-data; boundary=x", "data": b"--x--"}),
+    "a form in parts that are not told apart": (400, {"content_type": "multipart/form-data", "data": b"--x--"}),
+    "a form in parts that does not end": (
+        400,
+        {"content_type": "multipart/form-data; boundary=x", "data": b'--x\r\nContent-Disposition: form-data; name="q"'},
+    ),
     "nothing that says what it is": (415, {"data": b"q=1"}),
     "compressed": (415, {"content_type": FORM, "data": b"q=1", "headers": {"Content-Encoding": "gzip"}}),
-    "too large": (413, {"content_type": FORM, "data": b"q=" + b"1" * 2**16}),
+    "too large": (413, {"content_type": FORM, "data": b"q=" + b"1" * 2**18}),
     "not UTF-8": (400, {"content_type": FORM, "data": b"q=\xff"}),
     "not UTF-8, written otherwise": (400, {"content_type": FORM, "data": b"q=%ff"}),
     "a lone surrogate": (400, {"content_type": FORM, "data": b"q=%ed%a0%80"}),
-    "too many fields": (400, {"content_type": FORM, "data": b"&".join(b"f%d=1" % i for i in range(101))}),
+    "too many fields": (400, {"content_type": FORM, "data": b"&".join(b"f%d=1" % i for i in range(251))}),
     "a field twice": (422, {"content_type": FORM, "data": b"q=1&q=2"}),
     "a token twice": (422, {"content_type": FORM, "data": b"csrf_token=1&csrf_token=2"}),
     "shorter than it says": (
@@ -68,6 +72,8 @@ def records_on_engine(site_on_engine):
         "cancellation_id": site_on_engine.cancel(site_on_engine.register()).cancellation_id,
         "customer_id": site_on_engine.customer(order),
         "policy_id": "virtual-numbers",
+        "position": "1",
+        "version": "1",
         "rest": "x",
         "request_id": site_on_engine.asks(DataRequestKind.RECTIFICATION, "K-20391").request_id,
     }
@@ -90,6 +96,11 @@ ASKED = (
     "note",
     "after",
     "before",
+    "type",
+    "order_id",
+    "actor",
+    "since",
+    "until",
     "lang",
     "language",
     "window_business_days",
@@ -102,6 +113,16 @@ ASKED = (
 )
 TYPED = (
     "q",
+    "file",
+    "draft",
+    "now",
+    "shown",
+    "date",
+    "reason_de",
+    "old_password",
+    "new_password",
+    "mark",
+    "session",
     "channel",
     "received_at",
     "sent_at",
@@ -197,7 +218,7 @@ def path_with(rule, values):
 def test_unknown_fields_are_refused_and_change_nothing(site, records):
     before, admin = site.position, site.browser(Role.ADMIN)
     for endpoint, path in forms(site, records):
-        if endpoint in {"console.sign_out", "console.register_demonstration", "console.verify"}:
+        if endpoint in {"console.sign_out", "console.register_demonstration"}:
             continue
         page = admin.post(
             path, {"csrf_token": admin.token, "idempotency_key": "unknown-1", "amount": "5", "<script>": "1"}
@@ -300,7 +321,10 @@ def test_no_form_causes_a_failure(site, records, fields, place):
     endpoint, path = every[place % len(every)]
     encodable = {name: value.encode("utf-8", "ignore").decode() for name, value in fields.items()}
     sent = {"csrf_token": browser.token} | encodable
-    page = Page(browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True), path)
+    answer = browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True)
+    if answer.mimetype == "text/csv":
+        return
+    page = Page(answer, path)
     assert page.status in {200, 400, 401, 404, 409, 422}, (path, page.status)
     if page.status != 200 and endpoint != "console.sign_out":
         assert site.position == before

@@ -6,6 +6,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from granian.rsgi import ProtocolClosed
 
 from refunds.cli.server import CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front
 from refunds.web import create_app
@@ -315,4 +317,105 @@ def test_it_says_that_it_is_not_ready_before_it_stops(tmp_path):
         assert client.send("GET", "/readyz").json["type"] == "/problems/stopping"
         assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
         assert is_alive(server.port), "also on a new connection"
+        assert server.process.wait(PATIENCE) == 0
+
+
+class Reader(Waiting):
+    """A client whose answer is a stream."""
+
+    came = asyncio.Event()
+
+    def response_stream(self, status, headers):
+        """Begin the answer."""
+        return self
+
+    async def send_bytes(self, part):
+        """Read a part."""
+        self.answers.append(part)
+        self.came.set()
+
+
+def test_a_stream_is_sent_while_it_is_made():
+    answers, released = [], threading.Event()
+
+    def parts():
+        yield b"first"
+        released.wait(PATIENCE)
+        yield b"second"
+
+    def application(environ, start):
+        start("200 OK", [])
+        return parts()
+
+    async def ask():
+        answer = asyncio.create_task(Front(application)(reader, reader))
+        await asyncio.wait_for(reader.came.wait(), PATIENCE)
+        assert answers == [b"first"]
+        released.set()
+        await answer
+
+    reader = Reader("/v1", answers)
+    asyncio.run(ask())
+    assert answers == [b"first", b"second"]
+
+
+def test_a_reader_who_leaves_a_stream_ends_the_work():
+    """The parts after it are not made, and the application is told that it is over."""
+    made, closed = [], threading.Event()
+
+    def parts():
+        try:
+            for number in count():
+                made.append(number)
+                yield b"part"
+                if number:
+                    until(lambda: gone)
+        finally:
+            closed.set()
+
+    def application(environ, start):
+        start("200 OK", [])
+        return parts()
+
+    class Leaving(Reader):
+        async def send_bytes(self, part):
+            if len(self.answers) == 1:
+                gone.append(True)
+                raise ProtocolClosed
+            self.answers.append(part)
+
+    gone: list[bool] = []
+    reader = Leaving("/v1", [])
+    asyncio.run(asyncio.wait_for(Front(application)(reader, reader), PATIENCE))
+    assert closed.is_set()
+    assert len(made) <= 4
+    assert reader.answers == [b"part"]
+
+
+def test_readers_who_leave_or_do_not_read_keep_no_thread(installation, client, wires, server):
+    """Each asks for ten thousand lines."""
+    body = json.dumps({"items": [CHECK] * 10_000}).encode()
+    for number in range(12):
+        token = installation.tokens()["agent" if number % 2 else "supervisor"]
+        lines = ("Accept: application/x-ndjson", f"Authorization: Bearer {token}")
+        wire = wires(head("/v1/eligibility-checks/batch", len(body), *lines) + body)
+        if number % 3:
+            assert wire.recv(100).startswith(b"HTTP/1.1 200 ")
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            wire.close()
+    for _ in range(3):
+        assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+    reply = client.send("POST", "/v1/eligibility-checks/batch", BATCH, Accept="application/x-ndjson")
+    assert (reply.status, reply.body.count(b"\n")) == (200, 2_000)
+    assert client.send("GET", "/readyz").status == 200
+
+
+def test_a_stream_under_way_is_sent_before_the_service_stops(tmp_path):
+    installation, much = Installation(tmp_path), {"items": [CHECK] * 10_000}
+    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
+        headers = client.token | JSON | {"Accept": "application/x-ndjson"}
+        client.wire.request("POST", "/v1/eligibility-checks/batch", json.dumps(much), headers)
+        until(lambda: select.select([client.wire.sock], [], [], 0.1)[0])
+        server.process.send_signal(signal.SIGTERM)
+        assert client.wire.getresponse().read().count(b"\n") == 10_000
         assert server.process.wait(PATIENCE) == 0

@@ -38,7 +38,7 @@ def test_each_row_names_the_function_that_measures_it():
     """The module is not imported, as its dependencies are only installed for the benchmarks."""
     (rows,) = re.findall(r"^ROWS: .*?^}", (ROOT / "bench/__main__.py").read_text(), re.MULTILINE | re.DOTALL)
     named = re.findall(r"(\w+)\.(\w+),$", rows, re.MULTILINE)
-    assert len(named) == 9
+    assert len(named) == 10
     for module, name in named:
         assert f"\ndef {name}(" in (ROOT / f"bench/{module}.py").read_text(), (module, name)
 

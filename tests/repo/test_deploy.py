@@ -81,6 +81,8 @@ def test_the_nightly_unit_has_no_more_rights_and_runs_at_midnight_where_the_defa
     for line in ("User=refunds", "EnvironmentFile=/etc/refunds/refunds.env", "UMask=0077"):
         assert line in UNIT
         assert line in nightly
+    commands = re.findall(r"^ExecStart=/opt/refunds/\.venv/bin/refunds (.*)$", nightly, re.MULTILINE)
+    assert commands == ["retention run", "statistics close"]
     assert re.search(rf"^OnCalendar=\*-\*-\* 00:00:\d\d {packaged.terms.time_zone}$", timer, re.MULTILINE)
 
 

@@ -56,6 +56,7 @@ HOMES = {
     "click": {"cli"},
     "rich": {"cli"},
     "granian": {"cli"},
+    "pyarrow": {"presentation"},
 }
 
 

@@ -270,9 +270,10 @@ class PrivacyYears(Years):
         self.at(now + rng.choice((rng.uniform(0.01, 0.99), 0.9999)) * (until - now), "answer", made.request_id)
 
     def extend(self, name):
-        """Extend the time to answer, unless it is over, as it is after an older state was restored."""
+        """Extend the time to answer; if it is over, as it is after an older state was restored, answer at once."""
         asked = self.requests[name]
         if asked.customer in self.erased or datetime.now(UTC) >= asked.due:
+            self.answer(name)
             return
         with self.store.write(COMMAND_LINE) as uow:
             made = data_requests.extend(uow, name, self.mark())
@@ -284,6 +285,8 @@ class PrivacyYears(Years):
     def answer(self, name):
         """Answer a data request: do what it asks for or, if that cannot be, refuse it."""
         asked = self.requests[name]
+        if not asked.is_open:
+            return
         self.counts["in time" if datetime.now(UTC) < asked.due else "late, as restored"] += 1
         given = self.outcome(name, asked)
         try:

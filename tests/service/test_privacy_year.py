@@ -24,7 +24,7 @@ from tests.storage.test_secrecy_at_rest import found
 
 pytestmark = pytest.mark.proof
 
-ORDERS, REQUESTS = scaled(80, 3_000), scaled(40, 60)
+ORDERS, REQUESTS = scaled(80, 10_000), scaled(40, 200)
 FIRST, LAST = date(2027, 1, 1), date(2028, 1, 1)
 PAST = (2018, 2019, 2023, 2024, 2025, 2026)
 """The periods of these years end in the year, at its beginning and at its end."""

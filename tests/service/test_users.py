@@ -3,8 +3,9 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, product
 from threading import Event
 from time import sleep
 
@@ -464,17 +465,18 @@ def require_ended(session, *stores):
 @pytest.mark.parametrize("end", [users.disable, users.reset, None], ids=["disabled", "reset", "signed out"])
 def test_every_session_ends_with_the_next_request_in_every_process(store, other_store, end):
     user, password = added(store)
-    (session,) = {
-        users.session_for(store, found)
-        for found in (sign_in_outcome(own_store, user.name, password) for own_store in (store, other_store))
-    }
-    for own_store in (store, other_store):
+    begun = [
+        users.session_for(own_store, sign_in_outcome(own_store, user.name, password))
+        for own_store in (store, other_store)
+    ]
+    for session, own_store in product(begun, (store, other_store)):
         assert users.signed_in(own_store, session)[0].actor == user.user_id
     if end is None:
         signed_out(store, user.user_id)
     else:
         run(store, end, user.name)
-    require_ended(session, other_store, store)
+    for session in begun:
+        require_ended(session, other_store, store)
 
 
 def test_a_session_acts_as_its_user(store):
@@ -559,6 +561,7 @@ def test_a_restored_database_revives_no_session(config, store):
     session = users.session_for(store, users.sign_in(store, user.name, password))
     signed_out(store, user.user_id)
     with store.write(COMMAND_LINE) as uow:
+        uow.users.begin_session(session.session_id, replace(user, epoch=user.epoch + 1))
         head, last = uow.events.head(), "SELECT hash FROM events WHERE position = :position"
         row = uow.tx.one(last, position=head.position - 1)
         uow.tx.run("DELETE FROM events WHERE position = :position", position=head.position)

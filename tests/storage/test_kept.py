@@ -122,13 +122,17 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_COMPLETED: "0012",  # of no step
     EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
     EventType.CONTACT_UNMATCHED_EMPTIED: "0009",
     EventType.ORDER_FORGOTTEN: "0010_retention",
-    EventType.CONTACT_DETAILS_FORGOTTEN: "0011",  # a year after its kept database was made
-    EventType.CONTACT_UNMATCHED_FORGOTTEN: "0011",
+    EventType.CONTACT_DETAILS_FORGOTTEN: "9999",  # a year after a kept database was made, so in none
+    EventType.CONTACT_UNMATCHED_FORGOTTEN: "9999",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
-    EventType.PRIVACY_FORGOTTEN: "0011",
+    EventType.PRIVACY_FORGOTTEN: "9999",
+    EventType.CONTACT_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_REOPENED: "0011_queue",
 }
 
 

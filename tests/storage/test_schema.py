@@ -58,7 +58,7 @@ TABLES = (
     USERS,
     EVENTS,
 )
-NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency", "sign_in_attempts"}
+NO_RECORDS = {"migrations", "keys", "customers", "journal_head", "idempotency", "sign_in_attempts", "sessions"}
 NAMES = [table.name for table in TABLES]
 
 MIGRATE = """

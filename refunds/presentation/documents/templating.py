@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
+from markupsafe import Markup, escape
 
 from refunds.errors import Message
 from refunds.presentation.language import catalogue, language, translate
@@ -25,6 +26,7 @@ from refunds.presentation.texts.decisions import (
     left_text,
     notice_text,
     reason_text,
+    request_on_record,
     verdict,
     why_text,
 )
@@ -46,13 +48,14 @@ def install(templates: Environment) -> None:
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
-    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"whole": _whole(str)}
+    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"unbroken": unbroken}
 
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
 
 _INSIDE = re.compile(
-    r"(?<=[\d.]) (?=[^\W\d_]+ \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)|(?<=Ortszeit) | (?=time\b)"
+    r"(?<=[\d.]) (?=[^\W\d_]+\.? \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=[^\W\d_]\.) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)"
+    r"|(?<=Ortszeit) | (?=time\b)|(?<=\d) (?=[A-Z][a-z]{2}$)|(?<=\d\.) (?=[A-Z][^\W\d_]+\.?$)"
 )
 """The spaces inside dates, times and names of zones."""
 
@@ -66,6 +69,14 @@ def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
         return _INSIDE.sub("\u00a0", text) if context.autoescape else text
 
     return shown
+
+
+def unbroken(text: str) -> Markup:
+    """A text for a page on which no line ends inside a date or a number such as A-1001."""
+    return Markup(_NUMBER.sub(r'<span class="whole">\g<0></span>', _INSIDE.sub("\u00a0", escape(text))))  # noqa: S704
+
+
+_NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
 
 
 _TEXTS = (
@@ -90,6 +101,7 @@ _TEXTS = (
     dates.number_text,
     reason_text,
     dates.region_text,
+    request_on_record,
     dates.short_date_text,
     verdict,
     dates.weekday_text,

@@ -16,9 +16,10 @@ from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.compact import FORM, NDJSON, region_of, reply_compact
+from refunds.web.endpoint import JSON, Answer, Tag
 from refunds.web.problems import error_data
-from refunds.web.responses import present_policies, reply
+from refunds.web.responses import accepted, present_policies, reply
 from refunds.web.schemas.decisions import (
     CHECK,
     DECISION,
@@ -67,13 +68,14 @@ def check_eligibility(body: dict[str, Any]) -> Response:
         "A decision or a problem for each item, in order.",
         BatchResultSchema,
         {"one": {"summary": "One item", "value": {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}}},
+        also=FORM,
     ),
     scopes=(Scope.CHECKS_RUN,),
     method="POST",
     body=BatchSchema,
     body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
     most_bytes=8 * 2**20,
-    problems=("unknown-region",),
+    problems=("unknown-region", "not-acceptable"),
 )
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
@@ -83,16 +85,26 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
 
     The calendar of a region is made ready when it is first needed. A batch gets at most 50 regions ready, and none
     while two other requests do that: the items of the others get the problem `rate-limited`. Send those again.
+
+    With `Accept: application/x-ndjson`, the answer is compact: one line for each item, in order, which is sent while
+    the others are decided. It is an object with `verdict`, `deadline` (in UTC, or null) and `reason`; or with
+    `problem`, the last part of the problem's `type`. It has at most 100 bytes. If there are fewer lines than items, the
+    answer was cut short.
     """
+    form = accepted(JSON, NDJSON)
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
         require_region(terms["region"], "/terms/region")
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
+    if form == NDJSON:
+        if body.get("include_days"):
+            raise InvalidInput([FieldError("/include_days", Message("the compact form lists no days: leave it out"))])
+        return reply_compact(body["items"], given)
     policies, with_days = present_policies(), body.get("include_days", False)
 
     answers, reasons, listed, g.builder.left = {}, [], 0, MOST_BUILT
     # Region by region, so that each calendar is built only once even if the regions are mixed.
-    for i, item in sorted(enumerate(body["items"]), key=_region):
+    for i, item in sorted(enumerate(body["items"]), key=region_of):
         try:
             check = Check(**given | _read_item(item))
             try:
@@ -110,12 +122,9 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
         reasons.append(outcome.reason)
         answers[i] = orjson.Fragment(decision_json(outcome, with_days=with_days))
     telemetry.count_decisions(reasons)
-    return reply({"items": [answers[i] for i in range(len(answers))]})
+    response = reply({"items": [answers[i] for i in range(len(answers))]})
+    response.vary.add("Accept")
+    return response
 
 
 _read_item = CheckItemSchema().read
-
-
-def _region(numbered: tuple[int, Any]) -> str:
-    """The region of a numbered item, to sort by; the item has not been checked yet."""
-    return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

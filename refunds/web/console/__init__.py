@@ -20,8 +20,10 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Principal, Role, Scope
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Crowded, InvalidInput, Message, StorageUnavailable
+from refunds.errors import Crowded, FieldError, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
+from refunds.presentation.texts.answers import look_of
+from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
 from refunds.web.console.forms import Form
@@ -55,6 +57,7 @@ _STARTS = {
 _NAVIGATION = (
     ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
     ("console.open_requests", (Scope.CONTACTS_READ,)),
+    ("console.all_cancellations", (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)),
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
     ("console.data_requests_due", (Scope.PRIVACY_READ,)),
@@ -81,29 +84,34 @@ def screen(
     rule: str,
     *,
     scopes: auth.Scopes,
-    transaction: Transaction = Transaction.READ,
+    transaction: Transaction | None = Transaction.READ,
     method: str = "GET",
     form_view: View | None = None,
+    then: Callable[[Store, Principal], object] | None = None,
+    most_bytes: int = sessions.MOST_BYTES,
 ) -> Callable[[View], View]:
     """Declare a view as a screen or as the action of a form: add its route, with the view's name.
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
     typed, if the view raises `InvalidInput`; after a POST also if the records or the calendar are not available, or if
-    no page of this session has sent the form, which is then not acted on. Without a `form_view`, these are problems. An
-    idempotent view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes`
-    is needed; if empty, any user may.
+    no page of this session has sent the form, which is then not acted on, or if it has more than `most_bytes`, which
+    is an error of its field `file`. Without a `form_view`, these are problems. An idempotent view acts on a form only
+    once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed; if empty, any user may.
+    Without a `transaction`, the view gets None for its unit of work. `then` is done after what the view changed is
+    stored, if it redirects.
     """
 
     def declare(view: View) -> View:
         @wraps(view)
         def serve(form: Form | None = None, **arguments: Any) -> Response:
-            sent = form or _sent()
+            sent = form or _sent(most_bytes)
             if sent.notice and method == "POST":
-                return _shown_again(form_view, sent, arguments)
+                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if sent.errors else HTTPStatus.OK
+                return _shown_again(form_view, sent, arguments, status)
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
-                return call(lambda uow: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
+                answer = call(lambda uow=None: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
             except InvalidInput as error:
                 if form_view is None:
                     raise
@@ -114,6 +122,9 @@ def screen(
                     raise
                 again = replace(sent, notice="unavailable")  # the same one-time id, so that it is recorded only once
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
+            if then and answer.status_code == HTTPStatus.SEE_OTHER:
+                then(auth.store(), g.principal)
+            return answer
 
         serve.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
         serve.form_view = form_view  # type: ignore[attr-defined] # read after a new sign-in
@@ -123,30 +134,43 @@ def screen(
     return declare
 
 
-def _viewed(view: View, uow: UnitOfWork, form: Form, arguments: dict[str, Any]) -> Response:
+def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
     """The response of a view; a page that is asked for first gets the number beside Open in its navigation."""
-    if request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
+    if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
         g.open_number = uow.contacts.count_open()
     return view(uow, form, **arguments)
 
 
+class ChosenByLink(Rejected):
+    """A link chooses what only a form of the console may: an override, or why something is done."""
+
+
 def linked() -> dict[str, str]:
-    """The parameters of the address, without `lang`, and without what a link must not choose: an override's fields."""
-    return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
+    """The parameters of the address, without `lang`. Raises `ChosenByLink` if one is what a link must not choose."""
+    found = intake.parameters(request)
+    if not _NOT_BY_LINK.isdisjoint(found):
+        raise ChosenByLink("bad-request", Message("A link cannot choose an override, or its reason."))
+    return {name: value for name, value in found.items() if name != "lang"}
 
 
-_NOT_BY_LINK = {"lang", "override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
+_NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
 
 
-def _sent() -> Form:
+def _sent(most_bytes: int) -> Form:
     """The form with what is `linked` and the fields that were sent, which take precedence.
 
-    Its `notice` is `stale` if it was not sent by a page of this session. Raises `InvalidInput` if a parameter or a
-    field is repeated, and otherwise as `sessions.form`.
+    Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
+    more than `most_bytes`: then it is not read. Raises `InvalidInput` if a parameter or a field is repeated, and
+    otherwise as `linked` and `sessions.form`.
     """
     sent, own = linked(), True
     if request.method == "POST":
-        form = sessions.form()
+        try:
+            form = sessions.form(most_bytes)
+        except Rejected as error:
+            if error.slug != "body-too-large" or most_bytes == sessions.MOST_BYTES:
+                raise
+            return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
         own = sessions.is_own(auth.store(), form)
         sent |= form
     return replace(Form.of(sent), notice=None if own else "stale")
@@ -196,6 +220,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
+        "look_of": look_of,
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)
@@ -209,7 +234,7 @@ def start(principal: Principal | None) -> str:
 
 def own_address(path: str) -> str:
     """The address of a path, with the query of this request as far as it is `linked`."""
-    parameters = {name: value for name, value in request.args.items() if name not in _NOT_BY_LINK}
+    parameters = {name: value for name, value in request.args.items() if name not in {"lang", *_NOT_BY_LINK}}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 

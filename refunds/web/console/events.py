@@ -1,59 +1,108 @@
-"""The journal for auditors, and its verification."""
+"""The journal for auditors: its events, filtered and page by page, and the page of each."""
 
-from collections.abc import Sequence
-from itertools import islice
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
 
+import orjson
 from flask import Response
 
+from refunds.domain.instants import format_instant
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.presentation.language import translate
-from refunds.storage.audit import Report
+from refunds.errors import InvalidInput, Message, NotFound
+from refunds.presentation.texts.events import event_text
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth
-from refunds.web.console import page, screen
-from refunds.web.console.forms import BeforeSchema, Form
+from refunds.web.console import page, screen, to
+from refunds.web.console.forms import Form, JournalPageSchema, JournalSchema, all_of
 
 PAGE = 50
-MOST = 100
-"""The most faults that are shown; the others are counted."""
+ZONE = "Etc/UTC"
+"""The time zone of the journal: it has the orders of all policies."""
 
 
 @screen("/journal", scopes=(Scope.AUDIT_READ,))
 def journal(uow: UnitOfWork, form: Form) -> Response:
-    """A page of the events, newest first, each with whether it is sound and chained to the one before it."""
-    before = form.read_leniently(BeforeSchema).get("before")
-    return _journal(uow, form, before)
+    """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
-
-@screen("/journal", scopes=(Scope.AUDIT_READ,), method="POST", form_view=journal)
-def verify(uow: UnitOfWork, form: Form) -> Response:
-    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
-
-    Then show the newest events with the result: that all is sound, or what is not, the first `MOST` of it.
+    Times in the address become instants, so that a link to the page shows the same to everybody and for ever.
     """
-    checkpoints, report = list(auth.store().checkpoints), Report()
-    faults = uow.faults(checkpoints, report)
-    shown = [translate(fault.detail) for fault in islice(faults, MOST)]
-    return _journal(uow, form, None, report=report, faults=shown, further=sum(1 for _ in faults))
+    place = form.read_leniently(JournalPageSchema)
+    try:
+        filters = _filters(uow, form)
+    except InvalidInput as error:
+        return _journal(uow, replace(form, errors=error.errors), [], HTTPStatus.UNPROCESSABLE_ENTITY)
+    shown = {name: format_instant(one) if isinstance(one, datetime) else one for name, one in filters.items()}
+    if shown != {name: form.data[name] for name in filters}:
+        return to("journal", **shown | place)
+    before, after = place.get("before"), place.get("after")
+    events = uow.events.newest(before, PAGE + 1, after=after, **filters)
+    has_more = len(events) > PAGE
+    events = events[-PAGE:] if after else events[:PAGE]
+    earlier = events[-1][0].position if events and (has_more or after) else None
+    later = events[0][0].position if events and (has_more if after else before) else None
+    return _journal(uow, form, events, filters=shown, earlier=earlier, later=later)
 
 
-def _journal(
-    uow: UnitOfWork,
-    form: Form,
-    before: int | None,
-    *,
-    report: Report | None = None,
-    faults: Sequence[str] = (),
-    further: int = 0,
-) -> Response:
-    events = uow.events.newest(before, PAGE)
+def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
+    """What the journal is filtered by; a user's name becomes their id if names may be seen.
+
+    Raises `InvalidInput` if a filter does not fit.
+    """
+    found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
+        JournalSchema
+    )
+    typed = [(name, found[name]) for name in ("since", "until") if name in found]
+    found |= dict(all_of(*(lambda name=name, one=one: (name, _meant(uow, name, one)) for name, one in typed)))
+    if "actor" in found and uow.principal.may(Scope.PERSONAL_READ):
+        found["actor"] = uow.users.id_of(found["actor"].lower()) or found["actor"]
+    return found
+
+
+_PLACES = frozenset(JournalPageSchema().fields)
+
+
+def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
+    """The instant of a typed time; without a time of day the beginning of the day or, for `until`, its end."""
+    found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
+    return found
+
+
+def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.OK, **shown: Any) -> Response:
     return page(
         "journal.html",
         form,
+        status,
         events=events,
-        following=events[-1][0].position if events and events[-1][0].position > 1 else None,
-        names=uow.users.names((event.actor for event, _ in events)),
-        report=report,
-        faults=faults,
-        further=further,
+        names=uow.users.names(event.actor for event, _ in events),
+        types=sorted(EventType, key=event_text),
+        **{"filters": {}, "earlier": None, "later": None} | shown,
     )
+
+
+@screen("/journal/<number:position>", scopes=(Scope.AUDIT_READ,))
+def event(uow: UnitOfWork, form: Form, position: int) -> Response:
+    """The page of an event: all that was recorded of it, and its seal. Raises `NotFound` if there is none."""
+    found = uow.events.newest(position + 1, 1)
+    if not found or found[0][0].position != position:
+        raise NotFound(Message("there is no such event"))
+    shown, sound = found[0]
+    return page(
+        "event.html",
+        form,
+        event=shown,
+        sound=sound,
+        at=format_instant(shown.at),
+        data=_laid_out(shown.data),
+        last=uow.events.head().position,
+        names=uow.users.names([shown.actor]),
+    )
+
+
+def _laid_out(data: str) -> str:
+    """The data of an event with a line for each value; as it is stored if somebody has made no JSON of it."""
+    try:
+        return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
+    except ValueError:
+        return data

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -11,17 +12,30 @@ from marshmallow import EXCLUDE, ValidationError
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
-from refunds.domain.records import Intent, OverrideKind
+from refunds.domain.journal import EventType
+from refunds.domain.records import Basis, Intent, OverrideKind, State
+from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, LocalDate, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
-from refunds.web.schemas.request_fields import After, RecordId
+from refunds.web.schemas.policies import MOST_BYTES
+from refunds.web.schemas.request_fields import MOST, After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
+
+
+class Done(StrEnum):
+    """What was done to a policy."""
+
+    PUBLISHED = "published"
+    KNOWN = "known"
+    WITHDRAWN = "withdrawn"
+    CLOSED = "closed"
+    CLOSED_BEFORE = "closed_before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +46,25 @@ class Typed:
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
         """The instant. Raises `InvalidInput` at the field if it cannot be read, has no time, or the clocks skip it."""
-        return self._meant(field, now, zone(time_zone), begins=False)
+        return self._meant(field, now, zone(time_zone))
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
         """The instant or, if no time was typed, the start of the day. Raises `InvalidInput` as `instant`."""
-        return self._meant(field, now, zone(time_zone), begins=True)
+        return self._meant(field, now, zone(time_zone), timedelta())
 
-    def _meant(self, field: str, now: datetime, tz: ZoneInfo, *, begins: bool) -> datetime:
+    def end(self, field: str, now: datetime, time_zone: str) -> datetime:
+        """The instant or, if no time was typed, the end of the day. Raises `InvalidInput` as `instant`."""
+        return self._meant(field, now, zone(time_zone), timedelta(days=1))
+
+    def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
+        """The instant or, if no time was typed, the start of the day that is so many days later."""
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
                 return read(self.text)
         try:
             day, clock = typed_time(self.text, local_date(now, tz))
-            if clock is None and begins:
-                return first_instant(day, tz)
+            if clock is None and days is not None:
+                return first_instant(day + days, tz)
         except Unfit as error:
             raise InvalidInput([FieldError(f"/{field}", error.detail, error.code)]) from None
         except (ValueError, OverflowError):
@@ -107,11 +126,12 @@ class Moment(Text):
 
 
 class AskedSchema(StrictSchema):
-    """How and when a customer asks."""
+    """How and when a customer asks; `opened` is the time of receipt if that is when a page was opened."""
 
     channel = Choice(Channel)
     received_at = Moment()
     sent_at = Moment()
+    opened = Text(100)
 
 
 class FindSchema(AskedSchema):
@@ -148,6 +168,7 @@ class EntrySchema(InlineContactSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
@@ -166,6 +187,7 @@ class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
 
 
 class BegunSchema(AskedSchema):
@@ -188,11 +210,53 @@ class ListSchema(StrictSchema):
 
 
 class QueueSchema(StrictSchema):
-    """The tab of the queue, its page from 1 on, and what is left for the next: an order, or a contact without one."""
+    """What is shown of the queue, and what is left for the next: an order, or a contact without one.
+
+    It is a tab, its page from 1 on, and the rows of a page, which can be `ticked`; `result` is what became of several.
+    """
 
     tab = Choice(Tab)
     page = WholeText(1, 10_000)
+    rows = WholeText(1, MOST)
+    ticked = Text(3, "all")
+    result = Text(8000)
     done = Text(200)
+
+
+class Doing(StrEnum):
+    """What is done about who deals with a request, or about several requests."""
+
+    TAKE = "take"
+    GIVE_BACK = "give_back"
+    ASSIGN = "assign"
+    RESOLVE = "resolve"
+
+
+class AssignedSchema(StrictSchema):
+    """Who deals with a request."""
+
+    doing = Choice((Doing.TAKE, Doing.GIVE_BACK, Doing.ASSIGN), required=True)
+    taken_by = Text(64)
+
+
+class SeveralSchema(QueueSchema):
+    """What is done with several entries of the queue."""
+
+    doing = Choice((Doing.TAKE, Doing.ASSIGN, Doing.RESOLVE), required=True)
+    taken_by = Text(64)
+    reason_code = Choice([one for one in ResolutionReason if one is not ResolutionReason.DUPLICATE])
+    reason = FreeText(500)
+
+
+class CancellationsSchema(StrictSchema):
+    """Which cancellations are shown: the filters of their list, with dates as people write them, and the page."""
+
+    state = Choice(State)
+    basis = Choice(Basis)
+    issued_by = Text(64)
+    overdue = Text(4, "true")
+    issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
+    after, before = After(), After()
 
 
 class PrintedSchema(StrictSchema):
@@ -201,10 +265,65 @@ class PrintedSchema(StrictSchema):
     language = Text(2, "|".join(LANGUAGES), Message("must be one of %(names)s", names=", ".join(LANGUAGES)))
 
 
-class BeforeSchema(StrictSchema):
-    """The position before which to show the journal."""
+class JournalPageSchema(StrictSchema):
+    """The position before which, or after which, to show the journal."""
 
     before = WholeText(1, 2**53 - 1)
+    after = WholeText(1, 2**53 - 1)
+
+
+class JournalSchema(StrictSchema):
+    """What to show of the journal."""
+
+    type = Choice(EventType)
+    order_id = Text(200)
+    actor = Text(64)
+    since = Moment()
+    until = Moment()
+
+
+class OwnPasswordSchema(StrictSchema):
+    """The old password, and the new one that was offered."""
+
+    old_password = Text(200, required=True)
+    new_password = Text(64, required=True)
+    mark = Text(64, required=True)
+
+
+class OwnSessionSchema(StrictSchema):
+    """The session to end; if none is named, all others."""
+
+    session = Text(64)
+
+
+class WithdrawingSchema(StrictSchema):
+    """The fingerprint of what the reader was shown of a withdrawal."""
+
+    shown = Text(64)
+
+
+class DraftFormSchema(WithdrawingSchema):
+    """A draft of a policy: its file or its text, and whether it takes effect as soon as possible."""
+
+    file = Text(MOST_BYTES)
+    draft = Text(MOST_BYTES)
+    now = Text(3, "yes")
+
+
+class ClosingSchema(WithdrawingSchema):
+    """A date on which the vendor is closed, and why."""
+
+    date = LocalDate(required=True)
+    reason_de = FreeText(200)
+    reason_en = FreeText(200)
+
+
+class DoneSchema(StrictSchema):
+    """What was done to a policy, for the page to say."""
+
+    done = Choice(Done)
+    version = WholeText(1, 100_000)
+    date = LocalDate()
 
 
 class WhatIfSchema(StrictSchema):

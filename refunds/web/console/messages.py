@@ -28,6 +28,7 @@ _REASONS = (
 NAMES: Mapping[str, Message] = {
     "console.check": Message("Check"),
     "console.open_requests": Message("Open"),
+    "console.all_cancellations": Message("Cancellations"),
     "console.recent": Message("Recent"),
     "console.data_requests_due": Message("Data requests"),
     "console.policies": Message("Policies"),
@@ -62,6 +63,10 @@ NAMES: Mapping[str, Message] = {
     "next.erasure": Message("Erase"),
     "next.restriction": Message("Restrict the use of the data"),
     "next.objection": Message("Note the objection"),
+    "said.say": Message("To say"),
+    "said.write": Message("To write"),
+    "said.asks": Message("To write: they ask"),
+    "said.cancels": Message("To write: they cancel"),
     "customers": Message("Customer"),
     "orders": Message("Order"),
     "contacts": Message("Request"),
@@ -115,6 +120,8 @@ NAMES: Mapping[str, Message] = {
 
 _MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, Friday 18:40, yesterday 17:40 or 14:05.")
 _POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
+_NOT_UTF_8 = Message("This is not text in UTF-8: save it so, as a text file, and choose it again.")
+_WHY_CLOSED = Message("Write the reason in at most 200 characters, with a letter or a digit among them.")
 _EXPECTED: Mapping[str, Message] = {
     "q": Message("Write an order number, a reference, a request number or a customer number: one line."),
     "search": Message("Write a number, a telephone number, an e-mail address or a ticket, in one line."),
@@ -131,6 +138,7 @@ _EXPECTED: Mapping[str, Message] = {
         "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
     ),
     "given_at": _MOMENT,
+    **dict.fromkeys(("issued_from", "issued_to", "due_from", "due_to"), Message("Write a date, such as 8.4.2026.")),
     "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
@@ -146,6 +154,15 @@ _EXPECTED: Mapping[str, Message] = {
     "window_business_days": Message("Write a whole number from 1 to 366."),
     "business_week": Message("Choose one of the weeks."),
     "timely_by": Message("Choose one of the two."),
+    "file": _NOT_UTF_8,
+    "draft": Message("Write the text of a policy file."),
+    "date": Message("Choose a date that is at most five years away."),
+    "reason_de": _WHY_CLOSED,
+    "reason_en": _WHY_CLOSED,
+    "type": Message("Choose one of the list."),
+    "actor": Message("Write the id of a user or of a client, in one line."),
+    "since": _MOMENT,
+    "until": _MOMENT,
 }
 """What a field expects, by its name."""
 
@@ -160,6 +177,10 @@ _WRONG: Mapping[str, Message] = {
         "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
+    "opened_long_ago": Message(
+        "This page has been open for more than 15 minutes: look at the time of receipt, correct it if need be, and "
+        "send it again."
+    ),
     "ambiguous_time": Message(
         "That can mean more than one time: write the date with the name of its month, and the time with a colon, as in "
         "8 April 2026 23:05."
@@ -194,7 +215,21 @@ _WRONG: Mapping[str, Message] = {
     "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
+    "taken": Message("%(name)s was quicker and deals with it. Nothing was changed; a supervisor can assign it to you."),
+    "left": Message(
+        "This colleague has left or does not deal with requests. Nothing was changed: choose somebody else."
+    ),
+    "ticked": Message("Tick at least one request, and at most 200."),
+    "contradiction": Message("Nothing can fit this and the other fields: change one of them."),
     "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
+    "password_unauthenticated": Message("This is not your password. Nothing was changed."),
+    "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
+    "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
+    "not_utf_8": _NOT_UTF_8,
+    "too_large": Message("This is too large: a policy file has at most 256 kB. Nothing of it was read."),
+    "when": Message("When does it take effect? Write effective_from in the text, or tick this."),
+    "now_or_then": Message("The text has an effective_from: untick this, or remove that line."),
+    "not_as_shown": Message("Something has changed since this was shown. Look at it again: nothing was done."),
     "unchanged": Message("That is what the policy says already: choose something else."),
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
@@ -203,14 +238,17 @@ _WRONG: Mapping[str, Message] = {
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
 
-    If neither is known, general advice. The name is the last step of its pointer. A country in its detail is named.
+    If neither is known, general advice. The name is the last step of its pointer. A country or user in its detail is
+    named.
     """
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
+    if code == "in_draft":
+        return translate(field_error.detail)
     text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
-    return translate(text)
+    return translate(text, name=field_error.detail.values["name"]) if code == "taken" else translate(text)
 
 
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")
@@ -227,6 +265,10 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     "forbidden": (
         Message("This is not for you to do"),
         Message("Your role does not include it, or the time for it is over. Ask a supervisor."),
+    ),
+    "override-by-link": (
+        Message("A link cannot choose that"),
+        Message("Whether to depart from a decision, and why, is chosen in the console itself. Search for the order."),
     ),
     "contact-state-conflict": (
         Message("The request is no longer what you saw"),

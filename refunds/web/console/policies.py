@@ -1,5 +1,6 @@
 """Policies: their versions with the clause as published, and the simulation of a change on past orders."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,12 +13,12 @@ from refunds.domain.region_days import WEEKDAYS
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
-from refunds.presentation.language import LANGUAGES
-from refunds.presentation.texts.policies import difference_text
+from refunds.presentation.language import LANGUAGES, translate
+from refunds.presentation.texts.policies import closure_text, difference_text, registration_text
 from refunds.service import publication, simulation
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen
-from refunds.web.console.forms import Form, WhatIfSchema
+from refunds.web.console.forms import Done, DoneSchema, Form, WhatIfSchema
 
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
@@ -56,7 +57,29 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
         weeks=list(WEEKS),
         week=next((name for name, week in WEEKS.items() if week == present.terms.business_week), None),
         names=uow.users.names(record.registered_by for record in records),
+        said=_said(uow, form, {later: earlier.version for earlier, later in before.items()}, policy_id),
     )
+
+
+def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], policy_id: str) -> str | None:
+    """What was just done to a policy, in words, if the address says it and it is true.
+
+    `before` has the number of the version before each version in force.
+    """
+    asked = form.read_leniently(DoneSchema)
+    done, found = asked.get("done"), uow.policies[policy_id]
+    if done in {Done.CLOSED, Done.CLOSED_BEFORE}:
+        days = {closure.date for closure in publication.closures(uow, policy_id)}
+        return closure_text(asked["date"], [], new=done is Done.CLOSED) if asked.get("date") in days else None
+    number = asked.get("version", 0)
+    if not 1 <= number <= len(found.versions):
+        return None
+    version = found.version(number)
+    if (done is Done.WITHDRAWN) is (version in found.effective_versions):
+        return None
+    if done is Done.WITHDRAWN:
+        return translate("Version %(version)s of %(policy)s is withdrawn.", version=number, policy=policy_id)
+    return done and registration_text(version, before.get(version), done)
 
 
 def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
@@ -82,4 +105,4 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     if draft.terms == present.terms:
         raise InvalidInput([FieldError("/window_business_days", Message("changes nothing"), "unchanged")])
     report = documents.render_report(simulation.simulate(uow, draft))
-    return page("simulation.html", form, policy_id=policy_id, report=report)
+    return page("simulation.html", form, policy_id=policy_id, report=report, draft=None)

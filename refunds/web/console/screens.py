@@ -2,6 +2,7 @@
 
 from refunds.web.console import (
     PREFIX,
+    account,
     bind_chosen_language,
     blueprint,
     cancellations,
@@ -11,15 +12,18 @@ from refunds.web.console import (
     events,
     orders,
     policies,
+    publishing,
     queue,
     search,
     sign_in,
     statistics,
     unmatched,
+    verification,
 )
 
 __all__ = [
     "PREFIX",
+    "account",
     "bind_chosen_language",
     "blueprint",
     "cancellations",
@@ -29,9 +33,11 @@ __all__ = [
     "events",
     "orders",
     "policies",
+    "publishing",
     "queue",
     "search",
     "sign_in",
     "statistics",
     "unmatched",
+    "verification",
 ]

@@ -1,8 +1,8 @@
-// What the pages can do besides: copy what stands in them. Without scripts, it is selected by hand.
+// What the pages can do besides: copy what stands in them, and print it. Without scripts, it is selected by hand.
 "use strict";
 
 function showButtons() {
-  for (const button of document.querySelectorAll("button[data-copy][hidden]")) button.hidden = false;
+  for (const button of document.querySelectorAll("button:is([data-copy], [data-print])[hidden]")) button.hidden = false;
 }
 
 function select(said) {
@@ -17,6 +17,7 @@ function select(said) {
 }
 
 document.addEventListener("click", async (event) => {
+  if (event.target.closest("button[data-print]")) print();
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
   const said = button.closest(".word, .verdict").querySelector("[data-copied]");
@@ -47,5 +48,11 @@ document.addEventListener("DOMContentLoaded", () => {
   if (activation && page(activation.entry) !== page(currentEntry)) location.reload();
 });
 
-document.addEventListener("htmx:afterSettle", showButtons);
-showButtons();
+// What is typed or pasted next replaces what did not fit.
+function begin() {
+  showButtons();
+  document.querySelector("input[autofocus][aria-invalid]")?.select();
+}
+
+document.addEventListener("htmx:afterSettle", begin);
+begin();

@@ -1,0 +1,186 @@
+"""The table of deadlines: the window of every service date in every region, for joins with any number of orders."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import md5, sha256
+from itertools import zip_longest
+from typing import NamedTuple
+
+from refunds.domain.holidays_data import HOLIDAYS_VERSION
+from refunds.domain.instants import TZDATA_VERSION, end_of_day, first_instant, zone
+from refunds.domain.judging import calendar_of, named
+from refunds.domain.outcomes import calendar_notices
+from refunds.domain.policy import Policy, PolicyVersion
+from refunds.domain.region_days import CLOSED
+from refunds.domain.regions import countries, require_region, subdivisions
+from refunds.domain.terms import JudgedBy
+from refunds.errors import CalendarNotCovered
+from refunds.service import ProgressCallback, silently
+from refunds.storage.unit_of_work import UnitOfWork
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAYS = 100_000
+"""More days than there are between 1970 and 2200."""
+
+
+class Row(NamedTuple):
+    """The window of the services that were provided on a date in a region, by one version of a policy.
+
+    It is for services provided since one instant and before another. If the time of the order decides which version
+    judges, it is only for orders since `ordered_from` and before `ordered_until` (None: no bound). `region` is empty
+    for orders that name none. `closures` and `notices` are those of the window, with spaces between them. The
+    `fingerprint` is of all windows of a region by a version in one table: it shows if one of them changed.
+    """
+
+    key: int
+    policy: str
+    version: int
+    region: str
+    service_day: date
+    provided_from: datetime
+    provided_until: datetime
+    ordered_from: datetime | None
+    ordered_until: datetime | None
+    last_day: date
+    deadline: datetime
+    closures: str
+    notices: str
+    holidays_version: str
+    tzdata_version: str
+    fingerprint: str
+
+
+class _Span(NamedTuple):
+    """A version, with the orders that it judges, and the service dates: each with the instants that count of it."""
+
+    version: PolicyVersion
+    ordered_from: datetime | None
+    ordered_until: datetime | None
+    days: list[tuple[date, datetime, datetime]]
+
+
+def table(
+    uow: UnitOfWork,
+    policy_id: str,
+    first: date,
+    last: date,
+    regions: Sequence[str] = (),
+    *,
+    report: ProgressCallback = silently,
+    leave_out: Callable[[str], object] = str,
+) -> Iterator[list[Row]]:
+    """The rows for the service dates from first to last, region by region, first for orders that name none.
+
+    Without `regions` they are for all that have a calendar; those whose holiday data does not cover every window are
+    left out then, and `leave_out` is called with each. Raises `NotFound` if there is no such policy, `UnknownRegion` at
+    `/regions`, and `NoPolicyInForce` if no version was in force when the first date began; while it is read,
+    `CalendarNotCovered` if a window leaves the data of the policy's region or of one of `regions`.
+    """
+    policy = uow.policies[policy_id]
+    for region in regions:
+        require_region(region, "/regions")
+    policy.in_force(first_instant(first, zone(policy.current(uow.now).terms.time_zone)))
+    spans = list(_spans(policy, first, last))
+    if regions:
+        return _blocks(spans, ["", *dict.fromkeys(regions)], report)
+    return _blocks(spans, ["", *_all_regions()], report, leave_out)
+
+
+def _all_regions() -> Iterator[str]:
+    for country in sorted(countries()):
+        yield country
+        yield from (f"{country}-{part}" for part in subdivisions(country))
+
+
+def _blocks(
+    spans: list[_Span],
+    regions: list[str],
+    report: ProgressCallback,
+    leave_out: Callable[[str], object] | None = None,
+) -> Iterator[list[Row]]:
+    for done, region in enumerate(regions, 1):
+        try:
+            yield [row for span in spans for row in _rows(span, region)]
+        except CalendarNotCovered:
+            if leave_out is None or not region:
+                raise
+            leave_out(region)
+        report("regions", done, len(regions))
+
+
+def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
+    """Each version with what it judges: what was provided while it was in force or, if it says so, by the order."""
+    ends = [following.effective_from for following in policy.effective_versions[1:]]
+    in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
+    for version, since, until in in_force:
+        by_order = version.terms.judged_by is JudgedBy.ORDERED
+        for judging, ordered_from, ordered_until in in_force if by_order else [(version, None, None)]:
+            days = list(_days(judging, first, last, since, until))
+            yield _Span(judging, ordered_from, ordered_until, days)
+
+
+def _days(
+    version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
+) -> Iterator[tuple[date, datetime, datetime]]:
+    """The dates from first to last in a version's time zone, each with what of it lies within the bounds."""
+    tz = zone(version.terms.time_zone)
+    for ordinal in range(first.toordinal(), last.toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        begins, ends = first_instant(day, tz), end_of_day(day, tz)
+        begins, ends = max(begins, since or begins), min(ends, until or ends)
+        if begins < ends:
+            yield day, begins, ends
+
+
+def _rows(span: _Span, region: str) -> list[Row]:
+    """The rows of a region by a version."""
+    version, length = span.version, span.version.terms.window_business_days
+    calendar, asked = calendar_of(version, region or None), named(version, region)
+    digest, windows = sha256(), []
+    for day, *_ in span.days:
+        current = calendar.as_of_window(day, length)
+        window = current.window(day, length)
+        codes = current.day_codes(window)
+        digest.update(b"%s %s\n" % (day.isoformat().encode(), codes))
+        applies = calendar_notices(current, asked, window)
+        notices = " ".join(notice for notice, holds in applies.items() if holds)
+        windows.append((window.last_day, _closures(day, codes), notices))
+    number, fingerprint = region_number(region) * _DAYS - _EPOCH, digest.hexdigest()[:16]
+    tz = zone(version.terms.time_zone)
+    return [
+        Row(
+            number + day.toordinal(),
+            version.policy_id,
+            version.version,
+            region,
+            day,
+            since,
+            until,
+            span.ordered_from,
+            span.ordered_until,
+            last_day,
+            end_of_day(last_day, tz),
+            closures,
+            notices,
+            HOLIDAYS_VERSION,
+            TZDATA_VERSION,
+            fingerprint,
+        )
+        for (day, since, until), (last_day, closures, notices) in zip(span.days, windows, strict=True)
+    ]
+
+
+def _closures(day: date, codes: bytes) -> str:
+    """The closures in a window, by the codes of the dates after its service day."""
+    if CLOSED not in codes.lower():
+        return ""
+    closed = (day + timedelta(days=after) for after, code in enumerate(codes.lower(), 1) if code == CLOSED)
+    return " ".join(one.isoformat() for one in closed)
+
+
+def region_number(region: str) -> int:
+    """The number of a region in the key, from its code alone: a row is at this times 100,000 plus the days since 1970.
+
+    It is the first 32 bits of MD5, which every database has.
+    """
+    return int(md5(region.encode(), usedforsecurity=False).hexdigest()[:8], 16)

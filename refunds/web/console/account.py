@@ -1,0 +1,60 @@
+"""What is a user's own: their password, and their sessions."""
+
+from flask import Response, g
+
+from refunds.domain.permissions import Scope
+from refunds.errors import FieldError, InvalidInput, Message, TooManyAttempts, Unauthenticated
+from refunds.service import users
+from refunds.service.users import Offer
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth, sessions
+from refunds.web.console import page, screen, to
+from refunds.web.console.eligibility import time_zone_of
+from refunds.web.console.forms import Form, OwnPasswordSchema, OwnSessionSchema
+from refunds.web.endpoint import Transaction
+
+ANYBODY: tuple[Scope, ...] = ()
+
+
+@screen("/account", scopes=ANYBODY)
+def account(uow: UnitOfWork, form: Form) -> Response:
+    """The user's sessions, and the form to take the new password that is offered in it."""
+    offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
+    if not offered.mark or any(error.code == "not_offered" for error in form.errors):
+        offered = users.offer(uow)
+    return page(
+        "account.html",
+        form,
+        offered=offered,
+        sessions=uow.users.sessions(uow.principal.actor),
+        current=sessions.current(),
+        done=form.data.get("done"),
+        time_zone=time_zone_of(uow, uow.policies.default),
+    )
+
+
+@screen("/account/password", scopes=ANYBODY, transaction=None, method="POST", form_view=account)
+def change_password(_: UnitOfWork | None, form: Form) -> Response:
+    """Give the user the password that was offered to them, and end their other sessions. Then show the account.
+
+    Attempts are counted like those to sign in. Raises `InvalidInput` if the old password is wrong.
+    """
+    found = form.read(OwnPasswordSchema)
+    offered = Offer(found["new_password"], found["mark"])
+    try:
+        users.change_password(auth.store(), g.principal, sessions.current(), found["old_password"], offered)
+    except (Unauthenticated, TooManyAttempts) as error:
+        wrong = FieldError("/old_password", Message("does not fit"), f"password_{error.code}")
+        raise InvalidInput([wrong]) from None
+    return to("account", done="password")
+
+
+@screen("/account/sessions", scopes=ANYBODY, transaction=Transaction.WRITE, method="POST", form_view=account)
+def end_sessions(uow: UnitOfWork, form: Form) -> Response:
+    """End one session of the user or, if none is named, all but this one. Then show the account."""
+    found = form.read(OwnSessionSchema)
+    if "session" in found:
+        uow.users.end_session(uow.principal.actor, found["session"])
+    else:
+        users.end_other_sessions(uow, sessions.current())
+    return to("account", done="sessions")

@@ -1,0 +1,278 @@
+"""How policies change in the console: a version is published or withdrawn, or a day closed, as it was shown before.
+
+Each is a dry run first. What that shows has a fingerprint, which the form sends back: if anything that was shown has
+changed meanwhile, nothing is done, and it is shown again.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from flask import Response
+
+from refunds.domain.permissions import Scope
+from refunds.domain.policy import PolicyVersion
+from refunds.errors import FieldError, InvalidInput, Message, PolicyVersionConflict
+from refunds.presentation.documents import simulation as documents
+from refunds.presentation.documents.confirmation import clause_in
+from refunds.presentation.language import LANGUAGES, translate
+from refunds.presentation.texts.dates import instant_text
+from refunds.presentation.texts.policies import closure_text, difference_text, registration_text, warnings_data
+from refunds.schemas.policy import policy_file, read_policy, version_data
+from refunds.service import publication, simulation, watch
+from refunds.service.publication import PublishResult
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web.console import at, page, screen, to
+from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
+from refunds.web.console.policies import policy
+from refunds.web.endpoint import Transaction
+from refunds.web.schemas.policies import MOST_BYTES
+
+_WRITES = (Scope.POLICIES_WRITE,)
+
+
+@screen("/draft", scopes=_WRITES)
+def draft(uow: UnitOfWork, form: Form) -> Response:
+    """The form for a draft, as a file or as text; with a policy in the address, the text of its last version."""
+    readable = all(error.pointer != "/file" for error in form.errors)
+    text, policy_id = (readable and form.data.get("file")) or form.data.get("draft"), form.data.get("policy_id")
+    if text is None and policy_id and policy_id in uow.policies:
+        found = uow.policies[policy_id]
+        last = (*found.versions, *found.effective_versions)[-1]  # if all are withdrawn, the last of those
+        text = policy_file(replace(last, version=len(found.versions) + 1, effective_from=None))
+    return page("draft.html", form, draft=text or "", faults=_faults(form))
+
+
+def _faults(form: Form) -> list[str]:
+    """Everything that is wrong in the text of a draft, in words."""
+    return [translate(error.detail) for error in form.errors if error.code == "in_draft"]
+
+
+def _read(form: Form) -> tuple[str, PolicyVersion]:
+    """The text of a draft, and the version in it; a file takes precedence over what was typed.
+
+    Raises `InvalidInput` if there is none, if it does not fit, or if it is not clear when the version takes effect.
+    """
+    found = form.read(DraftFormSchema)
+    place = "file" if "file" in found else "draft"
+    text: str = found.get(place, "")
+    if not text:
+        raise InvalidInput([FieldError("/draft", Message("is required"), "required")])
+    if "\ufffd" in text:  # in the place of what was not UTF-8
+        raise InvalidInput([FieldError(f"/{place}", Message("is not UTF-8 text"), "not_utf_8")])
+    with _in_draft(text):
+        version = read_policy(text)
+    if (version.effective_from is None) is not ("now" in found):
+        code = "now_or_then" if version.effective_from else "when"
+        raise InvalidInput([FieldError("/now", Message("is required"), code)])
+    return text, version
+
+
+@contextmanager
+def _in_draft(text: str) -> Iterator[None]:
+    """Turn what does not fit a version into errors of the text of its draft, which name their line."""
+    try:
+        yield
+    except PolicyVersionConflict as error:
+        raise InvalidInput([_error_in(text, FieldError("/version", Message("%(why)s", why=error.detail)))]) from None
+    except InvalidInput as error:
+        raise InvalidInput([_error_in(text, one) for one in error.errors]) from None
+
+
+_AT = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)")
+
+
+def _error_in(text: str, error: FieldError) -> FieldError:
+    """An error of the text of a draft: its line, its term if there is one, and what to do."""
+    steps, detail = error.pointer.removeprefix("/terms").strip("/").split("/"), error.detail
+    number = _line(text, steps)
+    if found := _AT.search(detail):
+        number = int(found[1])
+        detail = Message("not TOML: each line is like window_business_days = 2, and a text is in quotation marks")
+    if steps != [""]:
+        detail = Message("%(term)s: %(detail)s", term=".".join(steps), detail=detail)
+    if number:
+        detail = Message("line %(line)s: %(detail)s", line=number, detail=detail)
+    return FieldError("/draft", detail, "in_draft")
+
+
+def _line(text: str, steps: list[str]) -> int | None:
+    """The number of the line in which a term of a draft, or the part of one that `steps` lead to, is written."""
+    number = None
+    lines = text.splitlines()
+    for step in steps:
+        named = re.compile(rf'\s*\[?\s*["\']?{re.escape(step)}["\']?\s*[=.\]]')
+        number = next((i for i in range(number or 0, len(lines)) if named.match(lines[i])), number)
+    return None if number is None else number + 1
+
+
+def _fingerprint(*shown: Any) -> str:
+    """What the form of a dry run sends back, so that only what was shown is done."""
+    return sha256(orjson.dumps(shown)).hexdigest()
+
+
+def _require_as_shown(form: Form, fingerprint: str) -> None:
+    """Raise `InvalidInput` if something has changed since it was shown to the reader."""
+    if form.data.get("shown") != fingerprint:
+        raise InvalidInput([FieldError("/shown", Message("has changed since it was shown"), "not_as_shown")])
+
+
+def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
+    """The publication of a draft, or its dry run, and the fingerprint of what the latter shows."""
+    with _in_draft(text):
+        result = publication.publish(uow, version, dry_run=dry_run)
+    follows = result.follows.version if result.follows else None
+    return result, _fingerprint(version_data(version), follows, result.known)
+
+
+@screen("/draft", scopes=_WRITES, method="POST", form_view=draft, most_bytes=MOST_BYTES)
+def review(uow: UnitOfWork, form: Form) -> Response:
+    """The dry run of a draft: what it would change, from when and for which orders, with its warnings and its clauses.
+
+    Nothing is stored. Raises `InvalidInput` if the draft cannot be published.
+    """
+    text, version = _read(form)
+    result, fingerprint = _result(uow, text, version, dry_run=True)
+    version, follows = result.version, result.follows.version if result.follows else None
+    return page(
+        "review.html",
+        replace(form, address=at("draft")),
+        draft=text,
+        version=version,
+        known=result.known,
+        follows=follows,
+        said=registration_text(version, follows, "known" if result.known else "dry_run"),
+        differences=[difference_text(one, version.terms.time_zone) for one in result.differences],
+        warnings=[warning["text"] for warning in warnings_data(version.terms)],
+        clauses=[clause_in(version.terms, lang) for lang in sorted(LANGUAGES)],
+        shown=fingerprint,
+        is_policy=version.policy_id in uow.policies,
+    )
+
+
+@screen(
+    "/draft/publication",
+    scopes=_WRITES,
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=review,
+    then=watch.extend,
+    most_bytes=MOST_BYTES,
+)
+def publish(uow: UnitOfWork, form: Form) -> Response:
+    """Publish a draft as its dry run has shown it, and redirect to its policy. The same version again changes nothing.
+
+    Raises `InvalidInput` if the draft cannot be published, or if it would not be what was shown.
+    """
+    text, version = _read(form)
+    result, fingerprint = _result(uow, text, version, dry_run=False)
+    if not result.known:
+        _require_as_shown(form, fingerprint)
+    done = "known" if result.known else "published"
+    return to("policy", policy_id=version.policy_id, done=done, version=version.version)
+
+
+@screen("/draft/simulation", scopes=(Scope.POLICIES_SIMULATE,), method="POST", form_view=draft, most_bytes=MOST_BYTES)
+def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
+    """The effect that a draft would have had on its policy's past orders. Nothing is stored.
+
+    Raises `InvalidInput` if the draft does not fit, and `NotFound` if it begins a new policy.
+    """
+    text, version = _read(form)
+    with _in_draft(text):
+        report = documents.render_report(simulation.simulate(uow, version))
+    form = replace(form, address=at("draft"))
+    return page("simulation.html", form, policy_id=version.policy_id, report=report, draft=text)
+
+
+@screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
+def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
+    """What the withdrawal of a version would mean, or why it is not possible. Raises `NotFound` if there is none."""
+    conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
+    try:
+        withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
+    except PolicyVersionConflict as error:
+        since = found.effective_from and instant_text(found.effective_from, found.terms.time_zone)
+        conflict = translate(error.detail, since=since)
+    return page(
+        "withdrawal.html",
+        form,
+        version=found,
+        conflict=conflict,
+        withdrawn=withdrawn_at is not None,
+        stays=(before := _before(uow, found)),
+        shown=_fingerprint(policy_id, version, before),
+    )
+
+
+def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
+    """The number of the version that is in force before another one takes effect; None if there is none."""
+    holding = uow.policies[version.policy_id].effective_versions
+    return next((one.version for one in reversed(holding) if one.effective_at < version.effective_at), None)
+
+
+@screen(
+    "/policies/<policy_id>/versions/<number:version>/withdrawal",
+    scopes=_WRITES,
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=withdrawal,
+    then=watch.extend,
+)
+def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
+    """Withdraw a version that has not taken effect, and redirect to its policy.
+
+    Raises `NotFound` if there is none, and `InvalidInput` if it has taken effect or something that was shown has
+    changed.
+    """
+    form.read(WithdrawingSchema)
+    fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
+    try:
+        publication.withdraw(uow, policy_id, version)
+    except PolicyVersionConflict:
+        fingerprint = ""
+    _require_as_shown(form, fingerprint)
+    return to("policy", policy_id=policy_id, done="withdrawn", version=version)
+
+
+def _closed(
+    uow: UnitOfWork, form: Form, policy_id: str, *, dry_run: bool
+) -> tuple[publication.EnteredClosure, str, str]:
+    """The closure in a form, or its dry run, its effect in words, and the fingerprint of what the latter shows."""
+    found = form.read(ClosingSchema)
+    found.pop("shown", None)
+    entered = publication.close(uow, policy_id, dry_run=dry_run, **{"day": found.pop("date"), **found})
+    said = closure_text(entered.closure.date, entered.notices, new=entered.created)
+    return entered, said, _fingerprint(policy_id, entered.closure.date, found, entered.notices, entered.created)
+
+
+@screen("/policies/<policy_id>/closures", scopes=_WRITES, method="POST", form_view=policy)
+def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
+    """What it would mean to close on a date. Nothing is stored. Raises `InvalidInput` if the date does not fit."""
+    entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
+    form = replace(form, address=at("policy", policy_id=policy_id))
+    return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
+
+
+@screen(
+    "/policies/<policy_id>/closures/entry",
+    scopes=_WRITES,
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=closing,
+    then=watch.extend,
+)
+def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
+    """Enter a closure as its dry run has shown it, and redirect to its policy.
+
+    The same date again changes nothing. Raises `InvalidInput` if it does not fit, or is not as shown.
+    """
+    entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
+    if entered.created:
+        _require_as_shown(form, fingerprint)
+    done = "closed" if entered.created else "closed_before"
+    return to("policy", policy_id=policy_id, done=done, date=entered.closure.date.isoformat())

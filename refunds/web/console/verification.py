@@ -1,0 +1,133 @@
+"""The verification of everything, in a thread of its own: it is begun in the console, and its result can be printed.
+
+What was found last is noted beside the checkpoints, where every instance reads it.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+import orjson
+from flask import Response, g
+
+from refunds.domain.instants import format_instant, parse_instant
+from refunds.domain.permissions import Principal, Scope
+from refunds.errors import Message, StorageUnavailable
+from refunds.presentation.language import each_language, language, translate
+from refunds.schemas.strict import StrictSchema
+from refunds.service import upkeep
+from refunds.service.store import Store
+from refunds.storage.audit import Report
+from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth
+from refunds.web.console import page, screen, to
+from refunds.web.console.forms import Form
+
+MOST = 100
+"""The most faults that are shown; the others are counted."""
+
+SOON = 2
+"""Seconds that a reader waits for the result before they are shown that the verification is under way."""
+
+_BEAT, _BROKEN_OFF = 5, timedelta(seconds=60)
+"""How often it is noted that a verification is under way, in seconds, and after which silence it is not any more."""
+
+_beginning = Lock()
+
+
+@screen("/journal/verification", scopes=(Scope.AUDIT_READ,))
+def verification(uow: UnitOfWork, form: Form) -> Response:
+    """The last verification, of whichever instance: that it is under way, or what it has found, to be printed."""
+    found = _found()
+    return page(
+        "verification.html",
+        form,
+        found=found,
+        faults=found["faults"].get(language(), []),
+        names=uow.users.names([found["by"], *(one["actor"] for one in found["accepted"])]),
+    )
+
+
+@screen("/journal/verification", scopes=(Scope.AUDIT_READ,), transaction=None, method="POST", form_view=verification)
+def verify(_: UnitOfWork | None, form: Form) -> Response:
+    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
+
+    If that is not under way, a thread begins it, so that no request waits for it. Redirects to its page. Raises
+    `StorageUnavailable` if it cannot be noted.
+    """
+    form.read(StrictSchema)
+    with _beginning:
+        if _found()["state"] != "running":
+            base = {"state": "running", "by": g.principal.actor, "began": format_instant(datetime.now(UTC))}
+            try:
+                upkeep.note(_directory(auth.store()), "verification", 0, **base)
+            except OSError:
+                raise StorageUnavailable(Message("The directory of the checkpoints cannot be written.")) from None
+            following = Thread(target=_follow, args=(auth.store(), g.principal, base), name="verification", daemon=True)
+            following.start()
+            following.join(SOON)
+    return to("verification")
+
+
+def _directory(store: Store) -> Path:
+    return store.checkpoints.file.parent
+
+
+def _found() -> dict[str, Any]:
+    """What is noted of the last verification; one that was under way and is silent now is `broken_off`."""
+    found = upkeep.noted(_directory(auth.store()), "verification")
+    with suppress(KeyError, TypeError, ValueError):
+        if found["state"] == "running" and datetime.now(UTC) - parse_instant(found["at"]) > _BROKEN_OFF:
+            return _NOTHING | found | {"state": "broken_off"}
+    return _NOTHING | found
+
+
+_NOTHING: dict[str, Any] = {
+    "state": None,
+    "by": "",
+    "position": 0,
+    "checkpointed": 0,
+    "faults": {},
+    "further": 0,
+    "accepted": (),
+}
+
+
+def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None:
+    """Note every few seconds that a verification is under way, and at its end what it has found."""
+    found: list[dict[str, Any]] = []
+    worker = Thread(target=lambda: found.append(_verified(store, principal)), name="verification", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        upkeep.note(_directory(store), "verification", 0, **base)
+        worker.join(_BEAT)
+    ended = found[0] if found else {"state": "broken_off"}  # an error that ends a thread is logged
+    upkeep.note(_directory(store), "verification", **{"position": 0, **base, **ended})
+
+
+def _verified(store: Store, principal: Principal) -> dict[str, Any]:
+    """What a verification finds, as it is noted; the texts of the faults are in every language."""
+    checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
+    with store.read(principal) as uow:
+        every = uow.faults(checkpoints, report)
+        faults = list(islice(every, MOST))
+        further = sum(1 for _ in every)
+    if not faults:
+        upkeep.note(_directory(store), "verify", report.events)
+    return {
+        "state": "broken" if faults else "sound",
+        "position": report.events,
+        "hash": report.hash.hex() if isinstance(report.hash, bytes) else None,
+        "records": report.records,
+        "checkpointed": report.checkpointed,
+        "faults": {name: [translate(one.detail) for one in faults] for name in each_language()},
+        "further": further,
+        "accepted": [
+            {"actor": one.actor, "at": format_instant(one.at), "reason": orjson.loads(one.data)["reason"]}
+            for one in report.accepted
+        ],
+    }

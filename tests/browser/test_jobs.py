@@ -1,0 +1,148 @@
+"""What people do all day: how many actions each job takes, which is bounded, and how long, which is only measured.
+
+An action is a key that is pressed, a text that is pasted or a click.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from statistics import median
+from time import perf_counter
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import scaled
+
+pytestmark = pytest.mark.proof
+
+TIMES = scaled(1, 5)
+DONE = "The order is cancelled"
+
+
+class Case(NamedTuple):
+    """What a job is done with: somebody at their page, new orders, and the service."""
+
+    visit: Callable
+    order: Callable[..., str]
+    service: object
+
+
+Job = Callable[[Case], Iterator[object]]
+"""Prepares, yields who does the job, does it, yields when its end is seen; what then follows is checked, not counted."""
+
+JOBS: dict[str, tuple[int, Job]] = {}
+
+
+def job(what: str, most: int) -> Callable[[Job], Job]:
+    """A job, with the actions that it takes at most."""
+
+    def known(do: Job) -> Job:
+        JOBS[what] = (most, do)
+        return do
+
+    return known
+
+
+def checks(agent, number: str) -> None:
+    """Paste a number on the start page, and look at the answer."""
+    agent.pastes(number)
+    agent.presses("Enter")
+    agent.page.locator(".verdict h1").wait_for()
+
+
+def prepared(agent, number: str) -> None:
+    """Look at the answer of an order; not counted, as another job ends there."""
+    agent.opens()
+    checks(agent, number)
+
+
+def cancels(agent, button: str = "Cancel this order") -> None:
+    """Cancel from an answer or a request."""
+    agent.clicks(agent.button(button))
+    agent.clicks(agent.button("Cancel the order now"))
+    expect(agent.page.get_by_role("heading", level=1)).to_have_text(DONE)
+
+
+@job("number to answer", 2)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    agent.opens()
+    yield agent
+    checks(agent, number)
+
+
+@job("answer to cancelled", 2)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    prepared(agent, number)
+    yield agent
+    cancels(agent)
+    yield
+    assert len(case.service.cancellations(number)) == 1
+
+
+@job("unknown number to the field again", 0)
+def _(case):
+    agent = case.visit("agent")
+    agent.opens()
+    agent.pastes("A-0000")
+    agent.presses("Enter")
+    yield agent
+    expect(agent.page.locator("main [role=alert]")).to_be_visible()
+    expect(agent.page.locator("#q")).to_be_focused()
+    assert agent.page.evaluate("getSelection().toString()") == "A-0000"
+
+
+@job("Friday's mail to cancelled", 8)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    agent.opens()
+    yield agent
+    agent.pastes(number)
+    agent.clicks(agent.page.locator("[name=channel][value=email]"))
+    agent.clicks(agent.page.get_by_text("At another time?"))
+    agent.clicks(agent.field("Received"))
+    agent.pastes(f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S} +0000")
+    agent.presses("Enter")
+    agent.page.locator(".verdict h1").wait_for()
+    cancels(agent)
+
+
+@job("an order with an open request to cancelled", 3)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    prepared(agent, number)
+    agent.button("Record, cancel later").click()
+    agent.reads("An open request")
+    prepared(agent, number)
+    yield agent
+    cancels(agent, "Cancel as requested")
+
+
+@job("where is my money?", 2)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    prepared(agent, number)
+    cancels(agent)
+    agent.opens()
+    yield agent
+    checks(agent, number)
+    expect(agent.page.locator("main")).to_contain_text("refund")
+
+
+@pytest.mark.parametrize("what", JOBS)
+def test_no_job_takes_more_actions_than_it_must(what, visit, order, service, record_property):
+    most, do = JOBS[what]
+    waited = []
+    for _ in range(TIMES):
+        steps = do(Case(visit, order, service))
+        person = next(steps)
+        before, began = person.actions, perf_counter()
+        next(steps, None)
+        waited.append((perf_counter() - began) * 1000)
+        actions = person.actions - before
+        next(steps, None)
+        person.page.close()
+    record_property("measured", f"{what}: {actions} actions, {median(waited):.0f} ms (median of {TIMES})")
+    assert actions <= most
