@@ -142,7 +142,7 @@ class Contacts(OfOrders[Contact]):
     def close_all(self, order_id: str) -> None:
         """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""
         sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
-        self._tx.run(sql, order_id=order_id)
+        self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
         """Put the requests and withdrawals about an order back on the open list, once it is no longer cancelled.

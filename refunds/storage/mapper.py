@@ -135,7 +135,7 @@ class RecordMapper(Generic[R]):
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
         """Store a new record, and return its digest; the journal is left to the caller."""
         row = self.row(record, cipher)
-        tx.run(self.insertion, **row)
+        tx.later(self.insertion, row)
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher, unique: str = "") -> bytes | None:
