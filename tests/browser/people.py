@@ -120,6 +120,11 @@ class Person:
         self.page.goto("/console/")
         expect(self.page.locator("#q")).to_be_focused()
 
+    def opens_at(self, path: str) -> None:
+        """Open a page of the console."""
+        self.page.goto(f"/console/{path}")
+        expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+
     def looks_up(self, order_id: str) -> None:
         """Check an order on the open start page."""
         self.field("Order number or reference").fill(order_id)

@@ -131,6 +131,106 @@ def _(case):
     expect(agent.page.locator("main")).to_contain_text("refund")
 
 
+def searches(person, text: str) -> None:
+    """Search from the header of any page, by the keyboard."""
+    person.presses("/")
+    person.pastes(text)
+    person.presses("Enter")
+
+
+@job("goodwill", 6)
+def _(case):
+    supervisor, number = case.visit("supervisor"), case.order(days_ago=40)
+    supervisor.opens_at("open")
+    yield supervisor
+    searches(supervisor, number)
+    supervisor.clicks(supervisor.button("Cancel as goodwill"))
+    supervisor.page.locator("main textarea[name=reason]").focus()
+    supervisor.pastes("Our line was down.")
+    supervisor.clicks(supervisor.button("Cancel as goodwill"))
+    supervisor.reads(DONE)
+    yield
+    assert [one["basis"] for one in case.service.cancellations(number)] == ["goodwill"]
+
+
+@job("revoke what was cancelled in error", 4)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    prepared(agent, number)
+    cancels(agent)
+    yield agent
+    agent.clicks(agent.page.get_by_text("Revoke the cancellation"))
+    agent.clicks(agent.page.get_by_role("radio", name="Entered in error"))
+    agent.clicks(agent.button("Revoke"))
+    agent.reads("The cancellation was revoked")
+
+
+@job("resolve a request, and reopen it", 6)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    prepared(agent, number)
+    agent.page.get_by_role("button", name="Record, cancel later").click()
+    agent.reads("An open request")
+    yield agent
+    agent.clicks(agent.page.get_by_text("Take the order off the Open list without cancelling"))
+    agent.clicks(agent.page.locator("input[name=reason_code]").first)
+    agent.clicks(agent.button("Resolve the request"))
+    agent.reads("A resolved request")
+    agent.clicks(agent.page.get_by_text("Put it back on the Open list"))
+    agent.clicks(agent.page.locator("input[name=reason_code]").first)
+    agent.clicks(agent.button("Reopen the request"))
+    agent.reads("An open request")
+
+
+@job("a number that billing has not sent: recorded, and matched later", 8)
+def _(case):
+    agent, number = case.visit("agent"), case.order()
+    agent.opens()
+    yield agent
+    agent.pastes("A-0000")
+    agent.presses("Enter")
+    agent.clicks(agent.button("Record it without its order"))
+    agent.clicks(agent.button("Record"))
+    agent.clicks(agent.page.locator("#order_id"))
+    agent.pastes(number)
+    agent.presses("Enter")
+    expect(agent.page.locator("main h1")).to_contain_text("request")
+
+
+@job("the next request of the queue", 1)
+def _(case):
+    agent = case.visit("agent")
+    for _ in range(2):
+        prepared(agent, case.order())
+        agent.page.get_by_role("button", name="Record, cancel later").click()
+        agent.reads("An open request")
+    yield agent
+    agent.clicks(agent.link("Next open request"))
+    agent.reads("An open request")
+
+
+@job("verify all records", 1)
+def _(case):
+    auditor = case.visit("auditor")
+    auditor.opens_at("journal")
+    yield auditor
+    auditor.clicks(auditor.button("Verify all of it"))
+    expect(auditor.page.get_by_role("status")).to_contain_text("Nothing has been changed")
+
+
+@job("simulate another window", 4)
+def _(case):
+    product = case.visit("product")
+    product.opens_at("policies")
+    yield product
+    product.clicks(product.page.locator("main").get_by_role("link", name="virtual-numbers"))
+    product.clicks(product.field("Window in business days"))
+    product.presses("Control+a")
+    product.pastes("5")
+    product.presses("Enter")
+    expect(product.page.locator("main")).to_contain_text("orders judged")
+
+
 @pytest.mark.parametrize("what", JOBS)
 def test_no_job_takes_more_actions_than_it_must(what, visit, order, service, record_property):
     most, do = JOBS[what]
