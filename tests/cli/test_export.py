@@ -13,10 +13,10 @@ import pytest
 import time_machine
 
 import app
-from refunds.cli import export
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.presentation import tables
 from refunds.service import cancellations, contacts, orders
 from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
@@ -73,7 +73,7 @@ def test_a_range_has_its_first_and_its_last_day_as_the_vendors_clocks_show_them(
 
 def test_more_records_than_a_page_are_exported_once_each(monkeypatch):
     for size in (1, 2, 3, 4, 5):
-        monkeypatch.setattr(export, "PAGE", size)
+        monkeypatch.setattr(tables, "PAGE", size)
         rows, _, code = run("orders", "--from", "2026-04-01", "--to", "2026-04-30")
         assert ([row["order_id"] for row in rows], code) == (["A-0", "A-1", "A-2", "A-3"], 0)
 

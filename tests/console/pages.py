@@ -141,13 +141,14 @@ def _value(field):
 
 
 class Page:
-    """A response, parsed as a page."""
+    """A response, parsed as a page; one that is no page, such as a table, is an empty one."""
 
     def __init__(self, response, address):
         self.response, self.address = response, address
         self.status, self.headers, self.source = response.status_code, response.headers, response.text
         builder = _Builder()
-        builder.feed(self.source.replace("\r\n", "\n"))
+        is_page = response.mimetype in {"text/html", ""}
+        builder.feed(self.source.replace("\r\n", "\n") if is_page else "<html><main></main></html>")
         builder.close()
         assert builder.here is builder.root, f"<{builder.here.tag}> is left open"
         self.root = builder.root

@@ -238,6 +238,8 @@ def without_an_order(store):
         unmatched.reopen(uow, kept[1].unmatched_id, ReopeningReason.CUSTOMER_ASKED_AGAIN)
         unmatched.resolve(uow, kept[1].unmatched_id, "another shop's order")
         assignments.assign(uow, kept[2].unmatched_id)
+        without = unmatched.record(uow, "the order of e", call(ticket_ref=None))
+        unmatched.complete(uow, without.unmatched_id, ticket_ref="T-2")
 
 
 def limited(store):
