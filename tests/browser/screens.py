@@ -192,7 +192,7 @@ SCREENS = (
     Screen("draft", "petra", lambda _: "/console/draft?policy_id=virtual-numbers"),
     Screen("draft-shown", "petra", lambda _: "/console/draft", drafting(WARNED)),
     Screen("draft-failed", "petra", lambda _: "/console/draft", sending(".primary", draft=UNFIT)),
-    Screen("withdrawal", "petra", lambda _: "/console/policies/virtual-numbers/versions/2/withdrawal"),
+    Screen("policy-withdrawal", "petra", lambda _: "/console/policies/virtual-numbers/versions/2/withdrawal"),
     Screen("policy-published", "petra", lambda _: "/console/policies/virtual-numbers?done=published&version=2"),
     Screen("closing", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("2026-12-28")),
     Screen("closing-failed", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("")),
